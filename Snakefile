@@ -1,0 +1,38 @@
+# shallower: make pre-trained transformers shallower, with evidence.
+#
+#   snakemake --cores all                                        the study in config.yaml
+#   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
+#
+# The rules read as the pipeline does: download, baseline, drop, refine, evaluate, aggregate.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# A study is complete by itself: config.yaml must not leak into another one.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/download.smk"
+include: "workflow/rules/baseline.smk"
+include: "workflow/rules/drop.smk"
+include: "workflow/rules/refine.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/aggregate.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    input:
+        answers(),
+        delivered_models(),
+    default_target: True
+
+
+onsuccess:
+    print(f"\nDone: results/{study.name}\n  tables   results/{study.name}/tables\n  figures  results/{study.name}/figures")

@@ -1,0 +1,70 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shallower.errors import StudyErrors, UserError
+from shallower.files import canonical_json, fingerprint, read_json, sha256_of, write_json
+
+LIBRARY = Path(__file__).parents[2] / "workflow"
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path):
+    write_json(tmp_path / "a" / "x.json", {"b": 1, "a": [0.1, "é"]})
+    write_json(tmp_path / "y.json", {"a": [0.1, "é"], "b": 1})
+    assert (tmp_path / "a" / "x.json").read_bytes() == (tmp_path / "y.json").read_bytes()
+    assert read_json(tmp_path / "y.json") == {"a": [0.1, "é"], "b": 1}
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
+    assert canonical_json({"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
+    with pytest.raises(ValueError, match="nan"):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_json_is_told_with_its_file(tmp_path: Path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match=r"x\.json: not valid JSON"):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(UserError, match=r"y\.json: file not found"):
+        read_json(tmp_path / "y.json")
+
+
+def test_sha256(tmp_path: Path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_all_problems_of_a_study_are_in_one_message():
+    assert str(StudyErrors(["a", "b"])) == "2 problems in the study:\n  - a\n  - b"
+
+
+def run_script(tmp_path: Path, body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import argparse\nfrom shallower.errors import UserError\n"
+        "from shallower.step import json_argument, run_step\n"
+        f"def main(arguments):\n    {body}\n"
+        "parser = argparse.ArgumentParser()\nparser.add_argument('--settings', type=json_argument)\n"
+        "run_step(parser, main)\n"
+    )
+    environment = {"PYTHONPATH": str(LIBRARY)}
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_a_users_mistake_is_one_line_and_a_bug_a_traceback(tmp_path: Path):
+    mistake = run_script(tmp_path, "raise UserError('file x: row 3 is empty; fill it')")
+    assert (mistake.returncode, mistake.stderr) == (1, "error: file x: row 3 is empty; fill it\n")
+    bug = run_script(tmp_path, "1 / 0")
+    assert bug.returncode == 1
+    assert "Traceback" in bug.stderr
+
+
+def test_settings_come_as_json(tmp_path: Path):
+    assert run_script(tmp_path, "print(arguments.settings['a'])", "--settings", '{"a": 5}').stdout == "5\n"
+    assert "not valid JSON" in run_script(tmp_path, "pass", "--settings", "{a").stderr

@@ -1,0 +1,120 @@
+"""The whole pipeline on tiny models, from files to report."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from safetensors import safe_open
+
+PNG_MAGIC = b"\x89PNG"
+
+
+def results_of(project):
+    with open(project.folder / "results/tiny/results.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_three_families_from_files_to_report(make_project):
+    families = ("bert", "xlnet", "distilbert")
+    project = make_project(families=families, pair=True)
+    output = project.run()
+    assert "Traceback" not in output
+
+    rows = results_of(project)
+    assert {row["model"] for row in rows} == set(families)
+    assert {(row["origin"], row["strategy"], row["n_dropped"]) for row in rows} == {
+        ("baseline", "none", "0"),
+        ("finetuned", "top", "1"),
+    }
+    assert all(0 <= float(row["low"]) <= float(row["value"]) <= float(row["high"]) <= 1 for row in rows)
+    assert {row["kept_layers"] for row in rows if row["strategy"] == "top"} == {"0 1 2"}
+
+    for family in families:
+        run = project.folder / "results/tiny" / family / "tiny/finetuned/top-1/seed1"
+        assert json.loads((run / "layers.json").read_text())["dropped_layers"] == [3]
+        assert not (run / "dropped").exists() or not any((run / "dropped").iterdir())
+        figures = project.folder / "results/tiny/figures" / family / "tiny"
+        for figure in ("score-by-layers", "score-by-cost"):
+            assert (figures / f"{figure}.png").read_bytes().startswith(PNG_MAGIC)
+            assert "<svg" in (figures / f"{figure}.svg").read_text()
+    assert "%" in (project.folder / "results/tiny/tables/answer.html").read_text()
+
+    # A fresh process loads a delivered model and its tokenizer as any user would.
+    check = (
+        "import sys; from transformers import AutoModelForSequenceClassification as M, AutoTokenizer as T\n"
+        "for folder in sys.argv[1:]:\n"
+        "    model, report = M.from_pretrained(folder, output_loading_info=True)\n"
+        "    assert not report['missing_keys'] and not report['unexpected_keys'], report\n"
+        "    inputs = T.from_pretrained(folder)('good friend', 'bad bread', return_tensors='pt')\n"
+        "    if 'token_type_ids' in inputs and model.config.model_type == 'distilbert': del inputs['token_type_ids']\n"
+        "    print(model.config.num_hidden_layers, model(**inputs).logits.shape[1], model.config.id2label[1])\n"
+    )
+    folders = [f"results/tiny/{family}/tiny/finetuned/top-1/seed1" for family in families]
+    loaded = subprocess.run(
+        [sys.executable, "-c", check, *folders], cwd=project.folder, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.split("\n")[:3] == ["3 2 good"] * 3
+
+    # Nothing is left to do, and the report holds every figure.
+    assert not project.planned()
+    project.run("--report", "report.html")
+    report = (project.folder / "report.html").read_text()
+    for text in ("score by layers dropped", "score by speed and size", "the answer", "Category"):
+        assert re.search(text, report, flags=re.IGNORECASE), text
+
+
+def test_regression_from_pretrained_with_scored_layers(make_project):
+    def change(study):
+        study["origins"] = [{"name": "pretrained"}]
+        study["strategies"] = [
+            {"name": "contribution", "amounts": [0.999]},
+            {"name": "custom", "amounts": [[1, 2]]},
+        ]
+        study["keep_models"] = False
+
+    project = make_project(change, regression=True)
+    project.run()
+    rows = results_of(project)
+    assert {row["metric"] for row in rows} == {"pearson", "spearmanr"}
+    custom = next(row for row in rows if row["strategy"] == "custom")
+    assert (custom["amount"], custom["kept_layers"]) == ("1.2", "0 3")
+    # Models were not to be kept, and their absence is no reason to run again.
+    assert not list(project.folder.glob("results/tiny/**/model.safetensors"))
+    assert not project.planned()
+
+
+def test_pretrained_and_kept_layers_keep_their_weights(make_project):
+    """What drop_layers hands to refine-tuning holds the source's own tensors."""
+    project = make_project(lambda study: study.update(origins=[{"name": "pretrained"}]))
+    target = "results/tiny/bert/tiny/pretrained/top-1/seed1/dropped/model.safetensors"
+    project.run("--notemp", target)
+    with (
+        safe_open(project.folder / "models/bert/model.safetensors", "np") as before,
+        safe_open(project.folder / target, "np") as after,
+    ):
+        names = set(after.keys())
+        assert names == {name for name in before.keys() if ".layer.3." not in name}
+        assert all((before.get_tensor(name) == after.get_tensor(name)).all() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda study: study["train"].update(learning_rate="2e-5"), "write 2.0e-05 without quotes"),
+        (lambda study: study["train"].update(epoch=2), "unknown key 'epoch'; did you mean 'epochs'?"),
+        (lambda study: study["strategies"].append({"name": "topp", "amounts": [1]}), "did you mean 'top'?"),
+        (lambda study: study["strategies"][0].update(amounts=[4]), "4 of 4 layers cannot be dropped"),
+        (lambda study: study["tasks"][0].update(validation_file="data/no.csv"), "data/no.csv"),
+    ],
+)
+def test_a_bad_study_is_told_without_a_traceback_or_work(make_project, change, told):
+    project = make_project(change)
+    finished = project.snakemake()
+    assert finished.returncode != 0
+    assert told in finished.stdout
+    assert "Traceback" not in finished.stdout
+    assert not (project.folder / "results").exists()
+    assert not (project.folder / "resources").exists()

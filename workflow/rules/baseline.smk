@@ -1,0 +1,47 @@
+# The whole model is fine-tuned: once for each model, task and seed, shared by everything that is compared with it.
+#
+# Needs: a downloaded model and a task's tokens.
+# Gives: results/{study}/{model}/{task}/baseline/seed{seed}, a model that loads with from_pretrained.
+
+
+rule finetune_baseline:
+    input:
+        **code("finetune"),
+        weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
+        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
+        tokens=tokens("train"),
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+    output:
+        weights=keep("results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors"),
+        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
+        tokenizer="results/{study}/{model}/{task}/baseline/seed{seed}/tokenizer.json",
+        tokenizer_config="results/{study}/{model}/{task}/baseline/seed{seed}/tokenizer_config.json",
+        training="results/{study}/{model}/{task}/baseline/seed{seed}/training.jsonl",
+        manifest="results/{study}/{model}/{task}/baseline/seed{seed}/manifest.json",
+    log:
+        "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.log",
+    benchmark:
+        "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        settings=lambda wildcards: as_json(study.train_settings(wildcards.task)),
+        precision=study.config["compute"]["precision"],
+        device=study.config["compute"]["device"],
+        run="{model} {task} baseline seed {seed}",
+        folder=subpath(output.config, parent=True),
+        model_folder=subpath(input.config, parent=True),
+        tokenizer_folder=subpath(input.tokenizer, parent=True),
+        # Not an output: Snakemake deletes outputs before a job, and a killed run must find its checkpoint.
+        scratch=".scratch",
+    threads: threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --device {params.device}"
+        " --precision {params.precision} --tokenizer-dir {params.tokenizer_folder:q} --scratch {params.scratch:q}"
+        " --label {params.run:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

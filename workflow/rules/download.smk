@@ -1,0 +1,87 @@
+# Models and tasks come in, and are turned into tokens once.
+#
+# Needs: the study; for local sources their files.
+# Gives: resources/models, resources/tasks, resources/tokens.
+
+
+MODELS = {study.model_key(name): study.model_definition(name) for name in study.models}
+TASKS = {study.task_key(name): study.task_definition(name) for name in study.tasks}
+
+
+rule download_model:
+    input:
+        **code("download_model"),
+        files=lambda wildcards: local_model_files(MODELS[wildcards.model_key]),
+    output:
+        weights="resources/models/{model_key}/model.safetensors",
+        config="resources/models/{model_key}/config.json",
+        tokenizer="resources/models/{model_key}/tokenizer.json",
+        tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
+        manifest="resources/models/{model_key}/manifest.json",
+    log:
+        "logs/download_model/{model_key}.log",
+    benchmark:
+        "logs/download_model/{model_key}.benchmark.tsv"
+    conda:
+        "../../envs/download.yaml"
+    params:
+        model=lambda wildcards: as_json(MODELS[wildcards.model_key]),
+        folder=subpath(output.weights, parent=True),
+    retries: 2
+    localrule: True
+    shell:
+        "HF_HUB_OFFLINE=$HUB_OFFLINE python {input.script:q} --model {params.model:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule download_task:
+    input:
+        **code("download_task"),
+        files=lambda wildcards: local_task_files(TASKS[wildcards.task_key]),
+    output:
+        train="resources/tasks/{task_key}/train.parquet",
+        validation="resources/tasks/{task_key}/validation.parquet",
+        task="resources/tasks/{task_key}/task.json",
+        manifest="resources/tasks/{task_key}/manifest.json",
+    log:
+        "logs/download_task/{task_key}.log",
+    benchmark:
+        "logs/download_task/{task_key}.benchmark.tsv"
+    conda:
+        "../../envs/download.yaml"
+    params:
+        task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
+        folder=subpath(output.train, parent=True),
+    retries: 2
+    localrule: True
+    shell:
+        "HF_HUB_OFFLINE=$HUB_OFFLINE python {input.script:q} --task {params.task:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule tokenize_task:
+    input:
+        **code("tokenize_task"),
+        config="resources/models/{model_key}/config.json",
+        tokenizer="resources/models/{model_key}/tokenizer.json",
+        tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
+        train="resources/tasks/{task_key}/train.parquet",
+        validation="resources/tasks/{task_key}/validation.parquet",
+    output:
+        train="resources/tokens/{model_key}/{task_key}/length{max_length}/train.safetensors",
+        validation="resources/tokens/{model_key}/{task_key}/length{max_length}/validation.safetensors",
+    log:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
+    benchmark:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        model_folder=subpath(input.config, parent=True),
+        task_folder=subpath(input.train, parent=True),
+        folder=subpath(output.train, parent=True),
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
+        " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,112 @@
+# Layers are scored where a strategy asks for it, chosen, and dropped from the checkpoint.
+#
+# Needs: a downloaded model (origin pretrained) or a baseline (origin finetuned).
+# Gives: layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
+
+
+def source_folder(wildcards):
+    """Folder of the weights that layers are dropped from."""
+    if wildcards.origin == "pretrained":
+        return model_folder(wildcards)
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
+
+
+def scores(wildcards):
+    """Scores of the layers, for strategies that look at them."""
+    if not STRATEGIES[wildcards.strategy].needs_scores:
+        return []
+    of = "pretrained" if wildcards.origin == "pretrained" else f"finetuned-seed{wildcards.seed}"
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{of}.json"
+
+
+def scored_folder(wildcards):
+    """Folder of the model whose layers are scored."""
+    if wildcards.scored == "pretrained":
+        return model_folder(wildcards)
+    seed = wildcards.scored.removeprefix("finetuned-")
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
+
+
+rule score_layers:
+    input:
+        **code("score_layers"),
+        weights=lambda wildcards: f"{scored_folder(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{scored_folder(wildcards)}/config.json",
+        tokens=tokens("validation"),
+    output:
+        scores="results/{study}/{model}/{task}/scores/{scored}.json",
+    log:
+        "logs/score_layers/{study}/{model}/{task}/{scored}.log",
+    benchmark:
+        "logs/score_layers/{study}/{model}/{task}/{scored}.benchmark.tsv"
+    wildcard_constraints:
+        scored=r"pretrained|finetuned-seed[0-9]+",
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        device=study.config["compute"]["device"],
+        model_folder=subpath(input.config, parent=True),
+    threads: threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {threads}"
+        " --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
+
+
+rule choose_layers_of_baseline:
+    input:
+        **code("choose_layers"),
+        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+    output:
+        layers="results/{study}/{model}/{task}/baseline/seed{seed}/layers.json",
+    log:
+        "logs/choose_layers/{study}/{model}/{task}/baseline/seed{seed}.log",
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "python {input.script:q} --config {input.config:q} --strategy none --amount 0 --output {output.layers:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule choose_layers:
+    input:
+        **code("choose_layers"),
+        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+        scores=scores,
+    output:
+        layers="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/layers.json",
+    log:
+        "logs/choose_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        amount=lambda wildcards: as_json(study.amount(wildcards.strategy, wildcards.amount)),
+        scores=lambda wildcards, input: ["--scores", input.scores] if input.scores else [],
+    shell:
+        "python {input.script:q} --config {input.config:q} --strategy {wildcards.strategy:q} --amount {params.amount:q}"
+        " {params.scores:q} --output {output.layers:q} 2>&1 | tee {log:q}"
+
+
+rule drop_layers:
+    input:
+        **code("drop_layers"),
+        layers="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/layers.json",
+        weights=lambda wildcards: f"{source_folder(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{source_folder(wildcards)}/config.json",
+    output:
+        weights=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors"),
+        config=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json"),
+    log:
+        "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        model_folder=subpath(input.config, parent=True),
+        folder=subpath(output.weights, parent=True),
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q}"
+        " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

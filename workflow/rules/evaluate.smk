@@ -1,0 +1,117 @@
+# Models predict, predictions are scored, and each way of dropping is compared with the baseline.
+#
+# Needs: tuned models, validation tokens.
+# Gives: predictions.parquet and metrics.json of each run, comparison.json of each arm, cost.json of each model.
+
+
+rule predict:
+    input:
+        **code("predict"),
+        weights="results/{study}/{model}/{task}/{arm}/seed{seed}/model.safetensors",
+        config="results/{study}/{model}/{task}/{arm}/seed{seed}/config.json",
+        layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
+        tokens=tokens("validation"),
+    output:
+        predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
+    log:
+        "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.log",
+    benchmark:
+        "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        device=study.config["compute"]["device"],
+        precision=study.config["compute"]["precision"],
+        model_folder=subpath(input.config, parent=True),
+    threads: threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
+        " --threads {threads} --device {params.device} --precision {params.precision}"
+        " --output {output.predictions:q} 2>&1 | tee {log:q}"
+
+
+rule evaluate:
+    input:
+        **code("evaluate_predictions"),
+        predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
+        layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
+        manifest="results/{study}/{model}/{task}/{arm}/seed{seed}/manifest.json",
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+    output:
+        metrics="results/{study}/{model}/{task}/{arm}/seed{seed}/metrics.json",
+    log:
+        "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.log",
+    benchmark:
+        "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        identity=lambda wildcards: as_json(identity(wildcards) | {"seed": int(wildcards.seed)}),
+        settings=lambda wildcards: as_json(study.evaluate_settings(wildcards.task)),
+    shell:
+        "python {input.script:q} --predictions {input.predictions:q} --task {input.task:q} --layers {input.layers:q}"
+        " --manifest {input.manifest:q} --identity {params.identity:q} --settings {params.settings:q}"
+        " --output {output.metrics:q} 2>&1 | tee {log:q}"
+
+
+rule compare:
+    input:
+        **code("compare_runs"),
+        predictions=lambda wildcards: expand(
+            "results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet", **wildcards, seed=study.config["seeds"]
+        ),
+        baseline=lambda wildcards: expand(
+            "results/{study}/{model}/{task}/baseline/seed{seed}/predictions.parquet",
+            **wildcards,
+            seed=study.config["seeds"],
+        ),
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+    output:
+        comparison="results/{study}/{model}/{task}/{arm}/comparison.json",
+    log:
+        "logs/compare/{study}/{model}/{task}/{arm}.log",
+    benchmark:
+        "logs/compare/{study}/{model}/{task}/{arm}.benchmark.tsv"
+    wildcard_constraints:
+        arm=r"(pretrained|finetuned)/[^/]+",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        identity=lambda wildcards: as_json(identity(wildcards) | {"seeds": study.config["seeds"]}),
+        settings=lambda wildcards: as_json(study.compare_settings(wildcards.task)),
+    shell:
+        "python {input.script:q} --predictions {input.predictions:q} --baseline-predictions {input.baseline:q}"
+        " --task {input.task:q} --identity {params.identity:q} --settings {params.settings:q}"
+        " --output {output.comparison:q} 2>&1 | tee {log:q}"
+
+
+rule measure_cost:
+    input:
+        **code("measure_cost"),
+        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+    output:
+        cost="results/{study}/{model}/cost.json",
+    log:
+        "logs/measure_cost/{study}/{model}.log",
+    benchmark:
+        "logs/measure_cost/{study}/{model}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
+        sequence_length=study.config["measure"]["sequence_length"],
+        repeats=study.config["measure"]["repeats"],
+        device=study.config["compute"]["device"],
+        compute_threads=study.config["compute"]["threads"],
+    # All cores are claimed so that nothing else runs beside the measurement.
+    threads: workflow.cores or 1
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    shell:
+        "python {input.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
+        " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.compute_threads}"
+        " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"

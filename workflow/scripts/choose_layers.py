@@ -1,0 +1,50 @@
+"""Choose the layers to drop: config.json and, for some strategies, layer scores in; layers.json out."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from shallower.families import family_of
+from shallower.files import read_json, write_json
+from shallower.step import json_argument, run_step
+from shallower.strategies import NO_AMOUNT, NO_STRATEGY, STRATEGIES, amount_label, drop
+
+
+def main(arguments: argparse.Namespace) -> None:
+    config = read_json(arguments.config)
+    family = family_of(config)
+    num_layers = family.num_layers(config)
+    scores = read_json(arguments.scores) if arguments.scores else None
+    if arguments.strategy == NO_STRATEGY:
+        dropped, amount = [], NO_AMOUNT
+    else:
+        dropped = drop(arguments.strategy, num_layers, arguments.amount, scores)
+        amount = amount_label(arguments.amount)
+        if not dropped:
+            logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
+    layers = {
+        "family": family.name,
+        "num_layers": num_layers,
+        "kept_layers": [layer for layer in range(num_layers) if layer not in dropped],
+        "dropped_layers": dropped,
+        "strategy": arguments.strategy,
+        "amount": amount,
+        "scores": scores,
+    }
+    write_json(arguments.output, layers)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--config", type=Path, required=True, help="config.json of the model with all its layers"
+    )
+    parser.add_argument("--strategy", choices=[NO_STRATEGY, *STRATEGIES], required=True)
+    parser.add_argument(
+        "--amount",
+        type=json_argument,
+        help="number of layers, threshold or list of layers (0-based), as JSON",
+    )
+    parser.add_argument("--scores", type=Path, help="scores of the layers, for strategies that go by them")
+    parser.add_argument("--output", type=Path, required=True, help="layers.json")
+    run_step(parser, main)

@@ -1,0 +1,19 @@
+"""Fetch and check a model: a study's model entry in; config, weights, fast tokenizer and manifest out."""
+
+import argparse
+from pathlib import Path
+
+from shallower.model_sources import fetch_model
+from shallower.step import json_argument, run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Bring the model into the output folder."""
+    fetch_model(arguments.model, arguments.output_dir)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=json_argument, required=True, help="the study's model entry, as JSON")
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

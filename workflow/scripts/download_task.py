@@ -1,0 +1,18 @@
+"""Bring a task into one form: its definition in; tables of both splits, task.json and a manifest out."""
+
+import argparse
+from pathlib import Path
+
+from shallower.step import json_argument, run_step
+from shallower.task_sources import fetch_task
+
+
+def main(arguments: argparse.Namespace) -> None:
+    fetch_task(arguments.task, arguments.output_dir)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", type=json_argument, required=True, help="definition of the task, as JSON")
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

@@ -1,0 +1,96 @@
+"""Train a model on a task's tokens: a baseline, or the refining of a model that lost layers.
+
+In: a model folder, a tokens file, a task, settings. Out: a model folder with its training log and manifest.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from shallower.checkpoint import CheckpointFolder
+from shallower.classifier import count_parameters, load_for_training, save
+from shallower.code_files import code_files
+from shallower.devices import choose_compute
+from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
+from shallower.provenance import code_state, versions
+from shallower.step import json_argument, run_step
+from shallower.tokens import read_tokens
+from shallower.training import TrainSettings, train
+
+SCRIPT = Path(__file__).resolve()
+LIBRARY = SCRIPT.parents[1]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    settings = TrainSettings.parse(arguments.settings)
+    compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
+    task = read_json(arguments.task)
+    tokens = read_tokens(arguments.tokens)
+    inputs = {
+        "starting_model": arguments.model_dir / "model.safetensors",
+        "starting_config": arguments.model_dir / "config.json",
+        "tokens": arguments.tokens,
+        "task": arguments.task,
+    }
+    model = load_for_training(arguments.model_dir, task, arguments.seed)
+    identity = {
+        "settings": vars(settings),
+        "seed": arguments.seed,
+        "device": compute.device,
+        "precision": compute.precision,
+        "threads": compute.threads,
+        "sha256": {name: sha256_of(path) for name, path in inputs.items()},
+        "versions": versions(),
+    }
+    key = {**identity, "code": {file.name: sha256_of(file) for file in code_files(SCRIPT, LIBRARY)}}
+    checkpoints = CheckpointFolder(arguments.scratch / fingerprint(key), key)
+    result = train(
+        model,
+        tokens,
+        settings,
+        arguments.seed,
+        compute,
+        checkpoints,
+        label=arguments.label,
+        checkpoint_seconds=arguments.checkpoint_seconds,
+    )
+
+    output_dir = arguments.output_dir
+    save(model, arguments.tokenizer_dir, output_dir)
+    log = "".join(json.dumps(record) + "\n" for record in result.records)
+    write_whole(output_dir / "training.jsonl", log.encode())
+    weights = output_dir / "model.safetensors"
+    manifest = {
+        **identity,
+        "sha256": {**identity["sha256"], "model.safetensors": sha256_of(weights)},
+        "code": code_state(LIBRARY),
+        "parameters": count_parameters(model),
+        "model_bytes": weights.stat().st_size,
+        "examples": len(tokens.labels),
+        "steps": result.steps,
+        "tokens": result.tokens,
+        "train_seconds": round(result.seconds, 3),
+        "tokens_per_second": round(result.tokens / result.seconds, 1),
+        "final_loss": result.records[-1]["loss"],
+        "resumed": result.sessions - 1,
+    }
+    write_json(output_dir / "manifest.json", manifest)
+    checkpoints.remove()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True, help="starting weights: config.json, model.safetensors")
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the training split")
+    parser.add_argument("--task", type=Path, required=True, help="task.json")
+    parser.add_argument("--settings", type=json_argument, required=True, help="JSON: epochs, batch_size, ...")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints of unfinished runs")
+    parser.add_argument("--label", default="training", help="how progress lines name this run")
+    parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

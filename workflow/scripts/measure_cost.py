@@ -1,0 +1,43 @@
+"""Measure what a model costs at each depth: parameters, bytes, time of a forward pass.
+
+In: a model's config.json. Out: cost.json with one entry a depth, from one layer to all.
+"""
+
+import argparse
+from pathlib import Path
+
+from shallower.cost import measure_costs
+from shallower.devices import choose_compute
+from shallower.files import read_json, write_json
+from shallower.step import json_argument, run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    compute = choose_compute(arguments.device, "fp32", arguments.threads)
+    depths = measure_costs(
+        read_json(arguments.config),
+        arguments.batch_sizes,
+        arguments.sequence_length,
+        arguments.repeats,
+        compute,
+    )
+    cost = {
+        "device": compute.device,
+        "threads": compute.threads,
+        "sequence_length": arguments.sequence_length,
+        "repeats": arguments.repeats,
+        "depths": depths,
+    }
+    write_json(arguments.output, cost)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="config.json of the full model")
+    parser.add_argument("--batch-sizes", type=json_argument, required=True, help="JSON list, such as [1, 32]")
+    parser.add_argument("--sequence-length", type=int, required=True, help="tokens of each sequence")
+    parser.add_argument("--repeats", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--output", type=Path, required=True, help="cost.json")
+    run_step(parser, main)

@@ -1,0 +1,19 @@
+"""Write the plan of a study: one row for each run, with the folder of its files."""
+
+import argparse
+from pathlib import Path
+
+from shallower.files import write_whole
+from shallower.grid import expand, runs_as_csv
+from shallower.step import json_argument, run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    write_whole(arguments.output, runs_as_csv(expand(arguments.grid)).encode("utf-8"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--grid", type=json_argument, required=True, help="names on each axis of the study")
+    parser.add_argument("--output", type=Path, required=True)
+    run_step(parser, main)

@@ -1,0 +1,35 @@
+"""Draw one model on one task: summary.csv and results.csv in, figures (PNG and SVG) out."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from shallower.errors import UserError
+from shallower.figures import save, score_by_cost, score_by_layers
+from shallower.results import read_table
+from shallower.step import run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    summary, results = (_rows(path, arguments) for path in (arguments.summary, arguments.results))
+    save(score_by_layers(summary, results), arguments.output_dir / "score-by-layers")
+    save(score_by_cost(summary), arguments.output_dir / "score-by-cost")
+
+
+def _rows(path: Path, arguments: argparse.Namespace) -> pd.DataFrame:
+    table = read_table(path)
+    rows = table[(table["model"] == arguments.model) & (table["task"] == arguments.task)]
+    if rows.empty:
+        raise UserError(f"{path}: nothing about {arguments.model} on {arguments.task}")
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
+    parser.add_argument("--results", type=Path, required=True, help="results.csv")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

@@ -1,0 +1,43 @@
+"""Predict a split with a fine-tuned model, loaded afresh as any user would.
+
+In: a model folder, a tokens file, layers.json. Out: predictions.parquet with one row an example.
+"""
+
+import argparse
+from pathlib import Path
+
+from shallower.classifier import load_for_prediction
+from shallower.devices import choose_compute
+from shallower.errors import UserError
+from shallower.families import family_of
+from shallower.files import read_json
+from shallower.prediction import predict, write_predictions
+from shallower.step import run_step
+from shallower.tokens import read_tokens
+
+
+def main(arguments: argparse.Namespace) -> None:
+    compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
+    kept_layers = read_json(arguments.layers)["kept_layers"]
+    config = read_json(arguments.model_dir / "config.json")
+    depth = family_of(config).num_layers(config)
+    if depth != len(kept_layers):
+        raise UserError(
+            f"{arguments.model_dir}: config.json says {depth} layers, but {arguments.layers} keeps "
+            f"{len(kept_layers)}; delete the folder and run again"
+        )
+    tokens = read_tokens(arguments.tokens)
+    model = load_for_prediction(arguments.model_dir)
+    write_predictions(arguments.output, tokens, predict(model, tokens, compute))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the split to predict")
+    parser.add_argument("--layers", type=Path, required=True, help="layers.json of the run")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    parser.add_argument("--output", type=Path, required=True, help="predictions.parquet")
+    run_step(parser, main)

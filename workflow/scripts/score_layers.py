@@ -1,0 +1,37 @@
+"""Score the layers of a model by how little they change the sentence token's vector.
+
+In: a model folder, a tokens file. Out: scores.json with one score a layer, 0-based from the bottom.
+"""
+
+import argparse
+from pathlib import Path
+
+from shallower.devices import choose_compute
+from shallower.files import write_json
+from shallower.layer_scores import contribution_scores, load_encoder
+from shallower.step import run_step
+from shallower.tokens import read_tokens
+
+
+def main(arguments: argparse.Namespace) -> None:
+    # fp32 everywhere: thresholds such as 0.95 and 0.925 lie close together.
+    compute = choose_compute(arguments.device, "fp32", arguments.threads)
+    tokens = read_tokens(arguments.tokens)
+    model = load_encoder(arguments.model_dir)
+    scores = {
+        "method": "contribution",
+        "scores": contribution_scores(model, tokens, compute),
+        "model": str(arguments.model_dir),
+        "n_examples": len(tokens.labels),
+    }
+    write_json(arguments.output, scores)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the validation split")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--output", type=Path, required=True, help="scores.json")
+    run_step(parser, main)

@@ -1,0 +1,41 @@
+"""Answer the study in tables: results.csv, comparisons and costs in, tables and the answer page out."""
+
+import argparse
+import json
+from pathlib import Path
+
+from shallower.answer import answer_page, summary_page
+from shallower.errors import UserError
+from shallower.files import write_whole
+from shallower.results import read_table, write_table
+from shallower.step import run_step
+from shallower.tables import droppable, read_comparisons, read_costs, summarise
+
+
+def main(arguments: argparse.Namespace) -> None:
+    comparisons = read_comparisons(read_table(arguments.runs))
+    if not comparisons:
+        raise UserError(f"{arguments.runs}: only baselines; a study needs a strategy to compare with them")
+    confidence = next(iter(comparisons.values()))["confidence"]
+    costs = read_costs(arguments.costs)
+    summary = summarise(read_table(arguments.results), comparisons, costs)
+    folder = arguments.output_dir
+    write_table(folder / "summary.csv", summary)
+    write_table(folder / "droppable.csv", droppable(summary, arguments.tolerances))
+    answer = answer_page(summary, arguments.tolerances, confidence, costs)
+    write_whole(folder / "answer.html", answer.encode("utf-8"))
+    write_whole(folder / "summary.html", summary_page(summary, confidence).encode("utf-8"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="results.csv")
+    parser.add_argument("--runs", type=Path, required=True, help="runs.csv; comparisons lie next to its runs")
+    parser.add_argument(
+        "--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder"
+    )
+    parser.add_argument(
+        "--tolerances", type=json.loads, required=True, help="JSON list, percent of the baseline"
+    )
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

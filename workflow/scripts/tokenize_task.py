@@ -1,0 +1,41 @@
+"""Tokenise both splits of a task: a model's tokenizer and a task's tables in, two tokens files out."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from transformers import AutoTokenizer
+
+from shallower.files import read_json
+from shallower.step import run_step
+from shallower.tokens import tokenize, write_tokens
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
+    vocab_size = read_json(arguments.model_dir / "config.json")["vocab_size"]
+    for split in ("train", "validation"):
+        table = pq.read_table(arguments.task_dir / f"{split}.parquet")
+        tokens = tokenize(table, tokenizer, arguments.max_length, vocab_size)
+        write_tokens(arguments.output_dir / f"{split}.safetensors", tokens)
+        logger.info(
+            "%s: %d examples, %.1f tokens each on average, %d cut to %d tokens",
+            split,
+            len(tokens.labels),
+            np.diff(tokens.offsets).mean(),
+            tokens.truncated,
+            tokens.max_length,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and the tokenizer")
+    parser.add_argument("--task-dir", type=Path, required=True, help="folder with train and validation.parquet")
+    parser.add_argument("--max-length", type=int, required=True, help="tokens that inputs are cut to")
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

@@ -1,0 +1,42 @@
+"""Which files a script's behaviour depends on, found by reading its import statements.
+
+The workflow declares them as inputs of the script's rule, so that an edit reruns exactly the steps whose code it is.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "shallower"
+
+
+def code_files(script: Path, library: Path) -> list[Path]:
+    """The script first, then every library module that it imports, directly or through others, sorted.
+
+    `library` is the folder that holds the package. Imports inside functions count as well.
+    """
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for module in _imported_modules(waiting.pop(), library):
+            if module not in found:
+                found.add(module)
+                waiting.append(module)
+    return [script, *sorted(found)]
+
+
+@cache
+def _imported_modules(file: Path, library: Path) -> frozenset[Path]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), filename=str(file))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    ours = (name for name in names if name.split(".")[0] == PACKAGE)
+    candidates = (library.joinpath(*name.split(".")) for name in ours)
+    modules = (
+        path for name in candidates for path in (name.with_suffix(".py"), name / "__init__.py") if path.is_file()
+    )
+    return frozenset(modules)

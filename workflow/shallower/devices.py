@@ -1,0 +1,89 @@
+"""Where and how precisely torch computes, and how batches get there."""
+
+import inspect
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from shallower.batches import Batch
+from shallower.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device ("cpu" or "cuda"), a precision ("fp32" or "bf16") and the number of CPU threads."""
+
+    device: str
+    precision: str
+    threads: int
+
+    def autocast(self) -> AbstractContextManager:
+        """The context of a forward pass: bfloat16 where it is safe with "bf16", nothing with "fp32"."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was asked to, as timing needs."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+
+def choose_compute(device: str, precision: str, threads: int) -> Compute:
+    """Turn "auto" into what this machine has, and set torch's number of threads.
+
+    device "auto": a GPU if there is one; precision "auto": bfloat16 on a GPU that has it, else fp32.
+    Raises UserError when something is asked for that the machine cannot do.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"compute.device {device!r} is not one of auto, cpu, cuda")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise UserError(f"compute.precision {precision!r} is not one of auto, fp32, bf16")
+    if threads < 1:
+        raise UserError(f"compute.threads must be at least 1, not {threads}")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "compute.device is cuda, but torch finds no GPU here; use device auto or cpu, or install a CUDA build of torch"
+        )
+    has_bf16 = device == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" and has_bf16 else "fp32"
+    if precision == "bf16" and not has_bf16:
+        raise UserError("compute.precision is bf16, which this GPU does not have; use precision auto or fp32")
+    torch.set_num_threads(threads)
+    return Compute(device, precision, threads)
+
+
+def model_inputs(model: torch.nn.Module, batch: Batch, device: str) -> dict[str, torch.Tensor]:
+    """The arguments of a model's forward pass for a batch, leaving out what the model does not take.
+
+    DistilBERT, for one, has no token types although its tokenizer returns some.
+    """
+    arrays = {
+        "input_ids": batch.input_ids,
+        "attention_mask": batch.attention_mask,
+        "token_type_ids": batch.token_type_ids,
+    }
+    accepted = inspect.signature(model.forward).parameters
+    inputs = {
+        name: to_device(array, device)
+        for name, array in arrays.items()
+        if array is not None and name in accepted
+    }
+    # XLNet would otherwise keep a memory of the batch that nobody asks for.
+    return {**inputs, "use_mems": False} if "use_mems" in accepted else inputs
+
+
+def to_device(array: np.ndarray, device: str) -> torch.Tensor:
+    """A numpy array as a tensor on the device, copied without waiting for a GPU's work so far."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if device == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor

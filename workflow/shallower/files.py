@@ -1,0 +1,56 @@
+"""Small files, read and written in one way everywhere."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from shallower.errors import UserError
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file.
+
+    Raises UserError, naming the file, when it is missing or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid JSON ({error}); delete the file and run again") from None
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content gives equal bytes. NaN is refused."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode("utf-8"))
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file so that a reader never sees a half of it: to a neighbour, then rename."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        neighbour.write_bytes(content)
+        neighbour.replace(path)
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(content: Any) -> str:
+    """One line of JSON with sorted keys: the same for equal content, whatever the order of keys."""
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(content: Any) -> str:
+    """Eight hexadecimal digits that tell one JSON-like definition from another."""
+    return hashlib.sha256(canonical_json(content).encode("utf-8")).hexdigest()[:8]

@@ -1,0 +1,87 @@
+"""The runs of a study: which there are, and where each one lives."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from shallower.errors import UserError
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning: the baseline, or a model that was tuned after some of its layers were dropped.
+
+    For the baseline `origin` is "baseline", `strategy` is "none" and `amount` is "0".
+    """
+
+    study: str
+    model: str
+    task: str
+    origin: str
+    strategy: str
+    amount: str
+    seed: int
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the model with all its layers."""
+        return self.origin == BASELINE
+
+    @property
+    def arm(self) -> str:
+        """Path of what is repeated over seeds, below the task: `baseline` or `{origin}/{strategy}-{amount}`."""
+        return BASELINE if self.is_baseline else f"{self.origin}/{self.strategy}-{self.amount}"
+
+    @property
+    def directory(self) -> str:
+        """Folder of the run's files, relative to the working directory."""
+        return f"results/{self.study}/{self.model}/{self.task}/{self.arm}/seed{self.seed}"
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, str]) -> Self:
+        """Read a row of runs.csv."""
+        return cls(**{field.name: field.type(row[field.name]) for field in fields(cls)})
+
+
+def expand(grid: Mapping[str, Any]) -> list[Run]:
+    """All runs of a grid, baselines first within each model and task.
+
+    `grid` holds `study` and the lists `models`, `tasks`, `origins`, `arms` (pairs of strategy and amount label) and
+    `seeds`. Combinations come out in the order of the lists.
+    """
+    return [
+        Run(grid["study"], model, task, origin, strategy, amount, seed)
+        for model in grid["models"]
+        for task in grid["tasks"]
+        for origin, strategy, amount in [
+            (BASELINE, "none", "0"),
+            *((origin, *arm) for origin in grid["origins"] for arm in grid["arms"]),
+        ]
+        for seed in grid["seeds"]
+    ]
+
+
+def runs_as_csv(runs: Iterable[Run]) -> str:
+    """The plan as CSV text: one row a run, with its folder in the last column."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*(field.name for field in fields(Run)), "directory"])
+    writer.writerows([*astuple(run), run.directory] for run in runs)
+    return text.getvalue()
+
+
+def read_runs(path: str | Path) -> Sequence[Run]:
+    """Read runs.csv.
+
+    Raises UserError when the file is not one that `runs_as_csv` wrote.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            return [Run.from_row(row) for row in csv.DictReader(file)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: not a list of runs ({error!r}); delete the file and run again") from None

@@ -1,0 +1,218 @@
+"""Labelled text in files (parquet, CSV, TSV, JSON lines), read into one form and checked row by row.
+
+The form is a table with the columns `id` int64 (the row's number in the file, from 0), `text` string, `text_pair`
+string where a task has two texts, and `label`: int64, an index into the class names, or float64 for regression.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shallower.errors import StudyErrors, UserError
+
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
+
+# How many bad rows of a file are told one by one.
+TOLD_ROWS = 10
+
+csv.field_size_limit(2**31 - 1)  # a long text is no reason to refuse a row
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file are used, and how its labels are read.
+
+    Attributes:
+        text: one or two columns of text.
+        label: the column of the label.
+        labels: class names in the order of their ids; None for regression.
+        may_be_empty: whether empty texts are taken as they are, as a published data set has them.
+    """
+
+    text: tuple[str, ...]
+    label: str
+    labels: tuple[str, ...] | None
+    may_be_empty: bool = False
+
+
+def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
+    """Read one file into the form that the module's text describes.
+
+    Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8 or lacks a column, and StudyErrors
+    with the first bad rows, counted from 1 without the header, when texts or labels are not what they should be.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise UserError(f"{path}: file not found")
+    used = [*columns.text, columns.label]
+    with _telling_file(path):
+        names, values, stored_names = _READERS[path.suffix](path, used)
+    if missing := [name for name in used if name not in names]:
+        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}")
+    if not values[columns.label]:
+        raise UserError(f"{path}: no rows; a split needs labelled examples")
+
+    problems: list[str] = []
+    for name in columns.text:
+        problems += _text_problems(name, values[name], columns.may_be_empty)
+    labels = []
+    for row, value in enumerate(values[columns.label], start=1):
+        try:
+            labels.append(_label(value, columns.labels, stored_names))
+        except ValueError as error:
+            problems.append(f"row {row}: {columns.label} {error}")
+    if problems:
+        shown = [f"{path}: {problem}" for problem in problems[:TOLD_ROWS]]
+        rest = len(problems) - TOLD_ROWS
+        raise StudyErrors([*shown, *([f"{path}: {rest} more rows like these"] if rest > 0 else [])])
+    return labelled_table([values[name] for name in columns.text], labels, classes=columns.labels is not None)
+
+
+def labelled_table(texts: Sequence[Sequence[str]], labels: Sequence[float], classes: bool) -> pa.Table:
+    """A table in the form that the module's text describes, from one or two columns of text and labels."""
+    return pa.table(
+        {
+            "id": pa.array(range(len(labels)), pa.int64()),
+            **{
+                name: pa.array(column, pa.string())
+                for name, column in zip(("text", "text_pair"), texts, strict=False)
+            },
+            "label": pa.array(labels, pa.int64() if classes else pa.float64()),
+        }
+    )
+
+
+@contextmanager
+def _telling_file(path: Path) -> Iterator[None]:
+    """Turn what readers raise into a UserError that names the file and the cure."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
+    except (csv.Error, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+# Readers return the names of all columns, the values of the used ones, and the class names that the file stores.
+_Read = tuple[list[str], dict[str, list[Any]], Sequence[str] | None]
+
+
+def _read_parquet(path: Path, used: Sequence[str]) -> _Read:
+    schema = pq.read_schema(path)
+    present = [name for name in used if name in schema.names]
+    table = pq.read_table(path, columns=present)
+    return schema.names, {name: table.column(name).to_pylist() for name in present}, _class_names(schema, used[-1])
+
+
+def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
+    """Names of the classes where `datasets` stored them in a parquet file's schema."""
+    stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    return stored.get("info", {}).get("features", {}).get(label, {}).get("names")
+
+
+def _read_separated(path: Path, used: Sequence[str]) -> _Read:
+    # TSV files in the wild, GLUE's among them, hold quotation marks that quote nothing.
+    style = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix == ".tsv" else {"strict": True}
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, **style)
+        names = next(reader, [])
+        places = {name: names.index(name) for name in used if name in names}
+        values: dict[str, list[Any]] = {name: [] for name in places}
+        for row, fields in enumerate((fields for fields in reader if fields), start=1):
+            if len(fields) != len(names):
+                raise ValueError(f"row {row} has {len(fields)} fields, the header {len(names)}; quote texts with commas")
+            for name, place in places.items():
+                values[name].append(fields[place])
+    return names, values, None
+
+
+def _read_json_lines(path: Path, used: Sequence[str]) -> _Read:
+    names: dict[str, None] = {}
+    values: dict[str, list[Any]] = {name: [] for name in used}
+    with open(path, encoding="utf-8-sig") as file:
+        for row, line in enumerate((line for line in file if line.strip()), start=1):
+            try:
+                content = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"row {row} is not JSON ({error})") from None
+            if not isinstance(content, dict):
+                raise ValueError(f"row {row} is not a JSON object; write one object a line")
+            names |= dict.fromkeys(content)
+            for name in used:
+                values[name].append(content.get(name))
+    return list(names), values, None
+
+
+_READERS = {
+    ".parquet": _read_parquet,
+    ".csv": _read_separated,
+    ".tsv": _read_separated,
+    ".jsonl": _read_json_lines,
+}
+
+
+def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iterator[str]:
+    for row, value in enumerate(values, start=1):
+        if not isinstance(value, str):
+            yield f"row {row}: {name} is {'missing' if value is None else f'{value!r}, not text'}"
+        elif not may_be_empty and not value.strip():
+            yield f"row {row}: {name} is empty; fill it or remove the row"
+
+
+def _label(value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
+    """A label as an id or a number. Raises ValueError with what is wrong, to stand after the column's name."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError("is missing; fill it or remove the row")
+    return _number(value) if labels is None else _class_id(value, labels, stored_names)
+
+
+def _number(value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number; a regression needs one")
+    return number
+
+
+def _class_id(value: Any, labels: Sequence[str], stored_names: Sequence[str] | None) -> int:
+    if stored_names is not None and isinstance(value, int) and 0 <= value < len(stored_names):
+        value = stored_names[value]  # by name, since the study may list the classes in another order
+    if isinstance(value, str):
+        if value in labels:
+            return list(labels).index(value)
+        if not value.strip().lstrip("-").isdecimal():
+            raise ValueError(f"{value!r} is none of the labels {', '.join(map(repr, labels))}")
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is neither the name of a class nor its id, a whole number")
+    if value == -1:
+        raise ValueError("-1 marks a hidden label; use a split whose labels are known")
+    if not 0 <= value < len(labels):
+        raise ValueError(f"{value} is out of range; {len(labels)} labels have the ids 0 to {len(labels) - 1}")
+    return value
+
+
+def split_problems(tables: Mapping[str, pa.Table], labels: Sequence[str] | None) -> Iterator[str]:
+    """What is wrong with the labels of the splits "train" and "validation" as a whole."""
+    found = {split: set(table.column("label").to_pylist()) for split, table in tables.items()}
+    for split, values in found.items():
+        if len(values) == 1:
+            only = f"the class {labels[values.copy().pop()]!r}" if labels else f"the value {values.copy().pop()}"
+            yield f"the {split} split has only {only}; nothing can be learnt or scored from one"
+    if labels and (unseen := found["validation"] - found["train"]):
+        names = ", ".join(repr(labels[index]) for index in sorted(unseen))
+        yield f"the validation split has {names}, which the train split lacks; add such rows or remove the class"

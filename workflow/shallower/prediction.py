@@ -1,0 +1,58 @@
+"""Predictions of a fine-tuned model: one row an example, with its id, label and logits."""
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from shallower.batches import evaluation_batches, make_batch
+from shallower.devices import Compute, model_inputs
+from shallower.tokens import TokenSet
+
+logger = logging.getLogger(__name__)
+
+# Tokens of one forward pass, padding included. On a CPU small batches stay in its caches.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 32768}
+
+PROGRESS_SECONDS = 10.0
+
+
+def predict(model: torch.nn.Module, tokens: TokenSet, compute: Compute) -> np.ndarray:
+    """Logits of every example, float32 [N, number of outputs], in the token set's order.
+
+    The model is switched to evaluation; the result does not depend on which examples share a batch, but for rounding.
+    """
+    model.eval().to(compute.device)
+    batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
+    outputs = []
+    done, told = 0, time.monotonic()
+    with torch.inference_mode(), compute.autocast():
+        for examples in batches:
+            batch = make_batch(tokens, examples)
+            outputs.append(model(**model_inputs(model, batch, compute.device)).logits.float())
+            done += len(examples)
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                logger.info("predicted %d of %d examples", done, len(tokens.labels))
+    logits = torch.cat(outputs).cpu().numpy()
+    ordered = np.empty_like(logits)
+    ordered[np.concatenate(batches)] = logits
+    return ordered
+
+
+def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) -> None:
+    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32)."""
+    classes = np.issubdtype(tokens.labels.dtype, np.integer)
+    table = pa.table(
+        {
+            "id": pa.array(tokens.ids, pa.int64()),
+            "label": pa.array(tokens.labels.astype(np.int64 if classes else np.float64)),
+            "logits": pa.array(list(logits), pa.list_(pa.float32())),
+        }
+    )
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)

@@ -1,0 +1,60 @@
+"""Where a model comes from: versions, code and the hashes of what went in."""
+
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from shallower.files import sha256_of
+
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
+    """The versions of Python and of the packages that decide about numbers; None for one not installed."""
+    return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
+
+
+def code_state(folder: str | Path) -> dict[str, Any]:
+    """The git commit of the checkout that holds `folder` and whether tracked files differ from it.
+
+    Both None outside a checkout, without git, or before the first commit.
+    """
+    commit = _git(folder, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        return {"commit": None, "dirty": None}
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def hashes(files: Iterable[str | Path]) -> dict[str, str]:
+    """SHA-256 of each file, by file name. The names must differ."""
+    files = [Path(file) for file in files]
+    if len({file.name for file in files}) != len(files):
+        raise ValueError(f"two files of the same name among {[str(file) for file in files]}")
+    return {file.name: sha256_of(file) for file in files}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(folder: str | Path, *arguments: str) -> str | None:
+    try:
+        # --no-optional-locks: several runs may ask at once.
+        answer = subprocess.run(
+            ["git", "--no-optional-locks", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

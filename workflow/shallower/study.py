@@ -1,0 +1,368 @@
+"""A study: read, checked as a whole, and resolved into what each step needs.
+
+Everything that is wrong is found together, before any job runs, and told with the key and the cure.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from shallower.docs_corpus import DOCS_TASKS
+from shallower.errors import StudyErrors, UserError
+from shallower.families import family_of
+from shallower.files import fingerprint, read_json
+from shallower.glue import GLUE_TASKS
+from shallower.grid import BASELINE, Run, expand
+from shallower.strategies import STRATEGIES, amount_label, check_amount
+from shallower.task_sources import check_task, task_files
+
+SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "study.schema.yaml"
+
+# Folders and files that the pipeline itself makes beside those named after models.
+RESERVED_MODEL_NAMES = {"tables", "figures"}
+
+# Keys of a task's entry that say how it is used, not what its data is.
+TASK_USE_KEYS = {"name", "train", "refine", "metrics"}
+
+CLASSIFICATION_METRICS = {"accuracy", "f1", "macro_f1", "matthews_correlation"}
+REGRESSION_METRICS = {"pearson", "spearmanr"}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that passed every check, with its defaults filled in."""
+
+    config: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the study; its outputs are in results/{name}."""
+        return self.config["study"]
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the order of the study."""
+        return [model["name"] for model in self.config["models"]]
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in the order of the study."""
+        return [task["name"] for task in self.config["tasks"]]
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """Names on each axis, as `shallower.grid.expand` takes them."""
+        return {
+            "study": self.name,
+            "models": self.models,
+            "tasks": self.tasks,
+            "origins": [origin["name"] for origin in self.config["origins"]],
+            "arms": [
+                [strategy["name"], amount_label(amount)]
+                for strategy in self.config["strategies"]
+                for amount in strategy["amounts"]
+            ],
+            "seeds": list(self.config["seeds"]),
+        }
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run, baselines included."""
+        return expand(self.grid)
+
+    def model_definition(self, name: str) -> dict[str, Any]:
+        """What says which model this is and where it comes from."""
+        return dict(_named(self.config["models"], name))
+
+    def task_definition(self, name: str) -> dict[str, Any]:
+        """What says which data this task is; not how the study uses it."""
+        entry = _named(self.config["tasks"], name)
+        return {"name": name} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
+
+    def model_key(self, name: str) -> str:
+        """Folder of the model under resources/models: another definition gets another folder."""
+        return f"{name}-{fingerprint(self.model_definition(name))}"
+
+    def task_key(self, name: str) -> str:
+        """Folder of the task under resources/tasks: another definition gets another folder."""
+        return f"{name}-{fingerprint(self.task_definition(name))}"
+
+    def amount(self, strategy: str, label: str) -> Any:
+        """The amount behind its label in a path, such as 2, 0.95 or [3, 5]."""
+        amounts = _named(self.config["strategies"], strategy)["amounts"]
+        return next(amount for amount in amounts if amount_label(amount) == label)
+
+    def max_length(self, task: str) -> int:
+        """Number of tokens that inputs of the task are cut to."""
+        return self._train(task)["max_length"]
+
+    def train_settings(self, task: str) -> dict[str, Any]:
+        """Settings of the baseline's fine-tuning on a task."""
+        return {key: value for key, value in self._train(task).items() if key != "max_length"}
+
+    def refine_settings(self, task: str, origin: str) -> dict[str, Any]:
+        """Settings of the tuning after layers were dropped: train, then what refine says otherwise.
+
+        The study's refine comes first, then the origin's, then the task's.
+        """
+        overlays = (
+            self.config["refine"],
+            _named(self.config["origins"], origin).get("refine", {}),
+            _named(self.config["tasks"], task).get("refine", {}),
+        )
+        settings = self.train_settings(task)
+        for overlay in overlays:
+            settings |= overlay
+        return settings
+
+    def evaluate_settings(self, task: str) -> dict[str, Any]:
+        """Settings of the scoring of a task's predictions, with its metrics, the primary one first."""
+        entry = _named(self.config["tasks"], task)
+        return dict(self.config["evaluate"]) | {"metrics": entry["metrics"]}
+
+    def compare_settings(self, task: str) -> dict[str, Any]:
+        """Settings of the comparison with the baseline, which is by the primary metric alone."""
+        settings = self.evaluate_settings(task)
+        return settings | {"metrics": settings["metrics"][:1]}
+
+    def _train(self, task: str) -> dict[str, Any]:
+        return dict(self.config["train"]) | _named(self.config["tasks"], task).get("train", {})
+
+
+def resolve_study(config: Mapping[str, Any]) -> Study:
+    """Check a study and fill in its defaults.
+
+    Raises StudyErrors with everything that is wrong: first against the schema, then, where the schema holds, names,
+    amounts, metrics, model folders and data files. Reads local files only and starts no download.
+    """
+    schema = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    problems = list(_schema_problems(schema, config))
+    if not problems:
+        config = _with_defaults(schema, config)
+        problems = [
+            *_name_problems(config),
+            *_strategy_problems(config),
+            *_model_problems(config),
+            *_task_problems(config),
+        ]
+    if problems:
+        raise StudyErrors(problems)
+    return Study(config)
+
+
+def local_model_files(definition: Mapping[str, Any]) -> list[str]:
+    """Files of a model on this machine whose content its import depends on; none for other sources."""
+    if definition["source"] != "local":
+        return []
+    directory = Path(definition["directory"])
+    # Tokenizers come as JSON, as word lists (vocab.txt, merges.txt) or as SentencePiece models.
+    patterns = ("*.json", "*.safetensors", "*.txt", "*.model")
+    return sorted(str(path) for pattern in patterns for path in directory.glob(pattern))
+
+
+def local_task_files(definition: Mapping[str, Any]) -> list[str]:
+    """Data files on this machine that a task is made of; none for other sources."""
+    return [str(path) for path in task_files(definition)]
+
+
+def _with_defaults(schema: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The study with defaults for what it leaves out, and each task resolved to what its source needs."""
+    filled = dict(config)
+    for key, rule in schema["properties"].items():
+        if "default" in rule:
+            filled.setdefault(key, rule["default"])
+        if "$ref" in rule:
+            rule = rule | schema["$defs"][rule["$ref"].removeprefix("#/$defs/")]
+        if key != "refine" and isinstance(filled.get(key), Mapping):
+            defaults = {name: part["default"] for name, part in rule["properties"].items() if "default" in part}
+            filled[key] = defaults | dict(filled[key])
+    filled["tasks"] = [_resolved_task(task, filled["glue_directory"]) for task in config["tasks"]]
+    return filled
+
+
+def _resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[str, Any]:
+    """The task's entry with its metrics and, for GLUE, its folder."""
+    match task["source"]:
+        case "glue":
+            directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
+            return {"metrics": list(GLUE_TASKS[task["subset"]].metrics), "directory": directory} | dict(task)
+        case "installed-docs":
+            return {"metrics": list(DOCS_TASKS[task["kind"]].metrics)} | dict(task)
+        case _:
+            return dict(task)
+
+
+def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+# --- what can be wrong ---------------------------------------------------------------------------------------------
+
+
+def _schema_problems(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    validator = jsonschema.Draft202012Validator(schema)
+    for error in sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path]):
+        yield f"{_place(config, error.absolute_path)}: {_explain(error)}"
+
+
+def _place(config: Any, path: Sequence[str | int]) -> str:
+    """The key as a person writes it, with the name of list entries: tasks[1] (mrpc).train.epochs."""
+    text, node = "", config
+    for part in path:
+        node = node[part]
+        if isinstance(part, int):
+            text += f"[{part}]"
+            if isinstance(node, Mapping) and isinstance(node.get("name"), str):
+                text += f" ({node['name']})"
+        else:
+            text += f".{part}" if text else part
+    return text or "study file"
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """What is wrong and what to write instead."""
+    value = error.instance
+    match error.validator:
+        case "additionalProperties":
+            known = sorted(error.schema["properties"])
+            unknown = sorted(str(key) for key in value if key not in known)
+            return "; ".join(_unknown("key", key, known) for key in unknown)
+        case "required":
+            missing = [key for key in error.validator_value if key not in value]
+            return f"missing {', '.join(repr(key) for key in missing)}; add it"
+        case "type" | "anyOf":
+            hint = ""
+            if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value):
+                hint = f"; YAML reads this as text: write {_as_yaml_number(value)} without quotes"
+            wanted = error.validator_value
+            wanted = " or ".join(wanted) if isinstance(wanted, list) and isinstance(wanted[0], str) else wanted
+            wanted = wanted if isinstance(wanted, str) else "a number above 0 or a list of layer indices"
+            return f"{value!r} is not of type {wanted}{hint}"
+        case "enum":
+            return _unknown("value", value, error.validator_value)
+        case "pattern" if error.validator_value.startswith("^[0-9a-f]{40}"):
+            return f"{value!r} is not a commit; pin the revision by its 40 hexadecimal digits"
+        case "pattern":
+            return f"{value!r} is not allowed here (pattern {error.validator_value})"
+        case _:
+            return error.message
+
+
+def _as_yaml_number(text: str) -> str:
+    number = float(text)
+    return str(int(number)) if number.is_integer() else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
+
+
+def _unknown(what: str, value: Any, known: Sequence[Any]) -> str:
+    close = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {what} {value!r}; {hint}known: {', '.join(str(name) for name in known)}"
+
+
+def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    for axis in ("models", "tasks", "origins", "strategies"):
+        # Folders are named after entries, and some file systems do not tell upper from lower case.
+        counts = Counter(entry["name"].casefold() for entry in config[axis])
+        for name in (name for name, count in counts.items() if count > 1):
+            yield f"{axis}: the name {name!r} is used more than once; give each entry its own name"
+    for seed in (seed for seed, count in Counter(config["seeds"]).items() if count > 1):
+        yield f"seeds: {seed} is listed more than once; remove the repeats"
+    for index, model in enumerate(config["models"]):
+        if model["name"].casefold() in RESERVED_MODEL_NAMES:
+            yield f"models[{index}]: the name {model['name']!r} is one of the pipeline's own folders; choose another"
+
+
+def _strategy_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    depths = {model["name"]: _known_num_layers(model) for model in config["models"]}
+    for index, strategy in enumerate(config["strategies"]):
+        place = f"strategies[{index}] ({strategy['name']})"
+        if strategy["name"] not in STRATEGIES:
+            yield f"{place}: {_unknown('strategy', strategy['name'], sorted(STRATEGIES))}"
+            continue
+        labels = Counter(amount_label(amount) for amount in strategy["amounts"])
+        for label in (label for label, count in labels.items() if count > 1):
+            yield f"{place}.amounts: {label} is listed more than once; remove the repeats"
+        for amount in strategy["amounts"]:
+            # The same complaint for several models is one complaint.
+            found = {}
+            for model, depth in depths.items():
+                if problem := check_amount(strategy["name"], amount, depth):
+                    found.setdefault(problem, model)
+            for problem, model in found.items():
+                yield f"{place}.amounts: {problem}" + (f" (model {model})" if depths[model] else "")
+
+
+def _known_num_layers(model: Mapping[str, Any]) -> int | None:
+    """Depth of a model as far as it can be known without a download."""
+    if "num_layers" in model:
+        return model["num_layers"]
+    if model["source"] == "local" and (path := Path(model["directory"]) / "config.json").is_file():
+        try:
+            config = read_json(path)
+            return family_of(config).num_layers(config)
+        except UserError:
+            return None  # told by _model_problems
+    return None
+
+
+def _model_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    for index, model in enumerate(config["models"]):
+        if model["source"] != "local":
+            continue
+        place = f"models[{index}] ({model['name']}).directory"
+        directory = Path(model["directory"])
+        if not (directory / "config.json").is_file():
+            yield f"{place}: {directory / 'config.json'} does not exist; name a folder that save_pretrained wrote"
+        elif not any(directory.glob("*.safetensors")):
+            yield f"{place}: no .safetensors file in {directory}; save the model with safe_serialization"
+        else:
+            try:
+                content = read_json(directory / "config.json")
+                depth = family_of(content).num_layers(content)
+            except UserError as error:
+                yield f"{place}: {error}"
+            else:
+                if model.get("num_layers", depth) != depth:
+                    yield f"{place}: the model has {depth} layers, num_layers says {model['num_layers']}"
+
+
+def _task_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    for index, task in enumerate(config["tasks"]):
+        place = f"tasks[{index}] ({task['name']})"
+        target = _target(task)
+        allowed = REGRESSION_METRICS if target == "regression" else CLASSIFICATION_METRICS
+        for metric in task["metrics"]:
+            if metric not in allowed:
+                yield f"{place}.metrics: {metric} does not suit {target}; choose from {', '.join(sorted(allowed))}"
+        if task["source"] in ("files", "hub"):
+            labels = task.get("labels")
+            if target == "classification" and not labels:
+                yield f"{place}: missing 'labels'; list the names of the classes in the order of their ids"
+                continue
+            if target == "regression" and labels:
+                yield f"{place}.labels: a regression has no classes; remove the key"
+                continue
+            if "f1" in task["metrics"] and labels and len(labels) > 2:
+                yield f"{place}.metrics: f1 is for two classes, there are {len(labels)}; use macro_f1"
+        definition = {"name": task["name"]} | {k: v for k, v in task.items() if k not in TASK_USE_KEYS}
+        yield from (f"{place}: {problem}" for problem in check_task(definition))
+
+
+def _target(task: Mapping[str, Any]) -> str:
+    match task["source"]:
+        case "glue":
+            return GLUE_TASKS[task["subset"]].target
+        case "installed-docs":
+            return "classification"
+        case _:
+            return task["target"]
+
+
+__all__ = ["BASELINE", "Study", "local_model_files", "local_task_files", "resolve_study"]

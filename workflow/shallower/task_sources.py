@@ -1,0 +1,178 @@
+"""Where tasks come from: GLUE, one's own files, data sets on the hub, the installed documentation."""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shallower import hub
+from shallower.docs_corpus import DOCS_TASKS, make_examples
+from shallower.errors import StudyErrors, UserError
+from shallower.files import sha256_of, write_json, write_whole
+from shallower.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
+from shallower.labelled_files import SUFFIXES, Columns, labelled_table, read_labelled, split_problems
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation")
+
+# Seed of the draw when a study takes only some of a split's examples: the same ones for everybody.
+SLICE_SEED = 0
+
+
+def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
+    """Bring a task into one form: train.parquet, validation.parquet, task.json and manifest.json in `target_dir`.
+
+    The tables are those of `shallower.labelled_files`. Raises UserError with what is wrong with the data, or when a
+    download fails.
+    """
+    target_dir = Path(target_dir)
+    with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
+        files = _fetch_files(definition, Path(folder))
+        tables = _tables(definition, files)
+        originals = {split: {"file": path.name, "sha256": sha256_of(path)} for split, path in files.items()}
+    for split, table in tables.items():
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        write_whole(target_dir / f"{split}.parquet", sink.getvalue().to_pybytes())
+        logger.info("%s: %d examples", split, len(table))
+    labels = _labels(definition)
+    write_json(
+        target_dir / "task.json",
+        {
+            "name": definition["name"],
+            "target": "classification" if labels else "regression",
+            "labels": list(labels) if labels else None,
+            "has_pair": "text_pair" in tables["train"].column_names,
+            "rows": {split: len(table) for split, table in tables.items()},
+        },
+    )
+    write_json(
+        target_dir / "manifest.json",
+        {
+            "source": dict(definition),
+            "originals": originals,
+            "sha256": {f"{split}.parquet": sha256_of(target_dir / f"{split}.parquet") for split in tables},
+        },
+    )
+
+
+def task_files(definition: Mapping[str, Any]) -> list[Path]:
+    """Files on this machine that hold the task, whether or not they exist; none for other sources."""
+    return list(_local_files(definition).values())
+
+
+def check_task(definition: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a task whose data is on this machine; nothing is said of data still to be downloaded."""
+    try:
+        if files := _local_files(definition):
+            _tables(definition, files)
+    except StudyErrors as error:
+        return error.problems
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def _local_files(definition: Mapping[str, Any]) -> dict[str, Path]:
+    match definition["source"]:
+        case "files":
+            return {split: Path(definition[f"{split}_file"]) for split in SPLITS}
+        case "glue" if definition["directory"]:
+            directory = Path(definition["directory"])
+            names = {"train": "train", "validation": GLUE_TASKS[definition["subset"]].validation}
+            return {split: _existing(directory, name) for split, name in names.items()}
+        case _:
+            return {}
+
+
+def _existing(directory: Path, name: str) -> Path:
+    """The file of a split, whatever its kind; the name it would have as parquet where there is none."""
+    paths = [directory / f"{name}{suffix}" for suffix in SUFFIXES]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _fetch_files(definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """Files of both splits; those of a hub are downloaded into `folder`."""
+    match definition["source"]:
+        case "glue" if not definition["directory"]:
+            repository, revision = HUB_REPOSITORY, HUB_REVISION
+            names = {split: hub_file(definition["subset"], split) for split in SPLITS}
+        case "hub":
+            repository, revision = definition["repository"], definition["revision"]
+            names = {split: definition[f"{split}_file"] for split in SPLITS}
+        case _:
+            return _local_files(definition)
+    found = hub.download(repository, revision, names.values(), "dataset", folder)
+    return {split: found[name] for split, name in names.items()}
+
+
+def _tables(definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
+    """Both splits, checked and cut to the asked number of examples. Raises StudyErrors for what is wrong in either."""
+    if definition["source"] == "installed-docs":
+        return _docs_tables(definition)
+    columns = _columns(definition)
+    tables, problems = {}, []
+    for split, path in files.items():
+        try:
+            tables[split] = _sliced(read_labelled(path, columns), definition.get(f"{split}_examples"), path)
+        except StudyErrors as error:
+            problems += error.problems
+        except UserError as error:
+            problems.append(str(error))
+    if not problems:
+        problems += split_problems(tables, columns.labels)
+    if problems:
+        raise StudyErrors(problems)
+    return tables
+
+
+def _docs_tables(definition: Mapping[str, Any]) -> dict[str, pa.Table]:
+    task = DOCS_TASKS[definition["kind"]]
+    examples = make_examples(
+        definition["kind"], definition["train_examples"], definition["validation_examples"]
+    )
+    return {
+        split: labelled_table(
+            [
+                [example.text for example in chosen],
+                *([[example.text_pair for example in chosen]] if task.has_pair else []),
+            ],
+            [example.label for example in chosen],
+            classes=True,
+        )
+        for split, chosen in examples.items()
+    }
+
+
+def _columns(definition: Mapping[str, Any]) -> Columns:
+    if definition["source"] == "glue":
+        task = GLUE_TASKS[definition["subset"]]
+        # QQP has some empty questions; GLUE is scored on them, too.
+        return Columns(task.text, "label", task.labels, may_be_empty=True)
+    return Columns(tuple(definition["text"]), definition["label"], _labels(definition))
+
+
+def _labels(definition: Mapping[str, Any]) -> tuple[str, ...] | None:
+    match definition["source"]:
+        case "glue":
+            return GLUE_TASKS[definition["subset"]].labels
+        case "installed-docs":
+            return DOCS_TASKS[definition["kind"]].labels
+        case _:
+            return tuple(definition["labels"]) if definition["target"] == "classification" else None
+
+
+def _sliced(table: pa.Table, examples: int | None, path: Path) -> pa.Table:
+    """The asked number of rows, drawn with a fixed seed and left in their order."""
+    if examples is None:
+        return table
+    if examples > len(table):
+        raise UserError(f"{path}: has {len(table)} rows, the study asks for {examples}; ask for fewer")
+    chosen = np.random.default_rng(SLICE_SEED).permutation(len(table))[:examples]
+    return table.take(np.sort(chosen))

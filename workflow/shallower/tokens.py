@@ -1,0 +1,118 @@
+"""Tokenised examples: made once for each tokenizer and task, kept flat and unpadded in one safetensors file.
+
+A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of all
+N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or float32
+[N]; `ids` int64 [N]. Its metadata say how to pad.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from shallower.errors import UserError
+from shallower.files import write_whole
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+# Texts handed to the tokenizer at once: enough to keep its threads busy.
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """The tokens of one split (see the module's text), with what padding needs to know."""
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray | None
+    offsets: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    max_length: int
+    padding_side: str  # "left" or "right"
+    pad_token_id: int
+    pad_token_type_id: int
+    cls_token_id: int
+    truncated: int  # examples that were cut to max_length
+
+
+ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")
+
+
+def tokenize(
+    table: pa.Table, tokenizer: "PreTrainedTokenizerFast", max_length: int, vocab_size: int
+) -> TokenSet:
+    """Tokenise a task's table (columns id, text, [text_pair], label); longer inputs lose tokens of the longer text.
+
+    Raises UserError when the tokenizer lacks a padding or sentence token, or makes ids that a model of `vocab_size`
+    words does not have.
+    """
+    for name in ("pad_token_id", "cls_token_id"):
+        if getattr(tokenizer, name) is None:
+            raise UserError(f"the tokenizer has no {name.removesuffix('_id')}; it does not suit classification")
+    input_ids, token_type_ids, lengths = [], [], []
+    truncated = 0
+    for chunk in table.to_batches(max_chunksize=CHUNK):
+        texts = [chunk.column(name).to_pylist() for name in ("text", "text_pair") if name in table.column_names]
+        encoded = tokenizer(
+            *texts,
+            truncation="longest_first",
+            max_length=max_length,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+        )
+        truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+        input_ids += encoded["input_ids"]
+        token_type_ids += encoded["token_type_ids"]
+        lengths += [len(ids) for ids in encoded["input_ids"]]
+    flat_ids = np.concatenate([np.asarray(ids, np.int32) for ids in input_ids])
+    flat_types = np.concatenate([np.asarray(types, np.int8) for types in token_type_ids])
+    if (highest := int(flat_ids.max())) >= vocab_size:
+        raise UserError(
+            f"the tokenizer makes the id {highest}, but the model knows {vocab_size} words; "
+            "use the tokenizer that the model was trained with"
+        )
+    label_type = np.float32 if pa.types.is_floating(table.schema.field("label").type) else np.int64
+    return TokenSet(
+        input_ids=flat_ids,
+        token_type_ids=flat_types if flat_types.any() else None,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        labels=table.column("label").to_numpy().astype(label_type),
+        ids=pc.cast(table.column("id"), pa.int64()).to_numpy(),
+        max_length=max_length,
+        padding_side=tokenizer.padding_side,
+        pad_token_id=tokenizer.pad_token_id,
+        pad_token_type_id=tokenizer.pad_token_type_id,
+        cls_token_id=tokenizer.cls_token_id,
+        truncated=truncated,
+    )
+
+
+def write_tokens(path: str | Path, tokens: TokenSet) -> None:
+    """Write a token set as one safetensors file."""
+    values = {field.name: getattr(tokens, field.name) for field in fields(TokenSet)}
+    arrays = {name: np.ascontiguousarray(values[name]) for name in ARRAYS if values[name] is not None}
+    write_whole(path, save(arrays, {name: str(value) for name, value in values.items() if name not in ARRAYS}))
+
+
+def read_tokens(path: str | Path) -> TokenSet:
+    """Read what `write_tokens` wrote. Raises UserError, naming the file, when it is broken or of another kind."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            metadata = file.metadata()
+        return TokenSet(**{"token_type_ids": None} | arrays | _typed(metadata))
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a tokens file ({error}); delete it and run again") from None
+
+
+def _typed(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    types = {field.name: field.type for field in fields(TokenSet)}
+    return {name: types[name](value) if name in types else value for name, value in (metadata or {}).items()}

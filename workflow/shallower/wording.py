@@ -1,0 +1,64 @@
+"""Numbers and names as people read them, the same in tables, figures and sentences."""
+
+from collections.abc import Iterable, Sequence
+
+_METRICS = {
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "matthews_correlation": "Matthews correlation",
+    "pearson": "Pearson correlation",
+    "spearmanr": "Spearman correlation",
+}
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+JOINED = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as one would say it."""
+    return _METRICS.get(name, name.replace("_", " "))
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 layer`, `2 layers`, `no layers`."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def layer_ranges(layers: Iterable[int]) -> str:
+    """Layer indices with runs of neighbours joined by a dash: 0 1 2 5 becomes 0 to 2, 5."""
+    runs: list[list[int]] = []
+    for layer in sorted(layers):
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}{DASH}{run[-1]}" for run in runs)
+
+
+def score_text(value: float) -> str:
+    """A score with three decimals and a true minus sign."""
+    return f"{value:.3f}".replace("-", MINUS)
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """`99.4 %`, with a true minus sign."""
+    return f"{value:.{decimals}f}{JOINED}%".replace("-", MINUS)
+
+
+def megabytes(size: float) -> str:
+    """A file size in decimal megabytes."""
+    return f"{size / 1e6:.{0 if size >= 10e6 else 1}f}{JOINED}MB"
+
+
+def milliseconds(duration: float) -> str:
+    """A duration in milliseconds with about three digits."""
+    return f"{duration:.{0 if duration >= 100 else 1 if duration >= 10 else 2}f}{JOINED}ms"
