@@ -28,11 +28,13 @@ report: "workflow/report/workflow.rst"
 
 
 rule all:
+    default_target: True
     input:
         answers(),
         delivered_models(),
-    default_target: True
 
 
 onsuccess:
-    print(f"\nDone: results/{study.name}\n  tables   results/{study.name}/tables\n  figures  results/{study.name}/figures")
+    print(
+        f"\nDone: results/{study.name}\n  tables   results/{study.name}/tables\n  figures  results/{study.name}/figures"
+    )

@@ -67,8 +67,7 @@ def write_study(root: Path, study: Study | None = None) -> Path:
             write_json(root / "resources/tasks" / task / "task.json", task_of(task, definition))
             for arm in _arms(study, num_layers):
                 runs += [
-                    {"study": study.name, "model": model, "task": task, **arm, "seed": seed}
-                    for seed in study.seeds
+                    {"study": study.name, "model": model, "task": task, **arm, "seed": seed} for seed in study.seeds
                 ]
     plan = pd.DataFrame(runs)
     n_dropped = plan.pop("n_dropped")
@@ -87,9 +86,12 @@ def task_of(name: str, definition: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "target": target, "labels": definition["labels"], "metrics": definition["metrics"]}
 
 
-def draw_predictions(
-    definition: dict[str, Any], skill: float, luck: int, collapsed: bool = False
-) -> Predictions:
+def settings_of(task: dict[str, Any]) -> dict[str, Any]:
+    """How the workflow says to evaluate."""
+    return SETTINGS | {"metrics": task["metrics"]}
+
+
+def draw_predictions(definition: dict[str, Any], skill: float, luck: int, collapsed: bool = False) -> Predictions:
     """Answers of a model of that skill. Labels and hard examples are the same for every `luck`."""
     task, run = np.random.default_rng(len(definition["metrics"][0])), np.random.default_rng(luck)
     n, ids = definition["n"], np.arange(0, 3 * definition["n"], 3)
@@ -102,9 +104,7 @@ def draw_predictions(
         answers = 2.5 + 1.3 * (skill * z + math.sqrt(1 - skill**2) * noise)
         return Predictions(ids, labels, np.float32(np.full(n, 2.5) if collapsed else answers)[:, None])
     classes = len(definition["labels"])
-    labels = (
-        np.minimum(task.geometric(0.5, n) - 1, classes - 1) if classes > 2 else (task.random(n) < 0.55) * 1
-    )
+    labels = np.minimum(task.geometric(0.5, n) - 1, classes - 1) if classes > 2 else (task.random(n) < 0.55) * 1
     hardness = 0.9 * task.normal(size=n) + math.sqrt(1 - 0.9**2) * run.normal(size=n)
     wrong = (labels + task.integers(1, classes, n)) % classes
     answers = np.where(hardness < norm.ppf(skill), labels, wrong)
@@ -174,14 +174,10 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
 
     task = task_of(run["task"], definition)
     answers = predictions.logits.argmax(1) if task["labels"] else predictions.logits[:, 0].astype(float)
-    values = {
-        name: score(metric_for(name, task["target"]), predictions.labels, answers) for name in task["metrics"]
-    }
-    record = metrics_record(task, predictions.labels, answers, values, SETTINGS)
+    values = {name: score(metric_for(name, task["target"]), predictions.labels, answers) for name in task["metrics"]}
+    record = metrics_record(task["target"], predictions.labels, answers, values, settings_of(task))
     identity = {key: value for key, value in run.items() if key != "directory"}
-    write_json(
-        directory / "metrics.json", {**identity, **record, **layers, "n_dropped": n_dropped, **manifest}
-    )
+    write_json(directory / "metrics.json", {**identity, **record, **layers, "n_dropped": n_dropped, **manifest})
 
 
 def _write_comparisons(root: Path, task: dict[str, Any], group: pd.DataFrame) -> None:
@@ -193,7 +189,9 @@ def _write_comparisons(root: Path, task: dict[str, Any], group: pd.DataFrame) ->
     arm_columns = ["study", "model", "task", "origin", "strategy", "amount"]
     for arm, runs in group[~is_baseline].groupby(arm_columns, sort=False):
         _, answers = read_matched(paths(runs["directory"]), table, task["target"])
-        record = comparison_record(task, table.labels, answers, baseline, runs["seed"].tolist(), SETTINGS)
+        record = comparison_record(
+            task["target"], table.labels, answers, baseline, runs["seed"].tolist(), settings_of(task)
+        )
         target = root / Path(runs["directory"].iloc[0]).parent / "comparison.json"
         write_json(target, {**dict(zip(arm_columns, arm, strict=True)), **record})
 
@@ -211,9 +209,7 @@ def _cost(num_layers: int) -> dict[str, Any]:
             }
             for size in BATCH_SIZES
         ]
-        depths.append(
-            {"depth": depth, "parameters": _size(depth), "bytes": 4 * _size(depth), "latency": latency}
-        )
+        depths.append({"depth": depth, "parameters": _size(depth), "bytes": 4 * _size(depth), "latency": latency})
     return {"device": "cpu", "threads": 1, "sequence_length": 64, "repeats": 30, "depths": depths}
 
 

@@ -6,12 +6,11 @@ from shallower.evaluation import comparison_record, halves, metrics_record
 from shallower.intervals import kept_interval, kept_percent, score_interval
 from shallower.metrics import METRICS, score
 from shallower.predictions_table import Predictions, paired_seeds, read_matched, read_predictions
-from synthetic_runs import Study, draw_predictions, task_of, write_predictions
+from synthetic_runs import Study, draw_predictions, write_predictions
 
 ACCURACY = METRICS["accuracy"]
-SETTINGS = {"confidence": 0.95, "bootstrap_samples": 500}
+SETTINGS = {"metrics": ["accuracy", "f1"], "confidence": 0.95, "bootstrap_samples": 500}
 PAIR = Study().tasks["docs-pair"] | {"n": 400}
-TASK = task_of("docs-pair", PAIR)
 
 
 def answers(skill: float, luck: int) -> np.ndarray:
@@ -86,8 +85,8 @@ def test_no_share_of_a_baseline_that_scores_nothing():
     constant = np.zeros((1, len(LABELS)), int)
     interval = kept_interval(metric, LABELS, answers(0.9, 1)[None], constant, 0.95, 100)
     assert np.isnan(interval).all()
-    task = TASK | {"metrics": ["matthews_correlation"]}
-    record = comparison_record(task, LABELS, answers(0.9, 1)[None], constant, [1], SETTINGS)
+    settings = SETTINGS | {"metrics": ["matthews_correlation"]}
+    record = comparison_record("classification", LABELS, answers(0.9, 1)[None], constant, [1], settings)
     assert record["kept_percent"] is None
     assert record["kept_low"] is None
     assert record["per_seed"][0]["kept_percent"] is None
@@ -96,7 +95,7 @@ def test_no_share_of_a_baseline_that_scores_nothing():
 def test_record_of_a_run():
     predictions = answers(0.85, 5)
     values = {"accuracy": 0.1234, "f1": 0.5}
-    record = metrics_record(TASK, LABELS, predictions, values, SETTINGS)
+    record = metrics_record("classification", LABELS, predictions, values, SETTINGS)
     assert record["primary"] == "accuracy"
     assert record["n_examples"] == 400
     assert record["collapsed"] is False
@@ -106,18 +105,18 @@ def test_record_of_a_run():
     assert accuracy["chance"] == pytest.approx(max(LABELS.mean(), 1 - LABELS.mean()))
 
 
-def test_metrics_of_the_settings_go_before_those_of_the_task():
+def test_the_first_metric_is_the_primary_one():
     settings = SETTINGS | {"metrics": ["f1"]}
-    record = metrics_record(TASK, LABELS, answers(0.85, 5), {"f1": 0.5}, settings)
+    record = metrics_record("classification", LABELS, answers(0.85, 5), {"f1": 0.5}, settings)
     assert (record["primary"], list(record["metrics"])) == ("f1", ["f1"])
     runs = answers(0.85, 5)[None]
-    assert comparison_record(TASK, LABELS, runs, runs, [1], settings)["metric"] == "f1"
+    assert comparison_record("classification", LABELS, runs, runs, [1], settings)["metric"] == "f1"
 
 
 def test_record_of_a_comparison():
     ours = np.stack([answers(0.8, 1), np.ones_like(LABELS)])
     theirs = np.stack([answers(0.9, 3), answers(0.9, 4)])
-    record = comparison_record(TASK, LABELS, ours, theirs, [7, 8], SETTINGS)
+    record = comparison_record("classification", LABELS, ours, theirs, [7, 8], SETTINGS)
     assert record["metric"] == "accuracy"
     assert record["seeds"] == [7, 8]
     assert record["collapsed_seeds"] == [8]
@@ -132,7 +131,7 @@ def test_record_of_a_comparison():
 def test_seeds_must_fit_the_runs():
     runs = np.stack([answers(0.8, 1)])
     with pytest.raises(UserError, match="2 seeds"):
-        comparison_record(TASK, LABELS, runs, runs, [1, 2], SETTINGS)
+        comparison_record("classification", LABELS, runs, runs, [1, 2], SETTINGS)
 
 
 def test_halves_share_no_example_and_cover_all():

@@ -12,6 +12,7 @@ from shallower.results import COLUMNS, collect_results, read_table, write_table
 from synthetic_runs import SETTINGS, SMALL, write_study
 
 PROJECT = Path(__file__).resolve().parents[2]
+SCORING = SETTINGS | {"metrics": ["accuracy", "f1"]}
 RUN = "results/small/minilm/docs-pair/pretrained/top-2/seed2"
 
 
@@ -95,9 +96,7 @@ def test_what_is_no_table_is_refused(tmp_path, content):
 
 
 def test_script_aggregates(made):
-    done = step(
-        "aggregate_results", "--runs", "results/small/runs.csv", "--output", "out/results.csv", folder=made
-    )
+    done = step("aggregate_results", "--runs", "results/small/runs.csv", "--output", "out/results.csv", folder=made)
     assert done.returncode == 0, done.stderr
     assert len(read_table(made / "out/results.csv")) == 104
     (made / "short.csv").write_text((made / "results/small/runs.csv").read_text().replace("top-1", "gone"))
@@ -114,7 +113,7 @@ def test_script_scores_predictions_as_the_library_does(made):
         "evaluate_predictions",
         *("--predictions", f"{RUN}/predictions.parquet", "--task", "resources/tasks/docs-pair/task.json"),
         *("--layers", f"{RUN}/layers.json", "--manifest", f"{RUN}/manifest.json"),
-        *("--identity", json.dumps(identity), "--settings", json.dumps(SETTINGS), "--output", "metrics.json"),
+        *("--identity", json.dumps(identity), "--settings", json.dumps(SCORING), "--output", "metrics.json"),
         folder=made,
     )
     assert done.returncode == 0, done.stderr
@@ -140,7 +139,7 @@ def test_script_compares_runs(made):
             "--baseline-predictions",
             *(f"{baseline}/seed{seed}/predictions.parquet" for seed in baseline_seeds),
             *("--task", "resources/tasks/docs-pair/task.json", "--identity", json.dumps(identity)),
-            *("--settings", json.dumps(SETTINGS), "--output", "comparison.json"),
+            *("--settings", json.dumps(SCORING), "--output", "comparison.json"),
             folder=made,
         )
 

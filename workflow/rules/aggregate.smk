@@ -14,11 +14,11 @@ rule plan_runs:
         runs="results/{study}/runs.csv",
     log:
         "logs/plan_runs/{study}.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
         grid=as_json(study.grid),
-    localrule: True
     shell:
         "python {input.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
 
@@ -38,9 +38,9 @@ rule aggregate:
         ),
     log:
         "logs/aggregate/{study}.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
-    localrule: True
     shell:
         "python {input.script:q} --runs {input.runs:q} --output {output.results:q} 2>&1 | tee {log:q}"
 
@@ -77,12 +77,12 @@ rule tabulate:
         ),
     log:
         "logs/tabulate/{study}.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
         tolerances=as_json(study.config["report"]["tolerances"]),
         folder=subpath(output.summary, parent=True),
-    localrule: True
     shell:
         "python {input.script:q} --results {input.results:q} --runs {input.runs:q} --costs {input.costs:q}"
         " --tolerances {params.tolerances:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
@@ -112,11 +112,11 @@ rule plot:
         by_cost_svg="results/{study}/figures/{model}/{task}/score-by-cost.svg",
     log:
         "logs/plot/{study}/{model}/{task}.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
         folder=subpath(output.by_layers, parent=True),
-    localrule: True
     shell:
         "python {input.script:q} --summary {input.summary:q} --results {input.results:q} --model {wildcards.model:q}"
         " --task {wildcards.task:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

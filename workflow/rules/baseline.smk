@@ -26,6 +26,10 @@ rule finetune_baseline:
         "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
     params:
         settings=lambda wildcards: as_json(study.train_settings(wildcards.task)),
         precision=study.config["compute"]["precision"],
@@ -36,10 +40,6 @@ rule finetune_baseline:
         tokenizer_folder=subpath(input.tokenizer, parent=True),
         # Not an output: Snakemake deletes outputs before a job, and a killed run must find its checkpoint.
         scratch=".scratch",
-    threads: threads
-    resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
         " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --device {params.device}"

@@ -1,4 +1,4 @@
-# What the other rule files share: the study, the code behind each script, and paths.
+# What all rules share: the study, the code behind each script, and paths.
 #
 # Needs: config (a study).  Gives: study, code(), settings as JSON, path functions, wildcard constraints.
 import os
@@ -15,6 +15,7 @@ sys.path.insert(0, str(LIBRARY))
 
 from shallower.code_files import code_files
 from shallower.errors import UserError
+
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.files import canonical_json as as_json
 from shallower.strategies import STRATEGIES
@@ -25,15 +26,15 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+# The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
+USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+
 # Every step runs offline but for the downloads, which look at HUB_OFFLINE: what the user had set.
 shell.prefix(
-    "set -euo pipefail; "
-    + ("" if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-       # The interpreter of this snakemake, also where its environment is not activated.
-       else f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:\"$PATH\"; ")
-    + f"export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg TOKENIZERS_PARALLELISM=false "
-    "HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 "
-    "HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_IMPLICIT_TOKEN=${{HF_HUB_DISABLE_IMPLICIT_TOKEN:-0}}; "
+    f"set -euo pipefail; {INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
+    " TOKENIZERS_PARALLELISM=false HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
+    " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1; "
 )
 
 
@@ -52,13 +53,11 @@ wildcard_constraints:
 
 
 def code(script):
-    """Named inputs of a rule: its script and the library modules that it imports.
+    """Named inputs for a step, its script and the library modules that it imports.
 
     Declared as inputs their content counts: an edit reruns exactly the steps whose code it is, a touch nothing.
     """
-    first, *modules = (
-        os.path.relpath(path) for path in code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY)
-    )
+    first, *modules = (os.path.relpath(path) for path in code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY))
     return {"script": first, "modules": modules}
 
 
@@ -93,10 +92,35 @@ def task_folder(wildcards):
 
 def tokens(split):
     """Input function: the tokens of a split for the model and task at hand."""
-    return lambda wildcards: (
-        f"resources/tokens/{study.model_key(wildcards.model)}/{study.task_key(wildcards.task)}"
-        f"/length{study.max_length(wildcards.task)}/{split}.safetensors"
-    )
+
+    def path(wildcards):
+        model, task = study.model_key(wildcards.model), study.task_key(wildcards.task)
+        return f"resources/tokens/{model}/{task}/length{study.max_length(wildcards.task)}/{split}.safetensors"
+
+    return path
+
+
+def source_folder(wildcards):
+    """Folder of the weights that layers are dropped from."""
+    if wildcards.origin == "pretrained":
+        return model_folder(wildcards)
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
+
+
+def scores(wildcards):
+    """Scores of the layers, for strategies that look at them."""
+    if not STRATEGIES[wildcards.strategy].needs_scores:
+        return []
+    of = "pretrained" if wildcards.origin == "pretrained" else f"finetuned-seed{wildcards.seed}"
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{of}.json"
+
+
+def scored_folder(wildcards):
+    """Folder of the model whose layers are scored."""
+    if wildcards.scored == "pretrained":
+        return model_folder(wildcards)
+    seed = wildcards.scored.removeprefix("finetuned-")
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
 
 
 def threads(wildcards):

@@ -22,13 +22,13 @@ rule download_model:
         "logs/download_model/{model_key}.log",
     benchmark:
         "logs/download_model/{model_key}.benchmark.tsv"
+    retries: 2
+    localrule: True
     conda:
         "../../envs/download.yaml"
     params:
         model=lambda wildcards: as_json(MODELS[wildcards.model_key]),
         folder=subpath(output.weights, parent=True),
-    retries: 2
-    localrule: True
     shell:
         "HF_HUB_OFFLINE=$HUB_OFFLINE python {input.script:q} --model {params.model:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
@@ -47,13 +47,13 @@ rule download_task:
         "logs/download_task/{task_key}.log",
     benchmark:
         "logs/download_task/{task_key}.benchmark.tsv"
+    retries: 2
+    localrule: True
     conda:
         "../../envs/download.yaml"
     params:
         task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
         folder=subpath(output.train, parent=True),
-    retries: 2
-    localrule: True
     shell:
         "HF_HUB_OFFLINE=$HUB_OFFLINE python {input.script:q} --task {params.task:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
@@ -76,12 +76,12 @@ rule tokenize_task:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         model_folder=subpath(input.config, parent=True),
         task_folder=subpath(input.train, parent=True),
         folder=subpath(output.train, parent=True),
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
         " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -4,29 +4,6 @@
 # Gives: layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
 
 
-def source_folder(wildcards):
-    """Folder of the weights that layers are dropped from."""
-    if wildcards.origin == "pretrained":
-        return model_folder(wildcards)
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
-
-
-def scores(wildcards):
-    """Scores of the layers, for strategies that look at them."""
-    if not STRATEGIES[wildcards.strategy].needs_scores:
-        return []
-    of = "pretrained" if wildcards.origin == "pretrained" else f"finetuned-seed{wildcards.seed}"
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{of}.json"
-
-
-def scored_folder(wildcards):
-    """Folder of the model whose layers are scored."""
-    if wildcards.scored == "pretrained":
-        return model_folder(wildcards)
-    seed = wildcards.scored.removeprefix("finetuned-")
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
-
-
 rule score_layers:
     input:
         **code("score_layers"),
@@ -43,13 +20,13 @@ rule score_layers:
         scored=r"pretrained|finetuned-seed[0-9]+",
     conda:
         "../../envs/torch.yaml"
-    params:
-        device=study.config["compute"]["device"],
-        model_folder=subpath(input.config, parent=True),
     threads: threads
     resources:
         gpu=gpus,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        device=study.config["compute"]["device"],
+        model_folder=subpath(input.config, parent=True),
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {threads}"
         " --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
@@ -83,7 +60,7 @@ rule choose_layers:
         "../../envs/report.yaml"
     params:
         amount=lambda wildcards: as_json(study.amount(wildcards.strategy, wildcards.amount)),
-        scores=lambda wildcards, input: ["--scores", input.scores] if input.scores else [],
+        scores=lambda wildcards, input: (["--scores", input.scores] if input.scores else []),
     shell:
         "python {input.script:q} --config {input.config:q} --strategy {wildcards.strategy:q} --amount {params.amount:q}"
         " {params.scores:q} --output {output.layers:q} 2>&1 | tee {log:q}"
@@ -102,11 +79,11 @@ rule drop_layers:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         model_folder=subpath(input.config, parent=True),
         folder=subpath(output.weights, parent=True),
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

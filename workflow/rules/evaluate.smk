@@ -19,14 +19,14 @@ rule predict:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    params:
-        device=study.config["compute"]["device"],
-        precision=study.config["compute"]["precision"],
-        model_folder=subpath(input.config, parent=True),
     threads: threads
     resources:
         gpu=gpus,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        device=study.config["compute"]["device"],
+        precision=study.config["compute"]["precision"],
+        model_folder=subpath(input.config, parent=True),
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
         " --threads {threads} --device {params.device} --precision {params.precision}"
@@ -61,7 +61,9 @@ rule compare:
     input:
         **code("compare_runs"),
         predictions=lambda wildcards: expand(
-            "results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet", **wildcards, seed=study.config["seeds"]
+            "results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
+            **wildcards,
+            seed=study.config["seeds"],
         ),
         baseline=lambda wildcards: expand(
             "results/{study}/{model}/{task}/baseline/seed{seed}/predictions.parquet",
@@ -100,17 +102,17 @@ rule measure_cost:
         "logs/measure_cost/{study}/{model}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
+    # All cores are claimed so that nothing else runs beside the measurement.
+    threads: workflow.cores or 1
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
         sequence_length=study.config["measure"]["sequence_length"],
         repeats=study.config["measure"]["repeats"],
         device=study.config["compute"]["device"],
         compute_threads=study.config["compute"]["threads"],
-    # All cores are claimed so that nothing else runs beside the measurement.
-    threads: workflow.cores or 1
-    resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
     shell:
         "python {input.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
         " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.compute_threads}"

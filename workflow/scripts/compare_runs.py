@@ -10,29 +10,20 @@ from shallower.step import json_argument, run_step
 
 
 def main(arguments: argparse.Namespace) -> None:
-    task = read_json(arguments.task) | {"metrics": arguments.settings["metrics"]}
+    target = read_json(arguments.task)["target"]
     seeds = paired_seeds(arguments.predictions, arguments.baseline_predictions)
-    table, baseline = read_matched(arguments.baseline_predictions, None, task["target"])
-    _, predictions = read_matched(arguments.predictions, table, task["target"])
-    record = comparison_record(task, table.labels, predictions, baseline, seeds, arguments.settings)
+    table, baseline = read_matched(arguments.baseline_predictions, None, target)
+    _, predictions = read_matched(arguments.predictions, table, target)
+    record = comparison_record(target, table.labels, predictions, baseline, seeds, arguments.settings)
     write_json(arguments.output, {**arguments.identity, **record})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="one a seed")
-    parser.add_argument(
-        "--baseline-predictions", type=Path, nargs="+", required=True, help="same seeds"
-    )
+    parser.add_argument("--baseline-predictions", type=Path, nargs="+", required=True, help="same seeds")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
-    parser.add_argument(
-        "--settings", type=json_argument, required=True, help="confidence, bootstrap_samples, metrics"
-    )
-    parser.add_argument(
-        "--identity",
-        type=json_argument,
-        required=True,
-        help="what the arm is called",
-    )
+    parser.add_argument("--settings", type=json_argument, required=True, help="confidence, bootstrap_samples, metrics")
+    parser.add_argument("--identity", type=json_argument, required=True, help="what the arm is called")
     parser.add_argument("--output", type=Path, required=True)
     run_step(parser, main)

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from shallower import task_metric
-from shallower.evaluation import metric_names, metrics_record
+from shallower.evaluation import metrics_record
 from shallower.files import read_json, write_json
 from shallower.metrics import predictions_of
 from shallower.predictions_table import read_predictions
@@ -13,20 +13,20 @@ from shallower.step import json_argument, run_step
 
 
 def main(arguments: argparse.Namespace) -> None:
-    task = read_json(arguments.task) | {"metrics": arguments.settings["metrics"]}
+    target = read_json(arguments.task)["target"]
     layers = read_json(arguments.layers)
     manifest = read_json(arguments.manifest)
-    table = read_predictions(arguments.predictions, task["target"])
-    predictions = predictions_of(table.logits, task["target"])
+    table = read_predictions(arguments.predictions, target)
+    predictions = predictions_of(table.logits, target)
     with TemporaryDirectory() as directory:
-        metric = task_metric.load(task["target"], directory)
-        names = metric_names(task, arguments.settings)
+        metric = task_metric.load(target, directory)
+        names = arguments.settings["metrics"]
         values = metric.compute(predictions=predictions, references=table.labels, metrics=names)
     write_json(
         arguments.output,
         {
             **arguments.identity,
-            **metrics_record(task, table.labels, predictions, values, arguments.settings),
+            **metrics_record(target, table.labels, predictions, values, arguments.settings),
             **{key: layers[key] for key in ("family", "num_layers", "kept_layers")},
             "n_dropped": len(layers["dropped_layers"]),
             **{key: manifest[key] for key in ("parameters", "model_bytes", "train_seconds")},
@@ -40,14 +40,7 @@ if __name__ == "__main__":
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--layers", type=Path, required=True, help="layers.json of the run")
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the run's training")
-    parser.add_argument(
-        "--identity",
-        type=json_argument,
-        required=True,
-        help="what the run is called",
-    )
-    parser.add_argument(
-        "--settings", type=json_argument, required=True, help="confidence, bootstrap_samples, metrics"
-    )
+    parser.add_argument("--identity", type=json_argument, required=True, help="what the run is called")
+    parser.add_argument("--settings", type=json_argument, required=True, help="confidence, bootstrap_samples, metrics")
     parser.add_argument("--output", type=Path, required=True)
     run_step(parser, main)

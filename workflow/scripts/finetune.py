@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import count_parameters, load_for_training, save
+from shallower.classifier import check_tokenizer, count_parameters, load_for_training, save
 from shallower.code_files import code_files
 from shallower.devices import choose_compute
 from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
@@ -24,6 +24,7 @@ LIBRARY = SCRIPT.parents[1]
 def main(arguments: argparse.Namespace) -> None:
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
+    check_tokenizer(arguments.tokenizer_dir)
     task = read_json(arguments.task)
     tokens = read_tokens(arguments.tokens)
     inputs = {
@@ -80,7 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model-dir", type=Path, required=True, help="starting weights: config.json, model.safetensors")
+    parser.add_argument("--model-dir", type=Path, required=True, help="starting weights and config.json")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the training split")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--settings", type=json_argument, required=True, help="JSON: epochs, batch_size, ...")

@@ -31,11 +31,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv; comparisons lie next to its runs")
-    parser.add_argument(
-        "--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder"
-    )
-    parser.add_argument(
-        "--tolerances", type=json.loads, required=True, help="JSON list, percent of the baseline"
-    )
+    parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder")
+    parser.add_argument("--tolerances", type=json.loads, required=True, help="JSON list, percent of the baseline")
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

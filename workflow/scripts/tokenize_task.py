@@ -10,17 +10,17 @@ from transformers import AutoTokenizer
 
 from shallower.files import read_json
 from shallower.step import run_step
-from shallower.tokens import tokenize, write_tokens
+from shallower.tokens import position_limit, tokenize, write_tokens
 
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: argparse.Namespace) -> None:
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
-    vocab_size = read_json(arguments.model_dir / "config.json")["vocab_size"]
+    config = read_json(arguments.model_dir / "config.json")
     for split in ("train", "validation"):
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
-        tokens = tokenize(table, tokenizer, arguments.max_length, vocab_size)
+        tokens = tokenize(table, tokenizer, arguments.max_length, config["vocab_size"], position_limit(config))
         write_tokens(arguments.output_dir / f"{split}.safetensors", tokens)
         logger.info(
             "%s: %d examples, %.1f tokens each on average, %d cut to %d tokens",

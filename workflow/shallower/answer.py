@@ -115,9 +115,7 @@ def _lead(group: Sequence[Case]) -> str:
     tolerances = list(usable[0].answers)
     first, last = tolerances[0], tolerances[-1]
     where = f" on {escape(usable[0].task)}" if len(usable) == 1 else ", depending on the task,"
-    counts = {
-        tolerance: [case.answers[tolerance]["n_dropped"] for case in usable] for tolerance in tolerances
-    }
+    counts = {tolerance: [case.answers[tolerance]["n_dropped"] for case in usable] for tolerance in tolerances}
     if len(usable) > 1 and len(set(counts[first])) == 1:
         where = " on every task"
     text = (
@@ -163,7 +161,7 @@ def _matrix(found: Sequence[Case], tolerances: Sequence[float]) -> str:
     for group in _by_model(found):
         for place, case in enumerate(group):
             name = f"<th scope=rowgroup rowspan={len(group)}>{escape(case.model)}</th>" if place == 0 else ""
-            cells = "".join(_matrix_cell(case, case.answers[tolerance]) for tolerance in tolerances)
+            cells = "".join(_matrix_cell(case, tolerance) for tolerance in tolerances)
             starts = " class=starts" if place == 0 else ""
             rows.append(f"<tr{starts}>{name}<th scope=row>{escape(case.task)}</th>{cells}</tr>")
     return (
@@ -172,14 +170,16 @@ def _matrix(found: Sequence[Case], tolerances: Sequence[float]) -> str:
     )
 
 
-def _matrix_cell(case: Case, found: Mapping[str, Any]) -> str:
+def _matrix_cell(case: Case, tolerance: float) -> str:
+    found = case.answers[tolerance]
+    within = f'data-within="{_tolerance(tolerance)}"'
     if case.problem:
-        return "<td class=none>no answer</td>"
+        return f"<td class=none {within}>no answer</td>"
     if not found["n_dropped"]:
-        return "<td class=none>none</td>"
+        return f"<td class=none {within}>none</td>"
     num_layers = case.baseline["num_layers"]
     return (
-        f"<td><b>{found['n_dropped']}</b> of {num_layers} {_stack(found['kept_layers'], num_layers)}"
+        f"<td {within}><b>{found['n_dropped']}</b> of {num_layers} {_stack(found['kept_layers'], num_layers)}"
         f"<small>{percent(found['kept_percent'])} kept</small>{_tag(found['sure'])}</td>"
     )
 
@@ -349,8 +349,7 @@ def _reading(summary: pd.DataFrame, confidence: float, costs: Mapping[str, Mappi
         f"the luck of training. {luck}",
         "Chosen": "the variant that drops most layers within the loss. The best of many is a little "
         "flattered by the examples it was chosen on; the cross-check on the other half shows how much.",
-        "Collapsed": "a run that gives the same answer to every example. It is shown, counted, and never "
-        "chosen.",
+        "Collapsed": "a run that gives the same answer to every example. It is shown, counted, and never chosen.",
         "Layers": "are counted from 0 at the bottom, next to the embeddings.",
         "Times": _where_timed(costs),
     }
@@ -550,8 +549,17 @@ svg .stays, svg .goes { stroke: var(--blue) }
 svg .goes { fill: none; stroke: #9aa5b1; stroke-dasharray: 1.5 1 }
 @media (max-width: 36rem) {
   main { padding: 1.25rem 0.9rem 3rem }
-  .matrix th, .matrix td { padding: 0.45rem 0.4rem; font-size: 0.9rem; overflow-wrap: anywhere }
-  .matrix small { white-space: normal }
+  .matrix, .matrix tbody { display: block }
+  .matrix thead { display: none }
+  .matrix tr { display: grid; grid-template-columns: repeat(auto-fit, minmax(6.4rem, 1fr)); gap: 0 0.4rem;
+    padding: 0.5rem 0; border-bottom: 1px solid var(--line) }
+  .matrix th, .matrix td { padding: 0.15rem 0; border: 0 }
+  .matrix th { grid-column: 1 / -1 }
+  .matrix th[scope=rowgroup] { font-size: 1.1rem }
+  .matrix .starts { border-top: 1px solid var(--soft) }
+  .matrix .starts > * { border: 0 }
+  .matrix td::before { content: "within " attr(data-within); display: block; font-size: 0.8rem;
+    color: var(--soft) }
   section > dl { grid-template-columns: 1fr; gap: 0.1rem }
   section > dl dd { margin-bottom: 0.6rem }
   .matrix .stack { display: block; margin: 0.15rem 0 }

@@ -70,7 +70,7 @@ class CheckpointFolder:
         for folder in sorted(self.folder.glob("step-*"), reverse=True):
             try:
                 return self._read(folder)
-            except (UserError, OSError, KeyError, ValueError) as error:
+            except (UserError, OSError, KeyError, TypeError, ValueError) as error:
                 logger.warning("leaving the checkpoint %s aside: %s", folder, error)
         return None
 

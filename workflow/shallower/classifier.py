@@ -72,10 +72,14 @@ def save(model: PreTrainedModel, tokenizer_dir: str | Path, output_dir: str | Pa
     # One file, whatever the size: surgery, users and the pipeline expect exactly that.
     model.save_pretrained(output_dir, max_shard_size="1000GB")
     for name in TOKENIZER_FILES:
-        try:
-            shutil.copyfile(Path(tokenizer_dir) / name, output_dir / name)
-        except FileNotFoundError:
-            raise UserError(f"{tokenizer_dir}: no {name}; a model folder needs its fast tokenizer") from None
+        shutil.copyfile(Path(tokenizer_dir) / name, output_dir / name)
+
+
+def check_tokenizer(tokenizer_dir: str | Path) -> None:
+    """Raise UserError when a folder lacks the files that `save` will copy: better before the training than after."""
+    for name in TOKENIZER_FILES:
+        if not (Path(tokenizer_dir) / name).is_file():
+            raise UserError(f"{tokenizer_dir}: no {name}; a model folder needs its fast tokenizer")
 
 
 def count_parameters(model: torch.nn.Module) -> int:

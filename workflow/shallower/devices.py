@@ -4,6 +4,7 @@ import inspect
 import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            "compute.device is cuda, but torch finds no GPU here; use device auto or cpu, or install a CUDA build of torch"
+            "compute.device is cuda, but torch finds no GPU here; use auto or cpu, or install a CUDA build of torch"
         )
     has_bf16 = device == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "auto":
@@ -71,7 +72,7 @@ def model_inputs(model: torch.nn.Module, batch: Batch, device: str) -> dict[str,
         "attention_mask": batch.attention_mask,
         "token_type_ids": batch.token_type_ids,
     }
-    accepted = inspect.signature(model.forward).parameters
+    accepted = _accepted(type(model))
     inputs = {
         name: to_device(array, device)
         for name, array in arrays.items()
@@ -79,6 +80,11 @@ def model_inputs(model: torch.nn.Module, batch: Batch, device: str) -> dict[str,
     }
     # XLNet would otherwise keep a memory of the batch that nobody asks for.
     return {**inputs, "use_mems": False} if "use_mems" in accepted else inputs
+
+
+@cache
+def _accepted(model_class: type[torch.nn.Module]) -> frozenset[str]:
+    return frozenset(inspect.signature(model_class.forward).parameters)
 
 
 def to_device(array: np.ndarray, device: str) -> torch.Tensor:

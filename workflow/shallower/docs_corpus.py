@@ -20,8 +20,8 @@ from pathlib import Path
 from shallower.errors import UserError
 
 # Import name and distribution. Big, well documented in prose, pinned by this project. The standard library is
-# left out: it comes with whichever Python is installed, and the data would change with it. Those with the least
-# prose come first, so that later ones can make up for what they lack.
+# left out: it comes with whichever Python is installed, and the data would change with it. Those with the
+# least prose come first, so that later ones can make up for what they lack.
 LIBRARIES = {
     "numpy": "numpy",
     "matplotlib": "matplotlib",
@@ -141,9 +141,7 @@ def make_examples(kind: str, train_examples: int, validation_examples: int) -> d
                     f"installed-docs ({kind}): {LIBRARIES[library]} has too little documentation for "
                     f"{train_examples} train and {validation_examples} validation examples; ask for fewer"
                 )
-    return {
-        split: sorted(made, key=lambda example: _shuffled(example.text)) for split, made in examples.items()
-    }
+    return {split: sorted(made, key=lambda example: _shuffled(example.text)) for split, made in examples.items()}
 
 
 def check_sizes(kind: str, sizes: Mapping[str, int]) -> str | None:
@@ -239,9 +237,7 @@ def _content_words(sentence: str) -> set[str]:
 # --- passages -----------------------------------------------------------------------------------------------
 
 
-def _passages_of(
-    library: str, has_pair: bool, needed: int, seen: set[tuple[str, ...]]
-) -> list[list[Passage]]:
+def _passages_of(library: str, has_pair: bool, needed: int, seen: set[tuple[str, ...]]) -> list[list[Passage]]:
     """The passages of each docstring of a library, docstrings shuffled, from as many files as needed.
 
     `seen` holds the word runs of all sentences so far; sentences that repeat one of them are left out.
@@ -255,9 +251,7 @@ def _passages_of(
         file = path.relative_to(root).as_posix()
         for position, docstring in enumerate(_docstrings(path)):
             sentences = [sentence for sentence in prose_sentences(docstring) if _is_new(sentence, seen)]
-            passages = (
-                _pair_up(file, sentences) if has_pair else [Passage(file, (text,)) for text in sentences]
-            )
+            passages = _pair_up(file, sentences) if has_pair else [Passage(file, (text,)) for text in sentences]
             passages = passages[:MOST_FROM_A_DOCSTRING]
             if passages:
                 found.append((_shuffled(f"{file}:{position}"), passages))

@@ -11,13 +11,8 @@ from shallower.intervals import SEED, kept_interval, kept_percent, mean_score, s
 from shallower.metrics import chance_score, is_collapsed, metric_for, score
 
 
-def metric_names(task: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """Which scores to compute, the primary one first: those of the settings, or else of the task.json."""
-    return list(settings.get("metrics") or task["metrics"])
-
-
 def metrics_record(
-    task: Mapping[str, Any],
+    target: str,
     labels: NDArray,
     predictions: NDArray,
     values: Mapping[str, float],
@@ -25,16 +20,13 @@ def metrics_record(
 ) -> dict[str, Any]:
     """The scores of one run: `values` by metric, with their intervals and chance levels.
 
-    `task` is a task.json; labels and predictions are [n]; `settings` holds `confidence` (0 to 1),
-    `bootstrap_samples` and perhaps `metrics`.
+    `target` is "classification" or "regression"; labels and predictions are [n]; `settings` holds `metrics`
+    (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`.
     """
     scores = {}
-    names = metric_names(task, settings)
-    for name in names:
-        metric = metric_for(name, task["target"])
-        interval = score_interval(
-            metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"]
-        )
+    for name in settings["metrics"]:
+        metric = metric_for(name, target)
+        interval = score_interval(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
         scores[name] = {
             "value": values[name],
             "low": interval.low,
@@ -42,10 +34,10 @@ def metrics_record(
             "chance": chance_score(metric, labels),
         }
     return {
-        "primary": names[0],
+        "primary": settings["metrics"][0],
         "metrics": scores,
         "n_examples": len(labels),
-        "collapsed": is_collapsed(labels, predictions, task["target"]),
+        "collapsed": is_collapsed(labels, predictions, target),
     }
 
 
@@ -56,7 +48,7 @@ def halves(n_examples: int) -> tuple[NDArray, NDArray]:
 
 
 def comparison_record(
-    task: Mapping[str, Any],
+    target: str,
     labels: NDArray,
     predictions: NDArray,
     baseline: NDArray,
@@ -65,6 +57,7 @@ def comparison_record(
 ) -> dict[str, Any]:
     """One arm against the baseline by the primary metric; predictions and baseline are [seeds, n].
 
+    Target and settings are those of `metrics_record`.
     `kept_percent_halves` is what two random halves of the examples say apart: a choice made on the one can
     be checked on the other (as in Sajjad et al., Table 4). A number that does not exist, because the baseline
     scores 0 or less, is None.
@@ -73,7 +66,7 @@ def comparison_record(
         raise UserError(
             f"{len(predictions)} runs, {len(baseline)} runs of the baseline and {len(seeds)} seeds do not fit"
         )
-    metric = metric_for(metric_names(task, settings)[0], task["target"])
+    metric = metric_for(settings["metrics"][0], target)
     everything = np.arange(len(labels))
     interval = kept_interval(
         metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"]
@@ -93,9 +86,7 @@ def comparison_record(
         "kept_percent_halves": [kept(predictions, baseline, rows) for rows in halves(len(labels))],
         "confidence": settings["confidence"],
         "collapsed_seeds": [
-            seed
-            for seed, answers in zip(seeds, predictions, strict=True)
-            if is_collapsed(labels, answers, task["target"])
+            seed for seed, answers in zip(seeds, predictions, strict=True) if is_collapsed(labels, answers, target)
         ],
         "per_seed": [
             {

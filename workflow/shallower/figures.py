@@ -172,24 +172,16 @@ def _draw_strategy(
     # A seed stands where its arm does, also where seeds of an arm dropped different numbers of layers.
     fewest = runs.groupby("amount")["n_dropped"].transform("min") + offset
     fine = ~runs["collapsed"].to_numpy(dtype=bool)
-    panel.scatter(
-        fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4
-    )
+    panel.scatter(fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
     panel.scatter(fewest[~fine], runs["value"][~fine], s=48, color=INK, marker="x", linewidths=1.6, zorder=5)
 
 
 def _draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool = True) -> None:
     for panel in panels:
-        panel.axhspan(
-            baseline["score_min"], baseline["score_max"], color=BASELINE_COLOUR, alpha=0.1, linewidth=0
-        )
-        panel.axhline(
-            baseline["score"], color=BASELINE_COLOUR, linewidth=1.3, linestyle=(0, (5, 2)), zorder=1
-        )
+        panel.axhspan(baseline["score_min"], baseline["score_max"], color=BASELINE_COLOUR, alpha=0.1, linewidth=0)
+        panel.axhline(baseline["score"], color=BASELINE_COLOUR, linewidth=1.3, linestyle=(0, (5, 2)), zorder=1)
     if labelled:
-        _label_line(
-            panels[-1], baseline["score"], f"full model\n{score_text(baseline['score'])}", BASELINE_COLOUR
-        )
+        _label_line(panels[-1], baseline["score"], f"full model\n{score_text(baseline['score'])}", BASELINE_COLOUR)
 
 
 def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[float]) -> None:
@@ -198,9 +190,7 @@ def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[f
     if baseline["chance"] >= low - 0.6 * (high - low):
         for panel in panels:
             panel.axhline(baseline["chance"], color=SOFT, linewidth=1, linestyle=":", zorder=1)
-        _label_line(
-            panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT
-        )
+        _label_line(panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT)
     elif baseline["chance"] > 0:
         panels[0].annotate(
             f"a constant answer scores {score_text(baseline['chance'])}, below this range",
@@ -219,9 +209,7 @@ def _label_line(panel: Axes, height: float, text: str, colour: str) -> None:
 def _cost_columns(summary: pd.DataFrame) -> dict[str, str]:
     """Columns of a summary that tell what a model costs, with labels; those that depth changes."""
     texts = {size: "one text" if size == 1 else f"{size} texts at once" for size in batch_sizes(summary)}
-    columns = {
-        f"latency_ms_batch{size}": f"time for {text} (ms), left is faster" for size, text in texts.items()
-    }
+    columns = {f"latency_ms_batch{size}": f"time for {text} (ms), left is faster" for size, text in texts.items()}
     columns["model_megabytes"] = "model file (MB), left is smaller"
     known = {column: label for column, label in columns.items() if _cost(summary, column).notna().all()}
     varied = {column: label for column, label in known.items() if _varies(_cost(summary, column))}
@@ -243,13 +231,9 @@ def _draw_costs(
     cost, depth = _cost(rows, column), rows["num_layers"] - rows["n_dropped"]
     sound = rows["collapsed"] == 0
     best = rows["score"][sound].groupby(depth[sound]).idxmax()
-    panel.plot(
-        cost[best], rows["score"][best], color=BEST_COLOUR, linewidth=3, zorder=1.5, solid_capstyle="round"
-    )
+    panel.plot(cost[best], rows["score"][best], color=BEST_COLOUR, linewidth=3, zorder=1.5, solid_capstyle="round")
     if column.startswith("latency_ms"):
-        low, high = (
-            rows[column.replace("latency", f"latency_{end}")].astype(float) for end in ("low", "high")
-        )
+        low, high = (rows[column.replace("latency", f"latency_{end}")].astype(float) for end in ("low", "high"))
         panel.hlines(rows["score"][best], low[best], high[best], color=SOFT, linewidth=1, zorder=2)
     offsets = _offsets(list(styles), cost, most=0.012 * (cost.max() - cost.min()))
     for strategy, (colour, marker) in styles.items():
@@ -265,9 +249,7 @@ def _draw_costs(
                 linewidths=width,
                 zorder=3,
             )
-    panel.scatter(
-        cost.iloc[:1], rows["score"].iloc[:1], s=58, color=BASELINE_COLOUR, edgecolors="white", zorder=3
-    )
+    panel.scatter(cost.iloc[:1], rows["score"].iloc[:1], s=58, color=BASELINE_COLOUR, edgecolors="white", zorder=3)
     panel.grid(axis="y")
     panel.margins(x=0.08, y=0.1)
     _number_depths(panel, cost.groupby(depth).first())
@@ -281,15 +263,11 @@ def _number_depths(panel: Axes, cost_of_depth: pd.Series) -> None:
         if all(abs(cost - other) >= least for other, _ in shown):
             shown.append((cost, depth))
     above = panel.secondary_xaxis("top")
-    above.set_xticks(
-        [cost for cost, _ in shown], [str(depth) for _, depth in shown], fontsize=8.5, color=SOFT
-    )
+    above.set_xticks([cost for cost, _ in shown], [str(depth) for _, depth in shown], fontsize=8.5, color=SOFT)
     above.tick_params(length=0)
     above.spines["top"].set_visible(False)
     above.set_xlabel("layers left", fontsize=8.5, color=SOFT)
-    panel.vlines(
-        cost_of_depth, 0, 1, transform=panel.get_xaxis_transform(), color="#e3e7eb", linewidth=0.8, zorder=0
-    )
+    panel.vlines(cost_of_depth, 0, 1, transform=panel.get_xaxis_transform(), color="#e3e7eb", linewidth=0.8, zorder=0)
 
 
 def _handle(label: str, colour: str, marker: str, line: bool) -> Line2D:
@@ -316,8 +294,7 @@ def _finish(
         fontweight="bold",
     )
     handles = [
-        _handle(name, colour, marker, line=joined and name != UNORDERED)
-        for name, (colour, marker) in styles.items()
+        _handle(name, colour, marker, line=joined and name != UNORDERED) for name, (colour, marker) in styles.items()
     ]
     handles += extra
     columns = max(2, int(figure.get_figwidth() / 1.65))

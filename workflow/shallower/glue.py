@@ -16,10 +16,10 @@ class GlueTask:
     Attributes:
         text: columns of text, one or two.
         labels: class names in the order of their ids; None for regression (scores from 0 to 5).
-        metrics: as Hugging Face's `glue` metric defines them for the task, the primary one first. For MRPC and QQP
-            that is accuracy, which the paper reports.
-        validation: name of the validation split. MNLI has two; the matched one, of the genres of the training set,
-            is the one that is reported.
+        metrics: as Hugging Face's `glue` metric defines them for the task, the primary one first. For MRPC and
+            QQP that is accuracy, which the paper reports.
+        validation: name of the validation split. MNLI has two; the matched one, of the genres of the training
+            set, is the one that is reported.
     """
 
     text: tuple[str, ...]

@@ -27,9 +27,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def _bootstrap(
-    statistic: Callable[[NDArray], NDArray], n_examples: int, confidence: float, samples: int
-) -> Interval:
+def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confidence: float, samples: int) -> Interval:
     """Percentile interval of a statistic of rows [..., n_examples], which gives [...]."""
     if n_examples < 2:
         raise UserError("an interval needs at least two validation examples")
@@ -49,9 +47,7 @@ def _bootstrap(
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
-def score_interval(
-    metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int
-) -> Interval:
+def score_interval(metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int) -> Interval:
     """Interval of the score of predictions [n] against labels [n], over resampled examples."""
     return _bootstrap(
         lambda rows: resampled_scores(metric, labels, predictions, rows), len(labels), confidence, samples
@@ -64,9 +60,7 @@ def mean_score(metric: Metric, labels: NDArray, predictions: NDArray, rows: NDAr
     return np.mean(scores, axis=0)
 
 
-def kept_percent(
-    metric: Metric, labels: NDArray, predictions: NDArray, baseline: NDArray, rows: NDArray
-) -> NDArray:
+def kept_percent(metric: Metric, labels: NDArray, predictions: NDArray, baseline: NDArray, rows: NDArray) -> NDArray:
     """Mean score in percent of the baseline's mean score, on the same rows [..., n]: [...].
 
     `predictions` and `baseline` are [seeds, examples]. NaN where the baseline scores nothing (0 or less),

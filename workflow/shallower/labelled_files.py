@@ -1,7 +1,8 @@
 """Labelled text in files (parquet, CSV, TSV, JSON lines), read into one form and checked row by row.
 
-The form is a table with the columns `id` int64 (the row's number in the file, from 0), `text` string, `text_pair`
-string where a task has two texts, and `label`: int64, an index into the class names, or float64 for regression.
+The form is a table with the columns `id` int64 (the row's number in the file, from 0), `text` string,
+`text_pair` string where a task has two texts, and `label`: int64, an index into the class names, or float64 for
+regression.
 """
 
 import csv
@@ -46,8 +47,9 @@ class Columns:
 def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     """Read one file into the form that the module's text describes.
 
-    Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8 or lacks a column, and StudyErrors
-    with the first bad rows, counted from 1 without the header, when texts or labels are not what they should be.
+    Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8 or lacks a column, and
+    StudyErrors with the first bad rows, counted from 1 without the header, when texts or labels are not what they
+    should be.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -71,10 +73,7 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
             labels.append(_label(value, columns.labels, stored_names))
         except ValueError as error:
             problems.append(f"row {row}: {columns.label} {error}")
-    if problems:
-        shown = [f"{path}: {problem}" for problem in problems[:TOLD_ROWS]]
-        rest = len(problems) - TOLD_ROWS
-        raise StudyErrors([*shown, *([f"{path}: {rest} more rows like these"] if rest > 0 else [])])
+    _refuse_rows(path, problems)
     return labelled_table([values[name] for name in columns.text], labels, classes=columns.labels is not None)
 
 
@@ -83,13 +82,18 @@ def labelled_table(texts: Sequence[Sequence[str]], labels: Sequence[float], clas
     return pa.table(
         {
             "id": pa.array(range(len(labels)), pa.int64()),
-            **{
-                name: pa.array(column, pa.string())
-                for name, column in zip(("text", "text_pair"), texts, strict=False)
-            },
+            **{name: pa.array(column, pa.string()) for name, column in zip(("text", "text_pair"), texts, strict=False)},
             "label": pa.array(labels, pa.int64() if classes else pa.float64()),
         }
     )
+
+
+def _refuse_rows(path: Path, problems: Sequence[str]) -> None:
+    """Raise StudyErrors with the first problems, if there are any."""
+    if problems:
+        shown = [f"{path}: {problem}" for problem in problems[:TOLD_ROWS]]
+        rest = len(problems) - TOLD_ROWS
+        raise StudyErrors([*shown, *([f"{path}: {rest} more problems like these"] if rest > 0 else [])])
 
 
 @contextmanager
@@ -97,15 +101,24 @@ def _telling_file(path: Path) -> Iterator[None]:
     """Turn what readers raise into a UserError that names the file and the cure."""
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: line {_first_bad_line(path)} is not UTF-8; convert the file to UTF-8") from None
     except (csv.Error, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from None
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-# Readers return the names of all columns, the values of the used ones, and the class names that the file stores.
+def _first_bad_line(path: Path) -> int:
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    raise AssertionError(f"{path} was not UTF-8 a moment ago")
+
+
+# Readers return the names of all columns, the values of the used ones, and the class names stored in the file.
 _Read = tuple[list[str], dict[str, list[Any]], Sequence[str] | None]
 
 
@@ -113,7 +126,11 @@ def _read_parquet(path: Path, used: Sequence[str]) -> _Read:
     schema = pq.read_schema(path)
     present = [name for name in used if name in schema.names]
     table = pq.read_table(path, columns=present)
-    return schema.names, {name: table.column(name).to_pylist() for name in present}, _class_names(schema, used[-1])
+    return (
+        schema.names,
+        {name: table.column(name).to_pylist() for name in present},
+        _class_names(schema, used[-1]),
+    )
 
 
 def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
@@ -124,34 +141,50 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
 
 def _read_separated(path: Path, used: Sequence[str]) -> _Read:
     # TSV files in the wild, GLUE's among them, hold quotation marks that quote nothing.
-    style = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if path.suffix == ".tsv" else {"strict": True}
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    if path.suffix == ".tsv":
+        style, cure = (
+            {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
+            "texts must not hold tabs or line breaks",
+        )
+    else:
+        style, cure = {"strict": True}, "put texts with commas or quotation marks in quotation marks"
+    with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, **style)
         names = next(reader, [])
         places = {name: names.index(name) for name in used if name in names}
         values: dict[str, list[Any]] = {name: [] for name in places}
-        for row, fields in enumerate((fields for fields in reader if fields), start=1):
-            if len(fields) != len(names):
-                raise ValueError(f"row {row} has {len(fields)} fields, the header {len(names)}; quote texts with commas")
-            for name, place in places.items():
-                values[name].append(fields[place])
+        problems = []
+        try:
+            for row, fields in enumerate((fields for fields in reader if fields), start=1):
+                if len(fields) == len(names):
+                    for name, place in places.items():
+                        values[name].append(fields[place])
+                else:
+                    problems.append(f"row {row} has {len(fields)} fields, the header {len(names)}; {cure}")
+        except csv.Error as error:
+            problems.append(f"line {reader.line_num} cannot be read ({error}); {cure}")
+    _refuse_rows(path, problems)
     return names, values, None
 
 
 def _read_json_lines(path: Path, used: Sequence[str]) -> _Read:
     names: dict[str, None] = {}
     values: dict[str, list[Any]] = {name: [] for name in used}
-    with open(path, encoding="utf-8-sig") as file:
+    problems = []
+    with path.open(encoding="utf-8-sig") as file:
         for row, line in enumerate((line for line in file if line.strip()), start=1):
             try:
                 content = json.loads(line)
             except json.JSONDecodeError as error:
-                raise ValueError(f"row {row} is not JSON ({error})") from None
+                problems.append(f"row {row} is not JSON ({error.msg} at character {error.colno})")
+                continue
             if not isinstance(content, dict):
-                raise ValueError(f"row {row} is not a JSON object; write one object a line")
+                problems.append(f"row {row} is not a JSON object; write one object a line")
+                continue
             names |= dict.fromkeys(content)
             for name in used:
                 values[name].append(content.get(name))
+    _refuse_rows(path, problems)
     return list(names), values, None
 
 
@@ -172,7 +205,7 @@ def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iter
 
 
 def _label(value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
-    """A label as an id or a number. Raises ValueError with what is wrong, to stand after the column's name."""
+    """A label as an id or a number. Raises ValueError with what is wrong, to follow the column's name."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         raise ValueError("is missing; fill it or remove the row")
     return _number(value) if labels is None else _class_id(value, labels, stored_names)
@@ -191,9 +224,9 @@ def _number(value: Any) -> float:
 def _class_id(value: Any, labels: Sequence[str], stored_names: Sequence[str] | None) -> int:
     if stored_names is not None and isinstance(value, int) and 0 <= value < len(stored_names):
         value = stored_names[value]  # by name, since the study may list the classes in another order
+    if isinstance(value, str | int) and str(value) in labels:  # also where the names are numbers, such as stars
+        return list(labels).index(str(value))
     if isinstance(value, str):
-        if value in labels:
-            return list(labels).index(value)
         if not value.strip().lstrip("-").isdecimal():
             raise ValueError(f"{value!r} is none of the labels {', '.join(map(repr, labels))}")
         value = int(value)
@@ -215,4 +248,4 @@ def split_problems(tables: Mapping[str, pa.Table], labels: Sequence[str] | None)
             yield f"the {split} split has only {only}; nothing can be learnt or scored from one"
     if labels and (unseen := found["validation"] - found["train"]):
         names = ", ".join(repr(labels[index]) for index in sorted(unseen))
-        yield f"the validation split has {names}, which the train split lacks; add such rows or remove the class"
+        yield f"the validation split has {names}, which the train split lacks; add or remove such rows"

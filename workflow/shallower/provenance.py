@@ -1,4 +1,4 @@
-"""Where a model comes from: versions, code and the hashes of what went in."""
+"""Where a model comes from: the versions and the state of the code that made it."""
 
 import platform
 import subprocess
@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-from shallower.files import sha256_of
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -27,14 +25,6 @@ def code_state(folder: str | Path) -> dict[str, Any]:
         return {"commit": None, "dirty": None}
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
-
-
-def hashes(files: Iterable[str | Path]) -> dict[str, str]:
-    """SHA-256 of each file, by file name. The names must differ."""
-    files = [Path(file) for file in files]
-    if len({file.name for file in files}) != len(files):
-        raise ValueError(f"two files of the same name among {[str(file) for file in files]}")
-    return {file.name: sha256_of(file) for file in files}
 
 
 def _version(package: str) -> str | None:

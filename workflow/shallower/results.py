@@ -29,9 +29,7 @@ def collect_results(runs: pd.DataFrame) -> pd.DataFrame:
     if missing:
         named = "\n".join(f"  {path}" for path in missing[:MISSING_NAMED])
         more = f"\n  and {len(missing) - MISSING_NAMED} more" if len(missing) > MISSING_NAMED else ""
-        raise UserError(
-            f"{len(missing)} of {len(runs)} runs have no metrics yet:\n{named}{more}\nrun them first"
-        )
+        raise UserError(f"{len(missing)} of {len(runs)} runs have no metrics yet:\n{named}{more}\nrun them first")
     return pd.DataFrame(_rows(runs.to_dict("records")), columns=COLUMNS)
 
 
@@ -46,9 +44,7 @@ def _rows(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         strange = [key for key in RUN_COLUMNS if str(record.get(key)) != str(run[key])]
         if strange:
             key = strange[0]
-            raise UserError(
-                f"{path}: is of {key} {record.get(key)!r}, not {run[key]!r}; delete the file and run again"
-            )
+            raise UserError(f"{path}: is of {key} {record.get(key)!r}, not {run[key]!r}; delete the file and run again")
         for metric, scores in record["metrics"].items():
             yield {
                 **run,

@@ -52,9 +52,7 @@ def summarise(
         if baseline is None:
             raise UserError(f"no baseline run of {row['model']} on {row['task']} in the results")
         row["size_percent"] = 100.0 * row["model_bytes"] / baseline["model_bytes"]
-        row |= (
-            _kept(comparisons[tuple(row[key] for key in ARM)]) if row is not baseline else _KEPT_BY_BASELINE
-        )
+        row |= _kept(comparisons[tuple(row[key] for key in ARM)]) if row is not baseline else _KEPT_BY_BASELINE
         row |= _speed(costs.get(row["model"]), row["num_layers"], row["num_layers"] - row["n_dropped"])
     return pd.DataFrame(rows)
 
@@ -135,9 +133,7 @@ def choose(arms: pd.DataFrame, tolerance: float, kept: str = "kept_percent") -> 
     An arm with a collapsed run never qualifies. Among equally shallow arms the one that keeps most wins;
     None when no arm qualifies.
     """
-    within = arms[
-        (arms["n_dropped"] > 0) & (arms["collapsed"] == 0) & (arms[kept] >= 100.0 - tolerance - ROUNDING)
-    ]
+    within = arms[(arms["n_dropped"] > 0) & (arms["collapsed"] == 0) & (arms[kept] >= 100.0 - tolerance - ROUNDING)]
     if within.empty:
         return None
     return within.sort_values(["n_dropped", kept], ascending=False, kind="stable").iloc[0]
@@ -158,10 +154,7 @@ def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[st
     sure = row["kept_low"] >= least and 100.0 * row["score_min"] >= least * baseline["score"]
     found = {
         "n_dropped": int(row["n_dropped"]),
-        **{
-            key: row[key]
-            for key in ("amount", "kept_layers", "score", "kept_percent", "kept_low", "kept_high")
-        },
+        **{key: row[key] for key in ("amount", "kept_layers", "score", "kept_percent", "kept_low", "kept_high")},
         "sure": None if chosen is None else bool(sure),
         **{key: row[key] for key in ("model_bytes", "size_percent", *speedups)},
         "held_out_n_dropped": 0 if on_half is None else int(on_half["n_dropped"]),

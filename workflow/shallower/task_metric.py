@@ -62,9 +62,7 @@ class TaskMetric(evaluate.Metric):
             description="Scores of a text classification or text regression task.",
             citation="",
             inputs_description="predictions, references: class indices or values; metrics: names of scores",
-            features=datasets.Features(
-                {name: datasets.Value(kind) for name in ("predictions", "references")}
-            ),
+            features=datasets.Features({name: datasets.Value(kind) for name in ("predictions", "references")}),
         )
 
     def _compute(self, predictions, references, metrics: list[str]) -> dict[str, float]:

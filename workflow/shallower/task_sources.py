@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shallower import hub
-from shallower.docs_corpus import DOCS_TASKS, make_examples
+from shallower.docs_corpus import DOCS_TASKS, check_sizes, installed_versions, make_examples
 from shallower.errors import StudyErrors, UserError
 from shallower.files import sha256_of, write_json, write_whole
 from shallower.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
@@ -26,10 +26,10 @@ SLICE_SEED = 0
 
 
 def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
-    """Bring a task into one form: train.parquet, validation.parquet, task.json and manifest.json in `target_dir`.
+    """Bring a task into one form: train.parquet, validation.parquet, task.json and manifest.json.
 
-    The tables are those of `shallower.labelled_files`. Raises UserError with what is wrong with the data, or when a
-    download fails.
+    The tables are those of `shallower.labelled_files`. Raises UserError with what is wrong with the data, or when
+    a download fails.
     """
     target_dir = Path(target_dir)
     with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
@@ -57,9 +57,21 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         {
             "source": dict(definition),
             "originals": originals,
+            **_origin(definition),
             "sha256": {f"{split}.parquet": sha256_of(target_dir / f"{split}.parquet") for split in tables},
         },
     )
+
+
+def _origin(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What the data depends on beyond its definition."""
+    match definition["source"]:
+        case "glue" if not definition["directory"]:
+            return {"repository": HUB_REPOSITORY, "revision": HUB_REVISION}
+        case "installed-docs":
+            return {"versions": installed_versions()}
+        case _:
+            return {}
 
 
 def task_files(definition: Mapping[str, Any]) -> list[Path]:
@@ -68,8 +80,11 @@ def task_files(definition: Mapping[str, Any]) -> list[Path]:
 
 
 def check_task(definition: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a task whose data is on this machine; nothing is said of data still to be downloaded."""
+    """What is wrong with a task, as far as it can be seen without a download."""
     try:
+        if definition["source"] == "installed-docs":
+            sizes = {split: definition[f"{split}_examples"] for split in SPLITS}
+            return [problem] if (problem := check_sizes(definition["kind"], sizes)) else []
         if files := _local_files(definition):
             _tables(definition, files)
     except StudyErrors as error:
@@ -113,7 +128,10 @@ def _fetch_files(definition: Mapping[str, Any], folder: Path) -> dict[str, Path]
 
 
 def _tables(definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
-    """Both splits, checked and cut to the asked number of examples. Raises StudyErrors for what is wrong in either."""
+    """Both splits, checked and cut to the asked number of examples.
+
+    Raises StudyErrors with what is wrong in either split.
+    """
     if definition["source"] == "installed-docs":
         return _docs_tables(definition)
     columns = _columns(definition)
@@ -134,9 +152,7 @@ def _tables(definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[st
 
 def _docs_tables(definition: Mapping[str, Any]) -> dict[str, pa.Table]:
     task = DOCS_TASKS[definition["kind"]]
-    examples = make_examples(
-        definition["kind"], definition["train_examples"], definition["validation_examples"]
-    )
+    examples = make_examples(definition["kind"], definition["train_examples"], definition["validation_examples"])
     return {
         split: labelled_table(
             [

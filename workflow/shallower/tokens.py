@@ -1,8 +1,8 @@
 """Tokenised examples: made once for each tokenizer and task, kept flat and unpadded in one safetensors file.
 
-A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of all
-N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or float32
-[N]; `ids` int64 [N]. Its metadata say how to pad.
+A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
+all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
+float32 [N]; `ids` int64 [N]. Its metadata say how to pad.
 """
 
 from collections.abc import Mapping
@@ -47,13 +47,23 @@ ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")
 
 
 def tokenize(
-    table: pa.Table, tokenizer: "PreTrainedTokenizerFast", max_length: int, vocab_size: int
+    table: pa.Table,
+    tokenizer: "PreTrainedTokenizerFast",
+    max_length: int,
+    vocab_size: int,
+    position_limit: int | None = None,
 ) -> TokenSet:
-    """Tokenise a task's table (columns id, text, [text_pair], label); longer inputs lose tokens of the longer text.
+    """Tokenise a task's table (columns id, text, [text_pair], label).
 
-    Raises UserError when the tokenizer lacks a padding or sentence token, or makes ids that a model of `vocab_size`
-    words does not have.
+    Inputs of more than `max_length` tokens lose tokens from the end of their longer text.
+
+    Raises UserError when the tokenizer lacks a padding or sentence token, when `max_length` leaves no room for
+    each text, and when there are ids or lengths that a model of `vocab_size` words and `position_limit` positions
+    does not know.
     """
+    texts_each = 2 if "text_pair" in table.column_names else 1
+    if max_length < (least := tokenizer.num_special_tokens_to_add(pair=texts_each == 2) + texts_each):
+        raise UserError(f"train.max_length is {max_length}; this task and tokenizer need at least {least}")
     for name in ("pad_token_id", "cls_token_id"):
         if getattr(tokenizer, name) is None:
             raise UserError(f"the tokenizer has no {name.removesuffix('_id')}; it does not suit classification")
@@ -79,6 +89,11 @@ def tokenize(
             f"the tokenizer makes the id {highest}, but the model knows {vocab_size} words; "
             "use the tokenizer that the model was trained with"
         )
+    if position_limit is not None and (longest := max(lengths)) > position_limit:
+        raise UserError(
+            f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
+            f"{position_limit} positions; set max_length to {position_limit} or less"
+        )
     label_type = np.float32 if pa.types.is_floating(table.schema.field("label").type) else np.int64
     return TokenSet(
         input_ids=flat_ids,
@@ -95,6 +110,14 @@ def tokenize(
     )
 
 
+def position_limit(config: Mapping[str, Any]) -> int | None:
+    """Most tokens that a model can take, by its configuration (config.json); None when there is no limit."""
+    positions = config.get("max_position_embeddings")
+    if positions is not None and config.get("model_type") == "roberta":
+        return positions - config.get("pad_token_id", 1) - 1  # RoBERTa counts from behind its padding id
+    return positions
+
+
 def write_tokens(path: str | Path, tokens: TokenSet) -> None:
     """Write a token set as one safetensors file."""
     values = {field.name: getattr(tokens, field.name) for field in fields(TokenSet)}
@@ -103,7 +126,10 @@ def write_tokens(path: str | Path, tokens: TokenSet) -> None:
 
 
 def read_tokens(path: str | Path) -> TokenSet:
-    """Read what `write_tokens` wrote. Raises UserError, naming the file, when it is broken or of another kind."""
+    """Read what `write_tokens` wrote.
+
+    Raises UserError, naming the file, when it is broken or of another kind.
+    """
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)

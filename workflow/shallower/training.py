@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
+from transformers import PretrainedConfig, PreTrainedModel
 
 from shallower.batches import Batch, make_batch, training_batches
 from shallower.checkpoint import Checkpoint, CheckpointFolder
@@ -78,7 +79,7 @@ class TrainingResult:
 
 
 def train(
-    model: torch.nn.Module,
+    model: PreTrainedModel,
     tokens: TokenSet,
     settings: TrainSettings,
     seed: int,
@@ -92,9 +93,9 @@ def train(
     A checkpoint is written every `checkpoint_seconds`, more rarely if writing takes long. The caller removes them
     when the result is safe. Raises UserError when the loss is not finite.
     """
-    n_examples = len(tokens.labels)
-    if not n_examples:
-        raise UserError("there are no training examples")
+    if not len(tokens.labels):
+        raise UserError(f"{label}: there are no training examples")
+    check_length(model.config, int(np.diff(tokens.offsets).max()))
     run = _Run(model, tokens, settings, seed, compute, label)
     saved = checkpoints.load()
     if saved:
@@ -122,6 +123,20 @@ def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
     return (steps - step) / max(1, steps - warmup_steps)
 
 
+def check_length(config: PretrainedConfig, longest: int) -> None:
+    """Raise UserError when an input of `longest` tokens has more positions than the model knows."""
+    known = getattr(config, "max_position_embeddings", None)
+    if known is None:  # XLNet's positions are relative
+        return
+    if config.model_type == "roberta":  # counts positions from behind the padding token's id
+        known -= config.pad_token_id + 1
+    if longest > known:
+        raise UserError(
+            f"the longest input has {longest} tokens, but the model knows {known} positions; "
+            f"set max_length to at most {known}"
+        )
+
+
 def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy for integer labels [B], mean squared error of the single output for float labels."""
     logits = logits.float()
@@ -143,7 +158,7 @@ class _Run:
 
     def __init__(
         self,
-        model: torch.nn.Module,
+        model: PreTrainedModel,
         tokens: TokenSet,
         settings: TrainSettings,
         seed: int,
@@ -221,21 +236,19 @@ class _Run:
         return torch.stack([loss.detach(), norm.detach()])
 
     def _collect(self) -> None:
-        """Fetch the pending losses from the device and stop at the first that is no number."""
-        if not self.pending:
-            self.result.seconds = self.earlier_seconds + time.monotonic() - self.started
-            return
-        values = torch.stack(self.pending).tolist()
-        for index, (loss, _) in enumerate(values):
-            if not math.isfinite(loss):
-                step = self.step - len(values) + index + 1
+        """Fetch the pending losses and gradient norms from the device and stop at the first that is no number."""
+        values = torch.stack(self.pending).tolist() if self.pending else []
+        self.result.seconds = self.earlier_seconds + time.monotonic() - self.started
+        first = self.step - len(values) + 1
+        for step, (loss, norm) in enumerate(values, start=first):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise UserError(
-                    f"{self.label}: the loss is {loss} at step {step} of {self.result.steps}; "
-                    f"lower learning_rate (now {self.settings.learning_rate:g}) or raise warmup_ratio"
+                    f"{self.label}: the loss is {loss} and the gradient norm {norm} at step {step} of "
+                    f"{self.result.steps}; lower learning_rate (now {self.settings.learning_rate:g}) or raise "
+                    "warmup_ratio"
                 )
         self.window += values
         self.pending = []
-        self.result.seconds = self.earlier_seconds + time.monotonic() - self.started
 
     def _record(self, rate: float) -> None:
         self._collect()

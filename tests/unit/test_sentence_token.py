@@ -1,0 +1,65 @@
+"""The last layer for the sentence token only: the same logits and gradients, with less computed."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from token_sets import make_tokens
+
+from shallower.batches import make_batch
+from shallower.classifier import load_for_training
+from shallower.devices import model_inputs
+from shallower.sentence_token import compute_sentence_token_only
+
+EXAMPLES = np.arange(6)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_logits_and_gradients_stay_the_same(tmp_path, family):
+    tokens, task = make_tokens(tiny.make_model(tmp_path, family), 6, pair=True)
+    model = load_for_training(tmp_path, task, seed=1).eval()
+    batch = make_batch(tokens, EXAMPLES)
+    assert batch.attention_mask is not None
+
+    def logits_and_gradients():
+        model.zero_grad()
+        logits = model(**model_inputs(model, batch, "cpu")).logits
+        (logits * torch.arange(12.0).reshape(6, 2)).sum().backward()
+        return logits.detach(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+    logits, gradients = logits_and_gradients()
+    hooks = compute_sentence_token_only(model, tokens.padding_side)
+    assert bool(hooks) == (family != "albert")
+    few_logits, few_gradients = logits_and_gradients()
+    torch.testing.assert_close(few_logits, logits, rtol=0, atol=1e-6)
+    assert few_gradients.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(few_gradients[name], gradient, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "albert"])
+def test_the_last_feed_forward_network_sees_one_token_an_example(tmp_path, family):
+    tokens, task = make_tokens(tiny.make_model(tmp_path, family), 6)
+    model = load_for_training(tmp_path, task, seed=1)
+    network = {
+        "bert": "bert.encoder.layer.{}.intermediate",
+        "roberta": "roberta.encoder.layer.{}.intermediate",
+        "distilbert": "distilbert.transformer.layer.{}.ffn",
+        "xlnet": "transformer.layer.{}.ff.layer_1",
+    }[family]
+    seen = {}
+    for layer in (2, 3):
+        model.get_submodule(network.format(layer)).register_forward_pre_hook(
+            lambda _, inputs, layer=layer: seen.update({layer: inputs[0].shape[:-1].numel()})
+        )
+    compute_sentence_token_only(model, tokens.padding_side)
+    batch = make_batch(tokens, EXAMPLES)
+    model(**model_inputs(model, batch, "cpu"))
+    assert seen == {2: batch.input_ids.size, 3: 6}
+
+
+def test_an_unusual_padding_side_is_left_alone(tmp_path):
+    model = load_for_training(
+        tiny.make_model(tmp_path, "bert"), {"name": "t", "target": "classification", "labels": ["a", "b"]}, seed=1
+    )
+    assert compute_sentence_token_only(model, "left") == []
