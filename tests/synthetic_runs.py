@@ -22,7 +22,7 @@ from shallower.predictions_table import Predictions, read_matched
 from shallower.results import write_table
 from shallower.strategies import drop
 
-SETTINGS = {"confidence": 0.95, "bootstrap_samples": 400}
+SETTINGS = {"confidence": 0.95, "bootstrap_samples": 200}
 BATCH_SIZES = (1, 32)
 HARM = {"top": 1.0, "even-alternate": 1.15, "symmetric": 1.6, "bottom": 2.6}
 

@@ -205,9 +205,8 @@ def test_near_repeats_count_as_repeats(tmp_path: Path, use_folder: Callable[[Pat
     for library in LIBRARIES:  # every docstring of every library begins the same, but for a word
         for path in (tmp_path / library).glob("*.py"):
             kind = path.stem.translate(str.maketrans(string.digits, string.ascii_lowercase[:10]))
-            path.write_text(
-                path.read_text().replace('    """', f'    """This supports many kinds of input and {kind}. ')
-            )
+            beginning = f'    """This supports many kinds of input and {kind}. '
+            path.write_text(path.read_text().replace('    """', beginning))
     examples = make_examples("source", 200, 100)
     found = texts(examples["train"]) + texts(examples["validation"])
     assert sum("supports many kinds" in text for text in found) == 1

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -159,7 +160,7 @@ def test_script_draws(made):
             *(sys.executable, PROJECT / "workflow/scripts/plot_results.py", "--summary", "summary.csv"),
             *("--results", "results.csv", "--model", model, "--task", "similarity", "--output-dir", "figures"),
         ]
-        environment = {"PYTHONPATH": str(PROJECT / "workflow"), "MPLCONFIGDIR": str(made)}
+        environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
         return subprocess.run([*map(str, command)], cwd=made, env=environment, capture_output=True, text=True)
 
     done = draw("minilm")

@@ -112,9 +112,9 @@ def test_predictions_of_logits():
 
 
 def test_unknown_and_unsuitable_metrics_are_refused():
-    with pytest.raises(UserError, match="'bleu'.*accuracy"):
+    with pytest.raises(UserError, match=r"'bleu'.*accuracy"):
         metric_for("bleu", "classification")
-    with pytest.raises(UserError, match="regression.*pearson, spearmanr"):
+    with pytest.raises(UserError, match=r"regression.*pearson, spearmanr"):
         metric_for("accuracy", "regression")
 
 

@@ -273,15 +273,27 @@ def test_the_page_says_when_there_is_no_answer(whole, summary):
     text = read(answer_page(summary, [1], 0.95, whole[2]))
     assert "minilm: no answer. The full model itself collapsed in 1 of 2 runs" in text
     assert "can lose" not in text
+    summary.loc[summary["task"] == "similarity", "collapsed"] = 0
+    text = read(answer_page(summary, [1], 0.95, whole[2]))
+    assert "of its 6 layers on similarity and stay within 1 % of its score" in text
+    assert "No answer on docs-pair." in text
 
 
 def test_the_page_says_when_no_layer_can_go(whole, summary):
     arms = summary["origin"] != "baseline"
     summary.loc[arms, ["kept_percent", "kept_percent_half1"]] = 70.0
     text = read(answer_page(summary, [1, 3], 0.95, whole[2]))
-    assert "can lose none of its 6 layers on every task" in text
+    assert "minilm needs all of its 6 layers on every task to stay within 1 % of its score; within 3 %" in text
     assert "Every layer is needed here." in text
     assert "Within 1 % and 3 %: no layer can go" in text
+
+
+@pytest.mark.parametrize("kept_low", [99.9, 90.0])
+def test_the_first_sentence_tells_averages_from_clear_answers(whole, summary, kept_low):
+    summary["kept_low"], summary["score_min"] = kept_low, 1.0
+    text = read(answer_page(summary, [1], 0.95, whole[2]))
+    first = text[: text.index("That makes it")]
+    assert first.endswith("stay within 1 % of its score. " if kept_low > 99 else "of its score, on average. ")
 
 
 def test_the_page_of_one_seed_warns(whole):

@@ -82,7 +82,7 @@ rule compare:
     conda:
         "../../envs/report.yaml"
     params:
-        identity=lambda wildcards: as_json(identity(wildcards) | {"seeds": study.config["seeds"]}),
+        identity=lambda wildcards: as_json(identity(wildcards)),
         settings=lambda wildcards: as_json(study.compare_settings(wildcards.task)),
     shell:
         "python {input.script:q} --predictions {input.predictions:q} --baseline-predictions {input.baseline:q}"

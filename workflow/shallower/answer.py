@@ -112,19 +112,24 @@ def _lead(group: Sequence[Case]) -> str:
     usable = [case for case in group if not case.problem]
     if not usable:
         return f"{model}: no answer. {_no_answer(group[0])}"
-    tolerances = list(usable[0].answers)
-    first, last = tolerances[0], tolerances[-1]
-    where = f" on {escape(usable[0].task)}" if len(usable) == 1 else ", depending on the task,"
-    counts = {tolerance: [case.answers[tolerance]["n_dropped"] for case in usable] for tolerance in tolerances}
-    if len(usable) > 1 and len(set(counts[first])) == 1:
-        where = " on every task"
-    text = (
-        f"{model} can lose <b>{_span(counts[first])} of its {num_layers} layers</b>{where} "
-        f"and stay within {first:g} % of its score"
-    )
+    first, last = min(usable[0].answers), max(usable[0].answers)
+    counts, counts_at_last = ([case.answers[at]["n_dropped"] for case in usable] for at in (first, last))
+    if len(usable) == 1:
+        where = f" on {escape(usable[0].task)}"
+    else:
+        where = " on every task" if len(set(counts)) == 1 else ", depending on the task,"
+    within = f"stay within {first:g} % of its score"
+    if any(counts):
+        clear = all(case.answers[first]["sure"] for case in usable if case.answers[first]["n_dropped"])
+        text = f"can lose <b>{_span(counts)} of its {num_layers} layers</b>{where} and {within}"
+        text += "" if clear else ", on average"
+    else:
+        text = f"needs <b>all of its {num_layers} layers</b>{where} to {within}"
     if last != first:
-        text += f"; within {last:g} % it can lose <b>{_span(counts[last])}</b>"
-    return f"{text}. {_gain([case.answers[last] for case in usable])}"
+        text += f"; within {last:g} % it can lose <b>{_span(counts_at_last)}</b>"
+    unanswered = [escape(case.task) for case in group if case.problem]
+    remark = f" No answer on {listed(unanswered)}." if unanswered else ""
+    return f"{model} {text}. {_gain([case.answers[last] for case in usable])}{remark}"
 
 
 def _span(counts: Sequence[int]) -> str:

@@ -59,6 +59,8 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     used = [*columns.text, columns.label]
     with _telling_file(path):
         names, values, stored_names = _READERS[path.suffix](path, used)
+    if not names:
+        raise UserError(f"{path}: the file is empty")
     if missing := [name for name in used if name not in names]:
         raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}")
     if not values[columns.label]:

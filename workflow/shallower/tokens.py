@@ -2,9 +2,10 @@
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
-float32 [N]; `ids` int64 [N]. Its metadata say how to pad.
+float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from shallower.errors import UserError
-from shallower.files import write_whole
+from shallower.files import canonical_json, write_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -44,6 +45,9 @@ class TokenSet:
 
 
 ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")
+
+# Entry of the file's metadata that holds everything else, as JSON.
+METADATA = "padding"
 
 
 def tokenize(
@@ -119,10 +123,12 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
 
 
 def write_tokens(path: str | Path, tokens: TokenSet) -> None:
-    """Write a token set as one safetensors file."""
+    """Write a token set as one safetensors file: the same bytes for the same content."""
     values = {field.name: getattr(tokens, field.name) for field in fields(TokenSet)}
     arrays = {name: np.ascontiguousarray(values[name]) for name in ARRAYS if values[name] is not None}
-    write_whole(path, save(arrays, {name: str(value) for name, value in values.items() if name not in ARRAYS}))
+    padding = {name: value for name, value in values.items() if name not in ARRAYS}
+    # One entry, since safetensors writes several ones in any order.
+    write_whole(path, save(arrays, {METADATA: canonical_json(padding)}))
 
 
 def read_tokens(path: str | Path) -> TokenSet:
@@ -133,12 +139,7 @@ def read_tokens(path: str | Path) -> TokenSet:
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            metadata = file.metadata()
-        return TokenSet(**{"token_type_ids": None} | arrays | _typed(metadata))
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+            metadata = file.metadata() or {}
+        return TokenSet(**{"token_type_ids": None} | arrays | json.loads(metadata[METADATA]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a tokens file ({error}); delete it and run again") from None
-
-
-def _typed(metadata: Mapping[str, str] | None) -> dict[str, Any]:
-    types = {field.name: field.type for field in fields(TokenSet)}
-    return {name: types[name](value) if name in types else value for name, value in (metadata or {}).items()}

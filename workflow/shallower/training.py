@@ -126,7 +126,7 @@ def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
 def check_length(config: PretrainedConfig, longest: int) -> None:
     """Raise UserError when an input of `longest` tokens has more positions than the model knows."""
     known = getattr(config, "max_position_embeddings", None)
-    if known is None:  # XLNet's positions are relative
+    if known is None or known < 1:  # XLNet's positions are relative
         return
     if config.model_type == "roberta":  # counts positions from behind the padding token's id
         known -= config.pad_token_id + 1
@@ -187,6 +187,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True
         )
+        torch.manual_seed(seed)  # dropout
         self.started = self.told = time.monotonic()
         self.first_step = 0
         self.earlier_seconds, self.earlier_tokens = 0.0, 0
