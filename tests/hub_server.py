@@ -218,15 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Keep the tests' output clean."""
 
-    def _answer(
-        self, status: int, content: bytes, headers: Mapping[str, str], cut_after: int | None = None
-    ) -> None:
+    def _answer(self, status: int, content: bytes, headers: Mapping[str, str], cut_after: int | None = None) -> None:
         length = len(content)
-        if (
-            requested := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            if status == 200
-            else None
-        ):
+        if requested := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if status == 200 else None:
             start = int(requested[1])
             headers = {**headers, "Content-Range": f"bytes {start}-{length - 1}/{length}"}
             status, content = 206, content[start:]
@@ -255,9 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._file(hub, repo_type, match[2], match[3], match[4], redirected=False)
         return 404, b"{}", {}
 
-    def _info(
-        self, hub: HubServer, repo_type: str, repo_id: str, revision: str
-    ) -> tuple[int, bytes, dict[str, str]]:
+    def _info(self, hub: HubServer, repo_type: str, repo_id: str, revision: str) -> tuple[int, bytes, dict[str, str]]:
         repository = hub.repositories.get((repo_type, repo_id))
         if repository is None:
             return 401, b'{"error": "Invalid username or password."}', NOT_FOUND

@@ -175,9 +175,7 @@ def _make_byte_pair_tokenizer() -> Any:
     import transformers
     from tokenizers.pre_tokenizers import ByteLevel
 
-    prefixes = dict.fromkeys(
-        f"Ġ{word}"[:length] for word in sorted(WORDS) for length in range(2, len(word) + 2)
-    )
+    prefixes = dict.fromkeys(f"Ġ{word}"[:length] for word in sorted(WORDS) for length in range(2, len(word) + 2))
     merges = [(prefix[:-1], prefix[-1]) for prefix in prefixes]
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokens = [*special, *sorted(ByteLevel.alphabet()), *prefixes]

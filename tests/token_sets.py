@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import tiny
 
+import tiny
 from shallower.files import read_json, write_json
 from shallower.tokens import TokenSet, tokenize, write_tokens
 

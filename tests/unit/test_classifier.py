@@ -3,10 +3,10 @@
 import shutil
 
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
+import tiny
 from shallower.classifier import (
     check_tokenizer,
     count_parameters,

@@ -1,9 +1,9 @@
 """Costs: exact parameters of every depth, and times that make sense."""
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from shallower import cost
 from shallower.classifier import count_parameters, load_for_training
 from shallower.cost import measure_costs

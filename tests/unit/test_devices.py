@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from token_sets import make_tokens
 
+import tiny
 from shallower.batches import make_batch
 from shallower.classifier import load_for_training
 from shallower.devices import choose_compute, model_inputs
 from shallower.errors import UserError
+from token_sets import make_tokens
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from torch import nn
 
+import tiny
 from shallower.classifier import load_for_training
 from shallower.embeddings import CompactEmbedding, compact_embedding, restore_embedding
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from shallower.errors import UserError
 from shallower.families import FAMILIES, check_kept_layers, family_of
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from hub_server import ALWAYS, GATED, Fault, HubServer
 from huggingface_hub import constants
+
+from hub_server import ALWAYS, GATED, Fault, HubServer
 from shallower import hub
 from shallower.errors import UserError
 from shallower.files import sha256_of
@@ -90,9 +91,7 @@ def test_only_the_named_files_arrive(serve: Serve, tmp_path: Path) -> None:
 
 def test_a_data_set_keeps_its_folders(serve: Serve, tmp_path: Path) -> None:
     server = serve()
-    paths = fetch(
-        server, "mrpc/train.parquet", "mrpc/validation.parquet", to=tmp_path / "out", repository=DATA
-    )
+    paths = fetch(server, "mrpc/train.parquet", "mrpc/validation.parquet", to=tmp_path / "out", repository=DATA)
     assert paths["mrpc/validation.parquet"] == tmp_path / "out" / "mrpc" / "validation.parquet"
     assert paths["mrpc/validation.parquet"].read_bytes() == WEIGHTS[1000:1500]
     assert server.asked("^/datasets/someone/data/resolve/")
@@ -270,9 +269,7 @@ def test_a_download_spoilt_twice_is_refused_and_leaves_nothing(
     name: str, path: str, serve: Serve, tmp_path: Path
 ) -> None:
     server = serve(Fault(path, method="GET", corrupt=True, times=2))
-    with pytest.raises(
-        UserError, match=rf"{name} differs from the hub's hash [0-9a-f]+, in a second download"
-    ):
+    with pytest.raises(UserError, match=rf"{name} differs from the hub's hash [0-9a-f]+, in a second download"):
         fetch(server, name, to=tmp_path / "out")
     assert files_under(tmp_path / "out") == []
     assert [path for path in files_under(tmp_path / "cache") if "blobs" in path.parts] == []
@@ -289,9 +286,7 @@ def test_a_file_spoilt_in_the_cache_is_fetched_again(name: str, serve: Serve, tm
     assert fetch(server, name, to=tmp_path / "again")[name].read_bytes() == first
 
 
-def test_a_cache_without_links_is_verified_too(
-    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_without_links_is_verified_too(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
     server = serve(Fault("^/cdn/", method="GET", corrupt=True))
     fetch(server, "model.safetensors", to=tmp_path / "out")
@@ -328,17 +323,13 @@ def test_an_unknown_repository(serve: Serve, tmp_path: Path, waits: list[float])
 
 def test_an_unknown_commit(serve: Serve, tmp_path: Path) -> None:
     serve()
-    with pytest.raises(
-        UserError, match=f"someone/model has no commit {'0' * 40}; see .*/someone/model/commits"
-    ):
+    with pytest.raises(UserError, match=f"someone/model has no commit {'0' * 40}; see .*/someone/model/commits"):
         hub.download("someone/model", "0" * 40, ["config.json"], "model", tmp_path)
 
 
 def test_a_missing_file_is_named_with_those_that_are_there(serve: Serve, tmp_path: Path) -> None:
     server = serve()
-    with pytest.raises(
-        UserError, match=r"no file tokenizer\.json at .*has: config\.json, model\.safetensors"
-    ):
+    with pytest.raises(UserError, match=r"no file tokenizer\.json at .*has: config\.json, model\.safetensors"):
         fetch(server, "tokenizer.json", "config.json", to=tmp_path / "out")
     with pytest.raises(UserError, match=r"no file mrpc/test\.parquet at .*: mrpc/train\.parquet, mrpc/val"):
         fetch(server, "mrpc/test.parquet", to=tmp_path / "out", repository=DATA)
@@ -347,9 +338,7 @@ def test_a_missing_file_is_named_with_those_that_are_there(serve: Serve, tmp_pat
 
 def test_a_gated_repository(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve(token="hf_right")
-    with pytest.raises(
-        UserError, match=f"gated: accept its terms at {server.url}/someone/model and set HF_TOKEN"
-    ):
+    with pytest.raises(UserError, match=f"gated: accept its terms at {server.url}/someone/model and set HF_TOKEN"):
         fetch(server, "config.json", to=tmp_path)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(UserError, match=r"gated: accept its terms at .* with the account of HF_TOKEN"):
@@ -419,8 +408,7 @@ def test_the_token_goes_to_the_hub_only_and_is_never_told(
         fetch(server, "pytorch_model.bin", to=tmp_path)
     assert all("authorization" not in request.headers for request in server.asked("^/cdn/"))
     assert all(
-        request.headers["authorization"] == "Bearer hf_secret"
-        for request in server.asked("/resolve/|/revision/")
+        request.headers["authorization"] == "Bearer hf_secret" for request in server.asked("/resolve/|/revision/")
     )
     assert "hf_secret" not in caplog.text + "".join(capfd.readouterr()) + str(raised.value)
 
@@ -444,9 +432,7 @@ def test_offline(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     fetch(server, "config.json", to=tmp_path / "again")
     assert hub.list_files("someone/model", server.revision(*MODEL)) == ["config.json"]
-    with pytest.raises(
-        UserError, match=r"model\.safetensors of commit .* not in the cache .* HF_HUB_OFFLINE"
-    ):
+    with pytest.raises(UserError, match=r"model\.safetensors of commit .* not in the cache .* HF_HUB_OFFLINE"):
         fetch(server, "config.json", "model.safetensors", to=tmp_path / "again")
     with pytest.raises(UserError, match="not in the cache"):
         hub.list_files("someone/data", server.revision(*DATA), "dataset")
@@ -474,9 +460,7 @@ def test_the_usual_environment_variables_count(serve: Serve, tmp_path: Path) -> 
     assert "UserError" in refused.stderr
     assert "HF_HUB_OFFLINE" in refused.stderr
     assert run(tmp_path / "a").returncode == 0
-    assert list(
-        (tmp_path / "other").glob(f"models--*/blobs/{sha256_of(tmp_path / 'a' / 'model.safetensors')}")
-    )
+    assert list((tmp_path / "other").glob(f"models--*/blobs/{sha256_of(tmp_path / 'a' / 'model.safetensors')}"))
     assert run(tmp_path / "b", HF_HUB_OFFLINE="1").returncode == 0
     shutil.rmtree(tmp_path / "other")
     assert run(tmp_path / "c", TRANSFORMERS_OFFLINE="1").returncode == 1

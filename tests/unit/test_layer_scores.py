@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from safetensors.torch import load_file, save_file
-from token_sets import make_tokens
 
+import tiny
 from shallower import layer_scores
 from shallower.batches import make_batch
 from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.layer_scores import contribution_scores, load_encoder, sentence_positions
+from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
 LAYERS = {

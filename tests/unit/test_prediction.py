@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import tiny
 import torch
-from token_sets import make_tokens, write_task
 
+import tiny
 from shallower import prediction
 from shallower.classifier import load_for_prediction
 from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.files import read_json, write_json
 from shallower.prediction import predict, write_predictions
+from token_sets import make_tokens, write_task
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "predict.py"
 CPU = Compute("cpu", "fp32", 1)
@@ -92,8 +92,6 @@ def test_the_script_refuses_another_depth(tmp_path):
 def test_the_script_refuses_a_config_that_hides_layers(tmp_path):
     tokens, task = make_tokens(tiny.make_model(tmp_path, "bert", labels=2), 6)
     write_task(tmp_path, tokens, task)
-    write_json(
-        tmp_path / "config.json", {**read_json(tmp_path / "config.json"), "num_hidden_layers": 3}
-    )
+    write_json(tmp_path / "config.json", {**read_json(tmp_path / "config.json"), "num_hidden_layers": 3})
     with pytest.raises(UserError, match="left over"):
         run_script(tmp_path, [0, 1, 2])

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from token_sets import make_tokens
 
+import tiny
 from shallower.batches import make_batch
 from shallower.classifier import load_for_training
 from shallower.devices import model_inputs
 from shallower.sentence_token import compute_sentence_token_only
+from token_sets import make_tokens
 
 EXAMPLES = np.arange(6)
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from shallower.errors import UserError
 from shallower.strategies import STRATEGIES, amount_label, check_amount, drop
 
@@ -104,9 +105,7 @@ def test_contribution_may_drop_no_layer():
 
 
 def test_contribution_that_would_drop_all_layers_is_refused_with_the_scores():
-    with pytest.raises(
-        UserError, match=r"all 2 layers score above .*0\.9, .*raise the threshold.*0\.9600, 0\.9700"
-    ):
+    with pytest.raises(UserError, match=r"all 2 layers score above .*0\.9, .*raise the threshold.*0\.9600, 0\.9700"):
         drop("contribution", 2, 0.9, contribution(0.96, 0.97))  # fmt: skip
 
 

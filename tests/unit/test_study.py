@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-import tiny
 import yaml
 
+import tiny
 from shallower.errors import StudyErrors
 from shallower.study import SCHEMA_FILE, resolve_study
 

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+
+import tiny
 from shallower.errors import UserError
 from shallower.families import FAMILIES
 from shallower.surgery import drop_layers
@@ -45,9 +46,7 @@ json.dump(answers, sys.stdout)
 def full_models(tmp_path_factory) -> dict[str, Path]:
     """A classifier of each family."""
     folder = tmp_path_factory.mktemp("full")
-    return {
-        family: tiny.make_model(folder / family, family, NUM_LAYERS, labels=3) for family in tiny.FAMILIES
-    }
+    return {family: tiny.make_model(folder / family, family, NUM_LAYERS, labels=3) for family in tiny.FAMILIES}
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +65,7 @@ def reloaded(full_models, tmp_path_factory) -> dict[str, dict]:
         check=True,
     )
     answers = json.loads(result.stdout)
-    return {
-        family: answer | {"folder": folder / family}
-        for family, answer in zip(full_models, answers, strict=True)
-    }
+    return {family: answer | {"folder": folder / family} for family, answer in zip(full_models, answers, strict=True)}
 
 
 def inputs_of(folder: Path) -> dict[str, list]:
@@ -204,9 +200,7 @@ def test_keeping_every_layer_copies_the_model(full_models, tmp_path):
 
 def test_half_precision_weights_stay_as_they_are(full_models, tmp_path):
     shutil.copytree(full_models["bert"], tmp_path / "full")
-    tensors = {
-        name: tensor.bfloat16() for name, tensor in load_file(tmp_path / "full" / WEIGHTS_FILE).items()
-    }
+    tensors = {name: tensor.bfloat16() for name, tensor in load_file(tmp_path / "full" / WEIGHTS_FILE).items()}
     save_file(tensors, tmp_path / "full" / WEIGHTS_FILE, metadata={"format": "pt"})
 
     drop_layers(tmp_path / "full", [1], tmp_path / "dropped")
@@ -245,9 +239,7 @@ def test_a_layer_that_lacks_a_tensor_is_refused(full_models, tmp_path):
         drop_layers(tmp_path / "full", [0, 1], tmp_path / "dropped")
 
 
-@pytest.mark.parametrize(
-    ("kept", "words"), [([], "no layer"), ([0, 4], r"layers \[4\]"), ([1, 0], "ascending")]
-)
+@pytest.mark.parametrize(("kept", "words"), [([], "no layer"), ([0, 4], r"layers \[4\]"), ([1, 0], "ascending")])
 def test_unusable_layers_to_keep_are_refused(kept, words, full_models, tmp_path):
     with pytest.raises(UserError, match=words):
         drop_layers(full_models["roberta"], kept, tmp_path / "dropped")

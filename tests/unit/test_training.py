@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
-from token_sets import make_tokens, write_task
 
+import tiny
 from shallower.batches import make_batch, training_batches
 from shallower.checkpoint import CheckpointFolder
 from shallower.classifier import load_for_training
@@ -21,6 +20,7 @@ from shallower.devices import Compute, model_inputs
 from shallower.errors import UserError
 from shallower.files import read_json, sha256_of
 from shallower.training import TrainSettings, check_length, learning_rate_factor, loss_of, train
+from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[2]
 CPU = Compute("cpu", "fp32", 1)
@@ -319,9 +319,7 @@ def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path):
     assert list(scratch.glob("*/step-*"))
 
     subprocess.run(command, env=environment, check=True)
-    subprocess.run(
-        finetune_command(tmp_path, tmp_path / "unbroken", tmp_path / "other"), env=environment, check=True
-    )
+    subprocess.run(finetune_command(tmp_path, tmp_path / "unbroken", tmp_path / "other"), env=environment, check=True)
     killed, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("killed", "unbroken"))
     assert (killed["resumed"], unbroken["resumed"]) == (1, 0)
     weights_file = tmp_path / "killed" / "model.safetensors"

@@ -6,6 +6,7 @@ import numpy
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
 from shallower.errors import UserError
 from shallower.weights import INDEX_FILE, copy_tensors, count_parameters, header, merge_shards, weight_files
 
@@ -101,9 +102,7 @@ def test_tensors_are_left_out_and_renamed(tmp_path):
     copy_tensors([tmp_path / "x.safetensors"], tmp_path / "y.safetensors", names.get)
 
     tensors = some_tensors()
-    assert_same_tensors(
-        tmp_path / "y.safetensors", {"new.weight": tensors["b.weight"], "scale": tensors["scale"]}
-    )
+    assert_same_tensors(tmp_path / "y.safetensors", {"new.weight": tensors["b.weight"], "scale": tensors["scale"]})
 
 
 def test_two_tensors_of_one_name_are_refused(tmp_path):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny
 import yaml
+
+import tiny
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = ("Snakefile", "workflow", "profiles", "envs")

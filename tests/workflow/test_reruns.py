@@ -11,9 +11,9 @@ AGGREGATION = Counter(aggregate=1, tabulate=1, plot=1)
 ONE_NEW_ARM = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1, plan_runs=1)
 REFINES_AND_BELOW = Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + AGGREGATION
 # Dropped checkpoints are temporary, so what starts from them is dropped anew.
-BASELINE_AND_BELOW = Counter(
-    finetune_baseline=1, drop_layers=2, refine=2, predict=3, evaluate=3, compare=2
-) + AGGREGATION
+BASELINE_AND_BELOW = (
+    Counter(finetune_baseline=1, drop_layers=2, refine=2, predict=3, evaluate=3, compare=2) + AGGREGATION
+)
 TOKENS_AND_BELOW = Counter(tokenize_task=1) + BASELINE_AND_BELOW
 
 
@@ -144,8 +144,7 @@ CASES = {
     ),
     "an origin added": (
         edit_study(origins=[{"name": "finetuned"}, {"name": "pretrained"}]),
-        Counter(choose_layers=2, drop_layers=2, refine=2, predict=2, evaluate=2, compare=2, plan_runs=1)
-        + AGGREGATION,
+        Counter(choose_layers=2, drop_layers=2, refine=2, predict=2, evaluate=2, compare=2, plan_runs=1) + AGGREGATION,
     ),
     "one's own data": (
         add_row_to_data,

@@ -36,9 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, required=True, help="config.json of the model with all its layers"
-    )
+    parser.add_argument("--config", type=Path, required=True, help="config.json of the model with all its layers")
     parser.add_argument("--strategy", choices=[NO_STRATEGY, *STRATEGIES], required=True)
     parser.add_argument(
         "--amount",

@@ -24,11 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--model-dir", type=Path, required=True, help="folder of the model with all its layers"
-    )
-    parser.add_argument(
-        "--layers", type=Path, required=True, help="layers.json, which says the layers to keep"
-    )
+    parser.add_argument("--model-dir", type=Path, required=True, help="folder of the model with all its layers")
+    parser.add_argument("--layers", type=Path, required=True, help="layers.json, which says the layers to keep")
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

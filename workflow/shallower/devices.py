@@ -74,9 +74,7 @@ def model_inputs(model: torch.nn.Module, batch: Batch, device: str) -> dict[str,
     }
     accepted = _accepted(type(model))
     inputs = {
-        name: to_device(array, device)
-        for name, array in arrays.items()
-        if array is not None and name in accepted
+        name: to_device(array, device) for name, array in arrays.items() if array is not None and name in accepted
     }
     # XLNet would otherwise keep a memory of the batch that nobody asks for.
     return {**inputs, "use_mems": False} if "use_mems" in accepted else inputs

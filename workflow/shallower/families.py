@@ -48,13 +48,9 @@ class Family:
             )
         for key, value in values.items():
             if type(value) is not int or value < 1:
-                raise UserError(
-                    f"config.json: {key!r} is {value!r}; it must be a whole number of layers, at least 1"
-                )
+                raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of layers, at least 1")
         if len(set(values.values())) > 1:
-            raise UserError(
-                f"config.json states two numbers of layers, {values}; keep {self.depth_key!r} only"
-            )
+            raise UserError(f"config.json states two numbers of layers, {values}; keep {self.depth_key!r} only")
         if self.shares_layers and config.get("num_hidden_groups", 1) != 1:
             raise UserError(
                 f"config.json: {self.name} with num_hidden_groups {config['num_hidden_groups']} is not "
@@ -79,9 +75,7 @@ class Family:
             if (entries := config.get(key)) is None:
                 continue
             if len(entries) != depth:
-                raise UserError(
-                    f"config.json: {key!r} has {len(entries)} entries for {depth} layers; correct the file"
-                )
+                raise UserError(f"config.json: {key!r} has {len(entries)} entries for {depth} layers; correct the file")
             shortened[key] = [entries[layer] for layer in kept_layers]
         return shortened
 
@@ -111,9 +105,7 @@ class Family:
         missing = sorted(set(range(num_layers)) - set(parts))
         surplus = sorted(set(parts) - set(range(num_layers)))
         if missing or surplus:
-            found = [f"lack layers {missing}"] * bool(missing) + [f"hold layers {surplus} too"] * bool(
-                surplus
-            )
+            found = [f"lack layers {missing}"] * bool(missing) + [f"hold layers {surplus} too"] * bool(surplus)
             raise UserError(
                 f"config.json states {num_layers} layers (0 to {num_layers - 1}), but the weights "
                 f"{' and '.join(found)}; both must be of the same model"
@@ -174,10 +166,6 @@ def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:
         raise UserError("no layer would be kept; keep at least one")
     outside = [layer for layer in kept_layers if not 0 <= layer < num_layers]
     if outside:
-        raise UserError(
-            f"layers {outside} to keep are not in the model, whose layers are 0 to {num_layers - 1}"
-        )
+        raise UserError(f"layers {outside} to keep are not in the model, whose layers are 0 to {num_layers - 1}")
     if list(kept_layers) != sorted(set(kept_layers)):
-        raise UserError(
-            f"layers to keep must be in ascending order and without repeats, not {list(kept_layers)}"
-        )
+        raise UserError(f"layers to keep must be in ascending order and without repeats, not {list(kept_layers)}")

@@ -221,9 +221,7 @@ def _ask_for_digests(commit: _Commit) -> dict[str, str]:
         )
     digests = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or []}
     if not all(digests.values()):
-        raise UserError(
-            f"{commit}: {constants.ENDPOINT} does not tell the hashes of files; use another HF_ENDPOINT"
-        )
+        raise UserError(f"{commit}: {constants.ENDPOINT} does not tell the hashes of files; use another HF_ENDPOINT")
     return digests
 
 
@@ -345,11 +343,7 @@ def _explanation(commit: _Commit, filename: str | None, error: BaseException) ->
     what = f"{commit}: {filename}" if filename else str(commit)
     has_token = bool(_token())
     if isinstance(error, GatedRepoError):
-        cure = (
-            "with the account of HF_TOKEN"
-            if has_token
-            else "and set HF_TOKEN to a read token of your account"
-        )
+        cure = "with the account of HF_TOKEN" if has_token else "and set HF_TOKEN to a read token of your account"
         return f"{commit} is gated: accept its terms at {commit.page} {cure}"
     if isinstance(error, RepositoryNotFoundError):
         doubt = "not open to the token in HF_TOKEN" if has_token else "private (then set HF_TOKEN)"

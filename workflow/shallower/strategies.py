@@ -107,22 +107,14 @@ def _strategy(name: str) -> Strategy:
 
 def _checked_scores(strategy: Strategy, num_layers: int, scores: Mapping[str, Any] | None) -> list[float]:
     if scores is None:
-        raise UserError(
-            f"{strategy.name} needs the layers' scores (method {strategy.score!r}); none were given"
-        )
+        raise UserError(f"{strategy.name} needs the layers' scores (method {strategy.score!r}); none were given")
     if scores["method"] != strategy.score:
-        raise UserError(
-            f"{strategy.name} goes by {strategy.score!r} scores; these are {scores['method']!r} scores"
-        )
+        raise UserError(f"{strategy.name} goes by {strategy.score!r} scores; these are {scores['method']!r} scores")
     values = [float(value) for value in scores["scores"]]
     if len(values) != num_layers:
-        raise UserError(
-            f"{strategy.name}: {len(values)} scores for {num_layers} layers; score this very model again"
-        )
+        raise UserError(f"{strategy.name}: {len(values)} scores for {num_layers} layers; score this very model again")
     if bad := [layer for layer, value in enumerate(values) if not math.isfinite(value)]:
-        raise UserError(
-            f"{strategy.name}: the scores of layers {bad} are not finite; check the model's weights"
-        )
+        raise UserError(f"{strategy.name}: the scores of layers {bad} are not finite; check the model's weights")
     return values
 
 
@@ -144,11 +136,7 @@ def _threshold_problem(amount: Any, _num_layers: int | None) -> str | None:
 
 
 def _layers_problem(amount: Any, num_layers: int | None) -> str | None:
-    if (
-        not isinstance(amount, list)
-        or not amount
-        or any(type(layer) is not int or layer < 0 for layer in amount)
-    ):
+    if not isinstance(amount, list) or not amount or any(type(layer) is not int or layer < 0 for layer in amount):
         return f"{amount!r} is not a list of layers; write their indices from 0, the lowest, such as [3, 5]"
     if len(set(amount)) < len(amount):
         return f"{amount} names a layer twice; name each one once"
@@ -208,9 +196,7 @@ def _check_alternate(parity: int) -> Callable[[int, int], str | None]:
         available = len(_alternate(num_layers, parity))
         if amount > available:
             kind = ("even", "odd")[parity]
-            return (
-                f"{amount} layers; of {num_layers}, only {available} are {kind}, so drop at most {available}"
-            )
+            return f"{amount} layers; of {num_layers}, only {available} are {kind}, so drop at most {available}"
         return None
 
     return check

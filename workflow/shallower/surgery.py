@@ -26,9 +26,7 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
     """
     source, target = Path(source), Path(target)
     if source.resolve() == target.resolve():
-        raise UserError(
-            f"{target}: the shallower model would replace the one it is made of; name another folder"
-        )
+        raise UserError(f"{target}: the shallower model would replace the one it is made of; name another folder")
     config = read_json(source / "config.json")
     files = weight_files(source)
     tensors = [name for file in files for name in header(file)]

@@ -184,9 +184,7 @@ class _Run:
         self.hooks = compute_sentence_token_only(model, tokens.padding_side)
         groups = parameter_groups(model, settings.weight_decay)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.optimiser = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True
-        )
+        self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
         torch.manual_seed(seed)  # dropout
         self.started = self.told = time.monotonic()
         self.first_step = 0
@@ -195,9 +193,7 @@ class _Run:
     def advance(self) -> None:
         """One step of the optimiser, with what is due after it: a line in the log, a word of progress."""
         batch = self._next_batch()
-        rate = self.settings.learning_rate * learning_rate_factor(
-            self.step, self.result.steps, self.warmup_steps
-        )
+        rate = self.settings.learning_rate * learning_rate_factor(self.step, self.result.steps, self.warmup_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.pending.append(self._update(batch))

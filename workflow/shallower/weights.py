@@ -43,16 +43,12 @@ def header(path: str | Path) -> dict[str, dict[str, Any]]:
 
     Raises UserError when the file is missing, cut off or of another format.
     """
-    return {
-        tensor.name: {"dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in _tensors(Path(path))
-    }
+    return {tensor.name: {"dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in _tensors(Path(path))}
 
 
 def count_parameters(path: str | Path) -> int:
     """Number of parameters in a safetensors file; shared weights count once, integer buffers not at all."""
-    return sum(
-        math.prod(tensor.shape) for tensor in _tensors(Path(path)) if tensor.dtype.startswith(("F", "BF"))
-    )
+    return sum(math.prod(tensor.shape) for tensor in _tensors(Path(path)) if tensor.dtype.startswith(("F", "BF")))
 
 
 def weight_files(directory: str | Path) -> list[Path]:
@@ -72,9 +68,7 @@ def weight_files(directory: str | Path) -> list[Path]:
             "read, as they can run any code; if you trust them, load the model yourself with transformers "
             f"and save it with save_pretrained, which writes {WEIGHTS_FILE}"
         )
-    raise UserError(
-        f"{directory}: no {WEIGHTS_FILE} or {INDEX_FILE}; name a folder that save_pretrained wrote"
-    )
+    raise UserError(f"{directory}: no {WEIGHTS_FILE} or {INDEX_FILE}; name a folder that save_pretrained wrote")
 
 
 def merge_shards(directory: str | Path, target: str | Path | None = None) -> Path:
@@ -106,9 +100,7 @@ def copy_tensors(
             if name is None:
                 continue
             if name in chosen:
-                raise UserError(
-                    f"{source}: two tensors would be named {name!r}; the checkpoint is not a sound one"
-                )
+                raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is not a sound one")
             chosen[name] = tensor
         metadata = _metadata(source) | metadata
     _write(Path(target), chosen, metadata)
@@ -122,13 +114,9 @@ def _shards(directory: Path) -> list[Path]:
         raise UserError(f"{index}: no 'weight_map' from tensors to files; get the checkpoint anew")
     names = sorted(set(places.values()))
     if outside := [name for name in names if Path(name).name != name]:
-        raise UserError(
-            f"{index}: {outside[0]!r} is not a file of the same folder; get the checkpoint from elsewhere"
-        )
+        raise UserError(f"{index}: {outside[0]!r} is not a file of the same folder; get the checkpoint from elsewhere")
     if missing := [name for name in names if not (directory / name).is_file()]:
-        raise UserError(
-            f"{directory}: {len(missing)} of {len(names)} weight files are missing: {', '.join(missing)}"
-        )
+        raise UserError(f"{directory}: {len(missing)} of {len(names)} weight files are missing: {', '.join(missing)}")
     found = {(tensor.name, name) for name in names for tensor in _tensors(directory / name)}
     if lost := sorted(set(places.items()) - found):
         tensor, name = lost[0]
