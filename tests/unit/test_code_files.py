@@ -36,8 +36,16 @@ def test_steps_depend_on_little():
 
 @pytest.mark.parametrize(
     "script",
-    ["choose_layers", "drop_layers", "evaluate_predictions", "compare_runs", "aggregate_results", "plan_runs"]
-    + ["tabulate_results", "plot_results"],
+    [
+        "choose_layers",
+        "drop_layers",
+        "evaluate_predictions",
+        "compare_runs",
+        "aggregate_results",
+        "plan_runs",
+        "tabulate_results",
+        "plot_results",
+    ],
 )
 def test_light_steps_never_import_torch(script: str):
     for path in code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY):

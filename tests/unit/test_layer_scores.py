@@ -12,6 +12,7 @@ from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.layer_scores import contribution_scores, load_encoder, sentence_positions
 from token_sets import make_tokens
+import itertools
 
 CPU = Compute("cpu", "fp32", 1)
 LAYERS = {
@@ -65,7 +66,7 @@ def test_albert_has_a_score_for_each_pass_through_its_layer(tmp_path):
         states = model(torch.from_numpy(batch.input_ids), mask, output_hidden_states=True).hidden_states
         expected = [
             torch.nn.functional.cosine_similarity(before[:, 0], after[:, 0]).mean().item()
-            for before, after in zip(states[:-1], states[1:], strict=True)
+            for before, after in itertools.pairwise(states)
         ]
         assert torch.equal(states[-1], model(torch.from_numpy(batch.input_ids), mask).last_hidden_state)
     assert scores == pytest.approx(expected, abs=1e-5)

@@ -205,7 +205,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     model = load()
     with torch.no_grad():
         model.classifier.bias[0] = float("nan")
-    with pytest.raises(UserError, match="step 1 of 9.*learning_rate"):
+    with pytest.raises(UserError, match=r"step 1 of 9.*learning_rate"):
         run(model, tokens, tmp_path)
 
 
