@@ -213,8 +213,8 @@ def make_task_files(
     definition = {
         "name": "tiny",
         "source": "files",
-        "train": str(directory / "train.csv"),
-        "validation": str(directory / "validation.csv"),
+        "train_file": str(directory / "train.csv"),
+        "validation_file": str(directory / "validation.csv"),
         "text": columns,
         "label": "label",
     }

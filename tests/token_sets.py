@@ -19,7 +19,7 @@ def make_tokens(
 
     folder = model_dir / f"task-{rows}-{pair}-{regression}-{seed}"
     definition = tiny.make_task_files(folder, rows, 2, pair=pair, regression=regression, seed=seed)
-    with open(folder / "train.csv", encoding="utf-8", newline="") as file:
+    with (folder / "train.csv").open(encoding="utf-8", newline="") as file:
         records = list(csv.DictReader(file))
     labels = definition.get("labels")
     columns = dict(zip(["text", "text_pair"], definition["text"], strict=False))

@@ -1,5 +1,7 @@
 """Contribution scores: the cosine of the sentence token before and after each layer, found in every family."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,6 @@ from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.layer_scores import contribution_scores, load_encoder, sentence_positions
 from token_sets import make_tokens
-import itertools
 
 CPU = Compute("cpu", "fp32", 1)
 LAYERS = {

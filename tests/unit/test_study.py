@@ -19,14 +19,13 @@ def base(tmp_path_factory):
     """A sound study of a package model of six layers, a task from files and a GLUE task."""
     folder = tmp_path_factory.mktemp("data")
     task = tiny.make_task_files(folder, rows_train=8, rows_validation=8)
-    task = {key: value for key, value in task.items() if key not in ("train", "validation")}
     return {
         "study": "s",
         "models": [
             {"name": "m", "source": "package", "package": "p", "version": "1.0", "path": "p/model", "num_layers": 6}
         ],
         "tasks": [
-            task | {"train_file": str(folder / "train.csv"), "validation_file": str(folder / "validation.csv")},
+            task,
             {"name": "mrpc", "source": "glue", "subset": "mrpc", "train": {"epochs": 5}},
         ],
         "origins": [{"name": "pretrained"}, {"name": "finetuned", "refine": {"epochs": 1}}],

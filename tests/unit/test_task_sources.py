@@ -33,9 +33,7 @@ def own_task(
     **others: Any,
 ) -> dict[str, Any]:
     """A task in files, as a study defines it."""
-    made = make_task_files(folder, rows_train, rows_validation, pair, regression)
-    files = {f"{split}_file": str(folder / f"{split}.csv") for split in ("train", "validation")}
-    return {key: value for key, value in made.items() if key not in ("train", "validation")} | files | others
+    return make_task_files(folder, rows_train, rows_validation, pair, regression) | others
 
 
 def read(folder: Path) -> dict[str, pa.Table]:

@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     }
     model = load_for_training(arguments.model_dir, task, arguments.seed)
     identity = {
-        "settings": vars(settings),
+        "settings": {**vars(settings), "max_length": tokens.max_length},
         "seed": arguments.seed,
         "device": compute.device,
         "precision": compute.precision,

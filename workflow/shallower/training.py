@@ -43,7 +43,6 @@ class TrainSettings:
     weight_decay: float = 0.0
     warmup_ratio: float = 0.0
     max_grad_norm: float = 1.0
-    max_length: int = 128
 
     @classmethod
     def parse(cls, settings: Mapping[str, Any]) -> "TrainSettings":
@@ -54,7 +53,7 @@ class TrainSettings:
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 problems.append(f"{name} must be a number, not {value!r}")
-            elif name in ("batch_size", "max_length") and (value != int(value) or value < 1):
+            elif name == "batch_size" and (value != int(value) or value < 1):
                 problems.append(f"{name} must be a whole number of at least 1, not {value!r}")
             elif name in ("epochs", "learning_rate", "max_grad_norm") and value <= 0:
                 problems.append(f"{name} must be above 0, not {value!r}")
