@@ -36,7 +36,7 @@ run: $(READY) ## run a study (STUDY=config.yaml) and write its report
 report: $(READY) ## write the report of a finished study, where anything in it is new
 	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; report="$$results/report.html"; \
 	if [ ! -e "$$report" ] || [ -n "$$(find "$$results/results.csv" "$$results/tables" "$$results/figures" -newer "$$report")" ]; then \
-	  $(IN_VENV) snakemake --configfile "$(STUDY)" --report "$$report" --quiet all; \
+	  $(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$report" --quiet all; \
 	fi; \
 	echo "report: $$report"; echo "answer: $$results/tables/answer.html"; echo "table:  $$results/results.csv"
 
