@@ -103,7 +103,7 @@ rule measure_cost:
     conda:
         "../../envs/torch.yaml"
     # All cores are claimed so that nothing else runs beside the measurement.
-    threads: workflow.cores or 1
+    threads: workflow.resource_settings.cores or 1
     resources:
         gpu=gpus,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
