@@ -192,6 +192,8 @@ def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[f
             panel.axhline(baseline["chance"], color=SOFT, linewidth=1, linestyle=":", zorder=1)
         _label_line(panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT)
     elif baseline["chance"] > 0:
+        for panel in panels:
+            panel.margins(y=0.13)  # room for the remark below the lowest marker
         panels[0].annotate(
             f"a constant answer scores {score_text(baseline['chance'])}, below this range",
             (0, 0), (4, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=SOFT,
