@@ -4,6 +4,7 @@
 # Gives: predictions.parquet and metrics.json of each run, comparison.json of each arm, cost.json of each model.
 
 
+# In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
 rule predict:
     input:
         **code("predict"),
@@ -25,11 +26,10 @@ rule predict:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
     params:
         device=study.config["compute"]["device"],
-        precision=study.config["compute"]["precision"],
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
-        " --threads {threads} --device {params.device} --precision {params.precision}"
+        " --threads {threads} --device {params.device} --precision fp32"
         " --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
