@@ -19,7 +19,7 @@ from shallower.errors import StudyErrors, UserError
 from shallower.families import family_of
 from shallower.files import fingerprint, read_json
 from shallower.glue import GLUE_TASKS
-from shallower.grid import BASELINE, Run, expand
+from shallower.grid import Run, expand
 from shallower.strategies import STRATEGIES, amount_label, check_amount
 from shallower.task_sources import check_task, task_files
 
@@ -363,6 +363,3 @@ def _target(task: Mapping[str, Any]) -> str:
             return "classification"
         case _:
             return task["target"]
-
-
-__all__ = ["BASELINE", "Study", "local_model_files", "local_task_files", "resolve_study"]
