@@ -117,8 +117,22 @@ def test_tensors_of_layers_are_told_and_renamed(family, tensor, layer, moved):
 )
 def test_other_tensors_belong_to_no_layer(family, tensor):
     assert FAMILIES[family].layer_of(tensor) is None
+    assert FAMILIES[family].within_layer(tensor) is None
     with pytest.raises(ValueError, match="is not a tensor of a"):
         FAMILIES[family].moved_to(tensor, 0)
+
+
+@pytest.mark.parametrize(
+    ("family", "tensor", "name"),
+    [
+        ("bert", "bert.encoder.layer.10.output.dense.weight", "output.dense.weight"),
+        ("roberta", "encoder.layer.0.attention.output.dense.bias", "attention.output.dense.bias"),
+        ("xlnet", "transformer.layer.2.rel_attn.q", "rel_attn.q"),
+        ("distilbert", "transformer.layer.4.ffn.lin2.weight", "ffn.lin2.weight"),
+    ],
+)
+def test_names_within_layers(family, tensor, name):
+    assert FAMILIES[family].within_layer(tensor) == name
 
 
 def test_unknown_architecture_is_refused_with_the_supported_ones():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shallower.errors import UserError
-from shallower.strategies import STRATEGIES, amount_label, check_amount, drop
+from shallower.strategies import STRATEGIES, amount_label, check_amount, drop, drop_order
 
 PROJECT = Path(__file__).parents[2]
 
@@ -47,6 +47,18 @@ PAPER_SETS = [
     ("bottom", 6, [1, 2, 3]),
 ]
 
+# The paper prints the sets and orders that scores gave, not the scores: (layers scored, the highest first, how many
+# of them are above each threshold) and the order in which the six of lowest variance go. Counted from 1.
+CONTRIBUTION_SETS = [
+    ("BERT", [3, 5, 8, 9], {0.95: 2, 0.925: 4}),
+    ("XLNet", [9, 10, 11, 8], {0.95: 0, 0.925: 3, 0.9: 4}),
+]
+VARIANCE_ORDERS = {
+    "BERT": [1, 12, 8, 9, 11, 2],
+    "RoBERTa": [11, 12, 6, 7, 5, 10],
+    "XLNet": [11, 12, 7, 8, 9, 10],
+}
+
 
 def contribution(*scores: float) -> dict:
     return {"method": "contribution", "scores": list(scores)}
@@ -55,6 +67,74 @@ def contribution(*scores: float) -> dict:
 @pytest.mark.parametrize(("strategy", "num_layers", "dropped"), PAPER_SETS)
 def test_sets_of_the_paper(strategy, num_layers, dropped):
     assert drop(strategy, num_layers, len(dropped)) == [layer - 1 for layer in dropped]
+
+
+@pytest.mark.parametrize(("layers", "above"), [case[1:] for case in CONTRIBUTION_SETS], ids=["BERT", "XLNet"])
+def test_contribution_sets_of_the_paper(layers, above):
+    scores = [0.8] * 12
+    for threshold, count in above.items():
+        for place, layer in enumerate(layers[:count]):
+            scores[layer - 1] = max(scores[layer - 1], threshold + 0.01 - place / 1000)
+
+    for threshold, count in above.items():
+        expected = [layer - 1 for layer in layers[:count]]
+        assert drop("contribution", 12, threshold, contribution(*scores)) == sorted(expected)
+        if count:
+            assert drop_order("contribution-rank", 12, count, contribution(*scores)) == expected
+
+
+@pytest.mark.parametrize("count", [2, 4, 6])
+@pytest.mark.parametrize("model", VARIANCE_ORDERS)
+def test_variance_sets_of_the_paper(model, count):
+    variances = [1.0] * 12
+    for place, layer in enumerate(VARIANCE_ORDERS[model]):
+        variances[layer - 1] = 0.1 * place
+    scores = {"method": "parameter-variance", "scores": variances}
+    expected = [layer - 1 for layer in VARIANCE_ORDERS[model][:count]]
+
+    assert drop_order("parameter-variance", 12, count, scores) == expected
+    assert drop("parameter-variance", 12, count, scores) == sorted(expected)
+
+
+def test_variance_drops_xlnets_six_upper_layers():
+    assert sorted(VARIANCE_ORDERS["XLNet"]) == [layer + 1 for layer in drop("top", 12, 6)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "method", "order"),
+    [
+        ("contribution-rank", "contribution", [4, 0, 3, 5, 1]),
+        ("parameter-aggregation", "parameter-aggregation", [2, 5, 1, 3, 0]),
+        ("parameter-variance", "parameter-variance", [2, 5, 1, 3, 0]),
+    ],
+)
+def test_scored_layers_go_by_rank_and_of_equals_the_higher_first(strategy, method, order):
+    scores = {"method": method, "scores": [0.7, 0.5, -0.1, 0.6, 0.9, 0.5]}
+
+    for count in range(1, 6):
+        assert drop_order(strategy, 6, count, scores) == order[:count]
+        assert drop(strategy, 6, count, scores) == sorted(order[:count])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "num_layers", "amount", "order"),
+    [
+        ("top", 12, 3, [11, 10, 9]),
+        ("even-alternate", 12, 3, [11, 9, 7]),
+        ("odd-alternate", 12, 3, [10, 8, 6]),
+        ("symmetric", 12, 4, [7, 6, 5, 4]),
+        ("bottom", 12, 3, [0, 1, 2]),
+        ("custom", 6, [1, 5, 3], [5, 3, 1]),
+        ("custom", 6, [5, 3, 1], [5, 3, 1]),
+    ],
+)
+def test_layers_go_one_by_one_from_the_top_and_for_bottom_from_the_bottom(strategy, num_layers, amount, order):
+    assert drop_order(strategy, num_layers, amount) == order
+    assert drop(strategy, num_layers, amount) == sorted(order)
+
+
+def test_layers_above_a_threshold_go_by_rank():
+    assert drop_order("contribution", 4, 0.9, contribution(0.95, 0.99, 0.8, 0.95)) == [1, 3, 0]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +178,7 @@ def test_contribution_drops_layers_scored_above_the_threshold():
     scores = contribution(0.80, 0.95, 0.96, 0.9501, 0.2, 0.99)
 
     assert drop("contribution", 6, 0.95, scores) == [2, 3, 5]
+    assert drop_order("contribution", 6, 0.95, scores) == [5, 2, 3]
 
 
 def test_contribution_may_drop_no_layer():
@@ -154,6 +235,9 @@ def test_scores_that_do_not_fit_are_refused(scores, words):
         ("contribution", float("nan"), None, "not a threshold"),
         ("contribution", "0.9", None, "not a threshold"),
         ("contribution", True, None, "not a threshold"),
+        ("contribution-rank", 0.95, None, "not a number of layers"),
+        ("parameter-aggregation", 6, 6, "at most 5"),
+        ("parameter-variance", 0, None, "at least 1"),
     ],
 )
 def test_amounts_that_do_not_fit_are_told(strategy, amount, num_layers, words):
@@ -213,6 +297,7 @@ def test_script_writes_the_choice(tmp_path):
         "num_layers": 6,
         "kept_layers": [0, 1, 2, 3],
         "dropped_layers": [4, 5],
+        "order": [5, 4],
         "strategy": "top",
         "amount": "2",
         "scores": None,
@@ -228,6 +313,7 @@ def test_script_records_the_scores_it_went_by(tmp_path):
 
     layers = json.loads((tmp_path / "layers.json").read_text())
     assert layers["dropped_layers"] == [2, 4]
+    assert layers["order"] == [4, 2]
     assert layers["amount"] == "0.95"
     assert layers["scores"] == scores
 
@@ -237,7 +323,7 @@ def test_script_writes_a_baselines_layers(tmp_path):
 
     layers = json.loads((tmp_path / "layers.json").read_text())
     assert (layers["strategy"], layers["amount"]) == ("none", "0")
-    assert (layers["kept_layers"], layers["dropped_layers"]) == ([0, 1, 2, 3, 4, 5], [])
+    assert (layers["kept_layers"], layers["dropped_layers"], layers["order"]) == ([0, 1, 2, 3, 4, 5], [], [])
 
 
 def test_script_tells_a_users_mistake_plainly(tmp_path):

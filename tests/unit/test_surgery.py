@@ -257,10 +257,12 @@ def test_a_model_is_not_replaced_by_its_shallower_self(full_models):
 # --- drop_layers.py ---
 
 
-def run_script(model: Path, layers: dict, folder: Path) -> subprocess.CompletedProcess:
+def run_script(model: Path, layers: dict, folder: Path, stage: int | None = None) -> subprocess.CompletedProcess:
+    folder.mkdir(exist_ok=True)
     (folder / "layers.json").write_text(json.dumps(layers))
     script = PROJECT / "workflow/scripts/drop_layers.py"
     options = ["--model-dir", model, "--layers", folder / "layers.json", "--output-dir", folder / "dropped"]
+    options += ["--stage", stage] if stage is not None else []
     return subprocess.run(
         [sys.executable, str(script), *map(str, options)],
         env={"PYTHONPATH": str(PROJECT / "workflow")},
@@ -283,5 +285,41 @@ def test_script_refuses_layers_chosen_for_another_model(full_models, tmp_path):
 
     assert result.returncode == 1
     assert "is for a model of 12 layers" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "dropped").exists()
+
+
+ORDERED = {"num_layers": NUM_LAYERS, "order": [0, 3, 1], "kept_layers": [2], "dropped_layers": [0, 1, 3]}
+
+
+@pytest.mark.parametrize("family", ["xlnet", "albert"])
+def test_script_drops_layers_one_by_one(family, full_models, tmp_path):
+    """Stage by stage the model is the one that loses as many layers at once."""
+    model = full_models[family]
+    for stage, kept in enumerate([[1, 2, 3], [1, 2], [2]], start=1):
+        result = run_script(model, ORDERED, tmp_path / str(stage), stage)
+        assert result.returncode == 0, result.stderr
+
+        model = tmp_path / str(stage) / "dropped"
+        drop_layers(full_models[family], kept, tmp_path / "at-once" / str(stage))
+        for name in (WEIGHTS_FILE, "config.json"):
+            assert (model / name).read_bytes() == (tmp_path / "at-once" / str(stage) / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("layers", "stage", "words"),
+    [
+        (ORDERED, 2, "is for a model of 3 layers once 1 are gone, the one in"),
+        (ORDERED | {"num_layers": 7}, 4, "the 'order' of layers.json has 3 layers, not 4"),
+        ({"num_layers": NUM_LAYERS, "kept_layers": [0, 1]}, 1, "has 0 layers, not 1; choose the layers again"),
+        (ORDERED, 0, "stages are counted from 1"),
+    ],
+    ids=["wrong depth", "stage beyond the order", "no order", "stage zero"],
+)
+def test_script_refuses_stages_that_do_not_fit(layers, stage, words, full_models, tmp_path):
+    result = run_script(full_models["bert"], layers, tmp_path, stage)
+
+    assert result.returncode != 0
+    assert words in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "dropped").exists()

@@ -1,4 +1,7 @@
-"""Choose the layers to drop: config.json and, for some strategies, layer scores in; layers.json out."""
+"""Choose the layers to drop: config.json and, for some strategies, layer scores in; layers.json out.
+
+Its "order" is that in which the layers go when they go one by one.
+"""
 
 import argparse
 import logging
@@ -7,7 +10,7 @@ from pathlib import Path
 from shallower.families import family_of
 from shallower.files import read_json, write_json
 from shallower.step import json_argument, run_step
-from shallower.strategies import NO_AMOUNT, NO_STRATEGY, STRATEGIES, amount_label, drop
+from shallower.strategies import NO_AMOUNT, NO_STRATEGY, STRATEGIES, amount_label, drop_order
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -16,17 +19,18 @@ def main(arguments: argparse.Namespace) -> None:
     num_layers = family.num_layers(config)
     scores = read_json(arguments.scores) if arguments.scores else None
     if arguments.strategy == NO_STRATEGY:
-        dropped, amount = [], NO_AMOUNT
+        order, amount = [], NO_AMOUNT
     else:
-        dropped = drop(arguments.strategy, num_layers, arguments.amount, scores)
+        order = drop_order(arguments.strategy, num_layers, arguments.amount, scores)
         amount = amount_label(arguments.amount)
-        if not dropped:
+        if not order:
             logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
     layers = {
         "family": family.name,
         "num_layers": num_layers,
-        "kept_layers": [layer for layer in range(num_layers) if layer not in dropped],
-        "dropped_layers": dropped,
+        "kept_layers": [layer for layer in range(num_layers) if layer not in order],
+        "dropped_layers": sorted(order),
+        "order": order,
         "strategy": arguments.strategy,
         "amount": amount,
         "scores": scores,

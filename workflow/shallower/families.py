@@ -21,12 +21,15 @@ class Family:
         layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
             from the start; the base model's own prefix is optional, since checkpoints come with and without
             it. None when all layers share one set of weights.
+        output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
+            None when all layers share one set of weights.
         depth_key: the configuration's number of layers.
         per_layer_lists: keys of configuration lists with one entry a layer.
     """
 
     name: str
     layer_pattern: str | None
+    output_matrix: str | None
     depth_key: str = "num_hidden_layers"
     per_layer_lists: tuple[str, ...] = ()
 
@@ -84,6 +87,11 @@ class Family:
         match = self._match(tensor)
         return int(match["layer"]) if match else None
 
+    def within_layer(self, tensor: str) -> str | None:
+        """What a layer's tensor is called within its layer, such as output.dense.weight; None outside layers."""
+        match = self._match(tensor)
+        return tensor[match.end() :] if match else None
+
     def moved_to(self, tensor: str, layer: int) -> str:
         """Name of a layer's tensor once it belongs to another layer."""
         match = self._match(tensor)
@@ -131,11 +139,11 @@ class Family:
 FAMILIES = {
     family.name: family
     for family in (
-        Family("bert", r"(bert\.)?encoder\.layer\."),
-        Family("roberta", r"(roberta\.)?encoder\.layer\."),
-        Family("xlnet", r"(transformer\.)?layer\.", depth_key="n_layer"),
-        Family("distilbert", r"(distilbert\.)?transformer\.layer\.", depth_key="n_layers"),
-        Family("albert", None),
+        Family("bert", r"(bert\.)?encoder\.layer\.", "output.dense"),
+        Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense"),
+        Family("xlnet", r"(transformer\.)?layer\.", "ff.layer_2", depth_key="n_layer"),
+        Family("distilbert", r"(distilbert\.)?transformer\.layer\.", "ffn.lin2", depth_key="n_layers"),
+        Family("albert", None, None),
     )
 }
 

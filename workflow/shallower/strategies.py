@@ -5,8 +5,8 @@ pre-trained transformer models" (Computer Speech & Language, 2023; arXiv 2004.03
 1; here they are 0-based from the bottom.
 
 To add a strategy, write its function, which takes the number of layers, the amount and, if it needs them, the
-layers' scores, and returns the dropped layers; then register it with the kind of amount it takes. All else
-reads `STRATEGIES`.
+layers' scores, and returns the dropped layers in the order in which they would go one by one; then register it
+with the kind of amount it takes. All else reads `STRATEGIES`.
 """
 
 import math
@@ -42,7 +42,8 @@ class Strategy:
         section: where the paper defines it.
         amount: what its amounts are.
         score: the layers' score it goes by ("method" in a scores file), or None if positions are enough.
-        function: (num_layers, amount[, scores]) -> dropped layers; called with amounts that passed the check.
+        function: (num_layers, amount[, scores]) -> dropped layers, the first to go first; called with amounts
+            that passed the check.
         extra_check: what else can be wrong with an amount for a known number of layers.
     """
 
@@ -66,6 +67,15 @@ STRATEGIES: dict[str, Strategy] = {}
 def drop(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
     """Layers that a strategy drops, 0-based and ascending.
 
+    `scores` and errors are those of `drop_order`.
+    """
+    return sorted(drop_order(strategy, num_layers, amount, scores))
+
+
+def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
+    """Layers that a strategy drops, 0-based, in the order in which they go when they go one by one.
+
+    That is from the top down, for `bottom` from the bottom up, and by rank where layers are scored.
     `scores` is the content of a scores file: {"method": name, "scores": [one number a layer], ...}.
     Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would
     remain.
@@ -74,10 +84,8 @@ def drop(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] 
     if problem := check_amount(strategy, amount, num_layers):
         raise UserError(f"{strategy}: {problem}")
     if chosen.needs_scores:
-        dropped = chosen.function(num_layers, amount, _checked_scores(chosen, num_layers, scores))
-    else:
-        dropped = chosen.function(num_layers, amount)
-    return sorted(dropped)
+        return list(chosen.function(num_layers, amount, _checked_scores(chosen, num_layers, scores)))
+    return list(chosen.function(num_layers, amount))
 
 
 def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> str | None:
@@ -177,7 +185,7 @@ def _register(
 @_register("top", "The upper layers, next to the task's head.", "3.1", COUNT)
 def drop_top(num_layers: int, amount: int) -> Iterable[int]:
     """The `amount` upper layers (§3.1)."""
-    return range(num_layers - amount, num_layers)
+    return reversed(range(num_layers - amount, num_layers))
 
 
 @_register("bottom", "The lower layers, next to the embeddings.", "3.6", COUNT)
@@ -245,13 +253,19 @@ def _check_symmetric(amount: int, num_layers: int) -> str | None:
 def drop_symmetric(num_layers: int, amount: int) -> Iterable[int]:
     """The `amount` middle layers, between equally many kept below and above (§3.5)."""
     kept_below = (num_layers - amount) // 2
-    return range(kept_below, kept_below + amount)
+    return reversed(range(kept_below, kept_below + amount))
 
 
 @_register("custom", "The layers that the study lists.", "not in the paper", LAYERS)
 def drop_custom(num_layers: int, amount: Sequence[int]) -> Iterable[int]:
-    """The listed layers."""
-    return amount
+    """The listed layers, from the top down however they are listed, as a list's label does not tell its order."""
+    return sorted(amount, reverse=True)
+
+
+def _ranked(scores: Sequence[float], highest_first: bool = False) -> list[int]:
+    """All layers by score, lowest first unless told otherwise; of layers with equal scores the higher one first."""
+    sign = -1 if highest_first else 1
+    return sorted(range(len(scores)), key=lambda layer: (sign * scores[layer], -layer))
 
 
 @_register(
@@ -267,7 +281,7 @@ def drop_by_contribution(num_layers: int, amount: float, scores: Sequence[float]
     A score is the mean cosine of the sentence token's vector before and after the layer. How many layers are
     dropped is an outcome; it may be none. Raises UserError when it would be all.
     """
-    dropped = [layer for layer, score in enumerate(scores) if score > amount]
+    dropped = [layer for layer in _ranked(scores, highest_first=True) if scores[layer] > amount]
     if len(dropped) == num_layers:
         values = ", ".join(f"{score:.4f}" for score in scores)
         raise UserError(
@@ -275,3 +289,39 @@ def drop_by_contribution(num_layers: int, amount: float, scores: Sequence[float]
             f"remain; raise the threshold (scores of layers 0 to {num_layers - 1}: {values})"
         )
     return dropped
+
+
+@_register(
+    "contribution-rank",
+    "The layers that change the sentence token's vector least, a given number of them.",
+    "not in the paper, which sets a threshold on this score (3.4)",
+    COUNT,
+    score="contribution",
+)
+def drop_by_contribution_rank(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """The `amount` layers with the highest mean cosine; of equal ones the higher layer goes first."""
+    return _ranked(scores, highest_first=True)[:amount]
+
+
+@_register(
+    "parameter-aggregation",
+    "The layers whose final weights are smallest: mean magnitude.",
+    "3.3",
+    COUNT,
+    score="parameter-aggregation",
+)
+def drop_by_parameter_aggregation(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """The `amount` layers whose weights have the lowest mean magnitude (§3.3); of equal ones the higher goes first."""
+    return _ranked(scores)[:amount]
+
+
+@_register(
+    "parameter-variance",
+    "The layers whose final weights vary least: variance.",
+    "3.3",
+    COUNT,
+    score="parameter-variance",
+)
+def drop_by_parameter_variance(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """The `amount` layers whose weights have the lowest variance (§3.3); of equal ones the higher goes first."""
+    return _ranked(scores)[:amount]

@@ -1,0 +1,39 @@
+"""Compare the orders in which layers go by variance with those that the paper prints, for each reading.
+
+In: folders of checkpoints. Out: parameter-orders.csv and parameter-orders.html. It needs no tuned model, so it also
+runs by itself, from the project's folder, on whatever checkpoints are at hand:
+
+    PYTHONPATH=workflow python workflow/scripts/check_parameter_orders.py --model bert=path/to/bert-base-cased
+    --counterparts '{"bert": "BERT"}' --output-dir orders
+"""
+
+import argparse
+from pathlib import Path
+
+from shallower.files import write_whole
+from shallower.paper_values import read_values
+from shallower.parameter_orders import orders_page, parameter_orders
+from shallower.results import write_table
+from shallower.step import json_argument, run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    orders = parameter_orders(dict(arguments.model), arguments.counterparts, read_values())
+    write_table(arguments.output_dir / "parameter-orders.csv", orders)
+    write_whole(arguments.output_dir / "parameter-orders.html", orders_page(orders).encode("utf-8"))
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Type of --model: a name and a folder."""
+    name, sign, folder = text.partition("=")
+    if not (name and sign and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    return name, Path(folder)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=named_folder, action="append", required=True, metavar="NAME=DIR")
+    parser.add_argument("--counterparts", type=json_argument, default={}, help="JSON: the paper's model of each name")
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)

@@ -1,0 +1,30 @@
+"""Score the layers of a model by how large, or how varied, their weights are.
+
+In: a model folder. Out: a scores file with one score a layer, 0-based from the bottom.
+"""
+
+import argparse
+from pathlib import Path
+
+from shallower.files import write_json
+from shallower.parameter_scores import METHODS, READINGS, parameter_scores
+from shallower.step import run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    scores = {
+        "method": arguments.method,
+        "weights": arguments.weights,
+        "scores": parameter_scores(arguments.model_dir, arguments.method, arguments.weights),
+        "model": str(arguments.model_dir),
+    }
+    write_json(arguments.output, scores)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--weights", choices=READINGS, default="output-matrix", help="which of a layer's weights count")
+    parser.add_argument("--output", type=Path, required=True, help="scores file")
+    run_step(parser, main)
