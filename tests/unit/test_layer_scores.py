@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny
-from shallower import layer_scores
+from shallower import sentence_vectors
 from shallower.batches import make_batch
 from shallower.devices import Compute
-from shallower.errors import UserError
-from shallower.layer_scores import contribution_scores, load_encoder, sentence_positions
+from shallower.layer_scores import contribution_scores
+from shallower.sentence_vectors import load_encoder
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
@@ -94,39 +94,5 @@ def test_scores_do_not_depend_on_batches(tmp_path, monkeypatch, family):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, family), 10, pair=True)
     model = load_encoder(tmp_path)
     together = contribution_scores(model, tokens, CPU)
-    monkeypatch.setitem(layer_scores.TOKEN_BUDGET, "cpu", 1)
+    monkeypatch.setitem(sentence_vectors.TOKEN_BUDGET, "cpu", 1)
     assert contribution_scores(model, tokens, CPU) == pytest.approx(together, abs=1e-5)
-
-
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_the_sentence_token_is_found_behind_or_before_the_padding(tmp_path, family):
-    tokens, _ = make_tokens(tiny.make_model(tmp_path, family), 10)
-    batch = make_batch(tokens, np.arange(10))
-    positions = sentence_positions(batch, tokens)
-    width = batch.input_ids.shape[1]
-    assert positions.tolist() == [width - 1 if family == "xlnet" else 0] * 10
-    assert (batch.input_ids[np.arange(10), positions] == tokens.cls_token_id).all()
-
-
-def test_a_text_that_spells_the_sentence_token_out_does_not_mislead(tmp_path):
-    for family, expected in (("bert", 0), ("xlnet", -1)):
-        tokens, _ = make_tokens(tiny.make_model(tmp_path / family, family), 3)
-        tokens.input_ids[tokens.offsets[:-1] + 2] = tokens.cls_token_id
-        batch = make_batch(tokens, np.arange(3))
-        assert sentence_positions(batch, tokens).tolist() == [expected % batch.input_ids.shape[1]] * 3
-
-
-def test_an_example_without_the_sentence_token_is_named(tmp_path):
-    tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert"), 3)
-    tokens.input_ids[tokens.offsets[1]] = 9
-    with pytest.raises(UserError, match="example 101"):
-        sentence_positions(make_batch(tokens, np.arange(3)), tokens)
-
-
-def test_missing_weights_are_an_error(tmp_path):
-    tiny.make_model(tmp_path, "bert")
-    tensors = load_file(tmp_path / "model.safetensors")
-    del tensors["bert.encoder.layer.1.output.dense.weight"]
-    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match=r"layer\.1\.output"):
-        load_encoder(tmp_path)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from shallower.devices import choose_compute
 from shallower.files import write_json
-from shallower.layer_scores import contribution_scores, load_encoder
+from shallower.layer_scores import contribution_scores
+from shallower.sentence_vectors import load_encoder
 from shallower.step import run_step
 from shallower.tokens import read_tokens
 

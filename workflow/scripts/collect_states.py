@@ -1,0 +1,25 @@
+"""Gather what fine-tuned models tell at each depth.
+
+In: runs.csv, and probes.parquet and similarity.json of each baseline. Out: states.csv.
+"""
+
+import argparse
+from pathlib import Path
+
+from shallower.results import read_table, write_table
+from shallower.states import collect_states
+from shallower.step import json_argument, run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    write_table(arguments.output, collect_states(read_table(arguments.runs), arguments.settings["metrics"]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True, help="runs.csv, the plan of the study")
+    parser.add_argument(
+        "--settings", type=json_argument, required=True, help='{"metrics": {task: [names, the primary one first]}}'
+    )
+    parser.add_argument("--output", type=Path, required=True, help="states.csv to write")
+    run_step(parser, main)
