@@ -10,6 +10,7 @@ import tiny
 from shallower.classifier import (
     check_tokenizer,
     count_parameters,
+    freeze_layers,
     load_for_prediction,
     load_for_training,
     save,
@@ -123,3 +124,27 @@ def test_parameters_are_counted(tmp_path):
     tiny.make_model(tmp_path, "bert", labels=3)
     tensors = load_file(tmp_path / "model.safetensors")
     assert count_parameters(load_for_prediction(tmp_path)) == sum(tensor.numel() for tensor in tensors.values())
+
+
+@pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "albert"])
+def test_frozen_layers_are_whole_layers_and_nothing_else(tmp_path, family):
+    model = load_for_training(tiny.make_model(tmp_path, family), TASK, seed=1)
+    freeze_layers(model, [1, 3])
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    layers = {name for name, _ in model.named_parameters() if ".layer.1." in name or ".layer.3." in name}
+    assert frozen == layers
+    assert len(frozen) > 10
+
+
+def test_one_of_shared_layers_cannot_be_frozen(tmp_path):
+    model = load_for_training(tiny.make_model(tmp_path, "albert"), TASK, seed=1)
+    freeze_layers(model, [])
+    with pytest.raises(UserError, match=r"albert.*leave this model out"):
+        freeze_layers(model, [3])
+
+
+def test_layers_to_freeze_must_be_in_the_model(tmp_path):
+    model = load_for_training(tiny.make_model(tmp_path, "bert"), TASK, seed=1)
+    with pytest.raises(UserError, match=r"layers \[4, 6\].*which has 4"):
+        freeze_layers(model, [3, 4, 6])
+    assert all(parameter.requires_grad for parameter in model.parameters())

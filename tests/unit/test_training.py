@@ -1,7 +1,9 @@
 """Training: the textbook loop's weights, made faster; the same seed the same weights, also after a kill."""
 
+import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +17,11 @@ import torch
 import tiny
 from shallower.batches import make_batch, training_batches
 from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import load_for_training
+from shallower.classifier import freeze_layers, load_for_training
 from shallower.devices import Compute, model_inputs
 from shallower.errors import UserError
-from shallower.files import read_json, sha256_of
-from shallower.training import TrainSettings, check_length, learning_rate_factor, loss_of, train
+from shallower.files import read_json, sha256_of, write_json
+from shallower.training import TrainSettings, check_length, learning_rate_factor, loss_of, parameter_groups, train
 from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[2]
@@ -200,6 +202,61 @@ def test_a_last_batch_of_one_example_is_fine(tmp_path, rows):
     assert run(load(), tokens, tmp_path, epochs=1).tokens == len(tokens.input_ids)
 
 
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_frozen_layers_stay_exactly_as_they_are_and_the_others_learn(tmp_path, family, weight_decay):
+    load, tokens = prepare(tmp_path, family, rows=16)
+    model, before = load(), weights(load())
+    freeze_layers(model, [0, 3])
+    run(model, tokens, tmp_path, learning_rate=1e-3, weight_decay=weight_decay)
+    after = weights(model)
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if re.search(r"layer\.[03]\.", name)} <= same
+    assert not [name for name in same if re.search(r"layer\.[12]\..*(dense|layer_[12])\.weight", name)]
+    assert "classifier.weight" not in same
+    assert "logits_proj.weight" not in same
+
+
+def test_the_optimiser_has_no_frozen_layers(tmp_path):
+    load, _ = prepare(tmp_path)
+    model = load()
+    freeze_layers(model, [1])
+    sizes = [sum(parameter.numel() for parameter in group["params"]) for group in parameter_groups(model, 0.1)]
+    layer = sum(parameter.numel() for parameter in model.bert.encoder.layer[1].parameters())
+    assert sum(sizes) == sum(parameter.numel() for parameter in model.parameters()) - layer
+
+
+def test_a_run_with_frozen_layers_resumes_to_the_same_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("shallower.training.CHECKPOINT_SHARE", float("inf"))
+    monkeypatch.setattr(BreakingFolder, "breaks", 1)
+    load, tokens = prepare(tmp_path)
+    settings = TrainSettings(epochs=2)
+
+    def trained(checkpoints):
+        model = load()
+        freeze_layers(model, [2, 3])
+        train(model, tokens, settings, 1, CPU, checkpoints, checkpoint_seconds=0)
+        return weights(model)
+
+    unbroken = trained(CheckpointFolder(tmp_path / "unbroken", {}))
+    with pytest.raises(PowerCutError):
+        trained(BreakingFolder(tmp_path / "broken", {}))
+    assert_equal_weights(trained(BreakingFolder(tmp_path / "broken", {})), unbroken)
+
+
+def test_the_layers_to_freeze_come_from_the_file_of_this_model(tmp_path):
+    spec = importlib.util.spec_from_file_location("finetune_script", ROOT / "workflow" / "scripts" / "finetune.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    write_json(tmp_path / "config.json", {"model_type": "bert", "num_hidden_layers": 6})
+    write_json(tmp_path / "layers.json", {"num_layers": 6, "dropped_layers": [4, 5]})
+    assert script.layers_to_freeze(tmp_path / "layers.json", tmp_path / "config.json") == [4, 5]
+    assert script.layers_to_freeze(None, tmp_path / "config.json") == []
+    write_json(tmp_path / "layers.json", {"num_layers": 12, "dropped_layers": [10, 11]})
+    with pytest.raises(UserError, match="model of 12 layers"):
+        script.layers_to_freeze(tmp_path / "layers.json", tmp_path / "config.json")
+
+
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     load, tokens = prepare(tmp_path)
     model = load()
@@ -299,12 +356,14 @@ def finetune_command(folder, output, scratch):
         *("--tokens", folder / "tokens.safetensors", "--task", folder / "task.json"),
         *("--settings", json.dumps(settings), "--seed", "1", "--threads", "1", "--device", "cpu"),
         *("--scratch", scratch, "--checkpoint-seconds", "0.01", "--output-dir", output),
+        *("--freeze-layers", folder / "layers.json"),
     ]
 
 
 def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path):
     tokens, task = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 64)
     write_task(tmp_path, tokens, task)
+    write_json(tmp_path / "layers.json", {"num_layers": 4, "dropped_layers": [2, 3]})
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
     scratch = tmp_path / "scratch"
     command = finetune_command(tmp_path, tmp_path / "killed", scratch)
@@ -321,9 +380,10 @@ def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path):
     subprocess.run(finetune_command(tmp_path, tmp_path / "unbroken", tmp_path / "other"), env=environment, check=True)
     killed, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("killed", "unbroken"))
     assert (killed["resumed"], unbroken["resumed"]) == (1, 0)
+    assert killed["frozen_layers"] == unbroken["frozen_layers"] == [2, 3]
     weights_file = tmp_path / "killed" / "model.safetensors"
     assert sha256_of(weights_file) == killed["sha256"]["model.safetensors"]
     assert killed["sha256"] == unbroken["sha256"]
-    assert not list(scratch.iterdir())
+    assert not [path for path in scratch.iterdir() if path.is_dir()]
     assert killed["tokens"] == unbroken["tokens"] == 12 * len(tokens.input_ids)
     assert killed["model_bytes"] == weights_file.stat().st_size

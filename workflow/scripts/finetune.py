@@ -1,20 +1,35 @@
 """Train a model on a task's tokens: a baseline, or the refining of a model that lost layers.
 
-In: a model folder, a tokens file, a task, settings. Out: a model folder with its training log and manifest.
+In: a model folder, a tokens file, a task, settings. Out: a model folder with its training log and manifest. Of runs
+whose inputs, settings and code are the same, one is trained and the others are copies of its result.
 """
 
 import argparse
 import json
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import check_tokenizer, count_parameters, load_for_training, save
+from shallower.classifier import (
+    check_model,
+    check_tokenizer,
+    copy_tokenizer,
+    count_parameters,
+    freeze_layers,
+    load_for_training,
+    save,
+)
 from shallower.code_files import code_files
-from shallower.devices import choose_compute
+from shallower.devices import Compute, choose_compute
+from shallower.errors import UserError
+from shallower.families import family_of
 from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
 from shallower.provenance import code_state, versions
+from shallower.reuse import FinishedRun, exclusive
 from shallower.step import json_argument, run_step
-from shallower.tokens import read_tokens
+from shallower.tokens import TokenSet, read_tokens
 from shallower.training import TrainSettings, train
 
 SCRIPT = Path(__file__).resolve()
@@ -24,6 +39,7 @@ LIBRARY = SCRIPT.parents[1]
 def main(arguments: argparse.Namespace) -> None:
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
+    check_model(arguments.model_dir)
     check_tokenizer(arguments.tokenizer_dir)
     task = read_json(arguments.task)
     tokens = read_tokens(arguments.tokens)
@@ -33,9 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens": arguments.tokens,
         "task": arguments.task,
     }
-    model = load_for_training(arguments.model_dir, task, arguments.seed)
     identity = {
         "settings": {**vars(settings), "max_length": tokens.max_length},
+        "frozen_layers": layers_to_freeze(arguments.freeze_layers, inputs["starting_config"]),
         "seed": arguments.seed,
         "device": compute.device,
         "precision": compute.precision,
@@ -44,7 +60,47 @@ def main(arguments: argparse.Namespace) -> None:
         "versions": versions(),
     }
     key = {**identity, "code": {file.name: sha256_of(file) for file in code_files(SCRIPT, LIBRARY)}}
-    checkpoints = CheckpointFolder(arguments.scratch / fingerprint(key), key)
+    scratch = arguments.scratch / fingerprint(key)
+    output_dir = arguments.output_dir
+    with exclusive(scratch.with_suffix(".lock"), arguments.label):
+        finished = FinishedRun(scratch.with_suffix(".json"), key)
+        checkpoints = CheckpointFolder(scratch, key)
+        if manifest := finished.copy_to(output_dir):
+            copy_tokenizer(arguments.tokenizer_dir, output_dir)
+            logging.info("%s: identical to %s, which is copied", arguments.label, manifest["trained_as"])
+        else:
+            manifest = identity | train_and_save(arguments, task, tokens, settings, compute, checkpoints, identity)
+        write_json(output_dir / "manifest.json", manifest)
+        finished.write(output_dir, manifest)
+        checkpoints.remove()
+
+
+def layers_to_freeze(layers_file: Path | None, config_file: Path) -> list[int]:
+    """The dropped layers of a layers.json, which must be for the model at hand; none without a file."""
+    if layers_file is None:
+        return []
+    layers, config = read_json(layers_file), read_json(config_file)
+    num_layers = family_of(config).num_layers(config)
+    if layers["num_layers"] != num_layers:
+        raise UserError(
+            f"{layers_file} is for a model of {layers['num_layers']} layers, {config_file} is of one of {num_layers}; "
+            "choose the layers for this model"
+        )
+    return layers["dropped_layers"]
+
+
+def train_and_save(
+    arguments: argparse.Namespace,
+    task: Mapping[str, Any],
+    tokens: TokenSet,
+    settings: TrainSettings,
+    compute: Compute,
+    checkpoints: CheckpointFolder,
+    identity: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
+    model = load_for_training(arguments.model_dir, task, arguments.seed)
+    freeze_layers(model, identity["frozen_layers"])
     result = train(
         model,
         tokens,
@@ -55,14 +111,12 @@ def main(arguments: argparse.Namespace) -> None:
         label=arguments.label,
         checkpoint_seconds=arguments.checkpoint_seconds,
     )
-
     output_dir = arguments.output_dir
     save(model, arguments.tokenizer_dir, output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
     write_whole(output_dir / "training.jsonl", log.encode())
     weights = output_dir / "model.safetensors"
-    manifest = {
-        **identity,
+    return {
         "sha256": {**identity["sha256"], "model.safetensors": sha256_of(weights)},
         "code": code_state(LIBRARY),
         "parameters": count_parameters(model),
@@ -75,8 +129,6 @@ def main(arguments: argparse.Namespace) -> None:
         "final_loss": result.records[-1]["loss"],
         "resumed": result.sessions - 1,
     }
-    write_json(output_dir / "manifest.json", manifest)
-    checkpoints.remove()
 
 
 if __name__ == "__main__":
@@ -90,7 +142,8 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
-    parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints of unfinished runs")
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")
+    parser.add_argument("--freeze-layers", type=Path, help="layers.json whose dropped layers are not trained")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--output-dir", type=Path, required=True)

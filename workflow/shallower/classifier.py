@@ -5,7 +5,7 @@ Loading never reaches for the network and never runs code from a checkpoint.
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,40 @@ def save(model: PreTrainedModel, tokenizer_dir: str | Path, output_dir: str | Pa
     output_dir.mkdir(parents=True, exist_ok=True)
     # One file, whatever the size: surgery, users and the pipeline expect exactly that.
     model.save_pretrained(output_dir, max_shard_size="1000GB")
+    copy_tokenizer(tokenizer_dir, output_dir)
+
+
+def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
+    """Copy a fast tokenizer's files from one folder to another."""
     for name in TOKENIZER_FILES:
-        shutil.copyfile(Path(tokenizer_dir) / name, output_dir / name)
+        shutil.copyfile(Path(tokenizer_dir) / name, Path(output_dir) / name)
+
+
+def freeze_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
+    """Keep layers (0-based from the bottom) out of the training, which leaves their weights as they are.
+
+    Their dropout stays on (as in the authors' code; preprint, caption of Table 5). Raises UserError for layers that the
+    model does not have, and when all its layers share one set of weights.
+    """
+    config = model.config.to_dict()
+    family = family_of(config)
+    if outside := sorted(set(layers) - set(range(family.num_layers(config)))):
+        raise UserError(f"layers {outside} to freeze are not in the model, which has {family.num_layers(config)}")
+    if layers and family.shares_layers:
+        raise UserError(
+            f"the layers of {family.name} are one set of weights, so that some cannot be frozen and others trained; "
+            "leave this model out of the origin finetuned-frozen"
+        )
+    for name, parameter in model.named_parameters():
+        if family.layer_of(name) in layers:
+            parameter.requires_grad_(False)
+
+
+def check_model(model_dir: str | Path) -> None:
+    """Raise UserError when a folder lacks a model's files."""
+    for name in ("config.json", "model.safetensors"):
+        if not (Path(model_dir) / name).is_file():
+            raise UserError(f"{model_dir}: no {name}; a model folder needs config.json and model.safetensors")
 
 
 def check_tokenizer(tokenizer_dir: str | Path) -> None:
@@ -88,10 +120,7 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 def _load(model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
-    model_dir = Path(model_dir)
-    for name in ("config.json", "model.safetensors"):
-        if not (model_dir / name).is_file():
-            raise UserError(f"{model_dir}: no {name}; a model folder needs config.json and model.safetensors")
+    check_model(model_dir)
     # Its load report is replaced by our own checks.
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
