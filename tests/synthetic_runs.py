@@ -5,6 +5,7 @@ each run gets just the files that the steps after `predict` read.
 """
 
 import math
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,16 @@ from shallower.evaluation import comparison_record, metrics_record
 from shallower.files import write_json
 from shallower.metrics import metric_for, score
 from shallower.predictions_table import Predictions, read_matched
-from shallower.results import write_table
-from shallower.strategies import drop
+from shallower.resamples import collect_resamples, write_resamples
+from shallower.results import collect_results, read_table, write_table
+from shallower.strategies import STRATEGIES, check_amount, drop
+from shallower.tables import read_comparisons, read_costs, summarise
 
 SETTINGS = {"confidence": 0.95, "bootstrap_samples": 200}
 BATCH_SIZES = (1, 32)
 HARM = {"top": 1.0, "even-alternate": 1.15, "symmetric": 1.6, "bottom": 2.6}
+THRESHOLDS = (0.95, 0.925, 0.9)
+SCORE_METHODS = ("contribution", "parameter-aggregation", "parameter-variance")
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,15 @@ class Study:
 def write_study(root: Path, study: Study | None = None) -> Path:
     """Write the study below `root`/results and `root`/resources/tasks; gives its folder."""
     study = study or Study()
+    root = root.resolve()
     folder = root / "results" / study.name
-    runs = []
+    runs, states, scores = [], [], []
     for model, num_layers in study.models.items():
         write_json(folder / model / "cost.json", _cost(num_layers))
         for task, definition in study.tasks.items():
             write_json(root / "resources/tasks" / task / "task.json", task_of(task, definition))
+            states += _states(study, model, task)
+            scores += _scores(study, model, task)
             for arm in _arms(study, num_layers):
                 runs += [
                     {"study": study.name, "model": model, "task": task, **arm, "seed": seed} for seed in study.seeds
@@ -77,7 +85,22 @@ def write_study(root: Path, study: Study | None = None) -> Path:
     for (_, task), group in plan.groupby(["model", "task"], sort=False):
         _write_comparisons(root, task_of(task, study.tasks[task]), group)
     write_table(folder / "runs.csv", plan)
+    write_table(folder / "states.csv", pd.DataFrame(states))
+    write_table(folder / "scores.csv", pd.DataFrame(scores))
+    with chdir(root):
+        collect_resamples(plan["directory"].tolist(), folder / "resamples.parquet")
     return folder
+
+
+def write_results(root: Path, folder: Path) -> None:
+    """results.csv and summary.csv in the folder of a study that was written below `root`."""
+    with chdir(root):
+        runs = read_table(folder / "runs.csv")
+        results = collect_results(runs)
+        costs = read_costs(sorted(folder.glob("*/cost.json")))
+        summary = summarise(results, read_comparisons(runs), costs)
+    write_table(folder / "results.csv", results)
+    write_table(folder / "summary.csv", summary)
 
 
 def task_of(name: str, definition: dict[str, Any]) -> dict[str, Any]:
@@ -128,15 +151,65 @@ def write_predictions(path: Path, predictions: Predictions, order: np.ndarray | 
 
 
 def _arms(study: Study, num_layers: int) -> list[dict[str, Any]]:
-    amounts = (1, 2, 3) if num_layers <= 6 else (2, 4, 6)
     dropped = [
-        {"origin": origin, "strategy": strategy, "amount": str(amount), "n_dropped": amount}
+        {
+            "origin": origin,
+            "strategy": strategy,
+            "amount": str(amount),
+            "n_dropped": len(_dropped(strategy, num_layers, amount)),
+        }
         for origin in study.origins
         for strategy in study.strategies
-        for amount in amounts
-        if strategy != "symmetric" or amount % 2 == 0
+        for amount in _amounts(strategy, num_layers)
     ]
     return [{"origin": "baseline", "strategy": "none", "amount": "0", "n_dropped": 0}, *dropped]
+
+
+def _amounts(strategy: str, num_layers: int) -> list[Any]:
+    amounts = (1, 2, 3) if num_layers <= 6 else (2, 4, 6)
+    if strategy == "contribution":
+        amounts = THRESHOLDS
+    return [amount for amount in amounts if check_amount(strategy, amount, num_layers) is None]
+
+
+def _dropped(strategy: str, num_layers: int, amount: Any) -> list[int]:
+    method = STRATEGIES[strategy].score
+    return drop(strategy, num_layers, amount, method and {"method": method, "scores": layer_scores(method, num_layers)})
+
+
+def layer_scores(method: str, num_layers: int) -> list[float]:
+    """Made-up scores [layers]: cosines that rise towards the top, weights that shrink towards it."""
+    up = [layer / (num_layers - 1) for layer in range(num_layers)]
+    return [round(0.85 + 0.08 * x if method == "contribution" else 4.0 - x, 4) for x in up]
+
+
+def _states(study: Study, model: str, task: str) -> list[dict[str, Any]]:
+    """Layer-wise classifiers that get better with depth, and a model that drifts from where it started."""
+    definition, num_layers = study.tasks[task], study.models[model]
+    chance = 0.0 if definition["labels"] is None else 1 / len(definition["labels"])
+    rows = []
+    for seed in study.seeds:
+        for depth in range(num_layers + 1):
+            share = depth / num_layers
+            probe = chance + (definition["skill"] - chance) * share**0.5 + 0.004 * seed
+            identity = {"study": study.name, "model": model, "task": task, "seed": seed}
+            rows += [
+                {**identity, "quantity": "probe", "depth": depth, "metric": definition["metrics"][0], "value": probe}
+                | {"chance": chance},
+                {**identity, "quantity": "similarity", "depth": depth, "metric": "cosine", "value": 1 - 0.6 * share**2},
+            ]
+    return sorted(rows, key=lambda row: (row["quantity"], row["seed"], row["depth"]))
+
+
+def _scores(study: Study, model: str, task: str) -> list[dict[str, Any]]:
+    scored = [("pretrained", None), *(("finetuned", seed) for seed in study.seeds)]
+    return [
+        {"study": study.name, "model": model, "task": task, "seed": seed, "scored": kind, "method": method}
+        | {"layer": layer, "value": value}
+        for kind, seed in scored
+        for method in SCORE_METHODS
+        for layer, value in enumerate(layer_scores(method, study.models[model]))
+    ]
 
 
 def _directory(run: dict[str, Any]) -> Path:
@@ -160,7 +233,8 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
     directory = root / run["directory"]
     write_predictions(directory / "predictions.parquet", predictions)
 
-    dropped = drop(run["strategy"], num_layers, int(run["amount"])) if n_dropped else []
+    amount = float(run["amount"]) if "." in run["amount"] else int(run["amount"])
+    dropped = _dropped(run["strategy"], num_layers, amount) if n_dropped else []
     kept = sorted(set(range(num_layers)) - set(dropped))
     parameters = _size(len(kept))
     layers = {"family": "bert", "num_layers": num_layers, "kept_layers": kept}
@@ -175,9 +249,10 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
     task = task_of(run["task"], definition)
     answers = predictions.logits.argmax(1) if task["labels"] else predictions.logits[:, 0].astype(float)
     values = {name: score(metric_for(name, task["target"]), predictions.labels, answers) for name in task["metrics"]}
-    record = metrics_record(task["target"], predictions.labels, answers, values, settings_of(task))
+    record, resamples = metrics_record(task["target"], predictions.labels, answers, values, settings_of(task))
     identity = {key: value for key, value in run.items() if key != "directory"}
     write_json(directory / "metrics.json", {**identity, **record, **layers, "n_dropped": n_dropped, **manifest})
+    write_resamples(directory / "resamples.npy", resamples)
 
 
 def _write_comparisons(root: Path, task: dict[str, Any], group: pd.DataFrame) -> None:

@@ -7,18 +7,24 @@ from shallower.grid import Run, expand, read_runs, runs_as_csv
 
 GRID = {
     "study": "s",
-    "models": ["m"],
-    "tasks": ["t", "u"],
-    "origins": ["pretrained", "finetuned"],
-    "arms": [["top", "2"], ["custom", "3.5"]],
-    "seeds": [7, 8],
+    "models": ["m", "n"],
+    "tasks": [["t", [7, 8]], ["u", [7]]],
+    "arms": [
+        ["pretrained", "top", "2", ["m", "n"], ["t", "u"]],
+        ["pretrained", "top", "4", ["n"], ["t", "u"]],
+        ["gradual", "custom", "3.5", ["m"], ["t"]],
+    ],
 }
 
 
-def test_every_combination_once_with_one_baseline_for_each_model_task_and_seed():
+def test_every_arm_where_it_is_meant_to_be_with_a_baseline_for_each_model_task_and_seed():
     runs = expand(GRID)
-    assert len(runs) == len(set(runs)) == 2 * 2 * (1 + 2 * 2)
-    assert sum(run.is_baseline for run in runs) == 4
+    assert [(run.model, run.task, run.arm, run.seed) for run in runs] == [
+        *(("m", "t", arm, seed) for arm in ("baseline", "pretrained/top-2", "gradual/custom-3.5") for seed in (7, 8)),
+        *(("m", "u", arm, 7) for arm in ("baseline", "pretrained/top-2")),
+        *(("n", "t", arm, seed) for arm in ("baseline", "pretrained/top-2", "pretrained/top-4") for seed in (7, 8)),
+        *(("n", "u", arm, 7) for arm in ("baseline", "pretrained/top-2", "pretrained/top-4")),
+    ]
 
 
 def test_directories():

@@ -3,7 +3,7 @@ import pytest
 
 from shallower.errors import UserError
 from shallower.evaluation import comparison_record, halves, metrics_record
-from shallower.intervals import kept_interval, kept_percent, score_interval
+from shallower.intervals import kept_interval, kept_percent, score_bootstrap
 from shallower.metrics import METRICS, score
 from shallower.predictions_table import Predictions, paired_seeds, read_matched, read_predictions
 from synthetic_runs import Study, draw_predictions, write_predictions
@@ -23,29 +23,29 @@ LABELS = draw_predictions(PAIR, 0.9, 0).labels
 def test_interval_of_an_accuracy_is_close_to_the_binomial_one():
     labels = np.zeros(1000, int)
     predictions = (np.arange(1000) < 200).astype(int)  # accuracy 0.8, standard error 0.01265
-    low, high = score_interval(ACCURACY, labels, predictions, 0.95, 2000)
+    low, high = score_bootstrap(ACCURACY, labels, predictions, 0.95, 2000).interval
     assert low == pytest.approx(0.8 - 1.96 * 0.01265, abs=0.003)
     assert high == pytest.approx(0.8 + 1.96 * 0.01265, abs=0.003)
 
 
 def test_intervals_repeat_exactly_and_narrow_with_less_confidence():
     predictions = answers(0.8, 1)
-    first = score_interval(ACCURACY, LABELS, predictions, 0.95, 300)
-    assert first == score_interval(ACCURACY, LABELS, predictions, 0.95, 300)
-    low, high = score_interval(ACCURACY, LABELS, predictions, 0.5, 300)
+    first = score_bootstrap(ACCURACY, LABELS, predictions, 0.95, 300).interval
+    assert first == score_bootstrap(ACCURACY, LABELS, predictions, 0.95, 300).interval
+    low, high = score_bootstrap(ACCURACY, LABELS, predictions, 0.5, 300).interval
     assert first.low < low < high < first.high
 
 
 def test_the_batches_of_resamples_do_not_change_an_interval(monkeypatch):
     predictions = answers(0.8, 1)
-    whole = score_interval(ACCURACY, LABELS, predictions, 0.95, 300)
+    whole = score_bootstrap(ACCURACY, LABELS, predictions, 0.95, 300).interval
     monkeypatch.setattr("shallower.intervals.ROWS_AT_ONCE", 7 * len(LABELS))
-    assert score_interval(ACCURACY, LABELS, predictions, 0.95, 300) == whole
+    assert score_bootstrap(ACCURACY, LABELS, predictions, 0.95, 300).interval == whole
 
 
 def test_an_interval_needs_two_examples():
     with pytest.raises(UserError, match="two validation examples"):
-        score_interval(ACCURACY, np.array([1]), np.array([1]), 0.95, 100)
+        score_bootstrap(ACCURACY, np.array([1]), np.array([1]), 0.95, 100).interval
 
 
 def test_kept_percent_is_the_ratio_of_mean_scores_over_seeds():
@@ -95,7 +95,7 @@ def test_no_share_of_a_baseline_that_scores_nothing():
 def test_record_of_a_run():
     predictions = answers(0.85, 5)
     values = {"accuracy": 0.1234, "f1": 0.5}
-    record = metrics_record("classification", LABELS, predictions, values, SETTINGS)
+    record, resamples = metrics_record("classification", LABELS, predictions, values, SETTINGS)
     assert record["primary"] == "accuracy"
     assert record["n_examples"] == 400
     assert record["collapsed"] is False
@@ -107,7 +107,7 @@ def test_record_of_a_run():
 
 def test_the_first_metric_is_the_primary_one():
     settings = SETTINGS | {"metrics": ["f1"]}
-    record = metrics_record("classification", LABELS, answers(0.85, 5), {"f1": 0.5}, settings)
+    record, _ = metrics_record("classification", LABELS, answers(0.85, 5), {"f1": 0.5}, settings)
     assert (record["primary"], list(record["metrics"])) == ("f1", ["f1"])
     runs = answers(0.85, 5)[None]
     assert comparison_record("classification", LABELS, runs, runs, [1], settings)["metric"] == "f1"

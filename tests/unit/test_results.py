@@ -3,11 +3,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from shallower.errors import UserError
 from shallower.files import read_json, write_json
+from shallower.resamples import read_collected, read_resamples
 from shallower.results import COLUMNS, collect_results, read_table, write_table
 from synthetic_runs import SETTINGS, SMALL, write_study
 
@@ -96,11 +98,14 @@ def test_what_is_no_table_is_refused(tmp_path, content):
 
 
 def test_script_aggregates(made):
-    done = step("aggregate_results", "--runs", "results/small/runs.csv", "--output", "out/results.csv", folder=made)
+    outputs = ("--output", "out/results.csv", "--resamples", "out/resamples.parquet")
+    done = step("aggregate_results", "--runs", "results/small/runs.csv", *outputs, folder=made)
     assert done.returncode == 0, done.stderr
     assert len(read_table(made / "out/results.csv")) == 104
+    assert len(read_collected(made / "out/resamples.parquet")) == 52
     (made / "short.csv").write_text((made / "results/small/runs.csv").read_text().replace("top-1", "gone"))
-    done = step("aggregate_results", "--runs", "short.csv", "--output", "out/short.csv", folder=made)
+    outputs = ("--output", "out/short.csv", "--resamples", "out/short.parquet")
+    done = step("aggregate_results", "--runs", "short.csv", *outputs, folder=made)
     assert done.returncode == 1
     assert done.stderr.startswith("error: 8 of 52 runs have no metrics yet")
     assert not (made / "out/short.csv").exists()
@@ -113,7 +118,8 @@ def test_script_scores_predictions_as_the_library_does(made):
         "evaluate_predictions",
         *("--predictions", f"{RUN}/predictions.parquet", "--task", "resources/tasks/docs-pair/task.json"),
         *("--layers", f"{RUN}/layers.json", "--manifest", f"{RUN}/manifest.json"),
-        *("--identity", json.dumps(identity), "--settings", json.dumps(SCORING), "--output", "metrics.json"),
+        *("--identity", json.dumps(identity), "--settings", json.dumps(SCORING)),
+        *("--resamples", "resamples.npy", "--output", "metrics.json"),
         folder=made,
     )
     assert done.returncode == 0, done.stderr
@@ -123,6 +129,7 @@ def test_script_scores_predictions_as_the_library_does(made):
         assert found["metrics"][name] == pytest.approx(scores)
     found.pop("metrics")
     assert found == expected
+    np.testing.assert_allclose(read_resamples(made / "resamples.npy"), read_resamples(made / RUN / "resamples.npy"))
     assert not (made / ".cache").exists()  # nothing is left in the home folder
 
 

@@ -82,14 +82,66 @@ def test_keys_tell_data_apart_but_not_its_use(study):
 
 def test_amounts_come_back_from_their_labels(study):
     resolved = resolve_study(study)
-    assert ["custom", "3.5"] in resolved.grid["arms"]
+    assert ["pretrained", "custom", "3.5", ["m"], ["tiny", "mrpc"]] in resolved.grid["arms"]
     assert resolved.amount("custom", "3.5") == [3, 5]
     assert len(resolved.runs) == 2 * (1 + 2 * 3) * 2
 
 
-@pytest.mark.parametrize("path", ["config.yaml", "studies/glue-minilm.yaml"])
+def test_entries_of_strategies_are_limited_to_models_tasks_and_origins(study):
+    study["models"].append(study["models"][0] | {"name": "n", "num_layers": 12})
+    study["strategies"] = [
+        {"name": "top", "amounts": [2], "origins": ["finetuned"]},
+        {"name": "top", "amounts": [8, 9], "models": ["n"], "tasks": ["mrpc"], "origins": ["pretrained"]},
+    ]
+    resolved = resolve_study(study)
+    arms = {(run.model, run.task, run.arm) for run in resolved.runs if not run.is_baseline}
+    assert arms == {
+        *((model, task, "finetuned/top-2") for model in ("m", "n") for task in ("tiny", "mrpc")),
+        *(("n", "mrpc", f"pretrained/top-{amount}") for amount in (8, 9)),
+    }
+    assert resolved.amount("top", "9") == 9
+
+
+def test_a_task_can_have_its_own_seeds(study):
+    study["tasks"][1]["seeds"] = [3]
+    resolved = resolve_study(study)
+    assert (resolved.seeds("tiny"), resolved.seeds("mrpc")) == ([1, 2], [3])
+    assert {run.seed for run in resolved.runs if run.task == "mrpc"} == {3}
+
+
+def test_counterparts_are_glues_own_or_as_given_and_no_part_of_what_is_downloaded(study):
+    before = resolve_study(study)
+    assert before.counterparts == {"models": {"m": None}, "tasks": {"tiny": None, "mrpc": "MRPC"}}
+    study["models"][0]["counterpart"] = "DistilBERT"
+    study["tasks"][0]["counterpart"] = "SST-2"
+    study["tasks"][1]["counterpart"] = None
+    after = resolve_study(study)
+    assert after.counterparts == {"models": {"m": "DistilBERT"}, "tasks": {"tiny": "SST-2", "mrpc": None}}
+    assert after.model_key("m") == before.model_key("m")
+    assert after.task_key("mrpc") == before.task_key("mrpc")
+
+
+def test_gradual_dropping_tunes_two_epochs_between_layers_unless_told_otherwise(study):
+    study["origins"] = [{"name": "gradual"}]
+    study["strategies"] = [{"name": "top", "amounts": [2]}]
+    assert resolve_study(study).stage_settings("mrpc")["epochs"] == 2
+    study["origins"] = [{"name": "gradual", "stage": {"epochs": 1, "batch_size": 4}}]
+    settings = resolve_study(study).stage_settings("mrpc")
+    assert (settings["epochs"], settings["batch_size"], settings["learning_rate"]) == (1, 4, 5e-5)
+
+
+@pytest.mark.parametrize("path", ["config.yaml", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml"))])
 def test_shipped_studies_are_sound(path):
     resolve_study(yaml.safe_load((ROOT / path).read_text()))
+
+
+def test_the_tuned_study_differs_from_the_papers_in_training_only():
+    paper, tuned = (yaml.safe_load((ROOT / "studies" / f"{name}.yaml").read_text()) for name in ("paper", "paper-tuned"))
+    for study in (paper, tuned):
+        del study["study"], study["train"]
+        for task in study["tasks"]:
+            task.pop("train", None)
+    assert paper == tuned
 
 
 def test_every_key_of_the_schema_is_described():
@@ -163,6 +215,16 @@ BAD = [
     (change("strategies.0", {"name": "symmetric", "amounts": [3]}), r"leave 3.*write an even number"),
     (change("strategies.0.amounts", ["2"]), r"amounts\[0\]: '2' is not of type .*write 2 without quotes"),
     (change("strategies.1.amounts", [[6]]), r"there is no layer 6"),
+    (change("strategies.0.models", ["n"]), r"strategies\[0\] \(top\)\.models: unknown model 'n'; .*known: m"),
+    (change("strategies.0.tasks", ["mrcp"]), r"unknown task 'mrcp'; did you mean 'mrpc'\?"),
+    (change("strategies.0.origins", ["gradual"]), r"unknown origin 'gradual'"),
+    (
+        change("strategies.1", {"name": "top", "amounts": [2], "tasks": ["mrpc"]}),
+        r"strategies\[1\] \(top\)\.amounts: 2 stands in strategies\[0\] too",
+    ),
+    (change("origins.0", {"name": "gradual"}), r"strategies\[1\] \(custom\): dropping gradually takes a number of"),
+    (change("origins.0.stage", {"epochs": 1}), r"origins\[0\].*'gradual' was expected"),
+    (change("tasks.1.seeds", [1, 1]), r"tasks\[1\] \(mrpc\)\.seeds: 1 is listed more than once"),
     (change("seeds", [1, 1]), r"seeds: 1 is listed more than once"),
     (change("origins.1.name", "pretrained"), r"origins: the name 'pretrained' is used more than once"),
 ]

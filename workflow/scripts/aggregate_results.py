@@ -1,18 +1,22 @@
-"""Gather the scores of all runs of a study: runs.csv and each run's metrics.json in, results.csv out."""
+"""Gather the scores of all runs of a study: runs.csv and each run's metrics.json and resamples.npy in, tables out."""
 
 import argparse
 from pathlib import Path
 
+from shallower.resamples import collect_resamples
 from shallower.results import collect_results, read_table, write_table
 from shallower.step import run_step
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_table(arguments.output, collect_results(read_table(arguments.runs)))
+    runs = read_table(arguments.runs)
+    write_table(arguments.output, collect_results(runs))
+    collect_resamples(list(runs["directory"]), arguments.resamples)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv, the plan of the study")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="results.csv to write")
+    parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet to write")
     run_step(parser, main)

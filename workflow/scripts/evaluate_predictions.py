@@ -1,4 +1,7 @@
-"""Score the predictions of one run: predictions.parquet in, metrics.json out."""
+"""Score the predictions of one run: predictions.parquet in, metrics.json and resamples.npy out.
+
+resamples.npy holds the primary score on resampled validation examples, the same ones in every run of the task.
+"""
 
 import argparse
 from pathlib import Path
@@ -9,6 +12,7 @@ from shallower.evaluation import metrics_record
 from shallower.files import read_json, write_json
 from shallower.metrics import predictions_of
 from shallower.predictions_table import read_predictions
+from shallower.resamples import write_resamples
 from shallower.step import json_argument, run_step
 
 
@@ -22,11 +26,13 @@ def main(arguments: argparse.Namespace) -> None:
         metric = task_metric.load(target, directory)
         names = arguments.settings["metrics"]
         values = metric.compute(predictions=predictions, references=table.labels, metrics=names)
+    record, resamples = metrics_record(target, table.labels, predictions, values, arguments.settings)
+    write_resamples(arguments.resamples, resamples)
     write_json(
         arguments.output,
         {
             **arguments.identity,
-            **metrics_record(target, table.labels, predictions, values, arguments.settings),
+            **record,
             **{key: layers[key] for key in ("family", "num_layers", "kept_layers")},
             "n_dropped": len(layers["dropped_layers"]),
             **{key: manifest[key] for key in ("parameters", "model_bytes", "train_seconds")},
@@ -42,5 +48,6 @@ if __name__ == "__main__":
     parser.add_argument("--manifest", type=Path, required=True, help="manifest.json of the run's training")
     parser.add_argument("--identity", type=json_argument, required=True, help="what the run is called")
     parser.add_argument("--settings", type=json_argument, required=True, help="confidence, bootstrap_samples, metrics")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--resamples", type=Path, required=True, help="resamples.npy to write")
+    parser.add_argument("--output", type=Path, required=True, help="metrics.json to write")
     run_step(parser, main)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.errors import UserError
-from shallower.intervals import SEED, kept_interval, kept_percent, mean_score, score_interval
+from shallower.intervals import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
 from shallower.metrics import chance_score, is_collapsed, metric_for, score
 
 
@@ -17,28 +17,32 @@ def metrics_record(
     predictions: NDArray,
     values: Mapping[str, float],
     settings: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The scores of one run: `values` by metric, with their intervals and chance levels.
+) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """The scores of one run: `values` by metric, with their intervals and chance levels; and the primary score resampled.
 
     `target` is "classification" or "regression"; labels and predictions are [n]; `settings` holds `metrics`
-    (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`.
+    (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`, the length of
+    the resampled scores.
     """
     scores = {}
+    resamples = []
     for name in settings["metrics"]:
         metric = metric_for(name, target)
-        interval = score_interval(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
+        bootstrap = score_bootstrap(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
+        resamples.append(bootstrap.resamples.astype(np.float32))
         scores[name] = {
             "value": values[name],
-            "low": interval.low,
-            "high": interval.high,
+            "low": bootstrap.interval.low,
+            "high": bootstrap.interval.high,
             "chance": chance_score(metric, labels),
         }
-    return {
+    record = {
         "primary": settings["metrics"][0],
         "metrics": scores,
         "n_examples": len(labels),
         "collapsed": is_collapsed(labels, predictions, target),
     }
+    return record, resamples[0]
 
 
 def halves(n_examples: int) -> tuple[NDArray, NDArray]:

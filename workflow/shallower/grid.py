@@ -51,18 +51,18 @@ class Run:
 def expand(grid: Mapping[str, Any]) -> list[Run]:
     """All runs of a grid, baselines first within each model and task.
 
-    `grid` holds `study` and the lists `models`, `tasks`, `origins`, `arms` (pairs of strategy and amount label) and
-    `seeds`. Combinations come out in the order of the lists.
+    `grid` holds `study`, `models` (names), `tasks` (pairs of a name and its seeds) and `arms`: origin, strategy, amount
+    label, and the models and tasks that the arm is for. Runs come out in the order of the lists.
     """
     return [
         Run(grid["study"], model, task, origin, strategy, amount, seed)
         for model in grid["models"]
-        for task in grid["tasks"]
+        for task, seeds in grid["tasks"]
         for origin, strategy, amount in [
             (BASELINE, "none", "0"),
-            *((origin, *arm) for origin in grid["origins"] for arm in grid["arms"]),
+            *(tuple(arm) for *arm, models, tasks in grid["arms"] if model in models and task in tasks),
         ]
-        for seed in grid["seeds"]
+        for seed in seeds
     ]
 
 

@@ -27,7 +27,14 @@ class Interval(NamedTuple):
     high: float
 
 
-def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confidence: float, samples: int) -> Interval:
+class Bootstrap(NamedTuple):
+    """An interval, and the resampled values [samples] that it was taken from."""
+
+    interval: Interval
+    resamples: NDArray[np.float64]
+
+
+def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confidence: float, samples: int) -> Bootstrap:
     """Percentile interval of a statistic of rows [..., n_examples], which gives [...]."""
     if n_examples < 2:
         raise UserError("an interval needs at least two validation examples")
@@ -44,11 +51,15 @@ def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confide
             method="percentile",
             rng=np.random.default_rng(SEED),
         )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+    interval = Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+    return Bootstrap(interval, result.bootstrap_distribution)
 
 
-def score_interval(metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int) -> Interval:
-    """Interval of the score of predictions [n] against labels [n], over resampled examples."""
+def score_bootstrap(metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int) -> Bootstrap:
+    """The score of predictions [n] against labels [n] over resampled examples.
+
+    With the same number of examples the resamples take the same rows: values of two runs belong together one by one.
+    """
     return _bootstrap(
         lambda rows: resampled_scores(metric, labels, predictions, rows), len(labels), confidence, samples
     )
@@ -89,4 +100,4 @@ def kept_interval(
         len(labels),
         confidence,
         samples,
-    )
+    ).interval

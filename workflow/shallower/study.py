@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +22,21 @@ from shallower.families import family_of
 from shallower.files import fingerprint, read_json
 from shallower.glue import GLUE_TASKS
 from shallower.grid import Run, expand
-from shallower.strategies import STRATEGIES, amount_label, check_amount
+from shallower.paper_names import PAPER_TASKS
+from shallower.strategies import COUNT, STRATEGIES, amount_label, check_amount
 from shallower.task_sources import check_task, task_files
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "study.schema.yaml"
 
 # Folders and files that the pipeline itself makes beside those named after models.
-RESERVED_MODEL_NAMES = {"tables", "figures"}
+RESERVED_MODEL_NAMES = {"tables", "figures", "paper"}
 
 # Keys of a task's entry that say how it is used, not what its data is.
-TASK_USE_KEYS = {"name", "train", "refine", "metrics"}
+TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
+# Keys of a model's entry that say beside what it is shown, not which model it is.
+MODEL_USE_KEYS = {"counterpart"}
+# Gradual dropping trains for so many epochs between two layers (paper section 4).
+STAGE_SETTINGS = {"epochs": 2}
 
 CLASSIFICATION_METRICS = {"accuracy", "f1", "macro_f1", "matthews_correlation"}
 REGRESSION_METRICS = {"pearson", "spearmanr"}
@@ -56,30 +63,48 @@ class Study:
         """Names of the tasks, in the order of the study."""
         return [task["name"] for task in self.config["tasks"]]
 
-    @property
+    @cached_property
     def grid(self) -> dict[str, Any]:
         """Names on each axis, as `shallower.grid.expand` takes them."""
         return {
             "study": self.name,
             "models": self.models,
-            "tasks": self.tasks,
-            "origins": [origin["name"] for origin in self.config["origins"]],
+            "tasks": [[task, self.seeds(task)] for task in self.tasks],
             "arms": [
-                [strategy["name"], amount_label(amount)]
+                [
+                    origin["name"],
+                    strategy["name"],
+                    amount_label(amount),
+                    strategy.get("models", self.models),
+                    strategy.get("tasks", self.tasks),
+                ]
+                for origin in self.config["origins"]
                 for strategy in self.config["strategies"]
+                if origin["name"] in strategy.get("origins", [origin["name"]])
                 for amount in strategy["amounts"]
             ],
-            "seeds": list(self.config["seeds"]),
         }
 
-    @property
+    @cached_property
     def runs(self) -> list[Run]:
         """Every run, baselines included."""
         return expand(self.grid)
 
+    def seeds(self, task: str) -> list[int]:
+        """Seeds of a task's runs: its own, or the study's."""
+        return list(_named(self.config["tasks"], task).get("seeds", self.config["seeds"]))
+
+    @property
+    def counterparts(self) -> dict[str, dict[str, str | None]]:
+        """What the paper calls our models and tasks, or the one that each is shown beside; None without one."""
+        return {
+            axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in ("models", "tasks")
+        }
+
     def model_definition(self, name: str) -> dict[str, Any]:
         """What says which model this is and where it comes from."""
-        return dict(_named(self.config["models"], name))
+        entry = _named(self.config["models"], name)
+        return {key: value for key, value in entry.items() if key not in MODEL_USE_KEYS}
 
     def task_definition(self, name: str) -> dict[str, Any]:
         """What says which data this task is; not how the study uses it."""
@@ -96,8 +121,8 @@ class Study:
 
     def amount(self, strategy: str, label: str) -> Any:
         """The amount behind its label in a path, such as 2, 0.95 or [3, 5]."""
-        amounts = _named(self.config["strategies"], strategy)["amounts"]
-        return next(amount for amount in amounts if amount_label(amount) == label)
+        entries = (entry for entry in self.config["strategies"] if entry["name"] == strategy)
+        return next(amount for entry in entries for amount in entry["amounts"] if amount_label(amount) == label)
 
     def max_length(self, task: str) -> int:
         """Number of tokens that inputs of the task are cut to."""
@@ -121,6 +146,11 @@ class Study:
         for overlay in overlays:
             settings |= overlay
         return settings
+
+    def stage_settings(self, task: str) -> dict[str, Any]:
+        """Settings of the tuning between two layers of gradual dropping."""
+        origin = _named(self.config["origins"], "gradual")
+        return self.train_settings(task) | STAGE_SETTINGS | origin.get("stage", {})
 
     def evaluate_settings(self, task: str) -> dict[str, Any]:
         """Settings of the scoring of a task's predictions, with its metrics, the primary one first."""
@@ -188,11 +218,12 @@ def _with_defaults(schema: Mapping[str, Any], config: Mapping[str, Any]) -> dict
 
 
 def _resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[str, Any]:
-    """The task's entry with its metrics and, for GLUE, its folder."""
+    """The task's entry with its metrics and, for GLUE, its folder and its name in the paper."""
     match task["source"]:
         case "glue":
             directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
-            return {"metrics": list(GLUE_TASKS[task["subset"]].metrics), "directory": directory} | dict(task)
+            known = {"metrics": list(GLUE_TASKS[task["subset"]].metrics), "directory": directory}
+            return known | {"counterpart": PAPER_TASKS.get(task["subset"])} | dict(task)
         case "installed-docs":
             return {"metrics": list(DOCS_TASKS[task["kind"]].metrics)} | dict(task)
         case _:
@@ -267,13 +298,16 @@ def _unknown(what: str, value: Any, known: Sequence[Any]) -> str:
 
 
 def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    for axis in ("models", "tasks", "origins", "strategies"):
+    for axis in ("models", "tasks", "origins"):
         # Folders are named after entries, and some file systems do not tell upper from lower case.
         counts = Counter(entry["name"].casefold() for entry in config[axis])
         for name in (name for name, count in counts.items() if count > 1):
             yield f"{axis}: the name {name!r} is used more than once; give each entry its own name"
-    for seed in (seed for seed, count in Counter(config["seeds"]).items() if count > 1):
-        yield f"seeds: {seed} is listed more than once; remove the repeats"
+    places = {"seeds": config["seeds"]}
+    places |= {f"tasks[{index}] ({task['name']}).seeds": task.get("seeds", []) for index, task in enumerate(config["tasks"])}
+    for place, seeds in places.items():
+        for seed in (seed for seed, count in Counter(seeds).items() if count > 1):
+            yield f"{place}: {seed} is listed more than once; remove the repeats"
     for index, model in enumerate(config["models"]):
         if model["name"].casefold() in RESERVED_MODEL_NAMES:
             yield f"models[{index}]: the name {model['name']!r} is one of the pipeline's own folders; choose another"
@@ -281,19 +315,41 @@ def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _strategy_problems(config: Mapping[str, Any]) -> Iterator[str]:
     depths = {model["name"]: _known_num_layers(model) for model in config["models"]}
+    names = {axis: [entry["name"] for entry in config[axis]] for axis in ("models", "tasks", "origins")}
+    arms: dict[tuple[str, ...], int] = {}
     for index, strategy in enumerate(config["strategies"]):
         place = f"strategies[{index}] ({strategy['name']})"
         if strategy["name"] not in STRATEGIES:
             yield f"{place}: {_unknown('strategy', strategy['name'], sorted(STRATEGIES))}"
             continue
+        limits = {axis: strategy.get(axis, known) for axis, known in names.items()}
+        for axis, limit in limits.items():
+            yield from (
+                f"{place}.{axis}: {_unknown(axis.removesuffix('s'), name, names[axis])}"
+                for name in limit
+                if name not in names[axis]
+            )
         labels = Counter(amount_label(amount) for amount in strategy["amounts"])
         for label in (label for label, count in labels.items() if count > 1):
             yield f"{place}.amounts: {label} is listed more than once; remove the repeats"
+        again = {
+            label: arms[arm]
+            for label in labels
+            for arm in product([strategy["name"]], [label], *limits.values())
+            if arms.setdefault(arm, index) != index
+        }
+        for label, other in again.items():
+            yield f"{place}.amounts: {label} stands in strategies[{other}] too, for the same model, task and origin"
+        if "gradual" in limits["origins"] and STRATEGIES[strategy["name"]].amount is not COUNT:
+            yield (
+                f"{place}: dropping gradually takes a number of layers, which is not this strategy's amount; "
+                f"limit the entry by origins: {[name for name in names['origins'] if name != 'gradual']}"
+            )
         for amount in strategy["amounts"]:
             # The same complaint for several models is one complaint.
             found = {}
-            for model, depth in depths.items():
-                if problem := check_amount(strategy["name"], amount, depth):
+            for model in (model for model in limits["models"] if model in depths):
+                if problem := check_amount(strategy["name"], amount, depths[model]):
                     found.setdefault(problem, model)
             for problem, model in found.items():
                 yield f"{place}.amounts: {problem}" + (f" (model {model})" if depths[model] else "")
@@ -351,7 +407,7 @@ def _task_problems(config: Mapping[str, Any]) -> Iterator[str]:
                 continue
             if "f1" in task["metrics"] and labels and len(labels) > 2:
                 yield f"{place}.metrics: f1 is for two classes, there are {len(labels)}; use macro_f1"
-        definition = {"name": task["name"]} | {k: v for k, v in task.items() if k not in TASK_USE_KEYS}
+        definition = {"name": task["name"]} | {key: value for key, value in task.items() if key not in TASK_USE_KEYS}
         yield from (f"{place}: {problem}" for problem in check_task(definition))
 
 
