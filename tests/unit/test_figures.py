@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -169,3 +170,16 @@ def test_script_draws(made):
     assert names == [f"score-by-{what}.{kind}" for what in ("cost", "layers") for kind in ("png", "svg")]
     done = draw("other")
     assert (done.returncode, done.stderr) == (1, "error: summary.csv: nothing about other on similarity\n")
+
+
+def test_all_strategies_fit_into_the_legend(tables):
+    summary, results = tables
+    one = summary["origin"].isin(["baseline", "pretrained"])
+    full, arms = (summary[one & (summary["strategy"] == name)] for name in ("none", "top"))
+    names = list(STYLES)
+    many = pd.concat([full, *(arms.assign(strategy=name) for name in names)], ignore_index=True)
+    seeds = results[(results["origin"] == "pretrained") & (results["strategy"] == "top")]
+    figure = score_by_layers(many, pd.concat([seeds.assign(strategy=name) for name in names], ignore_index=True))
+    assert set(names) <= set(texts(figure))
+    assert overlapping(figure) == []
+    assert overlapping(score_by_cost(many)) == []

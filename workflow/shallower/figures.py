@@ -5,6 +5,7 @@ strategy has a marker of its own too, and keeps both in all figures.
 """
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -40,13 +41,19 @@ STYLES = {
     "odd-alternate": ("#cc79a7", "D"),
     "symmetric": ("#e69f00", "^"),
     "contribution": ("#56b4e9", "P"),
+    "contribution-rank": ("#7a5195", "X"),
+    "parameter-aggregation": ("#6b8e23", "h"),
+    "parameter-variance": ("#8c564b", ">"),
     "custom": ("#000000", "*"),
 }
+PANELS_A_ROW = 2
 SIZES = {"*": 1.4}  # of markers that look smaller than the others
-OTHER_STYLES = [("#7a5195", "X"), ("#6b8e23", "h"), ("#8c564b", "d"), ("#7f7f7f", "p")]
+OTHER_STYLES = [("#7f7f7f", "p"), ("#b8860b", "d"), ("#2f6f73", "<"), ("#c0392b", "8")]
 PANEL_TITLES = {
     "pretrained": "dropped from the pre-trained model",
     "finetuned": "dropped from the fine-tuned model",
+    "finetuned-frozen": "the same, tuned with these layers frozen",
+    "gradual": "dropped one after the other while training",
 }
 # An amount of this strategy is a set of layers, which no line joins to another.
 UNORDERED = "custom"
@@ -70,8 +77,13 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
     styles = styles_of(arms["strategy"])
     origins = list(arms["origin"].unique())
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(1.2 + 4.6 * len(origins), 5.0), layout="constrained")
-        panels = figure.subplots(1, len(origins), sharey=True, squeeze=False)[0]
+        columns = min(len(origins), PANELS_A_ROW)
+        rows = math.ceil(len(origins) / columns)
+        figure = Figure(figsize=(1.2 + 4.6 * columns, 1.4 + 3.6 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=rows > 1, sharey=True, squeeze=False)
+        panels = grid.ravel()[: len(origins)]
+        for unused in grid.ravel()[len(origins) :]:
+            unused.set_visible(False)
         for panel, origin in zip(panels, origins, strict=True):
             here = arms[arms["origin"] == origin]
             offsets = _offsets(list(styles), here["n_dropped"])
@@ -81,11 +93,13 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
                 _draw_strategy(panel, here[mine], seeds, offsets[strategy], colour, marker)
             panel.set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK)
             panel.set_xlabel("layers dropped")
+            panel.tick_params(labelbottom=True)
             panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
             panel.grid(axis="y")
         _draw_baseline(panels, baseline)
         _draw_chance(panels, baseline, [*runs["value"], baseline["score_min"], baseline["score_max"]])
-        panels[0].set_ylabel(metric_title(baseline["metric"]))
+        for panel in grid[:, 0]:
+            panel.set_ylabel(metric_title(baseline["metric"]))
         several = baseline["seeds"] > 1
         extra = [_handle("one seed", SOFT, ".", line=False)] if several else []
         if runs["collapsed"].any():
@@ -299,5 +313,7 @@ def _finish(
         _handle(name, colour, marker, line=joined and name != UNORDERED) for name, (colour, marker) in styles.items()
     ]
     handles += extra
-    columns = max(2, int(figure.get_figwidth() / 1.65))
+    # A column is as wide as the longest name, at about 0.075 inches a letter, and its sign.
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = max(1, int((figure.get_figwidth() - 0.2) / (0.7 + 0.075 * longest)))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), columns), fontsize=9.5)

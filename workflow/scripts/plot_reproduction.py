@@ -1,0 +1,21 @@
+"""Draw one of the paper's figures with our numbers beside the paper's: {item}.csv in, PNG and SVG out."""
+
+import argparse
+from pathlib import Path
+
+from shallower.figures import save
+from shallower.reproduction_figures import DRAWINGS, draw
+from shallower.results import read_table
+from shallower.step import run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    save(draw(arguments.item, read_table(arguments.frame)), arguments.output_dir / arguments.item)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--item", choices=DRAWINGS, required=True)
+    parser.add_argument("--frame", type=Path, required=True, help="{item}.csv")
+    parser.add_argument("--output-dir", type=Path, required=True)
+    run_step(parser, main)
