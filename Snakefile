@@ -3,7 +3,8 @@
 #   snakemake --cores all                                        the study in config.yaml
 #   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
 #
-# The rules read as the pipeline does: download, baseline, drop, refine, evaluate, aggregate.
+# The rules read as the pipeline does: download, baseline, drop, refine, evaluate, aggregate; gradual has the other ways to drop
+# and tune, reproduce the paper's tables and figures.
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -20,8 +21,11 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/baseline.smk"
 include: "workflow/rules/drop.smk"
 include: "workflow/rules/refine.smk"
+include: "workflow/rules/gradual.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/reproduce.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -31,10 +35,18 @@ rule all:
     default_target: True
     input:
         answers(),
+        reproduction(),
+        f"results/{study.name}/report.html",
         delivered_models(),
 
 
+if workflow.output_settings.dryrun:
+    print(plan(), file=sys.stderr)
+
+
+onstart:
+    print(plan())
+
+
 onsuccess:
-    print(
-        f"\nDone: results/{study.name}\n  tables   results/{study.name}/tables\n  figures  results/{study.name}/figures"
-    )
+    print(f"\nDone: results/{study.name}\n  report   results/{study.name}/report.html")

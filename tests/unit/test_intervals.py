@@ -45,7 +45,7 @@ def test_the_batches_of_resamples_do_not_change_an_interval(monkeypatch):
 
 def test_an_interval_needs_two_examples():
     with pytest.raises(UserError, match="two validation examples"):
-        score_bootstrap(ACCURACY, np.array([1]), np.array([1]), 0.95, 100).interval
+        score_bootstrap(ACCURACY, np.array([1]), np.array([1]), 0.95, 100)
 
 
 def test_kept_percent_is_the_ratio_of_mean_scores_over_seeds():
@@ -96,6 +96,9 @@ def test_record_of_a_run():
     predictions = answers(0.85, 5)
     values = {"accuracy": 0.1234, "f1": 0.5}
     record, resamples = metrics_record("classification", LABELS, predictions, values, SETTINGS)
+    assert resamples.shape == (SETTINGS["bootstrap_samples"],)
+    low, high = np.percentile(resamples, [2.5, 97.5])
+    assert (low, high) == pytest.approx(tuple(record["metrics"]["accuracy"][end] for end in ("low", "high")), abs=1e-6)
     assert record["primary"] == "accuracy"
     assert record["n_examples"] == 400
     assert record["collapsed"] is False

@@ -130,13 +130,17 @@ def test_gradual_dropping_tunes_two_epochs_between_layers_unless_told_otherwise(
     assert (settings["epochs"], settings["batch_size"], settings["learning_rate"]) == (1, 4, 5e-5)
 
 
-@pytest.mark.parametrize("path", ["config.yaml", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml"))])
+@pytest.mark.parametrize(
+    "path", ["config.yaml", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "studies").glob("*.yaml"))]
+)
 def test_shipped_studies_are_sound(path):
     resolve_study(yaml.safe_load((ROOT / path).read_text()))
 
 
 def test_the_tuned_study_differs_from_the_papers_in_training_only():
-    paper, tuned = (yaml.safe_load((ROOT / "studies" / f"{name}.yaml").read_text()) for name in ("paper", "paper-tuned"))
+    paper, tuned = (
+        yaml.safe_load((ROOT / "studies" / f"{name}.yaml").read_text()) for name in ("paper", "paper-tuned")
+    )
     for study in (paper, tuned):
         del study["study"], study["train"]
         for task in study["tasks"]:

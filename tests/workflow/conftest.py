@@ -114,10 +114,25 @@ def make_project(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A finished tiny study with two seeds and two arms; copy it before changing anything."""
+    """A finished tiny study with every origin and the reproduction; copy it before changing anything."""
     folder = tmp_path_factory.mktemp("finished")
     study = tiny_study(folder / "inputs")
-    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "bottom", "amounts": [2]}]
+    study["reproduction"] = True
+    study["models"][0]["counterpart"] = "BERT"
+    study["tasks"][0]["counterpart"] = "SST-2"
+    study["probe"] = {"train_examples": 48}
+    study["origins"] = [
+        {"name": "pretrained"},
+        {"name": "finetuned"},
+        {"name": "finetuned-frozen"},
+        {"name": "gradual", "stage": {"epochs": 1}},
+    ]
+    study["strategies"] = [
+        {"name": "top", "amounts": [1], "origins": ["finetuned", "finetuned-frozen"]},
+        {"name": "bottom", "amounts": [2], "origins": ["finetuned"]},
+        {"name": "top", "amounts": [2], "origins": ["gradual"]},
+        {"name": "parameter-variance", "amounts": [1], "origins": ["pretrained"]},
+    ]
     project = Project.create(folder / "project", study)
     for name in ("models", "data"):
         shutil.move(folder / "inputs" / name, project.folder / name)

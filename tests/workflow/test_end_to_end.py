@@ -66,6 +66,38 @@ def test_three_families_from_files_to_report(make_project):
         assert re.search(text, report, flags=re.IGNORECASE), text
 
 
+def test_every_origin_and_everything_of_the_paper(finished_project):
+    results = finished_project.folder / "results/tiny"
+    task = results / "bert/tiny"
+
+    kept = {row["origin"]: row["kept_layers"] for row in results_of(finished_project) if row["strategy"] == "top"}
+    assert kept == {"finetuned": "0 1 2", "finetuned-frozen": "0 1 2", "gradual": "0 1"}
+    frozen = json.loads((task / "finetuned-frozen/top-1/seed1/frozen/manifest.json").read_text())
+    assert frozen["frozen_layers"] == [3]
+    stages = [json.loads((task / f"gradual/top-2/seed1/stage{stage}/manifest.json").read_text()) for stage in (0, 1)]
+    assert stages[0]["parameters"] > stages[1]["parameters"]
+    weights = [str(path.relative_to(results)) for path in results.rglob("model.safetensors")]
+    assert len(weights) == 6, weights  # the baseline's and the arms'; nothing of what they were made from
+
+    for item in (*(f"table-{number}" for number in range(2, 8)), "gradual", "observations", "parameter-orders"):
+        assert (results / f"paper/{item}.html").read_text().startswith("<!doctype html>"), item
+    for item in ("figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5", "contribution"):
+        assert (results / f"paper/{item}.png").read_bytes().startswith(PNG_MAGIC)
+    with open(results / "paper/table-2.csv", newline="") as file:
+        cells = list(csv.DictReader(file))
+    ours = next(cell for cell in cells if (cell["model"], cell["n_dropped"], cell["task"]) == ("bert", "0", "tiny"))
+    scores = [
+        row["value"] for row in results_of(finished_project) if (row["origin"], row["primary"]) == ("baseline", "True")
+    ]
+    assert float(ours["ours"]) == pytest.approx(100 * float(scores[0]))
+    assert not any(cell["ours"] for cell in cells if cell["counterpart"] == "XLNet")
+    assert all(cell["remark"] for cell in cells if not cell["ours"])
+
+    report = (results / "report.html").read_text()
+    for text in ("How many layers can go?", "Table 2", "Figure 3", "finetuned-frozen", "sha256"):
+        assert re.search(text, report, flags=re.IGNORECASE), text
+
+
 def test_regression_from_pretrained_with_scored_layers(make_project):
     def change(study):
         study["origins"] = [{"name": "pretrained"}]

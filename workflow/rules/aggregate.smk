@@ -1,7 +1,7 @@
 # All runs come together: one tidy table, then the tables and figures that answer the question.
 #
 # Needs: metrics.json and comparison.json of every run and arm, cost.json of every model.
-# Gives: results/{study}/results.csv, tables/, figures/.
+# Gives: results/{study}/results.csv, resamples.parquet, tables/, figures/.
 
 TABLES = ["answer.html", "summary.csv", "summary.html", "droppable.csv"]
 FIGURES = ["score-by-layers", "score-by-cost"]
@@ -29,6 +29,7 @@ rule aggregate:
         runs="results/{study}/runs.csv",
         # Not on the command line, which has a length limit: the script finds them through runs.csv.
         metrics=[f"{run.directory}/metrics.json" for run in study.runs],
+        run_resamples=[f"{run.directory}/resamples.npy" for run in study.runs],
     output:
         results=report(
             "results/{study}/results.csv",
@@ -36,13 +37,15 @@ rule aggregate:
             caption="../report/results.rst",
             labels={"table": "every run and metric"},
         ),
+        resamples="results/{study}/resamples.parquet",
     log:
         "logs/aggregate/{study}.log",
     localrule: True
     conda:
         "../../envs/report.yaml"
     shell:
-        "python {input.script:q} --runs {input.runs:q} --output {output.results:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --runs {input.runs:q} --output {output.results:q} --resamples {output.resamples:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule tabulate:
@@ -52,9 +55,7 @@ rule tabulate:
         runs="results/{study}/runs.csv",
         costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
         # Found by the script through runs.csv.
-        comparisons=[
-            f"{arm}/comparison.json" for model in study.models for task in study.tasks for arm in arms(model, task)
-        ],
+        comparisons=[f"{arm}/comparison.json" for arms in ARMS.values() for arm in sorted(arms)],
     output:
         answer=report(
             "results/{study}/tables/answer.html",

@@ -35,6 +35,7 @@ rule finetune_baseline:
         precision=study.config["compute"]["precision"],
         device=study.config["compute"]["device"],
         run="{model} {task} baseline seed {seed}",
+        options=[],
         folder=subpath(output.config, parent=True),
         model_folder=subpath(input.config, parent=True),
         tokenizer_folder=subpath(input.tokenizer, parent=True),
@@ -44,4 +45,4 @@ rule finetune_baseline:
         "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
         " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --device {params.device}"
         " --precision {params.precision} --tokenizer-dir {params.tokenizer_folder:q} --scratch {params.scratch:q}"
-        " --label {params.run:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+        " --label {params.run:q} {params.options:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

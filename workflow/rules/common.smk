@@ -15,6 +15,7 @@ sys.path.insert(0, str(LIBRARY))
 
 from shallower.code_files import code_files
 from shallower.errors import UserError
+from shallower.estimate import estimate, plan_text
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.files import canonical_json as as_json
@@ -25,6 +26,8 @@ try:
     study = resolve_study(config)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+SCORE_METHODS = sorted({strategy.score for strategy in STRATEGIES.values() if strategy.needs_scores})
 
 # The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
 USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -37,6 +40,8 @@ shell.prefix(
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1; "
 )
 
+ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
+
 
 wildcard_constraints:
     study=re.escape(study.name),
@@ -44,11 +49,14 @@ wildcard_constraints:
     task="|".join(map(re.escape, study.tasks)),
     model_key="|".join(re.escape(study.model_key(model)) for model in study.models),
     task_key="|".join(re.escape(study.task_key(task)) for task in study.tasks),
-    origin="|".join(study.grid["origins"]),
-    strategy="|".join(map(re.escape, dict(study.grid["arms"]))),
+    origin=ORIGIN,
+    strategy="|".join(sorted({entry["name"] for entry in study.config["strategies"]})),
     amount=r"[0-9.]+",
-    arm=r"baseline|(pretrained|finetuned)/[^/]+",
+    arm=rf"baseline|({ORIGIN})/[^/]+",
     seed=r"[0-9]+",
+    stage=r"[0-9]+",
+    method="|".join(SCORE_METHODS),
+    scored=r"pretrained|finetuned-seed[0-9]+",
     max_length=r"[0-9]+",
 
 
@@ -100,19 +108,36 @@ def tokens(split):
     return path
 
 
+def arm_folder(wildcards):
+    """Folder of a run in which layers were dropped."""
+    return "results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}".format(**wildcards)
+
+
 def source_folder(wildcards):
     """Folder of the weights that layers are dropped from."""
-    if wildcards.origin == "pretrained":
-        return model_folder(wildcards)
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
+    match wildcards.origin:
+        case "pretrained":
+            return model_folder(wildcards)
+        case "finetuned":
+            return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
+        case "finetuned-frozen":
+            return f"{arm_folder(wildcards)}/frozen"
+        case "gradual":
+            return f"{arm_folder(wildcards)}/stage{last_stage(wildcards)}"
+
+
+def last_stage(wildcards):
+    """The tuning before the last layer goes, in gradual dropping; the first one, of all layers, is 0."""
+    return study.amount(wildcards.strategy, wildcards.amount) - 1
 
 
 def scores(wildcards):
     """Scores of the layers, for strategies that look at them."""
-    if not STRATEGIES[wildcards.strategy].needs_scores:
+    method = STRATEGIES[wildcards.strategy].score
+    if method is None:
         return []
-    of = "pretrained" if wildcards.origin == "pretrained" else f"finetuned-seed{wildcards.seed}"
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{of}.json"
+    scored = f"finetuned-seed{wildcards.seed}" if wildcards.origin == "finetuned" else "pretrained"
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{method}/{scored}.json"
 
 
 def scored_folder(wildcards):
@@ -133,14 +158,32 @@ def gpus(wildcards):
     return 1 if study.config["compute"]["device"] == "cuda" else 0
 
 
-def arms(model, task):
-    """Folders of what is compared with the baseline, for one model and task."""
-    return sorted(
-        {
-            f"results/{run.study}/{run.model}/{run.task}/{run.arm}"
-            for run in study.runs
-            if (run.model, run.task) == (model, task) and not run.is_baseline
-        }
+# Folders of what is compared with the baseline, by model and task.
+ARMS = {(model, task): set() for model in study.models for task in study.tasks}
+for run in study.runs:
+    if not run.is_baseline:
+        ARMS[run.model, run.task].add(f"results/{run.study}/{run.model}/{run.task}/{run.arm}")
+
+
+def baselines(model, task):
+    """Folders of the whole model's runs on a task."""
+    return [f"results/{study.name}/{model}/{task}/baseline/seed{seed}" for seed in study.seeds(task)]
+
+
+def delivered_models():
+    """The tuned models that the study keeps."""
+    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
+
+
+def stage_before(wildcards):
+    """Folder of the model that a stage drops its layer from."""
+    return f"{arm_folder(wildcards)}/stage{int(wildcards.stage) - 1}"
+
+
+def stage_start(wildcards):
+    """Folder of the weights that a stage's tuning starts from: at first those of the pre-trained model."""
+    return (
+        model_folder(wildcards) if wildcards.stage == "0" else f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
     )
 
 
@@ -160,6 +203,41 @@ def answers():
     ]
 
 
-def delivered_models():
-    """The tuned models that the study keeps."""
-    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
+def item_inputs(wildcards):
+    """What a table or figure is made of, beside the paper's numbers."""
+    results = f"results/{wildcards.study}"
+    scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
+    match wildcards.item:
+        case "figure-3" | "preprint-figure-5":
+            return {"states": f"{results}/states.csv"}
+        case "contribution":
+            return {"scores": f"{results}/scores.csv"}
+        case "table-3":
+            return scored | {"summary": f"{results}/tables/summary.csv"}
+        case _:
+            return scored
+
+
+def ordered_models():
+    """Folders of the study's models that stand beside a model whose order the paper prints."""
+    return {
+        model: f"resources/models/{study.model_key(model)}"
+        for model, counterpart in study.counterparts["models"].items()
+        if counterpart in ORDERED
+    }
+
+
+def reproduction():
+    """All that the reproduction consists of, for studies that ask for it."""
+    if not study.config["reproduction"]:
+        return []
+    folder = f"results/{study.name}/paper"
+    return [
+        *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
+        *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
+    ]
+
+
+def plan():
+    """What the study will run, and about how long that takes and how much disk."""
+    return f"\n{plan_text(study, estimate(study))}\n"

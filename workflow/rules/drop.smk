@@ -1,6 +1,6 @@
 # Layers are scored where a strategy asks for it, chosen, and dropped from the checkpoint.
 #
-# Needs: a downloaded model (origin pretrained) or a baseline (origin finetuned).
+# Needs: a downloaded model (origin pretrained) or a tuned one with all its layers (the other origins).
 # Gives: layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
 
 
@@ -11,13 +11,11 @@ rule score_layers:
         config=lambda wildcards: f"{scored_folder(wildcards)}/config.json",
         tokens=tokens("validation"),
     output:
-        scores="results/{study}/{model}/{task}/scores/{scored}.json",
+        scores="results/{study}/{model}/{task}/scores/contribution/{scored}.json",
     log:
         "logs/score_layers/{study}/{model}/{task}/{scored}.log",
     benchmark:
         "logs/score_layers/{study}/{model}/{task}/{scored}.benchmark.tsv"
-    wildcard_constraints:
-        scored=r"pretrained|finetuned-seed[0-9]+",
     conda:
         "../../envs/torch.yaml"
     threads: threads
@@ -30,6 +28,27 @@ rule score_layers:
     shell:
         "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {threads}"
         " --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
+
+
+rule score_parameters:
+    input:
+        **code("score_parameters"),
+        weights=lambda wildcards: f"{scored_folder(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{scored_folder(wildcards)}/config.json",
+    output:
+        scores="results/{study}/{model}/{task}/scores/{method}/{scored}.json",
+    log:
+        "logs/score_parameters/{study}/{model}/{task}/{method}/{scored}.log",
+    wildcard_constraints:
+        method=r"parameter-[a-z]+",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        weights=study.config["parameter_scores"]["weights"],
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --method {wildcards.method:q}"
+        " --weights {params.weights} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule choose_layers_of_baseline:
@@ -84,6 +103,8 @@ rule drop_layers:
     params:
         model_folder=subpath(input.config, parent=True),
         folder=subpath(output.weights, parent=True),
+        # Dropping gradually, only the last layer is left to go.
+        options=lambda wildcards: (["--stage", last_stage(wildcards) + 1] if wildcards.origin == "gradual" else []),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q}"
+        "python {input.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q} {params.options:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -1,7 +1,8 @@
 # Models predict, predictions are scored, and each way of dropping is compared with the baseline.
 #
 # Needs: tuned models, validation tokens.
-# Gives: predictions.parquet and metrics.json of each run, comparison.json of each arm, cost.json of each model.
+# Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm, cost.json of each
+# model; for the paper's analyses probes.parquet and similarity.json of each baseline.
 
 
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
@@ -42,6 +43,7 @@ rule evaluate:
         task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
     output:
         metrics="results/{study}/{model}/{task}/{arm}/seed{seed}/metrics.json",
+        resamples="results/{study}/{model}/{task}/{arm}/seed{seed}/resamples.npy",
     log:
         "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
@@ -54,7 +56,7 @@ rule evaluate:
     shell:
         "python {input.script:q} --predictions {input.predictions:q} --task {input.task:q} --layers {input.layers:q}"
         " --manifest {input.manifest:q} --identity {params.identity:q} --settings {params.settings:q}"
-        " --output {output.metrics:q} 2>&1 | tee {log:q}"
+        " --resamples {output.resamples:q} --output {output.metrics:q} 2>&1 | tee {log:q}"
 
 
 rule compare:
@@ -63,12 +65,12 @@ rule compare:
         predictions=lambda wildcards: expand(
             "results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
             **wildcards,
-            seed=study.config["seeds"],
+            seed=study.seeds(wildcards.task),
         ),
         baseline=lambda wildcards: expand(
             "results/{study}/{model}/{task}/baseline/seed{seed}/predictions.parquet",
             **wildcards,
-            seed=study.config["seeds"],
+            seed=study.seeds(wildcards.task),
         ),
         task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
     output:
@@ -78,7 +80,7 @@ rule compare:
     benchmark:
         "logs/compare/{study}/{model}/{task}/{arm}.benchmark.tsv"
     wildcard_constraints:
-        arm=r"(pretrained|finetuned)/[^/]+",
+        arm=rf"({ORIGIN})/[^/]+",
     conda:
         "../../envs/report.yaml"
     params:
@@ -117,3 +119,63 @@ rule measure_cost:
         "python {input.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
         " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.compute_threads}"
         " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
+
+
+rule probe_layers:
+    input:
+        **code("probe_layers"),
+        weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
+        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
+        train=tokens("train"),
+        validation=tokens("validation"),
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+    output:
+        probes="results/{study}/{model}/{task}/baseline/seed{seed}/probes.parquet",
+    log:
+        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        device=study.config["compute"]["device"],
+        train_examples=study.config["probe"]["train_examples"],
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
+        " --validation-tokens {input.validation:q} --task {input.task:q} --train-examples {params.train_examples}"
+        " --threads {threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
+
+
+rule compare_states:
+    input:
+        **code("compare_states"),
+        weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
+        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
+        pretrained_weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
+        pretrained_config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+        tokens=tokens("validation"),
+    output:
+        similarity="results/{study}/{model}/{task}/baseline/seed{seed}/similarity.json",
+    log:
+        "logs/compare_states/{study}/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "logs/compare_states/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: threads
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+    params:
+        device=study.config["compute"]["device"],
+        model_folder=subpath(input.config, parent=True),
+        pretrained_folder=subpath(input.pretrained_config, parent=True),
+    shell:
+        "python {input.script:q} --model-dir {params.model_folder:q} --pretrained-dir {params.pretrained_folder:q}"
+        " --tokens {input.tokens:q} --threads {threads} --device {params.device} --output {output.similarity:q}"
+        " 2>&1 | tee {log:q}"

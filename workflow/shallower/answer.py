@@ -1,7 +1,6 @@
-"""The study's answer as a page: how many layers can go, in plain sentences first, then every number.
+"""The study's answer: how many layers can go, in plain sentences first, then every number.
 
-A page is one HTML file without scripts, links or images from elsewhere, so that it works from disk, in a
-mail and inside a Snakemake report.
+Its pieces are functions of the cases, from which `answer_page` and the report are put together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from shallower.pages import definitions, folded, page
 from shallower.tables import BASELINE, answer, baseline_of, batch_sizes, without_answer
 from shallower.wording import (
     DASH,
@@ -27,14 +27,21 @@ from shallower.wording import (
     score_text,
 )
 
+QUESTION = "How many layers can go?"
 ORIGINS = {
     "pretrained": "dropped before fine-tuning",
     "finetuned": "dropped after fine-tuning, then refined",
+    "finetuned-frozen": "dropped after fine-tuning in which they were frozen, then refined",
+    "gradual": "dropped one by one while fine-tuning",
 }
 TABLE_HEADINGS = {
     "pretrained": "Dropped from the pre-trained model, then fine-tuned",
     "finetuned": "Dropped from the fine-tuned model, then refined",
+    "finetuned-frozen": "Dropped from a model that was fine-tuned with those layers frozen, then refined",
+    "gradual": "Dropped one by one, with fine-tuning after each",
 }
+# With more cards than this, those of each model are folded away.
+CARDS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,11 @@ class Case:
 
 
 def cases(summary: pd.DataFrame, tolerances: Sequence[float]) -> list[Case]:
-    """Every model and task of a summary, in its order, with the answer over all its arms."""
+    """Every model and task of a summary, in its order, with the answer over all its arms, lowest tolerance first."""
     found = []
     for (model, task), rows in summary.groupby(["model", "task"], sort=False):
         baseline, arms = baseline_of(summary, model, task), rows[rows["origin"] != BASELINE]
-        answers = {tolerance: answer(arms, baseline, tolerance) for tolerance in tolerances}
+        answers = {tolerance: answer(arms, baseline, tolerance) for tolerance in sorted(tolerances)}
         found.append(Case(model, task, baseline, arms, answers))
     return found
 
@@ -73,23 +80,45 @@ def answer_page(
 
     `costs` holds the cost.json of each model, from which the page tells where the times were taken.
     """
-    found = cases(summary, sorted(tolerances))
+    found = cases(summary, tolerances)
     study = summary["study"].iloc[0]
     body = [
-        f"<header><p class=kicker>Study {escape(study)}</p><h1>How many layers can go?</h1>",
-        f"<ul class=lead>{''.join(f'<li>{_lead(group)}</li>' for group in _by_model(found))}</ul></header>",
-        "<section><h2>Layers that can go, within a loss of …</h2>",
-        _matrix(found, sorted(tolerances)),
-        "<p class=note>Loss is relative to the score of the full model. In the drawings the bottom layer is "
-        f"at the left, and hollow layers go. {_clear_means(confidence)}</p></section>",
-        "<section><h2>Which ones, and what it brings</h2>",
-        f"<div class=cards>{''.join(map(_card, found))}</div></section>",
-        f"<section><h2>How to read this</h2>{_reading(summary, confidence, costs)}</section>",
-        "<section><h2>Every variant in numbers</h2>",
-        _tables(found, confidence, opened=len(found) == 1),
-        "</section>",
+        f"<header><p class=kicker>Study {escape(study)}</p><h1>{QUESTION}</h1>{lead(found)}</header>",
+        droppable_section(found, confidence),
+        choices_section(found),
+        f"<section><h2>How to read this</h2>{reading(summary, confidence, costs)}</section>",
+        numbers_section(found, confidence),
     ]
-    return _page(f"How many layers can go? {study}", body)
+    return page(f"{QUESTION} {study}", body)
+
+
+def lead(found: Sequence[Case]) -> str:
+    """The answer in a sentence or two for each model."""
+    return f"<ul class=lead>{''.join(f'<li>{_lead(group)}</li>' for group in _by_model(found))}</ul>"
+
+
+def droppable_section(found: Sequence[Case], confidence: float) -> str:
+    """How many layers can go for each model, task and tolerance, drawn."""
+    return (
+        f"<section><h2>Layers that can go, within a loss of …</h2>{_matrix(found)}"
+        "<p class=note>Loss is relative to the score of the full model. In the drawings the bottom layer is "
+        f"at the left, and hollow layers go. {_clear_means(confidence)}</p></section>"
+    )
+
+
+def choices_section(found: Sequence[Case]) -> str:
+    """Which layers those are, what their going brings, and where the models lie: a card a model and task."""
+    groups = _by_model(found)
+    cards = [f"<div class=cards>{''.join(map(_card, group))}</div>" for group in groups]
+    if len(groups) > 1 and len(found) > CARDS_AT_ONCE:
+        cards = [folded(escape(group[0].model), card) for group, card in zip(groups, cards, strict=True)]
+    return f"<section><h2>Which ones, and what it brings</h2>{''.join(cards)}</section>"
+
+
+def numbers_section(found: Sequence[Case], confidence: float) -> str:
+    """Every arm in numbers, folded where there is more than one table."""
+    tables = _tables(found, confidence, opened=len(found) == 1)
+    return f"<section><h2>Every variant in numbers</h2>{tables}</section>"
 
 
 def summary_page(summary: pd.DataFrame, confidence: float) -> str:
@@ -99,7 +128,7 @@ def summary_page(summary: pd.DataFrame, confidence: float) -> str:
         f"<header><p class=kicker>Study {escape(study)}</p><h1>Every variant in numbers</h1></header>",
         _tables(cases(summary, []), confidence, opened=True),
     ]
-    return _page(f"Every variant in numbers. {study}", body)
+    return page(f"Every variant in numbers. {study}", body)
 
 
 def _by_model(found: Sequence[Case]) -> list[list[Case]]:
@@ -160,7 +189,8 @@ def _faster(row: Mapping[str, Any]) -> str:
     return f"{speedups[0]:.1f} times as fast" if speedups and speedups[0] >= 1.05 else ""
 
 
-def _matrix(found: Sequence[Case], tolerances: Sequence[float]) -> str:
+def _matrix(found: Sequence[Case]) -> str:
+    tolerances = list(found[0].answers)
     head = "".join(f"<th scope=col>{tolerance:g} %</th>" for tolerance in tolerances)
     rows = []
     for group in _by_model(found):
@@ -276,16 +306,11 @@ def _choice(case: Case, group: Sequence[tuple[float, Mapping[str, Any]]]) -> str
         "files": f"<code>{escape(chosen['directory'])}</code>",
     }
     drop = f"drop {found['n_dropped']} of {counted(case.baseline['num_layers'], 'layer')}"
-    return f"<h4>{within}: {drop} {_tag(bool(clear), from_where)}</h4>{_definitions(facts)}"
+    return f"<h4>{within}: {drop} {_tag(bool(clear), from_where)}</h4>{definitions(facts)}"
 
 
 def _tolerance(tolerance: float) -> str:
     return f"{tolerance:g}{JOINED}%"
-
-
-def _definitions(texts: Mapping[str, str]) -> str:
-    """A list of terms with their texts (HTML); empty texts are left out."""
-    return f"<dl>{''.join(f'<dt>{term}</dt><dd>{text}</dd>' for term, text in texts.items() if text)}</dl>"
 
 
 def _origin(name: str) -> str:
@@ -338,7 +363,8 @@ def _range(row: pd.Series) -> str:
     return f"{score_text(row['score_min'])} to {score_text(row['score_max'])}"
 
 
-def _reading(summary: pd.DataFrame, confidence: float, costs: Mapping[str, Mapping[str, Any]]) -> str:
+def reading(summary: pd.DataFrame, confidence: float, costs: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the words and numbers of the answer mean."""
     seeds = summary["seeds"].max()
     luck = (
         "There is one seed only, so nothing is known about the luck of training: a difference of a percent "
@@ -358,7 +384,7 @@ def _reading(summary: pd.DataFrame, confidence: float, costs: Mapping[str, Mappi
         "Layers": "are counted from 0 at the bottom, next to the embeddings.",
         "Times": _where_timed(costs),
     }
-    return _definitions(terms)
+    return definitions(terms)
 
 
 def _where_timed(costs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -375,9 +401,7 @@ def _where_timed(costs: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _tables(found: Sequence[Case], confidence: float, opened: bool) -> str:
     return "".join(
-        f"<details{' open' if opened else ''}><summary>{escape(case.model)} on {escape(case.task)}</summary>"
-        f"{_table(case, confidence)}</details>"
-        for case in found
+        folded(f"{escape(case.model)} on {escape(case.task)}", _table(case, confidence), opened) for case in found
     )
 
 
@@ -471,103 +495,3 @@ class _Scale:
             f'<svg viewBox="0 0 {self.WIDTH} {self.HEIGHT}" width="{self.WIDTH}" height="{self.HEIGHT}" '
             f'role="img" aria-label="{title}"><title>{title}</title>{marks}</svg>'
         )
-
-
-def _page(title: str, body: Sequence[str]) -> str:
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style></head>\n<body><main>\n"
-        + "\n".join(body)
-        + "\n</main></body>\n</html>\n"
-    )
-
-
-_STYLE = """
-:root { --ink: #1b1f24; --soft: #59636e; --line: #d8dee4; --wash: #f4f7fa; --blue: #0072b2; --red: #b3400a }
-* { box-sizing: border-box }
-body { margin: 0; background: #fff; color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif }
-main { max-width: 68rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }
-h1 { font-size: clamp(1.8rem, 5vw, 2.6rem); line-height: 1.15; margin: 0 0 1rem; letter-spacing: -0.01em }
-h2 { font-size: 1.3rem; margin: 2.75rem 0 0.75rem }
-h3 { font-size: 1.05rem; margin: 0 0 0.5rem }
-p { margin: 0.5rem 0 }
-.kicker { color: var(--soft); margin: 0 0 0.25rem; font-size: 0.9rem }
-.lead { list-style: none; margin: 0; padding: 0; font-size: clamp(1.05rem, 2.5vw, 1.25rem) }
-.lead li { padding: 0.35rem 0 0.35rem 1rem; border-left: 4px solid var(--blue); margin: 0.6rem 0 }
-.note, dd, small, caption { color: var(--soft) }
-.note { font-size: 0.875rem }
-.scroll { overflow-x: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-.matrix { width: 100%; text-align: left }
-.matrix th, .matrix td { padding: 0.55rem 0.75rem; border-bottom: 1px solid var(--line); vertical-align: top }
-.matrix thead th { color: var(--soft); font-weight: 600; font-size: 0.875rem;
-  border-bottom: 2px solid var(--ink) }
-.matrix th[scope=row] { font-weight: 400 }
-.matrix .starts > * { border-top: 1px solid var(--soft) }
-.matrix tbody tr:first-child > * { border-top: 0 }
-.matrix .stack { margin-left: 0.35rem }
-.matrix td b { font-size: 1.35rem; line-height: 1.1 }
-.matrix small { display: block; white-space: nowrap }
-.matrix .none { color: var(--soft) }
-.tag { display: inline-block; font-size: 0.75rem; line-height: 1.3; padding: 0.05rem 0.45rem;
-  border-radius: 1rem; font-weight: 400; border: 1px solid var(--soft); color: var(--soft);
-  background: #fff; white-space: nowrap }
-.tag.clear { background: var(--blue); border-color: var(--blue); color: #fff }
-.tag.bad { border-color: var(--red); color: var(--red) }
-.cards { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
-article { border: 1px solid var(--line); border-radius: 0.5rem; padding: 1rem 1.15rem;
-  background: var(--wash) }
-article p { font-size: 0.95rem }
-h4 { font-size: 0.95rem; margin: 1rem 0 0.3rem }
-article dl { font-size: 0.875rem; gap: 0.15rem 0.75rem }
-article dt { font-weight: 400; color: var(--soft) }
-article dd { color: var(--ink) }
-article .note { margin-top: 0.9rem; padding-top: 0.6rem; border-top: 1px solid var(--line) }
-code { font: 0.8rem/1.4 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere;
-  color: var(--soft) }
-.warning { color: var(--red) }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.4rem 1rem; margin: 0;
-  font-size: 0.95rem }
-dt { font-weight: 600 }
-dd { margin: 0 }
-details { border-top: 1px solid var(--line); padding: 0.25rem 0 }
-details:last-of-type { border-bottom: 1px solid var(--line) }
-summary { cursor: pointer; font-weight: 600; padding: 0.4rem 0 }
-.numbers { width: 100%; font-size: 0.875rem; margin: 0.25rem 0 1rem }
-.numbers caption { text-align: left; padding: 0 0 0.5rem; font-size: 0.875rem }
-.numbers th, .numbers td { text-align: right; padding: 0.3rem 0.6rem; border-bottom: 1px solid var(--line);
-  white-space: nowrap; font-weight: 400 }
-.numbers th[scope=row], .numbers thead th:first-child, .numbers .origin th { text-align: left }
-.numbers thead th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--ink) }
-.numbers .origin th { font-weight: 600; padding-top: 0.9rem }
-.numbers .full > * { font-weight: 600 }
-.numbers i { color: var(--soft); font-style: normal }
-.kept svg { vertical-align: middle }
-.depth span { display: inline-block; width: 1.6rem }
-.kept span { display: inline-block; width: 4.2rem }
-svg .full { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 2 2 }
-svg .interval { stroke: var(--blue); stroke-width: 2 }
-svg circle, svg path, svg .stays { fill: var(--blue) }
-svg .stays, svg .goes { stroke: var(--blue) }
-svg .goes { fill: none; stroke: #9aa5b1; stroke-dasharray: 1.5 1 }
-@media (max-width: 36rem) {
-  main { padding: 1.25rem 0.9rem 3rem }
-  .matrix, .matrix tbody { display: block }
-  .matrix thead { display: none }
-  .matrix tr { display: grid; grid-template-columns: repeat(auto-fit, minmax(6.4rem, 1fr)); gap: 0 0.4rem;
-    padding: 0.5rem 0; border-bottom: 1px solid var(--line) }
-  .matrix th, .matrix td { padding: 0.15rem 0; border: 0 }
-  .matrix th { grid-column: 1 / -1 }
-  .matrix th[scope=rowgroup] { font-size: 1.1rem }
-  .matrix .starts { border-top: 1px solid var(--soft) }
-  .matrix .starts > * { border: 0 }
-  .matrix td::before { content: "within " attr(data-within); display: block; font-size: 0.8rem;
-    color: var(--soft) }
-  section > dl { grid-template-columns: 1fr; gap: 0.1rem }
-  section > dl dd { margin-bottom: 0.6rem }
-  .matrix .stack { display: block; margin: 0.15rem 0 }
-}
-@media print { article, tr { break-inside: avoid } }
-"""

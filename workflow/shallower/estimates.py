@@ -1,8 +1,8 @@
 """Estimates that can be added, subtracted and averaged without losing track of how sure they are.
 
-An estimate carries its value and the values it would have had on other samples: resampled validation examples and, where
-there are several seeds, resampled seeds. The resamples are the same in every run of a task (see `shallower.intervals`), so
-that differences between two arms are paired differences, and what is hard for both cancels.
+An estimate carries its value and the values it would have had on other samples: resampled validation examples and,
+where there are several seeds, resampled seeds. The resamples are the same in every run of a task (see
+`shallower.intervals`), so that differences between two arms are paired differences, and what is hard for both cancels.
 """
 
 from collections.abc import Sequence
@@ -83,9 +83,7 @@ class Scores:
         layers = runs["kept_layers"].str.split().str.len()
         self.runs = runs.assign(num_layers=layers + runs["n_dropped"])
         self._resamples = resamples
-        self._rows = {
-            key: group for key, group in self.runs.groupby(["model", "task", "origin", "strategy", "amount"], sort=False)
-        }
+        self._rows = dict(iter(self.runs.groupby(["model", "task", "origin", "strategy", "amount"], sort=False)))
 
     @classmethod
     def read(cls, results: str | Path, resamples: str | Path) -> "Scores":

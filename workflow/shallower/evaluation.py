@@ -18,7 +18,7 @@ def metrics_record(
     values: Mapping[str, float],
     settings: Mapping[str, Any],
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """The scores of one run: `values` by metric, with their intervals and chance levels; and the primary score resampled.
+    """The scores of one run, `values` by metric, with their intervals and chance levels; the primary score resampled.
 
     `target` is "classification" or "regression"; labels and predictions are [n]; `settings` holds `metrics`
     (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`, the length of

@@ -55,7 +55,9 @@ def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confide
     return Bootstrap(interval, result.bootstrap_distribution)
 
 
-def score_bootstrap(metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int) -> Bootstrap:
+def score_bootstrap(
+    metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int
+) -> Bootstrap:
     """The score of predictions [n] against labels [n] over resampled examples.
 
     With the same number of examples the resamples take the same rows: values of two runs belong together one by one.

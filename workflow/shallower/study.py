@@ -97,9 +97,8 @@ class Study:
     @property
     def counterparts(self) -> dict[str, dict[str, str | None]]:
         """What the paper calls our models and tasks, or the one that each is shown beside; None without one."""
-        return {
-            axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in ("models", "tasks")
-        }
+        axes = ("models", "tasks")
+        return {axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in axes}
 
     def model_definition(self, name: str) -> dict[str, Any]:
         """What says which model this is and where it comes from."""
@@ -149,8 +148,7 @@ class Study:
 
     def stage_settings(self, task: str) -> dict[str, Any]:
         """Settings of the tuning between two layers of gradual dropping."""
-        origin = _named(self.config["origins"], "gradual")
-        return self.train_settings(task) | STAGE_SETTINGS | origin.get("stage", {})
+        return self.train_settings(task) | _named(self.config["origins"], "gradual")["stage"]
 
     def evaluate_settings(self, task: str) -> dict[str, Any]:
         """Settings of the scoring of a task's predictions, with its metrics, the primary one first."""
@@ -214,6 +212,10 @@ def _with_defaults(schema: Mapping[str, Any], config: Mapping[str, Any]) -> dict
             defaults = {name: part["default"] for name, part in rule["properties"].items() if "default" in part}
             filled[key] = defaults | dict(filled[key])
     filled["tasks"] = [_resolved_task(task, filled["glue_directory"]) for task in config["tasks"]]
+    filled["origins"] = [
+        {**origin, "stage": STAGE_SETTINGS | origin.get("stage", {})} if origin["name"] == "gradual" else origin
+        for origin in config["origins"]
+    ]
     return filled
 
 
@@ -304,7 +306,8 @@ def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
         for name in (name for name, count in counts.items() if count > 1):
             yield f"{axis}: the name {name!r} is used more than once; give each entry its own name"
     places = {"seeds": config["seeds"]}
-    places |= {f"tasks[{index}] ({task['name']}).seeds": task.get("seeds", []) for index, task in enumerate(config["tasks"])}
+    for index, task in enumerate(config["tasks"]):
+        places[f"tasks[{index}] ({task['name']}).seeds"] = task.get("seeds", [])
     for place, seeds in places.items():
         for seed in (seed for seed, count in Counter(seeds).items() if count > 1):
             yield f"{place}: {seed} is listed more than once; remove the repeats"

@@ -1,0 +1,73 @@
+# Two ways to tune a model that still has layers to lose. Both end in drop_layers and refine, as the other origins do.
+#
+# Needs: a downloaded model, the task's tokens, and layers.json, which says what will be dropped and in which order.
+# Gives: frozen/, the whole model tuned while the layers that will go are frozen (origin finetuned-frozen), and stage{n}/, the
+# model tuned after n layers have gone (origin gradual). All of it is deleted after its use.
+
+ARM = "results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}"
+
+
+use rule finetune_baseline as finetune_frozen with:
+    input:
+        **code("finetune"),
+        weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
+        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
+        tokens=tokens("train"),
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        layers=f"{ARM}/layers.json",
+    output:
+        weights=temp(f"{ARM}/frozen/model.safetensors"),
+        config=temp(f"{ARM}/frozen/config.json"),
+        tokenizer=temp(f"{ARM}/frozen/tokenizer.json"),
+        tokenizer_config=temp(f"{ARM}/frozen/tokenizer_config.json"),
+        training=f"{ARM}/frozen/training.jsonl",
+        manifest=f"{ARM}/frozen/manifest.json",
+    log:
+        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/frozen.log",
+    benchmark:
+        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/frozen.benchmark.tsv"
+    params:
+        run="{model} {task} {origin} {strategy}-{amount} seed {seed}, before dropping",
+        options=lambda wildcards, input: ["--freeze-layers", input.layers],
+
+
+use rule drop_layers as drop_next_layer with:
+    input:
+        **code("drop_layers"),
+        layers=f"{ARM}/layers.json",
+        weights=lambda wildcards: f"{stage_before(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{stage_before(wildcards)}/config.json",
+    output:
+        weights=temp(f"{ARM}/stage{{stage}}/dropped/model.safetensors"),
+        config=temp(f"{ARM}/stage{{stage}}/dropped/config.json"),
+    log:
+        "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
+    params:
+        options=lambda wildcards: ["--stage", wildcards.stage],
+
+
+use rule finetune_baseline as finetune_stage with:
+    input:
+        **code("finetune"),
+        weights=lambda wildcards: f"{stage_start(wildcards)}/model.safetensors",
+        config=lambda wildcards: f"{stage_start(wildcards)}/config.json",
+        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
+        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
+        tokens=tokens("train"),
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+    output:
+        weights=temp(f"{ARM}/stage{{stage}}/model.safetensors"),
+        config=temp(f"{ARM}/stage{{stage}}/config.json"),
+        tokenizer=temp(f"{ARM}/stage{{stage}}/tokenizer.json"),
+        tokenizer_config=temp(f"{ARM}/stage{{stage}}/tokenizer_config.json"),
+        training=f"{ARM}/stage{{stage}}/training.jsonl",
+        manifest=f"{ARM}/stage{{stage}}/manifest.json",
+    log:
+        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
+    benchmark:
+        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.benchmark.tsv"
+    params:
+        settings=lambda wildcards: as_json(study.stage_settings(wildcards.task)),
+        run="{model} {task} {origin} {strategy}-{amount} seed {seed}, {stage} dropped",

@@ -1,0 +1,38 @@
+# The page to send to a colleague: the answer, the tables and figures, the comparison with the paper, methods and provenance.
+#
+# Needs: everything that the other rules made for people, and the manifests of what it was made from.
+# Gives: results/{study}/report.html.
+
+
+rule write_report:
+    input:
+        **code("write_report"),
+        runs="results/{study}/runs.csv",
+        summary="results/{study}/tables/summary.csv",
+        costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
+        figures=expand(
+            "results/{{study}}/figures/{model}/{task}/{figure}.svg",
+            model=study.models,
+            task=study.tasks,
+            figure=FIGURES,
+        ),
+        models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
+        tasks=[f"resources/tasks/{study.task_key(task)}/task.json" for task in study.tasks],
+        # Found by the script through runs.csv, the folder of the task, and the folder of the reproduction.
+        manifests=[f"{run.directory}/manifest.json" for run in study.runs],
+        task_manifests=[f"resources/tasks/{study.task_key(task)}/manifest.json" for task in study.tasks],
+        reproduction=reproduction(),
+    output:
+        report="results/{study}/report.html",
+    log:
+        "logs/write_report/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        study=as_json(study.config),
+        paper=["--paper-dir", f"results/{study.name}/paper"] if study.config["reproduction"] else [],
+    shell:
+        "python {input.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
+        " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {params.study:q}"
+        " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,185 @@
+# The paper's tables, figures and observations, with the paper's numbers beside those of the study.
+#
+# Needs: results.csv, resamples.parquet, predictions; what layers are like, from rule evaluate's probes and similarities.
+# Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it.
+
+PAPER_TABLES = ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "gradual"]
+PAPER_FIGURES = ["figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5", "contribution"]
+PAPER_VALUES = os.path.relpath(LIBRARY / "paper" / "values.csv")
+# The paper's models whose order of layers by variance it prints.
+ORDERED = ("BERT", "RoBERTa", "XLNet")
+
+
+rule collect_states:
+    input:
+        **code("collect_states"),
+        runs="results/{study}/runs.csv",
+        # Found by the script through runs.csv.
+        states=[
+            f"{baseline}/{name}"
+            for model, task in ARMS
+            for baseline in baselines(model, task)
+            for name in ("probes.parquet", "similarity.json")
+        ],
+    output:
+        states="results/{study}/states.csv",
+    log:
+        "logs/collect_states/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=as_json({"metrics": {task: study.evaluate_settings(task)["metrics"] for task in study.tasks}}),
+    shell:
+        "python {input.script:q} --runs {input.runs:q} --settings {params.settings:q} --output {output.states:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule collect_scores:
+    input:
+        **code("collect_scores"),
+        scores=expand(
+            "results/{{study}}/{model}/{task}/scores/contribution/pretrained.json",
+            model=study.models,
+            task=study.tasks,
+        ),
+    output:
+        scores="results/{study}/scores.csv",
+    log:
+        "logs/collect_scores/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "python {input.script:q} --scores {input.scores:q} --output {output.scores:q} 2>&1 | tee {log:q}"
+
+
+rule reproduce:
+    input:
+        unpack(item_inputs),
+        **code("reproduce_item"),
+        values=PAPER_VALUES,
+    output:
+        frame="results/{study}/paper/{item}.csv",
+    log:
+        "logs/reproduce/{study}/{item}.log",
+    wildcard_constraints:
+        item="|".join([*PAPER_TABLES, *PAPER_FIGURES]),
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
+        inputs=lambda wildcards, input: [
+            part
+            for name in ("results", "resamples", "summary", "states", "scores")
+            if name in input.keys()
+            for part in (f"--{name}", input[name])
+        ],
+    shell:
+        "python {input.script:q} --item {wildcards.item:q} {params.inputs:q} --settings {params.settings:q}"
+        " --output {output.frame:q} 2>&1 | tee {log:q}"
+
+
+rule render_item:
+    input:
+        **code("render_item"),
+        frame="results/{study}/paper/{item}.csv",
+    output:
+        page=report(
+            "results/{study}/paper/{item}.html",
+            category="The paper's tables",
+            labels={"table": "{item}"},
+        ),
+    log:
+        "logs/render_item/{study}/{item}.log",
+    wildcard_constraints:
+        item="|".join(PAPER_TABLES),
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        confidence=study.config["evaluate"]["confidence"],
+    shell:
+        "python {input.script:q} --item {wildcards.item:q} --frame {input.frame:q} --confidence {params.confidence}"
+        " --output {output.page:q} 2>&1 | tee {log:q}"
+
+
+rule plot_reproduction:
+    input:
+        **code("plot_reproduction"),
+        frame="results/{study}/paper/{item}.csv",
+    output:
+        picture=report(
+            "results/{study}/paper/{item}.png",
+            category="The paper's figures",
+            labels={"figure": "{item}"},
+        ),
+        drawing="results/{study}/paper/{item}.svg",
+    log:
+        "logs/plot_reproduction/{study}/{item}.log",
+    wildcard_constraints:
+        item="|".join(PAPER_FIGURES),
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        folder=subpath(output.picture, parent=True),
+    shell:
+        "python {input.script:q} --item {wildcards.item:q} --frame {input.frame:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule judge_observations:
+    input:
+        **code("judge_observations"),
+        results="results/{study}/results.csv",
+        resamples="results/{study}/resamples.parquet",
+        states="results/{study}/states.csv",
+    output:
+        table="results/{study}/paper/observations.csv",
+        page=report(
+            "results/{study}/paper/observations.html",
+            category="The paper's observations",
+            labels={"table": "observations"},
+        ),
+    log:
+        "logs/judge_observations/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
+        folder=subpath(output.table, parent=True),
+    shell:
+        "python {input.script:q} --results {input.results:q} --resamples {input.resamples:q} --states {input.states:q}"
+        " --settings {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule check_parameter_orders:
+    input:
+        **code("check_parameter_orders"),
+        values=PAPER_VALUES,
+        weights=lambda wildcards: [f"{folder}/model.safetensors" for folder in ordered_models().values()],
+        config=lambda wildcards: [f"{folder}/config.json" for folder in ordered_models().values()],
+    output:
+        table="results/{study}/paper/parameter-orders.csv",
+        page=report(
+            "results/{study}/paper/parameter-orders.html",
+            category="The paper's tables",
+            labels={"table": "parameter-orders"},
+        ),
+    log:
+        "logs/check_parameter_orders/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        models=lambda wildcards: [
+            part for model, folder in ordered_models().items() for part in ("--model", f"{model}={folder}")
+        ],
+        counterparts=as_json(study.counterparts["models"]),
+        folder=subpath(output.table, parent=True),
+    shell:
+        "python {input.script:q} {params.models:q} --counterparts {params.counterparts:q}"
+        " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,22 @@
+"""Show one item of the paper: its comparison frame in, a page with the table out."""
+
+import argparse
+from pathlib import Path
+
+from shallower.files import write_whole
+from shallower.reproduction_page import ITEM_TITLES, item_page, read_frame
+from shallower.step import run_step
+
+
+def main(arguments: argparse.Namespace) -> None:
+    text = item_page(arguments.item, read_frame(arguments.frame), arguments.confidence)
+    write_whole(arguments.output, text.encode("utf-8"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--item", required=True, choices=list(ITEM_TITLES))
+    parser.add_argument("--frame", type=Path, required=True, help="{item}.csv")
+    parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals, 0 to 1")
+    parser.add_argument("--output", type=Path, required=True, help="{item}.html")
+    run_step(parser, main)
