@@ -26,10 +26,10 @@ FAMILIES = {
 }
 TASKS = ("sst2", "stsb")  # one of each kind, one of each number of texts
 EXAMPLES = {"train_examples": 48, "validation_examples": 32}
-DEEP, ONE_TASK = ["bert", "roberta", "xlnet"], ["sst2"]
+ONE_TASK = ["sst2"]
 # Fewer amounts than the paper's, but each strategy, origin and model.
 STRATEGIES: list[dict[str, Any]] = [
-    {"name": "top", "amounts": [2, 4, 6], "models": ["bert"], "origins": ["pretrained"]},
+    {"name": "top", "amounts": [2, 6], "models": ["bert"], "origins": ["pretrained"]},
     {"name": "top", "amounts": [6], "models": ["roberta", "xlnet", "albert"], "origins": ["pretrained"]},
     {"name": "top", "amounts": [1, 3], "models": ["distilbert"], "origins": ["pretrained"], "tasks": ONE_TASK},
     {
@@ -40,7 +40,7 @@ STRATEGIES: list[dict[str, Any]] = [
         "tasks": ONE_TASK,
     },
     {"name": "top", "amounts": [2], "models": ["bert"], "origins": ["gradual"], "tasks": ONE_TASK},
-    {"name": "bottom", "amounts": [6], "models": DEEP, "origins": ["pretrained"], "tasks": ONE_TASK},
+    {"name": "bottom", "amounts": [6], "models": ["bert", "xlnet"], "origins": ["pretrained"], "tasks": ONE_TASK},
     {"name": "bottom", "amounts": [3], "models": ["distilbert"], "origins": ["pretrained"], "tasks": ONE_TASK},
     {"name": "symmetric", "amounts": [2], "models": ["bert", "xlnet"], "origins": ["pretrained"], "tasks": ONE_TASK},
     *(

@@ -378,6 +378,20 @@ def test_figure_2_has_every_strategy_at_each_cut():
     assert at(table, "XLNet, symmetric", "2 dropped")["paper"] == 82.9
 
 
+def test_bars_are_over_the_tasks_on_which_every_strategy_was_run():
+    arms = [*TOP, ("pretrained", "bottom", "2", 2)]
+    scores = study(arms=arms, value=lambda run: 0.9 if run["task"] in ("sst2", "stsb") else 0.5)
+    runs = scores.runs[(scores.runs["strategy"] != "bottom") | scores.runs["task"].isin(["sst2", "stsb"])]
+    table = figure_2(comparison(), Scores(runs, dict.fromkeys(runs["directory"], 0.9 + NOISE)))
+    top = at(table, "bert, top", "2 dropped")
+    assert top["ours"] == pytest.approx(90)
+    assert "over SST-2, STS-B, on which every strategy was run" in top["remark"]
+    assert (top["paper"], top["paper_how"]) == (pytest.approx((92.20 + 88.70) / 2), "derived")
+    bottom = at(table, "bert, bottom", "2 dropped")
+    assert (bottom["ours"], pd.isna(bottom["paper"])) == (pytest.approx(90), True)
+    assert "83.3 is the mean of 7 tasks" in bottom["remark"]
+
+
 def test_thresholds_stand_where_they_came_out():
     arms = [BASELINE, ("pretrained", "contribution", "0.95", 0), ("pretrained", "contribution", "0.9", 4)]
     scores = study(arms=arms)

@@ -348,3 +348,10 @@ def test_wording():
     ]
     assert [counted(number, "layer") for number in (0, 1, 2)] == ["no layers", "1 layer", "2 layers"]
     assert percent(-1.25) == "\N{MINUS SIGN}1.2\N{NO-BREAK SPACE}%"
+
+
+def test_a_model_of_which_nothing_was_dropped_is_in_the_numbers_but_has_no_answer(summary):
+    bare = summary[(summary["task"] != "similarity") | (summary["origin"] == "baseline")]
+    answer, numbers = answer_page(bare, [1.0], 0.95, {}).split("<h2>Every variant in numbers</h2>")
+    assert "docs-pair" in answer and "similarity" not in answer.split("How to read this")[0]
+    assert "similarity" in numbers

@@ -94,7 +94,7 @@ def test_every_origin_and_everything_of_the_paper(finished_project):
     assert all(cell["remark"] for cell in cells if not cell["ours"])
 
     report = (results / "report.html").read_text()
-    for text in ("How many layers can go?", "Table 2", "Figure 3", "finetuned-frozen", "sha256"):
+    for text in ("How many layers can go?", "Table 2", "Figure 3", "finetuned-frozen", "SHA-256"):
         assert re.search(text, report, flags=re.IGNORECASE), text
 
 

@@ -193,13 +193,18 @@ def answers():
     return [
         f"{results}/results.csv",
         *(f"{results}/tables/{name}" for name in TABLES),
-        *(
-            f"{results}/figures/{model}/{task}/{figure}.{form}"
-            for model in study.models
-            for task in study.tasks
-            for figure in FIGURES
-            for form in ("png", "svg")
-        ),
+        *figures("png"),
+        *figures("svg"),
+    ]
+
+
+def figures(form):
+    """The figures of each model and task for which layers were dropped."""
+    return [
+        f"results/{study.name}/figures/{model}/{task}/{figure}.{form}"
+        for (model, task), arms in ARMS.items()
+        if arms
+        for figure in FIGURES
     ]
 
 

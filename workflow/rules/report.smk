@@ -10,12 +10,7 @@ rule write_report:
         runs="results/{study}/runs.csv",
         summary="results/{study}/tables/summary.csv",
         costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
-        figures=expand(
-            "results/{{study}}/figures/{model}/{task}/{figure}.svg",
-            model=study.models,
-            task=study.tasks,
-            figure=FIGURES,
-        ),
+        figures=figures("svg"),
         models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
         tasks=[f"resources/tasks/{study.task_key(task)}/task.json" for task in study.tasks],
         # Found by the script through runs.csv, the folder of the task, and the folder of the reproduction.

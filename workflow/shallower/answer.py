@@ -132,7 +132,9 @@ def summary_page(summary: pd.DataFrame, confidence: float) -> str:
 
 
 def _by_model(found: Sequence[Case]) -> list[list[Case]]:
-    return [list(group) for _, group in groupby(found, key=lambda case: case.model)]
+    """The cases of each model; those in which nothing was dropped have no answer, for there was no question."""
+    asked = [case for case in found if len(case.arms)]
+    return [list(group) for _, group in groupby(asked, key=lambda case: case.model)]
 
 
 def _lead(group: Sequence[Case]) -> str:

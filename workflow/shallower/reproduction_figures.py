@@ -7,7 +7,7 @@ Ours is blue throughout, the paper's numbers are orange diamonds, hollow where t
 
 import itertools
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -217,8 +217,7 @@ def _depths_figure(frame: pd.DataFrame, label: str) -> Figure:
     if frame["paper"].notna().any():
         style = {"linestyle": (0, (4, 2)), "marker": PAPER_MARKER, "markersize": 4}
         handles.append(Line2D([], [], color=PAPER_COLOUR, label="paper, measured off its figure", **style))
-    notes = [f"{title}: {'; '.join(said)}" for title, rows in panels if (said := _common(rows))]
-    _legend(figure, handles, notes)
+    _legend(figure, handles, _by_remark((title, _common(rows)) for title, rows in panels))
     return figure
 
 
@@ -249,7 +248,7 @@ def _draw_depths(axis: Axes, rows: pd.DataFrame) -> None:
 def contribution_figure(frame: pd.DataFrame) -> Figure:
     """Mean cosine of the sentence token's vector before and after each layer; a row a task, a panel a model."""
     panels = [(title, rows) for title, rows in _panels(frame) if rows["ours"].notna().any()]
-    remarks = [f"{title}: {said}" for title, rows in _panels(frame) for said in _said_of_layers(rows)]
+    remarks = _by_remark((title, list(_said_of_layers(rows))) for title, rows in _panels(frame))
     if not panels:
         return _empty_figure("\n".join(remarks) or "nothing was run that belongs here")
     sizes = [(rows["column"].nunique(), rows["row"].nunique()) for _, rows in panels]
@@ -314,6 +313,15 @@ def _panels(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield model, rows
         else:
             yield f"{model} beside the paper's {counterpart}", rows
+
+
+def _by_remark(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+    """What is said of each panel, once for all panels of which it is said, by which they are."""
+    panels: dict[str, list[str]] = {}
+    for title, remarks in said:
+        for remark in remarks:
+            panels.setdefault(remark, []).append(title)
+    return [f"{', '.join(titles)}: {remark}" for remark, titles in panels.items()]
 
 
 def _shown(frame: pd.DataFrame) -> pd.Series:

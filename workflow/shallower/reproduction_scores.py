@@ -17,6 +17,7 @@ from shallower.reproduction import (
     Ours,
     Pair,
     ScoreLines,
+    TaskColumn,
     cell,
     cuts,
     dropped_label,
@@ -294,10 +295,13 @@ def _strategy_figure(lines: ScoreLines, pairs: list[Pair]) -> pd.DataFrame:
 
 def _strategy_lines(lines: ScoreLines, pair: Pair) -> Iterator[dict[str, Any]]:
     mean = lines.comparison.mean_column(SEVEN)
-    if not pair.model:
+    arms = _strategy_arms(lines, pair)
+    if pair.model:
+        mean = _shared(lines, pair.model, arms, mean)
+    else:
         # Nothing of ours is beside it, so that the paper's own mean can stand, whichever tasks the study has.
         mean = replace(mean, paper_task=mean.task, papers=SEVEN, remark="")
-    for arm in _strategy_arms(lines, pair):
+    for arm in arms:
         column = replace(mean, label=dropped_label(arm.n_dropped or 0))
         by_threshold = arm.strategy in STRATEGIES and STRATEGIES[arm.strategy].amount is not COUNT
         row = f"{pair.name}, {arm.strategy if arm.strategy != 'none' else 'whole'}"
@@ -312,6 +316,21 @@ def _strategy_lines(lines: ScoreLines, pair: Pair) -> Iterator[dict[str, Any]]:
         if by_threshold and not arm.amount and _run_arms_of(lines.scores, pair.model, arm.strategy):
             remarks.append("no threshold of this study drops so many layers")
         yield from lines.line(pair, arm, [column], row, remarks=remarks)
+
+
+def _shared(lines: ScoreLines, model: str, arms: list[Arm], mean: TaskColumn) -> TaskColumn:
+    """The mean over those tasks on which all of a model's strategies were run, so that bars can be compared."""
+    run = [arm for arm in arms if not _runs(lines.scores, model, arm).empty]
+    shared = [
+        (task, paper)
+        for task, paper in zip(mean.ours, mean.papers, strict=False)
+        if all(not lines.scores.rows(model, task, *arm[:3]).empty for arm in run)
+    ]
+    if not shared or len(shared) == len(mean.ours):
+        return mean
+    ours, papers = zip(*shared, strict=True)
+    remark = f"over {', '.join(papers)}, on which every strategy was run"
+    return replace(mean, paper_task="", ours=ours, papers=papers, remark=remark)
 
 
 def _strategy_arms(lines: ScoreLines, pair: Pair) -> list[Arm]:
