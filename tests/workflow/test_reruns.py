@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# The finished study: one model, one task, one seed; the baseline and five arms, of every origin: top-1 and bottom-2 from
-# the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually, parameter-variance-1 from the
+# The finished study: one model, one task, one seed; the baseline and five arms, of every origin: top-1 and bottom-2
+# from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually, parameter-variance-1 from the
 # pre-trained one.
 RESULTS_ITEMS = Counter(reproduce=9, render_item=7, plot_reproduction=2, judge_observations=1)
 STATES_ITEMS = Counter(reproduce=2, plot_reproduction=2)
@@ -218,7 +218,7 @@ CASES = {
     ),
     "a metric's code": (
         edit_code("shallower/metrics.py"),
-        # Table 4 is scored on halves of the predictions, and one script makes all items.
+        # One script makes all items, and Table 4 scores halves of the predictions.
         Counter(evaluate=6, compare=5, collect_states=1, reproduce=1, plot_reproduction=1) + STATES_ITEMS + AGGREGATION,
     ),
     "the code of dropping": (edit_code("shallower/surgery.py"), REFINES_AND_BELOW),
