@@ -223,15 +223,6 @@ def item_inputs(wildcards):
             return scored
 
 
-def ordered_models():
-    """Folders of the study's models that stand beside a model whose order the paper prints."""
-    return {
-        model: f"resources/models/{study.model_key(model)}"
-        for model, counterpart in study.counterparts["models"].items()
-        if counterpart in ORDERED
-    }
-
-
 def reproduction():
     """All that the reproduction consists of, for studies that ask for it."""
     if not study.config["reproduction"]:

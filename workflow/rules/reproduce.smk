@@ -6,8 +6,6 @@
 PAPER_TABLES = ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "gradual"]
 PAPER_FIGURES = ["figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5", "contribution"]
 PAPER_VALUES = os.path.relpath(LIBRARY / "paper" / "values.csv")
-# The paper's models whose order of layers by variance it prints.
-ORDERED = ("BERT", "RoBERTa", "XLNet")
 
 
 rule collect_states:
@@ -160,8 +158,8 @@ rule check_parameter_orders:
     input:
         **code("check_parameter_orders"),
         values=PAPER_VALUES,
-        weights=lambda wildcards: [f"{folder}/model.safetensors" for folder in ordered_models().values()],
-        config=lambda wildcards: [f"{folder}/config.json" for folder in ordered_models().values()],
+        weights=[f"resources/models/{study.model_key(model)}/model.safetensors" for model in study.models],
+        config=[f"resources/models/{study.model_key(model)}/config.json" for model in study.models],
     output:
         table="results/{study}/paper/parameter-orders.csv",
         page=report(
@@ -175,8 +173,8 @@ rule check_parameter_orders:
     conda:
         "../../envs/report.yaml"
     params:
-        models=lambda wildcards: [
-            part for model, folder in ordered_models().items() for part in ("--model", f"{model}={folder}")
+        models=[
+            part for model in study.models for part in ("--model", f"{model}=resources/models/{study.model_key(model)}")
         ],
         counterparts=as_json(study.counterparts["models"]),
         folder=subpath(output.table, parent=True),
