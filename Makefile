@@ -35,7 +35,7 @@ run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures and re
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
 plan: $(READY) ## what a study would run, and about how long and how much disk that takes
-	@$(IN_VENV) snakemake --dry-run --quiet all --configfile "$(STUDY)" $(ARGUMENTS)
+	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
 	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; \

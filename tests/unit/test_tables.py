@@ -1,13 +1,13 @@
 import json
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from read_pages import Page
 from shallower.answer import answer_page, cases, summary_page
 from shallower.errors import UserError
 from shallower.results import collect_results, read_table, write_table
@@ -213,28 +213,8 @@ def test_droppable_without_an_answer_is_empty_not_zero(summary, tmp_path):
     assert read_table(tmp_path / "droppable.csv")["n_dropped"].isna().all()
 
 
-class Page(HTMLParser):
-    """Text of a page, and what it would load from elsewhere."""
-
-    VOID = frozenset({"meta", "br", "line", "rect", "circle", "path"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text, self.loads, self.open = "", [], []
-        self.feed(text)
-        self.text = " ".join(self.text.replace("\N{NO-BREAK SPACE}", " ").split())
-
-    def handle_starttag(self, tag, attributes):
-        self.loads += [value for name, value in attributes if name in ("src", "href")]
-        self.loads += [tag] if tag in ("script", "link", "iframe") else []
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, tag
+class Sentences(Page):
+    """A page's text with no blank before what follows an inline element."""
 
     def handle_data(self, data):
         if self.open and self.open[-1] not in ("style", "title"):
@@ -243,8 +223,7 @@ class Page(HTMLParser):
 
 def read(text: str) -> str:
     """A page's text, after a look at its soundness: tags closed, nothing loaded from elsewhere."""
-    page = Page(text)
-    assert not page.open
+    page = Sentences(text)
     assert not page.loads
     assert "@import" not in text
     assert "url(" not in text
