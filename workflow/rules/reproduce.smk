@@ -174,7 +174,9 @@ rule check_parameter_orders:
         "../../envs/report.yaml"
     params:
         models=[
-            part for model in study.models for part in ("--model", f"{model}=resources/models/{study.model_key(model)}")
+            part
+            for model in study.models
+            for part in ("--model", f"{model}=resources/models/{study.model_key(model)}")
         ],
         counterparts=as_json(study.counterparts["models"]),
         folder=subpath(output.table, parent=True),
