@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from read_pages import Page
-from shallower.answer import answer_page, cases, summary_page
+from shallower.answer import answer_page, cases, span, summary_page
 from shallower.errors import UserError
 from shallower.results import collect_results, read_table, write_table
 from shallower.tables import (
@@ -334,3 +334,11 @@ def test_a_model_of_which_nothing_was_dropped_is_in_the_numbers_but_has_no_answe
     answer, numbers = answer_page(bare, [1.0], 0.95, {}).split("<h2>Every variant in numbers</h2>")
     assert "docs-pair" in answer and "similarity" not in answer.split("How to read this")[0]
     assert "similarity" in numbers
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [([0, 0], "none"), ([2, 2], "2"), ([0, 1], "none or 1"), ([1, 3], "1 to 3"), ([3, 0], "up to 3")],
+)
+def test_a_span_of_numbers_of_layers(counts, text):
+    assert span(counts) == text

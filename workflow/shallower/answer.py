@@ -152,22 +152,25 @@ def _lead(group: Sequence[Case]) -> str:
     within = f"stay within {first:g} % of its score"
     if any(counts):
         clear = all(case.answers[first]["sure"] for case in usable if case.answers[first]["n_dropped"])
-        text = f"can lose <b>{_span(counts)} of its {num_layers} layers</b>{where} and {within}"
+        text = f"can lose <b>{span(counts)} of its {num_layers} layers</b>{where} and {within}"
         text += "" if clear else ", on average"
     else:
         text = f"needs <b>all of its {num_layers} layers</b>{where} to {within}"
     if last != first:
-        text += f"; within {last:g} % it can lose <b>{_span(counts_at_last)}</b>"
+        text += f"; within {last:g} % it can lose <b>{span(counts_at_last)}</b>"
     unanswered = [escape(case.task) for case in group if case.problem]
     remark = f" No answer on {listed(unanswered)}." if unanswered else ""
     return f"{model} {text}. {_gain([case.answers[last] for case in usable])}{remark}"
 
 
-def _span(counts: Sequence[int]) -> str:
+def span(counts: Sequence[int]) -> str:
+    """How many layers, from the fewest to the most, in words."""
     low, high = min(counts), max(counts)
     if low == high:
         return str(low) if low else "none"
-    return f"{low or 'none'} {'or' if high - low == 1 or not low else 'to'} {high}"
+    if not low and high > 1:
+        return f"up to {high}"
+    return f"{low or 'none'} {'or' if high - low == 1 else 'to'} {high}"
 
 
 def _gain(answers: Sequence[Mapping[str, Any]]) -> str:
