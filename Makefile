@@ -16,13 +16,15 @@ GLUE ?=
 # Paths relative to this folder, which may have blanks in its name.
 VENV := .venv
 READY := $(VENV)/.ready
+RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 
 
-.PHONY: help run plan provenance paper-smoke test lint format lock clean
+.PHONY: help run plan provenance paper-smoke test lint format lock clean \
+	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up
 
 help: ## show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 $(READY): requirements.lock requirements-models.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "shallower needs Python 3.11 or newer; name one with make PYTHON=python3.11 ...")'
@@ -45,6 +47,31 @@ provenance: $(READY) ## Snakemake's own report of a finished study: how each fil
 paper-smoke: $(READY) ## the whole paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile .smoke/study.yaml $(ARGUMENTS)
+
+$(RIVALS): $(READY) benchmarks/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target $(@D) -r benchmarks/requirements.txt
+	touch $@
+
+benchmark-training: $(RIVALS) ## fine-tunings side by side with transformers' Trainer (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_training.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
+benchmark-sweep: $(RIVALS) ## the default study against a loop of the stock Trainer
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_sweep.py $(ARGUMENTS)
+
+benchmark-graph: $(READY) ## time and memory of snakemake -n, by the number of jobs
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_graph.py $(ARGUMENTS)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
+
+benchmark-start-up: $(READY) ## how long each step takes to start
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_start_up.py $(ARGUMENTS)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
+
+benchmark: ## all benchmarks (GLUE=folder), one after the other
+	@$(MAKE) benchmark-start-up
+	@$(MAKE) benchmark-graph
+	@$(MAKE) benchmark-training
+	@$(MAKE) benchmark-sweep
 
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)

@@ -46,6 +46,10 @@ if workflow.output_settings.dryrun:
 
 onstart:
     print(plan())
+    # Snakemake's limit of 100 jobs a second starts one more timer after every job, and each looks for work every second:
+    # seconds of computing for each job of a long run. Nothing needs the limit on one machine.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 onsuccess:

@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from shallower.code_files import code_files
+from shallower.code_files import code_digest, code_files
 
 LIBRARY = Path(__file__).parents[2] / "workflow"
 
@@ -24,6 +25,19 @@ def test_the_script_comes_first_and_imports_are_followed(tmp_path: Path):
     found = code_files(script, tmp_path)
     assert found[0] == script
     assert {path.name for path in found[1:]} == {"__init__.py", "direct.py", "indirect.py", "late.py"}
+
+
+def test_the_digest_is_of_names_and_contents_not_of_times_or_places(tmp_path: Path):
+    def digest(folder: str, name: str, text: str) -> str:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        file = tmp_path / folder / name
+        file.write_text(text)
+        os.utime(file, (0, len(folder)))
+        return code_digest([file], tmp_path / folder)
+
+    assert digest("here", "a.py", "x = 1\n") == digest("there", "a.py", "x = 1\n")
+    assert digest("here", "a.py", "x = 1\n") != digest("here", "a.py", "x = 2\n")
+    assert digest("here", "a.py", "x = 1\n") != digest("here", "b.py", "x = 1\n")
 
 
 def test_steps_depend_on_little():

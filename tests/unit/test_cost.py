@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from shallower import cost
-from shallower.classifier import count_parameters, load_for_training
+from shallower.classifier import load_for_training
 from shallower.cost import measure_costs
 from shallower.devices import Compute
 from shallower.files import read_json
@@ -21,7 +21,7 @@ def test_every_depth_has_its_exact_parameters(tmp_path, family):
     assert [entry["depth"] for entry in costs] == [1, 2, 3]
     for entry in costs:
         real = tiny.make_model(tmp_path / str(entry["depth"]), family, num_layers=entry["depth"])
-        assert entry["parameters"] == count_parameters(load_for_training(real, TASK, seed=1))
+        assert entry["parameters"] == load_for_training(real, TASK, seed=1).count_parameters()
         assert entry["bytes"] == 4 * entry["parameters"]
         assert [latency["batch_size"] for latency in entry["latency"]] == [1, 2]
         for latency in entry["latency"]:

@@ -6,9 +6,9 @@ import torch
 
 import tiny
 from shallower.batches import make_batch
-from shallower.classifier import load_for_training
 from shallower.devices import choose_compute, model_inputs
 from shallower.errors import UserError
+from shallower.transformers_classifier import load_checked
 from token_sets import make_tokens
 
 
@@ -72,7 +72,7 @@ def test_bf16_on_a_gpu_without_it_is_refused(monkeypatch):
     ],
 )
 def test_a_model_gets_the_inputs_that_it_takes(tmp_path, family, names):
-    tokens, task = make_tokens(tiny.make_model(tmp_path, family), 4, pair=True)
-    model = load_for_training(tmp_path, task, seed=1)
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, family, labels=2), 4, pair=True)
+    model = load_checked(tmp_path)
     inputs = model_inputs(model, make_batch(tokens, np.arange(4)), "cpu")
     assert set(inputs) == names

@@ -6,10 +6,8 @@ import torch
 from torch import nn
 
 import tiny
-from shallower.classifier import load_for_training
 from shallower.embeddings import CompactEmbedding, compact_embedding, restore_embedding
-
-TASK = {"name": "tiny", "target": "classification", "labels": ["bad", "good"]}
+from shallower.transformers_classifier import load_checked
 
 
 def test_vectors_and_gradients_are_those_of_the_original():
@@ -33,7 +31,7 @@ def test_a_token_that_was_not_announced_is_an_error():
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_swapped_into_a_model_and_back(tmp_path, family):
-    model = load_for_training(tiny.make_model(tmp_path, family), TASK, seed=1)
+    model = load_checked(tiny.make_model(tmp_path, family, labels=2))
     before = model.get_input_embeddings().weight.detach().clone()
     names = [name for name, _ in model.named_parameters()]
     used = np.array([0, 1, 5, 9, 30])

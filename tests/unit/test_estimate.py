@@ -10,61 +10,21 @@ import pytest
 
 import tiny
 from shallower.estimate import (
-    BASE_CONFIG,
-    COUNTERPART_CONFIGS,
     CPU_RATE,
     GLUE_SIZES,
     GPU_RATE,
     GPU_SECONDS_A_LAYER,
-    ModelSize,
+    RUN_BYTES,
+    STUDY_BYTES,
+    TOKENIZER_BYTES_A_WORD,
     estimate,
     plan_text,
 )
 from shallower.glue import GLUE_TASKS
+from shallower.model_size import ModelSize
 from shallower.study import resolve_study
 
 GLUE = Path(__file__).parents[3] / "shared" / "glue"
-
-# Millions of parameters of the encoder, without a head (the checkpoints' own).
-PUBLISHED = {
-    ("BERT", 12): 108.3,
-    ("BERT", 6): 65.8,
-    ("RoBERTa", 12): 124.6,
-    ("XLNet", 12): 116.7,
-    ("DistilBERT", 6): 66.4,
-    ("DistilRoBERTa", 6): 82.1,
-    ("ALBERT", 12): 11.7,
-    ("ALBERT", 6): 11.7,
-}
-
-
-def size_of(counterpart):
-    config = BASE_CONFIG | COUNTERPART_CONFIGS.get(counterpart, {})
-    if counterpart == "BERT":
-        config["vocab_size"] = 28_996
-    if counterpart == "XLNet":
-        config = {"model_type": "xlnet", "d_model": 768, "n_layer": 12, "d_inner": 3072, "vocab_size": 32_000}
-    if counterpart == "DistilBERT":
-        config = {"model_type": "distilbert", "dim": 768, "n_layers": 6, "hidden_dim": 3072, "vocab_size": 30_522}
-    return ModelSize.of(config)
-
-
-@pytest.mark.parametrize(("counterpart", "depth"), PUBLISHED)
-def test_sizes_are_those_of_the_published_models(counterpart, depth):
-    millions = size_of(counterpart).bytes(depth) / 4e6
-    assert millions == pytest.approx(PUBLISHED[counterpart, depth], rel=0.06 if counterpart == "ALBERT" else 0.015)
-
-
-def test_shared_layers_are_computed_each_but_stored_once():
-    albert, bert = size_of("ALBERT"), size_of("BERT")
-    assert albert.operations(12, 50) == bert.operations(12, 50) == 2 * bert.operations(6, 50)
-
-
-def test_attention_grows_with_the_square_of_the_length():
-    size = size_of("BERT")
-    # Scores and their product with the values: 2 operations for each of 2 * tokens * hidden size, token by token.
-    attention = 12 * 2 * 2 * 100 * 100 * 768
-    assert size.operations(12, 100) == pytest.approx(100 * size.operations(12, 1) + attention, rel=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +34,7 @@ def base(tmp_path_factory):
     model = folder / "model"
     model.mkdir()
     config = {"model_type": "bert", "num_hidden_layers": 4, "hidden_size": 32, "intermediate_size": 64}
-    config |= {"vocab_size": 500, "max_position_embeddings": 128}
+    config |= {"num_attention_heads": 4, "vocab_size": 500, "max_position_embeddings": 128}
     (model / "config.json").write_text(json.dumps(config))
     (model / "model.safetensors").touch()
     return {
@@ -153,15 +113,73 @@ def test_lists_of_layers_are_counted_and_thresholds_are_told(study, tmp_path):
     assert cost.assumptions[-1].endswith("taken to be nothing: contribution.")
 
 
+def size_of_model(study):
+    return ModelSize.of(json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text()))
+
+
 def test_disk(study, tmp_path):
-    size = ModelSize.of(json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text()))
+    size = size_of_model(study)
+    tokenizer = TOKENIZER_BYTES_A_WORD * 500
     kept = costs(study, tmp_path)
     assert kept.model_bytes == 2 * (size.bytes(4) + size.bytes(3) + size.bytes(1))
-    assert kept.work_bytes == 8 * size.bytes(4)
-    assert kept.input_bytes == size.bytes(4) + 29 * 25 * 10
-    assert kept.peak_bytes == kept.model_bytes + kept.work_bytes + kept.input_bytes
+    assert kept.work_bytes == size.bytes(3)  # the dropped checkpoint: trainings are too short for others
+    assert kept.input_bytes == size.bytes(4) + tokenizer + 29 * 25 * 10
+    assert kept.table_bytes == STUDY_BYTES + 6 * (RUN_BYTES + tokenizer)
+    assert kept.peak_bytes == kept.model_bytes + kept.work_bytes + kept.input_bytes + kept.table_bytes
     study["keep_models"] = False
     assert costs(study, tmp_path).model_bytes == 2 * size.bytes(4)
+
+
+def test_weights_kept_in_half_the_space(study, tmp_path):
+    size = size_of_model(study)
+    study["kept_weights"] = "bf16"
+    cost = costs(study, tmp_path)
+    assert cost.model_bytes == 2 * (size.bytes(4) + (size.bytes(3) + size.bytes(1)) // 2)
+
+
+@pytest.mark.parametrize(("minutes", "checkpoints"), [(0.5, 0), (1.5, 1), (2.5, 2), (100, 2)])
+def test_long_trainings_have_checkpoints_beside_them(study, tmp_path, minutes, checkpoints):
+    size = size_of_model(study)
+    study["strategies"] = [{"name": "top", "amounts": [1]}]
+    # Predictions of the tiny model take no time beside such a training.
+    study["refine"]["epochs"] = round(60 * minutes * CPU_RATE / (FORWARD * 3 * 3 * 21))
+    assert costs(study, tmp_path).work_bytes == (1 + 3 * checkpoints) * size.bytes(3)
+
+
+def test_identical_runs_are_trained_once(study, tmp_path):
+    before = costs(study, tmp_path)
+    study["strategies"].append({"name": "even-alternate", "amounts": [1, 2]})
+    study["strategies"].append({"name": "custom", "amounts": [[1, 3]]})
+    after = costs(study, tmp_path)
+    # Of 4 layers, the first even one from the top is the top one, the two even ones are 3 and 1.
+    assert (after.trainings - before.trainings, after.copies) == (2 * 1, 2 * 2)
+    assert work_of(after) - work_of(before) == pytest.approx(2 * (3 * 21 * 2 * 2 + 8 * (3 + 2 + 2)))
+    study["keep_models"] = False
+    deleted = costs(study, tmp_path)
+    assert (deleted.trainings, deleted.copies) == (after.trainings + after.copies, 0)
+
+
+def test_the_same_layers_from_other_weights_or_in_another_order_are_another_run(study, tmp_path):
+    study["strategies"] = [{"name": "bottom", "amounts": [2]}, {"name": "custom", "amounts": [[0, 1]]}]
+    study["origins"] = [{"name": "pretrained"}, {"name": "finetuned"}]
+    assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 3, 2 * 2)
+    study["strategies"] = [{"name": "bottom", "amounts": [2]}, {"name": "top", "amounts": [2]}]
+    assert costs(study, tmp_path).copies == 0
+    study["origins"] = [{"name": "gradual"}]
+    # What is trained on the way is deleted, so that nothing can be copied from it.
+    assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * (1 + 2 * 3), 0)
+
+
+def test_layers_of_one_set_of_weights_are_all_alike(study, tmp_path):
+    albert = {"model_type": "albert", "embedding_size": 16, "num_hidden_groups": 1}
+    folder = tmp_path / "albert"
+    folder.mkdir()
+    config = json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | albert))
+    (folder / "model.safetensors").touch()
+    study["models"][0]["directory"] = str(folder)
+    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "parameter-variance", "amounts": [1]}]
+    assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 2, 2 * 1)
 
 
 def test_slices_and_rows_of_files(study, tmp_path):

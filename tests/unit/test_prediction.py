@@ -17,6 +17,7 @@ from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.files import read_json, write_json
 from shallower.prediction import predict, write_predictions
+from shallower.transformers_classifier import load_checked
 from token_sets import make_tokens, write_task
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "predict.py"
@@ -37,7 +38,7 @@ def test_logits_are_each_examples_own(tmp_path, monkeypatch, family):
     if tokens.token_type_ids is not None and family != "distilbert":
         inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
     with torch.no_grad():
-        alone = model(**inputs).logits[0].numpy()
+        alone = load_checked(tmp_path)(**inputs).logits[0].numpy()
     np.testing.assert_allclose(together[3], alone, rtol=0, atol=1e-5)
 
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import tiny
 from shallower import probes
 from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import load_for_training, save
+from shallower.classifier import load_for_training
 from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.metrics import METRICS, score
@@ -126,10 +126,10 @@ def finetune(folder, family, regression=False):
     tokens, task = make_tokens(tiny.make_model(folder, family, num_layers=2), 200, regression=regression)
     validation, _ = make_tokens(folder, 60, regression=regression, seed=1)
     validation = dataclasses.replace(validation, ids=validation.ids + 1000)
-    model = load_for_training(folder, task, seed=1)
+    classifier = load_for_training(folder, task, seed=1)
     settings = TrainSettings.parse({"epochs": 4, "learning_rate": 2e-3, "batch_size": 16})
-    train(model, tokens, settings, 1, CPU, CheckpointFolder(folder / "checkpoints", {}))
-    save(model, folder, folder / "tuned")
+    train(classifier, tokens, settings, 1, CPU, CheckpointFolder(folder / "checkpoints", {}))
+    classifier.save(folder, folder / "tuned")
     write_task(folder / "train", tokens, task)
     write_task(folder / "validation", validation, task)
     return validation

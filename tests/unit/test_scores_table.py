@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shallower.errors import UserError
@@ -28,17 +29,14 @@ def files(tmp_path, monkeypatch):
 
 
 def test_one_row_a_file_and_layer(files, tmp_path):
-    table = collect_scores(files)
-    assert list(table.columns) == COLUMNS
-    assert table["value"].tolist() == [0.9, 0.95, 0.8, 0.7, 2e-5, 3e-5, 1e-5]
-    assert table["layer"].tolist() == [0, 1, 0, 1, 0, 1, 2]
-    assert table["scored"].tolist() == ["pretrained"] * 2 + ["finetuned"] * 2 + ["pretrained"] * 3
-    assert table["seed"].isna().tolist() == [True, True, False, False, True, True, True]
-    assert table["seed"].dropna().tolist() == [12, 12]
-    last = table.iloc[-1]
-    assert (last["study"], last["model"], last["task"]) == ("s", "other", "rte")
-    assert last["method"] == "parameter-variance"
-    assert collect_scores([tmp_path / path for path in files]).equals(table)
+    rows = collect_scores(files)
+    assert [row["value"] for row in rows] == [0.9, 0.95, 0.8, 0.7, 2e-5, 3e-5, 1e-5]
+    assert [row["layer"] for row in rows] == [0, 1, 0, 1, 0, 1, 2]
+    assert [row["scored"] for row in rows] == ["pretrained"] * 2 + ["finetuned"] * 2 + ["pretrained"] * 3
+    assert [row["seed"] for row in rows] == [None, None, 12, 12, None, None, None]
+    place = {"study": "s", "model": "other", "task": "rte", "method": "parameter-variance", "seed": None}
+    assert rows[-1] == place | {"scored": "pretrained", "layer": 2, "value": 1e-5}
+    assert collect_scores([tmp_path / path for path in files]) == rows
 
 
 @pytest.mark.parametrize(
@@ -69,4 +67,6 @@ def test_the_script_writes_the_table(files, monkeypatch, given):
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     table = read_table("out/scores.csv")
     assert list(table.columns) == COLUMNS
-    assert table["value"].tolist() == collect_scores(given)["value"].tolist()
+    rows = collect_scores(given)
+    assert table["value"].tolist() == [row["value"] for row in rows]
+    assert [None if np.isnan(seed) else seed for seed in table["seed"]] == [row["seed"] for row in rows]

@@ -1,23 +1,21 @@
-"""The last layer for the sentence token only: the same logits and gradients, with less computed."""
+"""XLNet's last layer for the sentence token only: the same logits and gradients, with less computed."""
 
 import numpy as np
-import pytest
 import torch
 
 import tiny
 from shallower.batches import make_batch
-from shallower.classifier import load_for_training
 from shallower.devices import model_inputs
 from shallower.sentence_token import compute_sentence_token_only
+from shallower.transformers_classifier import load_checked
 from token_sets import make_tokens
 
 EXAMPLES = np.arange(6)
 
 
-@pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_logits_and_gradients_stay_the_same(tmp_path, family):
-    tokens, task = make_tokens(tiny.make_model(tmp_path, family), 6, pair=True)
-    model = load_for_training(tmp_path, task, seed=1).eval()
+def test_logits_and_gradients_stay_the_same(tmp_path):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, "xlnet", labels=2), 6, pair=True)
+    model = load_checked(tmp_path)
     batch = make_batch(tokens, EXAMPLES)
     assert batch.attention_mask is not None
 
@@ -28,8 +26,7 @@ def test_logits_and_gradients_stay_the_same(tmp_path, family):
         return logits.detach(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
     logits, gradients = logits_and_gradients()
-    hooks = compute_sentence_token_only(model, tokens.padding_side)
-    assert bool(hooks) == (family != "albert")
+    assert compute_sentence_token_only(model, tokens.padding_side)
     few_logits, few_gradients = logits_and_gradients()
     torch.testing.assert_close(few_logits, logits, rtol=0, atol=1e-6)
     assert few_gradients.keys() == gradients.keys()
@@ -37,19 +34,12 @@ def test_logits_and_gradients_stay_the_same(tmp_path, family):
         torch.testing.assert_close(few_gradients[name], gradient, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "albert"])
-def test_the_last_feed_forward_network_sees_one_token_an_example(tmp_path, family):
-    tokens, task = make_tokens(tiny.make_model(tmp_path, family), 6)
-    model = load_for_training(tmp_path, task, seed=1)
-    network = {
-        "bert": "bert.encoder.layer.{}.intermediate",
-        "roberta": "roberta.encoder.layer.{}.intermediate",
-        "distilbert": "distilbert.transformer.layer.{}.ffn",
-        "xlnet": "transformer.layer.{}.ff.layer_1",
-    }[family]
+def test_the_last_feed_forward_network_sees_one_token_an_example(tmp_path):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, "xlnet", labels=2), 6)
+    model = load_checked(tmp_path)
     seen = {}
     for layer in (2, 3):
-        model.get_submodule(network.format(layer)).register_forward_pre_hook(
+        model.transformer.layer[layer].ff.layer_1.register_forward_pre_hook(
             lambda _, inputs, layer=layer: seen.update({layer: inputs[0].shape[:-1].numel()})
         )
     compute_sentence_token_only(model, tokens.padding_side)
@@ -58,8 +48,8 @@ def test_the_last_feed_forward_network_sees_one_token_an_example(tmp_path, famil
     assert seen == {2: batch.input_ids.size, 3: 6}
 
 
-def test_an_unusual_padding_side_is_left_alone(tmp_path):
-    model = load_for_training(
-        tiny.make_model(tmp_path, "bert"), {"name": "t", "target": "classification", "labels": ["a", "b"]}, seed=1
-    )
-    assert compute_sentence_token_only(model, "left") == []
+def test_other_models_and_an_unusual_padding_side_are_left_alone(tmp_path):
+    model = load_checked(tiny.make_model(tmp_path / "xlnet", "xlnet", labels=2))
+    assert compute_sentence_token_only(model, "right") == []
+    model = load_checked(tiny.make_model(tmp_path / "albert", "albert", labels=2))
+    assert compute_sentence_token_only(model, "right") == []

@@ -17,11 +17,12 @@ import torch
 import tiny
 from shallower.batches import make_batch, training_batches
 from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import freeze_layers, load_for_training
+from shallower.classifier import load_for_training
 from shallower.devices import Compute, model_inputs
 from shallower.errors import UserError
 from shallower.files import read_json, sha256_of, write_json
 from shallower.training import TrainSettings, check_length, learning_rate_factor, loss_of, parameter_groups, train
+from shallower.transformers_classifier import load_checked
 from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[2]
@@ -39,25 +40,29 @@ def one_thread():
 def prepare(folder, family="bert", rows=24, dropout=True, **task):
     """A tiny model, loaded anew at each call of the returned function, and the tokens of a task."""
     tokens, definition = make_tokens(tiny.make_model(folder, family), rows, **task)
+    if not dropout:
+        config = read_json(folder / "config.json")
+        write_json(folder / "config.json", {key: 0 if "dropout" in key else value for key, value in config.items()})
 
     def load(seed=1):
-        model = load_for_training(folder, definition, seed)
-        if not dropout:
-            for module in model.modules():
-                if isinstance(module, torch.nn.Dropout):
-                    module.p = 0.0
-        return model
+        return load_for_training(folder, definition, seed, tokens.padding_side)
 
     return load, tokens
 
 
-def run(model, tokens, folder, seed=1, **settings):
+def run(classifier, tokens, folder, seed=1, **settings):
     checkpoints = CheckpointFolder(folder / "checkpoints", {})
-    return train(model, tokens, TrainSettings.parse(settings), seed, CPU, checkpoints)
+    return train(classifier, tokens, TrainSettings.parse(settings), seed, CPU, checkpoints)
 
 
-def weights(model):
-    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+def weights(classifier):
+    return {name: parameter.detach().clone() for name, parameter in classifier.module.named_parameters()}
+
+
+def reloaded(classifier, folder):
+    """The model as transformers loads it."""
+    classifier.save(folder, folder / "reloaded")
+    return load_checked(folder / "reloaded")
 
 
 def assert_equal_weights(one, other):
@@ -92,26 +97,28 @@ def textbook_training(model, tokens, seed, settings, learning_rates):
 def test_the_result_is_that_of_the_textbook_loop(tmp_path, family, regression):
     load, tokens = prepare(tmp_path, family, dropout=False, pair=True, regression=regression)
     settings = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 8, "max_grad_norm": 0.5}
-    model, expected = load(), load()
-    result = run(model, tokens, tmp_path, **settings)
+    classifier, expected = load(), reloaded(load(), tmp_path)
+    result = run(classifier, tokens, tmp_path, **settings)
     rates = [1e-3 * (6 - step) / 6 for step in range(6)]
     losses = textbook_training(expected, tokens, 1, TrainSettings.parse(settings), rates)
     assert [record["loss"] for record in result.records] == pytest.approx(losses, rel=1e-4)
     assert [record["learning_rate"] for record in result.records] == pytest.approx(rates)
+    trained = dict(reloaded(classifier, tmp_path).named_parameters())
+    assert trained.keys() == dict(expected.named_parameters()).keys()
     for name, parameter in expected.named_parameters():
-        torch.testing.assert_close(dict(model.named_parameters())[name], parameter, rtol=0, atol=1e-4)
+        torch.testing.assert_close(trained[name], parameter, rtol=0, atol=1e-4)
 
 
 def test_words_that_never_occur_keep_their_vectors_exactly(tmp_path):
     load, tokens = prepare(tmp_path, rows=4)
     model = load()
-    before = model.get_input_embeddings().weight.detach().clone()
+    before = model.module.word_embeddings.weight.detach().clone()
     run(model, tokens, tmp_path, epochs=2)
-    after = model.get_input_embeddings().weight
+    after = model.module.word_embeddings.weight
     unused = np.setdiff1d(np.arange(len(before)), tokens.input_ids)
     assert len(unused) > 10
     assert torch.equal(after[unused], before[unused])
-    used = np.setdiff1d(tokens.input_ids, [tokens.pad_token_id])
+    used = np.unique(tokens.input_ids)
     assert (after[used] != before[used]).any(dim=1).all()
 
 
@@ -121,10 +128,10 @@ def test_weight_decay_pulls_at_matrices_only(tmp_path):
     plain, decayed, before = load(), load(), load()
     run(plain, tokens, tmp_path, **settings)
     run(decayed, tokens, tmp_path, **settings, weight_decay=0.5)
-    for name, parameter in plain.named_parameters():
-        start = dict(before.named_parameters())[name]
+    for name, parameter in weights(plain).items():
+        start = weights(before)[name]
         expected = parameter - 0.01 * 0.5 * start if parameter.ndim > 1 else parameter
-        torch.testing.assert_close(dict(decayed.named_parameters())[name], expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(weights(decayed)[name], expected, rtol=0, atol=1e-5)
 
 
 def test_the_seed_decides(tmp_path):
@@ -207,23 +214,23 @@ def test_a_last_batch_of_one_example_is_fine(tmp_path, rows):
 def test_frozen_layers_stay_exactly_as_they_are_and_the_others_learn(tmp_path, family, weight_decay):
     load, tokens = prepare(tmp_path, family, rows=16)
     model, before = load(), weights(load())
-    freeze_layers(model, [0, 3])
+    model.freeze([0, 3])
     run(model, tokens, tmp_path, learning_rate=1e-3, weight_decay=weight_decay)
     after = weights(model)
     same = {name for name in before if torch.equal(before[name], after[name])}
-    assert {name for name in before if re.search(r"layer\.[03]\.", name)} <= same
-    assert not [name for name in same if re.search(r"layer\.[12]\..*(dense|layer_[12])\.weight", name)]
-    assert "classifier.weight" not in same
+    assert {name for name in before if re.search(r"layers?\.[03]\.", name)} <= same
+    assert not [name for name in same if re.search(r"layers?\.[12]\..*(output|intermediate|layer_[12])\.weight", name)]
+    assert "head_output.weight" not in same
     assert "logits_proj.weight" not in same
 
 
 def test_the_optimiser_has_no_frozen_layers(tmp_path):
     load, _ = prepare(tmp_path)
     model = load()
-    freeze_layers(model, [1])
-    sizes = [sum(parameter.numel() for parameter in group["params"]) for group in parameter_groups(model, 0.1)]
-    layer = sum(parameter.numel() for parameter in model.bert.encoder.layer[1].parameters())
-    assert sum(sizes) == sum(parameter.numel() for parameter in model.parameters()) - layer
+    model.freeze([1])
+    sizes = [sum(parameter.numel() for parameter in group["params"]) for group in parameter_groups(model.module, 0.1)]
+    layer = sum(parameter.numel() for parameter in model.layer_parameters(1))
+    assert sum(sizes) == model.count_parameters() - layer
 
 
 def test_a_run_with_frozen_layers_resumes_to_the_same_end(tmp_path, monkeypatch):
@@ -234,7 +241,7 @@ def test_a_run_with_frozen_layers_resumes_to_the_same_end(tmp_path, monkeypatch)
 
     def trained(checkpoints):
         model = load()
-        freeze_layers(model, [2, 3])
+        model.freeze([2, 3])
         train(model, tokens, settings, 1, CPU, checkpoints, checkpoint_seconds=0)
         return weights(model)
 
@@ -261,7 +268,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     load, tokens = prepare(tmp_path)
     model = load()
     with torch.no_grad():
-        model.classifier.bias[0] = float("nan")
+        model.module.head_output.bias[0] = float("nan")
     with pytest.raises(UserError, match=r"step 1 of 9.*learning_rate"):
         run(model, tokens, tmp_path)
 
@@ -285,12 +292,12 @@ def test_defaults_are_the_papers():
 
 
 def test_xlnet_takes_inputs_of_any_length():
-    check_length(tiny.make_config("xlnet", 2, tiny.make_tokenizer("xlnet")), 10_000)
+    check_length(tiny.make_config("xlnet", 2, tiny.make_tokenizer("xlnet")).to_dict(), 10_000)
 
 
 @pytest.mark.parametrize(("family", "known"), [("bert", 128), ("roberta", 128), ("distilbert", 128)])
 def test_inputs_beyond_the_models_positions_are_refused(family, known):
-    config = tiny.make_config(family, 2, tiny.make_tokenizer(family))
+    config = tiny.make_config(family, 2, tiny.make_tokenizer(family)).to_dict()
     check_length(config, known)
     with pytest.raises(UserError, match=f"at most {known}"):
         check_length(config, known + 1)

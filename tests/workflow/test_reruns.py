@@ -16,13 +16,14 @@ AGGREGATION = Counter(aggregate=1, tabulate=1, plot=1, write_report=1) + RESULTS
 SUMMARY = Counter(tabulate=1, plot=1, reproduce=1, render_item=1, write_report=1)
 REPORT = Counter(write_report=1)
 STATES = Counter(probe_layers=1, compare_states=1, collect_states=1) + STATES_ITEMS
-ONE_NEW_ARM = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1)
+RELOADED = Counter(reload_models=1)
+ONE_NEW_ARM = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + RELOADED
 # The plan of the runs also says where predictions of layer-wise classifiers are.
 NEW_PLAN = Counter(plan_runs=1, collect_states=1) + STATES_ITEMS + AGGREGATION
 # Dropped checkpoints are temporary, as is what they are dropped from, so what starts from them is made anew.
 UP_TO_GRADUAL = Counter(finetune_stage=2, drop_next_layer=1)
 UP_TO_REFINE = Counter(drop_layers=5, finetune_frozen=1) + UP_TO_GRADUAL
-REFINES_AND_BELOW = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + AGGREGATION
+REFINES_AND_BELOW = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + RELOADED + AGGREGATION
 BASELINE = Counter(finetune_baseline=1, predict=1, evaluate=1) + STATES
 BASELINE_AND_BELOW = BASELINE + REFINES_AND_BELOW
 SCORES = Counter(score_layers=1, collect_scores=1, reproduce=1, plot_reproduction=1)
@@ -122,6 +123,9 @@ CASES = {
     "own data touched": (touch("data/*.csv"), Counter()),
     "the paper's numbers touched": (touch("workflow/paper/values.csv"), Counter()),
     "threads": (edit_study(compute={"threads": 2}), Counter(measure_cost=1) + SUMMARY),
+    # Refined ones only, and what gradual dropping makes on the way stays in full precision.
+    "the type of kept weights": (edit_study(kept_weights="bf16"), REFINES_AND_BELOW),
+    "runs that share a GPU": (edit_study(compute={"runs_per_gpu": 4}), REPORT),
     "a tolerance added": (edit_study(report={"tolerances": [5]}), SUMMARY),
     "the bootstrap": (
         edit_study(evaluate={"bootstrap_samples": 200}),
@@ -151,11 +155,11 @@ CASES = {
     "a refine setting": (edit_study(refine={"epochs": 2}), REFINES_AND_BELOW),
     "a refine setting of an origin": (
         edit_origin("finetuned", refine={"epochs": 2}),
-        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + AGGREGATION,
+        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + RELOADED + AGGREGATION,
     ),
     "the tuning between two layers": (
         edit_origin("gradual", stage={"epochs": 2}),
-        UP_TO_GRADUAL + Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + AGGREGATION,
+        UP_TO_GRADUAL + Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + RELOADED + AGGREGATION,
     ),
     "a refine setting of a task": (edit_task(refine={"learning_rate": 0.002}), REFINES_AND_BELOW),
     "refine saying what train says": (edit_study(refine={"batch_size": 16}), REPORT),
@@ -164,10 +168,13 @@ CASES = {
     # What starts from the pre-trained model, or tunes by settings of its own, stays.
     "a train setting that refine overrides": (
         edit_study(train={"epochs": 2}, refine={"epochs": 1}),
-        BASELINE + Counter(finetune_frozen=1, drop_layers=3, refine=3, predict=3, evaluate=3, compare=5) + AGGREGATION,
+        BASELINE
+        + Counter(finetune_frozen=1, drop_layers=3, refine=3, predict=3, evaluate=3, compare=5)
+        + RELOADED
+        + AGGREGATION,
     ),
     "an amount added": (edit_strategies(lambda entries: entries[1]["amounts"].append(1)), ONE_NEW_ARM + NEW_PLAN),
-    "an amount removed": (edit_strategies(lambda entries: entries.pop(1)), NEW_PLAN),
+    "an amount removed": (edit_strategies(lambda entries: entries.pop(1)), RELOADED + NEW_PLAN),
     "a strategy added": (
         edit_strategies(
             lambda entries: entries.append({"name": "symmetric", "amounts": [2], "origins": ["finetuned"]})
@@ -202,6 +209,7 @@ CASES = {
             probe_layers=1,
             compare_states=1,
         )
+        + RELOADED
         + NEW_PLAN,
     ),
     "one's own data": (
@@ -244,15 +252,20 @@ CASES = {
     "the script of the report": (edit_code("scripts/write_report.py"), REPORT),
     "the script of predicting": (
         edit_code("scripts/predict.py"),
-        Counter(predict=6, evaluate=6, compare=5) + AGGREGATION,
+        Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION,
     ),
+    "the code of the encoder": (
+        edit_code("shallower/encoder.py"),
+        BASELINE_AND_BELOW,
+    ),
+    "the script of reloading": (edit_code("scripts/reload_models.py"), RELOADED),
     "the code of training": (edit_code("shallower/training.py"), BASELINE_AND_BELOW),
     # What the tables were made of may go once they are there.
     "predictions deleted": (delete(f"{RUN}/predictions.parquet"), Counter()),
     "metrics deleted": (delete(f"{RUN}/metrics.json"), Counter()),
     "a model deleted": (
         delete(f"{RUN}/model.safetensors"),
-        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + AGGREGATION,
+        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + RELOADED + AGGREGATION,
     ),
     "a figure deleted": (
         delete("results/tiny/figures/bert/tiny/score-by-cost.svg"),

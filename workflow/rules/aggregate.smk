@@ -8,8 +8,6 @@ FIGURES = ["score-by-layers", "score-by-cost"]
 
 
 rule plan_runs:
-    input:
-        **code("plan_runs"),
     output:
         runs="results/{study}/runs.csv",
     log:
@@ -18,14 +16,14 @@ rule plan_runs:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("plan_runs"),
         grid=as_json(study.grid),
     shell:
-        "python {input.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
 
 
 rule aggregate:
     input:
-        **code("aggregate_results"),
         runs="results/{study}/runs.csv",
         # Not on the command line, which has a length limit: the script finds them through runs.csv.
         metrics=[f"{run.directory}/metrics.json" for run in study.runs],
@@ -43,14 +41,15 @@ rule aggregate:
     localrule: True
     conda:
         "../../envs/report.yaml"
+    params:
+        **code("aggregate_results"),
     shell:
-        "python {input.script:q} --runs {input.runs:q} --output {output.results:q} --resamples {output.resamples:q}"
+        "python {params.script:q} --runs {input.runs:q} --output {output.results:q} --resamples {output.resamples:q}"
         " 2>&1 | tee {log:q}"
 
 
 rule tabulate:
     input:
-        **code("tabulate_results"),
         results="results/{study}/results.csv",
         runs="results/{study}/runs.csv",
         costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
@@ -82,16 +81,16 @@ rule tabulate:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("tabulate_results"),
         tolerances=as_json(study.config["report"]["tolerances"]),
         folder=subpath(output.summary, parent=True),
     shell:
-        "python {input.script:q} --results {input.results:q} --runs {input.runs:q} --costs {input.costs:q}"
+        "python {params.script:q} --results {input.results:q} --runs {input.runs:q} --costs {input.costs:q}"
         " --tolerances {params.tolerances:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule plot:
     input:
-        **code("plot_results"),
         summary="results/{study}/tables/summary.csv",
         results="results/{study}/results.csv",
     output:
@@ -117,7 +116,8 @@ rule plot:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("plot_results"),
         folder=subpath(output.by_layers, parent=True),
     shell:
-        "python {input.script:q} --summary {input.summary:q} --results {input.results:q} --model {wildcards.model:q}"
+        "python {params.script:q} --summary {input.summary:q} --results {input.results:q} --model {wildcards.model:q}"
         " --task {wildcards.task:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -6,13 +6,8 @@
 
 rule finetune_baseline:
     input:
-        **code("finetune"),
-        weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
-        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
-        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
-        tokens=tokens("train"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        unpack(checkpoint(model_folder)),
+        unpack(tuning_inputs),
     output:
         weights=keep("results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors"),
         config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
@@ -26,11 +21,12 @@ rule finetune_baseline:
         "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: threads
+    threads: THREADS
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        gpu=GPUS,
+        mem_mb=memory("finetune"),
     params:
+        **code("finetune"),
         settings=lambda wildcards: as_json(study.train_settings(wildcards.task)),
         precision=study.config["compute"]["precision"],
         device=study.config["compute"]["device"],
@@ -42,7 +38,7 @@ rule finetune_baseline:
         # Not an output: Snakemake deletes outputs before a job, and a killed run must find its checkpoint.
         scratch=".scratch",
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
         " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --device {params.device}"
         " --precision {params.precision} --tokenizer-dir {params.tokenizer_folder:q} --scratch {params.scratch:q}"
         " --label {params.run:q} {params.options:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -13,17 +14,22 @@ from snakemake.settings.types import DeploymentMethod
 LIBRARY = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(LIBRARY))
 
-from shallower.code_files import code_files
+from shallower.code_files import code_digest, code_files
 from shallower.errors import UserError
-from shallower.estimate import estimate, plan_text
+from shallower.estimate import estimate, model_size, plan_text
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.files import canonical_json as as_json
+from shallower.files import read_json
+from shallower.gpu_slots import has_gpu_driver
+from shallower.memory import step_mb, tokenizing_mb
+from shallower.model_size import ModelSize
 from shallower.strategies import STRATEGIES
 from shallower.study import local_model_files, local_task_files, resolve_study
 
 try:
     study = resolve_study(config)
+    WHOLE_MODELS = {model: model_size(study, model) for model in study.models}
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -37,7 +43,8 @@ INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(str(Path(sys.exec
 shell.prefix(
     f"set -euo pipefail; {INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
     " TOKENIZERS_PARALLELISM=false HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
-    " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1; "
+    " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
+    f" RUNS_PER_GPU={study.config['compute']['runs_per_gpu']} GPU_LOCKS=.scratch; "
 )
 
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
@@ -61,12 +68,13 @@ wildcard_constraints:
 
 
 def code(script):
-    """Named inputs for a step, its script and the library modules that it imports.
+    """Params of a step: its script, and the SHA-256 of it and of the library modules that it imports.
 
-    Declared as inputs their content counts: an edit reruns exactly the steps whose code it is, a touch nothing.
+    So the content of code counts: an edit reruns exactly the steps whose code it is, a touch nothing. As inputs, some
+    twenty files for each job, it would count as well, but slow down the planning of large studies.
     """
-    first, *modules = (os.path.relpath(path) for path in code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY))
-    return {"script": first, "modules": modules}
+    first, *modules = code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY)
+    return {"script": os.path.relpath(first), "code": code_digest([first, *modules], LIBRARY)}
 
 
 def identity(wildcards):
@@ -88,24 +96,59 @@ def keep(path):
     return path if study.config["keep_models"] else temp(path)
 
 
+MODEL_KEYS = {model: study.model_key(model) for model in study.models}
+TASK_KEYS = {task: study.task_key(task) for task in study.tasks}
+
+
 def model_folder(wildcards):
     """Folder of the downloaded model."""
-    return f"resources/models/{study.model_key(wildcards.model)}"
+    return f"resources/models/{MODEL_KEYS[wildcards.model]}"
 
 
 def task_folder(wildcards):
     """Folder of the downloaded task."""
-    return f"resources/tasks/{study.task_key(wildcards.task)}"
+    return f"resources/tasks/{TASK_KEYS[wildcards.task]}"
 
 
 def tokens(split):
     """Input function: the tokens of a split for the model and task at hand."""
 
     def path(wildcards):
-        model, task = study.model_key(wildcards.model), study.task_key(wildcards.task)
+        model, task = MODEL_KEYS[wildcards.model], TASK_KEYS[wildcards.task]
         return f"resources/tokens/{model}/{task}/length{study.max_length(wildcards.task)}/{split}.safetensors"
 
     return path
+
+
+# One function for several inputs, because each call that Snakemake makes is slow.
+def checkpoint(folder):
+    """Input function: weights and configuration in the folder that a function of the wildcards names."""
+
+    def files(wildcards):
+        return {"weights": f"{folder(wildcards)}/model.safetensors", "config": f"{folder(wildcards)}/config.json"}
+
+    return files
+
+
+def tuning_inputs(wildcards):
+    """What a tuning needs beside the checkpoint that it starts from."""
+    return {
+        "tokenizer": f"{model_folder(wildcards)}/tokenizer.json",
+        "tokenizer_config": f"{model_folder(wildcards)}/tokenizer_config.json",
+        "tokens": tokens("train")(wildcards),
+        "task": f"{task_folder(wildcards)}/task.json",
+    }
+
+
+def predictions_to_compare(wildcards):
+    """Predictions of an arm and of the baseline, seed by seed, and their task."""
+    results, name = "results/{study}/{model}/{task}".format(**wildcards), "predictions.parquet"
+    seeds = study.seeds(wildcards.task)
+    return {
+        "predictions": [f"{results}/{wildcards.arm}/seed{seed}/{name}" for seed in seeds],
+        "baseline": [f"{results}/baseline/seed{seed}/{name}" for seed in seeds],
+        "task": f"{task_folder(wildcards)}/task.json",
+    }
 
 
 def arm_folder(wildcards):
@@ -148,19 +191,51 @@ def scored_folder(wildcards):
     return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
 
 
-def threads(wildcards):
-    """CPU threads of one training or prediction."""
-    return study.config["compute"]["threads"]
+# CPU threads of one training or prediction, and GPUs to ask a scheduler for.
+THREADS = study.config["compute"]["threads"]
+GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
 
 
-def gpus(wildcards):
-    """GPUs to ask a scheduler for."""
-    return 1 if study.config["compute"]["device"] == "cuda" else 0
+# A process with CUDA takes more memory.
+ON_GPU = study.config["compute"]["device"] == "cuda" or (
+    study.config["compute"]["device"] == "auto" and has_gpu_driver()
+)
+MODEL_SIZES = {}
+
+
+def memory(step):
+    """Resource function: MB of memory that a step takes, and as many again at each further attempt.
+
+    By the config.json of the model in its input or, where that is not there (yet), that of the whole model; Snakemake asks again
+    before it starts the job.
+    """
+
+    def mem_mb(wildcards, input, attempt):
+        config = input.get("config", "")
+        if config not in MODEL_SIZES and os.path.isfile(config):
+            MODEL_SIZES[config] = ModelSize.of(read_json(config))
+        size = MODEL_SIZES.get(config, WHOLE_MODELS[wildcards.model])
+        return attempt * megabytes(size, wildcards.get("task"), wildcards.get("origin"))
+
+    @cache
+    def megabytes(size, task, origin):
+        return step_mb(step, study, size, task, origin, on_gpu=ON_GPU)
+
+    return mem_mb
+
+
+def tokenizing_memory(wildcards, input, attempt):
+    """Resource function: MB of memory of tokenising a task's files."""
+    files = (input.train, input.validation)
+    return attempt * tokenizing_mb(sum(os.path.getsize(file) for file in files if os.path.isfile(file)))
 
 
 # Folders of what is compared with the baseline, by model and task.
 ARMS = {(model, task): set() for model in study.models for task in study.tasks}
+# Folders of all runs, likewise.
+RUN_FOLDERS = {pair: [] for pair in ARMS}
 for run in study.runs:
+    RUN_FOLDERS[run.model, run.task].append(run.directory)
     if not run.is_baseline:
         ARMS[run.model, run.task].add(f"results/{run.study}/{run.model}/{run.task}/{run.arm}")
 
@@ -171,8 +246,18 @@ def baselines(model, task):
 
 
 def delivered_models():
-    """The tuned models that the study keeps."""
-    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
+    """The tuned models that the study keeps, and the proof that they load."""
+    if not study.config["keep_models"]:
+        return []
+    return [
+        *(f"{run.directory}/model.safetensors" for run in study.runs),
+        *(f"results/{study.name}/{model}/{task}/reloaded.csv" for model, task in RUN_FOLDERS),
+    ]
+
+
+def run_files(name):
+    """Input function: a file of every run of a model on a task."""
+    return lambda wildcards: [f"{folder}/{name}" for folder in RUN_FOLDERS[wildcards.model, wildcards.task]]
 
 
 def stage_before(wildcards):

@@ -10,7 +10,6 @@ TASKS = {study.task_key(name): study.task_definition(name) for name in study.tas
 
 rule download_model:
     input:
-        **code("download_model"),
         files=lambda wildcards: local_model_files(MODELS[wildcards.model_key]),
     output:
         weights="resources/models/{model_key}/model.safetensors",
@@ -27,16 +26,16 @@ rule download_model:
     conda:
         "../../envs/download.yaml"
     params:
+        **code("download_model"),
         model=lambda wildcards: as_json(MODELS[wildcards.model_key]),
         folder=subpath(output.weights, parent=True),
     shell:
-        "HF_HUB_OFFLINE=$HUB_OFFLINE python {input.script:q} --model {params.model:q} --output-dir {params.folder:q}"
+        "HF_HUB_OFFLINE=$HUB_OFFLINE python {params.script:q} --model {params.model:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
 
 
 rule download_task:
     input:
-        **code("download_task"),
         files=lambda wildcards: local_task_files(TASKS[wildcards.task_key]),
     output:
         train="resources/tasks/{task_key}/train.parquet",
@@ -52,16 +51,16 @@ rule download_task:
     conda:
         "../../envs/download.yaml"
     params:
+        **code("download_task"),
         task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
         folder=subpath(output.train, parent=True),
     shell:
-        "HF_HUB_OFFLINE=$HUB_OFFLINE python {input.script:q} --task {params.task:q} --output-dir {params.folder:q}"
+        "HF_HUB_OFFLINE=$HUB_OFFLINE python {params.script:q} --task {params.task:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
 
 
 rule tokenize_task:
     input:
-        **code("tokenize_task"),
         config="resources/models/{model_key}/config.json",
         tokenizer="resources/models/{model_key}/tokenizer.json",
         tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
@@ -77,11 +76,12 @@ rule tokenize_task:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=tokenizing_memory,
     params:
+        **code("tokenize_task"),
         model_folder=subpath(input.config, parent=True),
         task_folder=subpath(input.train, parent=True),
         folder=subpath(output.train, parent=True),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
         " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -6,9 +6,7 @@
 
 rule score_layers:
     input:
-        **code("score_layers"),
-        weights=lambda wildcards: f"{scored_folder(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{scored_folder(wildcards)}/config.json",
+        unpack(checkpoint(scored_folder)),
         tokens=tokens("validation"),
     output:
         scores="results/{study}/{model}/{task}/scores/contribution/{scored}.json",
@@ -18,23 +16,22 @@ rule score_layers:
         "logs/score_layers/{study}/{model}/{task}/{scored}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: threads
+    threads: THREADS
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        gpu=GPUS,
+        mem_mb=memory("score_layers"),
     params:
+        **code("score_layers"),
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {threads}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {threads}"
         " --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule score_parameters:
     input:
-        **code("score_parameters"),
-        weights=lambda wildcards: f"{scored_folder(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{scored_folder(wildcards)}/config.json",
+        unpack(checkpoint(scored_folder)),
     output:
         scores="results/{study}/{model}/{task}/scores/{method}/{scored}.json",
     log:
@@ -44,16 +41,16 @@ rule score_parameters:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("score_parameters"),
         weights=study.config["parameter_scores"]["weights"],
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --method {wildcards.method:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --method {wildcards.method:q}"
         " --weights {params.weights} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule choose_layers_of_baseline:
     input:
-        **code("choose_layers"),
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
     output:
         layers="results/{study}/{model}/{task}/baseline/seed{seed}/layers.json",
@@ -61,14 +58,15 @@ rule choose_layers_of_baseline:
         "logs/choose_layers/{study}/{model}/{task}/baseline/seed{seed}.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        **code("choose_layers"),
     shell:
-        "python {input.script:q} --config {input.config:q} --strategy none --amount 0 --output {output.layers:q}"
+        "python {params.script:q} --config {input.config:q} --strategy none --amount 0 --output {output.layers:q}"
         " 2>&1 | tee {log:q}"
 
 
 rule choose_layers:
     input:
-        **code("choose_layers"),
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
         scores=scores,
     output:
@@ -78,19 +76,18 @@ rule choose_layers:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("choose_layers"),
         amount=lambda wildcards: as_json(study.amount(wildcards.strategy, wildcards.amount)),
         scores=lambda wildcards, input: (["--scores", input.scores] if input.scores else []),
     shell:
-        "python {input.script:q} --config {input.config:q} --strategy {wildcards.strategy:q} --amount {params.amount:q}"
+        "python {params.script:q} --config {input.config:q} --strategy {wildcards.strategy:q} --amount {params.amount:q}"
         " {params.scores:q} --output {output.layers:q} 2>&1 | tee {log:q}"
 
 
 rule drop_layers:
     input:
-        **code("drop_layers"),
+        unpack(checkpoint(source_folder)),
         layers="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/layers.json",
-        weights=lambda wildcards: f"{source_folder(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{source_folder(wildcards)}/config.json",
     output:
         weights=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors"),
         config=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json"),
@@ -99,12 +96,13 @@ rule drop_layers:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory("drop_layers"),
     params:
+        **code("drop_layers"),
         model_folder=subpath(input.config, parent=True),
         folder=subpath(output.weights, parent=True),
         # Dropping gradually, only the last layer is left to go.
         options=lambda wildcards: (["--stage", last_stage(wildcards) + 1] if wildcards.origin == "gradual" else []),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q} {params.options:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q} {params.options:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -2,13 +2,12 @@
 #
 # Needs: tuned models, validation tokens.
 # Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm, cost.json of each
-# model; for the paper's analyses probes.parquet and similarity.json of each baseline.
+# model, reloaded.csv of each model and task whose models are kept; for the paper's analyses probes.parquet and similarity.json of each baseline.
 
 
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
 rule predict:
     input:
-        **code("predict"),
         weights="results/{study}/{model}/{task}/{arm}/seed{seed}/model.safetensors",
         config="results/{study}/{model}/{task}/{arm}/seed{seed}/config.json",
         layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
@@ -21,22 +20,22 @@ rule predict:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: threads
+    threads: THREADS
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        gpu=GPUS,
+        mem_mb=memory("predict"),
     params:
+        **code("predict"),
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
         " --threads {threads} --device {params.device} --precision fp32"
         " --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
     input:
-        **code("evaluate_predictions"),
         predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
         layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
         manifest="results/{study}/{model}/{task}/{arm}/seed{seed}/manifest.json",
@@ -51,28 +50,18 @@ rule evaluate:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("evaluate_predictions"),
         identity=lambda wildcards: as_json(identity(wildcards) | {"seed": int(wildcards.seed)}),
         settings=lambda wildcards: as_json(study.evaluate_settings(wildcards.task)),
     shell:
-        "python {input.script:q} --predictions {input.predictions:q} --task {input.task:q} --layers {input.layers:q}"
+        "python {params.script:q} --predictions {input.predictions:q} --task {input.task:q} --layers {input.layers:q}"
         " --manifest {input.manifest:q} --identity {params.identity:q} --settings {params.settings:q}"
         " --resamples {output.resamples:q} --output {output.metrics:q} 2>&1 | tee {log:q}"
 
 
 rule compare:
     input:
-        **code("compare_runs"),
-        predictions=lambda wildcards: expand(
-            "results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
-            **wildcards,
-            seed=study.seeds(wildcards.task),
-        ),
-        baseline=lambda wildcards: expand(
-            "results/{study}/{model}/{task}/baseline/seed{seed}/predictions.parquet",
-            **wildcards,
-            seed=study.seeds(wildcards.task),
-        ),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        unpack(predictions_to_compare),
     output:
         comparison="results/{study}/{model}/{task}/{arm}/comparison.json",
     log:
@@ -84,17 +73,43 @@ rule compare:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("compare_runs"),
         identity=lambda wildcards: as_json(identity(wildcards)),
         settings=lambda wildcards: as_json(study.compare_settings(wildcards.task)),
     shell:
-        "python {input.script:q} --predictions {input.predictions:q} --baseline-predictions {input.baseline:q}"
+        "python {params.script:q} --predictions {input.predictions:q} --baseline-predictions {input.baseline:q}"
         " --task {input.task:q} --identity {params.identity:q} --settings {params.settings:q}"
         " --output {output.comparison:q} 2>&1 | tee {log:q}"
 
 
+rule reload_models:
+    input:
+        weights=run_files("model.safetensors"),
+        configs=run_files("config.json"),
+        predictions=run_files("predictions.parquet"),
+        tokens=tokens("validation"),
+        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+    output:
+        reloaded="results/{study}/{model}/{task}/reloaded.csv",
+    log:
+        "logs/reload_models/{study}/{model}/{task}.log",
+    benchmark:
+        "logs/reload_models/{study}/{model}/{task}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=memory("reload_models"),
+    params:
+        **code("reload_models"),
+        folders=lambda wildcards: sorted(RUN_FOLDERS[wildcards.model, wildcards.task]),
+    shell:
+        "python {params.script:q} --model-dirs {params.folders:q} --tokens {input.tokens:q} --task {input.task:q}"
+        " --threads {threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
+
+
 rule measure_cost:
     input:
-        **code("measure_cost"),
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
     output:
         cost="results/{study}/{model}/cost.json",
@@ -107,23 +122,23 @@ rule measure_cost:
     # All cores are claimed so that nothing else runs beside the measurement.
     threads: workflow.resource_settings.cores or 1
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        gpu=GPUS,
+        mem_mb=memory("measure_cost"),
     params:
+        **code("measure_cost"),
         batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
         sequence_length=study.config["measure"]["sequence_length"],
         repeats=study.config["measure"]["repeats"],
         device=study.config["compute"]["device"],
         compute_threads=study.config["compute"]["threads"],
     shell:
-        "python {input.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
+        "python {params.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
         " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.compute_threads}"
         " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
 
 
 rule probe_layers:
     input:
-        **code("probe_layers"),
         weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
         config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
         train=tokens("train"),
@@ -137,23 +152,23 @@ rule probe_layers:
         "logs/probe_layers/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: threads
+    threads: THREADS
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        gpu=GPUS,
+        mem_mb=memory("probe_layers"),
     params:
+        **code("probe_layers"),
         device=study.config["compute"]["device"],
         train_examples=study.config["probe"]["train_examples"],
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
         " --validation-tokens {input.validation:q} --task {input.task:q} --train-examples {params.train_examples}"
         " --threads {threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
 
 
 rule compare_states:
     input:
-        **code("compare_states"),
         weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
         config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
         pretrained_weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
@@ -167,15 +182,16 @@ rule compare_states:
         "logs/compare_states/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: threads
+    threads: THREADS
     resources:
-        gpu=gpus,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        gpu=GPUS,
+        mem_mb=memory("compare_states"),
     params:
+        **code("compare_states"),
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
         pretrained_folder=subpath(input.pretrained_config, parent=True),
     shell:
-        "python {input.script:q} --model-dir {params.model_folder:q} --pretrained-dir {params.pretrained_folder:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --pretrained-dir {params.pretrained_folder:q}"
         " --tokens {input.tokens:q} --threads {threads} --device {params.device} --output {output.similarity:q}"
         " 2>&1 | tee {log:q}"

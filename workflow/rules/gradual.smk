@@ -9,13 +9,8 @@ ARM = "results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}"
 
 use rule finetune_baseline as finetune_frozen with:
     input:
-        **code("finetune"),
-        weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
-        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
-        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
-        tokens=tokens("train"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        unpack(checkpoint(model_folder)),
+        unpack(tuning_inputs),
         layers=f"{ARM}/layers.json",
     output:
         weights=temp(f"{ARM}/frozen/model.safetensors"),
@@ -35,10 +30,8 @@ use rule finetune_baseline as finetune_frozen with:
 
 use rule drop_layers as drop_next_layer with:
     input:
-        **code("drop_layers"),
+        unpack(checkpoint(stage_before)),
         layers=f"{ARM}/layers.json",
-        weights=lambda wildcards: f"{stage_before(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{stage_before(wildcards)}/config.json",
     output:
         weights=temp(f"{ARM}/stage{{stage}}/dropped/model.safetensors"),
         config=temp(f"{ARM}/stage{{stage}}/dropped/config.json"),
@@ -50,13 +43,8 @@ use rule drop_layers as drop_next_layer with:
 
 use rule finetune_baseline as finetune_stage with:
     input:
-        **code("finetune"),
-        weights=lambda wildcards: f"{stage_start(wildcards)}/model.safetensors",
-        config=lambda wildcards: f"{stage_start(wildcards)}/config.json",
-        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
-        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
-        tokens=tokens("train"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        unpack(checkpoint(stage_start)),
+        unpack(tuning_inputs),
     output:
         weights=temp(f"{ARM}/stage{{stage}}/model.safetensors"),
         config=temp(f"{ARM}/stage{{stage}}/config.json"),

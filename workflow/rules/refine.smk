@@ -6,13 +6,9 @@
 
 use rule finetune_baseline as refine with:
     input:
-        **code("finetune"),
+        unpack(tuning_inputs),
         weights="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors",
         config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json",
-        tokenizer=lambda wildcards: f"{model_folder(wildcards)}/tokenizer.json",
-        tokenizer_config=lambda wildcards: f"{model_folder(wildcards)}/tokenizer_config.json",
-        tokens=tokens("train"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
     output:
         weights=keep("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/model.safetensors"),
         config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/config.json",
@@ -27,3 +23,4 @@ use rule finetune_baseline as refine with:
     params:
         settings=lambda wildcards: as_json(study.refine_settings(wildcards.task, wildcards.origin)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}",
+        options=["--kept-weights", study.config["kept_weights"]] if study.config["kept_weights"] != "fp32" else [],

@@ -6,7 +6,6 @@
 
 rule write_report:
     input:
-        **code("write_report"),
         runs="results/{study}/runs.csv",
         summary="results/{study}/tables/summary.csv",
         costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
@@ -25,9 +24,10 @@ rule write_report:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("write_report"),
         study=as_json(study.config),
         paper=["--paper-dir", f"results/{study.name}/paper"] if study.config["reproduction"] else [],
     shell:
-        "python {input.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
+        "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
         " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {params.study:q}"
         " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -10,7 +10,6 @@ PAPER_VALUES = os.path.relpath(LIBRARY / "paper" / "values.csv")
 
 rule collect_states:
     input:
-        **code("collect_states"),
         runs="results/{study}/runs.csv",
         # Found by the script through runs.csv.
         states=[
@@ -27,15 +26,15 @@ rule collect_states:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("collect_states"),
         settings=as_json({"metrics": {task: study.evaluate_settings(task)["metrics"] for task in study.tasks}}),
     shell:
-        "python {input.script:q} --runs {input.runs:q} --settings {params.settings:q} --output {output.states:q}"
+        "python {params.script:q} --runs {input.runs:q} --settings {params.settings:q} --output {output.states:q}"
         " 2>&1 | tee {log:q}"
 
 
 rule collect_scores:
     input:
-        **code("collect_scores"),
         scores=expand(
             "results/{{study}}/{model}/{task}/scores/contribution/pretrained.json",
             model=study.models,
@@ -48,14 +47,15 @@ rule collect_scores:
     localrule: True
     conda:
         "../../envs/report.yaml"
+    params:
+        **code("collect_scores"),
     shell:
-        "python {input.script:q} --scores {input.scores:q} --output {output.scores:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --scores {input.scores:q} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule reproduce:
     input:
         unpack(item_inputs),
-        **code("reproduce_item"),
         values=PAPER_VALUES,
     output:
         frame="results/{study}/paper/{item}.csv",
@@ -67,6 +67,7 @@ rule reproduce:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("reproduce_item"),
         settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
         inputs=lambda wildcards, input: [
             part
@@ -75,13 +76,12 @@ rule reproduce:
             for part in (f"--{name}", input[name])
         ],
     shell:
-        "python {input.script:q} --item {wildcards.item:q} {params.inputs:q} --settings {params.settings:q}"
+        "python {params.script:q} --item {wildcards.item:q} {params.inputs:q} --settings {params.settings:q}"
         " --output {output.frame:q} 2>&1 | tee {log:q}"
 
 
 rule render_item:
     input:
-        **code("render_item"),
         frame="results/{study}/paper/{item}.csv",
     output:
         page=report(
@@ -97,15 +97,15 @@ rule render_item:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("render_item"),
         confidence=study.config["evaluate"]["confidence"],
     shell:
-        "python {input.script:q} --item {wildcards.item:q} --frame {input.frame:q} --confidence {params.confidence}"
+        "python {params.script:q} --item {wildcards.item:q} --frame {input.frame:q} --confidence {params.confidence}"
         " --output {output.page:q} 2>&1 | tee {log:q}"
 
 
 rule plot_reproduction:
     input:
-        **code("plot_reproduction"),
         frame="results/{study}/paper/{item}.csv",
     output:
         picture=report(
@@ -122,15 +122,15 @@ rule plot_reproduction:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("plot_reproduction"),
         folder=subpath(output.picture, parent=True),
     shell:
-        "python {input.script:q} --item {wildcards.item:q} --frame {input.frame:q} --output-dir {params.folder:q}"
+        "python {params.script:q} --item {wildcards.item:q} --frame {input.frame:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
 
 
 rule judge_observations:
     input:
-        **code("judge_observations"),
         results="results/{study}/results.csv",
         resamples="results/{study}/resamples.parquet",
         states="results/{study}/states.csv",
@@ -147,16 +147,16 @@ rule judge_observations:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("judge_observations"),
         settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
         folder=subpath(output.table, parent=True),
     shell:
-        "python {input.script:q} --results {input.results:q} --resamples {input.resamples:q} --states {input.states:q}"
+        "python {params.script:q} --results {input.results:q} --resamples {input.resamples:q} --states {input.states:q}"
         " --settings {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule check_parameter_orders:
     input:
-        **code("check_parameter_orders"),
         values=PAPER_VALUES,
         weights=[f"resources/models/{study.model_key(model)}/model.safetensors" for model in study.models],
         config=[f"resources/models/{study.model_key(model)}/config.json" for model in study.models],
@@ -173,6 +173,7 @@ rule check_parameter_orders:
     conda:
         "../../envs/report.yaml"
     params:
+        **code("check_parameter_orders"),
         models=[
             part
             for model in study.models
@@ -181,5 +182,5 @@ rule check_parameter_orders:
         counterparts=as_json(study.counterparts["models"]),
         folder=subpath(output.table, parent=True),
     shell:
-        "python {input.script:q} {params.models:q} --counterparts {params.counterparts:q}"
+        "python {params.script:q} {params.models:q} --counterparts {params.counterparts:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from shallower.results import write_table
-from shallower.scores_table import collect_scores
+from shallower.files import write_whole
+from shallower.scores_table import collect_scores, scores_as_csv
 from shallower.step import run_step
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_table(arguments.output, collect_scores(arguments.scores))
+    write_whole(arguments.output, scores_as_csv(collect_scores(arguments.scores)).encode("utf-8"))
 
 
 if __name__ == "__main__":

@@ -12,20 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import (
-    check_model,
-    check_tokenizer,
-    copy_tokenizer,
-    count_parameters,
-    freeze_layers,
-    load_for_training,
-    save,
-)
+from shallower.classifier import load_for_training
 from shallower.code_files import code_files
 from shallower.devices import Compute, choose_compute
 from shallower.errors import UserError
 from shallower.families import family_of
 from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
+from shallower.kept_weights import round_weights
+from shallower.model_folder import check_model, check_tokenizer, copy_tokenizer
 from shallower.provenance import code_state, versions
 from shallower.reuse import FinishedRun, exclusive
 from shallower.step import json_argument, run_step
@@ -55,6 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
         "device": compute.device,
         "precision": compute.precision,
+        "kept_weights": arguments.kept_weights,
         "threads": compute.threads,
         "sha256": {name: sha256_of(path) for name, path in inputs.items()},
         "versions": versions(),
@@ -99,10 +94,10 @@ def train_and_save(
     identity: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
-    model = load_for_training(arguments.model_dir, task, arguments.seed)
-    freeze_layers(model, identity["frozen_layers"])
+    classifier = load_for_training(arguments.model_dir, task, arguments.seed, tokens.padding_side)
+    classifier.freeze(identity["frozen_layers"])
     result = train(
-        model,
+        classifier,
         tokens,
         settings,
         arguments.seed,
@@ -112,14 +107,16 @@ def train_and_save(
         checkpoint_seconds=arguments.checkpoint_seconds,
     )
     output_dir = arguments.output_dir
-    save(model, arguments.tokenizer_dir, output_dir)
+    classifier.save(arguments.tokenizer_dir, output_dir)
+    if arguments.kept_weights == "bf16":
+        round_weights(output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
     write_whole(output_dir / "training.jsonl", log.encode())
     weights = output_dir / "model.safetensors"
     return {
         "sha256": {**identity["sha256"], "model.safetensors": sha256_of(weights)},
         "code": code_state(LIBRARY),
-        "parameters": count_parameters(model),
+        "parameters": classifier.count_parameters(),
         "model_bytes": weights.stat().st_size,
         "examples": len(tokens.labels),
         "steps": result.steps,
@@ -144,6 +141,7 @@ if __name__ == "__main__":
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")
     parser.add_argument("--freeze-layers", type=Path, help="layers.json whose dropped layers are not trained")
+    parser.add_argument("--kept-weights", choices=["fp32", "bf16"], default="fp32", help="type of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--output-dir", type=Path, required=True)

@@ -27,8 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
             f"{len(kept_layers)}; delete the folder and run again"
         )
     tokens = read_tokens(arguments.tokens)
-    model = load_for_prediction(arguments.model_dir)
-    write_predictions(arguments.output, tokens, predict(model, tokens, compute))
+    classifier = load_for_prediction(arguments.model_dir, tokens.padding_side)
+    write_predictions(arguments.output, tokens, predict(classifier, tokens, compute))
 
 
 if __name__ == "__main__":

@@ -1,151 +1,139 @@
-"""Sequence classifiers of transformers, loaded and saved with nothing left unsaid.
+"""Sequence classifiers, to be trained or to predict: one interface, whatever computes them.
 
-Loading never reaches for the network and never runs code from a checkpoint.
+Models of BERT's kind are computed by `shallower.encoder`; all others, and these where a setting asks for something that
+the encoder does not know, by transformers itself, whose import alone takes longer than many a small training.
 """
 
-import logging
-import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
-from transformers.utils import logging as transformers_logging
+from torch import nn
 
+from shallower.dropout import Dropout
+from shallower.encoder_config import encoder_config
 from shallower.errors import UserError
 from shallower.families import family_of
+from shallower.files import read_json
+from shallower.model_folder import CONFIG, check_model, copy_tokenizer
+from shallower.tokens import TokenSet
 
-logger = logging.getLogger(__name__)
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+class Classifier(ABC):
+    """A model with a classification head (for regression, of one output) in fp32, and how to compute it.
 
-
-def load_for_training(model_dir: str | Path, task: Mapping[str, Any], seed: int) -> PreTrainedModel:
-    """Load a checkpoint as a classifier (or, for regression, a model of one output) for a task, in fp32 on the CPU.
-
-    `task` is the content of task.json. What the checkpoint lacks is drawn at random from the seed, and may only be
-    the head. A head of another size is replaced. Raises UserError when layers or embeddings are missing or left over.
+    Attributes:
+        module: holds the parameters, by whatever names.
+        config: content of its config.json.
     """
-    labels = task["labels"] if task["target"] == "classification" else [task["name"]]
-    torch.manual_seed(seed)
-    model, report = _load(
-        model_dir,
-        num_labels=len(labels),
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        problem_type="regression" if task["target"] == "regression" else "single_label_classification",
-        ignore_mismatched_sizes=True,
-    )
-    new = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-    faults = [
-        *(f"{name} is missing" for name in sorted(new) if not _is_head(name, model)),
-        *(f"{name} is left over" for name in sorted(report["unexpected_keys"]) if _is_layer(name, model)),
-    ]
-    if faults:
-        raise UserError(_unlike_config(model_dir, faults))
-    if new:
-        logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(sorted(new)))
-    return model
+
+    module: nn.Module
+    config: dict[str, Any]
+
+    @abstractmethod
+    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
+        """Get ready for steps of training on these tokens.
+
+        With `used_words_only` the embeddings of words that never occur are left out, which is right only where the
+        optimiser would not move them.
+        """
+
+    @abstractmethod
+    def end_training(self) -> None:
+        """Undo what `begin_training` did, but for what was learnt; the model is on the CPU then."""
+
+    @abstractmethod
+    def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [B, labels] and labels [B] of examples (positions in the token set), on the model's device."""
+
+    @abstractmethod
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        """The parameters of a layer (0-based from the bottom)."""
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Write model.safetensors, in one file whatever the size, and config.json into an existing folder."""
+
+    def begin_prediction(self, device: str) -> None:
+        """Get ready to compute logits without gradients."""
+        self.module.eval().to(device)
+
+    def freeze(self, layers: Sequence[int]) -> None:
+        """Keep layers (0-based from the bottom) out of the training, which leaves their weights as they are.
+
+        Their dropout stays on (as in the authors' code; preprint, caption of Table 5). Raises UserError for layers
+        that the model does not have, and when all its layers share one set of weights.
+        """
+        family = family_of(self.config)
+        num_layers = family.num_layers(self.config)
+        if outside := sorted(set(layers) - set(range(num_layers))):
+            raise UserError(f"layers {outside} to freeze are not in the model, which has {num_layers}")
+        if layers and family.shares_layers:
+            raise UserError(
+                f"the layers of {family.name} are one set of weights, so that some cannot be frozen and others "
+                "trained; leave this model out of the origin finetuned-frozen"
+            )
+        for layer in layers:
+            for parameter in self.layer_parameters(layer):
+                parameter.requires_grad_(False)
+
+    def count_parameters(self) -> int:
+        """The number of parameters, shared ones counted once."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def save(self, tokenizer_dir: str | Path, output_dir: str | Path) -> None:
+        """Write model.safetensors and config.json, and copy the tokenizer's files next to them."""
+        output_dir = Path(output_dir)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        self.write(output_dir)
+        copy_tokenizer(tokenizer_dir, output_dir)
 
 
-def load_for_prediction(model_dir: str | Path) -> PreTrainedModel:
-    """Load a fine-tuned classifier in fp32, as any user would, ready to predict.
+def load_for_training(
+    model_dir: str | Path, task: Mapping[str, Any], seed: int, padding_side: str = "right"
+) -> Classifier:
+    """Load a checkpoint as a classifier for a task, the content of its task.json.
+
+    What the checkpoint lacks is drawn at random from the seed, and may only be the head. A head of another size is
+    replaced. Raises UserError when layers or embeddings are missing or left over.
+    """
+    check_model(model_dir)
+    config = read_json(Path(model_dir) / CONFIG)
+    if is_packed(config, padding_side):
+        from shallower.packed_classifier import load_packed_for_training as load
+    else:
+        from shallower.transformers_classifier import load_transformers_for_training as load
+    return load(model_dir, task_config(task), seed)
+
+
+def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> Classifier:
+    """Load a fine-tuned classifier, ready to predict.
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
-    model, report = _load(model_dir)
-    faults = [
-        *(f"{name} is missing" for name in sorted(report["missing_keys"])),
-        *(f"{name} is left over" for name in sorted(report["unexpected_keys"])),
-        *(f"{key} has the wrong shape" for key, *_ in report["mismatched_keys"]),
-    ]
-    if faults:
-        raise UserError(_unlike_config(model_dir, faults))
-    return model.eval()
-
-
-def save(model: PreTrainedModel, tokenizer_dir: str | Path, output_dir: str | Path) -> None:
-    """Write model.safetensors and config.json, and copy the tokenizer's files next to them."""
-    output_dir = Path(output_dir)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    # One file, whatever the size: surgery, users and the pipeline expect exactly that.
-    model.save_pretrained(output_dir, max_shard_size="1000GB")
-    copy_tokenizer(tokenizer_dir, output_dir)
-
-
-def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
-    """Copy a fast tokenizer's files from one folder to another."""
-    for name in TOKENIZER_FILES:
-        shutil.copyfile(Path(tokenizer_dir) / name, Path(output_dir) / name)
-
-
-def freeze_layers(model: PreTrainedModel, layers: Sequence[int]) -> None:
-    """Keep layers (0-based from the bottom) out of the training, which leaves their weights as they are.
-
-    Their dropout stays on (as in the authors' code; preprint, caption of Table 5). Raises UserError for layers that the
-    model does not have, and when all its layers share one set of weights.
-    """
-    config = model.config.to_dict()
-    family = family_of(config)
-    if outside := sorted(set(layers) - set(range(family.num_layers(config)))):
-        raise UserError(f"layers {outside} to freeze are not in the model, which has {family.num_layers(config)}")
-    if layers and family.shares_layers:
-        raise UserError(
-            f"the layers of {family.name} are one set of weights, so that some cannot be frozen and others trained; "
-            "leave this model out of the origin finetuned-frozen"
-        )
-    for name, parameter in model.named_parameters():
-        if family.layer_of(name) in layers:
-            parameter.requires_grad_(False)
-
-
-def check_model(model_dir: str | Path) -> None:
-    """Raise UserError when a folder lacks a model's files."""
-    for name in ("config.json", "model.safetensors"):
-        if not (Path(model_dir) / name).is_file():
-            raise UserError(f"{model_dir}: no {name}; a model folder needs config.json and model.safetensors")
-
-
-def check_tokenizer(tokenizer_dir: str | Path) -> None:
-    """Raise UserError when a folder lacks the files that `save` will copy: better before the training than after."""
-    for name in TOKENIZER_FILES:
-        if not (Path(tokenizer_dir) / name).is_file():
-            raise UserError(f"{tokenizer_dir}: no {name}; a model folder needs its fast tokenizer")
-
-
-def count_parameters(model: torch.nn.Module) -> int:
-    """The number of parameters, shared ones counted once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _load(model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
     check_model(model_dir)
-    # Its load report is replaced by our own checks.
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    return AutoModelForSequenceClassification.from_pretrained(
-        model_dir,
-        dtype=torch.float32,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **settings,
-    )
+    config = read_json(Path(model_dir) / CONFIG)
+    if is_packed(config, padding_side):
+        from shallower.packed_classifier import load_packed_for_prediction as load
+    else:
+        from shallower.transformers_classifier import load_transformers_for_prediction as load
+    return load(model_dir)
 
 
-def _is_head(name: str, model: PreTrainedModel) -> bool:
-    """Is this tensor of the classifier part of the head? The pooler is: some checkpoints come without."""
-    prefix = f"{model.base_model_prefix}."
-    return not name.startswith(prefix) or name.startswith(f"{prefix}pooler")
+def task_config(task: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's configuration says of its task, as transformers names it."""
+    regression = task["target"] == "regression"
+    labels = [task["name"]] if regression else task["labels"]
+    return {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+        "problem_type": "regression" if regression else "single_label_classification",
+    }
 
 
-def _is_layer(name: str, model: PreTrainedModel) -> bool:
-    """Does this tensor of a checkpoint belong to a layer? Heads of pre-training are no concern of ours."""
-    return family_of(model.config.to_dict()).layer_of(name) is not None
-
-
-def _unlike_config(model_dir: str | Path, faults: list[str]) -> str:
-    shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
-    return f"{model_dir}: the weights do not fit config.json: {shown}; check the model's source or num_layers"
+def is_packed(config: Mapping[str, Any], padding_side: str) -> bool:
+    """Whether the encoder computes a model; it takes the first token of an example for the sentence token."""
+    return padding_side == "right" and encoder_config(config) is not None

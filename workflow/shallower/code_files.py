@@ -1,11 +1,15 @@
 """Which files a script's behaviour depends on, found by reading its import statements.
 
-The workflow declares them as inputs of the script's rule, so that an edit reruns exactly the steps whose code it is.
+The workflow gives their digest to the script's rule, so that an edit reruns exactly the steps whose code it is.
 """
 
 import ast
+import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+from shallower.files import sha256_of
 
 PACKAGE = "shallower"
 
@@ -23,6 +27,12 @@ def code_files(script: Path, library: Path) -> list[Path]:
                 found.add(module)
                 waiting.append(module)
     return [script, *sorted(found)]
+
+
+def code_digest(files: Iterable[Path], library: Path) -> str:
+    """SHA-256 of files' names below `library` and of their contents, as hexadecimal digits."""
+    lines = (f"{file.relative_to(library).as_posix()} {sha256_of(file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
 @cache

@@ -11,6 +11,7 @@ import torch
 
 from shallower.batches import Batch
 from shallower.errors import UserError
+from shallower.gpu_slots import hold_gpu_slot
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Compute:
 
 
 def choose_compute(device: str, precision: str, threads: int) -> Compute:
-    """Turn "auto" into what this machine has, and set torch's number of threads.
+    """Turn "auto" into what this machine has, take a place on a GPU if it is one, and set torch's number of threads.
 
     device "auto": a GPU if there is one; precision "auto": bfloat16 on a GPU that has it, else fp32.
     Raises UserError when something is asked for that the machine cannot do.
@@ -47,6 +48,8 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
         raise UserError(f"compute.precision {precision!r} is not one of auto, fp32, bf16")
     if threads < 1:
         raise UserError(f"compute.threads must be at least 1, not {threads}")
+    # Before CUDA is asked for anything: it reads which GPUs it may see only once.
+    hold_gpu_slot(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():

@@ -1,8 +1,8 @@
 """What a study will cost, told before it runs: runs, computing time and disk space, all of it roughly.
 
 Counts floating-point operations as is usual, 6 for each parameter of the encoder and token trained on (2 to go forward,
-4 to go back), and as many for attention as its two products take. Every run is counted, although identical ones are
-trained once.
+4 to go back), and as many for attention as its two products take. Trainings that will be identical are counted once, as
+far as positions tell; that others turn out identical once layers are scored is not known beforehand.
 """
 
 import csv
@@ -15,10 +15,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from shallower.families import family_of
-from shallower.files import read_json
+from shallower.files import canonical_json, read_json
 from shallower.grid import BASELINE, Run
-from shallower.strategies import COUNT, LAYERS, STRATEGIES
+from shallower.model_size import ModelSize, assumed_config
+from shallower.strategies import COUNT, LAYERS, STRATEGIES, drop_order
 from shallower.study import Study, local_task_files
 from shallower.task_sources import SPLITS
 from shallower.wording import counted, listed
@@ -47,67 +47,17 @@ GLUE_SIZES = {
 TOKENS_A_TEXT = 25
 HUB_ROWS = 10_000
 
-# A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
-BASE_CONFIG = {
-    "model_type": "bert",
-    "num_hidden_layers": 12,
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "vocab_size": 30_522,
-    "max_position_embeddings": 512,
-}
-COUNTERPART_CONFIGS = {
-    "RoBERTa": {"vocab_size": 50_265},
-    "XLNet": {"vocab_size": 32_000},
-    "DistilBERT": {"num_hidden_layers": 6},
-    "DistilRoBERTa": {"vocab_size": 50_265, "num_hidden_layers": 6},
-    "ALBERT": {"vocab_size": 30_000, "embedding_size": 128, "model_type": "albert"},
-}
-
-BYTES_A_PARAMETER = 4
-# A training holds the model it starts from, its result, and for a moment two checkpoints of weights and two moments.
-COPIES_AT_WORK = 2 + 2 * 3
+# Checkpoints of a training: weights and two moments, so many seconds apart; a new one is there before the old one goes.
+CHECKPOINT_COPIES = 3
+CHECKPOINT_SECONDS = 60
+MOST_CHECKPOINTS = 2
 # A token of a task on disk: its text, its number and its type.
 BYTES_A_TOKEN = 10
-
-
-@dataclass(frozen=True)
-class ModelSize:
-    """What a model's cost depends on; parameters of one layer and of all that is not a layer."""
-
-    num_layers: int
-    hidden_size: int
-    layer_parameters: int
-    other_parameters: int
-    shares_layers: bool
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> "ModelSize":
-        """The size of the model of a config.json, within some per cent: biases and norms are left out."""
-        family = family_of(config)
-        hidden = _first(config, "hidden_size", "dim", "d_model")
-        inner = _first(config, "intermediate_size", "hidden_dim", "d_inner")
-        # Four matrices of attention (XLNet's fifth is for relative positions) and two of the feed-forward network.
-        attention = (5 if family.name == "xlnet" else 4) * hidden**2
-        embedding = config.get("embedding_size", hidden)
-        rows = config["vocab_size"] + max(0, config.get("max_position_embeddings", 0))
-        factors = embedding * hidden if embedding != hidden else 0
-        return cls(
-            num_layers=family.num_layers(config),
-            hidden_size=hidden,
-            layer_parameters=attention + 2 * hidden * inner,
-            other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
-            shares_layers=family.shares_layers,
-        )
-
-    def bytes(self, depth: int) -> int:
-        """Size of the file of weights of the model with so many layers."""
-        layers = 1 if self.shares_layers else depth
-        return BYTES_A_PARAMETER * (self.other_parameters + layers * self.layer_parameters)
-
-    def operations(self, depth: int, tokens: float) -> float:
-        """Operations of one forward pass of an example of so many tokens."""
-        return 2 * tokens * depth * (self.layer_parameters + 2 * tokens * self.hidden_size)
+# A tokenizer's file, for each word of its vocabulary.
+TOKENIZER_BYTES_A_WORD = 23
+# Predictions, scores and logs of a run with Snakemake's notes on its jobs; tables, figures and the page of a study.
+RUN_BYTES = 250_000
+STUDY_BYTES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -120,91 +70,114 @@ class TaskSize:
 
 
 @dataclass(frozen=True)
+class Training:
+    """One training of a run: its number of layers, its settings, and a key that identical trainings have in common."""
+
+    depth: int
+    settings: Mapping[str, Any]
+    key: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a study costs. Hours are those of either device, each doing all the work."""
 
     runs: Mapping[str, int]  # by origin, baselines first
     trainings: int
+    copies: int  # trainings beyond these, whose result is that of an identical one
     gpu_hours: float
     cpu_core_hours: float
     model_bytes: int  # tuned models that are on disk at the same time
     input_bytes: int  # downloads, their copies and tokens
+    table_bytes: int  # what runs leave beside models
     work_bytes: int  # beside these, for each training at a time
     assumptions: tuple[str, ...]
 
     @property
     def peak_bytes(self) -> int:
         """Largest space on disk, with one training at a time."""
-        return self.model_bytes + self.input_bytes + self.work_bytes
+        return self.model_bytes + self.input_bytes + self.table_bytes + self.work_bytes
 
 
 def estimate(study: Study, resources: str | Path = "resources") -> Estimate:
     """What a study will cost. Reads local files only; `resources` is where downloaded models are."""
     resources = Path(resources)
-    entries = {entry["name"]: entry for entry in study.config["models"]}
-    files = {name: _config_file(study, name, resources) for name in study.models}
-    models = {
-        name: ModelSize.of(read_json(file) if file.is_file() else _assumed_config(entries[name]))
-        for name, file in files.items()
-    }
+    files = {name: config_file(study, name, resources) for name in study.models}
+    models = {name: model_size(study, name, resources) for name in study.models}
     tasks = {name: _task_size(study, name) for name in study.tasks}
-    trainings, operations, gpu_seconds, work_bytes = 0, 0.0, 0.0, 0
+    on_gpu = study.config["compute"]["device"] == "cuda"
+    kept: set[tuple[Any, ...]] = set()
+    trainings, copies, operations, gpu_seconds, work_bytes = 0, 0, 0.0, 0.0, [0]
     for run in study.runs:
         model, task = models[run.model], tasks[run.task]
         predicting = task.validation_rows * model.operations(_depth(run, model), task.tokens)
         operations += predicting
         gpu_seconds += predicting / GPU_RATE
-        for depth, settings in _trainings(study, run, model):
-            steps = settings["epochs"] * math.ceil(task.train_rows / settings["batch_size"])
-            training = 3 * settings["epochs"] * task.train_rows * model.operations(depth, task.tokens)
+        needed = _trainings(study, run, model)
+        for training in needed:
+            if training.key in kept:
+                copies += 1
+                continue
             trainings += 1
-            operations += training
-            gpu_seconds += max(training / GPU_RATE, steps * depth * GPU_SECONDS_A_LAYER)
-            work_bytes = max(work_bytes, COPIES_AT_WORK * model.bytes(depth))
+            epochs, batch_size = training.settings["epochs"], training.settings["batch_size"]
+            steps = epochs * math.ceil(task.train_rows / batch_size)
+            work = 3 * epochs * task.train_rows * model.operations(training.depth, task.tokens)
+            seconds = max(work / GPU_RATE, steps * training.depth * GPU_SECONDS_A_LAYER)
+            operations += work
+            gpu_seconds += seconds
+            if not run.is_baseline:
+                work_bytes.append(_work_bytes(model, training.depth, seconds if on_gpu else work / CPU_RATE))
+        # Only what stays can be copied: not what was trained on the way to a run, and no model that is deleted.
+        if run.is_baseline or study.config["keep_models"]:
+            kept.add(needed[-1].key)
     # Baselines stay until all that is made of them is done, also where models are not kept.
     staying = [run for run in study.runs if study.config["keep_models"] or run.is_baseline]
     return Estimate(
         runs=Counter(run.origin for run in study.runs),
         trainings=trainings,
+        copies=copies,
         gpu_hours=gpu_seconds / 3600,
         cpu_core_hours=operations / CPU_RATE / 3600,
-        model_bytes=sum(models[run.model].bytes(_depth(run, models[run.model])) for run in staying),
+        model_bytes=sum(_model_bytes(study, run, models[run.model]) for run in staying),
         input_bytes=_input_bytes(study, models, tasks),
-        work_bytes=work_bytes,
+        table_bytes=STUDY_BYTES + sum(RUN_BYTES + _tokenizer_bytes(models[run.model]) for run in study.runs),
+        work_bytes=max(work_bytes),
         assumptions=tuple(_assumptions(study, [name for name, file in files.items() if not file.is_file()])),
     )
+
+
+def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
+    """Where the config.json of a model of the study is, or will be once it is downloaded."""
+    definition = study.model_definition(name)
+    if definition["source"] == "local":
+        return Path(definition["directory"]) / "config.json"
+    return Path(resources) / "models" / study.model_key(name) / "config.json"
+
+
+def model_size(study: Study, name: str, resources: str | Path = "resources") -> ModelSize:
+    """Size of a model of the study: by its config.json, or as assumed until that is here."""
+    file = config_file(study, name, resources)
+    if file.is_file():
+        return ModelSize.of(read_json(file))
+    return ModelSize.of(assumed_config(next(entry for entry in study.config["models"] if entry["name"] == name)))
 
 
 def plan_text(study: Study, cost: Estimate) -> str:
     """The estimate in a few lines for people."""
     arms = [f"{count:,} {origin}" for origin, count in cost.runs.items() if origin != BASELINE]
     kinds = listed([counted(cost.runs[BASELINE], BASELINE), *arms])
+    copied = f"; {cost.copies:,} more are copies of identical ones" if cost.copies else ""
     kept = "tuned models" if study.config["keep_models"] else "baselines that wait for what is made of them"
     lines = [
-        f"Study {study.name}: {sum(cost.runs.values()):,} runs ({kinds}), {cost.trainings:,} trainings.",
+        f"Study {study.name}: {sum(cost.runs.values()):,} runs ({kinds}), {cost.trainings:,} trainings{copied}.",
         f"Time, roughly: {_time(cost.gpu_hours)} on a data-centre GPU, or"
         f" {_time(cost.cpu_core_hours)} on one CPU core.",
         f"Disk at its peak, roughly: {_size(cost.peak_bytes)} ({_size(cost.model_bytes)} of {kept}, "
-        f"{_size(cost.input_bytes)} of downloads and tokens, {_size(cost.work_bytes)} for each training at a time).",
+        f"{_size(cost.input_bytes)} of downloads and tokens, {_size(cost.table_bytes)} of tokenizers and tables, "
+        f"{_size(cost.work_bytes)} for each training at a time).",
         *(f"  - {assumption}" for assumption in cost.assumptions),
     ]
     return "\n".join(lines)
-
-
-def _config_file(study: Study, name: str, resources: Path) -> Path:
-    definition = study.model_definition(name)
-    if definition["source"] == "local":
-        return Path(definition["directory"]) / "config.json"
-    return resources / "models" / study.model_key(name) / "config.json"
-
-
-def _assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
-    depth = {"num_hidden_layers": entry["num_layers"]} if "num_layers" in entry else {}
-    return BASE_CONFIG | COUNTERPART_CONFIGS.get(entry.get("counterpart"), {}) | depth
-
-
-def _first(config: Mapping[str, Any], *keys: str) -> int:
-    return next(config[key] for key in keys if key in config)
 
 
 def _depth(run: Run, model: ModelSize) -> int:
@@ -221,19 +194,53 @@ def _dropped(run: Run) -> int:
     return len(run.amount.split(".")) if kind is LAYERS else 0
 
 
-def _trainings(study: Study, run: Run, model: ModelSize) -> list[tuple[int, Mapping[str, Any]]]:
-    """Number of layers and settings of each training that a run takes, without the baseline it may start from."""
+def _trainings(study: Study, run: Run, model: ModelSize) -> list[Training]:
+    """The trainings that a run takes, its own last, without the baseline it may start from."""
+    train = study.train_settings(run.task)
+    place = (run.model, run.task, run.seed)
+    whole = Training(model.num_layers, train, (*place, canonical_json(train)))
     if run.is_baseline:
-        return [(model.num_layers, study.train_settings(run.task))]
-    last = (_depth(run, model), study.refine_settings(run.task, run.origin))
-    match run.origin:
-        case "finetuned-frozen":
-            return [(model.num_layers, study.train_settings(run.task)), last]
-        case "gradual":
-            stage = study.stage_settings(run.task)
-            return [*((model.num_layers - gone, stage) for gone in range(_dropped(run))), last]
-        case _:
-            return [last]
+        return [whole]
+    gone = _gone(study, run, model)
+    before = [] if run.origin == "pretrained" else [whole]
+    if run.origin == "finetuned-frozen":
+        before = [Training(model.num_layers, train, (*whole.key, "frozen", gone))]
+    if run.origin == "gradual":
+        stage, key = study.stage_settings(run.task), place
+        before = []
+        for number in range(_dropped(run)):
+            key = (*key, gone, number, canonical_json(stage)) if number else (*key, canonical_json(stage))
+            before.append(Training(model.num_layers - number, stage, key))
+    last = study.refine_settings(run.task, run.origin)
+    start = before[-1].key if before else place
+    before = [] if run.origin == "finetuned" else before
+    return [*before, Training(_depth(run, model), last, (*start, gone, canonical_json(last)))]
+
+
+def _gone(study: Study, run: Run, model: ModelSize) -> Any:
+    """What tells which layers a run drops: those layers, in their order where it counts, or what chooses them."""
+    strategy = STRATEGIES[run.strategy]
+    if model.shares_layers and strategy.amount in (COUNT, LAYERS):
+        return _dropped(run)
+    if strategy.needs_scores:
+        return run.strategy, run.amount
+    order = drop_order(run.strategy, model.num_layers, study.amount(run.strategy, run.amount))
+    return tuple(order if run.origin == "gradual" else sorted(order))
+
+
+def _work_bytes(model: ModelSize, depth: int, seconds: float) -> int:
+    """What a training needs on disk beside its result: the checkpoint it starts from, and its own."""
+    checkpoints = min(MOST_CHECKPOINTS, int(seconds // CHECKPOINT_SECONDS))
+    return (1 + CHECKPOINT_COPIES * checkpoints) * model.bytes(depth)
+
+
+def _model_bytes(study: Study, run: Run, model: ModelSize) -> int:
+    # Baselines stay as they are: what is made of them starts from their exact weights.
+    return model.bytes(_depth(run, model), "fp32" if run.is_baseline else study.config["kept_weights"])
+
+
+def _tokenizer_bytes(model: ModelSize) -> int:
+    return TOKENIZER_BYTES_A_WORD * model.vocabulary
 
 
 def _task_size(study: Study, name: str) -> TaskSize:
@@ -267,7 +274,9 @@ def _count_rows(file: Path) -> int:
 def _input_bytes(study: Study, models: Mapping[str, ModelSize], tasks: Mapping[str, TaskSize]) -> int:
     # What comes from the hub is in its cache, too.
     copies = {name: 2 if study.model_definition(name)["source"] == "hub" else 1 for name in models}
-    weights = sum(copies[name] * model.bytes(model.num_layers) for name, model in models.items())
+    weights = sum(
+        copies[name] * (model.bytes(model.num_layers) + _tokenizer_bytes(model)) for name, model in models.items()
+    )
     tokens = sum((task.train_rows + task.validation_rows) * task.tokens for task in tasks.values())
     return round(weights + len(models) * tokens * BYTES_A_TOKEN)
 
@@ -276,7 +285,7 @@ def _assumptions(study: Study, unknown_models: list[str]) -> list[str]:
     found = [
         f"A GPU is taken to do {GPU_RATE / 1e12:.0f} TFLOP/s, and no step in less than"
         f" {1000 * GPU_SECONDS_A_LAYER:.0f} ms a layer; a CPU core {CPU_RATE / 1e9:.0f} GFLOP/s."
-        " Runs that turn out identical are trained once, but each is counted."
+        " More runs may turn out identical, which are trained once."
     ]
     if unknown_models:
         found.append(f"Not downloaded yet, so taken to be of base size: {listed(unknown_models)}.")

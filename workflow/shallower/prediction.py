@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from shallower.batches import evaluation_batches, make_batch
-from shallower.devices import Compute, model_inputs
+from shallower.batches import evaluation_batches
+from shallower.classifier import Classifier
+from shallower.devices import Compute
+from shallower.dropout import Dropout
 from shallower.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
@@ -21,19 +23,19 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 32768}
 PROGRESS_SECONDS = 10.0
 
 
-def predict(model: torch.nn.Module, tokens: TokenSet, compute: Compute) -> np.ndarray:
+def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.ndarray:
     """Logits of every example, float32 [N, number of outputs], in the token set's order.
 
-    The model is switched to evaluation; the result does not depend on which examples share a batch, but for rounding.
+    The result does not depend on which examples share a batch, but for rounding.
     """
-    model.eval().to(compute.device)
+    classifier.begin_prediction(compute.device)
     batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
     outputs = []
     done, told = 0, time.monotonic()
     with torch.inference_mode(), compute.autocast():
         for examples in batches:
-            batch = make_batch(tokens, examples)
-            outputs.append(model(**model_inputs(model, batch, compute.device)).logits.float())
+            logits, _ = classifier.forward(tokens, examples, Dropout())
+            outputs.append(logits.float())
             done += len(examples)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()

@@ -41,7 +41,13 @@ def methods(config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str
         f"Layers were dropped by each strategy, and what was left was tuned: "
         f"{listed([f'<i>{escape(name)}</i> ({ORIGINS.get(name, name)})' for name in origins])}.",
         "Every tuned model was loaded anew from its folder and answered the validation examples. All scores, intervals "
-        "and tests were computed from these stored answers.",
+        "and tests were computed from these stored answers."
+        + (
+            " That it answers the same when loaded with plain <code>from_pretrained</code> was checked "
+            "(<code>reloaded.csv</code> beside its task)."
+            if config.get("keep_models")
+            else ""
+        ),
         "Time and size were measured for every depth of each model, with random weights of the same shape.",
     ]
     if config.get("reproduction"):

@@ -1,10 +1,11 @@
 """scores.csv: the scores of the layers of a study's models, one row a scores file and layer."""
 
+import csv
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from shallower.errors import UserError
 from shallower.files import read_json
@@ -16,11 +17,11 @@ PLACE = re.compile(
 )
 
 
-def collect_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
+def collect_scores(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     """Rows of scores.csv, in the order of the files; layers are 0-based from the bottom.
 
     What a file is of is told by its place, {study}/{model}/{task}/scores/{method}/pretrained.json or
-    finetuned-seed{n}.json; the seed of a pre-trained model is missing. Raises UserError, naming the file, when it
+    finetuned-seed{n}.json; the seed of a pre-trained model is None. Raises UserError, naming the file, when it
     lies elsewhere or holds scores of another method.
     """
     rows = []
@@ -34,8 +35,17 @@ def collect_scores(paths: Iterable[str | Path]) -> pd.DataFrame:
         record = read_json(path)
         if record["method"] != place["method"]:
             raise UserError(f"{path}: holds {record['method']!r} scores; delete the file and run again")
-        run = {key: place[key] for key in ("study", "model", "task", "method")}
+        run: dict[str, Any] = {key: place[key] for key in ("study", "model", "task", "method")}
         run |= {"seed": int(place["seed"]) if place["seed"] else None}
         run |= {"scored": "finetuned" if place["seed"] else "pretrained"}
         rows += [{**run, "layer": layer, "value": value} for layer, value in enumerate(record["scores"])]
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64"})
+    return rows
+
+
+def scores_as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The rows as CSV text; scores keep ten significant digits, as in all tables."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "value": f"{row['value']:.10g}"} for row in rows)
+    return text.getvalue()

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -21,6 +19,7 @@ from shallower.errors import UserError
 from shallower.files import canonical_json, write_whole
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from transformers import PreTrainedTokenizerFast
 
 # Texts handed to the tokenizer at once: enough to keep its threads busy.
@@ -51,7 +50,7 @@ METADATA = "padding"
 
 
 def tokenize(
-    table: pa.Table,
+    table: "pa.Table",
     tokenizer: "PreTrainedTokenizerFast",
     max_length: int,
     vocab_size: int,
@@ -98,13 +97,13 @@ def tokenize(
             f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
             f"{position_limit} positions; set max_length to {position_limit} or less"
         )
-    label_type = np.float32 if pa.types.is_floating(table.schema.field("label").type) else np.int64
+    labels = table.column("label").to_numpy()
     return TokenSet(
         input_ids=flat_ids,
         token_type_ids=flat_types if flat_types.any() else None,
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        labels=table.column("label").to_numpy().astype(label_type),
-        ids=pc.cast(table.column("id"), pa.int64()).to_numpy(),
+        labels=labels.astype(np.float32 if np.issubdtype(labels.dtype, np.floating) else np.int64),
+        ids=table.column("id").to_numpy().astype(np.int64),
         max_length=max_length,
         padding_side=tokenizer.padding_side,
         pad_token_id=tokenizer.pad_token_id,

@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import PretrainedConfig, PreTrainedModel
 
-from shallower.batches import Batch, make_batch, training_batches
+from shallower.batches import training_batches
 from shallower.checkpoint import Checkpoint, CheckpointFolder
-from shallower.devices import Compute, model_inputs, to_device
-from shallower.embeddings import compact_embedding, restore_embedding
+from shallower.classifier import Classifier
+from shallower.devices import Compute
+from shallower.dropout import Dropout
 from shallower.errors import UserError
-from shallower.sentence_token import compute_sentence_token_only
-from shallower.tokens import TokenSet
+from shallower.tokens import TokenSet, position_limit
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class TrainingResult:
 
 
 def train(
-    model: PreTrainedModel,
+    classifier: Classifier,
     tokens: TokenSet,
     settings: TrainSettings,
     seed: int,
@@ -87,15 +86,15 @@ def train(
     label: str = "training",
     checkpoint_seconds: float = 60.0,
 ) -> TrainingResult:
-    """Train `model` in place and leave it on the CPU. Starts from the newest checkpoint, if there is one.
+    """Train a classifier in place and leave it on the CPU. Starts from the newest checkpoint, if there is one.
 
     A checkpoint is written every `checkpoint_seconds`, more rarely if writing takes long. The caller removes them
     when the result is safe. Raises UserError when the loss is not finite.
     """
     if not len(tokens.labels):
         raise UserError(f"{label}: there are no training examples")
-    check_length(model.config, int(np.diff(tokens.offsets).max()))
-    run = _Run(model, tokens, settings, seed, compute, label)
+    check_length(classifier.config, int(np.diff(tokens.offsets).max()))
+    run = _Run(classifier, tokens, settings, seed, compute, label)
     saved = checkpoints.load()
     if saved:
         run.resume(saved)
@@ -122,14 +121,10 @@ def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
     return (steps - step) / max(1, steps - warmup_steps)
 
 
-def check_length(config: PretrainedConfig, longest: int) -> None:
-    """Raise UserError when an input of `longest` tokens has more positions than the model knows."""
-    known = getattr(config, "max_position_embeddings", None)
-    if known is None or known < 1:  # XLNet's positions are relative
-        return
-    if config.model_type == "roberta":  # counts positions from behind the padding token's id
-        known -= config.pad_token_id + 1
-    if longest > known:
+def check_length(config: Mapping[str, Any], longest: int) -> None:
+    """Raise UserError when an input of `longest` tokens has more positions than the model of a config.json knows."""
+    known = position_limit(config)
+    if known is not None and longest > known:
         raise UserError(
             f"the longest input has {longest} tokens, but the model knows {known} positions; "
             f"set max_length to at most {known}"
@@ -157,14 +152,14 @@ class _Run:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        classifier: Classifier,
         tokens: TokenSet,
         settings: TrainSettings,
         seed: int,
         compute: Compute,
         label: str,
     ) -> None:
-        self.model, self.tokens, self.settings = model, tokens, settings
+        self.classifier, self.tokens, self.settings = classifier, tokens, settings
         self.seed, self.compute, self.label = seed, compute, label
         self.lengths = np.diff(tokens.offsets)
         self.steps_per_epoch = math.ceil(len(self.lengths) / settings.batch_size)
@@ -177,26 +172,24 @@ class _Run:
         self.batches: list[np.ndarray] = []
         self.batches_epoch = -1
 
-        if settings.weight_decay == 0:
-            compact_embedding(model, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
-        model.to(compute.device).train()
-        self.hooks = compute_sentence_token_only(model, tokens.padding_side)
-        groups = parameter_groups(model, settings.weight_decay)
+        # Without weight decay a word that never occurs stays as it is.
+        classifier.begin_training(tokens, compute.device, used_words_only=settings.weight_decay == 0)
+        groups = parameter_groups(classifier.module, settings.weight_decay)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
-        torch.manual_seed(seed)  # dropout
+        torch.manual_seed(seed)  # dropout, where torch draws it
         self.started = self.told = time.monotonic()
         self.first_step = 0
         self.earlier_seconds, self.earlier_tokens = 0.0, 0
 
     def advance(self) -> None:
         """One step of the optimiser, with what is due after it: a line in the log, a word of progress."""
-        batch = self._next_batch()
+        examples = self._next_examples()
         rate = self.settings.learning_rate * learning_rate_factor(self.step, self.result.steps, self.warmup_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.pending.append(self._update(batch))
-        self.result.tokens += batch.n_tokens
+        self.pending.append(self._update(examples))
+        self.result.tokens += int(self.lengths[examples].sum())
         self.step += 1
 
         if self.step % self.log_interval == 0 or self.step == self.result.steps:
@@ -205,28 +198,27 @@ class _Run:
             self._tell()
 
     def finish(self) -> None:
-        """Give the model its whole embedding back and bring it to the CPU."""
+        """Give the classifier back, trained."""
         self._collect()
-        for hook in self.hooks:
-            hook.remove()
-        self.model.to("cpu")
-        restore_embedding(self.model)
+        self.classifier.end_training()
 
-    def _next_batch(self) -> Batch:
+    def _next_examples(self) -> np.ndarray:
         epoch, position = divmod(self.step, self.steps_per_epoch)
         if epoch != self.batches_epoch:
             self.batches = training_batches(self.lengths, self.settings.batch_size, self.seed, epoch)
             self.batches_epoch = epoch
-        return make_batch(self.tokens, self.batches[position])
+        return self.batches[position]
 
-    def _update(self, batch: Batch) -> torch.Tensor:
+    def _update(self, examples: np.ndarray) -> torch.Tensor:
         """Forward, backward and optimiser step; returns [loss, gradient norm] without waiting for the device."""
-        labels = to_device(batch.labels, self.compute.device)
         with self.compute.autocast():
-            logits = self.model(**model_inputs(self.model, batch, self.compute.device)).logits
+            logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
         loss = loss_of(logits, labels)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        # The fused optimiser divides by this as it reads the gradients, which spares a pass over them of its own.
+        self.optimiser.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
         return torch.stack([loss.detach(), norm.detach()])
@@ -285,7 +277,7 @@ class _Run:
         tensors = {"random.cpu": torch.get_rng_state()}
         if self.compute.device == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state()
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in self.classifier.module.named_parameters():
             tensors[f"weight.{name}"] = parameter.detach()
             for moment, value in self.optimiser.state.get(parameter, {}).items():
                 tensors[f"{moment}.{name}"] = value
@@ -302,7 +294,7 @@ class _Run:
         """Become the run that wrote the checkpoint."""
         tensors = checkpoint.tensors
         with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
+            for name, parameter in self.classifier.module.named_parameters():
                 parameter.copy_(tensors[f"weight.{name}"])
                 moments = {
                     moment: tensors[f"{moment}.{name}"].to(parameter.device)

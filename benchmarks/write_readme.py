@@ -1,0 +1,169 @@
+"""Write the recorded results into benchmarks/README.md: each table between its two markers, the prose left alone.
+
+A marker is `<!-- NAME -->`, the end of its part `<!-- /NAME -->`, for each results/NAME.csv.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from contest import RESULTS
+from shallower.errors import UserError
+from shallower.files import write_whole
+from shallower.step import run_step
+from training_summary import MODE, TITLES, geometric_means, mode_title, parities, summarise
+
+
+def replace_part(text: str, name: str, content: str) -> str:
+    """`text` with `content` between the markers of `name`. Raises UserError when it does not have them once each."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise UserError(f"README.md must have {start} and, after it, {end} once each")
+    return text[: text.index(start) + len(start)] + f"\n{content}\n" + text[text.index(end) :]
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table in Markdown; numbers with three significant digits, a blank for what is missing."""
+    lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+
+
+def training_tables(runs: pd.DataFrame) -> str:
+    """For each mode: speed and memory, our speed over the rivals', scores, and where it ran."""
+    summary, verdicts, means = summarise(runs), parities(runs), geometric_means(summarise(runs))
+    parts = []
+    for mode, rows in summary.groupby(MODE, sort=False):
+        of_mode = [(table[MODE] == list(mode)).all(axis=1) for table in (runs, verdicts, means)]
+        here = runs[of_mode[0]]
+        parts.append(f"### {mode_title(dict(zip(MODE, mode, strict=True)))}\n\n{_conditions(here)}")
+        parts.append(_speed_table(rows))
+        if of_mode[2].any():
+            parts.append(_means_line(means[of_mode[2]].iloc[0]))
+        if of_mode[1].any():
+            parts.append(_score_table(rows, verdicts[of_mode[1]]))
+    return "\n\n".join(parts)
+
+
+def _conditions(runs: pd.DataFrame) -> str:
+    row = runs.iloc[-1]
+    rate = runs["matrix_flops"].median() / 1e9
+    device = "" if row["compute_device"] == "cpu" else f", {row['compute_device']}"
+    return (
+        f"{row['machine']}{device}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; "
+        f"commit {row['commit']}, {row['date']}. Batch size {row['batch_size']}, {row['epochs']} epochs, learning rate "
+        f"{row['learning_rate']:g}, at most {row['max_length']} tokens; {runs['repetition'].nunique()} repetitions. "
+        f"Matrix products reach {rate:,.0f} GFLOP/s."
+    )
+
+
+def _speed_table(summary: pd.DataFrame) -> str:
+    header = ["task", "contestant", "examples/s", "real tokens/s", "share of the matrix rate"]
+    header += ["times stock", "times tuned", "whole run, s", "of it start-up, s"]
+    header += ["runs/h", "times stock's", "CPU s", "peak MB"]
+    rows = [
+        [
+            row["task"],
+            TITLES[row["contestant"]],
+            _spread(row, "examples_per_second"),
+            row["tokens_per_second"],
+            f"{100 * row['share']:.0f} %",
+            row["over_stock"],
+            row["over_tuned"],
+            _spread(row, "wall_seconds"),
+            row["start_up_seconds"],
+            row["runs_per_hour"],
+            row["wall_over_stock"],
+            row["cpu_seconds"],
+            row["peak_mb"],
+        ]
+        for _, row in summary.iterrows()
+    ]
+    return markdown_table(header, rows)
+
+
+def _spread(row: pd.Series, name: str) -> str:
+    return f"{_cell(row[name])} ({_cell(row[f'{name}_low'])} to {_cell(row[f'{name}_high'])})"
+
+
+def _means_line(means: pd.Series) -> str:
+    told = [
+        f"{means[f'over_{rival}']:.2f} times the {rival} Trainer's examples/s, "
+        f"{means[f'wall_over_{rival}']:.2f} times its runs/h"
+        for rival in ("stock", "tuned")
+        if not math.isnan(means[f"over_{rival}"])
+    ]
+    return f"Ours, geometric mean over tasks: {'; '.join(told)}."
+
+
+def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
+    header = ["task", "score", "ours", "rival", "rival's", "difference", "spread over seeds", "seeds", "verdict"]
+    found = {(row["task"], row["contestant"]): row for _, row in summary.iterrows()}
+
+    def told(task: str, contestant: str) -> str:
+        row = found[task, contestant]
+        return f"{row['score']:.4f} ± {row['score_sd']:.4f}"
+
+    rows = [
+        [
+            *(row["task"], row["metric"], told(row["task"], "ours"), TITLES[row["rival"]]),
+            *(told(row["task"], row["rival"]), f"{row['difference']:+.4f}", f"{row['spread']:.4f}"),
+            *(row["seeds"], row["verdict"]),
+        ]
+        for _, row in verdicts.iterrows()
+    ]
+    return markdown_table(header, rows)
+
+
+def sweep_tables(runs: pd.DataFrame) -> str:
+    """For each sweep: the study's wall time against the loop's."""
+    header = ["sweep", "runs", "study, s", "loop of the stock Trainer, s", "ratio"]
+    header += ["runs/h", "loop's runs/h", "how the loop was taken", "machine"]
+    rows = []
+    for _, row in runs.iterrows():
+        ratio = row["loop_seconds"] / row["study_seconds"]
+        rates = [3600 * row["runs"] / row[f"{side}_seconds"] for side in ("study", "loop")]
+        where = f"{row['machine']}, {row['compute_device']}; commit {row['commit']}, {row['date']}"
+        rows.append([row["sweep"], row["runs"], row["study_seconds"], row["loop_seconds"], f"{ratio:.2f}"])
+        rows[-1] += [*rates, row["measured"], where]
+    return markdown_table(header, rows)
+
+
+def plain_table(content: pd.DataFrame) -> str:
+    """A recorded table as it is."""
+    header = [name.replace("_", " ") for name in content.columns]
+    return markdown_table(header, content.itertuples(index=False))
+
+
+TABLES = {"training": training_tables, "sweep": sweep_tables}
+
+
+def write_readme(results: Path = RESULTS) -> None:
+    """Renew the part of each recorded result that README.md, in the folder above, has a marker for."""
+    readme = results.resolve().parent / "README.md"
+    if not readme.exists():
+        return
+    text = readme.read_text(encoding="utf-8")
+    for name in re.findall(r"<!-- ([\w-]+) -->", text):
+        file = results / f"{name}.csv"
+        if file.exists():
+            text = replace_part(text, name, TABLES.get(name, plain_table)(pd.read_csv(file)))
+    write_whole(readme, text.encode())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    run_step(parser, lambda arguments: write_readme(arguments.results))

@@ -1,0 +1,40 @@
+"""Load tuned models with plain from_pretrained and check that they answer as their stored predictions.
+
+In: model folders of one task with predictions.parquet, its validation tokens. Out: reloaded.csv, one row a model.
+"""
+
+import argparse
+import csv
+import io
+from pathlib import Path
+
+from shallower.devices import choose_compute
+from shallower.files import read_json, write_whole
+from shallower.predictions_table import read_predictions
+from shallower.reloading import EXAMPLES, largest_difference
+from shallower.step import run_step
+from shallower.tokens import read_tokens
+
+
+def main(arguments: argparse.Namespace) -> None:
+    choose_compute("cpu", "fp32", arguments.threads)
+    tokens = read_tokens(arguments.tokens)
+    target = read_json(arguments.task)["target"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["directory", "examples", "largest_difference"])
+    for folder in arguments.model_dirs:
+        logits = read_predictions(folder / "predictions.parquet", target).logits
+        difference = largest_difference(folder, tokens, logits)
+        writer.writerow([folder, min(EXAMPLES, len(logits)), f"{difference:.3g}"])
+    write_whole(arguments.output, text.getvalue().encode("utf-8"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model-dirs", type=Path, nargs="+", required=True, help="tuned models with predictions")
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the validation split")
+    parser.add_argument("--task", type=Path, required=True, help="task.json")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="reloaded.csv")
+    run_step(parser, main)

@@ -1,0 +1,38 @@
+"""Folders that hold a model: which files are needed, read as plain files without torch."""
+
+import shutil
+from pathlib import Path
+
+from shallower.errors import UserError
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+def check_model(model_dir: str | Path) -> None:
+    """Raise UserError when a folder lacks a model's files."""
+    for name in (CONFIG, WEIGHTS):
+        if not (Path(model_dir) / name).is_file():
+            raise UserError(f"{model_dir}: no {name}; a model folder needs {CONFIG} and {WEIGHTS}")
+
+
+def check_tokenizer(tokenizer_dir: str | Path) -> None:
+    """Raise UserError when a folder lacks the files that `copy_tokenizer` will copy: better before than afterwards."""
+    for name in TOKENIZER_FILES:
+        if not (Path(tokenizer_dir) / name).is_file():
+            raise UserError(f"{tokenizer_dir}: no {name}; a model folder needs its fast tokenizer")
+
+
+def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
+    """Copy a fast tokenizer's files from one folder to another."""
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(Path(tokenizer_dir) / name, Path(output_dir) / name)
+
+
+def unlike_config(model_dir: str | Path, faults: list[str]) -> UserError:
+    """The error that a checkpoint's weights are not those that its config.json speaks of."""
+    shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+    return UserError(
+        f"{model_dir}: the weights do not fit config.json: {shown}; check the model's source or num_layers"
+    )
