@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from shallower.errors import UserError
 from shallower.files import canonical_json, read_json, write_json
 from shallower.glue import GLUE_TASKS
-from shallower.metrics import metric_for, predictions_of, score
-from shallower.predictions_table import read_predictions
+from shallower.metrics import metric_for, score
+from shallower.predictions_table import predictions_of, read_predictions
 from shallower.provenance import code_state, versions
 from shallower.task_sources import fetch_task
 

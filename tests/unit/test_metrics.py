@@ -13,10 +13,10 @@ from shallower.metrics import (
     chance_score,
     is_collapsed,
     metric_for,
-    predictions_of,
     resampled_scores,
     score,
 )
+from shallower.predictions_table import predictions_of
 
 CLASSIFICATION = ["accuracy", "f1", "macro_f1", "matthews_correlation"]
 REGRESSION = ["pearson", "spearmanr"]

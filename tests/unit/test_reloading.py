@@ -1,6 +1,7 @@
 """Models loaded anew: the same answers as stored, and a loud end when they are not."""
 
 import csv
+import dataclasses
 import importlib.util
 from argparse import Namespace
 from pathlib import Path
@@ -12,6 +13,7 @@ from shallower.classifier import load_for_prediction
 from shallower.devices import Compute
 from shallower.errors import UserError
 from shallower.prediction import predict, write_predictions
+from shallower.predictions_table import Predictions
 from shallower.reloading import largest_difference
 from token_sets import make_tokens, write_task
 
@@ -23,7 +25,17 @@ CPU = Compute("cpu", "fp32", 1)
 def test_a_delivered_model_answers_as_stored(tmp_path, family):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, family, labels=2), 24, pair=True)
     logits = predict(load_for_prediction(tmp_path, tokens.padding_side), tokens, CPU)
-    assert 0 <= largest_difference(tmp_path, tokens, logits) < 1e-5
+    assert 0 <= largest_difference(tmp_path, tokens, Predictions(tokens.ids, tokens.labels, logits)) < 1e-5
+
+
+def test_examples_are_matched_by_id(tmp_path):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert", labels=2), 24)
+    logits = predict(load_for_prediction(tmp_path), tokens, CPU)
+    backwards = dataclasses.replace(tokens, ids=tokens.ids[::-1].copy())
+    predictions = Predictions(tokens.ids, tokens.labels[::-1], logits[::-1])
+    assert largest_difference(tmp_path, backwards, predictions) < 1e-5
+    with pytest.raises(UserError, match="other examples"):
+        largest_difference(tmp_path, dataclasses.replace(tokens, ids=tokens.ids + 1), predictions)
 
 
 def test_another_answer_is_an_error(tmp_path):
@@ -31,7 +43,7 @@ def test_another_answer_is_an_error(tmp_path):
     logits = predict(load_for_prediction(tmp_path), tokens, CPU)
     logits[3, 1] += 0.01
     with pytest.raises(UserError, match=r"0\.01 off the stored"):
-        largest_difference(tmp_path, tokens, logits)
+        largest_difference(tmp_path, tokens, Predictions(tokens.ids, tokens.labels, logits))
 
 
 def test_the_script_tells_of_each_model(tmp_path):

@@ -10,8 +10,7 @@ from tempfile import TemporaryDirectory
 from shallower import task_metric
 from shallower.evaluation import metrics_record
 from shallower.files import read_json, write_json
-from shallower.metrics import predictions_of
-from shallower.predictions_table import read_predictions
+from shallower.predictions_table import predictions_of, read_predictions
 from shallower.resamples import write_resamples
 from shallower.step import json_argument, run_step
 

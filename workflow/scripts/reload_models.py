@@ -24,9 +24,9 @@ def main(arguments: argparse.Namespace) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["directory", "examples", "largest_difference"])
     for folder in arguments.model_dirs:
-        logits = read_predictions(folder / "predictions.parquet", target).logits
-        difference = largest_difference(folder, tokens, logits)
-        writer.writerow([folder, min(EXAMPLES, len(logits)), f"{difference:.3g}"])
+        predictions = read_predictions(folder / "predictions.parquet", target)
+        difference = largest_difference(folder, tokens, predictions)
+        writer.writerow([folder, min(EXAMPLES, len(predictions.ids)), f"{difference:.3g}"])
     write_whole(arguments.output, text.getvalue().encode("utf-8"))
 
 

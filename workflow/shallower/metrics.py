@@ -104,13 +104,6 @@ def metric_for(name: str, target: str) -> Metric:
     return METRICS[name]
 
 
-def predictions_of(logits: NDArray, target: str) -> NDArray:
-    """Answers [n] of a model from its logits [n, outputs]: the most likely class, or the value itself."""
-    if target == "classification":
-        return logits.argmax(axis=1).astype(np.int64)
-    return logits[:, 0].astype(np.float64)
-
-
 def resampled_scores(metric: Metric, labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
     """Scores [...] on resamples, each given by the rows [..., n] that it takes of labels and predictions."""
     if metric.target == "regression":

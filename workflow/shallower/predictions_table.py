@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from shallower.errors import UserError
-from shallower.metrics import predictions_of
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,13 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")
     return Predictions(ids[order], labels[order], logits[order])
+
+
+def predictions_of(logits: NDArray, target: str) -> NDArray:
+    """Answers [n] of a model from its logits [n, outputs]: the most likely class, or the value itself."""
+    if target == "classification":
+        return logits.argmax(axis=1).astype(np.int64)
+    return logits[:, 0].astype(np.float64)
 
 
 def paired_seeds(paths: Sequence[Path], baseline: Sequence[Path]) -> list[int]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from shallower.batches import make_batch
 from shallower.devices import model_inputs
 from shallower.errors import UserError
+from shallower.predictions_table import Predictions
 from shallower.tokens import TokenSet
 from shallower.transformers_classifier import load_checked
 
@@ -21,16 +21,21 @@ EXAMPLES = 16
 TOLERANCE = 1e-3
 
 
-def largest_difference(model_dir: str | Path, tokens: TokenSet, logits: NDArray[np.float32]) -> float:
-    """How far the first examples' logits, [N, outputs] in the order of the tokens, are from a freshly loaded model's.
+def largest_difference(model_dir: str | Path, tokens: TokenSet, predictions: Predictions) -> float:
+    """How far the stored logits of the first examples are from a freshly loaded model's.
 
-    Raises UserError when they are further off than rounding explains, or the model does not load.
+    Raises UserError when they are further off than rounding explains, when they are of other examples, or when the
+    model does not load.
     """
+    if not np.array_equal(np.sort(tokens.ids), predictions.ids):
+        raise UserError(
+            f"{model_dir}: predictions.parquet is of other examples than the tokens; delete it and run again"
+        )
     model = load_checked(model_dir)
     examples = np.arange(min(EXAMPLES, len(tokens.labels)))
     with torch.inference_mode():
         theirs = model(**model_inputs(model, make_batch(tokens, examples), "cpu")).logits.numpy()
-    stored = logits[examples]
+    stored = predictions.logits[np.searchsorted(predictions.ids, tokens.ids[examples])]
     difference = float(np.abs(theirs - stored).max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(stored).max())):
         raise UserError(
