@@ -22,35 +22,52 @@ ACTIVATIONS = {
 }
 
 
+# Weights come from a checkpoint: random ones would be drawn for nothing, and on the device "meta" torch imports its
+# compiler to draw them.
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _LayerNorm(nn.LayerNorm):
+    def reset_parameters(self) -> None:
+        pass
+
+
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        pass
+
+
 class Layer(nn.Module):
     """The parameters of one layer: attention and a feed-forward network, each with a norm after it."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        self.query_key_value = nn.Linear(size, 3 * size)
-        self.attention_output = nn.Linear(size, size)
-        self.attention_norm = nn.LayerNorm(size, config.norm_epsilon)
-        self.intermediate = nn.Linear(size, config.intermediate_size)
-        self.output = nn.Linear(config.intermediate_size, size)
-        self.output_norm = nn.LayerNorm(size, config.norm_epsilon)
+        self.query_key_value = _Linear(size, 3 * size)
+        self.attention_output = _Linear(size, size)
+        self.attention_norm = _LayerNorm(size, config.norm_epsilon)
+        self.intermediate = _Linear(size, config.intermediate_size)
+        self.output = _Linear(config.intermediate_size, size)
+        self.output_norm = _LayerNorm(size, config.norm_epsilon)
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head."""
+    """Embeddings, layers and a classification head; new parameters hold whatever was in memory."""
 
     def __init__(self, config: EncoderConfig, num_labels: int) -> None:
         super().__init__()
         self.config = config
         size = config.hidden_size
-        self.word_embeddings = nn.Embedding(config.vocab_size, size)
-        self.position_embeddings = nn.Embedding(config.num_positions, size)
+        self.word_embeddings = _Embedding(config.vocab_size, size)
+        self.position_embeddings = _Embedding(config.num_positions, size)
         if config.num_token_types:
-            self.token_type_embeddings = nn.Embedding(config.num_token_types, size)
-        self.embedding_norm = nn.LayerNorm(size, config.norm_epsilon)
+            self.token_type_embeddings = _Embedding(config.num_token_types, size)
+        self.embedding_norm = _LayerNorm(size, config.norm_epsilon)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
-        self.head_dense = nn.Linear(size, size)
-        self.head_output = nn.Linear(size, num_labels)
+        self.head_dense = _Linear(size, size)
+        self.head_output = _Linear(size, num_labels)
 
     def forward(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """Logits [B, labels]."""

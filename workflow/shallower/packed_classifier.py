@@ -123,8 +123,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
     except (SafetensorError, OSError) as error:
         raise UserError(f"{model_dir}: {WEIGHTS} is broken ({error}); delete the folder and run again") from None
     names = NAMES[config["model_type"]]
-    with torch.device("meta"):  # shapes without the cost of random numbers that are replaced at once
-        module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
+    module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))
     missing = {}
     for own, parameter in list(module.named_parameters()):

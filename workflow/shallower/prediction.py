@@ -49,11 +49,14 @@ def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.nd
 def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) -> None:
     """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32)."""
     classes = np.issubdtype(tokens.labels.dtype, np.integer)
+    examples, outputs = logits.shape
+    # From one flat array: of a list of arrays pyarrow would make objects, with the help of pandas.
+    ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
     table = pa.table(
         {
             "id": pa.array(tokens.ids, pa.int64()),
             "label": pa.array(tokens.labels.astype(np.int64 if classes else np.float64)),
-            "logits": pa.array(list(logits), pa.list_(pa.float32())),
+            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
         }
     )
     Path(path).parent.mkdir(parents=True, exist_ok=True)

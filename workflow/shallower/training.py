@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from shallower.adamw import MOMENTS, AdamW
 from shallower.batches import training_batches
 from shallower.checkpoint import Checkpoint, CheckpointFolder
 from shallower.classifier import Classifier
@@ -139,14 +140,6 @@ def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits, labels)
 
 
-def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters for AdamW: matrices decay, biases and layer norms do not."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in parameters if parameter.ndim > 1]
-    vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
 class _Run:
     """A training run between two steps: everything that a checkpoint has to hold is reached from here."""
 
@@ -174,9 +167,7 @@ class _Run:
 
         # Without weight decay a word that never occurs stays as it is.
         classifier.begin_training(tokens, compute.device, used_words_only=settings.weight_decay == 0)
-        groups = parameter_groups(classifier.module, settings.weight_decay)
-        self.parameters = [parameter for group in groups for parameter in group["params"]]
-        self.optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self.optimiser = AdamW(classifier.module.parameters(), settings.weight_decay)
         torch.manual_seed(seed)  # dropout, where torch draws it
         self.started = self.told = time.monotonic()
         self.first_step = 0
@@ -186,9 +177,7 @@ class _Run:
         """One step of the optimiser, with what is due after it: a line in the log, a word of progress."""
         examples = self._next_examples()
         rate = self.settings.learning_rate * learning_rate_factor(self.step, self.result.steps, self.warmup_steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.pending.append(self._update(examples))
+        self.pending.append(self._update(examples, rate))
         self.result.tokens += int(self.lengths[examples].sum())
         self.step += 1
 
@@ -209,19 +198,14 @@ class _Run:
             self.batches_epoch = epoch
         return self.batches[position]
 
-    def _update(self, examples: np.ndarray) -> torch.Tensor:
+    def _update(self, examples: np.ndarray, learning_rate: float) -> torch.Tensor:
         """Forward, backward and optimiser step; returns [loss, gradient norm] without waiting for the device."""
         with self.compute.autocast():
             logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
         loss = loss_of(logits, labels)
         loss.backward()
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        # The fused optimiser divides by this as it reads the gradients, which spares a pass over them of its own.
-        self.optimiser.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        return torch.stack([loss.detach(), norm.detach()])
+        norm = self.optimiser.step(learning_rate, self.settings.max_grad_norm)
+        return torch.stack([loss.detach(), norm])
 
     def _collect(self) -> None:
         """Fetch the pending losses and gradient norms from the device and stop at the first that is no number."""
@@ -298,7 +282,7 @@ class _Run:
                 parameter.copy_(tensors[f"weight.{name}"])
                 moments = {
                     moment: tensors[f"{moment}.{name}"].to(parameter.device)
-                    for moment in ("step", "exp_avg", "exp_avg_sq")
+                    for moment in MOMENTS
                     if f"{moment}.{name}" in tensors
                 }
                 if moments:
