@@ -50,7 +50,6 @@ def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) ->
     """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32)."""
     classes = np.issubdtype(tokens.labels.dtype, np.integer)
     examples, outputs = logits.shape
-    # From one flat array: of a list of arrays pyarrow would make objects, with the help of pandas.
     ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
     table = pa.table(
         {
