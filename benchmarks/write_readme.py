@@ -119,7 +119,11 @@ def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     rows = [
         [
             *(row["task"], row["metric"], told(row["task"], "ours"), TITLES[row["rival"]]),
-            *(told(row["task"], row["rival"]), f"{row['difference']:+.4f}", f"{row['spread']:.4f}"),
+            *(
+                told(row["task"], row["rival"]),
+                f"{row['difference']:+.4f}",
+                f"{row['spread']:.4f}" if row["spread"] > 0 else "–",
+            ),
             *(row["seeds"], row["verdict"]),
         ]
         for _, row in verdicts.iterrows()

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -227,3 +230,26 @@ def test_rows_of_glue(subset):
     names = ("train", GLUE_TASKS[subset].validation)
     found = tuple(pq.read_metadata(GLUE / subset / f"{name}.parquet").num_rows for name in names)
     assert GLUE_SIZES[subset][:2] == found
+
+
+def test_a_model_in_an_installed_package_is_known_before_its_download(tmp_path):
+    folder = tmp_path / "some_package" / "model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    information = tmp_path / "some_package-1.2.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.2\n")
+    program = (
+        "from pathlib import Path\n"
+        "from types import SimpleNamespace\n"
+        "from shallower.estimate import config_file\n"
+        "for version in ('1.2', '1.3'):\n"
+        "    definition = {'source': 'package', 'package': 'some-package', 'version': version,\n"
+        "                  'path': 'some_package/model'}\n"
+        "    study = SimpleNamespace(model_definition=lambda _: definition, model_key=lambda _: 'm-1')\n"
+        "    print(config_file(study, 'm', 'resources'))\n"
+    )
+    library = Path(__file__).parents[2] / "workflow"
+    environment = os.environ | {"PYTHONPATH": f"{library}{os.pathsep}{tmp_path}"}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split("\n")[:2] == [str(folder / "config.json"), "resources/models/m-1/config.json"]

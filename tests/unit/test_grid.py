@@ -1,9 +1,7 @@
-from pathlib import Path
+import csv
+import io
 
-import pytest
-
-from shallower.errors import UserError
-from shallower.grid import Run, expand, read_runs, runs_as_csv
+from shallower.grid import Run, expand, runs_as_csv
 
 GRID = {
     "study": "s",
@@ -34,14 +32,7 @@ def test_directories():
     assert len({run.directory for run in expand(GRID)}) == len(expand(GRID))
 
 
-def test_runs_survive_the_file(tmp_path: Path):
-    path = tmp_path / "runs.csv"
-    path.write_text(runs_as_csv(expand(GRID)))
-    assert read_runs(path) == expand(GRID)
-
-
-def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path):
-    path = tmp_path / "runs.csv"
-    path.write_text("study,model\na,b\n")
-    with pytest.raises(UserError, match=r"runs\.csv: not a list of runs"):
-        read_runs(path)
+def test_the_plan_has_a_row_for_each_run_with_its_folder():
+    rows = list(csv.DictReader(io.StringIO(runs_as_csv(expand(GRID)))))
+    assert [row["directory"] for row in rows] == [run.directory for run in expand(GRID)]
+    assert [Run(**{**row, "seed": int(row["seed"])}) for row in rows if row.pop("directory")] == expand(GRID)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.errors import UserError
-from shallower.weights import INDEX_FILE, copy_tensors, count_parameters, header, merge_shards, weight_files
+from shallower.weights import INDEX_FILE, copy_tensors, header, merge_shards, weight_files
 
 
 def some_tensors() -> dict[str, torch.Tensor]:
@@ -64,12 +64,6 @@ def test_header_gives_types_and_shapes(tmp_path):
     assert found["b.weight"] == {"dtype": "F32", "shape": [3, 5]}
     assert found["brain"] == {"dtype": "BF16", "shape": [5]}
     assert found["scale"] == {"dtype": "F32", "shape": []}
-
-
-def test_parameters_are_counted_without_integer_buffers(tmp_path):
-    save_file(mixed_tensors(), tmp_path / "x.safetensors")
-
-    assert count_parameters(tmp_path / "x.safetensors") == 15 + 7 + 1 + 0 + 2 + 5 + 3 + 3
 
 
 def test_copies_are_the_same_file_as_the_library_writes(tmp_path):

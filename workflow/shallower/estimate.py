@@ -6,6 +6,7 @@ far as positions tell; that others turn out identical once layers are scored is 
 """
 
 import csv
+import importlib.metadata
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -24,9 +25,9 @@ from shallower.task_sources import SPLITS
 from shallower.wording import counted, listed
 
 # Operations a second. GPU: what a data-centre GPU reaches in bf16 with batches of some thousand tokens (assumed).
-# CPU: of one core, in fp32; the median over the trainings of the example study.
+# CPU: of one core, in fp32; the median over the trainings of the default study (batches of 8).
 GPU_RATE = 40e12
-CPU_RATE = 45e9
+CPU_RATE = 50e9
 # Small batches keep a GPU waiting for its host: seconds that a step takes at least, for each layer (assumed).
 GPU_SECONDS_A_LAYER = 0.002
 
@@ -147,11 +148,22 @@ def estimate(study: Study, resources: str | Path = "resources") -> Estimate:
 
 
 def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
-    """Where the config.json of a model of the study is, or will be once it is downloaded."""
+    """Where the config.json of a model of the study is, or will be once it is downloaded.
+
+    Until then that of an installed package is in the package.
+    """
     definition = study.model_definition(name)
     if definition["source"] == "local":
         return Path(definition["directory"]) / "config.json"
-    return Path(resources) / "models" / study.model_key(name) / "config.json"
+    downloaded = Path(resources) / "models" / study.model_key(name) / "config.json"
+    if definition["source"] == "package" and not downloaded.is_file():
+        try:
+            package = importlib.metadata.distribution(definition["package"])
+        except importlib.metadata.PackageNotFoundError:
+            return downloaded
+        if package.version == definition["version"]:
+            return Path(package.locate_file(definition["path"])) / "config.json"
+    return downloaded
 
 
 def model_size(study: Study, name: str, resources: str | Path = "resources") -> ModelSize:

@@ -2,12 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
-from typing import Any, Self
-
-from shallower.errors import UserError
+from typing import Any
 
 BASELINE = "baseline"
 
@@ -42,11 +39,6 @@ class Run:
         """Folder of the run's files, relative to the working directory."""
         return f"results/{self.study}/{self.model}/{self.task}/{self.arm}/seed{self.seed}"
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, str]) -> Self:
-        """Read a row of runs.csv."""
-        return cls(**{field.name: field.type(row[field.name]) for field in fields(cls)})
-
 
 def expand(grid: Mapping[str, Any]) -> list[Run]:
     """All runs of a grid, baselines first within each model and task.
@@ -73,15 +65,3 @@ def runs_as_csv(runs: Iterable[Run]) -> str:
     writer.writerow([*(field.name for field in fields(Run)), "directory"])
     writer.writerows([*astuple(run), run.directory] for run in runs)
     return text.getvalue()
-
-
-def read_runs(path: str | Path) -> Sequence[Run]:
-    """Read runs.csv.
-
-    Raises UserError when the file is not one that `runs_as_csv` wrote.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        try:
-            return [Run.from_row(row) for row in csv.DictReader(file)]
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: not a list of runs ({error!r}); delete the file and run again") from None

@@ -5,7 +5,6 @@ own functions need torch for types that numpy lacks, such as bfloat16.)
 """
 
 import json
-import math
 import mmap
 import os
 import re
@@ -44,11 +43,6 @@ def header(path: str | Path) -> dict[str, dict[str, Any]]:
     Raises UserError when the file is missing, cut off or of another format.
     """
     return {tensor.name: {"dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in _tensors(Path(path))}
-
-
-def count_parameters(path: str | Path) -> int:
-    """Number of parameters in a safetensors file; shared weights count once, integer buffers not at all."""
-    return sum(math.prod(tensor.shape) for tensor in _tensors(Path(path)) if tensor.dtype.startswith(("F", "BF")))
 
 
 def weight_files(directory: str | Path) -> list[Path]:
