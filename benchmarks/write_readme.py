@@ -122,7 +122,7 @@ def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
             *(
                 told(row["task"], row["rival"]),
                 f"{row['difference']:+.4f}",
-                f"{row['spread']:.4f}" if row["spread"] > 0 else "–",
+                f"{row['spread']:.4f}" if row["spread"] > 0 else "",
             ),
             *(row["seeds"], row["verdict"]),
         ]
