@@ -21,7 +21,7 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 
 
 .PHONY: help run plan provenance paper-smoke test lint format lock clean \
-	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up
+	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -66,6 +66,10 @@ benchmark-graph: $(READY) ## time and memory of snakemake -n, by the number of j
 benchmark-start-up: $(READY) ## how long each step takes to start
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_start_up.py $(ARGUMENTS)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
+
+benchmark-resources: $(READY) ## memory and disk of a study, expected against used (runs what is left of STUDY)
+	@$(IN_VENV) python benchmarks/check_resources.py --configfile "$(STUDY)" -- \
+	  snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
 benchmark: ## all benchmarks (GLUE=folder), one after the other
 	@$(MAKE) benchmark-start-up

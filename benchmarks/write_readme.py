@@ -114,7 +114,8 @@ def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
 
     def told(task: str, contestant: str) -> str:
         row = found[task, contestant]
-        return f"{row['score']:.4f} ± {row['score_sd']:.4f}"
+        spread = f" ± {row['score_sd']:.4f}" if row["seeds"] > 1 else ""
+        return f"{row['score']:.4f}{spread}"
 
     rows = [
         [

@@ -206,8 +206,8 @@ MODEL_SIZES = {}
 def memory(step):
     """Resource function: MB of memory that a step takes, and as many again at each further attempt.
 
-    By the config.json of the model in its input or, where that is not there (yet), that of the whole model; Snakemake asks again
-    before it starts the job.
+    By the config.json of the model in its input or, where that is not there (yet), that of the whole model; Snakemake
+    asks again before it starts the job.
     """
 
     def mem_mb(wildcards, input, attempt):

@@ -2,7 +2,8 @@
 #
 # Needs: tuned models, validation tokens.
 # Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm, cost.json of each
-# model, reloaded.csv of each model and task whose models are kept; for the paper's analyses probes.parquet and similarity.json of each baseline.
+# model, reloaded.csv of each model and task whose models are kept; for the paper's analyses probes.parquet and
+# similarity.json of each baseline.
 
 
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
