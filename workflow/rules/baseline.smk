@@ -25,6 +25,7 @@ rule finetune_baseline:
     resources:
         gpu=GPUS,
         mem_mb=memory("finetune"),
+        runtime=minutes("finetune"),
     params:
         **code("finetune"),
         settings=lambda wildcards: as_json(study.train_settings(wildcards.task)),

@@ -15,8 +15,9 @@ LIBRARY = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(LIBRARY))
 
 from shallower.code_files import code_digest, code_files
+from shallower.durations import step_minutes
 from shallower.errors import UserError
-from shallower.estimate import estimate, model_size, plan_text
+from shallower.estimate import estimate, model_size, plan_text, task_size
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.files import canonical_json as as_json
@@ -200,22 +201,28 @@ GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
 ON_GPU = study.config["compute"]["device"] == "cuda" or (
     study.config["compute"]["device"] == "auto" and has_gpu_driver()
 )
+# The two Snakemakes that stand between a cluster's scheduler and a step.
+CLUSTER_MB = 300
 MODEL_SIZES = {}
+
+
+def size_of_model(wildcards, input):
+    """Size of the model in a step's input or, where its config.json is not there (yet), of the whole model."""
+    config = input.get("config", "")
+    if config not in MODEL_SIZES and os.path.isfile(config):
+        MODEL_SIZES[config] = ModelSize.of(read_json(config))
+    return MODEL_SIZES.get(config, WHOLE_MODELS[wildcards.model])
 
 
 def memory(step):
     """Resource function: MB of memory that a step takes, and as many again at each further attempt.
 
-    By the config.json of the model in its input or, where that is not there (yet), that of the whole model; Snakemake
-    asks again before it starts the job.
+    Snakemake asks again before it starts the job, when the model is there.
     """
 
     def mem_mb(wildcards, input, attempt):
-        config = input.get("config", "")
-        if config not in MODEL_SIZES and os.path.isfile(config):
-            MODEL_SIZES[config] = ModelSize.of(read_json(config))
-        size = MODEL_SIZES.get(config, WHOLE_MODELS[wildcards.model])
-        return attempt * megabytes(size, wildcards.get("task"), wildcards.get("origin"))
+        size = size_of_model(wildcards, input)
+        return attempt * (megabytes(size, wildcards.get("task"), wildcards.get("origin")) + on_cluster(CLUSTER_MB))
 
     @cache
     def megabytes(size, task, origin):
@@ -224,10 +231,46 @@ def memory(step):
     return mem_mb
 
 
+def on_cluster(value):
+    """The value where jobs go to a cluster's scheduler, 0 where they run on this machine."""
+    return 0 if workflow.local_exec else value
+
+
+def every_core(wildcards):
+    """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
+    return workflow.local_exec and workflow.resource_settings.cores or THREADS
+
+
+def minutes(step):
+    """Resource function: minutes that a cluster's scheduler gives a step, and as many again at each further attempt."""
+
+    def runtime(wildcards, input, attempt):
+        task = wildcards.get("task")
+        arrived = task is not None and os.path.isfile(f"{task_folder(wildcards)}/task.json")
+        return attempt * asked(size_of_model(wildcards, input), wildcards.model, task, wildcards.get("origin"), arrived)
+
+    @cache
+    def asked(size, model, task, origin, arrived):
+        rows = task_rows(task, arrived) if task else None
+        runs = len(RUN_FOLDERS.get((model, task), []))
+        return step_minutes(step, study, size, task, origin, rows, runs, on_gpu=ON_GPU)
+
+    return runtime
+
+
+def task_rows(task, arrived):
+    """Rows of a task's splits: as counted when it came in, before that as expected."""
+    if arrived:
+        return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
+    expected = task_size(study, task)
+    return {"train": expected.train_rows, "validation": expected.validation_rows}
+
+
 def tokenizing_memory(wildcards, input, attempt):
     """Resource function: MB of memory of tokenising a task's files."""
     files = (input.train, input.validation)
-    return attempt * tokenizing_mb(sum(os.path.getsize(file) for file in files if os.path.isfile(file)))
+    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+    return attempt * (tokenizing_mb(size) + on_cluster(CLUSTER_MB))
 
 
 # Folders of what is compared with the baseline, by model and task.

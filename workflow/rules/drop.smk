@@ -20,6 +20,7 @@ rule score_layers:
     resources:
         gpu=GPUS,
         mem_mb=memory("score_layers"),
+        runtime=minutes("score_layers"),
     params:
         **code("score_layers"),
         device=study.config["compute"]["device"],
@@ -38,6 +39,7 @@ rule score_parameters:
         "logs/score_parameters/{study}/{model}/{task}/{method}/{scored}.log",
     wildcard_constraints:
         method=r"parameter-[a-z]+",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -56,6 +58,7 @@ rule choose_layers_of_baseline:
         layers="results/{study}/{model}/{task}/baseline/seed{seed}/layers.json",
     log:
         "logs/choose_layers/{study}/{model}/{task}/baseline/seed{seed}.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -73,6 +76,7 @@ rule choose_layers:
         layers="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/layers.json",
     log:
         "logs/choose_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -93,6 +97,9 @@ rule drop_layers:
         config=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
+    # On a cluster one job with the tuning that needs it: a step of seconds, whose large output is soon deleted.
+    group:
+        "refine"
     conda:
         "../../envs/report.yaml"
     resources:

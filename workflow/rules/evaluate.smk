@@ -19,12 +19,16 @@ rule predict:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
+    # Not with the tuning: when a job fails, all that its group had made goes with it.
+    group:
+        "evaluate"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,
         mem_mb=memory("predict"),
+        runtime=minutes("predict"),
     params:
         **code("predict"),
         device=study.config["compute"]["device"],
@@ -48,6 +52,8 @@ rule evaluate:
         "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
         "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
+    group:
+        "evaluate"
     conda:
         "../../envs/report.yaml"
     params:
@@ -71,6 +77,7 @@ rule compare:
         "logs/compare/{study}/{model}/{task}/{arm}.benchmark.tsv"
     wildcard_constraints:
         arm=rf"({ORIGIN})/[^/]+",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -101,6 +108,7 @@ rule reload_models:
     threads: THREADS
     resources:
         mem_mb=memory("reload_models"),
+        runtime=minutes("reload_models"),
     params:
         **code("reload_models"),
         folders=lambda wildcards: sorted(RUN_FOLDERS[wildcards.model, wildcards.task]),
@@ -120,11 +128,11 @@ rule measure_cost:
         "logs/measure_cost/{study}/{model}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
-    # All cores are claimed so that nothing else runs beside the measurement.
-    threads: workflow.resource_settings.cores or 1
+    threads: every_core
     resources:
         gpu=GPUS,
         mem_mb=memory("measure_cost"),
+        runtime=minutes("measure_cost"),
     params:
         **code("measure_cost"),
         batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
@@ -157,6 +165,7 @@ rule probe_layers:
     resources:
         gpu=GPUS,
         mem_mb=memory("probe_layers"),
+        runtime=minutes("probe_layers"),
     params:
         **code("probe_layers"),
         device=study.config["compute"]["device"],
@@ -187,6 +196,7 @@ rule compare_states:
     resources:
         gpu=GPUS,
         mem_mb=memory("compare_states"),
+        runtime=minutes("compare_states"),
     params:
         **code("compare_states"),
         device=study.config["compute"]["device"],

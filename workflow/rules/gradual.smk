@@ -37,6 +37,8 @@ use rule drop_layers as drop_next_layer with:
         config=temp(f"{ARM}/stage{{stage}}/dropped/config.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
+    group:
+        "stage{stage}"
     params:
         options=lambda wildcards: ["--stage", wildcards.stage],
 
@@ -56,6 +58,9 @@ use rule finetune_baseline as finetune_stage with:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
     benchmark:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.benchmark.tsv"
+    # Each stage a group of its own: when a job fails, all that its group had made goes with it.
+    group:
+        "stage{stage}"
     params:
         settings=lambda wildcards: as_json(study.stage_settings(wildcards.task)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}, {stage} dropped",

@@ -20,6 +20,8 @@ use rule finetune_baseline as refine with:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
     benchmark:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.benchmark.tsv"
+    group:
+        "refine"
     params:
         settings=lambda wildcards: as_json(study.refine_settings(wildcards.task, wildcards.origin)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}",

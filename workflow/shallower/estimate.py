@@ -105,7 +105,7 @@ def estimate(study: Study, resources: str | Path = "resources") -> Estimate:
     resources = Path(resources)
     files = {name: config_file(study, name, resources) for name in study.models}
     models = {name: model_size(study, name, resources) for name in study.models}
-    tasks = {name: _task_size(study, name) for name in study.tasks}
+    tasks = {name: task_size(study, name) for name in study.tasks}
     on_gpu = study.config["compute"]["device"] == "cuda"
     kept: set[tuple[Any, ...]] = set()
     trainings, copies, operations, gpu_seconds, work_bytes = 0, 0, 0.0, 0.0, [0]
@@ -255,7 +255,8 @@ def _tokenizer_bytes(model: ModelSize) -> int:
     return TOKENIZER_BYTES_A_WORD * model.vocabulary
 
 
-def _task_size(study: Study, name: str) -> TaskSize:
+def task_size(study: Study, name: str) -> TaskSize:
+    """Rows and mean tokens of a task: of its files where they are here, else as published or assumed."""
     definition = study.task_definition(name)
     match definition["source"]:
         case "glue":

@@ -107,12 +107,7 @@ def tokenizing_mb(file_bytes: int) -> int:
 
 def _largest_batch(study: Study, task: str, origin: str | None) -> int:
     """Texts in the largest batch of any training of an origin's runs."""
-    settings = [study.train_settings(task)]
-    if origin is not None:
-        settings.append(study.refine_settings(task, origin))
-    if origin == "gradual":
-        settings.append(study.stage_settings(task))
-    return max(one["batch_size"] for one in settings)
+    return max(settings["batch_size"] for settings in study.tunings(task, origin))
 
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:

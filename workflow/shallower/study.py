@@ -150,6 +150,15 @@ class Study:
         """Settings of the tuning between two layers of gradual dropping."""
         return self.train_settings(task) | _named(self.config["origins"], "gradual")["stage"]
 
+    def tunings(self, task: str, origin: str | None = None) -> list[dict[str, Any]]:
+        """Settings of each tuning that the runs of an origin go through; of the baseline's without one."""
+        settings = [self.train_settings(task)]
+        if origin is not None:
+            settings.append(self.refine_settings(task, origin))
+        if origin == "gradual":
+            settings.append(self.stage_settings(task))
+        return settings
+
     def evaluate_settings(self, task: str) -> dict[str, Any]:
         """Settings of the scoring of a task's predictions, with its metrics, the primary one first."""
         entry = _named(self.config["tasks"], task)

@@ -1,0 +1,94 @@
+"""A copy of the project with a tiny study inside, run through the real Snakefile."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import tiny
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = ("Snakefile", "workflow", "profiles", "envs")
+
+
+class Project:
+    """A folder with the pipeline's code and one study, in which snakemake runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, study: dict[str, Any]) -> "Project":
+        """Copy the code into a new folder and write the study."""
+        folder.mkdir(parents=True)
+        ignore = shutil.ignore_patterns("__pycache__")
+        for name in PIPELINE:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=ignore)
+            else:
+                shutil.copy2(source, folder / name)
+        project = cls(folder)
+        project.write_study(study)
+        return project
+
+    def copy(self, folder: Path) -> "Project":
+        """The same project elsewhere, with times of modification and Snakemake's memory."""
+        shutil.copytree(self.folder, folder)
+        return Project(folder)
+
+    def write_study(self, study: dict[str, Any]) -> None:
+        text = yaml.safe_dump(study, sort_keys=False)
+        (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+    def read_study(self) -> dict[str, Any]:
+        return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+        """Run snakemake in the project; standard error is part of the output."""
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments],
+            cwd=self.folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=800,
+        )
+
+    def run(self, *arguments: str) -> str:
+        """Run the study and return what was printed; the test fails when a job failed."""
+        finished = self.snakemake(*arguments)
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
+    def planned(self, *arguments: str) -> Counter[str]:
+        """How many jobs of each rule a run would start now, without the target rule."""
+        finished = self.snakemake("--dry-run", "--quiet", "host", *arguments)
+        assert finished.returncode == 0, finished.stdout
+        rules = re.findall(r"^(?:local)?rule (\w+):$", finished.stdout, flags=re.MULTILINE)
+        return Counter(rule for rule in rules if rule != "all")
+
+
+def tiny_study(folder: Path, families: tuple[str, ...] = ("bert",), **task_options: bool) -> dict[str, Any]:
+    """A study of tiny models and a tiny task, whose files are made in `folder`; paths are relative to it."""
+    for family in families:
+        tiny.make_model(folder / "models" / family, family)
+    task = tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, **task_options)
+    return {
+        "study": "tiny",
+        "models": [{"name": family, "source": "local", "directory": f"models/{family}"} for family in families],
+        "tasks": [task | {"train_file": "data/train.csv", "validation_file": "data/validation.csv"}],
+        "origins": [{"name": "finetuned"}],
+        "strategies": [{"name": "top", "amounts": [1]}],
+        "seeds": [1],
+        "train": {"epochs": 1, "batch_size": 16, "learning_rate": 1.0e-3, "max_length": 32},
+        "evaluate": {"bootstrap_samples": 100},
+        "measure": {"repeats": 3, "sequence_length": 8},
+    }
