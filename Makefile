@@ -20,7 +20,7 @@ RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 
 
-.PHONY: help run plan provenance paper-smoke test lint format lock clean \
+.PHONY: help run plan provenance paper-smoke test test-cluster lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -79,6 +79,9 @@ benchmark: ## all benchmarks (GLUE=folder), one after the other
 
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+
+test-cluster: $(READY) ## run studies on a SLURM that is started here for it, with faults (packages: docs/cluster.md)
+	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
 
 lint: $(READY) ## check format and style of Python and of the workflow
 	@$(IN_VENV) ruff check .

@@ -1,14 +1,17 @@
 """A copy of the project with a tiny study inside, run through the real Snakefile."""
 
+import csv
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 
 import tiny
@@ -92,3 +95,32 @@ def tiny_study(folder: Path, families: tuple[str, ...] = ("bert",), **task_optio
         "evaluate": {"bootstrap_samples": 100},
         "measure": {"repeats": 3, "sequence_length": 8},
     }
+
+
+def make_tiny_project(folder: Path, change: Callable[[dict[str, Any]], object], **options: Any) -> Project:
+    """A project below `folder` with a tiny study that `change` has changed; options are those of `tiny_study`."""
+    study = tiny_study(folder / "inputs", **options)
+    change(study)
+    # A blank in the path: nothing may break on it.
+    project = Project.create(folder / "a project", study)
+    for name in ("models", "data"):
+        shutil.move(folder / "inputs" / name, project.folder / name)
+    return project
+
+
+def assert_same_results(project: Project, reference: Project) -> None:
+    """Both projects, run on the same machine, have the same predictions to the last bit, and the same scores."""
+    runs = [
+        path.parent.relative_to(reference.folder) for path in reference.folder.glob("results/**/predictions.parquet")
+    ]
+    assert runs
+    for run in runs:
+        ours, theirs = (pq.read_table(one.folder / run / "predictions.parquet") for one in (project, reference))
+        assert ours.equals(theirs), run
+    assert _scores(project) == _scores(reference)
+
+
+def _scores(project: Project) -> list[dict[str, str]]:
+    (file,) = project.folder.glob("results/*/results.csv")
+    with file.open(newline="", encoding="utf-8") as rows:
+        return [{key: value for key, value in row.items() if key != "train_seconds"} for row in csv.DictReader(rows)]

@@ -111,9 +111,16 @@ def test_the_record_of_another_key_is_left_aside(tmp_path, trained):
     assert copy(tmp_path, key={**KEY, "seed": 2}) is None
 
 
-def test_a_run_is_not_replaced_by_itself(tmp_path, trained):
-    assert copy(tmp_path, target="trained") is None
-    assert copy(tmp_path, target="copy/../trained") is None
+@pytest.mark.parametrize("target", ["trained", "copy/../trained"])
+def test_what_another_job_has_finished_is_left_as_it_is(tmp_path, trained, target, caplog):
+    before = {path: path.stat().st_mtime_ns for path in trained.iterdir()}
+    (tmp_path / "copy").mkdir()
+    assert copy(tmp_path, target=target) == MANIFEST
+    assert {path: path.stat().st_mtime_ns for path in trained.iterdir()} == before
+    (trained / "training.jsonl").write_text("")
+    with caplog.at_level(logging.INFO):
+        assert copy(tmp_path, target=target) is None
+    assert "training.jsonl has changed" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """Projects with a tiny study, unfinished and finished."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from project import Project, tiny_study
+from project import Project, make_tiny_project
 
 
 @pytest.fixture
@@ -14,14 +13,7 @@ def make_project(tmp_path: Path):
     """Make a project of a tiny study; keyword arguments are those of `tiny_study`."""
 
     def make(change=lambda study: None, **options: Any) -> Project:
-        inputs = tmp_path / "inputs"
-        study = tiny_study(inputs, **options)
-        change(study)
-        # A blank in the path: nothing may break on it.
-        project = Project.create(tmp_path / "a project", study)
-        for name in ("models", "data"):
-            shutil.move(inputs / name, project.folder / name)
-        return project
+        return make_tiny_project(tmp_path, change, **options)
 
     return make
 
@@ -29,26 +21,25 @@ def make_project(tmp_path: Path):
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished tiny study with every origin and the reproduction; copy it before changing anything."""
-    folder = tmp_path_factory.mktemp("finished")
-    study = tiny_study(folder / "inputs")
-    study["reproduction"] = True
-    study["models"][0]["counterpart"] = "BERT"
-    study["tasks"][0]["counterpart"] = "SST-2"
-    study["probe"] = {"train_examples": 48}
-    study["origins"] = [
-        {"name": "pretrained"},
-        {"name": "finetuned"},
-        {"name": "finetuned-frozen"},
-        {"name": "gradual", "stage": {"epochs": 1}},
-    ]
-    study["strategies"] = [
-        {"name": "top", "amounts": [1], "origins": ["finetuned", "finetuned-frozen"]},
-        {"name": "bottom", "amounts": [2], "origins": ["finetuned"]},
-        {"name": "top", "amounts": [2], "origins": ["gradual"]},
-        {"name": "parameter-variance", "amounts": [1], "origins": ["pretrained"]},
-    ]
-    project = Project.create(folder / "project", study)
-    for name in ("models", "data"):
-        shutil.move(folder / "inputs" / name, project.folder / name)
+
+    def change(study: dict[str, Any]) -> None:
+        study["reproduction"] = True
+        study["models"][0]["counterpart"] = "BERT"
+        study["tasks"][0]["counterpart"] = "SST-2"
+        study["probe"] = {"train_examples": 48}
+        study["origins"] = [
+            {"name": "pretrained"},
+            {"name": "finetuned"},
+            {"name": "finetuned-frozen"},
+            {"name": "gradual", "stage": {"epochs": 1}},
+        ]
+        study["strategies"] = [
+            {"name": "top", "amounts": [1], "origins": ["finetuned", "finetuned-frozen"]},
+            {"name": "bottom", "amounts": [2], "origins": ["finetuned"]},
+            {"name": "top", "amounts": [2], "origins": ["gradual"]},
+            {"name": "parameter-variance", "amounts": [1], "origins": ["pretrained"]},
+        ]
+
+    project = make_tiny_project(tmp_path_factory.mktemp("finished"), change)
     project.run()
     return project

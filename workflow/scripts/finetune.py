@@ -62,7 +62,9 @@ def main(arguments: argparse.Namespace) -> None:
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):
             copy_tokenizer(arguments.tokenizer_dir, output_dir)
-            logging.info("%s: identical to %s, which is copied", arguments.label, manifest["trained_as"])
+            source = manifest.get("trained_as")
+            told = f"identical to {source}, which is copied" if source else "was finished by another job"
+            logging.info("%s: %s", arguments.label, told)
         else:
             manifest = identity | train_and_save(arguments, task, tokens, settings, compute, checkpoints, identity)
         write_json(output_dir / "manifest.json", manifest)

@@ -35,7 +35,8 @@ def step_minutes(
     """Minutes to ask for, for a step of a study with a model of a size; `step` is the name of its script.
 
     `task` and `rows` (by split) are None for steps without a task, `origin` for baselines and where it makes no
-    difference. `runs` is the number of models that the step loads again. Raises ValueError for a step without a formula.
+    difference. `runs` is the number of models that the step loads again.
+    Raises ValueError for a step without a formula.
     """
     rate = GPU_RATE if on_gpu else CPU_RATE * study.config["compute"]["threads"]
 

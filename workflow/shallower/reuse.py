@@ -61,8 +61,9 @@ class FinishedRun:
     def copy_to(self, folder: str | Path) -> dict[str, Any] | None:
         """Copy the recorded run's files into a folder and return the manifest for them; None if that cannot be.
 
-        The manifest is that of the training, and `trained_as` names the folder it was done for. A record is left aside
-        when it is of another key or of this very folder, or when its files are gone or have changed since.
+        The manifest is that of the training, and `trained_as` names the folder it was done for. Of this very folder,
+        nothing is copied: a job that its Snakemake had lost sight of has finished what was to be done. A record is left
+        aside when it is of another key, or when its files are gone or have changed since.
         """
         folder = Path(folder)
         if not self.file.exists():
@@ -70,8 +71,12 @@ class FinishedRun:
         try:
             record = read_json(self.file)
             source = Path(record["folder"])
-            if record["key"] != self.key or source.resolve() == folder.resolve():
+            if record["key"] != self.key:
                 return None
+            if source.resolve() == folder.resolve():
+                for name in RESULT_FILES:
+                    _verify(folder / name, record["sha256"][name])
+                return dict(record["manifest"])
             folder.mkdir(parents=True, exist_ok=True)
             for name in RESULT_FILES:
                 _copy_verified(source / name, folder / name, record["sha256"][name])
@@ -81,13 +86,18 @@ class FinishedRun:
             return None
 
 
+def _verify(file: Path, sha256: str, recorded: Path | None = None) -> None:
+    """Raise UserError when a file's content is not the expected one; `recorded` is the file to name, if another."""
+    if sha256_of(file) != sha256:
+        raise UserError(f"{recorded or file} has changed since it was recorded")
+
+
 def _copy_verified(source: Path, target: Path, sha256: str) -> None:
     """Copy a file. Raises UserError, and leaves no copy, when the content is not the expected one."""
     part = target.with_name(f".{target.name}.part")
     try:
         shutil.copyfile(source, part)
-        if sha256_of(part) != sha256:
-            raise UserError(f"{source} has changed since it was recorded")
+        _verify(part, sha256, source)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
