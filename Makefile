@@ -20,7 +20,7 @@ RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 
 
-.PHONY: help run plan provenance paper-smoke test test-cluster lint format lock clean \
+.PHONY: help run run-slurm plan provenance paper-smoke test test-cluster lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -35,6 +35,9 @@ $(READY): requirements.lock requirements-models.txt
 
 run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures and report.html
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
+
+run-slurm: $(READY) ## the same on a SLURM cluster, from its login node (docs/cluster.md)
+	@$(IN_VENV) snakemake --workflow-profile profiles/slurm --configfile "$(STUDY)" $(ARGUMENTS)
 
 plan: $(READY) ## what a study would run, and about how long and how much disk that takes
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
