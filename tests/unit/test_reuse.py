@@ -111,9 +111,13 @@ def test_the_record_of_another_key_is_left_aside(tmp_path, trained):
     assert copy(tmp_path, key={**KEY, "seed": 2}) is None
 
 
-def test_a_run_is_not_replaced_by_itself(tmp_path, trained):
+def test_a_result_that_is_in_place_already_is_taken_as_it_is(tmp_path, trained):
+    before = {path.name: path.stat().st_ino for path in trained.iterdir()}
+    assert copy(tmp_path, target="trained") == MANIFEST
+    assert copy(tmp_path, target="copy/../trained") == MANIFEST
+    assert {path.name: path.stat().st_ino for path in trained.iterdir()} == before
+    (trained / "model.safetensors").write_text("another model")
     assert copy(tmp_path, target="trained") is None
-    assert copy(tmp_path, target="copy/../trained") is None
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,9 @@ class FinishedRun:
     def copy_to(self, folder: str | Path) -> dict[str, Any] | None:
         """Copy the recorded run's files into a folder and return the manifest for them; None if that cannot be.
 
-        The manifest is that of the training, and `trained_as` names the folder it was done for. A record is left aside
-        when it is of another key or of this very folder, or when its files are gone or have changed since.
+        The manifest is that of the training, and `trained_as` names the folder it was done for: none where that is this
+        very folder, as after a kill of the workflow alone, whose training went on. A record is left aside when it is of
+        another key, or when its files are gone or have changed since.
         """
         folder = Path(folder)
         if not self.file.exists():
@@ -70,8 +71,12 @@ class FinishedRun:
         try:
             record = read_json(self.file)
             source = Path(record["folder"])
-            if record["key"] != self.key or source.resolve() == folder.resolve():
+            if record["key"] != self.key:
                 return None
+            if source.resolve() == folder.resolve():
+                for name in RESULT_FILES:
+                    _verify(source / name, record["sha256"][name])
+                return dict(record["manifest"])
             folder.mkdir(parents=True, exist_ok=True)
             for name in RESULT_FILES:
                 _copy_verified(source / name, folder / name, record["sha256"][name])
@@ -86,8 +91,12 @@ def _copy_verified(source: Path, target: Path, sha256: str) -> None:
     part = target.with_name(f".{target.name}.part")
     try:
         shutil.copyfile(source, part)
-        if sha256_of(part) != sha256:
-            raise UserError(f"{source} has changed since it was recorded")
+        _verify(part, sha256, source)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _verify(file: Path, sha256: str, source: Path | None = None) -> None:
+    if sha256_of(file) != sha256:
+        raise UserError(f"{source or file} has changed since it was recorded")
