@@ -50,6 +50,7 @@ onstart:
     # seconds of computing for each job of a long run. Nothing needs the limit on one machine.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+        pass_on_interrupts()
 
 
 onsuccess:

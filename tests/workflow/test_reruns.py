@@ -126,6 +126,7 @@ CASES = {
     # Refined ones only, and what gradual dropping makes on the way stays in full precision.
     "the type of kept weights": (edit_study(kept_weights="bf16"), REFINES_AND_BELOW),
     "runs that share a GPU": (edit_study(compute={"runs_per_gpu": 4}), REPORT),
+    "how often checkpoints are written": (edit_study(compute={"checkpoint_seconds": 5}), REPORT),
     "a tolerance added": (edit_study(report={"tolerances": [5]}), SUMMARY),
     "the bootstrap": (
         edit_study(evaluate={"bootstrap_samples": 200}),

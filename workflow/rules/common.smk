@@ -23,6 +23,7 @@ from shallower.estimate import estimate, model_size, plan_text, task_size
 from shallower.files import canonical_json as as_json
 from shallower.files import read_json
 from shallower.gpu_slots import has_gpu_driver
+from shallower.interruption import pass_on_interrupts
 from shallower.memory import step_mb, tokenizing_mb
 from shallower.model_size import ModelSize
 from shallower.strategies import STRATEGIES
@@ -40,12 +41,16 @@ SCORE_METHODS = sorted({strategy.score for strategy in STRATEGIES.values() if st
 USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
 
+# Asked to end (Ctrl-C, a time limit), a step does so in its own time: its shell waits for it, and tee hears its last words.
+WAIT = """trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export STARTED_BY=$PPID; """
+
 # Every step runs offline but for the downloads, which look at HUB_OFFLINE: what the user had set.
 shell.prefix(
-    f"set -euo pipefail; {INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
+    f"set -euo pipefail; {WAIT}{INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
     " TOKENIZERS_PARALLELISM=false HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
-    f" RUNS_PER_GPU={study.config['compute']['runs_per_gpu']} GPU_LOCKS=.scratch; "
+    f" RUNS_PER_GPU={study.config['compute']['runs_per_gpu']} GPU_LOCKS=.scratch"
+    f" CHECKPOINT_SECONDS={study.config['compute']['checkpoint_seconds']}; "
 )
 
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])

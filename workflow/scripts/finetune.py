@@ -7,6 +7,7 @@ whose inputs, settings and code are the same, one is trained and the others are 
 import argparse
 import json
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         if manifest := finished.copy_to(output_dir):
             copy_tokenizer(arguments.tokenizer_dir, output_dir)
             source = manifest.get("trained_as")
-            told = f"identical to {source}, which is copied" if source else "was finished by another job"
-            logging.info("%s: %s", arguments.label, told)
+            logging.info("%s: %s", arguments.label, f"identical to {source}, which is copied" if source else "in place")
         else:
             manifest = identity | train_and_save(arguments, task, tokens, settings, compute, checkpoints, identity)
         write_json(output_dir / "manifest.json", manifest)
@@ -145,6 +145,7 @@ if __name__ == "__main__":
     parser.add_argument("--freeze-layers", type=Path, help="layers.json whose dropped layers are not trained")
     parser.add_argument("--kept-weights", choices=["fp32", "bf16"], default="fp32", help="type of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
-    parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
+    # From the environment in the workflow, so that no result depends on it.
+    parser.add_argument("--checkpoint-seconds", type=float, default=float(os.environ.get("CHECKPOINT_SECONDS", "60")))
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

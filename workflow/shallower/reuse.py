@@ -61,9 +61,9 @@ class FinishedRun:
     def copy_to(self, folder: str | Path) -> dict[str, Any] | None:
         """Copy the recorded run's files into a folder and return the manifest for them; None if that cannot be.
 
-        The manifest is that of the training, and `trained_as` names the folder it was done for. Of this very folder,
-        nothing is copied: a job that its Snakemake had lost sight of has finished what was to be done. A record is left
-        aside when it is of another key, or when its files are gone or have changed since.
+        The manifest is that of the training, and `trained_as` names the folder it was done for: none where that is this
+        very folder, as after a kill of the workflow alone, whose training went on. A record is left aside when it is of
+        another key, or when its files are gone or have changed since.
         """
         folder = Path(folder)
         if not self.file.exists():
@@ -75,7 +75,7 @@ class FinishedRun:
                 return None
             if source.resolve() == folder.resolve():
                 for name in RESULT_FILES:
-                    _verify(folder / name, record["sha256"][name])
+                    _verify(source / name, record["sha256"][name])
                 return dict(record["manifest"])
             folder.mkdir(parents=True, exist_ok=True)
             for name in RESULT_FILES:
@@ -84,12 +84,6 @@ class FinishedRun:
         except (UserError, OSError, KeyError, TypeError) as error:
             logger.info("the record %s is of no use (%s); training", self.file, error)
             return None
-
-
-def _verify(file: Path, sha256: str, recorded: Path | None = None) -> None:
-    """Raise UserError when a file's content is not the expected one; `recorded` is the file to name, if another."""
-    if sha256_of(file) != sha256:
-        raise UserError(f"{recorded or file} has changed since it was recorded")
 
 
 def _copy_verified(source: Path, target: Path, sha256: str) -> None:
@@ -101,3 +95,8 @@ def _copy_verified(source: Path, target: Path, sha256: str) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _verify(file: Path, sha256: str, source: Path | None = None) -> None:
+    if sha256_of(file) != sha256:
+        raise UserError(f"{source or file} has changed since it was recorded")

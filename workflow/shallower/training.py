@@ -22,6 +22,7 @@ from shallower.classifier import Classifier
 from shallower.devices import Compute
 from shallower.dropout import Dropout
 from shallower.errors import UserError
+from shallower.interruption import Interrupted, noting_interruptions
 from shallower.tokens import TokenSet, position_limit
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ def train(
     """Train a classifier in place and leave it on the CPU. Starts from the newest checkpoint, if there is one.
 
     A checkpoint is written every `checkpoint_seconds`, more rarely if writing takes long. The caller removes them
-    when the result is safe. Raises UserError when the loss is not finite.
+    when the result is safe. Raises UserError when the loss is not finite, and Interrupted, with a checkpoint written,
+    when the process is asked to end.
     """
     if not len(tokens.labels):
         raise UserError(f"{label}: there are no training examples")
@@ -104,13 +106,21 @@ def train(
 
     last_save = time.monotonic()
     interval = checkpoint_seconds
-    while run.step < run.result.steps:
-        run.advance()
-        if time.monotonic() - last_save >= interval and run.step < run.result.steps:
-            started = time.monotonic()
-            checkpoints.save(run.checkpoint())
-            last_save = time.monotonic()
-            interval = max(checkpoint_seconds, (last_save - started) / CHECKPOINT_SHARE)
+    with noting_interruptions() as asked_to_end:
+        while run.step < run.result.steps:
+            run.advance()
+            signal_number = asked_to_end()
+            due = time.monotonic() - last_save >= interval and run.step < run.result.steps
+            if due or signal_number:
+                started = time.monotonic()
+                checkpoints.save(run.checkpoint())
+                last_save = time.monotonic()
+                interval = max(checkpoint_seconds, (last_save - started) / CHECKPOINT_SHARE)
+            if signal_number:
+                raise Interrupted(
+                    signal_number,
+                    f"{label}: checkpoint after step {run.step} of {run.result.steps}; the next run goes on from there",
+                )
     run.finish()
     return run.result
 
