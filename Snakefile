@@ -3,8 +3,8 @@
 #   snakemake --cores all                                        the study in config.yaml
 #   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
 #
-# The rules read as the pipeline does: download, baseline, drop, refine, evaluate, aggregate; gradual has the other ways to drop
-# and tune, reproduce the paper's tables and figures.
+# The rules read as the pipeline does: download, baseline, drop, refine, evaluate, aggregate, report, record; gradual has the
+# other ways to drop and tune, reproduce the paper's tables and figures.
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -26,6 +26,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/reproduce.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/record.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -38,6 +39,9 @@ rule all:
         reproduction(),
         f"results/{study.name}/report.html",
         delivered_models(),
+        reloaded_models(),
+        f"results/{study.name}/provenance.json",
+        f"results/{study.name}/SHA256SUMS",
 
 
 if workflow.output_settings.dryrun:

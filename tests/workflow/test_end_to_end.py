@@ -1,6 +1,7 @@
 """The whole pipeline on tiny models, from files to report."""
 
 import csv
+import hashlib
 import json
 import re
 import subprocess
@@ -92,6 +93,11 @@ def test_every_origin_and_everything_of_the_paper(finished_project):
     assert float(ours["ours"]) == pytest.approx(100 * float(scores[0]))
     assert not any(cell["ours"] for cell in cells if cell["counterpart"] == "XLNet")
     assert all(cell["remark"] for cell in cells if not cell["ours"])
+
+    sums = dict(reversed(line.split("  ")) for line in (results / "SHA256SUMS").read_text().splitlines())
+    files = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
+    assert set(sums) == files - {"SHA256SUMS"}
+    assert sums["provenance.json"] == hashlib.sha256((results / "provenance.json").read_bytes()).hexdigest()
 
     report = (results / "report.html").read_text()
     for text in ("How many layers can go?", "Table 2", "Figure 3", "finetuned-frozen", "SHA-256"):

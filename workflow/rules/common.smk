@@ -294,13 +294,15 @@ def baselines(model, task):
 
 
 def delivered_models():
-    """The tuned models that the study keeps, and the proof that they load."""
+    """The tuned models that the study keeps."""
+    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
+
+
+def reloaded_models():
+    """The proof that the kept models load."""
     if not study.config["keep_models"]:
         return []
-    return [
-        *(f"{run.directory}/model.safetensors" for run in study.runs),
-        *(f"results/{study.name}/{model}/{task}/reloaded.csv" for model, task in RUN_FOLDERS),
-    ]
+    return [f"results/{study.name}/{model}/{task}/reloaded.csv" for model, task in RUN_FOLDERS]
 
 
 def run_files(name):
