@@ -18,6 +18,8 @@ VENV := .venv
 READY := $(VENV)/.ready
 RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
+# Broken YAML is told with its line; Snakemake, which reads the file first otherwise, does not name it.
+CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
 
 
 .PHONY: help run plan provenance paper-smoke test lint format lock clean \
@@ -34,9 +36,11 @@ $(READY): requirements.lock requirements-models.txt
 	touch $@
 
 run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures and report.html
+	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
 plan: $(READY) ## what a study would run, and about how long and how much disk that takes
+	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
