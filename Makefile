@@ -22,7 +22,7 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
 
 
-.PHONY: help run plan provenance paper-smoke test lint format lock clean \
+.PHONY: help run plan provenance paper-smoke test test-inputs audit lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -83,6 +83,10 @@ benchmark: ## all benchmarks (GLUE=folder), one after the other
 
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+
+test-inputs: $(READY) ## every bad input through the real snakemake, and a longer fuzz (about ten minutes)
+	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
+	  tests/workflow/test_bad_inputs.py tests/unit/test_fuzz.py $(ARGUMENTS)
 
 lint: $(READY) ## check format and style of Python and of the workflow
 	@$(IN_VENV) ruff check .
