@@ -18,9 +18,11 @@ VENV := .venv
 READY := $(VENV)/.ready
 RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
+# Broken YAML is told with its line; Snakemake, which reads the file first otherwise, does not name it.
+CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan provenance paper-smoke test test-cluster lint format lock clean \
+.PHONY: help run run-slurm plan provenance paper-smoke test test-inputs test-cluster audit lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -34,12 +36,15 @@ $(READY): requirements.lock requirements-models.txt
 	touch $@
 
 run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures and report.html
+	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
 run-slurm: $(READY) ## the same on a SLURM cluster, from its login node (docs/cluster.md)
+	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --workflow-profile profiles/slurm --configfile "$(STUDY)" $(ARGUMENTS)
 
 plan: $(READY) ## what a study would run, and about how long and how much disk that takes
+	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
@@ -82,6 +87,10 @@ benchmark: ## all benchmarks (GLUE=folder), one after the other
 
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+
+test-inputs: $(READY) ## every bad input through the real snakemake, and a longer fuzz (about ten minutes)
+	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
+	  tests/workflow/test_bad_inputs.py tests/unit/test_fuzz.py $(ARGUMENTS)
 
 test-cluster: $(READY) ## run studies on a SLURM that is started here for it, with faults (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster

@@ -10,6 +10,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+include: "workflow/rules/study_file.smk"
+
+
 # A study is complete by itself: config.yaml must not leak into another one.
 if not workflow.overwrite_configfiles:
 

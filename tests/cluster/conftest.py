@@ -40,7 +40,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
     def change(study: dict) -> None:
         study["train"]["epochs"] = EPOCHS
         study["refine"] = {"epochs": 2}
-        #CS study["compute"] = {"checkpoint_seconds": 1}
+        study["compute"] = {"checkpoint_seconds": 1}
 
     project = make_tiny_project(tmp_path_factory.mktemp("prepared"), change)
     project.run("--until", "tokenize_task", "measure_cost", "choose_layers", "choose_layers_of_baseline", "plan_runs")

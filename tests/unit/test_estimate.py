@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
 import tiny
+from shallower.encoder_config import NAMES
 from shallower.estimate import (
     CPU_RATE,
     GLUE_SIZES,
@@ -23,6 +26,7 @@ from shallower.estimate import (
     estimate,
     plan_text,
 )
+from shallower.files import write_json
 from shallower.glue import GLUE_TASKS
 from shallower.model_size import ModelSize
 from shallower.study import resolve_study
@@ -30,16 +34,25 @@ from shallower.study import resolve_study
 GLUE = Path(__file__).parents[3] / "shared" / "glue"
 
 
+def make_checkpoint(folder, config):
+    """As much of a checkpoint as the checks of a study look at."""
+    modules = [name for names in NAMES["bert"].modules(config["num_hidden_layers"]).values() for name in names]
+    words = np.zeros((config["vocab_size"], config.get("embedding_size", config["hidden_size"])), np.float32)
+    folder.mkdir()
+    tensors = {f"{module}.{kind}": words[:1] for module in modules for kind in ("weight", "bias")}
+    save_file(tensors | {"bert.embeddings.word_embeddings.weight": words}, folder / "model.safetensors")
+    write_json(folder / "config.json", config)
+    write_json(folder / "tokenizer.json", {"model": {"vocab": {"word": 0}}})
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """A study of a tiny model of 4 layers, hidden size 32, and a task of 21 rows to train on."""
     folder = tmp_path_factory.mktemp("study")
     model = folder / "model"
-    model.mkdir()
     config = {"model_type": "bert", "num_hidden_layers": 4, "hidden_size": 32, "intermediate_size": 64}
     config |= {"num_attention_heads": 4, "vocab_size": 500, "max_position_embeddings": 128}
-    (model / "config.json").write_text(json.dumps(config))
-    (model / "model.safetensors").touch()
+    make_checkpoint(model, config)
     return {
         "study": "s",
         "models": [{"name": "m", "source": "local", "directory": str(model)}],
@@ -176,10 +189,8 @@ def test_the_same_layers_from_other_weights_or_in_another_order_are_another_run(
 def test_layers_of_one_set_of_weights_are_all_alike(study, tmp_path):
     albert = {"model_type": "albert", "embedding_size": 16, "num_hidden_groups": 1}
     folder = tmp_path / "albert"
-    folder.mkdir()
     config = json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | albert))
-    (folder / "model.safetensors").touch()
+    make_checkpoint(folder, config | albert)
     study["models"][0]["directory"] = str(folder)
     study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "parameter-variance", "amounts": [1]}]
     assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 2, 2 * 1)

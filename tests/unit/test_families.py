@@ -80,7 +80,7 @@ def test_per_layer_lists_keep_the_entries_of_the_kept_layers():
 def test_per_layer_list_of_another_length_is_refused():
     family = replace(FAMILIES["bert"], per_layer_lists=("layer_types",))
 
-    with pytest.raises(UserError, match="'layer_types' has 3 entries for 4 layers"):
+    with pytest.raises(UserError, match="'layer_types' must be a list of 4 entries"):
         family.shortened_config({"num_hidden_layers": 4, "layer_types": ["a", "b", "c"]}, [0])
 
 

@@ -348,12 +348,14 @@ def cut_short(folder: Path) -> None:
         (without("tokenizer.json"), "there is no tokenizer"),
         (with_text("config.json", "{"), r"config\.json: not valid JSON"),
         (with_text("config.json", "[]"), r"config\.json does not hold a mapping"),
-        (with_json("config.json", num_hidden_layers=6), r"states 6 layers .* lacks layers \[4, 5\]"),
-        (with_json("config.json", num_hidden_layers=3), r"states 3 layers .* has layers \[3\] beyond those"),
+        (with_json("config.json", num_hidden_layers=6), r"states 6 layers .* lack layers \[4, 5\]"),
+        (with_json("config.json", num_hidden_layers=3), r"states 3 layers .* hold layers \[3\] too"),
         (with_json("config.json", vocab_size=100), r"token ids up to 230, but the model's vocab_size is 100"),
         (with_json("config.json", pad_token_id=7), r"padding is token 0 to the tokenizer but pad_token_id 7"),
         (with_json("tokenizer_config.json", pad_token=None), "no padding token; name one as pad_token"),
-        (with_text("tokenizer.json", "{}"), "the tokenizer cannot be loaded"),
+        (with_text("tokenizer.json", "{}"), r"tokenizer\.json has no vocabulary"),
+        (with_text("tokenizer.json", '{"model": {"vocab": {"a": 0}}}'), "the tokenizer cannot be loaded"),
+        (with_json("config.json", hidden_dropout_prob="much"), r"config\.json cannot be used"),
         (cut_short, r"model\.safetensors: not a whole safetensors file"),
     ],
 )
@@ -378,7 +380,7 @@ def test_faults_of_weights_in_several_files(saved: dict[str, Path], tmp_path: Pa
     with pytest.raises(UserError, match=r"names '\.\./\.\./etc/passwd', which is not a safetensors file beside it"):
         fetch_model(local(folder), tmp_path / "out")
     change_json(index, weight_map={})
-    with pytest.raises(UserError, match="has no weight_map"):
+    with pytest.raises(UserError, match="no 'weight_map'"):
         fetch_model(local(folder), tmp_path / "out")
 
 

@@ -202,7 +202,7 @@ BAD = [
     ),
     (
         change("models.0", {"name": "m", "source": "local", "directory": "no/such"}),
-        r"models\[0\] \(m\)\.directory: no/such/config\.json does not exist",
+        r"models\[0\] \(m\)\.directory: there is no folder no/such; correct",
     ),
     (change("models.0.name", "tables"), r"'tables' is one of the pipeline's own folders"),
     (change("models.0.name", "../x"), r"models\[0\] \(\.\./x\)\.name: '\.\./x' is not allowed here"),

@@ -169,7 +169,7 @@ def test_an_index_cannot_point_outside_its_folder(tmp_path):
     places = dict.fromkeys(some_tensors(), "../secret.safetensors")
     (tmp_path / "model" / INDEX_FILE).write_text(json.dumps({"weight_map": places}))
 
-    with pytest.raises(UserError, match="not a file of the same folder"):
+    with pytest.raises(UserError, match="not a safetensors file beside it"):
         weight_files(tmp_path / "model")
 
 

@@ -1,6 +1,6 @@
 # What all rules share: the study, the code behind each script, and paths.
 #
-# Needs: config (a study).  Gives: study, code(), settings as JSON, path functions, wildcard constraints.
+# Needs: config (a study), LIBRARY.  Gives: study, code(), settings as JSON, path functions, wildcard constraints.
 import os
 import re
 import shlex
@@ -8,15 +8,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
-
-LIBRARY = Path(workflow.basedir) / "workflow"
-sys.path.insert(0, str(LIBRARY))
 
 from shallower.code_files import code_digest, code_files
 from shallower.durations import step_minutes
-from shallower.errors import UserError
 from shallower.estimate import estimate, model_size, plan_text, task_size
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.

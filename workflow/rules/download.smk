@@ -2,6 +2,9 @@
 #
 # Needs: the study; for local sources their files.
 # Gives: resources/models, resources/tasks, resources/tokens.
+#
+# Downloads come first, so that what is wrong with an input shows before long work starts. They are not retried here: the
+# library repeats what may pass, and a mistake is told once.
 
 
 MODELS = {study.model_key(name): study.model_definition(name) for name in study.models}
@@ -21,7 +24,7 @@ rule download_model:
         "logs/download_model/{model_key}.log",
     benchmark:
         "logs/download_model/{model_key}.benchmark.tsv"
-    retries: 2
+    priority: 1
     localrule: True
     conda:
         "../../envs/download.yaml"
@@ -46,7 +49,7 @@ rule download_task:
         "logs/download_task/{task_key}.log",
     benchmark:
         "logs/download_task/{task_key}.benchmark.tsv"
-    retries: 2
+    priority: 1
     localrule: True
     conda:
         "../../envs/download.yaml"

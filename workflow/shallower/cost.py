@@ -14,7 +14,9 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from shallower.devices import Compute
+from shallower.errors import UserError
 from shallower.families import family_of
+from shallower.tokens import position_limit
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,13 @@ def time_models(
     repeats: int,
     compute: Compute,
 ) -> dict[int, list[float]]:
-    """Milliseconds of each of `repeats` forward passes, by the models' keys, after a warm-up."""
+    """Milliseconds of each of `repeats` forward passes, by the models' keys, after a warm-up.
+
+    Raises UserError when sequences are longer than the models' positions.
+    """
+    limits = [limit for model in models.values() if (limit := position_limit(model.config.to_dict()))]
+    if limits and sequence_length > min(limits):
+        raise UserError(f"measure.sequence_length: {sequence_length} tokens, but the model has {min(limits)} positions")
     vocabulary = min(model.config.vocab_size for model in models.values())
     generator = torch.Generator().manual_seed(0)
     input_ids = torch.randint(vocabulary, (batch_size, sequence_length), generator=generator).to(compute.device)

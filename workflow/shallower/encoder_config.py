@@ -3,12 +3,15 @@
 Reads configurations as plain mappings (config.json) and needs no torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
+
+# What norms were called once; transformers still reads these names.
+OLD_KINDS = {"weight": "gamma", "bias": "beta"}
 
 
 @dataclass(frozen=True)
@@ -166,3 +169,26 @@ NAMES = {
         head={"head_dense": ("pre_classifier",), "head_output": ("classifier",)},
     ),
 }
+
+
+def missing_tensors(config: Mapping[str, Any], tensors: Collection[str]) -> list[str]:
+    """Tensors below the head that a checkpoint lacks for the encoder, by their new names; none for other models."""
+    settings = encoder_config(config)
+    if settings is None:
+        return []
+    names = NAMES[config["model_type"]]
+    missing = []
+    for own, modules in names.modules(settings.num_layers).items():
+        if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
+            continue
+        for kind in ("weight",) if own.endswith("_embeddings") else ("weight", "bias"):
+            for module in modules:
+                if not any(spelling in tensors for spelling in spellings(module, kind, names.prefix)):
+                    missing.append(f"{module}.{kind}")
+    return missing
+
+
+def spellings(module: str, kind: str, prefix: str) -> list[str]:
+    """What a tensor ("weight" or "bias" of a module) is called in checkpoints, with or without the model's prefix."""
+    forms = (module, module.removeprefix(f"{prefix}."))
+    return [f"{form}.{spelling}" for form in forms for spelling in (kind, OLD_KINDS[kind])]

@@ -11,6 +11,9 @@ from typing import Any
 
 from shallower.errors import UserError
 
+# More than any model has: a number beyond it is a mistake, and must not make lists of that length.
+MAX_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class Family:
@@ -21,6 +24,7 @@ class Family:
         layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
             from the start; the base model's own prefix is optional, since checkpoints come with and without
             it. None when all layers share one set of weights.
+        word_embeddings: how the name of the matrix of word embeddings ends.
         output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
             None when all layers share one set of weights.
         depth_key: the configuration's number of layers.
@@ -30,6 +34,7 @@ class Family:
     name: str
     layer_pattern: str | None
     output_matrix: str | None
+    word_embeddings: str = "word_embeddings.weight"
     depth_key: str = "num_hidden_layers"
     per_layer_lists: tuple[str, ...] = ()
 
@@ -41,7 +46,7 @@ class Family:
     def num_layers(self, config: Mapping[str, Any]) -> int:
         """Number of layers that a configuration states.
 
-        Raises UserError when it is missing, not a positive whole number or stated twice with different
+        Raises UserError when it is missing, not a whole number from 1 to MAX_LAYERS or stated twice with different
         values, and when shared layers come in several groups.
         """
         values = {key: config[key] for key in self._depth_keys if key in config}
@@ -50,7 +55,7 @@ class Family:
                 f"config.json of a {self.name} model lacks {self.depth_key!r}, its number of layers; add it"
             )
         for key, value in values.items():
-            if type(value) is not int or value < 1:
+            if type(value) is not int or not 1 <= value <= MAX_LAYERS:
                 raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of layers, at least 1")
         if len(set(values.values())) > 1:
             raise UserError(f"config.json states two numbers of layers, {values}; keep {self.depth_key!r} only")
@@ -77,8 +82,8 @@ class Family:
         for key in self.per_layer_lists:
             if (entries := config.get(key)) is None:
                 continue
-            if len(entries) != depth:
-                raise UserError(f"config.json: {key!r} has {len(entries)} entries for {depth} layers; correct the file")
+            if not isinstance(entries, list) or len(entries) != depth:
+                raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
             shortened[key] = [entries[layer] for layer in kept_layers]
         return shortened
 
@@ -133,7 +138,7 @@ class Family:
         return tuple(dict.fromkeys([self.depth_key, "num_hidden_layers"]))
 
     def _match(self, tensor: str) -> re.Match[str] | None:
-        return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>\d+)\.", tensor)
+        return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
 
 
 FAMILIES = {
@@ -141,7 +146,7 @@ FAMILIES = {
     for family in (
         Family("bert", r"(bert\.)?encoder\.layer\.", "output.dense"),
         Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense"),
-        Family("xlnet", r"(transformer\.)?layer\.", "ff.layer_2", depth_key="n_layer"),
+        Family("xlnet", r"(transformer\.)?layer\.", "ff.layer_2", "word_embedding.weight", depth_key="n_layer"),
         Family("distilbert", r"(distilbert\.)?transformer\.layer\.", "ffn.lin2", depth_key="n_layers"),
         Family("albert", None, None),
     )

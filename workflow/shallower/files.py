@@ -12,14 +12,22 @@ from shallower.errors import UserError
 def read_json(path: str | Path) -> Any:
     """Parse a JSON file.
 
-    Raises UserError, naming the file, when it is missing or is not JSON.
+    Raises UserError, naming the file, when it is missing, cannot be read or is not JSON (which has no NaN).
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete the file and run again") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path}: not valid JSON ({error}); get it anew or, where the pipeline made it, delete it and run again"
+        ) from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -84,7 +84,8 @@ def download(
     commit = _commit(repository, revision, repo_type)
     filenames = list(filenames)
     for filename in filenames:
-        _check_filename(commit, filename)
+        if not _is_filename(filename):
+            raise UserError(f"{commit}: {filename!r} is not the name of a file in a repository")
     found = {name: path for name in filenames if (path := _cached(commit, name))}
     missing = [name for name in filenames if name not in found]
     if missing:
@@ -121,6 +122,16 @@ def check_revision(revision: str) -> str | None:
     )
 
 
+def check_repository(repository: str, filenames: Iterable[str] = ()) -> str | None:
+    """What is wrong with the name of a repository or of files in it, or None; asks nobody."""
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        return f"{repository!r} is not a repository's name ({error})"
+    outside = [name for name in filenames if not _is_filename(name)]
+    return f"{outside[0]!r} is not the name of a file in a repository" if outside else None
+
+
 def _commit(repository: str, revision: str, repo_type: str) -> _Commit:
     commit = _Commit(repository, revision, repo_type)
     try:
@@ -132,10 +143,9 @@ def _commit(repository: str, revision: str, repo_type: str) -> _Commit:
     return commit
 
 
-def _check_filename(commit: _Commit, filename: str) -> None:
+def _is_filename(filename: str) -> bool:
     path = PurePosixPath(filename)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise UserError(f"{commit}: {filename!r} is not the name of a file in a repository")
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and filename.isprintable()
 
 
 # The cache

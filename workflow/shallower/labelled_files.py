@@ -8,6 +8,7 @@ regression.
 import csv
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,22 @@ from shallower.errors import StudyErrors, UserError
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 
-# How many bad rows of a file are told one by one.
+# How many bad rows of a file are told one by one, and how much of a value or of a library's words.
 TOLD_ROWS = 10
+TOLD_CHARACTERS = 200
+TOLD_LABELS = 20
+
+# How files begin that are often taken for text: archives, spreadsheets, compressed files.
+PACKED = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"BZh": "compressed (bzip2)",
+    b"\xfd7zXZ": "compressed (xz)",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
+    b"PAR1": "parquet",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
 
 csv.field_size_limit(2**31 - 1)  # a long text is no reason to refuse a row
 
@@ -47,22 +62,28 @@ class Columns:
 def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     """Read one file into the form that the module's text describes.
 
-    Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8 or lacks a column, and
-    StudyErrors with the first bad rows, counted from 1 without the header, when texts or labels are not what they
+    Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8, or lacks a column or has it twice,
+    and StudyErrors with the first bad rows, counted from 1 without the header, when texts or labels are not what they
     should be.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise UserError(f"{path}: file not found")
     used = [*columns.text, columns.label]
     with _telling_file(path):
+        if not path.exists():
+            raise UserError(f"{path}: file not found")
+        if not path.is_file():
+            raise UserError(f"{path}: is not a file; name a file of labelled rows")
+        if kind := _packed_kind(path):
+            raise UserError(f"{path}: is {kind}, not {path.suffix[1:]}; unpack or convert it")
         names, values, stored_names = _READERS[path.suffix](path, used)
     if not names:
         raise UserError(f"{path}: the file is empty")
+    if repeated := [name for name in used if names.count(name) > 1]:
+        raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
     if missing := [name for name in used if name not in names]:
-        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}")
+        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {_listed(names)}")
     if not values[columns.label]:
         raise UserError(f"{path}: no rows; a split needs labelled examples")
 
@@ -105,10 +126,23 @@ def _telling_file(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise UserError(f"{path}: line {_first_bad_line(path)} is not UTF-8; convert the file to UTF-8") from None
-    except (csv.Error, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from None
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+    except (csv.Error, pa.ArrowException, ValueError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:TOLD_CHARACTERS]
+        raise UserError(
+            f"{path}: cannot be read as {path.suffix[1:]} ({reason or type(error).__name__}); write the file anew"
+        ) from None
+    except OSError as error:
+        # Arrow raises OSError without a number for damaged content.
+        reason = error.strerror or " ".join(str(error).split())[:TOLD_CHARACTERS]
+        raise UserError(f"{path}: cannot be read ({reason}); check the file") from None
+
+
+def _packed_kind(path: Path) -> str | None:
+    """What a file is by its first bytes, where that is none of the kinds that can be read, or another one."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    found = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None)
+    return None if found == path.suffix[1:] else found
 
 
 def _first_bad_line(path: Path) -> int:
@@ -125,20 +159,23 @@ _Read = tuple[list[str], dict[str, list[Any]], Sequence[str] | None]
 
 
 def _read_parquet(path: Path, used: Sequence[str]) -> _Read:
-    schema = pq.read_schema(path)
-    present = [name for name in used if name in schema.names]
-    table = pq.read_table(path, columns=present)
-    return (
-        schema.names,
-        {name: table.column(name).to_pylist() for name in present},
-        _class_names(schema, used[-1]),
-    )
+    with pq.ParquetFile(path) as file:  # not a table by path, which takes folder names such as a=1 for columns
+        schema = file.schema_arrow
+        present = [name for name in used if schema.names.count(name) == 1]
+        table = file.read(columns=present)
+    try:
+        values = {name: table.column(name).to_pylist() for name in present}
+    except UnicodeDecodeError as error:
+        raise ValueError(f"a text is not UTF-8: {error.reason}") from None
+    return schema.names, values, _class_names(schema, used[-1])
 
 
 def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
     """Names of the classes where `datasets` stored them in a parquet file's schema."""
     stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    return stored.get("info", {}).get("features", {}).get(label, {}).get("names")
+    for key in ("info", "features", label, "names"):
+        stored = stored.get(key) if isinstance(stored, dict) else None
+    return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
 
 
 def _read_separated(path: Path, used: Sequence[str]) -> _Read:
@@ -176,9 +213,12 @@ def _read_json_lines(path: Path, used: Sequence[str]) -> _Read:
     with path.open(encoding="utf-8-sig") as file:
         for row, line in enumerate((line for line in file if line.strip()), start=1):
             try:
-                content = json.loads(line)
+                content = json.loads(line, object_pairs_hook=_unrepeated)
             except json.JSONDecodeError as error:
                 problems.append(f"row {row} is not JSON ({error.msg} at character {error.colno})")
+                continue
+            except (ValueError, RecursionError) as error:
+                problems.append(f"row {row} cannot be read ({error})")
                 continue
             if not isinstance(content, dict):
                 problems.append(f"row {row} is not a JSON object; write one object a line")
@@ -188,6 +228,14 @@ def _read_json_lines(path: Path, used: Sequence[str]) -> _Read:
                 values[name].append(content.get(name))
     _refuse_rows(path, problems)
     return list(names), values, None
+
+
+def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return content
 
 
 _READERS = {
@@ -201,9 +249,25 @@ _READERS = {
 def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iterator[str]:
     for row, value in enumerate(values, start=1):
         if not isinstance(value, str):
-            yield f"row {row}: {name} is {'missing' if value is None else f'{value!r}, not text'}"
+            yield f"row {row}: {name} is {'missing' if value is None else f'{_shown(value)}, not text'}"
         elif not may_be_empty and not value.strip():
             yield f"row {row}: {name} is empty; fill it or remove the row"
+        elif not _is_unicode(value):
+            yield f"row {row}: {name} holds half of a surrogate pair, which is no character; correct the text"
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can spell what UTF-8 cannot: half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= TOLD_CHARACTERS else f"{text[:TOLD_CHARACTERS]}…"
 
 
 def _label(value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
@@ -216,10 +280,10 @@ def _label(value: Any, labels: Sequence[str] | None, stored_names: Sequence[str]
 def _number(value: Any) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number; a regression needs one")
+        raise ValueError(f"{_shown(value)} is not a finite number; a regression needs one")
     return number
 
 
@@ -229,16 +293,21 @@ def _class_id(value: Any, labels: Sequence[str], stored_names: Sequence[str] | N
     if isinstance(value, str | int) and str(value) in labels:  # also where the names are numbers, such as stars
         return list(labels).index(str(value))
     if isinstance(value, str):
-        if not value.strip().lstrip("-").isdecimal():
-            raise ValueError(f"{value!r} is none of the labels {', '.join(map(repr, labels))}")
+        if not re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
+            raise ValueError(f"{_shown(value)} is none of the labels {_listed(labels)}")
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r} is neither the name of a class nor its id, a whole number")
+        raise ValueError(f"{_shown(value)} is neither the name of a class nor its id, a whole number")
     if value == -1:
         raise ValueError("-1 marks a hidden label; use a split whose labels are known")
     if not 0 <= value < len(labels):
-        raise ValueError(f"{value} is out of range; {len(labels)} labels have the ids 0 to {len(labels) - 1}")
+        raise ValueError(f"{_shown(value)} is out of range; {len(labels)} labels have the ids 0 to {len(labels) - 1}")
     return value
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:TOLD_LABELS]))
+    return shown + (f" and {len(labels) - TOLD_LABELS} more" if len(labels) > TOLD_LABELS else "")
 
 
 def split_problems(tables: Mapping[str, pa.Table], labels: Sequence[str] | None) -> Iterator[str]:

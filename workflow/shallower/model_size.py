@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shallower.errors import UserError
 from shallower.families import family_of
 
 # A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
@@ -47,21 +48,26 @@ class ModelSize:
     def of(cls, config: Mapping[str, Any]) -> "ModelSize":
         """The size of the model of a config.json, within some per cent: biases and norms are left out.
 
-        Raises UserError for an architecture that is not supported.
+        Raises UserError for an architecture that is not supported, and for a size that is missing or no whole number.
         """
         family = family_of(config)
         hidden = _first(config, "hidden_size", "dim", "d_model")
         inner = _first(config, "intermediate_size", "hidden_dim", "d_inner")
         # Four matrices of attention (XLNet's fifth is for relative positions) and two of the feed-forward network.
         attention = (5 if family.name == "xlnet" else 4) * hidden**2
-        embedding = config.get("embedding_size", hidden)
-        rows = config["vocab_size"] + max(0, config.get("max_position_embeddings", 0))
+        embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
+        vocabulary = _first(config, "vocab_size")
+        # XLNet has no embeddings of positions, and may say so by a negative number.
+        positions = config.get("max_position_embeddings", 0)
+        if type(positions) is not int:
+            raise UserError(f"config.json: max_position_embeddings is {positions!r}; it must be a whole number")
+        rows = vocabulary + max(0, positions)
         factors = embedding * hidden if embedding != hidden else 0
         return cls(
             num_layers=family.num_layers(config),
             hidden_size=hidden,
             num_heads=_first(config, "num_attention_heads", "n_heads", "n_head"),
-            vocabulary=config["vocab_size"],
+            vocabulary=vocabulary,
             layer_parameters=attention + 2 * hidden * inner,
             other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
             shares_layers=family.shares_layers,
@@ -84,4 +90,11 @@ def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(config: Mapping[str, Any], *keys: str) -> int:
-    return next(config[key] for key in keys if key in config)
+    """The size under the first key that a config.json has. Raises UserError when there is none, or it is no size."""
+    key = next((key for key in keys if key in config), None)
+    if key is None:
+        raise UserError(f"config.json lacks {keys[0]!r}; get the model anew")
+    value = config[key]
+    if type(value) is not int or not 0 < value < 2**31:
+        raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
+    return value

@@ -22,11 +22,13 @@ from typing import Any, Protocol
 
 from packaging.version import InvalidVersion, Version
 
+from shallower.encoder_config import missing_tensors
 from shallower.errors import UserError
-from shallower.families import Family, family_of
-from shallower.files import read_json, sha256_of, write_json
-from shallower.hub import download, list_files
-from shallower.weights import INDEX_FILE, WEIGHTS_FILE, header, merge_shards
+from shallower.families import family_of
+from shallower.files import canonical_json, read_json, sha256_of, write_json
+from shallower.hub import check_repository, download, list_files
+from shallower.model_size import ModelSize
+from shallower.weights import INDEX_FILE, WEIGHTS_FILE, header, merge_shards, weight_files, weight_map
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +100,17 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     weights, tokenizer = _weight_file(names), _tokenizer_files(names)
 
     source.fetch(["config.json"], fetched)
-    config = _read_mapping(fetched / "config.json")
-    family = family_of(config)
-    num_layers = _checked_depth(definition, family, config)
+    config = _checked_config(definition, fetched / "config.json")
+    source.fetch(tokenizer, fetched)
+    _check_tokenizer_files(fetched, config)
 
-    source.fetch([weights, *tokenizer], fetched)
+    source.fetch([weights], fetched)
     if weights == INDEX_FILE:
-        source.fetch(_shards(fetched / INDEX_FILE), fetched)
+        source.fetch(sorted(set(weight_map(fetched / INDEX_FILE).values())), fetched)
         merge_shards(fetched)
-    _check_weights(definition, fetched / WEIGHTS_FILE, family, num_layers)
+    _check_hash(definition, fetched / WEIGHTS_FILE)
+    _check_tensors(config, header(fetched / WEIGHTS_FILE))
+    _check_with_transformers(fetched)
 
     ready.mkdir()
     _save_fast_tokenizer(fetched, config, ready)
@@ -114,13 +118,78 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         (fetched / name).replace(ready / name)
     manifest = {
         "name": definition["name"],
-        "family": family.name,
-        "num_layers": num_layers,
+        "family": family_of(config).name,
+        "num_layers": family_of(config).num_layers(config),
         "source": dict(definition),
         **source.pin,
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},
     }
     write_json(ready / "manifest.json", manifest)
+
+
+def check_model(definition: Mapping[str, Any]) -> str | None:
+    """What is wrong with a study's model entry, as far as it can be seen at once; None if nothing.
+
+    Of a model on this machine configuration, headers of weights and the tokenizer's files are looked into, nothing is
+    loaded or hashed; a model on the hub, or in a package that is not installed, has to be fetched first.
+    """
+    try:
+        if definition["source"] == "hub":
+            return check_repository(definition["repository"])
+        if (folder := _folder_here(definition)) is None:
+            return None
+        names = _FolderSource(folder).names()
+        _weight_file(names), _tokenizer_files(names)
+        config = _checked_config(definition, folder / "config.json")
+        _check_tokenizer_files(folder, config)
+        _check_tensors(config, {name: entry for file in weight_files(folder) for name, entry in header(file).items()})
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def local_config(definition: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config.json of a model on this machine; None for others.
+
+    Raises UserError for whatever makes the model's folder or the file unfit.
+    """
+    folder = _folder_here(definition)
+    return None if folder is None else _checked_config(definition, folder / "config.json")
+
+
+def _folder_here(definition: Mapping[str, Any]) -> Path | None:
+    """The folder of a model that is on this machine, by itself or in an installed package; None for others."""
+    if definition["source"] == "hub":
+        return None
+    if definition["source"] == "local":
+        folder = Path(definition["directory"])
+        if not _is_folder(folder):
+            raise UserError(f"there is no folder {folder}; correct 'directory' (relative to {Path.cwd()})")
+        return folder
+    parts = _parts_in_package(definition["path"])
+    root = _installed(definition["package"], definition["version"])
+    folder = root and root.joinpath(*parts)
+    if folder and not _is_folder(folder):
+        raise UserError(_no_such_folder(definition))
+    return folder
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _parts_in_package(path: str) -> tuple[str, ...]:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or not parts.parts or ".." in parts.parts or not path.isprintable():
+        raise UserError(f"path {path!r} must name a folder inside the package, as some_package/model does")
+    return parts.parts
+
+
+def _no_such_folder(definition: Mapping[str, Any]) -> str:
+    return f"{definition['package']} {definition['version']} has no folder {definition['path']}; correct 'path'"
 
 
 @contextmanager
@@ -174,14 +243,21 @@ class _FolderSource:
     pin: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        try:
+            return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be read ({error.strerror}); check its permissions") from None
 
     def fetch(self, names: Iterable[str], directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for name in names:
             if not (self.folder / name).is_file():
                 raise UserError(f"{self.folder} has no file {name}, which {INDEX_FILE} names; add it")
-            with (self.folder / name).open("rb") as source, (directory / name).open("wb") as target:
+            try:
+                source = (self.folder / name).open("rb")
+            except OSError as error:
+                raise UserError(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
+            with source, (directory / name).open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
 
 
@@ -190,19 +266,16 @@ def _open_source(definition: Mapping[str, Any], scratch: Path) -> _Source:
         case "hub":
             return _HubSource(definition["repository"], definition["revision"])
         case "package":
-            package, version, path = definition["package"], definition["version"], definition["path"]
-            if PurePosixPath(path).is_absolute() or not path or ".." in PurePosixPath(path).parts:
-                raise UserError(f"path {path!r} must name a folder inside the package, as some_package/model does")
-            root = _installed(package, version) or _wheel(package, version, scratch)
-            folder = root.joinpath(*PurePosixPath(path).parts)
-            if not folder.is_dir():
-                raise UserError(f"{package} {version} has no folder {path}; correct 'path'")
+            version = definition["version"]
+            folder: Traversable | None = _folder_here(definition)
+            if folder is None:
+                wheel = _wheel(definition["package"], version, scratch)
+                folder = wheel.joinpath(*_parts_in_package(definition["path"]))
+                if not folder.is_dir():
+                    raise UserError(_no_such_folder(definition))
             return _FolderSource(folder, {"version": version})
         case "local":
-            folder = Path(definition["directory"])
-            if not folder.is_dir():
-                raise UserError(f"there is no folder {folder}; correct 'directory' (relative to {Path.cwd()})")
-            return _FolderSource(folder)
+            return _FolderSource(_folder_here(definition))
         case other:
             raise UserError(f"unknown source {other!r}; use hub, package or local")
 
@@ -284,53 +357,104 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def _checked_depth(definition: Mapping[str, Any], family: Family, config: Mapping[str, Any]) -> int:
-    num_layers = family.num_layers(config)
+def _checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """A configuration of which layers can be dropped, with the sizes that a model must have."""
+    config = _read_mapping(path)
+    try:
+        canonical_json(config).encode("utf-8")
+    except ValueError:
+        raise UserError(
+            f"{path.name} holds a number that is not finite, or text that is not Unicode; correct it"
+        ) from None
+    num_layers = family_of(config).num_layers(config)
+    size = ModelSize.of(config)
+    if size.hidden_size % size.num_heads:
+        raise UserError(f"{path.name}: {size.num_heads} heads cannot share {size.hidden_size} dimensions; correct it")
+    padding = config.get("pad_token_id", 0)
+    # RoBERTa counts positions from behind it.
+    if type(padding) is not int and (padding is not None or config["model_type"] == "roberta"):
+        raise UserError(f"{path.name}: 'pad_token_id' is {padding!r}; it must be a token's id, a whole number")
     if definition.get("num_layers", num_layers) != num_layers:
         raise UserError(
             f"the model has {num_layers} layers, the study says num_layers: {definition['num_layers']}; correct it"
         )
-    return num_layers
+    return config
 
 
-def _shards(index: Path) -> list[str]:
-    """Names of the files that an index of weights lists."""
-    weight_map = _read_mapping(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise UserError(f"{index.name} has no weight_map; it is damaged")
-    shards = sorted(set(weight_map.values()))
-    for shard in shards:
-        if PurePosixPath(shard).name != shard or not shard.endswith(".safetensors"):
-            raise UserError(f"{index.name} names {shard!r}, which is not a safetensors file beside it")
-    return shards
-
-
-def _check_weights(definition: Mapping[str, Any], weights: Path, family: Family, num_layers: int) -> None:
-    """The weights must be those that the study means and hold the layers that the configuration states."""
-    if expected := definition.get("sha256"):
-        found = sha256_of(weights)
-        if found != expected.lower():
-            raise UserError(
-                f"{WEIGHTS_FILE} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
-                "weights that the study was made for"
-            )
-    tensors = header(weights)
-    if family.shares_layers:
-        if not tensors:
-            raise UserError(f"{WEIGHTS_FILE} holds no tensors")
-        return
-    layers = {layer for name in tensors if (layer := family.layer_of(name)) is not None}
-    stated = set(range(num_layers))
-    if layers != stated:
-        absent, surplus = sorted(stated - layers), sorted(layers - stated)
-        parts = [f"lacks layers {absent}"] * bool(absent) + [f"has layers {surplus} beyond those"] * bool(surplus)
+def _check_hash(definition: Mapping[str, Any], weights: Path) -> None:
+    """The weights must be those that the study means."""
+    if (expected := definition.get("sha256")) and (found := sha256_of(weights)) != expected.lower():
         raise UserError(
-            f"config.json states {num_layers} layers (0 to {num_layers - 1}), but {WEIGHTS_FILE} "
-            f"{' and '.join(parts)}; the two files do not belong together"
+            f"{WEIGHTS_FILE} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
+            "weights that the study was made for"
         )
 
 
+def _check_tensors(config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]]) -> None:
+    """The weights must hold the layers and words that the configuration states.
+
+    `tensors` is what `shallower.weights.header` gives.
+    """
+    family = family_of(config)
+    family.check_layers(family.num_layers(config), tensors)
+    if missing := missing_tensors(config, tensors):
+        raise UserError(
+            f"the weights lack {len(missing)} tensors of the model that config.json describes, such as {missing[0]!r}; "
+            "get the model anew"
+        )
+    embeddings = [entry["shape"] for name, entry in tensors.items() if name.endswith(family.word_embeddings)]
+    if not embeddings:
+        raise UserError(
+            f"the weights hold no {family.word_embeddings}, as every {family.name} model does; get the model anew"
+        )
+    size = ModelSize.of(config)
+    stated = [size.vocabulary, config.get("embedding_size", size.hidden_size)]
+    if embeddings[0] != stated:
+        raise UserError(
+            f"{family.word_embeddings} has the shape {embeddings[0]}, but config.json states {stated} (words, "
+            "dimensions); the weights and the configuration do not belong together"
+        )
+
+
+def _check_with_transformers(directory: Path) -> None:
+    """Raise UserError for a configuration that transformers itself does not take."""
+    # Importing transformers takes seconds, which the checks of a study must not wait for.
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # validation below raises all kinds
+        raise UserError(
+            f"config.json cannot be used ({type(error).__name__}: {_first_line(error)}); correct it"
+        ) from error
+
+
 # Tokenizers
+
+
+NO_PADDING = "the tokenizer has no padding token; name one as pad_token in tokenizer_config.json"
+
+
+def _check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
+    """Refuse what can be seen without loading a tokenizer: own code, no padding token, ids beyond the model's."""
+    if (directory / "tokenizer_config.json").is_file():
+        settings = _read_mapping(directory / "tokenizer_config.json")
+        if settings.get("auto_map"):
+            raise UserError("tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run")
+        if settings.get("pad_token", "") is None:
+            raise UserError(NO_PADDING)
+    if (directory / "tokenizer.json").is_file():
+        content = _read_mapping(directory / "tokenizer.json")
+        model = content.get("model")
+        vocabulary = model.get("vocab") if isinstance(model, dict) else None
+        match vocabulary:
+            case dict() if vocabulary and all(type(token) is int for token in vocabulary.values()):
+                largest = max(vocabulary.values())
+            case list() if vocabulary:
+                largest = len(vocabulary) - 1
+            case _:
+                raise UserError("tokenizer.json has no vocabulary (model, vocab); it is damaged: get it anew")
+        _check_largest_id(largest, config)
 
 
 def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> None:
@@ -339,12 +463,9 @@ def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir:
     Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, or
     does not fit the model's vocabulary.
     """
-    settings = directory / "tokenizer_config.json"
-    if settings.is_file() and _read_mapping(settings).get("auto_map"):
-        raise UserError("tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run")
     tokenizer = _load_tokenizer(directory)
     if tokenizer.pad_token is None:
-        raise UserError("the tokenizer has no padding token; name one as pad_token in tokenizer_config.json")
+        raise UserError(NO_PADDING)
     # MiniLM's tokenizer.json, for one, would cut every text at 128 tokens.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
@@ -361,7 +482,6 @@ def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir:
 
 
 def _load_tokenizer(directory: Path) -> Any:
-    # Importing transformers takes seconds, which the checks of a study must not wait for.
     from transformers import AutoTokenizer
 
     try:
@@ -382,16 +502,18 @@ def _first_line(error: Exception) -> str:
 
 def _check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
     """Token ids must be rows of the model's embeddings, and both must mean the same by padding."""
-    vocab_size = config.get("vocab_size")
-    largest = max(tokenizer.get_vocab().values())
-    if vocab_size is not None and largest >= vocab_size:
-        raise UserError(
-            f"the tokenizer has token ids up to {largest}, but the model's vocab_size is {vocab_size}: "
-            "tokenizer and model do not belong together"
-        )
+    _check_largest_id(max(tokenizer.get_vocab().values()), config)
     pad_token_id = config.get("pad_token_id")
     if pad_token_id is not None and pad_token_id != tokenizer.pad_token_id:
         raise UserError(
             f"padding is token {tokenizer.pad_token_id} to the tokenizer but pad_token_id {pad_token_id} in "
             "config.json; some models count positions from it: correct one of them"
+        )
+
+
+def _check_largest_id(largest: int, config: Mapping[str, Any]) -> None:
+    if largest >= config["vocab_size"]:
+        raise UserError(
+            f"the tokenizer has token ids up to {largest}, but the model's vocab_size is {config['vocab_size']}: "
+            "tokenizer and model do not belong together"
         )

@@ -14,7 +14,7 @@ from torch import nn
 from shallower.classifier import Classifier
 from shallower.dropout import Dropout
 from shallower.encoder import Encoder
-from shallower.encoder_config import NAMES, encoder_config
+from shallower.encoder_config import NAMES, encoder_config, spellings
 from shallower.errors import UserError
 from shallower.families import family_of
 from shallower.files import read_json, write_json
@@ -24,8 +24,6 @@ from shallower.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
 
-# What norms were called once; transformers still reads these names.
-OLD_KINDS = {"weight": "gamma", "bias": "beta"}
 # Old checkpoints hold these, and every reader computes them anew.
 BUFFERS = ("position_ids",)
 # What a config.json that says nothing of labels means.
@@ -142,9 +140,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
 
 def _find(checkpoint: Mapping[str, torch.Tensor], name: str, kind: str, prefix: str) -> str | None:
     """The key of a tensor, with or without the base model's prefix, by its new or its old name."""
-    bare = name.removeprefix(f"{prefix}.")
-    candidates = (f"{form}.{spelling}" for form in (name, bare) for spelling in (kind, OLD_KINDS[kind]))
-    return next((candidate for candidate in candidates if candidate in checkpoint), None)
+    return next((spelling for spelling in spellings(name, kind, prefix) if spelling in checkpoint), None)
 
 
 def _joined(parts: Sequence[torch.Tensor], shape: torch.Size) -> torch.Tensor | None:

@@ -4,7 +4,9 @@ Everything that is wrong is found together, before any job runs, and told with t
 """
 
 import difflib
+import math
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,17 +21,23 @@ import yaml
 from shallower.docs_corpus import DOCS_TASKS
 from shallower.errors import StudyErrors, UserError
 from shallower.families import family_of
-from shallower.files import fingerprint, read_json
+from shallower.files import fingerprint
 from shallower.glue import GLUE_TASKS
 from shallower.grid import Run, expand
+from shallower.model_sources import check_model, local_config
 from shallower.paper_names import PAPER_TASKS
 from shallower.strategies import COUNT, STRATEGIES, amount_label, check_amount
 from shallower.task_sources import check_task, task_files
+from shallower.tokens import position_limit
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "study.schema.yaml"
 
 # Folders and files that the pipeline itself makes beside those named after models.
-RESERVED_MODEL_NAMES = {"tables", "figures", "paper"}
+RESERVED_MODEL_NAMES = {
+    *("tables", "figures", "paper", "provenance.html", "report.html", "resamples.parquet"),
+    *("results.csv", "runs.csv", "scores.csv", "states.csv"),
+}
+RESERVED_TASK_NAMES = {"cost.json"}
 
 # Keys of a task's entry that say how it is used, not what its data is.
 TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
@@ -37,6 +45,9 @@ TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
 MODEL_USE_KEYS = {"counterpart"}
 # Gradual dropping trains for so many epochs between two layers (paper section 4).
 STAGE_SETTINGS = {"epochs": 2}
+
+# How many unknown keys of a mapping are told.
+TOLD_KEYS = 10
 
 CLASSIFICATION_METRICS = {"accuracy", "f1", "macro_f1", "matthews_correlation"}
 REGRESSION_METRICS = {"pearson", "spearmanr"}
@@ -248,10 +259,45 @@ def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]
 # --- what can be wrong ---------------------------------------------------------------------------------------------
 
 
+def _is_number(_: Any, value: Any) -> bool:
+    """JSON has no NaN or infinity, but YAML has (.nan, .inf), and no comparison with a limit finds a NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole_number(_: Any, value: Any) -> bool:
+    """JSON Schema counts 3.0 as well, which is no number of epochs in Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    """In Python's search, `$` would let a line break at the end pass."""
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield jsonschema.ValidationError("does not match")
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"pattern": _pattern},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_number, "integer": _is_whole_number}
+    ),
+)
+
+
 def _schema_problems(schema: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
-    validator = jsonschema.Draft202012Validator(schema)
-    for error in sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path]):
+    errors = _Validator(schema).iter_errors(config)
+    for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
         yield f"{_place(config, error.absolute_path)}: {_explain(error)}"
+
+
+QUOTES = "'\""
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring, _short.maxother = 3, 80, 80
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in a message: one that is endless is cut short."""
+    return _short.repr(value)
 
 
 def _place(config: Any, path: Sequence[str | int]) -> str:
@@ -262,7 +308,7 @@ def _place(config: Any, path: Sequence[str | int]) -> str:
         if isinstance(part, int):
             text += f"[{part}]"
             if isinstance(node, Mapping) and isinstance(node.get("name"), str):
-                text += f" ({node['name']})"
+                text += f" ({_shown(node['name']).strip(QUOTES)})"
         else:
             text += f".{part}" if text else part
     return text or "study file"
@@ -274,38 +320,68 @@ def _explain(error: jsonschema.ValidationError) -> str:
     match error.validator:
         case "additionalProperties":
             known = sorted(error.schema["properties"])
-            unknown = sorted(str(key) for key in value if key not in known)
+            unknown = sorted(str(key) for key in value if key not in known)[:TOLD_KEYS]
             return "; ".join(_unknown("key", key, known) for key in unknown)
         case "required":
             missing = [key for key in error.validator_value if key not in value]
             return f"missing {', '.join(repr(key) for key in missing)}; add it"
         case "type" | "anyOf":
-            hint = ""
-            if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value):
-                hint = f"; YAML reads this as text: write {_as_yaml_number(value)} without quotes"
             wanted = error.validator_value
             wanted = " or ".join(wanted) if isinstance(wanted, list) and isinstance(wanted[0], str) else wanted
             wanted = wanted if isinstance(wanted, str) else "a number above 0 or a list of layer indices"
-            return f"{value!r} is not of type {wanted}{hint}"
+            return f"{_shown(value)} is not of type {wanted}{_type_hint(value, wanted)}"
         case "enum":
             return _unknown("value", value, error.validator_value)
         case "pattern" if error.validator_value.startswith("^[0-9a-f]{40}"):
-            return f"{value!r} is not a commit; pin the revision by its 40 hexadecimal digits"
+            return f"{_shown(value)} is not a commit; pin the revision by its 40 hexadecimal digits"
         case "pattern":
-            return f"{value!r} is not allowed here (pattern {error.validator_value})"
-        case _:
+            return f"{_shown(value)} is not allowed here (pattern {error.validator_value})"
+        case "minItems" | "minLength":
+            return f"{_shown(value)} is empty or too short; write at least {error.validator_value}"
+        case "maxItems" | "maxLength":
+            return f"{_shown(value)} is too long; write at most {error.validator_value}"
+        case "uniqueItems":
+            return f"{_shown(value)} holds something more than once; remove the repeats"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "const":
             return error.message
+        case _:
+            return f"{_shown(value)} is not allowed here ({error.validator}: {_shown(error.validator_value)})"
 
 
-def _as_yaml_number(text: str) -> str:
+def _type_hint(value: Any, wanted: str) -> str:
+    """What may have gone wrong where a value is of another type than it should be."""
+    match value:
+        case None:
+            return "; write a value, or remove the key"
+        case bool() if wanted == "string":
+            return "; YAML reads yes, no, on, off, true and false as such: put the text in quotes"
+        case str() if number := _as_yaml_number(value):
+            return f"; YAML reads this as text: write {number} without quotes"
+        case float() if not math.isfinite(value):
+            return "; write a finite number"
+        case float() if wanted == "integer" and value.is_integer():
+            return f"; write {value:.0f}"
+        case int() | float() if wanted == "string":
+            return "; put the text in quotes"
+        case _:
+            return ""
+
+
+def _as_yaml_number(text: str) -> str | None:
+    """How to write a number that YAML takes for text, such as 2e-5; None for other texts."""
+    if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?", text):
+        return None
     number = float(text)
-    return str(int(number)) if number.is_integer() else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
+    if not math.isfinite(number):
+        return None
+    whole = number.is_integer() and abs(number) < 1e15
+    return str(int(number)) if whole else re.sub(r"^(-?\d+)e", r"\1.0e", repr(number))
 
 
 def _unknown(what: str, value: Any, known: Sequence[Any]) -> str:
-    close = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
+    close = difflib.get_close_matches(str(value)[:80], [str(name) for name in known], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {what} {value!r}; {hint}known: {', '.join(str(name) for name in known)}"
+    return f"unknown {what} {_shown(value)}; {hint}known: {', '.join(str(name) for name in known)}"
 
 
 def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -323,6 +399,9 @@ def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
     for index, model in enumerate(config["models"]):
         if model["name"].casefold() in RESERVED_MODEL_NAMES:
             yield f"models[{index}]: the name {model['name']!r} is one of the pipeline's own folders; choose another"
+    for index, task in enumerate(config["tasks"]):
+        if task["name"].casefold() in RESERVED_TASK_NAMES:
+            yield f"tasks[{index}]: the name {task['name']!r} is one of the pipeline's own files; choose another"
 
 
 def _strategy_problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -371,34 +450,23 @@ def _known_num_layers(model: Mapping[str, Any]) -> int | None:
     """Depth of a model as far as it can be known without a download."""
     if "num_layers" in model:
         return model["num_layers"]
-    if model["source"] == "local" and (path := Path(model["directory"]) / "config.json").is_file():
-        try:
-            config = read_json(path)
-            return family_of(config).num_layers(config)
-        except UserError:
-            return None  # told by _model_problems
-    return None
+    try:
+        config = local_config(model)
+        return None if config is None else family_of(config).num_layers(config)
+    except UserError:
+        return None  # told by _model_problems
 
 
 def _model_problems(config: Mapping[str, Any]) -> Iterator[str]:
     for index, model in enumerate(config["models"]):
-        if model["source"] != "local":
+        place = f"models[{index}] ({model['name']})"
+        if problem := check_model(model):
+            key = {"local": ".directory", "package": ".path", "hub": ""}[model["source"]]
+            yield f"{place}{key}: {problem}"
             continue
-        place = f"models[{index}] ({model['name']}).directory"
-        directory = Path(model["directory"])
-        if not (directory / "config.json").is_file():
-            yield f"{place}: {directory / 'config.json'} does not exist; name a folder that save_pretrained wrote"
-        elif not any(directory.glob("*.safetensors")):
-            yield f"{place}: no .safetensors file in {directory}; save the model with safe_serialization"
-        else:
-            try:
-                content = read_json(directory / "config.json")
-                depth = family_of(content).num_layers(content)
-            except UserError as error:
-                yield f"{place}: {error}"
-            else:
-                if model.get("num_layers", depth) != depth:
-                    yield f"{place}: the model has {depth} layers, num_layers says {model['num_layers']}"
+        length, limit = config["measure"]["sequence_length"], position_limit(local_config(model) or {})
+        if limit is not None and length > limit:
+            yield f"measure.sequence_length: {length} tokens, but model {model['name']} has {limit} positions; lower it"
 
 
 def _task_problems(config: Mapping[str, Any]) -> Iterator[str]:

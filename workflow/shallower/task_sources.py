@@ -1,9 +1,10 @@
 """Where tasks come from: GLUE, one's own files, data sets on the hub, the installed documentation."""
 
 import logging
+import os
 import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,8 @@ def check_task(definition: Mapping[str, Any]) -> list[str]:
         if definition["source"] == "installed-docs":
             sizes = {split: definition[f"{split}_examples"] for split in SPLITS}
             return [problem] if (problem := check_sizes(definition["kind"], sizes)) else []
+        if problems := list(_definition_problems(definition)):
+            return problems
         if files := _local_files(definition):
             _tables(definition, files)
     except StudyErrors as error:
@@ -92,6 +95,25 @@ def check_task(definition: Mapping[str, Any]) -> list[str]:
     except UserError as error:
         return [str(error)]
     return []
+
+
+def _definition_problems(definition: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a task of one's own, before any file is looked at."""
+    if definition["source"] not in ("files", "hub"):
+        return
+    if definition["label"] in definition["text"]:
+        yield f"label: the column {definition['label']!r} is one of text, too; a model could read the answer"
+    names = [definition[f"{split}_file"] for split in SPLITS]
+    if definition["source"] == "hub":
+        if problem := hub.check_repository(definition["repository"], names):
+            yield problem
+        yield from (
+            f"{name}: unknown kind of file; use {', '.join(SUFFIXES)}"
+            for name in names
+            if PurePosixPath(name).suffix not in SUFFIXES
+        )
+    if len({os.path.realpath(name) for name in names}) == 1:
+        yield f"train_file and validation_file are the same file, {names[0]}; name two files without common rows"
 
 
 def _local_files(definition: Mapping[str, Any]) -> dict[str, Path]:
@@ -109,7 +131,8 @@ def _local_files(definition: Mapping[str, Any]) -> dict[str, Path]:
 def _existing(directory: Path, name: str) -> Path:
     """The file of a split, whatever its kind; the name it would have as parquet where there is none."""
     paths = [directory / f"{name}{suffix}" for suffix in SUFFIXES]
-    return next((path for path in paths if path.is_file()), paths[0])
+    # os.path: no error for names that are too long
+    return next((path for path in paths if os.path.isfile(path)), paths[0])  # noqa: PTH113
 
 
 def _fetch_files(definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:

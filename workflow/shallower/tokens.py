@@ -116,7 +116,9 @@ def tokenize(
 def position_limit(config: Mapping[str, Any]) -> int | None:
     """Most tokens that a model can take, by its configuration (config.json); None when there is no limit."""
     positions = config.get("max_position_embeddings")
-    if positions is not None and config.get("model_type") == "roberta":
+    if positions is None or positions < 1:  # XLNet says -1
+        return None
+    if config.get("model_type") == "roberta":
         return positions - config.get("pad_token_id", 1) - 1  # RoBERTa counts from behind its padding id
     return positions
 

@@ -100,15 +100,26 @@ def copy_tensors(
     _write(Path(target), chosen, metadata)
 
 
-def _shards(directory: Path) -> list[Path]:
-    index = directory / INDEX_FILE
+def weight_map(index: str | Path) -> dict[str, str]:
+    """What an index of weights says: the file of each tensor.
+
+    Raises UserError when there is nothing of the kind, and when a file is not a safetensors file beside the index.
+    """
     content = read_json(index)
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not places:
         raise UserError(f"{index}: no 'weight_map' from tensors to files; get the checkpoint anew")
+    for name in places.values():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise UserError(
+                f"{index}: names {name!r}, which is not a safetensors file beside it; get the checkpoint from elsewhere"
+            )
+    return places
+
+
+def _shards(directory: Path) -> list[Path]:
+    places = weight_map(directory / INDEX_FILE)
     names = sorted(set(places.values()))
-    if outside := [name for name in names if Path(name).name != name]:
-        raise UserError(f"{index}: {outside[0]!r} is not a file of the same folder; get the checkpoint from elsewhere")
     if missing := [name for name in names if not (directory / name).is_file()]:
         raise UserError(f"{directory}: {len(missing)} of {len(names)} weight files are missing: {', '.join(missing)}")
     found = {(tensor.name, name) for name in names for tensor in _tensors(directory / name)}
@@ -134,7 +145,7 @@ def _tensors(path: Path) -> list[_Tensor]:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    return _read_header(path)[0].get("__metadata__", {})
+    return _read_header(path)[0].get("__metadata__") or {}
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:

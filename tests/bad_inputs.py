@@ -1,0 +1,736 @@
+"""Malformed studies, data files and checkpoints, each with the words that its error message must hold.
+
+A case changes a folder with a sound tiny study: config.yaml, data/train.csv, data/validation.csv, models/bert. The
+words are those of the culprit (file, key or row) and of the cure. `PLANNED` are told before any job runs, `FETCHED`
+by the step that fetches the model.
+"""
+
+import gzip
+import json
+import os
+import pickle
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import tiny
+
+Study = dict[str, Any]
+Spoil = Callable[[Path, Study], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mistake. `spoil` changes the folder and the study, or returns what config.yaml holds instead."""
+
+    name: str
+    spoil: Spoil
+    told: tuple[str, ...]
+
+
+def make_base(folder: Path) -> Study:
+    """Write the data and the model of the sound study into a folder, and return the study."""
+    tiny.make_model(folder / "models/bert", "bert")
+    task = tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32)
+    return {
+        "study": "tiny",
+        "models": [{"name": "bert", "source": "local", "directory": "models/bert"}],
+        "tasks": [task | {"train_file": "data/train.csv", "validation_file": "data/validation.csv"}],
+        "origins": [{"name": "finetuned"}],
+        "strategies": [{"name": "top", "amounts": [1]}],
+        "seeds": [1],
+        "train": {"epochs": 1, "batch_size": 16, "learning_rate": 1.0e-3, "max_length": 32},
+        "evaluate": {"bootstrap_samples": 100},
+        "measure": {"repeats": 3, "sequence_length": 8},
+    }
+
+
+# --- how to spoil --------------------------------------------------------------------------------------------------
+
+
+def setting(path: str, value: Any) -> Spoil:
+    """Set a key, such as "train.epochs" or "tasks.0.name"."""
+
+    def spoil(_: Path, study: Study) -> None:
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+        node: Any = study
+        for part in parents:
+            node = node.setdefault(part, {}) if isinstance(node, dict) else node[part]
+        node[last] = value
+
+    return spoil
+
+
+def without(key: str) -> Spoil:
+    return lambda _, study: study.pop(key) and None
+
+
+def file_text(text: str | bytes) -> Spoil:
+    """The whole study file."""
+    return lambda *_: text
+
+
+def content(name: str, data: str | bytes) -> Spoil:
+    """The content of a file."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode("utf-8"))
+
+    return spoil
+
+
+def data(name: str, text: str | bytes) -> Spoil:
+    """Training data of another name (and kind) in place of train.csv."""
+    return both(content(f"data/{name}", text), setting("tasks.0.train_file", f"data/{name}"))
+
+
+def rows(text: str) -> Spoil:
+    """train.csv with these rows after two sound ones."""
+    return content("data/train.csv", f"text,label\na good day,good\na bad day,bad\n{text}")
+
+
+def parquet(**columns: Any) -> Spoil:
+    def spoil(folder: Path, study: Study) -> None:
+        pq.write_table(pa.table(columns), folder / "data/train.parquet")
+        study["tasks"][0]["train_file"] = "data/train.parquet"
+
+    return spoil
+
+
+def both(*spoils: Spoil) -> Spoil:
+    def spoil(folder: Path, study: Study) -> None:
+        for each in spoils:
+            each(folder, study)
+
+    return spoil
+
+
+def json_file(name: str, **changes: Any) -> Spoil:
+    """Keys of a JSON file of the model; Ellipsis takes a key out."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        path = folder / "models/bert" / name
+        merged = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps({key: value for key, value in merged.items() if value is not ...}))
+
+    return spoil
+
+
+config_json = lambda **changes: json_file("config.json", **changes)  # noqa: E731
+
+
+def weights(change: Callable[[dict[str, Any]], Any]) -> Spoil:
+    """Another set of tensors in model.safetensors."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        from safetensors.numpy import load_file, save_file
+
+        path = folder / "models/bert/model.safetensors"
+        tensors = load_file(path)
+        change(tensors)
+        save_file(tensors, path, metadata={"format": "pt"})
+
+    return spoil
+
+
+def weight_bytes(change: Callable[[bytes], bytes]) -> Spoil:
+    def spoil(folder: Path, _: Study) -> None:
+        path = folder / "models/bert/model.safetensors"
+        path.write_bytes(change(path.read_bytes()))
+
+    return spoil
+
+
+def drop_tensors(part: str) -> Spoil:
+    def change(tensors: dict[str, Any]) -> None:
+        for name in [name for name in tensors if part in name]:
+            del tensors[name]
+
+    return weights(change)
+
+
+def sharded(change: Callable[[Path], Any]) -> Spoil:
+    """The model with its weights in several files, changed."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        shutil.rmtree(folder / "models/bert")
+        tiny.make_model(folder / "models/bert", "bert", max_shard_size="20KB")
+        change(folder / "models/bert")
+
+    return spoil
+
+
+def index_of(change: Callable[[dict[str, str]], Any]) -> Callable[[Path], None]:
+    def spoil(model: Path) -> None:
+        path = model / "model.safetensors.index.json"
+        index = json.loads(path.read_text())
+        change(index["weight_map"])
+        path.write_text(json.dumps(index))
+
+    return spoil
+
+
+def instead_of_weights(name: str) -> Spoil:
+    def spoil(folder: Path, _: Study) -> None:
+        (folder / "models/bert/model.safetensors").unlink()
+        (folder / "models/bert" / name).write_bytes(payload(folder))
+
+    return spoil
+
+
+class _Payload:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.path,)
+
+
+def payload(folder: Path) -> bytes:
+    """A pickle that makes a folder `pwned` when it is read."""
+    return pickle.dumps(_Payload(str(folder / "pwned")))
+
+
+def gone(name: str) -> Spoil:
+    return lambda folder, _: (folder / name).unlink()
+
+
+def as_folder(name: str) -> Spoil:
+    def spoil(folder: Path, _: Study) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
+
+    return spoil
+
+
+def symlink_loop(folder: Path, _: Study) -> None:
+    (folder / "data/train.csv").unlink()
+    (folder / "data/train.csv").symlink_to("train.csv")
+
+
+def zipped(folder: Path, _: Study) -> None:
+    text = (folder / "data/train.csv").read_bytes()
+    with zipfile.ZipFile(folder / "data/train.csv", "w") as archive:
+        archive.writestr("train.csv", text)
+
+
+def parquet_with_two_of_a_name(folder: Path, study: Study) -> None:
+    table = pa.table([pa.array(["a"]), pa.array(["b"]), pa.array(["good"])], names=["text", "text", "label"])
+    pq.write_table(table, folder / "data/train.parquet")
+    study["tasks"][0]["train_file"] = "data/train.parquet"
+
+
+def cut_parquet(folder: Path, study: Study) -> None:
+    parquet(text=["a good day", "a bad day"], label=["good", "bad"])(folder, study)
+    path = folder / "data/train.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def regression(*spoils: Spoil) -> Spoil:
+    def spoil(folder: Path, study: Study) -> None:
+        tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, regression=True)
+        task = study["tasks"][0]
+        del task["labels"]
+        task |= {"target": "regression", "metrics": ["pearson"]}
+        both(*spoils)(folder, study)
+
+    return spoil
+
+
+def on_hub(**task: Any) -> Spoil:
+    def spoil(_: Path, study: Study) -> None:
+        study["tasks"][0] |= {"source": "hub", "repository": "someone/data", "revision": "0" * 40, **task}
+
+    return spoil
+
+
+def package(path: str, **more: Any) -> Spoil:
+    entry = {"name": "m", "source": "package", "package": "safetensors", "version": "0", "path": path, **more}
+    return setting("models.0", entry)
+
+
+def amounts(name: str, *values: Any) -> Spoil:
+    return setting("strategies.0", {"name": name, "amounts": list(values)})
+
+
+def second(axis: str, **changes: Any) -> Spoil:
+    return lambda _, study: study[axis].append(study[axis][0] | changes)
+
+
+# --- told before any job runs --------------------------------------------------------------------------------------
+
+STUDY_FILE = [
+    Case("empty file", file_text(""), ("config.yaml: the file is empty", "write a study")),
+    Case("comments only", file_text("# nothing\n"), ("config.yaml: the file is empty",)),
+    Case("a list", file_text("- study\n- models\n"), ("config.yaml: does not hold keys and values",)),
+    Case("a word", file_text("study\n"), ("config.yaml: does not hold keys and values",)),
+    Case("broken YAML", file_text("study: tiny\nmodels: [\nseeds: [1]\n"), ("config.yaml: line ", "not YAML")),
+    Case("tabs", file_text("study: tiny\ntrain:\n\tepochs: 1\n"), ("config.yaml: line 3, column 1", "\\t")),
+    Case("two documents", file_text("study: a\n---\nstudy: b\n"), ("config.yaml: line 2", "another document")),
+    Case("repeated key", file_text("study: a\nseeds: [1]\nseeds: [2]\n"), ("line 3: the key 'seeds' is in line 2",)),
+    Case("repeated key in JSON", file_text('{"study": "a", "study": "b"}'), ("'study' is there twice",)),
+    Case("unknown alias", file_text("study: *name\n"), ("line 1", "undefined alias")),
+    Case("alias within itself", file_text("study: &a [*a]\n"), ("nested too deeply", "check the aliases")),
+    Case(
+        "aliases that grow",
+        file_text(
+            "a: &a [1]\n" + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
+        ),
+        ("too large to be a study",),
+    ),
+    Case("deep nesting", file_text("study: " + "[" * 3000 + "]" * 3000), ("config.yaml: nested too deeply",)),
+    Case("Python object", file_text("study: !!python/tuple [1]\n"), ("line 1: Python objects are not read",)),
+    Case("code in the file", file_text("__use_yte__: true\nstudy: a\n"), ("__use_yte__ would run code", "remove it")),
+    Case("not UTF-8", file_text(b"study: caf\xe9\n"), ("config.yaml: line 1 is not UTF-8; convert",)),
+    Case("control character", file_text("study: a\x01b\n"), ("config.yaml: not YAML", "#x0001")),
+]
+
+STUDY = [
+    Case("unknown key", setting("sedes", [1]), ("unknown key 'sedes'; did you mean 'seeds'?",)),
+    Case("missing key", without("seeds"), ("missing 'seeds'; add it",)),
+    Case("no models", setting("models", []), ("models: [] is empty or too short",)),
+    Case("null list", setting("seeds", None), ("seeds: None is not of type array; write a value",)),
+    Case("null entry", setting("models", [None]), ("models[0]: None is not of type object",)),
+    Case("null settings", setting("train", None), ("train: None is not of type object", "remove the key")),
+    Case("a mapping for a list", setting("models", {"bert": {}}), ("models: {'bert': {}} is not of type array",)),
+    Case("text for a number", setting("train.learning_rate", "2e-5"), ("write 2.0e-05 without quotes",)),
+    Case("quoted number", setting("train.epochs", "3"), ("train.epochs: '3' is not of type integer", "write 3")),
+    Case("NaN", setting("train.learning_rate", float("nan")), ("train.learning_rate: nan", "write a finite number")),
+    Case("infinity", setting("train.max_grad_norm", float("inf")), ("train.max_grad_norm: inf", "finite number")),
+    Case("NaN as an amount", amounts("contribution", float("nan")), ("amounts[0]: nan",)),
+    Case("NaN as a tolerance", setting("report.tolerances", [float("nan")]), ("report.tolerances[0]: nan",)),
+    Case("negative number", setting("train.weight_decay", -0.1), ("train.weight_decay: -0.1 is less than",)),
+    Case("zero", setting("train.batch_size", 0), ("train.batch_size: 0 is less than the minimum of 1",)),
+    Case("huge number", setting("train.batch_size", 10**30), ("train.batch_size: 1", "greater than the maximum")),
+    Case("huge seed", setting("seeds", [2**32]), ("seeds[0]: 4294967296 is greater than the maximum",)),
+    Case("fraction for a count", setting("train.epochs", 2.5), ("train.epochs: 2.5 is not of type integer",)),
+    Case("3.0 for a count", setting("train.epochs", 3.0), ("train.epochs: 3.0 is not of type integer; write 3",)),
+    Case("a boolean for a count", setting("train.epochs", True), ("train.epochs: True is not of type integer",)),
+    Case(
+        "a boolean for a number", setting("train.learning_rate", True), ("learning_rate: True is not of type number",)
+    ),
+    Case("a boolean for a seed", setting("seeds", [True]), ("seeds[0]: True is not of type integer",)),
+    Case("a boolean for a name", setting("study", True), ("study: True is not of type string", "in quotes")),
+    Case("labels yes and no", setting("tasks.0.labels", ["bad", False]), ("labels[1]: False", "yes, no", "quotes")),
+    Case(
+        "labels that are numbers",
+        setting("tasks.0.labels", ["bad", 1]),
+        ("labels[1]: 1 is not of type string", "quotes"),
+    ),
+    Case("the same label twice", setting("tasks.0.labels", ["bad", "bad"]), ("labels", "remove the repeats")),
+    Case("one label", setting("tasks.0.labels", ["bad"]), ("labels: ['bad'] is empty or too short; write at least 2",)),
+    Case("number for a word", setting("compute.keep", 1), ("compute: unknown key 'keep'",)),
+    Case(
+        "unknown value", setting("compute.device", "gpu"), ("compute.device: unknown value 'gpu'; ", "known: auto, cpu")
+    ),
+    Case("path in the study's name", setting("study", "../../etc"), ("study: '../../etc' is not allowed",)),
+    Case("path in a model's name", setting("models.0.name", "a/../b"), ("models[0] (a/../b).name", "not allowed")),
+    Case(
+        "path in a task's name", setting("tasks.0.name", "/etc/passwd"), ("tasks[0] (/etc/passwd).name", "not allowed")
+    ),
+    Case("blank in a name", setting("models.0.name", "my model"), ("'my model' is not allowed here",)),
+    Case("quote in a name", setting("models.0.name", "it's"), ("is not allowed here",)),
+    Case("shell in a name", setting("tasks.0.name", "$(touch pwned)"), ("'$(touch pwned)' is not allowed here",)),
+    Case("braces in a name", setting("study", "{wildcards}"), ("study: '{wildcards}' is not allowed here",)),
+    Case("letters beyond ASCII in a name", setting("study", "münchen"), ("study: 'münchen' is not allowed here",)),
+    Case("line break at the end of a name", setting("study", "tiny\n"), ("study: 'tiny\\n' is not allowed here",)),
+    Case("endless name", setting("study", "a" * 300), ("study: 'aaa", "too long; write at most 64")),
+    Case(
+        "a name of the pipeline's own", setting("models.0.name", "figures"), ("'figures' is one of the pipeline's own",)
+    ),
+    Case(
+        "a file's name for a model",
+        setting("models.0.name", "results.csv"),
+        ("'results.csv' is one of the pipeline's",),
+    ),
+    Case(
+        "a file's name for a task", setting("tasks.0.name", "cost.json"), ("'cost.json' is one of the pipeline's own",)
+    ),
+    Case("two models of a name", second("models"), ("models: the name 'bert' is used more than once",)),
+    Case("names that differ in case", second("models", name="BERT"), ("the name 'bert' is used more than once",)),
+    Case("two tasks of a name", second("tasks"), ("tasks: the name 'tiny' is used more than once",)),
+    Case("two origins of a name", second("origins"), ("origins: the name 'finetuned' is used more than once",)),
+    Case("a seed twice", setting("seeds", [3, 3]), ("seeds: 3 is listed more than once; remove",)),
+    Case("all layers dropped", amounts("top", 4), ("strategies[0] (top).amounts: 4 of 4 layers cannot be dropped",)),
+    Case("negative amount", amounts("top", -1), ("strategies[0] (top).amounts[0]: -1",)),
+    Case("half a layer", amounts("top", 1.5), ("strategies[0] (top).amounts", "1.5")),
+    Case(
+        "a layer that is not there",
+        amounts("custom", [9]),
+        ("strategies[0] (custom).amounts: [9]: there is no layer 9",),
+    ),
+    Case("threshold above 1", amounts("contribution", 1.5), ("strategies[0] (contribution).amounts", "1.5")),
+    Case("unknown strategy", amounts("topp", 1), ("unknown strategy 'topp'; did you mean 'top'?",)),
+    Case("unknown model in a limit", setting("strategies.0.models", ["brt"]), ("unknown model 'brt'; did you mean",)),
+    Case(
+        "unknown metric", setting("tasks.0.metrics", ["acuracy"]), ("unknown value 'acuracy'; did you mean 'accuracy'",)
+    ),
+    Case("metric of another kind", setting("tasks.0.metrics", ["pearson"]), ("pearson does not suit classification",)),
+    Case(
+        "f1 of three classes",
+        setting("tasks.0.labels", ["bad", "good", "so so"]),
+        ("f1 is for two classes", "macro_f1"),
+    ),
+    Case("no metrics", setting("tasks.0.metrics", []), ("metrics: [] is empty",)),
+    Case(
+        "missing split",
+        lambda _, study: study["tasks"][0].pop("validation_file") and None,
+        ("missing 'validation_file'",),
+    ),
+    Case(
+        "one file for both splits", setting("tasks.0.validation_file", "data/../data/train.csv"), ("are the same file",)
+    ),
+    Case("label among the texts", setting("tasks.0.text", ["text", "label"]), ("'label' is one of text, too",)),
+    Case(
+        "more rows than there are",
+        setting("tasks.0.train_examples", 65),
+        ("data/train.csv: has 64 rows", "ask for fewer"),
+    ),
+    Case("NUL in a path", setting("tasks.0.train_file", "data/\x00.csv"), ("train_file", "is not allowed here")),
+    Case(
+        "a path that is too long",
+        setting("tasks.0.train_file", "x" * 300 + ".csv"),
+        (".csv: cannot be read", "too long"),
+    ),
+    Case("a branch for a commit", on_hub(revision="main"), ("'main' is not a commit", "40 hexadecimal digits")),
+    Case(
+        "path out of a data set",
+        on_hub(train_file="../../secret.csv"),
+        ("'../../secret.csv' is not the name of a file",),
+    ),
+    Case(
+        "data of an unknown kind on the hub", on_hub(train_file="train.zip"), ("train.zip: unknown kind of file; use",)
+    ),
+    Case(
+        "path out of a repository's name", on_hub(repository="../data"), ("repository: '../data' is not allowed here",)
+    ),
+    Case("no repository's name", on_hub(repository="a--b/data"), ("'a--b/data' is not a repository's name",)),
+    Case(
+        "path out of a package",
+        package("../../etc"),
+        ("models[0] (m).path: path '../../etc' must name a folder inside",),
+    ),
+    Case("absolute path in a package", package("/etc"), ("path '/etc' must name a folder inside the package",)),
+    Case("option for a package", package("x", package="--index-url=http://x"), ("package", "is not allowed here")),
+    Case("version with a line break", package("x", version="1\n"), ("version: '1\\n' is not allowed here",)),
+    Case(
+        "version as a number",
+        package("x", version=1.0),
+        ("version: 1.0 is not of type string; put the text in quotes",),
+    ),
+    Case("sha256 that is none", setting("models.0.sha256", "abc"), ("sha256: 'abc' is not allowed here",)),
+]
+
+LONG_JSON = '{"text": ' + "[" * 100_000 + "]" * 100_000 + ', "label": "good"}\n'
+
+DATA = [
+    Case("no such file", setting("tasks.0.train_file", "data/no.csv"), ("data/no.csv: file not found",)),
+    Case(
+        "unknown kind of file", data("train.xlsx", "x"), ("data/train.xlsx: unknown kind of file; use .parquet, .csv",)
+    ),
+    Case("folder for a file", as_folder("data/train.csv"), ("data/train.csv: is not a file",)),
+    Case("link to itself", symlink_loop, ("data/train.csv: file not found",)),
+    Case("empty data", content("data/train.csv", ""), ("data/train.csv: the file is empty",)),
+    Case("header only", content("data/train.csv", "text,label\n"), ("data/train.csv: no rows",)),
+    Case("BOM only", content("data/train.csv", b"\xef\xbb\xbf"), ("data/train.csv: the file is empty",)),
+    Case("zip for CSV", zipped, ("data/train.csv: is a zip archive or a spreadsheet, not csv; unpack",)),
+    Case("gzip for CSV", content("data/train.csv", gzip.compress(b"text,label\n")), ("compressed (gzip)", "unpack")),
+    Case("parquet called CSV", content("data/train.csv", b"PAR1xxxx"), ("data/train.csv: is parquet, not csv",)),
+    Case("UTF-16", content("data/train.csv", "text,label\na,good\n".encode("utf-16")), ("is UTF-16 text, not csv",)),
+    Case(
+        "Latin-1", content("data/train.csv", b"text,label\nok,good\ncaf\xe9,bad\n"), ("line 3 is not UTF-8; convert",)
+    ),
+    Case(
+        "other columns",
+        content("data/train.csv", "sentence,gold\na,good\n"),
+        ("no column 'text', 'label'; it has 'sent",),
+    ),
+    Case(
+        "semicolons", content("data/train.csv", "text;label\na;good\n"), ("no column 'text', 'label'; it has 'text;l",)
+    ),
+    Case(
+        "two columns of a name",
+        content("data/train.csv", "text,text,label\na,b,good\n"),
+        ("two columns are called 't",),
+    ),
+    Case("two columns of a name in parquet", parquet_with_two_of_a_name, ("two columns are called 'text'; rename",)),
+    Case(
+        "a name twice in JSON",
+        data("a.jsonl", '{"text":"a","text":"b","label":"good"}\n'),
+        ("row 1", "'text' is there"),
+    ),
+    Case("row with a field too many", rows("one, two,good\n"), ("data/train.csv: row 3 has 3 fields, the header 2",)),
+    Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "quotation marks")),
+    Case("empty text", rows(",good\n"), ("data/train.csv: row 3: text is empty; fill it or remove the row",)),
+    Case("blank text", rows("   ,good\n"), ("row 3: text is empty",)),
+    Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
+    Case("unknown label", rows("a day,fine\n"), ("row 3: label 'fine' is none of the labels 'bad', 'good'",)),
+    Case("label in another case", rows("a day,Good\n"), ("row 3: label 'Good' is none of the labels",)),
+    Case("label id out of range", rows("a day,2\n"), ("row 3: label 2 is out of range", "ids 0 to 1")),
+    Case("hidden label", rows("a day,-1\n"), ("row 3: label -1 marks a hidden label",)),
+    Case("float label in CSV", rows("a day,1.0\n"), ("row 3: label '1.0' is none of the labels",)),
+    Case("endless digits for a label", rows(f"a day,{'9' * 5000}\n"), ("row 3: label '999", "none of the labels")),
+    Case("float labels", parquet(text=["a", "b"], label=[0.0, 1.0]), ("row 1: label 0.0 is neither the name",)),
+    Case("NaN labels", parquet(text=["a", "b"], label=[0.0, float("nan")]), ("row 2: label is missing",)),
+    Case("boolean labels", parquet(text=["a", "b"], label=[True, False]), ("row 1: label True is neither the name",)),
+    Case("lists for labels", parquet(text=["a", "b"], label=[[1], [0]]), ("row 1: label [1] is neither the name",)),
+    Case("numbers for texts", parquet(text=[1, 2], label=["good", "bad"]), ("row 1: text is 1, not text",)),
+    Case("bytes for texts", parquet(text=[b"a", b"b"], label=["good", "bad"]), ("row 1: text is b'a', not text",)),
+    Case("null text", parquet(text=["a", None], label=["good", "bad"]), ("row 2: text is missing",)),
+    Case("cut parquet", cut_parquet, ("data/train.parquet: cannot be read as parquet",)),
+    Case("text called parquet", data("t.parquet", "text,label\n"), ("data/t.parquet: cannot be read as parquet",)),
+    Case("broken JSON", data("t.jsonl", '{"text": "a",\n'), ("data/t.jsonl: row 1 is not JSON",)),
+    Case(
+        "JSON that is no object", data("t.jsonl", '["a", "good"]\n'), ("row 1 is not a JSON object; write one object",)
+    ),
+    Case("JSON nested too deeply", data("t.jsonl", LONG_JSON), ("data/t.jsonl: row 1",)),
+    Case("half a surrogate pair", data("t.jsonl", '{"text": "\\ud800", "label": "good"}\n'), ("row 1", "surrogate")),
+    Case(
+        "one class only",
+        content("data/validation.csv", "text,label\na,good\nb,good\n"),
+        ("the validation split has only the class 'good'",),
+    ),
+    Case(
+        "class only in validation",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            content("data/validation.csv", "text,label\na,good\nb,odd\n"),
+        ),
+        ("the validation split has 'odd', which the train split lacks",),
+    ),
+    Case("text for a score", regression(rows("a day,much\n")), ("row 1: label 'good' is not a finite number",)),
+    Case(
+        "NaN for a score",
+        regression(content("data/train.csv", "text,label\na,1\nb,nan\n")),
+        ("row 2: label 'nan' is not",),
+    ),
+    Case(
+        "infinite score",
+        regression(content("data/train.csv", "text,label\na,1\nb,1e999\n")),
+        ("'1e999' is not a finite",),
+    ),
+    Case("scores all alike", regression(content("data/train.csv", "text,label\na,1\nb,1\n")), ("only the value 1.0",)),
+    Case(
+        "labels of a regression",
+        regression(setting("tasks.0.labels", ["a", "b"])),
+        ("a regression has no classes; rem",),
+    ),
+]
+
+
+def flip_header(content: bytes) -> bytes:
+    return content[:20] + bytes([content[20] ^ 0xFF]) + content[21:]
+
+
+def negative_offsets(content: bytes) -> bytes:
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}'
+    return struct.pack("<Q", len(header)) + header
+
+
+MODEL = [
+    Case(
+        "no such folder",
+        setting("models.0.directory", "models/no"),
+        ("models[0] (bert).directory", "no folder models/no"),
+    ),
+    Case("a file for a folder", setting("models.0.directory", "models/bert/config.json"), ("there is no folder",)),
+    Case("no configuration", gone("models/bert/config.json"), ("there is no config.json", "there are: model.safet")),
+    Case(
+        "broken configuration", content("models/bert/config.json", "{"), ("config.json: not valid JSON", "get it anew")
+    ),
+    Case(
+        "a list for a configuration", content("models/bert/config.json", "[]"), ("config.json does not hold a mapping",)
+    ),
+    Case("binary configuration", content("models/bert/config.json", b"\xff\xfe\x00"), ("config.json: not valid JSON",)),
+    Case("NaN in a configuration", config_json(layer_norm_eps=float("nan")), ("config.json: not valid JSON (NaN",)),
+    Case("deep configuration", content("models/bert/config.json", "[" * 100_000), ("config.json: not valid JSON",)),
+    Case("folder for a configuration", as_folder("models/bert/config.json"), ("there is no config.json",)),
+    Case("no architecture", config_json(model_type=...), ("config.json lacks 'model_type'", "bert, roberta")),
+    Case("unsupported architecture", config_json(model_type="t5"), ("the architecture 't5' is not supported; supp",)),
+    Case("a model's own code", config_json(auto_map={"AutoModel": "x.X"}), ("(auto_map), which is never run; choose",)),
+    Case(
+        "a tokenizer's own code",
+        json_file("tokenizer_config.json", auto_map={"AutoTokenizer": ["x.X", None]}),
+        ("tokenizer_config.json asks for the tokenizer's own code (auto_map)",),
+    ),
+    Case("no number of layers", config_json(num_hidden_layers=...), ("lacks 'num_hidden_layers'", "add it")),
+    Case("no layers", config_json(num_hidden_layers=0), ("'num_hidden_layers' is 0; it must be a whole number",)),
+    Case("a boolean number of layers", config_json(num_hidden_layers=True), ("'num_hidden_layers' is True",)),
+    Case("a billion layers", config_json(num_hidden_layers=10**9), ("'num_hidden_layers' is 1000000000",)),
+    Case("text for a size", config_json(hidden_size="32"), ("config.json: 'hidden_size' is '32'; it must be",)),
+    Case("no vocabulary size", config_json(vocab_size=...), ("config.json lacks 'vocab_size'",)),
+    Case("heads that do not fit", config_json(num_attention_heads=5), ("5 heads cannot share 32 dimensions",)),
+    Case("more layers stated", config_json(num_hidden_layers=6), ("states 6 layers", "the weights lack layers [4, 5]")),
+    Case("fewer layers stated", config_json(num_hidden_layers=2), ("states 2 layers", "hold layers [2, 3] too")),
+    Case(
+        "another depth than the study says",
+        setting("models.0.num_layers", 12),
+        ("has 4 layers, the study says num_layers: 12",),
+    ),
+    Case(
+        "longer than the positions",
+        setting("measure.sequence_length", 500),
+        ("500 tokens, but model bert has 128 positions",),
+    ),
+    Case("vocabulary that does not fit", config_json(vocab_size=100), ("token ids up to 230", "vocab_size is 100")),
+    Case("wider configuration", config_json(hidden_size=64), ("has the shape", "config.json states")),
+    Case("no weights", gone("models/bert/model.safetensors"), ("there is neither model.safetensors nor model.saf",)),
+    Case(
+        "empty weights", content("models/bert/model.safetensors", b""), ("not a whole safetensors file", "get it anew")
+    ),
+    Case(
+        "truncated weights", weight_bytes(lambda content: content[:-5]), ("model.safetensors: not a whole safetensors",)
+    ),
+    Case(
+        "weights with more at the end", weight_bytes(lambda content: content + b"x"), ("not a whole safetensors file",)
+    ),
+    Case("flipped byte in the header", weight_bytes(flip_header), ("model.safetensors: not a whole safetensors file",)),
+    Case("offsets below zero", weight_bytes(negative_offsets), ("model.safetensors: not a whole safetensors file",)),
+    Case("header without end", weight_bytes(lambda _: struct.pack("<Q", 2**62)), ("not a whole safetensors file",)),
+    Case("missing layer", drop_tensors(".layer.2."), ("the weights lack layers [2]",)),
+    Case(
+        "missing tensor of a layer",
+        drop_tensors(".layer.2.output.dense.weight"),
+        ("layer 2 lack 1 of 16 tensors", "anew"),
+    ),
+    Case(
+        "missing tensor of all layers",
+        drop_tensors(".output.dense.weight"),
+        ("lack", "output.dense.weight", "get the model anew"),
+    ),
+    Case("missing embeddings", drop_tensors("word_embeddings"), ("lack 1 tensors", "word_embeddings.weight")),
+    Case(
+        "pickled weights",
+        instead_of_weights("pytorch_model.bin"),
+        ("only as pytorch_model.bin", "pickles can run code"),
+    ),
+    Case("other pickled weights", instead_of_weights("model.pt"), ("only as model.pt", "pickles can run code")),
+    Case(
+        "a pickle called safetensors",
+        lambda folder, _: (folder / "models/bert/model.safetensors").write_bytes(payload(folder)) and None,
+        ("model.safetensors: not a whole safetensors file",),
+    ),
+    Case(
+        "missing shard",
+        sharded(lambda model: next(iter(sorted(model.glob("model-*")))).unlink()),
+        ("1 of ", "are missing: model-0"),
+    ),
+    Case(
+        "truncated shard",
+        sharded(lambda model: min(model.glob("model-*")).write_bytes(b"")),
+        ("model-00001-of", "not a whole"),
+    ),
+    Case(
+        "index that leads elsewhere",
+        sharded(index_of(lambda places: places.update(a="../../secret.safetensors"))),
+        ("'../../secret.safetensors', which is not a safetensors file beside",),
+    ),
+    Case(
+        "index that leads to a pickle",
+        sharded(index_of(lambda places: places.update(a="pytorch_model.bin"))),
+        ("'pytorch_model.bin', which is not a safetensors",),
+    ),
+    Case(
+        "index of numbers",
+        sharded(index_of(lambda places: places.update(a=7))),
+        ("names 7, which is not a safetensors",),
+    ),
+    Case(
+        "empty index", sharded(index_of(lambda places: places.clear())), ("no 'weight_map'", "get the checkpoint anew")
+    ),
+    Case(
+        "index of tensors that are not there",
+        sharded(index_of(lambda places: places.update(a=min(places.values())))),
+        ("lacks the tensor 'a'",),
+    ),
+    Case("no tokenizer", gone("models/bert/tokenizer.json"), ("there is no tokenizer (tokenizer.json, or a vocab",)),
+    Case("broken tokenizer", content("models/bert/tokenizer.json", "{"), ("tokenizer.json: not valid JSON",)),
+    Case(
+        "tokenizer without words",
+        content("models/bert/tokenizer.json", "{}"),
+        ("tokenizer.json has no vocabulary", "anew"),
+    ),
+    Case(
+        "tokenizer without padding",
+        json_file("tokenizer_config.json", pad_token=None),
+        ("no padding token; name one as",),
+    ),
+    Case("text for the padding", config_json(pad_token_id="0"), ("'pad_token_id' is '0'; it must be a token's id",)),
+]
+
+PLANNED = [*STUDY_FILE, *STUDY, *DATA, *MODEL]
+
+
+# --- told by the step that fetches ---------------------------------------------------------------------------------
+
+
+def vocabulary_of(size: int) -> Spoil:
+    """A tokenizer that knows more words than the model."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        path = folder / "models/bert/tokenizer.json"
+        content = json.loads(path.read_text())
+        added = {
+            "id": size,
+            "content": "[NEW]",
+            "special": True,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+        }
+        path.write_text(json.dumps(content | {"added_tokens": [*content["added_tokens"], added]}))
+
+    return spoil
+
+
+def flipped_weights(folder: Path, study: Study) -> None:
+    """One bit of the last tensor is another one, which only the hash can tell."""
+    weights = (folder / "models/bert/model.safetensors").read_bytes()
+    study["models"][0]["sha256"] = sha256(weights).hexdigest()
+    weight_bytes(lambda content: content[:-1] + bytes([content[-1] ^ 1]))(folder, study)
+
+
+FETCHED = [
+    Case(
+        "other weights than the study means",
+        setting("models.0.sha256", "0" * 64),
+        ("has SHA-256", "these are not the weights"),
+    ),
+    Case("flipped byte in the weights", flipped_weights, ("has SHA-256", "these are not the weights that the study")),
+    Case(
+        "setting that transformers refuses",
+        config_json(hidden_dropout_prob="much"),
+        ("config.json cannot be used", "correct it"),
+    ),
+    Case(
+        "padding of another id",
+        config_json(pad_token_id=7),
+        ("padding is token", "pad_token_id 7", "correct one of them"),
+    ),
+    Case(
+        "tokenizer of another kind",
+        content("models/bert/tokenizer.json", '{"model": {"vocab": {"a": 0}}}'),
+        ("the tokenizer cannot be loaded", "damaged"),
+    ),
+    Case(
+        "class without padding",
+        json_file("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", pad_token=...),
+        ("no padding token; name one as pad_token",),
+    ),
+    Case(
+        "added words beyond the model's",
+        vocabulary_of(5000),
+        ("token ids up to", "vocab_size is 231", "do not belong together"),
+    ),
+]

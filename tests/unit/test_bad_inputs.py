@@ -1,0 +1,90 @@
+"""Every malformed study, data file and checkpoint is refused with one message that names the culprit and the cure."""
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bad_inputs import FETCHED, PLANNED, Case, make_base
+from shallower.errors import StudyErrors, UserError
+from shallower.estimate import model_size
+from shallower.model_sources import fetch_model
+from shallower.study import Study, resolve_study
+from shallower.study_file import check_study_file
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("base")
+    return folder, make_base(folder)
+
+
+@pytest.fixture
+def spoilt(base: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Change a copy of the sound study, which is then the working directory."""
+
+    def make(case: Case | None) -> Path:
+        folder, study = tmp_path / "study", copy.deepcopy(base[1])
+        shutil.copytree(base[0], folder)
+        text = case.spoil(folder, study) if case else None
+        if text is None:
+            text = yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
+        (folder / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
+        monkeypatch.chdir(folder)
+        return folder
+
+    return make
+
+
+def planned() -> Study:
+    """What is done with a study before any job runs."""
+    check_study_file("config.yaml")
+    # The loader that Snakemake uses.
+    study = resolve_study(yaml.load(Path("config.yaml").read_bytes(), Loader=yaml.FullLoader))
+    for model in study.models:
+        model_size(study, model)
+    return study
+
+
+def test_there_are_many_cases_and_each_has_its_own_name():
+    names = [case.name for case in (*PLANNED, *FETCHED)]
+    assert len(names) == len(set(names))
+    assert len(names) >= 150
+
+
+def test_the_study_that_is_spoilt_is_sound(spoilt):
+    spoilt(None)
+    study = planned()
+    fetch_model(study.model_definition("bert"), "out")
+
+
+@pytest.mark.parametrize("case", PLANNED, ids=lambda case: case.name)
+def test_told_before_any_job_runs(case, spoilt):
+    folder = spoilt(case)
+    with pytest.raises(UserError) as caught:
+        planned()
+    check(case, caught.value, folder)
+
+
+@pytest.mark.parametrize("case", FETCHED, ids=lambda case: case.name)
+def test_told_when_the_model_is_fetched(case, spoilt):
+    folder = spoilt(case)
+    study = planned()
+    with pytest.raises(UserError) as caught:
+        fetch_model(study.model_definition("bert"), "out")
+    check(case, caught.value, folder)
+    assert not any((folder / "out").iterdir())
+
+
+def check(case: Case, error: UserError, folder: Path) -> None:
+    """One problem (rows of a file may have one each), the words, and nothing done."""
+    message = str(error)
+    assert all(part in message for part in case.told), message
+    problems = error.problems if isinstance(error, StudyErrors) else [message]
+    places = {problem.split(": row ")[0] for problem in problems}
+    assert len(places) == 1, message
+    assert len(message) < 4000, message
+    assert not (folder / "pwned").exists()
