@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project
 
 from bad_inputs import FETCHED, PLANNED, Case, make_base
+from project import Project
 
 # What a failed run may leave: the list of runs, and the other inputs.
 ALLOWED = re.compile(r"results/tiny/runs\.csv|resources/tasks/.*")
