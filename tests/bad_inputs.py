@@ -291,6 +291,9 @@ STUDY_FILE = [
     Case("Python object", file_text("study: !!python/tuple [1]\n"), ("line 1: Python objects are not read",)),
     Case("code in the file", file_text("__use_yte__: true\nstudy: a\n"), ("__use_yte__ would run code", "remove it")),
     Case("not UTF-8", file_text(b"study: caf\xe9\n"), ("config.yaml: line 1 is not UTF-8; convert",)),
+    Case("no such day", file_text("study: 2026-13-45\n"), ("line 1: '2026-13-45' cannot be read",)),
+    Case("endless number", file_text(f"seeds: [{'9' * 5000}]\n"), ("line 1: '999", "cannot be read", "correct it")),
+    Case("unknown tag", file_text("study: !shell ls\n"), ("line 1: 'ls' cannot be read", "!shell")),
     Case("control character", file_text("study: a\x01b\n"), ("config.yaml: not YAML", "#x0001")),
 ]
 

@@ -10,7 +10,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
 MODEL_USE_KEYS = {"counterpart"}
 # Gradual dropping trains for so many epochs between two layers (paper section 4).
 STAGE_SETTINGS = {"epochs": 2}
+
+# Beyond this a whole number has no like among the floats.
+LARGEST = 10.0**300
 
 # How many unknown keys of a mapping are told.
 TOLD_KEYS = 10
@@ -181,7 +184,7 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
     Raises StudyErrors with everything that is wrong: first against the schema, then, where the schema holds, names,
     amounts, metrics, model folders and data files. Reads local files only and starts no download.
     """
-    schema = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    schema = _schema()
     problems = list(_schema_problems(schema, config))
     if not problems:
         config = _with_defaults(schema, config)
@@ -194,6 +197,12 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
     if problems:
         raise StudyErrors(problems)
     return Study(config)
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """The schema of a study; not to be changed."""
+    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 
 def local_model_files(definition: Mapping[str, Any]) -> list[str]:
@@ -252,7 +261,7 @@ def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]
 
 def _is_number(_: Any, value: Any) -> bool:
     """JSON has no NaN or infinity, but YAML has (.nan, .inf), and no comparison with a limit finds a NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
 def _is_whole_number(_: Any, value: Any) -> bool:
@@ -348,7 +357,7 @@ def _type_hint(value: Any, wanted: str) -> str:
             return "; YAML reads yes, no, on, off, true and false as such: put the text in quotes"
         case str() if number := _as_yaml_number(value):
             return f"; YAML reads this as text: write {number} without quotes"
-        case float() if not math.isfinite(value):
+        case float() | int() if not -LARGEST < value < LARGEST:
             return "; write a finite number"
         case float() if wanted == "integer" and value.is_integer():
             return f"; write {value:.0f}"
