@@ -398,11 +398,18 @@ STUDY = [
         setting("tasks.0.train_examples", 65),
         ("data/train.csv: has 64 rows", "ask for fewer"),
     ),
-    Case("NUL in a path", setting("tasks.0.train_file", "data/\x00.csv"), ("train_file", "is not allowed here")),
+    Case(
+        "NUL in a path",
+        setting("tasks.0.train_file", "data/\x00.csv"),
+        ("train_file", "must not hold braces", "control characters", "rename"),
+    ),
     Case(
         "a path that is too long",
         setting("tasks.0.train_file", "x" * 300 + ".csv"),
         (".csv: cannot be read", "too long"),
+    ),
+    Case(
+        "braces in a path", setting("tasks.0.train_file", "data/{d}.csv"), ("'data/{d}.csv': a path must not hold br",)
     ),
     Case("a branch for a commit", on_hub(revision="main"), ("'main' is not a commit", "40 hexadecimal digits")),
     Case(

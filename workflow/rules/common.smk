@@ -32,7 +32,9 @@ SCORE_METHODS = sorted({strategy.score for strategy in STRATEGIES.values() if st
 
 # The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
 USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+# Doubled braces are plain ones to Snakemake.
+BIN = str(Path(sys.executable).parent).replace("{", "{{").replace("}", "}}")
+INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(BIN)}:"$PATH"; '
 
 # Every step runs offline but for the downloads, which look at HUB_OFFLINE: what the user had set.
 shell.prefix(

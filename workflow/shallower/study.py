@@ -212,7 +212,9 @@ def local_model_files(definition: Mapping[str, Any]) -> list[str]:
     directory = Path(definition["directory"])
     # Tokenizers come as JSON, as word lists (vocab.txt, merges.txt) or as SentencePiece models.
     patterns = ("*.json", "*.safetensors", "*.txt", "*.model")
-    return sorted(str(path) for pattern in patterns for path in directory.glob(pattern))
+    names = (path for pattern in patterns for path in directory.glob(pattern))
+    # No file that is needed has braces in its name, and Snakemake would look for the wildcard that they name.
+    return sorted(str(path) for path in names if not {*"{}"} & {*path.name})
 
 
 def local_task_files(definition: Mapping[str, Any]) -> list[str]:
@@ -334,6 +336,11 @@ def _explain(error: jsonschema.ValidationError) -> str:
             return _unknown("value", value, error.validator_value)
         case "pattern" if error.validator_value.startswith("^[0-9a-f]{40}"):
             return f"{_shown(value)} is not a commit; pin the revision by its 40 hexadecimal digits"
+        case "pattern" if error.validator_value.startswith("^[^"):
+            return (
+                f"{_shown(value)}: a path must not hold braces, which Snakemake takes for wildcards, or control "
+                "characters; rename the file or folder"
+            )
         case "pattern":
             return f"{_shown(value)} is not allowed here (pattern {error.validator_value})"
         case "minItems" | "minLength":
