@@ -291,6 +291,9 @@ STUDY_FILE = [
     Case("Python object", file_text("study: !!python/tuple [1]\n"), ("line 1: Python objects are not read",)),
     Case("code in the file", file_text("__use_yte__: true\nstudy: a\n"), ("__use_yte__ would run code", "remove it")),
     Case("not UTF-8", file_text(b"study: caf\xe9\n"), ("config.yaml: line 1 is not UTF-8; convert",)),
+    Case("no such day", file_text("study: 2026-13-45\n"), ("line 1: '2026-13-45' cannot be read",)),
+    Case("endless number", file_text(f"seeds: [{'9' * 5000}]\n"), ("line 1: '999", "cannot be read", "correct it")),
+    Case("unknown tag", file_text("study: !shell ls\n"), ("line 1: 'ls' cannot be read", "!shell")),
     Case("control character", file_text("study: a\x01b\n"), ("config.yaml: not YAML", "#x0001")),
 ]
 
@@ -395,11 +398,18 @@ STUDY = [
         setting("tasks.0.train_examples", 65),
         ("data/train.csv: has 64 rows", "ask for fewer"),
     ),
-    Case("NUL in a path", setting("tasks.0.train_file", "data/\x00.csv"), ("train_file", "is not allowed here")),
+    Case(
+        "NUL in a path",
+        setting("tasks.0.train_file", "data/\x00.csv"),
+        ("train_file", "must not hold braces", "control characters", "rename"),
+    ),
     Case(
         "a path that is too long",
         setting("tasks.0.train_file", "x" * 300 + ".csv"),
         (".csv: cannot be read", "too long"),
+    ),
+    Case(
+        "braces in a path", setting("tasks.0.train_file", "data/{d}.csv"), ("'data/{d}.csv': a path must not hold br",)
     ),
     Case("a branch for a commit", on_hub(revision="main"), ("'main' is not a commit", "40 hexadecimal digits")),
     Case(

@@ -34,7 +34,9 @@ SCORE_METHODS = sorted({strategy.score for strategy in STRATEGIES.values() if st
 
 # The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
 USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+# Doubled braces are plain ones to Snakemake.
+BIN = str(Path(sys.executable).parent).replace("{", "{{").replace("}", "}}")
+INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(BIN)}:"$PATH"; '
 
 # Asked to end (Ctrl-C, a time limit), a step does so in its own time: its shell waits for it, and tee hears its last words.
 WAIT = """trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export STARTED_BY=$PPID; """

@@ -15,6 +15,9 @@ sys.path.insert(0, str(LIBRARY))
 from shallower.errors import UserError
 from shallower.study_file import check_study_file
 
+if {*"{}"} & {*str(workflow.basedir)}:
+    raise WorkflowError(f"{workflow.basedir}: Snakemake takes braces in its own path for variables; rename the folder")
+
 try:
     for file in workflow.overwrite_configfiles or ["config.yaml"]:
         check_study_file(os.path.relpath(file))

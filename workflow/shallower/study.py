@@ -10,7 +10,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
 MODEL_USE_KEYS = {"counterpart"}
 # Gradual dropping trains for so many epochs between two layers (paper section 4).
 STAGE_SETTINGS = {"epochs": 2}
+
+# Beyond this a whole number has no like among the floats.
+LARGEST = 10.0**300
 
 # How many unknown keys of a mapping are told.
 TOLD_KEYS = 10
@@ -190,7 +193,7 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
     Raises StudyErrors with everything that is wrong: first against the schema, then, where the schema holds, names,
     amounts, metrics, model folders and data files. Reads local files only and starts no download.
     """
-    schema = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    schema = _schema()
     problems = list(_schema_problems(schema, config))
     if not problems:
         config = _with_defaults(schema, config)
@@ -205,6 +208,12 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
     return Study(config)
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    """The schema of a study; not to be changed."""
+    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
 def local_model_files(definition: Mapping[str, Any]) -> list[str]:
     """Files of a model on this machine whose content its import depends on; none for other sources."""
     if definition["source"] != "local":
@@ -212,7 +221,9 @@ def local_model_files(definition: Mapping[str, Any]) -> list[str]:
     directory = Path(definition["directory"])
     # Tokenizers come as JSON, as word lists (vocab.txt, merges.txt) or as SentencePiece models.
     patterns = ("*.json", "*.safetensors", "*.txt", "*.model")
-    return sorted(str(path) for pattern in patterns for path in directory.glob(pattern))
+    names = (path for pattern in patterns for path in directory.glob(pattern))
+    # No file that is needed has braces in its name, and Snakemake would look for the wildcard that they name.
+    return sorted(str(path) for path in names if not {*"{}"} & {*path.name})
 
 
 def local_task_files(definition: Mapping[str, Any]) -> list[str]:
@@ -261,7 +272,7 @@ def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]
 
 def _is_number(_: Any, value: Any) -> bool:
     """JSON has no NaN or infinity, but YAML has (.nan, .inf), and no comparison with a limit finds a NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST < value < LARGEST
 
 
 def _is_whole_number(_: Any, value: Any) -> bool:
@@ -334,6 +345,11 @@ def _explain(error: jsonschema.ValidationError) -> str:
             return _unknown("value", value, error.validator_value)
         case "pattern" if error.validator_value.startswith("^[0-9a-f]{40}"):
             return f"{_shown(value)} is not a commit; pin the revision by its 40 hexadecimal digits"
+        case "pattern" if error.validator_value.startswith("^[^"):
+            return (
+                f"{_shown(value)}: a path must not hold braces, which Snakemake takes for wildcards, or control "
+                "characters; rename the file or folder"
+            )
         case "pattern":
             return f"{_shown(value)} is not allowed here (pattern {error.validator_value})"
         case "minItems" | "minLength":
@@ -357,7 +373,7 @@ def _type_hint(value: Any, wanted: str) -> str:
             return "; YAML reads yes, no, on, off, true and false as such: put the text in quotes"
         case str() if number := _as_yaml_number(value):
             return f"; YAML reads this as text: write {number} without quotes"
-        case float() if not math.isfinite(value):
+        case float() | int() if not -LARGEST < value < LARGEST:
             return "; write a finite number"
         case float() if wanted == "integer" and value.is_integer():
             return f"; write {value:.0f}"

@@ -92,6 +92,8 @@ def _check_yaml(path: str | Path, text: str) -> None:
             waiting += [(value, depth + 1) for pair in node.value for value in pair]
         elif isinstance(node, yaml.SequenceNode):
             waiting += [(value, depth + 1) for value in node.value]
+        else:
+            _check_value(path, node)
 
 
 def _check_keys(path: str | Path, node: yaml.MappingNode) -> None:
@@ -107,6 +109,15 @@ def _check_keys(path: str | Path, node: yaml.MappingNode) -> None:
                 f"{path}: line {line}: the key {key.value!r} is in line {first} already; remove or merge one of them"
             )
         lines[key.tag, key.value] = line
+
+
+def _check_value(path: str | Path, node: yaml.Node) -> None:
+    """Refuse what looks like a number or a date but is none, such as 2026-13-45."""
+    try:
+        yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{path}: {_line(node)}: {node.value[:80]!r} cannot be read ({said}); correct it") from None
 
 
 def _line(node: yaml.Node) -> str:
