@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shallower.errors import UserError
+from shallower.errors import UserError, damaged
 
 
 def read_json(path: str | Path) -> Any:
@@ -19,7 +19,7 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete the file and run again") from None
+        raise damaged(path, f"not valid JSON ({error})") from None
 
 
 def write_json(path: str | Path, content: Any) -> None:
