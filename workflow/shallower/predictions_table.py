@@ -40,20 +40,22 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise damaged(path, f"not a file of predictions ({error})") from None
-    if not pa.types.is_list(table.schema.field("logits").type):
-        raise damaged(path, "not a file of predictions (logits are no lists)")
+    ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
+    numbers = all(pa.types.is_integer(column.type) or pa.types.is_floating(column.type) for column in (ids, labels))
+    if not numbers or not pa.types.is_list(lists.type):
+        raise damaged(path, f"not a file of predictions (columns of {ids.type}, {labels.type} and {lists.type})")
     if table.num_rows == 0:
         raise UserError(f"{path}: no predictions in it")
-    ids = table["id"].to_numpy()
-    labels = table["label"].to_numpy().astype(np.int64 if target == "classification" else np.float64)
-    lists = table["logits"].combine_chunks()
+    ids, stored_labels = ids.to_numpy(), labels.to_numpy()
+    labels = stored_labels.astype(np.int64 if target == "classification" else np.float64)
+    lists = lists.combine_chunks()
     lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
     if len(lengths) != 1 or not lengths[0] > 0:
         raise UserError(f"{path}: rows differ in their number of logits; delete it and run again")
     logits = lists.flatten().to_numpy().astype(np.float32).reshape(table.num_rows, -1)
     if not np.isfinite(logits).all():
         raise UserError(f"{path}: a logit is not a finite number; the run diverged, lower its learning rate")
-    found = content_digest(ids, table["label"].to_numpy(), logits).encode("ascii")
+    found = content_digest(ids, stored_labels, logits).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
         raise damaged(path, "damaged: its content is not what was written")
     order = np.argsort(ids, kind="stable")
