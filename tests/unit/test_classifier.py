@@ -1,7 +1,6 @@
 """Loading and saving classifiers: new heads by seed, nothing else missing or left over."""
 
 import re
-import shutil
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ import tiny
 from shallower.classifier import load_for_prediction, load_for_training
 from shallower.errors import UserError
 from shallower.files import read_json, write_json
-from shallower.model_folder import check_tokenizer
 from shallower.transformers_classifier import load_checked
 
 TASK = {"name": "tiny", "target": "classification", "labels": ["bad", "fair", "good"]}
@@ -129,14 +127,6 @@ def test_a_checkpoint_without_a_head_does_not_predict(tmp_path):
         load_for_prediction(tiny.make_model(tmp_path, "bert"))
 
 
-def test_a_tokenizer_is_missed_before_the_training(tmp_path):
-    shutil.copytree(tiny.make_model(tmp_path / "model", "bert"), tmp_path / "copy")
-    check_tokenizer(tmp_path / "copy")
-    (tmp_path / "copy" / "tokenizer.json").unlink()
-    with pytest.raises(UserError, match=r"tokenizer\.json"):
-        check_tokenizer(tmp_path / "copy")
-
-
 @pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "albert"])
 def test_frozen_layers_are_whole_layers_and_nothing_else(tmp_path, family):
     classifier = load_for_training(tiny.make_model(tmp_path, family), TASK, seed=1)
@@ -165,5 +155,5 @@ def test_a_broken_file_of_weights_is_named(tmp_path):
     tiny.make_model(tmp_path, "bert", labels=2)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"model\.safetensors is broken"):
+    with pytest.raises(UserError, match=r"model\.safetensors: not a whole safetensors file"):
         load_for_prediction(tmp_path)

@@ -11,9 +11,11 @@ from shallower.families import family_of
 from shallower.files import read_json, write_json
 from shallower.step import json_argument, run_step
 from shallower.strategies import NO_AMOUNT, NO_STRATEGY, STRATEGIES, amount_label, drop_order
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified(arguments.config.parent, [arguments.config.name])
     config = read_json(arguments.config)
     family = family_of(config)
     num_layers = family.num_layers(config)

@@ -12,10 +12,13 @@ from shallower.sentence_vectors import load_encoder
 from shallower.similarity import similarity_by_depth
 from shallower.step import run_step
 from shallower.tokens import read_tokens
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
+    for folder in (arguments.model_dir, arguments.pretrained_dir):
+        verified(folder)
     tokens = read_tokens(arguments.tokens)
     model, pretrained = load_encoder(arguments.model_dir), load_encoder(arguments.pretrained_dir)
     similarity = {

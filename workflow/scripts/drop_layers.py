@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shallower.errors import UserError
+from shallower.errors import UserError, damaged
 from shallower.families import family_of
 from shallower.files import read_json
 from shallower.step import run_step
 from shallower.surgery import drop_layers
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
-    layers = read_json(arguments.layers)
+    verified(arguments.model_dir)
+    layers = read_layers(arguments.layers)
     config = read_json(arguments.model_dir / "config.json")
     num_layers = family_of(config).num_layers(config)
     gone = arguments.stage - 1 if arguments.stage else 0
@@ -29,6 +31,19 @@ def main(arguments: argparse.Namespace) -> None:
         )
     kept = layers["kept_layers"] if arguments.stage is None else kept_at_stage(layers, arguments.stage)
     drop_layers(arguments.model_dir, kept, arguments.output_dir)
+
+
+def read_layers(path: Path) -> dict[str, Any]:
+    """The content of a layers.json, whose lists must agree with each other."""
+    layers = read_json(path)
+    try:
+        kept, dropped = layers["kept_layers"], layers["dropped_layers"]
+        agree = sorted([*kept, *dropped]) == list(range(layers["num_layers"])) and sorted(layers["order"]) == dropped
+    except (KeyError, TypeError):
+        agree = False
+    if not agree:
+        raise damaged(path, "damaged: it does not say of every layer whether it is kept or dropped")
+    return layers
 
 
 def kept_at_stage(layers: Mapping[str, Any], stage: int) -> list[int]:

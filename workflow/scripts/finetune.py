@@ -20,12 +20,13 @@ from shallower.errors import UserError
 from shallower.families import family_of
 from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
 from shallower.kept_weights import round_weights
-from shallower.model_folder import check_model, check_tokenizer, copy_tokenizer
+from shallower.model_folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer
 from shallower.provenance import code_state, versions
 from shallower.reuse import FinishedRun, exclusive
 from shallower.step import json_argument, run_step
 from shallower.tokens import TokenSet, read_tokens
 from shallower.training import TrainSettings, train
+from shallower.verification import verified
 
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
@@ -34,25 +35,25 @@ LIBRARY = SCRIPT.parents[1]
 def main(arguments: argparse.Namespace) -> None:
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
-    check_model(arguments.model_dir)
-    check_tokenizer(arguments.tokenizer_dir)
+    model = verified(arguments.model_dir)
+    verified(arguments.tokenizer_dir, TOKENIZER_FILES)
     task = read_json(arguments.task)
     tokens = read_tokens(arguments.tokens)
-    inputs = {
-        "starting_model": arguments.model_dir / "model.safetensors",
-        "starting_config": arguments.model_dir / "config.json",
-        "tokens": arguments.tokens,
-        "task": arguments.task,
+    digests = {
+        "starting_model": model[WEIGHTS],
+        "starting_config": model[CONFIG],
+        "tokens": sha256_of(arguments.tokens),
+        "task": verified(arguments.task.parent, [arguments.task.name])[arguments.task.name],
     }
     identity = {
         "settings": {**vars(settings), "max_length": tokens.max_length},
-        "frozen_layers": layers_to_freeze(arguments.freeze_layers, inputs["starting_config"]),
+        "frozen_layers": layers_to_freeze(arguments.freeze_layers, arguments.model_dir / CONFIG),
         "seed": arguments.seed,
         "device": compute.device,
         "precision": compute.precision,
         "kept_weights": arguments.kept_weights,
         "threads": compute.threads,
-        "sha256": {name: sha256_of(path) for name, path in inputs.items()},
+        "sha256": digests,
         "versions": versions(),
     }
     key = {**identity, "code": {file.name: sha256_of(file) for file in code_files(SCRIPT, LIBRARY)}}
@@ -114,9 +115,9 @@ def train_and_save(
         round_weights(output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
     write_whole(output_dir / "training.jsonl", log.encode())
-    weights = output_dir / "model.safetensors"
+    weights = output_dir / WEIGHTS
     return {
-        "sha256": {**identity["sha256"], "model.safetensors": sha256_of(weights)},
+        "sha256": {**identity["sha256"], WEIGHTS: sha256_of(weights), CONFIG: sha256_of(output_dir / CONFIG)},
         "code": code_state(LIBRARY),
         "parameters": classifier.count_parameters(),
         "model_bytes": weights.stat().st_size,

@@ -14,10 +14,12 @@ from shallower.files import read_json
 from shallower.prediction import predict, write_predictions
 from shallower.step import run_step
 from shallower.tokens import read_tokens
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
+    verified(arguments.model_dir)
     kept_layers = read_json(arguments.layers)["kept_layers"]
     config = read_json(arguments.model_dir / "config.json")
     depth = family_of(config).num_layers(config)

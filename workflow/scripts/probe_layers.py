@@ -13,10 +13,12 @@ from shallower.probes import choose_examples, fit_probes, probe_answers, write_p
 from shallower.sentence_vectors import in_order, load_encoder
 from shallower.step import run_step
 from shallower.tokens import read_tokens
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
+    verified(arguments.model_dir)
     target = read_json(arguments.task)["target"]
     train, validation = read_tokens(arguments.train_tokens), read_tokens(arguments.validation_tokens)
     model = load_encoder(arguments.model_dir)

@@ -14,6 +14,7 @@ from shallower.predictions_table import read_predictions
 from shallower.reloading import EXAMPLES, largest_difference
 from shallower.step import run_step
 from shallower.tokens import read_tokens
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -24,6 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["directory", "examples", "largest_difference"])
     for folder in arguments.model_dirs:
+        verified(folder)
         predictions = read_predictions(folder / "predictions.parquet", target)
         difference = largest_difference(folder, tokens, predictions)
         writer.writerow([folder, min(EXAMPLES, len(predictions.ids)), f"{difference:.3g}"])

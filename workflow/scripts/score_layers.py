@@ -12,11 +12,13 @@ from shallower.layer_scores import contribution_scores
 from shallower.sentence_vectors import load_encoder
 from shallower.step import run_step
 from shallower.tokens import read_tokens
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
     # fp32 everywhere: thresholds such as 0.95 and 0.925 lie close together.
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
+    verified(arguments.model_dir)
     tokens = read_tokens(arguments.tokens)
     model = load_encoder(arguments.model_dir)
     scores = {

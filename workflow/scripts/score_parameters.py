@@ -9,9 +9,11 @@ from pathlib import Path
 from shallower.files import write_json
 from shallower.parameter_scores import METHODS, READINGS, parameter_scores
 from shallower.step import run_step
+from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified(arguments.model_dir)
     scores = {
         "method": arguments.method,
         "weights": arguments.weights,

@@ -9,16 +9,22 @@ import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
 from shallower.files import read_json
+from shallower.model_folder import CONFIG, TOKENIZER_FILES
 from shallower.step import run_step
 from shallower.tokens import position_limit, tokenize, write_tokens
+from shallower.verification import verified
+
+SPLITS = ("train", "validation")
 
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified(arguments.model_dir, (CONFIG, *TOKENIZER_FILES))
+    verified(arguments.task_dir, [f"{split}.parquet" for split in SPLITS])
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
-    config = read_json(arguments.model_dir / "config.json")
-    for split in ("train", "validation"):
+    config = read_json(arguments.model_dir / CONFIG)
+    for split in SPLITS:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
         tokens = tokenize(table, tokenizer, arguments.max_length, config["vocab_size"], position_limit(config))
         write_tokens(arguments.output_dir / f"{split}.safetensors", tokens)

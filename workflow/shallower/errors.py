@@ -1,6 +1,8 @@
 """Errors that a user can cure."""
 
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -18,3 +20,17 @@ class StudyErrors(UserError):
         count = len(self.problems)
         heading = f"{count} problem{'s' if count != 1 else ''} in the study:"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
+
+
+def damaged(path: str | Path, problem: str) -> UserError:
+    """The error that a file is not what it was when it was made, with the cure that costs least.
+
+    A file of the workflow, which runs with paths relative to its folder, is made anew by itself. Snakemake then finds
+    the content that it knows; in one run with other steps it would make all that depends on the file anew.
+    """
+    if Path(path).parts[0] not in ("resources", "results"):
+        return UserError(f"{path}: {problem}; get it anew")
+    return UserError(
+        f"{path}: {problem}; make it anew by itself, before the next run, with: snakemake --cores all --force "
+        f"{shlex.quote(str(path))} (and your --configfile)"
+    )

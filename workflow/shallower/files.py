@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shallower.errors import UserError
+from shallower.errors import UserError, damaged
 
 
 def read_json(path: str | Path) -> Any:
@@ -21,9 +21,7 @@ def read_json(path: str | Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: not valid JSON ({error}); get it anew or, where the pipeline made it, delete it and run again"
-        ) from None
+        raise damaged(path, f"not valid JSON ({error})") from None
 
 
 def _refuse_constant(name: str) -> None:

@@ -17,13 +17,6 @@ def check_model(model_dir: str | Path) -> None:
             raise UserError(f"{model_dir}: no {name}; a model folder needs {CONFIG} and {WEIGHTS}")
 
 
-def check_tokenizer(tokenizer_dir: str | Path) -> None:
-    """Raise UserError when a folder lacks the files that `copy_tokenizer` will copy: better before than afterwards."""
-    for name in TOKENIZER_FILES:
-        if not (Path(tokenizer_dir) / name).is_file():
-            raise UserError(f"{tokenizer_dir}: no {name}; a model folder needs its fast tokenizer")
-
-
 def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
     """Copy a fast tokenizer's files from one folder to another."""
     for name in TOKENIZER_FILES:

@@ -15,7 +15,7 @@ from shallower.classifier import Classifier
 from shallower.dropout import Dropout
 from shallower.encoder import Encoder
 from shallower.encoder_config import NAMES, encoder_config, spellings
-from shallower.errors import UserError
+from shallower.errors import damaged
 from shallower.families import family_of
 from shallower.files import read_json, write_json
 from shallower.model_folder import CONFIG, WEIGHTS, unlike_config
@@ -119,7 +119,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
     try:
         checkpoint = load_file(Path(model_dir) / WEIGHTS)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{model_dir}: {WEIGHTS} is broken ({error}); delete the folder and run again") from None
+        raise damaged(Path(model_dir) / WEIGHTS, f"not a whole safetensors file ({error})") from None
     names = NAMES[config["model_type"]]
     module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))

@@ -13,6 +13,8 @@ from shallower.batches import evaluation_batches
 from shallower.classifier import Classifier
 from shallower.devices import Compute
 from shallower.dropout import Dropout
+from shallower.files import write_whole
+from shallower.predictions_table import DIGEST, content_digest
 from shallower.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,10 @@ def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.nd
 
 
 def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) -> None:
-    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32)."""
+    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32).
+
+    Its metadata hold the SHA-256 of their content.
+    """
     classes = np.issubdtype(tokens.labels.dtype, np.integer)
     examples, outputs = logits.shape
     ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
@@ -58,5 +63,7 @@ def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) ->
             "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
         }
     )
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
+    content = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({DIGEST: digest}), content)
+    write_whole(path, content.getvalue().to_pybytes())

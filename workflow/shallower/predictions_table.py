@@ -1,5 +1,6 @@
 """Predictions as they lie on disk: one row an example, with its id, label and logits."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from shallower.errors import UserError
+from shallower.errors import UserError, damaged
+
+# Entry of a file's metadata.
+DIGEST = b"sha256"
 
 
 @dataclass(frozen=True)
@@ -32,23 +36,40 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
         table = parquet.read_table(path, columns=["id", "label", "logits"])
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-        raise UserError(f"{path}: not a file of predictions ({error}); delete it and run again") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise damaged(path, f"not a file of predictions ({error})") from None
+    ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
+    numbers = all(pa.types.is_integer(column.type) or pa.types.is_floating(column.type) for column in (ids, labels))
+    if not numbers or not pa.types.is_list(lists.type):
+        raise damaged(path, f"not a file of predictions (columns of {ids.type}, {labels.type} and {lists.type})")
     if table.num_rows == 0:
         raise UserError(f"{path}: no predictions in it")
-    ids = table["id"].to_numpy()
-    labels = table["label"].to_numpy().astype(np.int64 if target == "classification" else np.float64)
-    lists = table["logits"].combine_chunks()
+    ids, stored_labels = ids.to_numpy(), labels.to_numpy()
+    labels = stored_labels.astype(np.int64 if target == "classification" else np.float64)
+    lists = lists.combine_chunks()
     lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
     if len(lengths) != 1 or not lengths[0] > 0:
         raise UserError(f"{path}: rows differ in their number of logits; delete it and run again")
     logits = lists.flatten().to_numpy().astype(np.float32).reshape(table.num_rows, -1)
     if not np.isfinite(logits).all():
         raise UserError(f"{path}: a logit is not a finite number; the run diverged, lower its learning rate")
+    found = content_digest(ids, stored_labels, logits).encode("ascii")
+    if (table.schema.metadata or {}).get(DIGEST, found) != found:
+        raise damaged(path, "damaged: its content is not what was written")
     order = np.argsort(ids, kind="stable")
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")
     return Predictions(ids[order], labels[order], logits[order])
+
+
+def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
+    """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
+        digest.update(np.ascontiguousarray(array, kind))
+    return digest.hexdigest()
 
 
 def predictions_of(logits: NDArray, target: str) -> NDArray:

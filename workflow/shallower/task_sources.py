@@ -21,6 +21,7 @@ from shallower.labelled_files import SUFFIXES, Columns, labelled_table, read_lab
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation")
+TASK = "task.json"
 
 # Seed of the draw when a study takes only some of a split's examples: the same ones for everybody.
 SLICE_SEED = 0
@@ -44,7 +45,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         logger.info("%s: %d examples", split, len(table))
     labels = _labels(definition)
     write_json(
-        target_dir / "task.json",
+        target_dir / TASK,
         {
             "name": definition["name"],
             "target": "classification" if labels else "regression",
@@ -53,13 +54,14 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "rows": {split: len(table) for split, table in tables.items()},
         },
     )
+    names = [*(f"{split}.parquet" for split in tables), TASK]
     write_json(
         target_dir / "manifest.json",
         {
             "source": dict(definition),
             "originals": originals,
             **_origin(definition),
-            "sha256": {f"{split}.parquet": sha256_of(target_dir / f"{split}.parquet") for split in tables},
+            "sha256": {name: sha256_of(target_dir / name) for name in names},
         },
     )
 

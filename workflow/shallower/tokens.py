@@ -2,9 +2,10 @@
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
-float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad.
+float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, and the SHA-256 of all this.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from shallower.errors import UserError
+from shallower.errors import UserError, damaged
 from shallower.files import canonical_json, write_whole
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def write_tokens(path: str | Path, tokens: TokenSet) -> None:
     arrays = {name: np.ascontiguousarray(values[name]) for name in ARRAYS if values[name] is not None}
     padding = {name: value for name, value in values.items() if name not in ARRAYS}
     # One entry, since safetensors writes several ones in any order.
-    write_whole(path, save(arrays, {METADATA: canonical_json(padding)}))
+    write_whole(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
 
 
 def read_tokens(path: str | Path) -> TokenSet:
@@ -140,7 +141,22 @@ def read_tokens(path: str | Path) -> TokenSet:
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            metadata = file.metadata() or {}
-        return TokenSet(**{"token_type_ids": None} | arrays | json.loads(metadata[METADATA]))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a tokens file ({error}); delete it and run again") from None
+            padding = json.loads((file.metadata() or {})[METADATA])
+        recorded = padding.pop("sha256")
+        tokens = TokenSet(**{"token_type_ids": None} | arrays | padding)
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f"not a tokens file ({error})") from None
+    if _digest(arrays, padding) != recorded:
+        raise damaged(path, "damaged: its content is not what was written")
+    return tokens
+
+
+def _digest(arrays: Mapping[str, np.ndarray], padding: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a tokens file holds."""
+    shapes = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
+    digest = hashlib.sha256(canonical_json({"arrays": shapes, "padding": padding}).encode("utf-8"))
+    for name in sorted(arrays):
+        digest.update(arrays[name])
+    return digest.hexdigest()

@@ -4,22 +4,26 @@ Tensors are copied as bytes, whatever their type, and a file is never held in me
 own functions need torch for types that numpy lacks, such as bfloat16.)
 """
 
+import hashlib
 import json
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from shallower.errors import UserError
-from shallower.files import read_json
+from shallower.errors import UserError, damaged
+from shallower.files import canonical_json, read_json
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+# Entry of a file's metadata with the SHA-256, as JSON, of all the rest of the file and of files that belong to it.
+SEAL = "sha256"
 
 # Weights that can only be read by unpickling, which may run any code; they are never read.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -79,12 +83,16 @@ def merge_shards(directory: str | Path, target: str | Path | None = None) -> Pat
 
 
 def copy_tensors(
-    sources: Iterable[Path], target: str | Path, rename: Callable[[str], str | None] = lambda name: name
+    sources: Iterable[Path],
+    target: str | Path,
+    rename: Callable[[str], str | None] = lambda name: name,
+    seal: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors of some safetensors files to one file, under the names that `rename` gives.
 
     Tensors for which `rename` gives None are left out. Each tensor's bytes stay the same. The target appears
-    when it is whole. Raises UserError when two tensors would have one name.
+    when it is whole. With `seal`, SHA-256 of other files by name, these and its own are kept in the file for
+    `check_seal`. Raises UserError when two tensors would have one name.
     """
     chosen: dict[str, _Tensor] = {}
     metadata = {"format": "pt"}  # what transformers insists on
@@ -96,8 +104,32 @@ def copy_tensors(
             if name in chosen:
                 raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is not a sound one")
             chosen[name] = tensor
-        metadata = _metadata(source) | metadata
-    _write(Path(target), chosen, metadata)
+        metadata = {name: text for name, text in _metadata(source).items() if name != SEAL} | metadata
+    _write(Path(target), chosen, metadata, seal)
+
+
+def check_seal(path: str | Path) -> dict[str, str]:
+    """The SHA-256 of other files that a weight file was sealed with, by name; none for a file without a seal.
+
+    Raises UserError when the file is cut off or its tensors are not those that it was sealed with.
+    """
+    path = Path(path)
+    content, data_start = _read_header(path)
+    if (text := content.get("__metadata__", {}).pop(SEAL, None)) is None:
+        return {}
+    digest = hashlib.sha256(canonical_json(content).encode("utf-8"))
+    with path.open("rb") as file:
+        file.seek(data_start)
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    try:
+        seal = json.loads(text)
+        expected = seal.pop(WEIGHTS_FILE)
+    except (ValueError, KeyError, AttributeError):
+        expected = None
+    if digest.hexdigest() != expected:
+        raise damaged(path, "damaged: its tensors are not those that were written")
+    return seal
 
 
 def weight_map(index: str | Path) -> dict[str, str]:
@@ -161,52 +193,63 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except SafetensorError as error:
-        raise UserError(f"{path}: not a whole safetensors file ({error}); get it anew") from None
+        raise damaged(path, f"not a whole safetensors file ({error})") from None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(length)), 8 + length
 
 
-def _write(target: Path, tensors: dict[str, _Tensor], metadata: dict[str, str]) -> None:
+def _write(target: Path, tensors: dict[str, _Tensor], metadata: dict[str, str], seal: Mapping[str, str] | None) -> None:
     """Write a safetensors file to a neighbour, then rename.
 
     Wide types come first and the header is filled up to a multiple of 8 bytes, so that every tensor is
     aligned for its type.
     """
     names = sorted(tensors, key=lambda name: (-_bits(tensors[name]), name))
-    description: dict[str, Any] = {"__metadata__": metadata}
-    end = 0
-    for name in names:
-        start, end = end, end + tensors[name].size
-        description[name] = {
-            "dtype": tensors[name].dtype,
-            "shape": tensors[name].shape,
-            "data_offsets": [start, end],
-        }
-    text = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-    text += b" " * (-len(text) % 8)
-
     target.parent.mkdir(parents=True, exist_ok=True)
     neighbour = target.with_name(f".{target.name}.{os.getpid()}.part")
-    views: dict[Path, mmap.mmap] = {}
-    try:
-        for path in {tensor.path for tensor in tensors.values()}:
-            with path.open("rb") as file:
-                views[path] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        with neighbour.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little"))
-            file.write(text)
+    with ExitStack() as stack:
+        views = {path: stack.enter_context(_mapped(path)) for path in {tensor.path for tensor in tensors.values()}}
+
+        def hand_to(consumer: Callable[[memoryview], Any]) -> None:
             for tensor in (tensors[name] for name in names):
                 with (
                     memoryview(views[tensor.path]) as view,
                     view[tensor.start : tensor.start + tensor.size] as part,
                 ):
-                    file.write(part)
+                    consumer(part)
+
+        description = {"__metadata__": metadata, **_places(names, tensors)}
+        if seal is not None:
+            digest = hashlib.sha256(canonical_json(description).encode("utf-8"))
+            hand_to(digest.update)
+            sealed = json.dumps({**seal, WEIGHTS_FILE: digest.hexdigest()})
+            description["__metadata__"] = {**metadata, SEAL: sealed}
+        text = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        text += b" " * (-len(text) % 8)
+        stack.callback(neighbour.unlink, missing_ok=True)
+        with neighbour.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little"))
+            file.write(text)
+            hand_to(file.write)
         neighbour.replace(target)
-    finally:
-        for view in views.values():
-            view.close()
-        neighbour.unlink(missing_ok=True)
+
+
+def _places(names: Iterable[str], tensors: Mapping[str, _Tensor]) -> dict[str, dict[str, Any]]:
+    """How a file's header describes tensors that lie one after another, by their names in that file."""
+    places = {}
+    end = 0
+    for name in names:
+        tensor = tensors[name]
+        start, end = end, end + tensor.size
+        places[name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [start, end]}
+    return places
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        yield view
 
 
 def _bits(tensor: _Tensor) -> int:
