@@ -20,7 +20,7 @@ RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 
 
-.PHONY: help run plan provenance paper-smoke test lint format lock clean \
+.PHONY: help run plan provenance paper-smoke test test-reruns docs lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -79,6 +79,12 @@ benchmark: ## all benchmarks (GLUE=folder), one after the other
 
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+
+test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the library
+	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "exhaustive or not exhaustive" $(ARGUMENTS)
+
+docs: $(READY) ## write the pages under docs/ that are made from code
+	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 
 lint: $(READY) ## check format and style of Python and of the workflow
 	@$(IN_VENV) ruff check .

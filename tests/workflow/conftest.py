@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.printed = ""  # by the run that finished it
 
     @classmethod
     def create(cls, folder: Path, study: dict[str, Any]) -> "Project":
@@ -51,21 +53,23 @@ class Project:
     def read_study(self) -> dict[str, Any]:
         return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
 
-    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run snakemake in the project; standard error is part of the output."""
         return subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments],
             cwd=self.folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=800,
         )
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Run the study and return what was printed; the test fails when a job failed."""
-        finished = self.snakemake(*arguments)
+        finished = self.snakemake(*arguments, environment=environment)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
@@ -133,8 +137,37 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         {"name": "top", "amounts": [2], "origins": ["gradual"]},
         {"name": "parameter-variance", "amounts": [1], "origins": ["pretrained"]},
     ]
-    project = Project.create(folder / "project", study)
+    return finish(folder, study)
+
+
+@pytest.fixture(scope="session")
+def finished_families(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished tiny study of three models; copy it before changing anything."""
+    folder = tmp_path_factory.mktemp("families")
+    return finish(folder, tiny_study(folder / "inputs", families=("bert", "xlnet", "distilbert"), pair=True))
+
+
+@pytest.fixture(scope="session")
+def finished_tasks(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished tiny study of two tasks, one with two seeds, that keeps no models; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tasks")
+    study = tiny_study(folder / "inputs", regression=True)
+    study["tasks"].append(study["tasks"][0] | {"name": "second", "seeds": [1]})
+    study["seeds"] = [1, 2]
+    study["origins"] = [{"name": "pretrained"}]
+    study["strategies"] = [
+        {"name": "contribution", "amounts": [0.999], "tasks": ["tiny"]},
+        {"name": "custom", "amounts": [[1, 2]]},
+    ]
+    study["keep_models"] = False
+    return finish(folder, study)
+
+
+def finish(folder: Path, study: dict[str, Any]) -> Project:
+    """Run a study, whose models and data are in the folder's `inputs`, to its end."""
+    # A blank in the path: nothing may break on it.
+    project = Project.create(folder / "a project", study)
     for name in ("models", "data"):
         shutil.move(folder / "inputs" / name, project.folder / name)
-    project.run()
+    project.printed = project.run()
     return project
