@@ -22,7 +22,8 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan provenance paper-smoke test test-inputs test-cluster audit lint format lock clean \
+.PHONY: help run run-slurm plan provenance paper-smoke test test-inputs test-reruns test-cluster audit docs lint \
+	format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -94,6 +95,12 @@ test-inputs: $(READY) ## every bad input through the real snakemake, and a longe
 
 test-cluster: $(READY) ## run studies on a SLURM that is started here for it, with faults (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
+
+test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the library
+	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
+
+docs: $(READY) ## write the pages under docs/ that are made from code
+	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 
 lint: $(READY) ## check format and style of Python and of the workflow
 	@$(IN_VENV) ruff check .

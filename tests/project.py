@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.printed = ""  # by the run that finished it
 
     @classmethod
     def create(cls, folder: Path, study: dict[str, Any]) -> "Project":
@@ -53,21 +54,23 @@ class Project:
     def read_study(self) -> dict[str, Any]:
         return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
 
-    def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run snakemake in the project; standard error is part of the output."""
         return subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments],
             cwd=self.folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | dict(environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             timeout=800,
         )
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Run the study and return what was printed; the test fails when a job failed."""
-        finished = self.snakemake(*arguments)
+        finished = self.snakemake(*arguments, environment=environment)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
@@ -105,6 +108,13 @@ def make_tiny_project(folder: Path, change: Callable[[dict[str, Any]], object], 
     project = Project.create(folder / "a project", study)
     for name in ("models", "data"):
         shutil.move(folder / "inputs" / name, project.folder / name)
+    return project
+
+
+def finished_tiny_project(folder: Path, change: Callable[[dict[str, Any]], object], **options: Any) -> Project:
+    """The same, run to its end."""
+    project = make_tiny_project(folder, change, **options)
+    project.printed = project.run()
     return project
 
 

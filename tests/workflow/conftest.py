@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from project import Project, make_tiny_project
+from project import Project, finished_tiny_project, make_tiny_project
 
 
 @pytest.fixture
@@ -40,6 +40,28 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             {"name": "parameter-variance", "amounts": [1], "origins": ["pretrained"]},
         ]
 
-    project = make_tiny_project(tmp_path_factory.mktemp("finished"), change)
-    project.run()
-    return project
+    return finished_tiny_project(tmp_path_factory.mktemp("finished"), change)
+
+
+@pytest.fixture(scope="session")
+def finished_families(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished tiny study of three models; copy it before changing anything."""
+    families = ("bert", "xlnet", "distilbert")
+    return finished_tiny_project(tmp_path_factory.mktemp("families"), lambda study: None, families=families, pair=True)
+
+
+@pytest.fixture(scope="session")
+def finished_tasks(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished tiny study of two tasks, one with two seeds, that keeps no models; copy it before changing it."""
+
+    def change(study: dict[str, Any]) -> None:
+        study["tasks"].append(study["tasks"][0] | {"name": "second", "seeds": [1]})
+        study["seeds"] = [1, 2]
+        study["origins"] = [{"name": "pretrained"}]
+        study["strategies"] = [
+            {"name": "contribution", "amounts": [0.999], "tasks": ["tiny"]},
+            {"name": "custom", "amounts": [[1, 2]]},
+        ]
+        study["keep_models"] = False
+
+    return finished_tiny_project(tmp_path_factory.mktemp("tasks"), change, regression=True)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from safetensors import safe_open
@@ -18,11 +19,10 @@ def results_of(project):
         return list(csv.DictReader(file))
 
 
-def test_three_families_from_files_to_report(make_project):
+def test_three_families_from_files_to_report(finished_families, tmp_path):
     families = ("bert", "xlnet", "distilbert")
-    project = make_project(families=families, pair=True)
-    output = project.run()
-    assert "Traceback" not in output
+    project = finished_families.copy(tmp_path / "project")
+    assert "Traceback" not in finished_families.printed
 
     rows = results_of(project)
     assert {row["model"] for row in rows} == set(families)
@@ -104,24 +104,19 @@ def test_every_origin_and_everything_of_the_paper(finished_project):
         assert re.search(text, report, flags=re.IGNORECASE), text
 
 
-def test_regression_from_pretrained_with_scored_layers(make_project):
-    def change(study):
-        study["origins"] = [{"name": "pretrained"}]
-        study["strategies"] = [
-            {"name": "contribution", "amounts": [0.999]},
-            {"name": "custom", "amounts": [[1, 2]]},
-        ]
-        study["keep_models"] = False
-
-    project = make_project(change, regression=True)
-    project.run()
-    rows = results_of(project)
+def test_regression_from_pretrained_with_scored_layers(finished_tasks):
+    rows = results_of(finished_tasks)
     assert {row["metric"] for row in rows} == {"pearson", "spearmanr"}
     custom = next(row for row in rows if row["strategy"] == "custom")
     assert (custom["amount"], custom["kept_layers"]) == ("1.2", "0 3")
+    assert Counter((row["task"], row["seed"]) for row in rows if row["origin"] == "baseline") == {
+        ("tiny", "1"): 2,
+        ("tiny", "2"): 2,
+        ("second", "1"): 2,
+    }
     # Models were not to be kept, and their absence is no reason to run again.
-    assert not list(project.folder.glob("results/tiny/**/model.safetensors"))
-    assert not project.planned()
+    assert not list(finished_tasks.folder.glob("results/tiny/**/model.safetensors"))
+    assert not finished_tasks.planned()
 
 
 def test_pretrained_and_kept_layers_keep_their_weights(make_project):

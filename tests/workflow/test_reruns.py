@@ -1,288 +1,102 @@
 """Reruns are exact: one change at a time in a finished study, and the jobs that it must start."""
 
-import os
+import shutil
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from modulefinder import ModuleFinder
 
 import pytest
+from dry_runs import Job, dry_run_pool, planned_jobs
+from rerun_cases import CASES, SCRIPTS, Case, code
+from write_reruns import PAGE, page
 
-# The finished study: one model, one task, one seed; the baseline and five arms, of every origin: top-1 and bottom-2
-# from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually, parameter-variance-1 from the
-# pre-trained one.
-RESULTS_ITEMS = Counter(reproduce=9, render_item=7, plot_reproduction=2, judge_observations=1)
-STATES_ITEMS = Counter(reproduce=2, plot_reproduction=2)
-AGGREGATION = Counter(aggregate=1, tabulate=1, plot=1, write_report=1) + RESULTS_ITEMS
-# Table 3 alone looks at what models cost.
-SUMMARY = Counter(tabulate=1, plot=1, reproduce=1, render_item=1, write_report=1)
-REPORT = Counter(write_report=1)
-STATES = Counter(probe_layers=1, compare_states=1, collect_states=1) + STATES_ITEMS
-RELOADED = Counter(reload_models=1)
-# Whatever runs, the study is put on record anew.
-RECORD = Counter(record_study=1)
-ONE_NEW_ARM = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + RELOADED
-# The plan of the runs also says where predictions of layer-wise classifiers are.
-NEW_PLAN = Counter(plan_runs=1, collect_states=1) + STATES_ITEMS + AGGREGATION
-# Dropped checkpoints are temporary, as is what they are dropped from, so what starts from them is made anew.
-UP_TO_GRADUAL = Counter(finetune_stage=2, drop_next_layer=1)
-UP_TO_REFINE = Counter(drop_layers=5, finetune_frozen=1) + UP_TO_GRADUAL
-REFINES_AND_BELOW = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + RELOADED + AGGREGATION
-BASELINE = Counter(finetune_baseline=1, predict=1, evaluate=1) + STATES
-BASELINE_AND_BELOW = BASELINE + REFINES_AND_BELOW
-SCORES = Counter(score_layers=1, collect_scores=1, reproduce=1, plot_reproduction=1)
-TOKENS_AND_BELOW = Counter(tokenize_task=1) + BASELINE_AND_BELOW + SCORES
+from project import ROOT, Project
+from shallower.code_files import code_files
+
+WORKERS = 2
+STUDIES = {"origins": "finished_project", "families": "finished_families", "tasks": "finished_tasks"}
+LIBRARY = ROOT / "workflow"
+MODULES = sorted(path.stem for path in (LIBRARY / "shallower").glob("*.py"))
+# Run by hand, and by `snakemake -n`: no step of a study.
+NO_STEPS = {"verify_study"}
 
 
-def edit_study(**changes):
-    def change(project):
-        study = project.read_study()
-        for key, value in changes.items():
-            study[key] = study[key] | value if isinstance(value, dict) and key in study else value
-        project.write_study(study)
+@pytest.fixture(scope="module")
+def dry_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
+    """Function that changes a copy of a case's finished study and finds the jobs, both in the background."""
+    with dry_run_pool(WORKERS) as pool, ThreadPoolExecutor(WORKERS) as threads:
 
-    return change
+        def plan(case: Case, finished: Project) -> list[Job]:
+            folder = tmp_path_factory.mktemp("case")
+            project = finished.copy(folder / "project")
+            case.change(project)
+            jobs = pool.apply(planned_jobs, (str(project.folder), list(case.arguments), dict(case.environment)))
+            shutil.rmtree(folder)
+            return jobs
 
-
-def edit_task(**changes):
-    def change(project):
-        study = project.read_study()
-        study["tasks"][0].update(changes)
-        project.write_study(study)
-
-    return change
+        yield lambda case: threads.submit(plan, case, request.getfixturevalue(STUDIES[case.study]))
 
 
-def edit_code(path):
-    def change(project):
-        with open(project.folder / "workflow" / path, "a") as file:
-            file.write("\nEDITED = True\n")
-
-    return change
+def under_way(request: pytest.FixtureRequest, test: Callable, cases: dict[str, Case], dry_run) -> dict[str, Future]:
+    """The jobs of each case that this session asks a test for; all dry-runs are under way at once."""
+    items = (item for item in request.session.items if getattr(item, "function", None) is test)
+    return {name: dry_run(cases[name]) for name in (item.callspec.params["name"] for item in items)}
 
 
-def touch(pattern):
-    def change(project):
-        paths = list(project.folder.glob(pattern))
-        assert paths, pattern
-        for path in paths:
-            os.utime(path)
-
-    return change
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
+    return under_way(request, test_a_change_reruns_what_depends_on_it, CASES, dry_run)
 
 
-def delete(path):
-    return lambda project: (project.folder / path).unlink()
+@pytest.mark.parametrize("name", CASES)
+def test_a_change_reruns_what_depends_on_it(name: str, outcomes):
+    assert Counter(rule for rule, _ in outcomes[name].result()) == CASES[name].jobs
 
 
-def reorder_keys(project):
-    study = project.read_study()
-    study["train"] = dict(reversed(study["train"].items()))
-    study["tasks"][0] = dict(reversed(study["tasks"][0].items()))
-    project.write_study(dict(reversed(study.items())))
+def test_every_script_is_in_the_matrix():
+    assert set(SCRIPTS) | NO_STEPS == {path.stem for path in (LIBRARY / "scripts").glob("*.py")}
 
 
-def add_comment(project):
-    with open(project.folder / "config.yaml", "a") as file:
-        file.write("# only a comment\n")
+@pytest.fixture(scope="module")
+def importing_scripts() -> dict[str, set[str]]:
+    """For each module the scripts that import it, by the standard library's ModuleFinder, which reads bytecode."""
+    importing: dict[str, set[str]] = {module: set() for module in MODULES}
+    for script in SCRIPTS:
+        finder = ModuleFinder(path=[str(LIBRARY)])
+        finder.run_script(str(LIBRARY / f"scripts/{script}.py"))
+        for name in finder.modules:
+            package, _, module = name.partition(".")
+            if package == "shallower":
+                importing[module or "__init__"].add(script)
+    return importing
 
 
-def add_row_to_data(project):
-    with open(project.folder / "data/validation.csv", "a") as file:
-        file.write("good good happy street,good\n")
+def test_each_step_depends_on_the_modules_that_it_imports(importing_scripts):
+    for script in SCRIPTS:
+        files = code_files(LIBRARY / f"scripts/{script}.py", LIBRARY)[1:]
+        assert {file.stem for file in files} == {module for module in MODULES if script in importing_scripts[module]}
 
 
-def add_to_the_papers_numbers(project):
-    path = project.folder / "workflow/paper/values.csv"
-    path.write_text(path.read_text(encoding="utf-8").replace("67349", "67350", 1), encoding="utf-8")
+@pytest.fixture(scope="module")
+def jobs_of_scripts(dry_run) -> dict[str, Future]:
+    return {name: dry_run(Case(code(f"scripts/{name}.py"), Counter())) for name in SCRIPTS}
 
 
-def edit_origin(name, **changes):
-    def change(project):
-        study = project.read_study()
-        next(origin for origin in study["origins"] if origin["name"] == name).update(changes)
-        project.write_study(study)
-
-    return change
+@pytest.fixture(scope="module")
+def jobs_of_modules(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
+    cases = {name: Case(code(f"shallower/{name}.py"), Counter()) for name in MODULES}
+    return under_way(request, test_an_edited_module_reruns_the_steps_that_import_it, cases, dry_run)
 
 
-def edit_strategies(change):
-    def edit(project):
-        study = project.read_study()
-        change(study["strategies"])
-        project.write_study(study)
-
-    return edit
-
-
-RUN = "results/tiny/bert/tiny/finetuned/top-1/seed1"
-CASES = {
-    "nothing": (lambda project: None, Counter()),
-    "a comment in the study": (add_comment, Counter()),
-    "keys of the study in another order": (reorder_keys, Counter()),
-    "every code file touched": (touch("workflow/**/*.py"), Counter()),
-    "every rule file touched": (touch("workflow/rules/*.smk"), Counter()),
-    "weights touched": (touch("resources/models/*/model.safetensors"), Counter()),
-    "tokens touched": (touch("resources/tokens/**/*.safetensors"), Counter()),
-    "own data touched": (touch("data/*.csv"), Counter()),
-    "the paper's numbers touched": (touch("workflow/paper/values.csv"), Counter()),
-    "threads": (edit_study(compute={"threads": 2}), Counter(measure_cost=1) + SUMMARY),
-    # Refined ones only, and what gradual dropping makes on the way stays in full precision.
-    "the type of kept weights": (edit_study(kept_weights="bf16"), REFINES_AND_BELOW),
-    "runs that share a GPU": (edit_study(compute={"runs_per_gpu": 4}), REPORT),
-    "how often checkpoints are written": (edit_study(compute={"checkpoint_seconds": 5}), REPORT),
-    "a tolerance added": (edit_study(report={"tolerances": [5]}), SUMMARY),
-    "the bootstrap": (
-        edit_study(evaluate={"bootstrap_samples": 200}),
-        Counter(evaluate=6, compare=5) + AGGREGATION,
-    ),
-    "the level of intervals": (
-        edit_study(evaluate={"confidence": 0.9}),
-        Counter(evaluate=6, compare=5) + AGGREGATION + STATES_ITEMS + Counter(reproduce=1, plot_reproduction=1),
-    ),
-    "the metrics of a task": (
-        edit_task(metrics=["macro_f1"]),
-        Counter(evaluate=6, compare=5, collect_states=1) + STATES_ITEMS + AGGREGATION,
-    ),
-    "the paper's task that a task stands beside": (
-        edit_task(counterpart="MRPC"),
-        RESULTS_ITEMS + STATES_ITEMS + Counter(reproduce=1, plot_reproduction=1) + REPORT,
-    ),
-    "the measurement": (edit_study(measure={"repeats": 4}), Counter(measure_cost=1) + SUMMARY),
-    "the layer-wise classifiers": (
-        edit_study(probe={"train_examples": 40}),
-        Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
-    ),
-    "which parameters count": (
-        edit_study(parameter_scores={"weights": "layer"}),
-        ONE_NEW_ARM + Counter(score_parameters=1) + AGGREGATION,
-    ),
-    "a refine setting": (edit_study(refine={"epochs": 2}), REFINES_AND_BELOW),
-    "a refine setting of an origin": (
-        edit_origin("finetuned", refine={"epochs": 2}),
-        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + RELOADED + AGGREGATION,
-    ),
-    "the tuning between two layers": (
-        edit_origin("gradual", stage={"epochs": 2}),
-        UP_TO_GRADUAL + Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + RELOADED + AGGREGATION,
-    ),
-    "a refine setting of a task": (edit_task(refine={"learning_rate": 0.002}), REFINES_AND_BELOW),
-    "refine saying what train says": (edit_study(refine={"batch_size": 16}), REPORT),
-    "a train setting": (edit_study(train={"batch_size": 8}), BASELINE_AND_BELOW),
-    "the length of inputs": (edit_study(train={"max_length": 24}), TOKENS_AND_BELOW),
-    # What starts from the pre-trained model, or tunes by settings of its own, stays.
-    "a train setting that refine overrides": (
-        edit_study(train={"epochs": 2}, refine={"epochs": 1}),
-        BASELINE
-        + Counter(finetune_frozen=1, drop_layers=3, refine=3, predict=3, evaluate=3, compare=5)
-        + RELOADED
-        + AGGREGATION,
-    ),
-    "an amount added": (edit_strategies(lambda entries: entries[1]["amounts"].append(1)), ONE_NEW_ARM + NEW_PLAN),
-    "an amount removed": (edit_strategies(lambda entries: entries.pop(1)), RELOADED + NEW_PLAN),
-    "a strategy added": (
-        edit_strategies(
-            lambda entries: entries.append({"name": "symmetric", "amounts": [2], "origins": ["finetuned"]})
-        ),
-        ONE_NEW_ARM + NEW_PLAN,
-    ),
-    "a strategy with scores added": (
-        edit_strategies(
-            lambda entries: entries.append({"name": "contribution-rank", "amounts": [1], "origins": ["pretrained"]})
-        ),
-        ONE_NEW_ARM + NEW_PLAN,
-    ),
-    "an arm for one more origin": (
-        edit_strategies(lambda entries: entries[1]["origins"].append("pretrained")),
-        ONE_NEW_ARM + NEW_PLAN,
-    ),
-    "strategies in another order": (edit_strategies(lambda entries: entries.reverse()), NEW_PLAN),
-    "a seed added": (
-        edit_study(seeds=[1, 2]),
-        Counter(
-            choose_layers_of_baseline=1,
-            finetune_baseline=1,
-            finetune_frozen=1,
-            finetune_stage=2,
-            drop_next_layer=1,
-            choose_layers=5,
-            drop_layers=5,
-            refine=5,
-            predict=6,
-            evaluate=6,
-            compare=5,
-            probe_layers=1,
-            compare_states=1,
-        )
-        + RELOADED
-        + NEW_PLAN,
-    ),
-    "one's own data": (
-        add_row_to_data,
-        Counter(download_task=1) + TOKENS_AND_BELOW,
-    ),
-    "a number of the paper": (
-        add_to_the_papers_numbers,
-        RESULTS_ITEMS
-        + STATES_ITEMS
-        + Counter(reproduce=1, plot_reproduction=1, check_parameter_orders=1)
-        + REPORT
-        - Counter(judge_observations=1),
-    ),
-    "a metric's code": (
-        edit_code("shallower/metrics.py"),
-        # One script makes all items, and Table 4 scores halves of the predictions.
-        Counter(evaluate=6, compare=5, collect_states=1, reproduce=1, plot_reproduction=1) + STATES_ITEMS + AGGREGATION,
-    ),
-    "the code of dropping": (edit_code("shallower/surgery.py"), REFINES_AND_BELOW),
-    "the code of figures": (
-        edit_code("shallower/figures.py"),
-        Counter(plot=1, plot_reproduction=5) + REPORT,
-    ),
-    "the code of observations": (edit_code("shallower/observations.py"), Counter(judge_observations=1) + REPORT),
-    "the script of layer-wise classifiers": (
-        edit_code("scripts/probe_layers.py"),
-        Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
-    ),
-    "the script of similarities": (
-        edit_code("scripts/compare_states.py"),
-        Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
-    ),
-    "the script of scores": (edit_code("scripts/score_layers.py"), SCORES + REPORT),
-    "the script of parameters": (
-        edit_code("scripts/score_parameters.py"),
-        ONE_NEW_ARM + Counter(score_parameters=1) + AGGREGATION,
-    ),
-    "the script of the paper's pages": (edit_code("scripts/render_item.py"), Counter(render_item=7) + REPORT),
-    "the script of the report": (edit_code("scripts/write_report.py"), REPORT),
-    "the script of predicting": (
-        edit_code("scripts/predict.py"),
-        Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION,
-    ),
-    "the code of the encoder": (
-        edit_code("shallower/encoder.py"),
-        BASELINE_AND_BELOW,
-    ),
-    "the script of reloading": (edit_code("scripts/reload_models.py"), RELOADED),
-    "the code of training": (edit_code("shallower/training.py"), BASELINE_AND_BELOW),
-    # What the tables were made of may go once they are there.
-    "predictions deleted": (delete(f"{RUN}/predictions.parquet"), Counter()),
-    "metrics deleted": (delete(f"{RUN}/metrics.json"), Counter()),
-    "a model deleted": (
-        delete(f"{RUN}/model.safetensors"),
-        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + RELOADED + AGGREGATION,
-    ),
-    "a figure deleted": (
-        delete("results/tiny/figures/bert/tiny/score-by-cost.svg"),
-        Counter(plot=1) + REPORT,
-    ),
-    "a table of the paper deleted": (delete("results/tiny/paper/table-2.html"), Counter(render_item=1) + REPORT),
-    "the report deleted": (delete("results/tiny/report.html"), REPORT),
-    "the results table deleted": (delete("results/tiny/results.csv"), AGGREGATION),
-}
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODULES)
+def test_an_edited_module_reruns_the_steps_that_import_it(
+    name: str, jobs_of_modules, jobs_of_scripts, importing_scripts
+):
+    expected = {job for script in importing_scripts[name] for job in jobs_of_scripts[script].result()}
+    assert set(jobs_of_modules[name].result()) == expected
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_change_reruns_what_depends_on_it(case, finished_project, tmp_path: Path):
-    change, expected = CASES[case]
-    project = finished_project.copy(tmp_path / "project")
-    change(project)
-    assert project.planned() == (expected + RECORD if expected else expected)
+def test_the_page_of_the_matrix_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run 'make docs'"

@@ -44,8 +44,9 @@ def _imported_modules(file: Path, library: Path) -> frozenset[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    ours = (name for name in names if name.split(".")[0] == PACKAGE)
-    candidates = (library.joinpath(*name.split(".")) for name in ours)
+    ours = (name.split(".") for name in names if name.split(".")[0] == PACKAGE)
+    # An import of a module runs the __init__ of every package above it.
+    candidates = (library.joinpath(*parts[:depth]) for parts in ours for depth in range(1, len(parts) + 1))
     modules = (
         path for name in candidates for path in (name.with_suffix(".py"), name / "__init__.py") if path.is_file()
     )

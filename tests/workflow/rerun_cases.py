@@ -1,0 +1,660 @@
+"""The rerun matrix: single changes of finished studies, and the jobs that each must start.
+
+The studies are fixtures of conftest.py.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from project import Project
+
+Change = Callable[[Project], None]
+
+STUDY_TEXTS = {
+    "origins": "one model, one task, one seed and the paper's tables; the baseline and five arms, of every origin:"
+    " top-1 and bottom-2 from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually,"
+    " parameter-variance-1 from the pre-trained one",
+    "families": "three models, a baseline and one arm each",
+    "tasks": "two tasks, the first with two arms and two seeds, the second with one each; models are not kept",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change of a finished study, and how many jobs of each rule it must start."""
+
+    change: Change
+    jobs: Counter[str]
+    study: str = "origins"
+    arguments: tuple[str, ...] = ("--cores", "2")
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+# --- what follows from what --------------------------------------------------------------------------------------
+
+NOTHING: Counter[str] = Counter()
+# Whatever changes, the study is put on record anew.
+RECORD = Counter(record_study=1)
+REPORT = Counter(write_report=1) + RECORD
+RESULTS_ITEMS = Counter(reproduce=9, render_item=7, plot_reproduction=2, judge_observations=1)
+STATES_ITEMS = Counter(reproduce=2, plot_reproduction=2)
+SCORES_ITEMS = Counter(reproduce=1, plot_reproduction=1)
+TABLES = Counter(aggregate=1, tabulate=1, plot=1) + REPORT
+AGGREGATION = TABLES + RESULTS_ITEMS
+# Table 3 alone looks at what models cost.
+SUMMARY = Counter(tabulate=1, plot=1, reproduce=1, render_item=1) + REPORT
+STATES = Counter(probe_layers=1, compare_states=1, collect_states=1) + STATES_ITEMS
+RELOADED = Counter(reload_models=1)
+ONE_NEW_RUN = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1)
+ONE_NEW_ARM = ONE_NEW_RUN + RELOADED
+# The plan of the runs also says where predictions of layer-wise classifiers are.
+NEW_PLAN = Counter(plan_runs=1, collect_states=1) + STATES_ITEMS + AGGREGATION
+# Dropped checkpoints are temporary, as is what they are dropped from, so what starts from them is made anew.
+UP_TO_GRADUAL = Counter(finetune_stage=2, drop_next_layer=1)
+UP_TO_REFINE = Counter(drop_layers=5, finetune_frozen=1) + UP_TO_GRADUAL
+REFINES_AND_BELOW = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + RELOADED + AGGREGATION
+BASELINE = Counter(finetune_baseline=1, predict=1, evaluate=1) + STATES
+BASELINE_AND_BELOW = BASELINE + REFINES_AND_BELOW
+SCORES = Counter(score_layers=1, collect_scores=1) + SCORES_ITEMS
+TOKENS_AND_BELOW = Counter(tokenize_task=1) + BASELINE_AND_BELOW + SCORES
+TASK_AND_BELOW = Counter(download_task=1) + TOKENS_AND_BELOW
+# All runs of one more seed, task or model.
+ALL_RUNS = Counter(
+    choose_layers_of_baseline=1,
+    finetune_baseline=1,
+    finetune_frozen=1,
+    finetune_stage=2,
+    drop_next_layer=1,
+    choose_layers=5,
+    drop_layers=5,
+    refine=5,
+    predict=6,
+    evaluate=6,
+    compare=5,
+    probe_layers=1,
+    compare_states=1,
+    reload_models=1,
+)
+# Those of one more task or model also score layers; each model and task has its figures.
+NEW_TASK = Counter(tokenize_task=1, score_layers=1, score_parameters=1, plot=1) + ALL_RUNS
+STUDY_ANEW = Counter(measure_cost=1, score_parameters=1, check_parameter_orders=1) + ALL_RUNS + SCORES + NEW_PLAN
+EVERYTHING = Counter(download_model=1, download_task=1, tokenize_task=1) + STUDY_ANEW - Counter(plan_runs=1)
+PREDICTIONS_AND_BELOW = Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION
+EVALUATIONS_AND_BELOW = Counter(evaluate=6, compare=5) + AGGREGATION
+
+
+# --- ways to change a study --------------------------------------------------------------------------------------
+
+
+def study_with(change: Callable[[dict[str, Any]], Any]) -> Change:
+    """Change the study, given as a mapping, in place."""
+
+    def edit(project: Project) -> None:
+        study = project.read_study()
+        change(study)
+        project.write_study(study)
+
+    return edit
+
+
+def settings(**changes: Any) -> Change:
+    """Set keys of the study; of mappings, only the keys that are named."""
+
+    def change(study: dict[str, Any]) -> None:
+        for key, value in changes.items():
+            study[key] = study[key] | value if isinstance(value, dict) and key in study else value
+
+    return study_with(change)
+
+
+def entry(kind: str, index: int, **changes: Any) -> Change:
+    """Set keys of an entry of `models`, `tasks`, `origins` or `strategies`."""
+    return study_with(lambda study: study[kind][index].update(changes))
+
+
+def entries(kind: str, change: Callable[[list[Any]], Any]) -> Change:
+    """Change one of the study's lists in place."""
+    return study_with(lambda study: change(study[kind]))
+
+
+def again(index: int, **changes: Any) -> Callable[[list[dict[str, Any]]], None]:
+    """Add a list's entry once more, with changes."""
+    return lambda found: found.append(found[index] | changes)
+
+
+def keys_reversed(study: dict[str, Any]) -> None:
+    study["train"] = dict(reversed(study["train"].items()))
+    study["tasks"][0] = dict(reversed(study["tasks"][0].items()))
+    items = list(reversed(study.items()))
+    study.clear()
+    study.update(items)
+
+
+# --- ways to change files ----------------------------------------------------------------------------------------
+
+
+def append(path: str, text: str) -> Change:
+    def change(project: Project) -> None:
+        with open(project.folder / path, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    return change
+
+
+def code(path: str) -> Change:
+    return append(f"workflow/{path}", "\nEDITED = True\n")
+
+
+def replaced(path: str, before: str, after: str) -> Change:
+    def change(project: Project) -> None:
+        file = project.folder / path
+        text = file.read_text(encoding="utf-8")
+        assert before in text, f"{path} has no {before!r}"
+        file.write_text(text.replace(before, after, 1), encoding="utf-8")
+
+    return change
+
+
+def rule_changed(path: str, rule: str, pattern: str, after: str) -> Change:
+    """Replace the first match of a pattern in a rule of workflow/rules."""
+
+    def change(project: Project) -> None:
+        file = project.folder / "workflow/rules" / path
+        before, head, rest = file.read_text(encoding="utf-8").partition(f"rule {rule}:\n")
+        text, count = re.subn(pattern, after, rest, count=1)
+        assert head and count and text != rest, (rule, pattern)
+        file.write_text(before + head + text, encoding="utf-8")
+
+    return change
+
+
+def touched(*patterns: str) -> Change:
+    def change(project: Project) -> None:
+        for pattern in patterns:
+            paths = [path for path in project.folder.glob(pattern) if path.is_file()]
+            assert paths, pattern
+            for path in paths:
+                os.utime(path)
+
+    return change
+
+
+def written_again(path: str) -> Change:
+    """Replace a file by an identical one, with times of its own."""
+
+    def change(project: Project) -> None:
+        file = project.folder / path
+        content = file.read_bytes()
+        file.unlink()
+        file.write_bytes(content)
+
+    return change
+
+
+def byte_flipped(path: str, keep_time: bool = False) -> Change:
+    """Change the last byte of a file, as a bad disk does; with `keep_time`, without a trace in the times."""
+
+    def change(project: Project) -> None:
+        file = project.folder / path
+        times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+        if keep_time:
+            os.utime(file, ns=times)
+
+    return change
+
+
+def deleted(*paths: str) -> Change:
+    def change(project: Project) -> None:
+        for path in paths:
+            target = project.folder / path
+            shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+    return change
+
+
+def found(project: Project, pattern: str) -> str:
+    """The one file of a pattern, relative to the project."""
+    [path] = project.folder.glob(pattern)
+    return str(path.relative_to(project.folder))
+
+
+def at(pattern: str, change: Callable[[str], Change]) -> Change:
+    """Make a change to the one file of a pattern."""
+    return lambda project: change(found(project, pattern))(project)
+
+
+# --- ways to change the place ------------------------------------------------------------------------------------
+
+
+def moved(project: Project) -> None:
+    project.folder = project.folder.rename(project.folder.with_name("another place"))
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def committed(project: Project) -> None:
+    (project.folder / ".gitignore").write_text("/resources\n/results\n/logs\n.snakemake\n.scratch\n")
+    git(project.folder, "init", "--initial-branch", "main")
+    git(project.folder, "add", ".")
+    git(project.folder, "commit", "--message", "all")
+
+
+def checked_out(project: Project) -> None:
+    """Go to a branch without code and back: every tracked file is written anew."""
+    committed(project)
+    git(project.folder, "checkout", "--orphan", "empty")
+    git(project.folder, "rm", "--force", "-r", ".")
+    git(project.folder, "commit", "--allow-empty", "--message", "nothing")
+    assert not (project.folder / "workflow").exists()
+    git(project.folder, "checkout", "main")
+
+
+def cloned(*carried: str, keep_times: bool) -> Change:
+    """Clone the code, and copy folders that git does not have into the clone."""
+
+    def change(project: Project) -> None:
+        committed(project)
+        clone = project.folder.with_name("clone")
+        git(project.folder.parent, "clone", str(project.folder), str(clone))
+        for name in carried:
+            copy = shutil.copy2 if keep_times else shutil.copyfile
+            shutil.copytree(project.folder / name, clone / name, copy_function=copy)
+        project.folder = clone
+
+    return change
+
+
+def accepted(project: Project) -> None:
+    """Tell snakemake to take all files as they are."""
+    project.run("--touch")
+
+
+def in_turn(*changes: Change) -> Change:
+    """Make several changes, one after the other."""
+
+    def change(project: Project) -> None:
+        for step in changes:
+            step(project)
+
+    return change
+
+
+# Answers as much as snakemake asks conda before it makes an environment, which a dry-run does not.
+CONDA = """#!/bin/sh
+case "$*" in
+  *info*) echo '{"platform": "linux-64", "conda_version": "25.3.0", "conda_prefix": "/c", "root_prefix": "/c"}' ;;
+  *channel_priority*) echo '{"get": {"channel_priority": "strict"}}' ;;
+  *--version*) echo "conda 25.3.0" ;;
+esac
+"""
+WITH_SDM = ("--cores", "2", "--sdm", "conda")
+WITH_CONDA = {"PATH": f"stand-ins:{os.environ['PATH']}"}
+
+
+def conda_stand_in(project: Project) -> None:
+    file = project.folder / "stand-ins/conda"
+    file.parent.mkdir()
+    file.write_text(CONDA)
+    file.chmod(0o755)
+
+
+def accepted_with_conda(project: Project) -> None:
+    conda_stand_in(project)
+    project.run("--touch", "--sdm", "conda", environment=WITH_CONDA)
+
+
+RESULTS = ("resources", "results", ".snakemake")
+RUN = "results/tiny/bert/tiny/finetuned/top-1/seed1"
+BASE = "results/tiny/bert/tiny/baseline/seed1"
+ONE_RUN_PREDICTED = Counter(predict=1, evaluate=1, compare=1) + RELOADED + AGGREGATION
+ONE_RUN_REFINED = Counter(drop_layers=1, refine=1) + ONE_RUN_PREDICTED
+
+SETTINGS = {
+    "nothing": Case(lambda project: None, NOTHING),
+    "a comment in the study": Case(append("config.yaml", "# only a comment\n"), NOTHING),
+    "keys of the study in another order": Case(study_with(keys_reversed), NOTHING),
+    "a default written out": Case(settings(evaluate={"confidence": 0.95}), NOTHING),
+    "a train setting": Case(settings(train={"batch_size": 8}), BASELINE_AND_BELOW),
+    # What starts from the pre-trained model, or tunes by settings of its own, stays.
+    "a train setting that refine overrides": Case(
+        settings(train={"epochs": 2}, refine={"epochs": 1}),
+        BASELINE
+        + Counter(finetune_frozen=1, drop_layers=3, refine=3, predict=3, evaluate=3, compare=5)
+        + RELOADED
+        + AGGREGATION,
+    ),
+    "the length of inputs": Case(settings(train={"max_length": 24}), TOKENS_AND_BELOW),
+    "a refine setting": Case(settings(refine={"epochs": 2}), REFINES_AND_BELOW),
+    "refine saying what train says": Case(settings(refine={"batch_size": 16}), REPORT),
+    "a refine setting of an origin": Case(
+        entry("origins", 1, refine={"epochs": 2}),
+        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + RELOADED + AGGREGATION,
+    ),
+    "the tuning between two layers": Case(
+        entry("origins", 3, stage={"epochs": 2}),
+        UP_TO_GRADUAL + ONE_NEW_ARM - Counter(choose_layers=1) + AGGREGATION,
+    ),
+    "a train setting of one of two tasks": Case(
+        entry("tasks", 1, train={"batch_size": 8}),
+        Counter(finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1)
+        + TABLES
+        + Counter(plot=1),
+        study="tasks",
+    ),
+    "a refine setting of one of two tasks": Case(
+        entry("tasks", 1, refine={"learning_rate": 0.002}),
+        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + TABLES + Counter(plot=1),
+        study="tasks",
+    ),
+    "the length of inputs of one of two tasks": Case(
+        entry("tasks", 1, train={"max_length": 24}),
+        Counter(tokenize_task=1, finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1)
+        + TABLES
+        + Counter(plot=1),
+        study="tasks",
+    ),
+    "the metrics of a task": Case(
+        entry("tasks", 0, metrics=["macro_f1"]),
+        EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
+    ),
+    "another first metric of a task": Case(
+        entry("tasks", 0, metrics=["f1", "accuracy"]),
+        EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
+    ),
+    "the paper's task that a task stands beside": Case(
+        entry("tasks", 0, counterpart="MRPC"), RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + REPORT
+    ),
+    "the paper's model that a model stands beside": Case(
+        entry("models", 0, counterpart="RoBERTa"),
+        RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT,
+    ),
+    "the bootstrap": Case(settings(evaluate={"bootstrap_samples": 200}), EVALUATIONS_AND_BELOW),
+    "the level of intervals": Case(
+        settings(evaluate={"confidence": 0.9}), EVALUATIONS_AND_BELOW + STATES_ITEMS + SCORES_ITEMS
+    ),
+    "which parameters count": Case(
+        settings(parameter_scores={"weights": "layer"}), Counter(score_parameters=1) + ONE_NEW_ARM + AGGREGATION
+    ),
+    "the layer-wise classifiers": Case(
+        settings(probe={"train_examples": 40}),
+        Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    ),
+    "the measurement": Case(settings(measure={"repeats": 4}), Counter(measure_cost=1) + SUMMARY),
+    "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
+    "threads": Case(settings(compute={"threads": 2}), Counter(measure_cost=1) + SUMMARY),
+    "the device": Case(settings(compute={"device": "cpu"}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
+    "the precision of training": Case(settings(compute={"precision": "fp32"}), BASELINE_AND_BELOW),
+    "runs that share a GPU": Case(settings(compute={"runs_per_gpu": 4}), REPORT),
+    "how often trainings write checkpoints": Case(settings(compute={"checkpoint_seconds": 10}), REPORT),
+    # Refined ones only, and what gradual dropping makes on the way stays in full precision.
+    "the type of kept weights": Case(settings(kept_weights="bf16"), REFINES_AND_BELOW),
+    "models no longer kept": Case(settings(keep_models=False), REPORT),
+    "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
+    "a folder of GLUE, of which the study has no task": Case(settings(glue_directory="glue"), REPORT),
+}
+
+RUNS = {
+    "a model added": Case(
+        entries("models", again(0, name="other")),
+        Counter(download_model=1, measure_cost=1, collect_scores=1, check_parameter_orders=1)
+        + NEW_TASK
+        + SCORES_ITEMS
+        + NEW_PLAN,
+    ),
+    "a model removed": Case(
+        entries("models", lambda models: models.pop(1)), TABLES + Counter(plan_runs=1, plot=1), "families"
+    ),
+    "models in another order": Case(
+        entries("models", lambda models: models.reverse()), TABLES + Counter(plan_runs=1, plot=2), "families"
+    ),
+    "a task added": Case(
+        entries("tasks", again(0, name="other")),
+        Counter(download_task=1, collect_scores=1) + NEW_TASK + SCORES_ITEMS + NEW_PLAN,
+    ),
+    "a task removed": Case(entries("tasks", lambda tasks: tasks.pop(1)), TABLES + Counter(plan_runs=1), "tasks"),
+    "tasks in another order": Case(
+        entries("tasks", lambda tasks: tasks.reverse()), TABLES + Counter(plan_runs=1, plot=1), "tasks"
+    ),
+    "a strategy added": Case(
+        entries(
+            "strategies", lambda found: found.append({"name": "symmetric", "amounts": [2], "origins": ["finetuned"]})
+        ),
+        ONE_NEW_ARM + NEW_PLAN,
+    ),
+    "a strategy with scores added": Case(
+        entries(
+            "strategies",
+            lambda found: found.append({"name": "contribution-rank", "amounts": [1], "origins": ["pretrained"]}),
+        ),
+        ONE_NEW_ARM + NEW_PLAN,
+    ),
+    "a strategy removed": Case(entries("strategies", lambda found: found.pop(1)), RELOADED + NEW_PLAN),
+    "a strategy for one of three models": Case(
+        entry("strategies", 0, models=["bert"]), Counter(plan_runs=1, reload_models=2) + TABLES, "families"
+    ),
+    "strategies in another order": Case(entries("strategies", lambda found: found.reverse()), NEW_PLAN),
+    "an amount added": Case(entries("strategies", lambda found: found[1]["amounts"].append(1)), ONE_NEW_ARM + NEW_PLAN),
+    "an amount added where no models are kept": Case(
+        entries("strategies", lambda found: found[1]["amounts"].append([1])),
+        Counter(choose_layers=3, drop_layers=3, refine=3, predict=3, evaluate=3, compare=2, plan_runs=1, plot=1)
+        + TABLES,
+        "tasks",
+    ),
+    "an origin added": Case(
+        entries("origins", lambda found: found.append({"name": "pretrained"})),
+        Counter(dict.fromkeys([*ONE_NEW_RUN, "reload_models"], 3)) + Counter(plan_runs=1, plot=2) + TABLES,
+        "families",
+    ),
+    "an arm for one more origin": Case(
+        entries("strategies", lambda found: found[1]["origins"].append("pretrained")), ONE_NEW_ARM + NEW_PLAN
+    ),
+    "an origin removed": Case(
+        study_with(lambda study: (study["origins"].pop(2), study["strategies"][0]["origins"].pop(1))),
+        RELOADED + NEW_PLAN,
+    ),
+    "a seed added": Case(settings(seeds=[1, 2]), ALL_RUNS + NEW_PLAN),
+    "a seed removed": Case(settings(seeds=[1]), Counter(plan_runs=1, compare=2, plot=1) + TABLES, "tasks"),
+    "seeds in another order": Case(settings(seeds=[2, 1]), Counter(plan_runs=1, plot=1) + TABLES, "tasks"),
+    "a seed of one of two tasks": Case(
+        entry("tasks", 1, seeds=[1, 2]),
+        Counter(choose_layers_of_baseline=1, finetune_baseline=1, predict=2, evaluate=2, compare=1, plan_runs=1, plot=1)
+        + Counter(choose_layers=1, drop_layers=1, refine=1)
+        + TABLES,
+        "tasks",
+    ),
+    "another name of the study": Case(
+        settings(study="another"),
+        STUDY_ANEW,
+    ),
+}
+
+DATA = {
+    "own data: a row added": Case(append("data/validation.csv", "good good happy street,good\n"), TASK_AND_BELOW),
+    "own data: touched": Case(touched("data/*.csv"), NOTHING),
+    "own data: replaced by the same": Case(written_again("data/train.csv"), NOTHING),
+    "own model: other weights": Case(
+        byte_flipped("models/bert/model.safetensors"),
+        Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
+        + Counter(score_parameters=1, check_parameter_orders=1)
+        + TOKENS_AND_BELOW,
+    ),
+    "own model: touched": Case(touched("models/bert/*"), NOTHING),
+    "another definition of the data": Case(
+        entry("tasks", 0, labels=["good", "bad"]),
+        TASK_AND_BELOW,
+    ),
+    "a number of the paper": Case(
+        replaced("workflow/paper/values.csv", "67349", "67350"),
+        RESULTS_ITEMS
+        + STATES_ITEMS
+        + SCORES_ITEMS
+        + Counter(check_parameter_orders=1)
+        + REPORT
+        - Counter(judge_observations=1),
+    ),
+    "the paper's numbers touched": Case(touched("workflow/paper/values.csv"), NOTHING),
+}
+
+SCRIPTS = {
+    "aggregate_results": AGGREGATION,
+    "check_parameter_orders": Counter(check_parameter_orders=1) + REPORT,
+    "choose_layers": Counter(choose_layers_of_baseline=1, choose_layers=5, predict=1, evaluate=1) + REFINES_AND_BELOW,
+    "collect_scores": Counter(collect_scores=1) + SCORES_ITEMS + REPORT,
+    "collect_states": Counter(collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    "compare_runs": Counter(compare=5) + SUMMARY,
+    "compare_states": Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    "download_model": Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
+    + Counter(score_parameters=1, check_parameter_orders=1)
+    + TOKENS_AND_BELOW,
+    "download_task": TASK_AND_BELOW,
+    "drop_layers": REFINES_AND_BELOW,
+    "evaluate_predictions": Counter(evaluate=6) + AGGREGATION,
+    "finetune": BASELINE_AND_BELOW,
+    "judge_observations": Counter(judge_observations=1) + REPORT,
+    "measure_cost": Counter(measure_cost=1) + SUMMARY,
+    "plan_runs": NEW_PLAN,
+    "plot_reproduction": Counter(plot_reproduction=5) + REPORT,
+    "plot_results": Counter(plot=1) + REPORT,
+    "predict": PREDICTIONS_AND_BELOW,
+    "probe_layers": Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    "record_study": RECORD,
+    "reload_models": RELOADED + RECORD,
+    "render_item": Counter(render_item=7) + REPORT,
+    "reproduce_item": Counter(reproduce=12, render_item=7, plot_reproduction=5) + REPORT,
+    "score_layers": SCORES + REPORT,
+    "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + AGGREGATION,
+    "tabulate_results": SUMMARY,
+    "tokenize_task": TOKENS_AND_BELOW,
+    "write_report": REPORT,
+}
+
+CODE = {
+    "every code file touched": Case(touched("workflow/**/*.py"), NOTHING),
+    "every rule file touched": Case(touched("workflow/rules/*.smk", "Snakefile"), NOTHING),
+    **{f"script {name}.py": Case(code(f"scripts/{name}.py"), jobs) for name, jobs in SCRIPTS.items()},
+    "a comment in a script": Case(append("workflow/scripts/predict.py", "# only a comment\n"), PREDICTIONS_AND_BELOW),
+    # One script makes all items, and Table 4 scores halves of the predictions.
+    "module metrics.py": Case(
+        code("shallower/metrics.py"), EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS + SCORES_ITEMS
+    ),
+    "module surgery.py": Case(code("shallower/surgery.py"), REFINES_AND_BELOW),
+    "module figures.py": Case(code("shallower/figures.py"), Counter(plot=1, plot_reproduction=5) + REPORT),
+    "module observations.py": Case(code("shallower/observations.py"), Counter(judge_observations=1) + REPORT),
+    "module encoder.py": Case(code("shallower/encoder.py"), BASELINE_AND_BELOW),
+    "module training.py": Case(code("shallower/training.py"), BASELINE_AND_BELOW),
+    "module estimate.py, which only the plan uses": Case(code("shallower/estimate.py"), NOTHING),
+    "a rule's command": Case(
+        rule_changed("evaluate.smk", "predict", "python ", "python -X utf8 "), PREDICTIONS_AND_BELOW
+    ),
+    "a rule's threads": Case(rule_changed("evaluate.smk", "predict", "threads: THREADS", "threads: 2"), NOTHING),
+    "a rule's resources": Case(rule_changed("evaluate.smk", "predict", "gpu=GPUS", "gpu=1"), NOTHING),
+    "a rule's log and benchmark": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
+    "a comment in a rule file": Case(append("workflow/rules/evaluate.smk", "# only a comment\n"), NOTHING),
+    "the schema: a description": Case(
+        replaced("workflow/schemas/study.schema.yaml", "Pre-trained models.", "Edited."), NOTHING
+    ),
+    "the schema: a default": Case(
+        replaced("workflow/schemas/study.schema.yaml", "default: 20\n", "default: 21\n"), NOTHING
+    ),
+    "captions of Snakemake's report": Case(append("workflow/report/answer.rst", "\nEdited.\n"), NOTHING),
+    "documentation and tests": Case(
+        lambda project: [append(name, "edited\n")(project) for name in ("README.md", "Makefile", "pyproject.toml")],
+        NOTHING,
+    ),
+}
+
+FILES = {
+    "downloaded weights touched": Case(touched("resources/models/*/model.safetensors"), NOTHING),
+    "tokens touched": Case(touched("resources/tokens/**/*.safetensors"), NOTHING),
+    "tuned models touched": Case(touched("results/**/model.safetensors"), NOTHING),
+    "everything touched": Case(touched("results/**/*", "resources/**/*"), NOTHING),
+    # What the tables were made of may go once they are there.
+    "predictions deleted": Case(deleted(f"{RUN}/predictions.parquet"), NOTHING),
+    "metrics deleted": Case(deleted(f"{RUN}/metrics.json"), NOTHING),
+    "a downloaded model deleted": Case(at("resources/models/*/model.safetensors", deleted), NOTHING),
+    "all tokens deleted": Case(deleted("resources/tokens"), NOTHING),
+    "logs and scratch deleted": Case(deleted("logs", ".scratch"), NOTHING),
+    "a tuned model deleted": Case(deleted(f"{RUN}/model.safetensors"), ONE_RUN_REFINED),
+    # Only what is dropped from it.
+    "a baseline deleted": Case(
+        deleted(f"{BASE}/model.safetensors"),
+        BASELINE + Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=5) + RELOADED + AGGREGATION,
+    ),
+    "a figure deleted": Case(deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"), Counter(plot=1) + REPORT),
+    "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + REPORT),
+    "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
+    "the results table deleted": Case(deleted("results/tiny/results.csv"), AGGREGATION),
+    "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),
+    "the record deleted": Case(deleted("results/tiny/provenance.json"), RECORD),
+    "the hashes deleted": Case(deleted("results/tiny/SHA256SUMS"), RECORD),
+    "the whole study deleted": Case(
+        deleted("results/tiny"),
+        STUDY_ANEW,
+    ),
+    # An edited output is not made again: it counts as what follows is made of. `make verify` names it.
+    "scores edited by hand": Case(replaced(f"{RUN}/metrics.json", '"value": ', '"value": 1'), AGGREGATION),
+    "the results table edited by hand": Case(
+        append("results/tiny/results.csv", "\n"), AGGREGATION - Counter(aggregate=1)
+    ),
+    "the report edited by hand": Case(append("results/tiny/report.html", "edited"), RECORD),
+    "a tuned model's byte changed": Case(byte_flipped(f"{RUN}/model.safetensors"), ONE_RUN_PREDICTED),
+    "a tuned model's byte changed, its time kept": Case(
+        byte_flipped(f"{RUN}/model.safetensors", keep_time=True), NOTHING
+    ),
+}
+
+ENVIRONMENT = {
+    "another number of cores": Case(lambda project: None, NOTHING, arguments=("--cores", "1")),
+    "the project moved": Case(moved, NOTHING),
+    "environment variables": Case(
+        lambda project: None,
+        NOTHING,
+        environment={"OMP_NUM_THREADS": "4", "HF_HUB_OFFLINE": "1", "LANG": "C", "PYTHONHASHSEED": "7", "USER": "me"},
+    ),
+    "the profile": Case(append("profiles/default/profile.yaml", "\nlatency-wait: 7\n"), NOTHING),
+    "another profile": Case(lambda project: None, NOTHING, arguments=("--cores", "2", "--workflow-profile", "none")),
+    "another scheduler": Case(lambda project: None, NOTHING, arguments=("--cores", "2", "--scheduler", "ilp")),
+    "a conda environment, without --sdm conda": Case(append("envs/torch.yaml", "  - pip\n"), NOTHING),
+    "--sdm conda for the first time": Case(
+        conda_stand_in, EVERYTHING + Counter(plan_runs=1), arguments=WITH_SDM, environment=WITH_CONDA
+    ),
+    "a conda environment, with --sdm conda": Case(
+        in_turn(accepted_with_conda, append("envs/torch.yaml", "  - pip\n")),
+        TOKENS_AND_BELOW + Counter(measure_cost=1),
+        arguments=WITH_SDM,
+        environment=WITH_CONDA,
+    ),
+    "a git checkout": Case(checked_out, NOTHING),
+    "a clone, results copied with their times": Case(cloned(*RESULTS, keep_times=True), NOTHING),
+    "a clone, results copied with new times": Case(cloned(*RESULTS, keep_times=False), NOTHING),
+    "a copy without .snakemake, with all times": Case(deleted(".snakemake"), NOTHING),
+    # Without Snakemake's notes on contents, the clone's data files count as new.
+    "a clone without .snakemake": Case(cloned("resources", "results", keep_times=True), EVERYTHING),
+    "a clone without .snakemake, then snakemake --touch": Case(
+        in_turn(cloned("resources", "results", keep_times=False), accepted), NOTHING
+    ),
+}
+
+GROUPS = {
+    "Settings": SETTINGS,
+    "Runs added, removed and reordered": RUNS,
+    "Models and data": DATA,
+    "Code": CODE,
+    "Outputs": FILES,
+    "Place and environment": ENVIRONMENT,
+}
+CASES = {name: case for cases in GROUPS.values() for name, case in cases.items()}
+assert len(CASES) == sum(map(len, GROUPS.values())), "two cases have one name"

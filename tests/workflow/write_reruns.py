@@ -1,0 +1,79 @@
+"""Write docs/reruns.md, the rerun matrix as tables, from the cases that the tests try."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rerun_cases import GROUPS, STUDY_TEXTS, Case
+
+PAGE = Path(__file__).parents[2] / "docs" / "reruns.md"
+
+INTRODUCTION = """# What runs again
+
+Made by `make docs` from [tests/workflow/rerun_cases.py](../tests/workflow/rerun_cases.py); do not edit.
+
+Each row is one change of a finished study, and the jobs that `snakemake` then starts: no more and no fewer, which
+`make test` checks with a dry-run for each row ({cases} of them). `make test-reruns` also edits every module of the
+library, one at a time, and checks that exactly the steps run again whose script imports it, directly or through others.
+
+The studies are tiny but whole:
+
+{studies}
+
+A number is the count of a rule's jobs. Jobs that compute with models come first; those that gather and write what
+there is take seconds. Checkpoints that are only made to be tuned are deleted after their use, so a tuning that runs
+again starts with `drop_layers`, or with the tunings before it.
+"""
+
+NOTES = {
+    "Code": "Code counts by its content. A comment is content.",
+    "Outputs": "A file that was edited is not made again: Snakemake takes it for what the next steps are made of. "
+    "`make verify` names such files, also those whose time was kept.",
+    "Place and environment": "Snakemake's notes on what each file was made of are in `.snakemake`. Without them, times "
+    "decide: a clone's data files are then newer than all results. `snakemake --touch` takes all files as they are.",
+}
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    studies = "\n".join(f"- `{name}`: {text}" for name, text in STUDY_TEXTS.items())
+    parts = [INTRODUCTION.format(cases=sum(map(len, GROUPS.values())), studies=studies)]
+    for group, cases in GROUPS.items():
+        note = f"{NOTES[group]}\n\n" if group in NOTES else ""
+        head = (
+            "| change | study | jobs that compute with models | jobs that gather and write |\n| --- | --- | --- | --- |"
+        )
+        parts.append(f"## {group}\n\n{note}{head}\n{rows(cases)}\n")
+    return "\n".join(parts)
+
+
+def rows(cases: Mapping[str, Case]) -> str:
+    return "\n".join(
+        f"| {name} | {case.study} | {jobs_text(case.jobs, COMPUTING)} | {jobs_text(case.jobs, GATHERING)} |"
+        for name, case in cases.items()
+    )
+
+
+def jobs_text(jobs: Counter[str], rules: Sequence[str]) -> str:
+    """Such as "refine 5, predict 5", in the order of the pipeline; "nothing" where no job of any rule runs."""
+    unknown = set(jobs) - {*COMPUTING, *GATHERING}
+    assert not unknown, f"add to COMPUTING or GATHERING: {unknown}"
+    if not jobs:
+        return "nothing"
+    return ", ".join(f"{rule} {jobs[rule]}" for rule in rules if jobs[rule])
+
+
+COMPUTING = [
+    *("download_model", "download_task", "tokenize_task", "finetune_baseline", "score_layers", "score_parameters"),
+    *("choose_layers_of_baseline", "choose_layers", "finetune_frozen", "finetune_stage", "drop_next_layer"),
+    *("drop_layers", "refine", "predict", "reload_models", "probe_layers", "compare_states", "measure_cost"),
+]
+GATHERING = [
+    *("plan_runs", "evaluate", "compare", "aggregate", "tabulate", "plot", "collect_states", "collect_scores"),
+    *("reproduce", "render_item", "plot_reproduction", "judge_observations", "check_parameter_orders"),
+    *("write_report", "record_study"),
+]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
