@@ -479,7 +479,7 @@ DATA = [
         ("row 1", "'text' is there"),
     ),
     Case("row with a field too many", rows("one, two,good\n"), ("data/train.csv: row 3 has 3 fields, the header 2",)),
-    Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "quotation marks")),
+    Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "put texts with commas")),
     Case("empty text", rows(",good\n"), ("data/train.csv: row 3: text is empty; fill it or remove the row",)),
     Case("blank text", rows("   ,good\n"), ("row 3: text is empty",)),
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
