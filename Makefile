@@ -88,6 +88,11 @@ test-inputs: $(READY) ## every bad input through the real snakemake, and a longe
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
 	  tests/workflow/test_bad_inputs.py tests/unit/test_fuzz.py $(ARGUMENTS)
 
+audit: ## ask the package index for known vulnerabilities of the pinned packages (ARGUMENTS="-s osv" asks osv.dev)
+	test -d $(VENV)/audit || $(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock -r requirements-models.txt $(ARGUMENTS)
+
 lint: $(READY) ## check format and style of Python and of the workflow
 	@$(IN_VENV) ruff check .
 	@$(IN_VENV) ruff format --check .
