@@ -102,6 +102,11 @@ test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the li
 docs: $(READY) ## write the pages under docs/ that are made from code
 	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 
+audit: ## ask the package index for known vulnerabilities of the pinned packages (ARGUMENTS="-s osv" asks osv.dev)
+	test -d $(VENV)/audit || $(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock -r requirements-models.txt $(ARGUMENTS)
+
 lint: $(READY) ## check format and style of Python and of the workflow
 	@$(IN_VENV) ruff check .
 	@$(IN_VENV) ruff format --check .

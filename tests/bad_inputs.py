@@ -479,7 +479,7 @@ DATA = [
         ("row 1", "'text' is there"),
     ),
     Case("row with a field too many", rows("one, two,good\n"), ("data/train.csv: row 3 has 3 fields, the header 2",)),
-    Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "quotation marks")),
+    Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "put texts with commas")),
     Case("empty text", rows(",good\n"), ("data/train.csv: row 3: text is empty; fill it or remove the row",)),
     Case("blank text", rows("   ,good\n"), ("row 3: text is empty",)),
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
@@ -744,3 +744,39 @@ FETCHED = [
         ("token ids up to", "vocab_size is 231", "do not belong together"),
     ),
 ]
+
+
+# --- the table in the documentation --------------------------------------------------------------------------------
+
+GROUPS = {
+    "The study's file": STUDY_FILE,
+    "What the study says": STUDY,
+    "Data files": DATA,
+    "Checkpoints": MODEL,
+    "Told when the model is fetched": FETCHED,
+}
+
+
+def as_page() -> str:
+    """docs/bad-inputs.md."""
+    lines = [
+        "# Bad inputs",
+        "",
+        f"{len(PLANNED) + len(FETCHED)} mistakes, and words of the message that each must give. All but the last group",
+        "are told before any job runs. Each gives one message and an exit code, no traceback, and nothing is computed.",
+        "",
+        "Made from `tests/bad_inputs.py` by `PYTHONPATH=workflow:tests python tests/bad_inputs.py`; do not edit.",
+        "`make test` tries each in Python and some with snakemake, `make test-inputs` all of them with snakemake.",
+    ]
+    for title, cases in GROUPS.items():
+        lines += ["", f"## {title}", "", f"| Mistake ({len(cases)}) | Told |", "|---|---|"]
+        lines += [f"| {case.name} | {' … '.join(map(_as_code, case.told))} |" for case in cases]
+    return "\n".join(lines) + "\n"
+
+
+def _as_code(text: str) -> str:
+    return f"`{text.replace('|', chr(92) + '|').strip()}`"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parents[1] / "docs/bad-inputs.md").write_text(as_page(), encoding="utf-8")

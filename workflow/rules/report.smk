@@ -25,7 +25,8 @@ rule write_report:
         "../../envs/report.yaml"
     params:
         **code("write_report"),
-        study=as_json(study.config),
+        # A function, so that braces in labels and columns are no wildcards.
+        study=lambda wildcards: as_json(study.config),
         paper=["--paper-dir", f"results/{study.name}/paper"] if study.config["reproduction"] else [],
     shell:
         "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
