@@ -1,9 +1,12 @@
+import errno
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from shallower.errors import StudyErrors, UserError
 from shallower.files import canonical_json, fingerprint, read_json, sha256_of, write_json
@@ -54,7 +57,7 @@ def run_script(tmp_path: Path, body: str, *arguments: str) -> subprocess.Complet
     )
     environment = {"PYTHONPATH": str(LIBRARY)}
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
 
 def test_a_users_mistake_is_one_line_and_a_bug_a_traceback(tmp_path: Path):
@@ -68,3 +71,44 @@ def test_a_users_mistake_is_one_line_and_a_bug_a_traceback(tmp_path: Path):
 def test_settings_come_as_json(tmp_path: Path):
     assert run_script(tmp_path, "print(arguments.settings['a'])", "--settings", '{"a": 5}').stdout == "5\n"
     assert "not valid JSON" in run_script(tmp_path, "pass", "--settings", "{a").stderr
+
+
+def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes_is_not(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / f".x[1].json.{gone.pid}.part").write_text("half")
+    (tmp_path / f".x[1].json.{os.getppid()}.part").write_text("half")
+    (tmp_path / f".y.json.{gone.pid}.part").write_text("half")
+    write_json(tmp_path / "x[1].json", {})
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"x[1].json", f".x[1].json.{os.getppid()}.part", f".y.json.{gone.pid}.part"}
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "x: No space left on device; free some space"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "x"),
+            "x: Permission denied; make it readable",
+        ),
+        (OSError(errno.EROFS, "Read-only file system"), "x: Read-only file system; make it writable"),
+        (SafetensorError("I/O error: No space left (os error 28)"), "x: No space left on device; free some space"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line_with_the_name_of_the_file(tmp_path, raised, told):
+    body = (
+        "import errno\n    from safetensors import SafetensorError\n    from shallower.files import replacing\n"
+        f"    with replacing('x'):\n        raise {raised!r}"
+    )
+    finished = run_script(tmp_path, body)
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(f"error: {told}"), finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
+
+
+def test_an_error_of_the_system_that_is_a_bug_keeps_its_traceback(tmp_path):
+    finished = run_script(tmp_path, "open('absent')")
+    assert finished.returncode == 1
+    assert "Traceback" in finished.stderr

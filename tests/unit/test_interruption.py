@@ -118,8 +118,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
 
 def run_script(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "script.py").write_text(
-        "import argparse, errno, os, signal, sys\nfrom pathlib import Path\n"
-        "from shallower.files import write_whole\nfrom shallower.step import run_step\n"
+        "import argparse, signal\nfrom shallower.step import run_step\n"
         f"def main(arguments):\n    {body}\nrun_step(argparse.ArgumentParser(), main)\n"
     )
     return subprocess.run(

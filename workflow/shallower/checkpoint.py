@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.errors import UserError
-from shallower.files import read_json, sha256_of, write_json
+from shallower.files import naming, read_json, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +49,22 @@ class CheckpointFolder:
         part = self.folder / f".{target.name}.{os.getpid()}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        save_file(checkpoint.tensors, part / TENSORS)
-        write_json(
-            part / STATE,
-            {
-                "key": self.key,
-                "step": checkpoint.step,
-                "sha256": sha256_of(part / TENSORS),
-                "state": checkpoint.state,
-            },
-        )
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
+        try:
+            with naming(self.folder):
+                save_file(checkpoint.tensors, part / TENSORS)
+                write_json(
+                    part / STATE,
+                    {
+                        "key": self.key,
+                        "step": checkpoint.step,
+                        "sha256": sha256_of(part / TENSORS),
+                        "state": checkpoint.state,
+                    },
+                )
+            shutil.rmtree(target, ignore_errors=True)
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
         for other in self.folder.iterdir():
             if other != target:
                 shutil.rmtree(other)

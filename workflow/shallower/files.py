@@ -1,12 +1,19 @@
 """Small files, read and written in one way everywhere."""
 
+import glob
 import hashlib
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from shallower.errors import UserError, damaged
+from shallower.interruption import is_alive
 
 
 def read_json(path: str | Path) -> Any:
@@ -35,15 +42,48 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file so that a reader never sees a half of it: to a neighbour, then rename."""
+    """Write a file so that a reader never sees a half of it."""
+    with replacing(path) as neighbour:
+        neighbour.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A neighbour of a file, to be written within the block, which takes the file's place once it is whole.
+
+    It is gone when the block fails, and so is what killed processes left. Errors of the system name the file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        writer = part.suffixes[-2][1:]
+        if writer.isdigit() and not is_alive(int(writer)):
+            part.unlink(missing_ok=True)
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        neighbour.write_bytes(content)
-        neighbour.replace(path)
+        with naming(path):
+            yield neighbour
+            neighbour.replace(path)
     finally:
         neighbour.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Errors of the system in writing within the block name this file or folder: most come without a name.
+
+    Those of the safetensors library, which come as its own, become OSErrors.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and not str(error.filename).endswith(".part")):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    except SafetensorError as error:
+        if (number := re.search(r"\(os error (\d+)\)", str(error))) is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def sha256_of(path: str | Path) -> str:

@@ -31,7 +31,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 
 from shallower.errors import UserError
-from shallower.files import sha256_of
+from shallower.files import replacing, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -198,13 +198,8 @@ def _agrees(path: Path, digest: str) -> bool:
 
 def _copy(source: Path, target: Path) -> Path:
     """Copy a file so that a reader never sees a half of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as neighbour:
         shutil.copyfile(source, neighbour)
-        neighbour.replace(target)
-    finally:
-        neighbour.unlink(missing_ok=True)
     return target
 
 

@@ -48,7 +48,7 @@ def noting_interruptions(environment: Mapping[str, str] = os.environ) -> Iterato
         return
     noted: list[tuple[int, float]] = []
     waiting = int(environment.get(STARTED_BY, "0"))
-    watched = waiting and _is_alive(waiting)
+    watched = waiting and is_alive(waiting)
 
     def note(number: int, frame: FrameType | None) -> None:
         if noted and time.monotonic() - noted[0][1] > REPEAT_SECONDS:
@@ -58,7 +58,7 @@ def noting_interruptions(environment: Mapping[str, str] = os.environ) -> Iterato
     def asked() -> int | None:
         if noted:
             return noted[0][0]
-        return signal.SIGHUP if watched and not _is_alive(waiting) else None
+        return signal.SIGHUP if watched and not is_alive(waiting) else None
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
@@ -99,7 +99,8 @@ def _raise(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether a process of this machine is there and has not ended."""
     try:
         os.kill(process, 0)
         # One that has ended, but whose parent did not ask yet how, still takes signals. Only Linux tells.

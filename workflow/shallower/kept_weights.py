@@ -4,14 +4,13 @@ config.json says float32, so that plain from_pretrained gives a model in float32
 one that predictions were made with. (With "bfloat16" there transformers gives XLNet layers of two types, which fail.)
 """
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.errors import UserError
-from shallower.files import read_json, write_json
+from shallower.files import read_json, replacing, write_json
 from shallower.model_folder import CONFIG, WEIGHTS
 
 
@@ -27,11 +26,7 @@ def round_weights(model_dir: str | Path) -> None:
             if not tensor.isfinite().all():
                 raise UserError(f"{path}: {name} has values that are not finite; lower the learning rate")
             tensors[name] = tensor.bfloat16()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         save_file(tensors, part, metadata={"format": "pt"})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     config = path.with_name(CONFIG)
     write_json(config, read_json(config) | {"dtype": "float32"})

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from shallower.errors import UserError
+from shallower.files import replacing
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -20,7 +21,8 @@ def check_model(model_dir: str | Path) -> None:
 def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
     """Copy a fast tokenizer's files from one folder to another."""
     for name in TOKENIZER_FILES:
-        shutil.copyfile(Path(tokenizer_dir) / name, Path(output_dir) / name)
+        with replacing(Path(output_dir) / name) as part:
+            shutil.copyfile(Path(tokenizer_dir) / name, part)
 
 
 def unlike_config(model_dir: str | Path, faults: list[str]) -> UserError:

@@ -17,7 +17,7 @@ from shallower.encoder import Encoder
 from shallower.encoder_config import NAMES, encoder_config, spellings
 from shallower.errors import damaged
 from shallower.families import family_of
-from shallower.files import read_json, write_json
+from shallower.files import read_json, replacing, write_json
 from shallower.model_folder import CONFIG, WEIGHTS, unlike_config
 from shallower.packing import pack
 from shallower.tokens import TokenSet
@@ -71,7 +71,8 @@ class PackedClassifier(Classifier):
             names = self._names[module]
             for name, part in zip(names, parameter.detach().cpu().chunk(len(names)), strict=True):
                 tensors[f"{name}.{kind}"] = part.contiguous()
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+        with replacing(folder / WEIGHTS) as part:
+            save_file(tensors, part, metadata={"format": "pt"})
         write_json(folder / CONFIG, self.config)
 
 

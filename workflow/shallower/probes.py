@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from shallower.errors import UserError
+from shallower.files import write_whole
 from shallower.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
@@ -84,8 +85,9 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
             "prediction": answers.astype(kind).ravel(),
         }
     )
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(table, path, compression="zstd")
+    content = pa.BufferOutputStream()
+    parquet.write_table(table, content, compression="zstd")
+    write_whole(path, content.getvalue().to_pybytes())
 
 
 def _fit(vectors: NDArray[np.float32], labels: NDArray, target: str, depth: int) -> Probe:

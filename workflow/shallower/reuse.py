@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shallower.errors import UserError
-from shallower.files import read_json, sha256_of, write_json
+from shallower.files import read_json, replacing, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -88,13 +88,9 @@ class FinishedRun:
 
 def _copy_verified(source: Path, target: Path, sha256: str) -> None:
     """Copy a file. Raises UserError, and leaves no copy, when the content is not the expected one."""
-    part = target.with_name(f".{target.name}.part")
-    try:
+    with replacing(target) as part:
         shutil.copyfile(source, part)
         _verify(part, sha256, source)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _verify(file: Path, sha256: str, source: Path | None = None) -> None:

@@ -21,6 +21,7 @@ CURES = {
     errno.EACCES: "make it readable and writable for you and run again",
     errno.EPERM: "make it readable and writable for you and run again",
     errno.ENOTDIR: "a file stands where a folder should be; move it away and run again",
+    errno.EEXIST: "a file stands where a folder should be; move it away and run again",
     errno.EIO: "check the disk, or the connection to it, and run again",
     errno.ESTALE: "check the connection to the disk and run again",
     errno.EMFILE: "raise the limit of open files (ulimit -n) and run again",
@@ -53,7 +54,9 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     except OSError as error:
         if error.errno not in CURES:
             raise
-        _end(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}; {CURES[error.errno]}", 1)
+        # Of two names the second is that of the file written, as when one is copied.
+        path = error.filename2 or error.filename or "a file"
+        _end(f"error: {path}: {os.strerror(error.errno)}; {CURES[error.errno]}", 1)
 
 
 def _end(message: str, exit_code: int) -> NoReturn:

@@ -21,6 +21,7 @@ from shallower.devices import model_inputs, to_device
 from shallower.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
 from shallower.embeddings import compact_embedding, restore_embedding
 from shallower.families import family_of
+from shallower.files import naming
 from shallower.model_folder import unlike_config
 from shallower.sentence_token import compute_sentence_token_only
 from shallower.tokens import TokenSet
@@ -63,7 +64,8 @@ class TransformersClassifier(Classifier):
         return [parameter for name, parameter in self.module.named_parameters() if family.layer_of(name) == layer]
 
     def write(self, folder: Path) -> None:
-        self.module.save_pretrained(folder, max_shard_size="1000GB")
+        with naming(folder):
+            self.module.save_pretrained(folder, max_shard_size="1000GB")
 
 
 def load_transformers_for_training(

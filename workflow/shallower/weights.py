@@ -7,7 +7,6 @@ own functions need torch for types that numpy lacks, such as bfloat16.)
 import hashlib
 import json
 import mmap
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from shallower.errors import UserError, damaged
-from shallower.files import canonical_json, read_json
+from shallower.files import canonical_json, read_json, replacing
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -206,9 +205,7 @@ def _write(target: Path, tensors: dict[str, _Tensor], metadata: dict[str, str], 
     aligned for its type.
     """
     names = sorted(tensors, key=lambda name: (-_bits(tensors[name]), name))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = target.with_name(f".{target.name}.{os.getpid()}.part")
-    with ExitStack() as stack:
+    with replacing(target) as neighbour, ExitStack() as stack:
         views = {path: stack.enter_context(_mapped(path)) for path in {tensor.path for tensor in tensors.values()}}
 
         def hand_to(consumer: Callable[[memoryview], Any]) -> None:
@@ -227,12 +224,10 @@ def _write(target: Path, tensors: dict[str, _Tensor], metadata: dict[str, str], 
             description["__metadata__"] = {**metadata, SEAL: sealed}
         text = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
         text += b" " * (-len(text) % 8)
-        stack.callback(neighbour.unlink, missing_ok=True)
         with neighbour.open("wb") as file:
             file.write(len(text).to_bytes(8, "little"))
             file.write(text)
             hand_to(file.write)
-        neighbour.replace(target)
 
 
 def _places(names: Iterable[str], tensors: Mapping[str, _Tensor]) -> dict[str, dict[str, Any]]:
