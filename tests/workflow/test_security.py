@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 from conftest import Project, tiny_study
-
 from hub_server import HubServer
 from shallower.files import read_json
 
