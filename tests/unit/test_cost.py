@@ -8,6 +8,7 @@ from shallower import cost
 from shallower.classifier import load_for_training
 from shallower.cost import measure_costs
 from shallower.devices import Compute
+from shallower.errors import UserError
 from shallower.files import read_json
 
 CPU = Compute("cpu", "fp32", 1)
@@ -51,3 +52,9 @@ def test_models_of_all_depths_share_their_weights_and_run_in_turn(monkeypatch):
     assert len(pointers) == 1
     assert len(storage) >= 1
     assert all(not torch.is_grad_enabled() or not model.training for model in models.values())
+
+
+def test_sequences_longer_than_the_positions_are_refused():
+    config = tiny.make_config("bert", 2, tiny.make_tokenizer("bert")).to_dict()
+    with pytest.raises(UserError, match=r"measure\.sequence_length: 129 tokens, but the model has 128 positions"):
+        measure_costs(config, [1], 129, 3, CPU)

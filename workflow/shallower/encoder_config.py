@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shallower.errors import UserError
+
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
 
@@ -38,7 +40,10 @@ class EncoderConfig:
 
 
 def encoder_config(config: Mapping[str, Any]) -> EncoderConfig | None:
-    """The encoder's settings for a model's config.json; None for a model that the encoder does not compute."""
+    """The encoder's settings for a model's config.json; None for a model that the encoder does not compute.
+
+    Raises UserError when a size is missing or no whole number.
+    """
     if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder"):
         return None
     match config.get("model_type"):
@@ -51,17 +56,24 @@ def encoder_config(config: Mapping[str, Any]) -> EncoderConfig | None:
     return settings if settings.activation in ACTIVATIONS else None
 
 
+def _size(config: Mapping[str, Any], key: str) -> int:
+    value = config.get(key)
+    if type(value) is not int or value < 1:
+        raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
+    return value
+
+
 def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
     roberta = config["model_type"] == "roberta"
     hidden_dropout = config.get("hidden_dropout_prob", 0.1)
     classifier_dropout = config.get("classifier_dropout")
     return EncoderConfig(
-        num_layers=config["num_hidden_layers"],
-        hidden_size=config["hidden_size"],
-        num_heads=config["num_attention_heads"],
-        intermediate_size=config["intermediate_size"],
-        vocab_size=config["vocab_size"],
-        num_positions=config["max_position_embeddings"],
+        num_layers=_size(config, "num_hidden_layers"),
+        hidden_size=_size(config, "hidden_size"),
+        num_heads=_size(config, "num_attention_heads"),
+        intermediate_size=_size(config, "intermediate_size"),
+        vocab_size=_size(config, "vocab_size"),
+        num_positions=_size(config, "max_position_embeddings"),
         # RoBERTa counts from behind its padding token's id.
         first_position=config.get("pad_token_id", 1) + 1 if roberta else 0,
         num_token_types=config.get("type_vocab_size", 2),
@@ -79,12 +91,12 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
 
 def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
     return EncoderConfig(
-        num_layers=config["n_layers"],
-        hidden_size=config["dim"],
-        num_heads=config["n_heads"],
-        intermediate_size=config["hidden_dim"],
-        vocab_size=config["vocab_size"],
-        num_positions=config["max_position_embeddings"],
+        num_layers=_size(config, "n_layers"),
+        hidden_size=_size(config, "dim"),
+        num_heads=_size(config, "n_heads"),
+        intermediate_size=_size(config, "hidden_dim"),
+        vocab_size=_size(config, "vocab_size"),
+        num_positions=_size(config, "max_position_embeddings"),
         first_position=0,
         num_token_types=0,
         activation=config.get("activation", "gelu"),

@@ -476,7 +476,9 @@ def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir:
 
     shutil.copyfile(directory / "config.json", target_dir / "config.json")
     saved = _load_tokenizer(target_dir)
-    if any(tokenizer(probe, probe).data != saved(probe, probe).data for probe in PROBES):
+    with _refusing("the tokenizer cannot be used"):
+        changed = any(tokenizer(probe, probe).data != saved(probe, probe).data for probe in PROBES)
+    if changed:
         raise UserError("the tokenizer gives other tokens once it is saved as tokenizer.json; use another model")
     _check_vocabulary(saved, config)
 
@@ -484,16 +486,22 @@ def _save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir:
 def _load_tokenizer(directory: Path) -> Any:
     from transformers import AutoTokenizer
 
-    try:
+    with _refusing("the tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the libraries below raise all kinds for damaged files
-        raise UserError(
-            f"the tokenizer cannot be loaded ({type(error).__name__}: {_first_line(error)}); its files are "
-            "damaged, or a library is missing to make a fast one of them: choose a model with tokenizer.json"
-        ) from error
     if not tokenizer.is_fast:
         raise UserError("the tokenizer has no fast version; choose a model with tokenizer.json")
     return tokenizer
+
+
+@contextmanager
+def _refusing(problem: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the libraries below raise all kinds for damaged files
+        raise UserError(
+            f"{problem} ({type(error).__name__}: {_first_line(error)}); its files are damaged, or a library is missing "
+            "to make a fast one of them: choose a model with tokenizer.json"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
