@@ -6,9 +6,10 @@ In: a model folder. Out: a scores file with one score a layer, 0-based from the 
 import argparse
 from pathlib import Path
 
-from shallower.files import write_json
+from shallower.files import sha256_of, write_json
 from shallower.parameter_scores import METHODS, READINGS, parameter_scores
 from shallower.step import run_step
+from shallower.weights import weight_files
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -17,6 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
         "weights": arguments.weights,
         "scores": parameter_scores(arguments.model_dir, arguments.method, arguments.weights),
         "model": str(arguments.model_dir),
+        "sha256": {path.name: sha256_of(path) for path in weight_files(arguments.model_dir)},
     }
     write_json(arguments.output, scores)
 

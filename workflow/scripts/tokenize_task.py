@@ -2,26 +2,41 @@
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
-from shallower.files import read_json
+from shallower.code_files import code_digest, code_files
+from shallower.files import read_json, sha256_of
+from shallower.model_folder import TOKENIZER_FILES
+from shallower.provenance import versions
 from shallower.step import run_step
 from shallower.tokens import position_limit, tokenize, write_tokens
 
 logger = logging.getLogger(__name__)
 
+SCRIPT = Path(__file__).resolve()
+LIBRARY = SCRIPT.parents[1]
+
 
 def main(arguments: argparse.Namespace) -> None:
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
     config = read_json(arguments.model_dir / "config.json")
+    model_files = [arguments.model_dir / name for name in ("config.json", *TOKENIZER_FILES)]
+    code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
     for split in ("train", "validation"):
-        table = pq.read_table(arguments.task_dir / f"{split}.parquet")
+        table_file = arguments.task_dir / f"{split}.parquet"
+        table = pq.read_table(table_file)
         tokens = tokenize(table, tokenizer, arguments.max_length, config["vocab_size"], position_limit(config))
-        write_tokens(arguments.output_dir / f"{split}.safetensors", tokens)
+        made_from = {
+            "sha256": {path.name: sha256_of(path) for path in [*model_files, table_file]},
+            "versions": versions(("transformers", "tokenizers")),
+            "code": code,
+        }
+        write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from))
         logger.info(
             "%s: %d examples, %.1f tokens each on average, %d cut to %d tokens",
             split,

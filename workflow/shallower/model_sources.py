@@ -26,6 +26,7 @@ from shallower.errors import UserError
 from shallower.families import Family, family_of
 from shallower.files import read_json, sha256_of, write_json
 from shallower.hub import download, list_files
+from shallower.provenance import code_state, versions
 from shallower.weights import INDEX_FILE, WEIGHTS_FILE, header, merge_shards
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,8 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         "num_layers": num_layers,
         "source": dict(definition),
         **source.pin,
+        "code": code_state(Path(__file__).parent),
+        "versions": versions(("transformers", "tokenizers", "safetensors")),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},
     }
     write_json(ready / "manifest.json", manifest)

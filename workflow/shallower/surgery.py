@@ -10,7 +10,8 @@ from pathlib import Path
 
 from shallower.errors import UserError
 from shallower.families import family_of
-from shallower.files import read_json, write_json
+from shallower.files import canonical_json, read_json, sha256_of, write_json
+from shallower.model_folder import DROPPED_FROM
 from shallower.weights import WEIGHTS_FILE, copy_tensors, header, weight_files
 
 
@@ -18,7 +19,8 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
     """Write the model that has only `kept_layers` of another one, as model.safetensors and config.json.
 
     `kept_layers` are 0-based and ascending. `source` is a checkpoint's folder, its weights in one file or in
-    shards; `target` is another folder. Where layers share their weights, only their number changes.
+    shards; `target` is another folder. Where layers share their weights, only their number changes. The new weights'
+    metadata say which ones they are made of, and how.
     (Sajjad et al., §3; their code deletes the layers of a model in memory.)
 
     Raises UserError when the architecture is not supported, when a layer to keep does not exist, and when the
@@ -45,5 +47,6 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
             return tensor
         return family.moved_to(tensor, new_place[layer]) if layer in new_place else None
 
-    copy_tensors(files, target / WEIGHTS_FILE, rename)
+    origin = {"sha256": [sha256_of(file) for file in files], "kept_layers": list(kept_layers)}
+    copy_tensors(files, target / WEIGHTS_FILE, rename, {DROPPED_FROM: canonical_json(origin)})
     write_json(target / "config.json", shortened)

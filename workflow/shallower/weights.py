@@ -8,7 +8,7 @@ import json
 import mmap
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,15 +79,18 @@ def merge_shards(directory: str | Path, target: str | Path | None = None) -> Pat
 
 
 def copy_tensors(
-    sources: Iterable[Path], target: str | Path, rename: Callable[[str], str | None] = lambda name: name
+    sources: Iterable[Path],
+    target: str | Path,
+    rename: Callable[[str], str | None] = lambda name: name,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors of some safetensors files to one file, under the names that `rename` gives.
 
-    Tensors for which `rename` gives None are left out. Each tensor's bytes stay the same. The target appears
-    when it is whole. Raises UserError when two tensors would have one name.
+    Tensors for which `rename` gives None are left out. Each tensor's bytes stay the same. `notes` are put into the
+    file's metadata. The target appears when it is whole. Raises UserError when two tensors would have one name.
     """
     chosen: dict[str, _Tensor] = {}
-    metadata = {"format": "pt"}  # what transformers insists on
+    metadata = {**(notes or {}), "format": "pt"}  # the format is what transformers insists on
     for source in sources:
         for tensor in _tensors(source):
             name = rename(tensor.name)
