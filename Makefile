@@ -22,8 +22,8 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan provenance paper-smoke test test-inputs test-reruns test-cluster audit docs lint \
-	format lock clean \
+.PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-cluster audit docs \
+	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
@@ -52,6 +52,10 @@ provenance: $(READY) ## Snakemake's own report of a finished study: how each fil
 	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; \
 	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" --quiet all; \
 	echo "$$results/provenance.html"
+
+verify: $(READY) ## whether a finished study is as it was made: what is changed, missing or unknown
+	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; \
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "$$results" $(ARGUMENTS)
 
 paper-smoke: $(READY) ## the whole paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")

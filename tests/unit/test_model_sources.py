@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_every_family_arrives_in_one_form(family: str, saved: dict[str, Path], t
     assert (before.padding_side, before.pad_token_id) == (after.padding_side, after.pad_token_id)
 
     manifest = read_json(target / "manifest.json")
-    hashes = manifest.pop("sha256")
+    hashes, versions, code = (manifest.pop(name) for name in ("sha256", "versions", "code"))
+    assert versions["transformers"] == version("transformers") and set(code) == {"commit", "dirty"}
     assert manifest == {"name": "mine", "family": family, "num_layers": 4, "source": definition}
     assert hashes == {name: sha256_of(target / name) for name in MODEL_FILES if name != "manifest.json"}
 

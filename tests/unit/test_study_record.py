@@ -24,7 +24,7 @@ def make_study(folder: Path, keep_models: bool = True) -> tuple[Path, dict, list
         strategy, _, amount = rest.partition("-")
         runs.append(("s", "m", "t", origin, strategy or "none", amount or "0", "1", directory))
         for name in ("layers.json", "manifest.json", "model.safetensors", "metrics.json"):
-            write(folder / directory / name, json.dumps({"arm": arm}))
+            write(folder / directory / name, json.dumps({"arm": arm, "settings": {"max_length": 8}}))
     write(results / "m/t/gradual/top-2/seed1/stage0/manifest.json", json.dumps({"stage": 0}))
     for name in (
         "results.csv",
@@ -66,11 +66,19 @@ def test_the_record_says_what_made_the_study(tmp_path: Path):
         "manifest": {"source": {"name": "m"}, "sha256": {}},
     }
     assert [run["folder"] for run in said["runs"]] == ["m/t/baseline/seed1", "m/t/gradual/top-2/seed1"]
-    assert said["runs"][1]["manifest"] == {"arm": "gradual/top-2"}
+    assert said["runs"][1]["manifest"]["arm"] == "gradual/top-2"
     assert said["runs"][1]["before"] == {"stage0": {"stage": 0}}
+    assert said["tokens"] == {}
     script = LIBRARY / "scripts/finetune.py"
     assert said["code"]["steps"]["finetune"] == code_digest(code_files(script, LIBRARY), LIBRARY)
     assert {"torch", "snakemake"} <= set(said["packages"])
+
+
+def test_tokens_that_are_there_are_recorded(tmp_path: Path):
+    results, config, manifests = make_study(tmp_path)
+    file = tmp_path / "resources/tokens/x/x/length8/train.safetensors"
+    write(file, "tokens")
+    assert record(results, config, manifests)["tokens"] == {file.as_posix(): hashlib.sha256(b"tokens").hexdigest()}
 
 
 def test_every_file_of_the_study_is_listed_with_its_hash(tmp_path: Path):

@@ -14,13 +14,13 @@ from typing import Any
 
 from shallower.checkpoint import CheckpointFolder
 from shallower.classifier import load_for_training
-from shallower.code_files import code_files
+from shallower.code_files import code_digest, code_files
 from shallower.devices import Compute, choose_compute
 from shallower.errors import UserError
 from shallower.families import family_of
 from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
 from shallower.kept_weights import round_weights
-from shallower.model_folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer
+from shallower.model_folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
 from shallower.provenance import code_state, versions
 from shallower.reuse import FinishedRun, exclusive
 from shallower.step import json_argument, run_step
@@ -54,6 +54,8 @@ def main(arguments: argparse.Namespace) -> None:
         "kept_weights": arguments.kept_weights,
         "threads": compute.threads,
         "sha256": digests,
+        "dropped_from": dropped_from(arguments.model_dir / WEIGHTS),
+        "tokens_made_from": tokens.made_from,
         "versions": versions(),
     }
     key = {**identity, "code": {file.name: sha256_of(file) for file in code_files(SCRIPT, LIBRARY)}}
@@ -118,7 +120,8 @@ def train_and_save(
     weights = output_dir / WEIGHTS
     return {
         "sha256": {**identity["sha256"], WEIGHTS: sha256_of(weights), CONFIG: sha256_of(output_dir / CONFIG)},
-        "code": code_state(LIBRARY),
+        "code": code_state(LIBRARY) | {"digest": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)},
+        "processor": compute.processor,
         "parameters": classifier.count_parameters(),
         "model_bytes": weights.stat().st_size,
         "examples": len(tokens.labels),

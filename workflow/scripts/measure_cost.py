@@ -9,6 +9,7 @@ from pathlib import Path
 from shallower.cost import measure_costs
 from shallower.devices import choose_compute
 from shallower.files import read_json, write_json
+from shallower.provenance import versions
 from shallower.step import json_argument, run_step
 
 
@@ -26,6 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
         "threads": compute.threads,
         "sequence_length": arguments.sequence_length,
         "repeats": arguments.repeats,
+        "processor": compute.processor,
+        "versions": versions(("torch", "transformers")),
         "depths": depths,
     }
     write_json(arguments.output, cost)

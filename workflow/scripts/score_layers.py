@@ -7,8 +7,10 @@ import argparse
 from pathlib import Path
 
 from shallower.devices import choose_compute
-from shallower.files import write_json
+from shallower.files import sha256_of, write_json
 from shallower.layer_scores import contribution_scores
+from shallower.model_folder import WEIGHTS
+from shallower.provenance import versions
 from shallower.sentence_vectors import load_encoder
 from shallower.step import run_step
 from shallower.tokens import read_tokens
@@ -18,13 +20,19 @@ from shallower.verification import verified
 def main(arguments: argparse.Namespace) -> None:
     # fp32 everywhere: thresholds such as 0.95 and 0.925 lie close together.
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
-    verified(arguments.model_dir)
+    digests = verified(arguments.model_dir)
     tokens = read_tokens(arguments.tokens)
     model = load_encoder(arguments.model_dir)
     scores = {
         "method": "contribution",
         "scores": contribution_scores(model, tokens, compute),
         "model": str(arguments.model_dir),
+        "sha256": {
+            WEIGHTS: digests[WEIGHTS],
+            arguments.tokens.name: sha256_of(arguments.tokens),
+        },
+        "device": compute.device,
+        "versions": versions(),
         "n_examples": len(tokens.labels),
     }
     write_json(arguments.output, scores)

@@ -7,18 +7,20 @@ import argparse
 from pathlib import Path
 
 from shallower.files import write_json
+from shallower.model_folder import WEIGHTS
 from shallower.parameter_scores import METHODS, READINGS, parameter_scores
 from shallower.step import run_step
 from shallower.verification import verified
 
 
 def main(arguments: argparse.Namespace) -> None:
-    verified(arguments.model_dir)
+    digests = verified(arguments.model_dir)
     scores = {
         "method": arguments.method,
         "weights": arguments.weights,
         "scores": parameter_scores(arguments.model_dir, arguments.method, arguments.weights),
         "model": str(arguments.model_dir),
+        "sha256": {WEIGHTS: digests[WEIGHTS]},
     }
     write_json(arguments.output, scores)
 

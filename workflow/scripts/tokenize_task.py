@@ -2,14 +2,17 @@
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
+from shallower.code_files import code_digest, code_files
 from shallower.files import read_json
 from shallower.model_folder import CONFIG, TOKENIZER_FILES
+from shallower.provenance import versions
 from shallower.step import run_step
 from shallower.tokens import position_limit, tokenize, write_tokens
 from shallower.verification import verified
@@ -18,16 +21,25 @@ SPLITS = ("train", "validation")
 
 logger = logging.getLogger(__name__)
 
+SCRIPT = Path(__file__).resolve()
+LIBRARY = SCRIPT.parents[1]
+
 
 def main(arguments: argparse.Namespace) -> None:
-    verified(arguments.model_dir, (CONFIG, *TOKENIZER_FILES))
-    verified(arguments.task_dir, [f"{split}.parquet" for split in SPLITS])
+    model = verified(arguments.model_dir, (CONFIG, *TOKENIZER_FILES))
+    tables = verified(arguments.task_dir, [f"{split}.parquet" for split in SPLITS])
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
     config = read_json(arguments.model_dir / CONFIG)
+    code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
     for split in SPLITS:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
         tokens = tokenize(table, tokenizer, arguments.max_length, config["vocab_size"], position_limit(config))
-        write_tokens(arguments.output_dir / f"{split}.safetensors", tokens)
+        made_from = {
+            "sha256": model | {f"{split}.parquet": tables[f"{split}.parquet"]},
+            "versions": versions(("transformers", "tokenizers")),
+            "code": code,
+        }
+        write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from))
         logger.info(
             "%s: %d examples, %.1f tokens each on average, %d cut to %d tokens",
             split,

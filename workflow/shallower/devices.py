@@ -2,9 +2,11 @@
 
 import inspect
 import logging
+import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +25,16 @@ class Compute:
     device: str
     precision: str
     threads: int
+
+    @property
+    def processor(self) -> str:
+        """What the processor or the GPU is called by its maker; that of the architecture where a CPU does not tell."""
+        if self.device == "cuda":
+            return torch.cuda.get_device_name()
+        cpuinfo = Path("/proc/cpuinfo")
+        text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+        names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+        return next(names, platform.machine())
 
     def autocast(self) -> AbstractContextManager:
         """The context of a forward pass: bfloat16 where it is safe with "bf16", nothing with "fp32"."""

@@ -1,7 +1,11 @@
 """Folders that hold a model: which files are needed, read as plain files without torch."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
 
 from shallower.errors import UserError
 from shallower.files import replacing
@@ -9,6 +13,16 @@ from shallower.files import replacing
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+# Entry in the metadata of weights that others were made of: their SHA-256 and the layers kept of them, as JSON.
+DROPPED_FROM = "dropped_from"
+
+
+def dropped_from(weights: str | Path) -> dict[str, Any] | None:
+    """Which weights a safetensors file was made of by dropping layers (`sha256`, `kept_layers`); None for others."""
+    with safe_open(weights, framework="numpy") as file:
+        metadata = file.metadata() or {}
+    return json.loads(metadata[DROPPED_FROM]) if DROPPED_FROM in metadata else None
 
 
 def check_model(model_dir: str | Path) -> None:

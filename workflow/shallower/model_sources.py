@@ -28,6 +28,7 @@ from shallower.families import family_of
 from shallower.files import canonical_json, read_json, sha256_of, write_json
 from shallower.hub import check_repository, download, list_files
 from shallower.model_size import ModelSize
+from shallower.provenance import code_state, versions
 from shallower.weights import INDEX_FILE, WEIGHTS_FILE, header, merge_shards, weight_files, weight_map
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,8 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         "num_layers": family_of(config).num_layers(config),
         "source": dict(definition),
         **source.pin,
+        "code": code_state(Path(__file__).parent),
+        "versions": versions(("transformers", "tokenizers", "safetensors")),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},
     }
     write_json(ready / "manifest.json", manifest)

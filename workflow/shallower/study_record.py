@@ -49,6 +49,7 @@ def record_study(
         "tasks": _sources(tasks),
         "runs": [_run_record(results_dir, run) for run in runs],
     }
+    record["tokens"] = {path.as_posix(): sha256_of(path) for path in tokens_files(record) if path.is_file()}
     write_json(results_dir / RECORD, record)
     write_sums(results_dir, files_of_study(results_dir, record))
 
@@ -66,6 +67,19 @@ def files_of_study(results_dir: Path, record: Mapping[str, Any]) -> list[str]:
     """
     belongs = Membership(record)
     return [name for name in present_files(results_dir) if belongs(name) and not belongs.passing(name)]
+
+
+def tokens_files(record: Mapping[str, Any]) -> list[Path]:
+    """The tokens that a recorded study's runs learnt from and were scored on, whether or not they are there."""
+    folders = {tokens_folder(record, run) for run in record["runs"]}
+    return [folder / f"{split}.safetensors" for folder in sorted(folders) for split in ("train", "validation")]
+
+
+def tokens_folder(record: Mapping[str, Any], run: Mapping[str, Any]) -> Path:
+    """Folder of the tokens of a recorded run."""
+    model, task = (Path(record[kind][run[kind[:-1]]]["folder"]) for kind in ("models", "tasks"))
+    length = run["manifest"]["settings"]["max_length"]
+    return model.parents[1] / "tokens" / model.name / task.name / f"length{length}"
 
 
 def present_files(results_dir: Path) -> Iterator[str]:

@@ -17,6 +17,7 @@ from shallower.errors import StudyErrors, UserError
 from shallower.files import sha256_of, write_json, write_whole
 from shallower.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.labelled_files import SUFFIXES, Columns, labelled_table, read_labelled, split_problems
+from shallower.provenance import code_state, versions
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,9 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         {
             "source": dict(definition),
             "originals": originals,
+            "versions": versions(("numpy", "pyarrow")),
             **_origin(definition),
+            "code": code_state(Path(__file__).parent),
             "sha256": {name: sha256_of(target_dir / name) for name in names},
         },
     )

@@ -2,13 +2,14 @@
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
-float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, and the SHA-256 of all this.
+float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made of, and the SHA-256 of
+all this.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class TokenSet:
     pad_token_type_id: int
     cls_token_id: int
     truncated: int  # examples that were cut to max_length
+    made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
 
 
 ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")

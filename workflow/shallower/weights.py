@@ -85,16 +85,17 @@ def copy_tensors(
     sources: Iterable[Path],
     target: str | Path,
     rename: Callable[[str], str | None] = lambda name: name,
+    notes: Mapping[str, str] | None = None,
     seal: Mapping[str, str] | None = None,
 ) -> None:
     """Write tensors of some safetensors files to one file, under the names that `rename` gives.
 
-    Tensors for which `rename` gives None are left out. Each tensor's bytes stay the same. The target appears
-    when it is whole. With `seal`, SHA-256 of other files by name, these and its own are kept in the file for
-    `check_seal`. Raises UserError when two tensors would have one name.
+    Tensors for which `rename` gives None are left out. Each tensor's bytes stay the same. `notes` are put into the
+    file's metadata. The target appears when it is whole. With `seal`, SHA-256 of other files by name, these and its own
+    are kept in the file for `check_seal`. Raises UserError when two tensors would have one name.
     """
     chosen: dict[str, _Tensor] = {}
-    metadata = {"format": "pt"}  # what transformers insists on
+    metadata = {**(notes or {}), "format": "pt"}  # the format is what transformers insists on
     for source in sources:
         for tensor in _tensors(source):
             name = rename(tensor.name)
