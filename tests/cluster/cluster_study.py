@@ -1,6 +1,7 @@
 """A tiny study whose jobs go to a SLURM, and a look at those jobs."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ class ClusterStudy:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                # A process that was started in the background may be deaf to Ctrl-C, and its children with it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     def finish(self) -> str:
