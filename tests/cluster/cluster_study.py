@@ -36,7 +36,7 @@ class ClusterStudy:
                 stderr=log,
                 start_new_session=True,
                 # A process that was started in the background may be deaf to Ctrl-C, and its children with it.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def finish(self) -> str:
