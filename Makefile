@@ -95,7 +95,7 @@ test: $(READY) ## run the tests
 
 test-inputs: $(READY) ## every bad input through the real snakemake, and a longer fuzz (about ten minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
-	  tests/workflow/test_bad_inputs.py tests/unit/test_fuzz.py $(ARGUMENTS)
+	  tests/workflow/test_refusals.py tests/unit/test_fuzz.py $(ARGUMENTS)
 
 test-cluster: $(READY) ## run studies on a SLURM that is started here for it, with faults (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
