@@ -4,8 +4,8 @@ import csv
 import shutil
 from pathlib import Path
 
-from conftest import Project, tiny_study
 from hub_server import HubServer
+from project import Project, tiny_study
 from shallower.files import read_json
 
 # All that a shell would act on. Braces are the one thing that Snakemake cannot have in paths.
