@@ -22,7 +22,7 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-cluster audit docs \
+.PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
@@ -99,6 +99,12 @@ test-inputs: $(READY) ## every bad input through the real snakemake, and a longe
 
 test-cluster: $(READY) ## run studies on a SLURM that is started here for it, with faults (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
+
+test-faults: $(READY) ## more faults on this machine: signals, disks, damaged files, downloads (some ten minutes)
+	@$(IN_VENV) python -m pytest tests/workflow/test_faults.py -m "slow or not slow" $(ARGUMENTS)
+
+soak: $(READY) ## a study that is killed at random moments, 24 times, until it is complete (some ten minutes)
+	@$(IN_VENV) python -m pytest tests/workflow/test_soak.py -s -m slow $(ARGUMENTS)
 
 test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the library
 	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)

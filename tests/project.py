@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -80,6 +81,12 @@ class Project:
         assert finished.returncode == 0, finished.stdout
         rules = re.findall(r"^(?:local)?rule (\w+):$", finished.stdout, flags=re.MULTILINE)
         return Counter(rule for rule in rules if rule != "all")
+
+
+def hear_interrupts() -> None:
+    """For a new process: hear Ctrl-C and hang-up, to which one that is started in the background is deaf."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def tiny_study(folder: Path, families: tuple[str, ...] = ("bert",), **task_options: bool) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A tiny study whose jobs go to a SLURM, and a look at those jobs."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -9,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from one_node_slurm import OneNodeSlurm
-from project import Project
+from project import Project, hear_interrupts
 
 WAIT_SECONDS = 300
 
@@ -35,8 +34,7 @@ class ClusterStudy:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                # A process that was started in the background may be deaf to Ctrl-C, and its children with it.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=hear_interrupts,
             )
 
     def finish(self) -> str:

@@ -1,0 +1,396 @@
+"""Faults on one machine, brought about for real: each is told plainly, loses nothing and ends in the same results."""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tiny
+from broken_runs import Running, identities, kill, leftovers, wait_until_idle
+from hub_server import ALWAYS, Fault, HubServer
+from project import Project, make_tiny_project
+
+BASELINE = "results/tiny/bert/tiny/baseline/seed1"
+ARM = "results/tiny/bert/tiny/finetuned/top-1/seed1"
+PREDICTIONS = f"{ARM}/predictions.parquet"
+SCORES = "results/tiny/bert/tiny/scores/contribution/pretrained.json"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A run that nothing happened to; its trainings take some seconds."""
+
+    def change(study):
+        study["train"]["epochs"] = 250
+        study["compute"] = {"checkpoint_seconds": 1}
+
+    project = make_tiny_project(tmp_path_factory.mktemp("undisturbed"), change)
+    project.run(PREDICTIONS)
+    return project
+
+
+@pytest.fixture
+def project(undisturbed: Project, tmp_path: Path) -> Project:
+    """The same with the baseline finished and the arm still to be trained."""
+    project = undisturbed.copy(tmp_path / "a project")
+    shutil.rmtree(project.folder / "results/tiny/bert/tiny/finetuned")
+    return project
+
+
+def start_training(project: Project) -> Running:
+    """A run whose training has written its first checkpoint."""
+    running = Running(project.folder, PREDICTIONS)
+    running.wait_until(lambda: list((project.folder / ".scratch").glob("*/step-*")))
+    return running
+
+
+def assert_same(project: Project, undisturbed: Project, resumed: int) -> None:
+    """The results are those of the undisturbed run, byte by byte, and nothing is left of what happened."""
+    for name in ("predictions.parquet", "model.safetensors", "config.json", "layers.json"):
+        assert (project.folder / ARM / name).read_bytes() == (undisturbed.folder / ARM / name).read_bytes(), name
+    manifests = [json.loads((place.folder / ARM / "manifest.json").read_text()) for place in (project, undisturbed)]
+    assert [manifest["resumed"] for manifest in manifests] == [resumed, 0]
+    assert leftovers(project.folder) == []
+
+
+def go_on(project: Project, undisturbed: Project, resumed: int = 1) -> None:
+    """The next run ends in the same results and leaves alone what was finished."""
+    before = identities(project.folder / BASELINE, project.folder / "resources")
+    project.run(PREDICTIONS)
+    assert identities(project.folder / BASELINE, project.folder / "resources") == before
+    assert_same(project, undisturbed, resumed)
+
+
+# --- processes ---
+
+
+def test_kill_9_of_everything(project, undisturbed):
+    running = start_training(project)
+    running.signal_all(signal.SIGKILL)
+    assert running.end() == -signal.SIGKILL
+    wait_until_idle(project.folder)
+    # Snakemake's own message says what to do about the lock that it could not take away.
+    refused = project.snakemake(PREDICTIONS)
+    assert refused.returncode == 1
+    assert "Directory cannot be locked" in refused.stdout
+    assert "--unlock" in refused.stdout
+    project.run("--unlock")
+    go_on(project, undisturbed)
+
+
+def test_ctrl_c(project, undisturbed):
+    running = start_training(project)
+    running.signal_all(signal.SIGINT)
+    assert running.end() == 1
+    told = [line for line in running.output.splitlines() if line.startswith("stopped by SIGINT: ")]
+    assert len(told) == 1, running.output
+    assert re.search(r": checkpoint after step \d+ of 1000; the next run goes on from there$", told[0])
+    assert "Traceback" not in running.output
+    assert "exit status 130" in running.output
+    wait_until_idle(project.folder, seconds=1)
+    assert not (project.folder / ARM / "model.safetensors").exists()
+    go_on(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_ctrl_c_that_reaches_snakemake_alone(project, undisturbed):
+    running = start_training(project)
+    running.process.send_signal(signal.SIGINT)
+    assert running.end(seconds=20) == 1
+    assert "stopped by SIGINT" in running.output
+    assert "Traceback" not in running.output
+    wait_until_idle(project.folder, seconds=1)
+    go_on(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_ends_all_processes(project, undisturbed):
+    running = start_training(project)
+    running.signal_all(signal.SIGTERM)
+    assert running.end() == 1
+    assert "stopped by SIGTERM" in running.output
+    assert "Traceback" not in running.output
+    go_on(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed(project, undisturbed):
+    running = start_training(project)
+    running.signal_all(signal.SIGHUP)
+    assert running.end() == 1
+    assert "stopped by SIGHUP" in running.output
+    go_on(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_kill_9_of_a_training(project, undisturbed):
+    running = start_training(project)
+    kill(running.trainings())
+    assert running.end() == 1
+    assert "exit status 137" in running.output
+    assert "Traceback" not in running.output
+    go_on(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_kill_9_of_snakemake_alone(project, undisturbed):
+    running = start_training(project)
+    running.process.kill()
+    running.end()
+    # The training notices that nobody waits for it, and ends with a checkpoint instead of running on unseen.
+    wait_until_idle(project.folder, seconds=5)
+    log = project.folder / "logs/finetune/tiny/bert/tiny/finetuned/top-1/seed1.log"
+    assert "stopped by SIGHUP" in log.read_text()
+    project.run("--unlock")
+    go_on(project, undisturbed)
+
+
+@pytest.mark.slow
+def test_kill_of_snakemake_lets_the_steps_at_work_finish_and_a_second_run_is_refused(project, undisturbed):
+    running = start_training(project)
+    second = project.snakemake(PREDICTIONS)
+    assert second.returncode == 1
+    assert "Directory cannot be locked" in second.stdout
+    study = project.read_study() | {"study": "other"}
+    (project.folder / "other.yaml").write_text(json.dumps(study))
+    other = project.snakemake("results/other/runs.csv", "--configfile", "other.yaml")
+    assert "Directory cannot be locked" in other.stdout
+    assert running.process.poll() is None, "the training was to take longer than two refused runs"
+    running.process.send_signal(signal.SIGTERM)
+    assert running.end() == 1
+    assert (project.folder / ARM / "model.safetensors").exists()
+    assert not (project.folder / PREDICTIONS).exists()
+    assert project.planned("--", PREDICTIONS) == {"predict": 1}
+    go_on(project, undisturbed, resumed=0)
+
+
+# --- disks ---
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[None]:
+    """A disk of its own for a folder. Skips the test where mounting is not permitted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a test of full and read-only disks must be allowed to mount one: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+
+
+def error_lines(output: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith("error: ")]
+
+
+def test_a_full_disk_of_results(project, undisturbed):
+    results = project.folder / "results/tiny/bert/tiny/finetuned"
+    with small_disk(results, "size=300k"):
+        (results / "filling").write_bytes(bytes(150_000))
+        failed = project.snakemake(PREDICTIONS)
+        assert failed.returncode == 1
+        (told,) = error_lines(failed.stdout)
+        assert re.match(rf"error: {ARM}/\S*: No space left on device; free some space and run again", told)
+        assert "Traceback" not in failed.stdout
+        assert not (project.folder / ARM / "model.safetensors").exists()
+        (results / "filling").unlink()
+        remount(results, "size=10m")
+        project.run(PREDICTIONS)
+        manifest = json.loads((project.folder / ARM / "manifest.json").read_text())
+        assert_same(project, undisturbed, resumed=manifest["resumed"])
+
+
+@pytest.mark.slow
+def test_a_full_and_a_read_only_disk_of_scratch(project, undisturbed):
+    scratch = project.folder / ".scratch"
+    shutil.rmtree(scratch)
+    with small_disk(scratch, "size=100k"):
+        failed = project.snakemake(PREDICTIONS)
+        (told,) = error_lines(failed.stdout)
+        assert re.match(r"error: \.scratch/\w+: No space left on device; free some space and run again", told)
+        assert "Traceback" not in failed.stdout
+        remount(scratch, "size=10m,ro")
+        failed = project.snakemake(PREDICTIONS)
+        (told,) = error_lines(failed.stdout)
+        assert re.match(r"error: \.scratch/\w+\.lock: Read-only file system; make it writable", told)
+        assert "Traceback" not in failed.stdout
+        remount(scratch, "size=10m,rw")
+        go_on(project, undisturbed, resumed=0)
+
+
+@pytest.mark.slow
+def test_a_file_in_the_place_of_scratch(project):
+    shutil.rmtree(project.folder / ".scratch")
+    (project.folder / ".scratch").write_text("in the way")
+    failed = project.snakemake(PREDICTIONS)
+    (told,) = error_lines(failed.stdout)
+    assert told == "error: .scratch: File exists; a file stands where a folder should be; move it away and run again"
+    assert "Traceback" not in failed.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["results/tiny/bert/tiny/finetuned", "resources/tasks"])
+def test_a_read_only_disk(project, folder):
+    shutil.rmtree(project.folder / folder, ignore_errors=True)
+    with small_disk(project.folder / folder, "size=1m,ro"):
+        failed = project.snakemake(PREDICTIONS)
+    assert failed.returncode == 1
+    assert re.search(rf"Read-only file system: '{folder}", failed.stdout), failed.stdout
+    assert "Traceback" not in failed.stdout
+
+
+# --- damaged files ---
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def only(project: Project, pattern: str) -> str:
+    (path,) = project.folder.glob(pattern)
+    return str(path.relative_to(project.folder))
+
+
+WEIGHTS = "resources/models/*/model.safetensors"
+TOKENS = "resources/tokens/*/*/*/train.safetensors"
+SLOW = [pytest.mark.slow]
+DAMAGES = {
+    "a bit of tokens": (flip, TOKENS, []),
+    "a bit of the baseline": (flip, f"{BASELINE}/model.safetensors", SLOW),
+    "a bit of downloaded weights": (flip, WEIGHTS, SLOW),
+    "half of tokens": (halve, TOKENS, SLOW),
+    "half of the baseline": (halve, f"{BASELINE}/model.safetensors", SLOW),
+    "half of the baseline's configuration": (halve, f"{BASELINE}/config.json", SLOW),
+    "half of the baseline's manifest": (halve, f"{BASELINE}/manifest.json", SLOW),
+    "a bit of a tokenizer": (flip, "resources/models/*/tokenizer.json", SLOW),
+    "a bit of a task": (flip, "resources/tasks/*/task.json", SLOW),
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, (*_, marks) in DAMAGES.items()])
+def test_a_damaged_file_is_told_before_any_training_and_its_cure_makes_nothing_else_anew(project, undisturbed, name):
+    damage, pattern, _ = DAMAGES[name]
+    path = only(project, pattern)
+    if "models" in pattern:
+        shutil.rmtree(project.folder / BASELINE)  # which alone is made from them
+    to_do = project.planned("--", PREDICTIONS)
+    stat = (project.folder / path).stat()
+    damage(project.folder / path)
+    # As a disk does it: without a new date, so that Snakemake has no reason to look at the file.
+    os.utime(project.folder / path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    failed = project.snakemake(PREDICTIONS)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stdout
+    told = error_lines(failed.stdout)
+    assert told, failed.stdout
+    assert told[0].startswith(f"error: {path}: "), told
+    assert not list((project.folder / ".scratch").glob("*/step-*"))
+
+    command = re.search(r"with: snakemake --cores all (.*) \(and your --configfile\)$", told[0])
+    assert command, told
+    project.run(*shlex.split(command[1]))
+    assert project.planned("--", PREDICTIONS) <= to_do
+    project.run(PREDICTIONS)
+    for file in ("predictions.parquet", "model.safetensors"):
+        assert (project.folder / ARM / file).read_bytes() == (undisturbed.folder / ARM / file).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_left_aside(project, undisturbed):
+    running = start_training(project)
+    running.signal_all(signal.SIGTERM)
+    running.end()
+    (tensors,) = (project.folder / ".scratch").glob("*/step-*/tensors.safetensors")
+    flip(tensors)
+    finished = project.run(PREDICTIONS)
+    assert "its tensors are damaged" in finished
+    assert_same(project, undisturbed, resumed=0)
+
+
+# --- downloads ---
+
+
+@pytest.fixture(scope="module")
+def hub_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Path]:
+    folder = tmp_path_factory.mktemp("hub")
+    tiny.make_model(folder / "model", "bert")
+    tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32)
+    return {("model", "someone/bert"): folder / "model", ("dataset", "someone/reviews"): folder / "data"}
+
+
+def test_downloads_that_fail_in_every_way(hub_folders, make_project, tmp_path, monkeypatch):
+    faults = [
+        Fault(r"^/api/models/someone/bert/revision", status=429, headers={"Retry-After": "1"}),
+        Fault(r"^/api/datasets/someone/reviews/revision", status=500),
+        Fault(r"^/cdn/.*model\.safetensors", method="GET", cut_after=50_000),
+        Fault(r"^/cdn/.*model\.safetensors", method="GET", corrupt=True),
+        Fault(r"reviews/.*train\.csv", method="GET", delay=3),
+    ]
+    with HubServer(hub_folders, faults) as hub:
+
+        def from_the_hub(study):
+            study["models"] = [
+                {
+                    "name": "bert",
+                    "source": "hub",
+                    "repository": "someone/bert",
+                    "revision": hub.revision("model", "someone/bert"),
+                    "num_layers": 4,
+                }
+            ]
+            study["tasks"][0] |= {
+                "source": "hub",
+                "repository": "someone/reviews",
+                "revision": hub.revision("dataset", "someone/reviews"),
+                "train_file": "train.csv",
+                "validation_file": "validation.csv",
+            }
+
+        project = make_project(from_the_hub)
+        for name, value in hub.environment(tmp_path / "cache").items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        listing = project.snakemake("--dry-run", "--quiet", "host", "--", SCORES)
+        assert listing.returncode == 0, listing.stdout
+        model = re.search(r"resources/models/[^/]+/config\.json", listing.stdout)[0]
+        task = re.search(r"resources/tasks/[^/]+/train\.parquet", listing.stdout)[0]
+
+        # A hub that refuses: told in one line, after Snakemake's attempts, and nothing half is left.
+        refusing = Fault(r"/resolve/.*/config\.json", times=ALWAYS, status=403)
+        hub.faults.insert(0, refusing)
+        failed = project.snakemake(model, task)
+        assert failed.returncode == 1
+        assert "refused with HTTP status 403; it may need a token in HF_TOKEN" in failed.stdout
+        assert "Traceback" not in failed.stdout
+        assert not (project.folder / model).exists()
+        assert leftovers(project.folder / "resources") == []
+        hub.faults.remove(refusing)
+
+        output = project.run(model, task)
+    assert "HTTP status 429; next attempt in 1 s" in output + failed.stdout
+    assert "HTTP status 500; next attempt in 1 s" in output + failed.stdout
+    assert "the download differs from the hub's hash; deleted" in output
+    assert all(fault.times == 0 for fault in faults), faults
+    weights = (project.folder / model).with_name("model.safetensors")
+    assert weights.read_bytes() == (hub_folders["model", "someone/bert"] / "model.safetensors").read_bytes()
+    assert (project.folder / task).exists()
+    assert leftovers(project.folder) == []
