@@ -79,7 +79,7 @@ class Project:
         """How many jobs of each rule a run would start now, without the target rule."""
         finished = self.snakemake("--dry-run", "--quiet", "host", *arguments)
         assert finished.returncode == 0, finished.stdout
-        rules = re.findall(r"^(?:local)?rule (\w+):$", finished.stdout, flags=re.MULTILINE)
+        rules = re.findall(r"^ *(?:local)?rule (\w+):$", finished.stdout, flags=re.MULTILINE)
         return Counter(rule for rule in rules if rule != "all")
 
 

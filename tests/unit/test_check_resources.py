@@ -19,10 +19,7 @@ CONFIG |= {"num_attention_heads": 4, "vocab_size": 500, "max_position_embeddings
 
 @pytest.fixture
 def study(tmp_path):
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "config.json").write_text(json.dumps(CONFIG))
-    (model / "model.safetensors").touch()
+    model = tiny.make_model(tmp_path / "model", "bert")
     return resolve_study(
         {
             "study": "s",

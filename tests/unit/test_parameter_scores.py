@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from shallower.errors import UserError
+from shallower.files import sha256_of
 from shallower.parameter_scores import METHODS, READINGS, parameter_scores
 from shallower.weights import WEIGHTS_FILE
 
@@ -143,4 +144,5 @@ def test_script_writes_scores_without_a_deep_learning_library(method, models, tm
         "weights": "layer",
         "scores": parameter_scores(models["xlnet"], method, "layer"),
         "model": str(models["xlnet"]),
+        "sha256": {"model.safetensors": sha256_of(models["xlnet"] / "model.safetensors")},
     }

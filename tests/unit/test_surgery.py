@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import tiny
 from shallower.errors import UserError
 from shallower.families import FAMILIES
+from shallower.files import sha256_of
+from shallower.model_folder import dropped_from
 from shallower.surgery import drop_layers
-from shallower.weights import WEIGHTS_FILE, header
+from shallower.weights import WEIGHTS_FILE, header, weight_files
 
 PROJECT = Path(__file__).parents[2]
 
@@ -158,15 +161,31 @@ def test_only_weights_and_configuration_are_written(reloaded):
         assert sorted(path.name for path in answer["folder"].iterdir()) == ["config.json", WEIGHTS_FILE]
 
 
+def tensors_of(folder):
+    """Type, shape and bytes of each tensor of a model; not what its file says of where it comes from."""
+    with safe_open(folder / WEIGHTS_FILE, "np") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    return {name: (tensor.dtype, tensor.shape, tensor.tobytes()) for name, tensor in tensors.items()}
+
+
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_a_sharded_checkpoint_gives_the_same_file(family, full_models, reloaded, tmp_path):
+def test_the_weights_say_what_they_were_made_of(family, full_models, tmp_path):
+    drop_layers(full_models[family], KEPT, tmp_path / "dropped")
+    source = [sha256_of(file) for file in weight_files(full_models[family])]
+    # Where layers share their weights, it makes no difference which of them are kept.
+    kept = list(range(len(KEPT))) if family == "albert" else KEPT
+    assert dropped_from(tmp_path / "dropped" / WEIGHTS_FILE) == {"sha256": source, "kept_layers": kept}
+    assert dropped_from(full_models[family] / WEIGHTS_FILE) is None
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_sharded_checkpoint_gives_the_same_weights(family, full_models, reloaded, tmp_path):
     sharded = tiny.make_model(tmp_path / "sharded", family, NUM_LAYERS, labels=3, max_shard_size="20KB")
     assert not (sharded / WEIGHTS_FILE).exists()
 
     drop_layers(sharded, KEPT, tmp_path / "dropped")
 
-    expected = (reloaded[family]["folder"] / WEIGHTS_FILE).read_bytes()
-    assert (tmp_path / "dropped" / WEIGHTS_FILE).read_bytes() == expected
+    assert tensors_of(tmp_path / "dropped") == tensors_of(reloaded[family]["folder"])
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -310,8 +329,9 @@ def test_script_drops_layers_one_by_one(family, full_models, tmp_path):
 
         model = tmp_path / str(stage) / "dropped"
         drop_layers(full_models[family], kept, tmp_path / "at-once" / str(stage))
-        for name in (WEIGHTS_FILE, "config.json"):
-            assert (model / name).read_bytes() == (tmp_path / "at-once" / str(stage) / name).read_bytes()
+        at_once = tmp_path / "at-once" / str(stage)
+        assert tensors_of(model) == tensors_of(at_once)
+        assert (model / "config.json").read_bytes() == (at_once / "config.json").read_bytes()
 
 
 @pytest.mark.parametrize(

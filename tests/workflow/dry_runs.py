@@ -53,7 +53,8 @@ def planned_jobs(folder: str, arguments: list[str], environment: Mapping[str, st
 
 def jobs_of(output: str) -> list[Job]:
     """The jobs that a dry-run's output tells, checked against the number that it states."""
-    found = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: (.*)$", output, flags=re.MULTILINE)
+    # Jobs that a cluster would get as one are indented.
+    found = re.findall(r"^ *(?:local)?rule (\w+):\n(?: +.*\n)*? +output: (.*)$", output, flags=re.MULTILINE)
     total = re.search(r"^total +(\d+)$", output, flags=re.MULTILINE)
     stated = int(total[1]) - 1 if total else 0  # the target rule, which has no outputs, is not among those found
     if len(found) != stated:

@@ -21,7 +21,8 @@ rule record_study:
         "../../envs/report.yaml"
     params:
         **code("record_study"),
-        study=as_json(study.config),
+        # A function, since braces in plain text are wildcards to Snakemake.
+        study=lambda wildcards: as_json(study.config),
         folder=subpath(output.record, parent=True),
     shell:
         "python {params.script:q} --results-dir {params.folder:q} --study {params.study:q} --models {input.models:q}"
