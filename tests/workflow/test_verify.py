@@ -1,0 +1,179 @@
+"""make verify: a sound study passes; whatever was changed, added or taken is named."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from rerun_cases import BASE, RUN, append, byte_flipped, deleted, in_turn, replaced
+
+from shallower.errors import UserError
+from shallower.study_record import record_study
+from shallower.verification import verify
+
+FROZEN = "results/tiny/bert/tiny/finetuned-frozen/top-1/seed1"
+
+
+def swapped(first: str, second: str, *names: str) -> Callable[[Project], None]:
+    def change(project: Project) -> None:
+        for name in names:
+            one, other = project.folder / first / name, project.folder / second / name
+            one.rename(other.with_suffix(".swap"))
+            other.rename(one)
+            other.with_suffix(".swap").rename(other)
+
+    return change
+
+
+def in_resources(pattern: str) -> Callable[[Project], None]:
+    def change(project: Project) -> None:
+        [path] = project.folder.glob(f"resources/{pattern}")
+        byte_flipped(str(path.relative_to(project.folder)))(project)
+
+    return change
+
+
+def recorded_again(project: Project) -> None:
+    """Put the study as it is on record, so that every hash is right."""
+    folder = project.folder / "results/tiny"
+    study = json.loads((folder / "provenance.json").read_text())["study"]
+    manifests = (sorted(project.folder.glob(f"resources/{kind}/*/manifest.json")) for kind in ("models", "tasks"))
+    record_study(folder, study, *manifests, project.folder / "workflow")
+
+
+def edited_manifest(path: str, **changes: str) -> Callable[[Project], None]:
+    """Change digests in a manifest."""
+
+    def change(project: Project) -> None:
+        file = project.folder / path
+        manifest = json.loads(file.read_text())
+        manifest["sha256"].update(changes)
+        file.write_text(json.dumps(manifest))
+
+    return change
+
+
+FAULTS = {
+    "a byte of weights": (
+        byte_flipped(f"{RUN}/model.safetensors", keep_time=True),
+        ["changed: ", "/model.safetensors"],
+    ),
+    "scores": (
+        replaced(f"{RUN}/metrics.json", '"value": ', '"value": 1'),
+        ["changed: ", "finetuned/top-1/seed1/metrics.json"],
+    ),
+    "a figure": (
+        deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"),
+        ["missing: figures/bert/tiny/score-by-cost.svg"],
+    ),
+    "the record": (
+        append("results/tiny/provenance.json", "\n"),
+        ["changed: provenance.json", "--forcerun record_study"],
+    ),
+    "a new file": (
+        append("results/tiny/tables/own.csv", "x"),
+        ["unknown: tables/own.csv", "after the study was put on record"],
+    ),
+    "a run that the study does not have": (
+        append("results/tiny/bert/own.csv", "x"),
+        ["unknown: bert/own.csv", "of nothing that the study has"],
+    ),
+    "swapped models": (
+        swapped(RUN, FROZEN, "model.safetensors"),
+        ["changed: bert/tiny/finetuned/top-1/seed1/model", "changed: bert/tiny/finetuned-frozen/top-1/seed1/model"],
+    ),
+    # What follows is on record as if it had been made so: hashes are right, and the chain is not.
+    "swapped models, recorded": (
+        in_turn(swapped(RUN, FROZEN, "model.safetensors"), recorded_again),
+        ["swapped: bert/tiny/finetuned/top-1/seed1/model", "swapped: bert/tiny/finetuned-frozen/top-1/seed1/model"],
+    ),
+    "swapped runs, recorded": (
+        in_turn(swapped(RUN, FROZEN, "model.safetensors", "manifest.json"), recorded_again),
+        ["other start: bert/tiny/finetuned/top-1/seed1/manifest.json", "other start: bert/tiny/finetuned-frozen/top-1"],
+    ),
+    "another baseline, recorded": (
+        in_turn(
+            byte_flipped(f"{BASE}/model.safetensors"),
+            edited_manifest(f"{BASE}/manifest.json", **{"model.safetensors": "0" * 64}),
+            recorded_again,
+        ),
+        [
+            "swapped: bert/tiny/baseline",
+            "other start: bert/tiny/finetuned/top-1",
+            "other start: bert/tiny/finetuned/bottom-2",
+        ],
+    ),
+    "other data of a run, recorded": (
+        in_turn(edited_manifest(f"{RUN}/manifest.json", task="0" * 64), recorded_again),
+        ["other data: bert/tiny/finetuned/top-1/seed1/manifest.json"],
+    ),
+    "data": (in_resources("tasks/*/train.parquet"), ["changed: ", "train.parquet"]),
+    "tokens": (in_resources("tokens/*/*/*/train.safetensors"), ["changed: ", "length32/train.safetensors"]),
+    "tokens, recorded": (
+        in_turn(in_resources("tokens/*/*/*/train.safetensors"), recorded_again),
+        ["other tokens: bert/tiny/baseline/seed1/manifest.json"],
+    ),
+    "a downloaded model": (in_resources("models/*/model.safetensors"), ["changed: ", "resources/models/bert"]),
+}
+
+
+@pytest.fixture
+def project(finished_project, tmp_path: Path, monkeypatch) -> Project:
+    project = finished_project.copy(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+def test_a_sound_study_passes(project):
+    files = [path for path in Path("results/tiny").rglob("*") if path.is_file()]
+    # But for SHA256SUMS itself; of models, tasks and tokens 4, 3 and 2.
+    assert verify("results/tiny", "resources") == len(files) - 1 + 4 + 3 + 2
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_is_named(name: str, project):
+    change, told = FAULTS[name]
+    change(project)
+    with pytest.raises(UserError) as caught:
+        verify("results/tiny", "resources")
+    faults = str(caught.value).splitlines()[1:]
+    for text in told:
+        assert any(text in fault for fault in faults), faults
+    kinds = {text.split(":")[0] for text in told if ": " in text}
+    assert all(fault.strip().split(":")[0] in kinds for fault in faults), faults
+
+
+def test_results_copied_elsewhere(project, tmp_path: Path):
+    """Without Snakemake, without the resources, with what `make provenance` writes later."""
+    elsewhere = tmp_path / "else where"
+    shutil.copytree("results/tiny", elsewhere / "mine")
+    (elsewhere / "mine/provenance.html").write_text("made later")
+    script = project.folder / "workflow/scripts/verify_study.py"
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, script, "--results-dir", "mine"],
+            cwd=elsewhere,
+            env={"PYTHONPATH": str(project.folder / "workflow")},
+            capture_output=True,
+            text=True,
+        )
+
+    sound = run()
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert "files of study tiny are as they were made; there is no resources to check" in sound.stdout
+    (elsewhere / "mine/results.csv").unlink()
+    broken = run()
+    assert (broken.returncode, broken.stdout) == (1, "")
+    assert "error: 1 fault in study tiny (mine):\n  missing: results.csv" in broken.stderr
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd="results/tiny", check=True)
+
+
+def test_a_study_without_a_record(project):
+    Path("results/tiny/SHA256SUMS").unlink()
+    with pytest.raises(UserError, match="a study has it once snakemake has finished"):
+        verify("results/tiny")
