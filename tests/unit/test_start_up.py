@@ -33,6 +33,7 @@ IMPORTED = {
     "plot_results": "matplotlib pandas",
     "predict": "pyarrow torch",
     "probe_layers": "pyarrow sklearn torch transformers",
+    "record_study": "",
     "reload_models": "pyarrow torch transformers",
     "render_item": "pandas",
     "reproduce_item": "pandas pyarrow scipy",
@@ -40,6 +41,7 @@ IMPORTED = {
     "score_parameters": "",
     "tabulate_results": "pandas",
     "tokenize_task": "pyarrow transformers",
+    "verify_study": "",
     "write_report": "pandas",
 }
 # Steps of which there are many, and what they have loaded in the end.

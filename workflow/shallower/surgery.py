@@ -20,7 +20,7 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
 
     `kept_layers` are 0-based and ascending. `source` is a checkpoint's folder, its weights in one file or in
     shards; `target` is another folder. Where layers share their weights, only their number changes. The new weights'
-    metadata say which ones they are made of, and how.
+    metadata say which ones they are made of.
     (Sajjad et al., §3; their code deletes the layers of a model in memory.)
 
     Raises UserError when the architecture is not supported, when a layer to keep does not exist, and when the
@@ -47,6 +47,7 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
             return tensor
         return family.moved_to(tensor, new_place[layer]) if layer in new_place else None
 
-    origin = {"sha256": [sha256_of(file) for file in files], "kept_layers": list(kept_layers)}
-    copy_tensors(files, target / WEIGHTS_FILE, rename, {DROPPED_FROM: canonical_json(origin)})
+    # Not which layers: where they share their weights, models are the same whichever goes, and are trained once.
+    origin = canonical_json([sha256_of(file) for file in files])
+    copy_tensors(files, target / WEIGHTS_FILE, rename, {DROPPED_FROM: origin})
     write_json(target / "config.json", shortened)

@@ -143,4 +143,4 @@ def _trainings(
 def _start(training: Mapping[str, Any]) -> str:
     """The weights that a training started from, before layers were dropped from them."""
     dropped_from = training["dropped_from"]
-    return dropped_from["sha256"][0] if dropped_from else training["sha256"]["starting_model"]
+    return dropped_from[0] if dropped_from else training["sha256"]["starting_model"]
