@@ -192,12 +192,9 @@ def test_checkpoints_without_classifier_lose_layers_too(family, bare, tmp_path):
 def test_keeping_every_layer_copies_the_model(full_models, tmp_path):
     drop_layers(full_models["bert"], range(NUM_LAYERS), tmp_path)
 
-    for name in (WEIGHTS_FILE, "config.json"):
-        source, copy = full_models["bert"] / name, tmp_path / name
-        if name == WEIGHTS_FILE:
-            assert copy.read_bytes() == source.read_bytes()
-        else:
-            assert json.loads(copy.read_text()) == json.loads(source.read_text())
+    assert same_weights(tmp_path, full_models["bert"])
+    copied, source = ((folder / "config.json").read_text() for folder in (tmp_path, full_models["bert"]))
+    assert json.loads(copied) == json.loads(source)
 
 
 def test_half_precision_weights_stay_as_they_are(full_models, tmp_path):
