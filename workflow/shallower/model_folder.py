@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 
@@ -14,12 +13,12 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
-# Entry in the metadata of weights that others were made of: their SHA-256 and the layers kept of them, as JSON.
+# Entry in the metadata of weights that were made by dropping layers: a JSON list, the SHA-256 of the files with them.
 DROPPED_FROM = "dropped_from"
 
 
-def dropped_from(weights: str | Path) -> dict[str, Any] | None:
-    """Which weights a safetensors file was made of by dropping layers (`sha256`, `kept_layers`); None for others."""
+def dropped_from(weights: str | Path) -> list[str] | None:
+    """SHA-256 of the files that a safetensors file was made of by dropping layers; None for others."""
     with safe_open(weights, framework="numpy") as file:
         metadata = file.metadata() or {}
     return json.loads(metadata[DROPPED_FROM]) if DROPPED_FROM in metadata else None

@@ -31,7 +31,8 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
     faults = [
         *_file_faults(results_dir, record, sums, hashed),
         *_resource_faults(resources),
-        *_chain_faults(record, hashed),
+        # Of files as they are on record: those that changed since are told already.
+        *_chain_faults(record, sums),
     ]
     if faults:
         count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
@@ -57,7 +58,7 @@ def _file_faults(
     place = f"results/{record['study']['study']}"
     for name, digest in sums.items():
         again = f"put it back from a copy, or make it and all that follows again: --forcerun {place}/{name}"
-        if name in (RECORD,):
+        if name == RECORD:
             again = "put it back from a copy, or write it anew: --forcerun record_study"
         if name not in hashed:
             yield f"missing: {name}; {again}"
@@ -94,15 +95,16 @@ def _resource_faults(resources: Mapping[Path, str]) -> Iterator[str]:
             yield f"changed: {path}; delete its folder, and run snakemake: what was made of it may have changed, too"
 
 
-def _chain_faults(record: Mapping[str, Any], hashed: Mapping[str, str]) -> Iterator[str]:
-    """What does not fit together among the study's models, tasks and runs, by their manifests."""
+def _chain_faults(record: Mapping[str, Any], sums: Mapping[str, str]) -> Iterator[str]:
+    """What does not fit together among the study's models, tasks and runs, by their manifests and recorded hashes."""
     runs = {run["folder"]: run for run in record["runs"]}
     for folder, run in runs.items():
         model, task = (record[kind][run[kind[:-1]]]["manifest"]["sha256"] for kind in ("models", "tasks"))
         tokens = record["tokens"].get((tokens_folder(record, run) / "train.safetensors").as_posix())
         baseline = runs[f"{run['model']}/{run['task']}/baseline/seed{run['seed']}"]
         again = f"train it again: --forcerun results/{record['study']['study']}/{folder}/{WEIGHTS}"
-        if hashed.get(f"{folder}/{WEIGHTS}", run["manifest"]["sha256"][WEIGHTS]) != run["manifest"]["sha256"][WEIGHTS]:
+        weights = run["manifest"]["sha256"][WEIGHTS]
+        if sums.get(f"{folder}/{WEIGHTS}", weights) != weights:
             yield f"swapped: {folder}/{WEIGHTS} is not the model that the run's manifest.json names; {again}"
         for name, training, source in _trainings(run, model[WEIGHTS], baseline):
             place = f"{folder}/{name}manifest.json"
@@ -141,4 +143,4 @@ def _trainings(
 def _start(training: Mapping[str, Any]) -> str:
     """The weights that a training started from, before layers were dropped from them."""
     dropped_from = training["dropped_from"]
-    return dropped_from["sha256"][0] if dropped_from else training["sha256"]["starting_model"]
+    return dropped_from[0] if dropped_from else training["sha256"]["starting_model"]

@@ -20,7 +20,7 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
 
     `kept_layers` are 0-based and ascending. `source` is a checkpoint's folder, its weights in one file or in
     shards; `target` is another folder, whose files are sealed: damage to them will be noticed. Where layers share their
-    weights, only their number changes. The new weights' metadata say which ones they are made of, and how.
+    weights, only their number changes. The new weights' metadata say which ones they are made of.
     (Sajjad et al., §3; their code deletes the layers of a model in memory.)
 
     Raises UserError when the architecture is not supported, when a layer to keep does not exist, and when the
@@ -47,9 +47,7 @@ def drop_layers(source: str | Path, kept_layers: Sequence[int], target: str | Pa
             return tensor
         return family.moved_to(tensor, new_place[layer]) if layer in new_place else None
 
-    # Where layers share their weights, it makes no difference which of them are kept.
-    layers = range(len(kept_layers)) if family.shares_layers else kept_layers
-    origin = {"sha256": [sha256_of(file) for file in files], "kept_layers": list(layers)}
+    # Not which layers: where they share their weights, models are the same whichever goes, and are trained once.
+    notes = {DROPPED_FROM: canonical_json([sha256_of(file) for file in files])}
     write_json(target / "config.json", shortened)
-    notes = {DROPPED_FROM: canonical_json(origin)}
     copy_tensors(files, target / WEIGHTS_FILE, rename, notes, seal={"config.json": sha256_of(target / "config.json")})
