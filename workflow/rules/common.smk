@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from shallower.code_files import code_digest, code_files
 from shallower.durations import step_minutes
+from shallower.errors import UserError
 from shallower.estimate import estimate, model_size, plan_text, task_size
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
@@ -212,7 +214,9 @@ def size_of_model(wildcards, input):
     """Size of the model in a step's input or, where its config.json is not there (yet), of the whole model."""
     config = input.get("config", "")
     if config not in MODEL_SIZES and os.path.isfile(config):
-        MODEL_SIZES[config] = ModelSize.of(read_json(config))
+        # A damaged file is the step's to tell.
+        with suppress(UserError):
+            MODEL_SIZES[config] = ModelSize.of(read_json(config))
     return MODEL_SIZES.get(config, WHOLE_MODELS[wildcards.model])
 
 
@@ -263,7 +267,9 @@ def minutes(step):
 def task_rows(task, arrived):
     """Rows of a task's splits: as counted when it came in, before that as expected."""
     if arrived:
-        return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
+        # A damaged file is the step's to tell.
+        with suppress(UserError, KeyError, TypeError):
+            return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
     expected = task_size(study, task)
     return {"train": expected.train_rows, "validation": expected.validation_rows}
 
