@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from machine_results import EXPECTED, machine_results
 
 # With other instruction sets on one machine (see docs/reproducibility.md) logits differed by LARGEST at most.
