@@ -765,7 +765,7 @@ def as_page() -> str:
         f"{len(PLANNED) + len(FETCHED)} mistakes, and words of the message that each must give. All but the last group",
         "are told before any job runs. Each gives one message and an exit code, no traceback, and nothing is computed.",
         "",
-        "Made from `tests/bad_inputs.py` by `PYTHONPATH=workflow:tests python tests/bad_inputs.py`; do not edit.",
+        "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",
         "`make test` tries each in Python and some with snakemake, `make test-inputs` all of them with snakemake.",
     ]
     for title, cases in GROUPS.items():
