@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import tiny
+from project import tiny_study
 
 Study = dict[str, Any]
 Spoil = Callable[[Path, Study], Any]
@@ -39,19 +40,7 @@ class Case:
 
 def make_base(folder: Path) -> Study:
     """Write the data and the model of the sound study into a folder, and return the study."""
-    tiny.make_model(folder / "models/bert", "bert")
-    task = tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32)
-    return {
-        "study": "tiny",
-        "models": [{"name": "bert", "source": "local", "directory": "models/bert"}],
-        "tasks": [task | {"train_file": "data/train.csv", "validation_file": "data/validation.csv"}],
-        "origins": [{"name": "finetuned"}],
-        "strategies": [{"name": "top", "amounts": [1]}],
-        "seeds": [1],
-        "train": {"epochs": 1, "batch_size": 16, "learning_rate": 1.0e-3, "max_length": 32},
-        "evaluate": {"bootstrap_samples": 100},
-        "measure": {"repeats": 3, "sequence_length": 8},
-    }
+    return tiny_study(folder)
 
 
 # --- how to spoil --------------------------------------------------------------------------------------------------

@@ -244,7 +244,8 @@ def on_cluster(value):
 
 def every_core(wildcards):
     """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
-    return workflow.local_exec and workflow.resource_settings.cores or THREADS
+    cores = workflow.resource_settings.cores
+    return cores if cores and workflow.local_exec else THREADS
 
 
 def minutes(step):
