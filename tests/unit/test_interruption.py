@@ -21,8 +21,10 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THRE
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """The handlers of signals stay as they were."""
+    """Every signal is heard, also where the tests were started deaf to some; afterwards handlers are as they were."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
