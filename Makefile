@@ -93,7 +93,7 @@ benchmark: ## all benchmarks (GLUE=folder), one after the other
 test: $(READY) ## run the tests
 	@$(IN_VENV) python -m pytest $(ARGUMENTS)
 
-test-inputs: $(READY) ## every bad input through the real snakemake, and a longer fuzz (about ten minutes)
+test-inputs: $(READY) ## every bad input through the real snakemake, and a longer fuzz (about a quarter of an hour)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
 	  tests/workflow/test_refusals.py tests/unit/test_fuzz.py $(ARGUMENTS)
 

@@ -303,6 +303,7 @@ STUDY = [
     Case("negative number", setting("train.weight_decay", -0.1), ("train.weight_decay: -0.1 is less than",)),
     Case("zero", setting("train.batch_size", 0), ("train.batch_size: 0 is less than the minimum of 1",)),
     Case("huge number", setting("train.batch_size", 10**30), ("train.batch_size: 1", "greater than the maximum")),
+    Case("endless number of epochs", setting("train.epochs", 10**400), ("train.epochs: 1", "write a finite number")),
     Case("huge seed", setting("seeds", [2**32]), ("seeds[0]: 4294967296 is greater than the maximum",)),
     Case("fraction for a count", setting("train.epochs", 2.5), ("train.epochs: 2.5 is not of type integer",)),
     Case("3.0 for a count", setting("train.epochs", 3.0), ("train.epochs: 3.0 is not of type integer; write 3",)),
@@ -663,6 +664,11 @@ MODEL = [
         "tokenizer without padding",
         json_file("tokenizer_config.json", pad_token=None),
         ("no padding token; name one as",),
+    ),
+    Case(
+        "Python's own name for a setting",
+        json_file("tokenizer_config.json", __dict__=None),
+        ("tokenizer_config.json has the key '__dict__'", "remove it"),
     ),
     Case("text for the padding", config_json(pad_token_id="0"), ("'pad_token_id' is '0'; it must be a token's id",)),
 ]

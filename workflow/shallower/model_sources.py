@@ -446,6 +446,9 @@ def _check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
             raise UserError("tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run")
         if settings.get("pad_token", "") is None:
             raise UserError(NO_PADDING)
+        # transformers makes attributes of all keys, also of those that Python keeps for itself.
+        if own := [key for key in settings if key.startswith("__")]:
+            raise UserError(f"tokenizer_config.json has the key {own[0]!r}, which is no setting; remove it")
     if (directory / "tokenizer.json").is_file():
         content = _read_mapping(directory / "tokenizer.json")
         model = content.get("model")

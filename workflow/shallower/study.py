@@ -277,7 +277,7 @@ def _is_number(_: Any, value: Any) -> bool:
 
 def _is_whole_number(_: Any, value: Any) -> bool:
     """JSON Schema counts 3.0 as well, which is no number of epochs in Python."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and _is_number(_, value)
 
 
 def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
