@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 # Broken YAML is told with its line; Snakemake, which reads the file first otherwise, does not name it.
-CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study_file "$(STUDY)"
+CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(STUDY)"
 
 
 .PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \

@@ -22,12 +22,12 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from shallower.errors import UserError
-from shallower.estimate import estimate, model_size
-from shallower.files import read_json
-from shallower.memory import step_mb, tokenizing_mb
-from shallower.model_size import ModelSize
-from shallower.study import Study, resolve_study
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.models.size import ModelSize
+from shallower.planning.estimate import estimate, model_size
+from shallower.planning.memory import step_mb, tokenizing_mb
+from shallower.study.study import Study, resolve_study
 
 # Snakemake's benchmark files count in units of 2^20 bytes.
 MEBIBYTE = 2**20

@@ -24,12 +24,12 @@ import yaml
 
 from compare_training import add_contest_options, default_model
 from contest import ROOT, Job, Usage, check_rivals, machine, make_random_model, matrix_rate, run_job, run_process
-from shallower.errors import UserError
-from shallower.files import read_json
-from shallower.grid import Run
-from shallower.step import run_step
-from shallower.study import Study, resolve_study
-from shallower.surgery import drop_layers
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.core.runs import Run
+from shallower.study.study import Study, resolve_study
+from shallower.surgery.drop_layers import drop_layers
 from write_readme import sweep_tables, write_readme
 
 logger = logging.getLogger(__name__)

@@ -39,14 +39,14 @@ from contest import (
     run_side_by_side,
     training_flops,
 )
-from shallower import figures
-from shallower.errors import UserError
-from shallower.files import read_json
-from shallower.glue import GLUE_TASKS
-from shallower.model_sources import fetch_model
-from shallower.step import run_step
-from shallower.study import resolve_study
-from shallower.tokens import read_tokens
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.engine.tokens import read_tokens
+from shallower.reporting import figures
+from shallower.sources.glue import GLUE_TASKS
+from shallower.sources.models import fetch_model
+from shallower.study.study import resolve_study
 from training_summary import figure, merged, summarise
 from write_readme import training_tables, write_readme
 

@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shallower.errors import UserError
-from shallower.files import canonical_json, read_json, write_json
-from shallower.glue import GLUE_TASKS
-from shallower.metrics import metric_for, score
-from shallower.predictions_table import predictions_of, read_predictions
-from shallower.provenance import code_state, versions
-from shallower.task_sources import fetch_task
+from shallower.core.errors import UserError
+from shallower.core.files import canonical_json, read_json, write_json
+from shallower.core.provenance import code_state, versions
+from shallower.evaluation.metrics import metric_for, score
+from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.sources.glue import GLUE_TASKS
+from shallower.sources.tasks import fetch_task
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shallower.figures import INK, SETTINGS, SOFT
+from shallower.reporting.figures import INK, SETTINGS, SOFT
 
 MODE = ["device", "model", "threads", "side_by_side"]
 # Colours of Okabe and Ito ("Color Universal Design", 2008).

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from contest import RESULTS
-from shallower.errors import UserError
-from shallower.files import write_whole
-from shallower.step import run_step
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.files import write_whole
 from training_summary import MODE, TITLES, geometric_means, mode_title, parities, summarise
 
 

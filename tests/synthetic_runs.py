@@ -16,14 +16,15 @@ import pyarrow as pa
 from pyarrow import parquet
 from scipy.stats import norm
 
-from shallower.evaluation import comparison_record, metrics_record
-from shallower.files import write_json
-from shallower.metrics import metric_for, score
-from shallower.predictions_table import Predictions, read_matched
-from shallower.resamples import collect_resamples, write_resamples
-from shallower.results import collect_results, read_table, write_table
-from shallower.strategies import STRATEGIES, check_amount, drop
-from shallower.tables import read_comparisons, read_costs, summarise
+from shallower.core.files import write_json
+from shallower.core.tables import read_table, write_table
+from shallower.evaluation.metrics import metric_for, score
+from shallower.evaluation.predictions import Predictions, read_matched
+from shallower.evaluation.records import comparison_record, metrics_record
+from shallower.evaluation.resamples import collect_resamples, write_resamples
+from shallower.reporting.results import collect_results
+from shallower.reporting.summary import read_comparisons, read_costs, summarise
+from shallower.surgery.strategies import STRATEGIES, check_amount, drop
 
 SETTINGS = {"confidence": 0.95, "bootstrap_samples": 200}
 BATCH_SIZES = (1, 32)

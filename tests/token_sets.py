@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 import tiny
-from shallower.files import read_json, write_json
-from shallower.tokens import TokenSet, tokenize, write_tokens
+from shallower.core.files import read_json, write_json
+from shallower.engine.tokens import TokenSet, tokenize, write_tokens
 
 
 def make_tokens(

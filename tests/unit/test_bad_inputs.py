@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from bad_inputs import FETCHED, PLANNED, Case, as_page, make_base
-from shallower.errors import StudyErrors, UserError
-from shallower.estimate import model_size
-from shallower.model_sources import fetch_model
-from shallower.study import Study, resolve_study
-from shallower.study_file import check_study_file
+from shallower.core.errors import StudyErrors, UserError
+from shallower.planning.estimate import model_size
+from shallower.sources.models import fetch_model
+from shallower.study.file import check_study_file
+from shallower.study.study import Study, resolve_study
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bad_inputs import make_base
-from shallower.errors import UserError
-from shallower.estimate import estimate, model_size
-from shallower.labelled_files import SUFFIXES, Columns, read_labelled
-from shallower.model_sources import check_model, fetch_model
-from shallower.study import resolve_study
-from shallower.study_file import check_study_file
-from shallower.weights import copy_tensors, header, merge_shards, weight_files
+from shallower.core.errors import UserError
+from shallower.models.weight_files import copy_tensors, header, merge_shards, weight_files
+from shallower.planning.estimate import estimate, model_size
+from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled
+from shallower.sources.models import check_model, fetch_model
+from shallower.study.file import check_study_file
+from shallower.study.study import resolve_study
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 

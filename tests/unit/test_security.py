@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from bad_inputs import payload
-from shallower.errors import UserError
-from shallower.files import read_json
-from shallower.labelled_files import SUFFIXES, Columns, read_labelled
-from shallower.model_sources import MODEL_FILES, fetch_model
-from shallower.predictions_table import read_predictions
-from shallower.resamples import read_resamples
-from shallower.tokens import read_tokens
-from shallower.weights import header
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.engine.tokens import read_tokens
+from shallower.evaluation.predictions import read_predictions
+from shallower.evaluation.resamples import read_resamples
+from shallower.models.weight_files import header
+from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled
+from shallower.sources.models import MODEL_FILES, fetch_model
 from tiny import make_model
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from measure_start_up import HEAVY, SCRIPTS, Start, as_csv, loaded_packages, log_times, summary
-from shallower.code_files import PACKAGE
+from shallower.core.code_digest import PACKAGE
 
 LIBRARY = SCRIPTS.parent
 

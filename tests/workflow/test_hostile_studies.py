@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hub_server import HubServer
 from project import Project, tiny_study
-from shallower.files import read_json
+from shallower.core.files import read_json
 
 # All that a shell would act on. Braces are the one thing that Snakemake cannot have in paths.
 HOSTILE = "a 'b' \"c\" $(touch pwned) ;touch pwned & ünï`touch pwned`*?[x]\\ #%,=~"

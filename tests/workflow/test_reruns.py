@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from modulefinder import ModuleFinder
+from pathlib import Path
 
 import pytest
 from dry_runs import Job, dry_run_pool, planned_jobs
@@ -12,12 +13,12 @@ from rerun_cases import CASES, SCRIPTS, Case, code
 from write_reruns import PAGE, page
 
 from project import ROOT, Project
-from shallower.code_files import code_files
+from shallower.core.code_digest import code_files
 
 WORKERS = 2
 STUDIES = {"origins": "finished_project", "families": "finished_families", "tasks": "finished_tasks"}
 LIBRARY = ROOT / "workflow"
-MODULES = sorted(path.stem for path in (LIBRARY / "shallower").glob("*.py"))
+MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in (LIBRARY / "shallower").rglob("*.py"))
 # Run by hand, and by `snakemake -n`: no step of a study.
 NO_STEPS = {"verify_study"}
 
@@ -66,16 +67,16 @@ def importing_scripts() -> dict[str, set[str]]:
         finder = ModuleFinder(path=[str(LIBRARY)])
         finder.run_script(str(LIBRARY / f"scripts/{script}.py"))
         for name in finder.modules:
-            package, _, module = name.partition(".")
-            if package == "shallower":
-                importing[module or "__init__"].add(script)
+            if name.split(".")[0] == "shallower":
+                importing[Path(finder.modules[name].__file__).relative_to(LIBRARY).as_posix()].add(script)
     return importing
 
 
 def test_each_step_depends_on_the_modules_that_it_imports(importing_scripts):
     for script in SCRIPTS:
         files = code_files(LIBRARY / f"scripts/{script}.py", LIBRARY)[1:]
-        assert {file.stem for file in files} == {module for module in MODULES if script in importing_scripts[module]}
+        modules = {file.relative_to(LIBRARY).as_posix() for file in files if file.suffix == ".py"}
+        assert modules == {module for module in MODULES if script in importing_scripts[module]}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def jobs_of_scripts(dry_run) -> dict[str, Future]:
 
 @pytest.fixture(scope="module")
 def jobs_of_modules(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
-    cases = {name: Case(code(f"shallower/{name}.py"), Counter()) for name in MODULES}
+    cases = {name: Case(code(name), Counter()) for name in MODULES}
     return under_way(request, test_an_edited_module_reruns_the_steps_that_import_it, cases, dry_run)
 
 

@@ -11,9 +11,9 @@ import pytest
 from rerun_cases import BASE, RUN, append, byte_flipped, deleted, in_turn, replaced
 
 from project import Project
-from shallower.errors import UserError
-from shallower.study_record import record_study
-from shallower.study_verification import verify
+from shallower.core.errors import UserError
+from shallower.integrity.record import record_study
+from shallower.integrity.verify import verify
 
 FROZEN = "results/tiny/bert/tiny/finetuned-frozen/top-1/seed1"
 

@@ -11,20 +11,20 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from shallower.code_files import code_digest, code_files
-from shallower.durations import step_minutes
-from shallower.errors import UserError
-from shallower.estimate import estimate, model_size, plan_text, task_size
+from shallower.core.code_digest import code_digest, code_files
+from shallower.planning.runtime import step_minutes
+from shallower.core.errors import UserError
+from shallower.planning.estimate import estimate, model_size, plan_text, task_size
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
-from shallower.files import canonical_json as as_json
-from shallower.files import read_json
-from shallower.gpu_slots import has_gpu_driver
-from shallower.interruption import pass_on_interrupts
-from shallower.memory import step_mb, tokenizing_mb
-from shallower.model_size import ModelSize
-from shallower.strategies import STRATEGIES
-from shallower.study import local_model_files, local_task_files, resolve_study
+from shallower.core.files import canonical_json as as_json
+from shallower.core.files import read_json
+from shallower.engine.gpu_slots import has_gpu_driver
+from shallower.core.signals import pass_on_interrupts
+from shallower.planning.memory import step_mb, tokenizing_mb
+from shallower.models.size import ModelSize
+from shallower.surgery.strategies import STRATEGIES
+from shallower.study.study import local_model_files, local_task_files, resolve_study
 
 try:
     study = resolve_study(config)

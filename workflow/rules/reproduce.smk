@@ -5,7 +5,7 @@
 
 PAPER_TABLES = ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "gradual"]
 PAPER_FIGURES = ["figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5", "contribution"]
-PAPER_VALUES = os.path.relpath(LIBRARY / "paper" / "values.csv")
+PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
 
 
 rule collect_states:

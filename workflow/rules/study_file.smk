@@ -12,8 +12,8 @@ from snakemake.exceptions import WorkflowError
 LIBRARY = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(LIBRARY))
 
-from shallower.errors import UserError
-from shallower.study_file import check_study_file
+from shallower.core.errors import UserError
+from shallower.study.file import check_study_file
 
 if {*"{}"} & {*str(workflow.basedir)}:
     raise WorkflowError(f"{workflow.basedir}: Snakemake takes braces in its own path for variables; rename the folder")

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from shallower.resamples import collect_resamples
-from shallower.results import collect_results, read_table, write_table
-from shallower.step import run_step
+from shallower.core.cli import run_step
+from shallower.core.tables import read_table, write_table
+from shallower.evaluation.resamples import collect_resamples
+from shallower.reporting.results import collect_results
 
 
 def main(arguments: argparse.Namespace) -> None:

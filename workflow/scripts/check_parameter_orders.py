@@ -10,11 +10,11 @@ runs by itself, from the project's folder, on whatever checkpoints are at hand:
 import argparse
 from pathlib import Path
 
-from shallower.files import write_whole
-from shallower.paper_values import read_values
-from shallower.parameter_orders import orders_page, parameter_orders
-from shallower.results import write_table
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import write_whole
+from shallower.core.tables import write_table
+from shallower.paper.parameter_orders import orders_page, parameter_orders
+from shallower.paper.values import read_values
 
 
 def main(arguments: argparse.Namespace) -> None:

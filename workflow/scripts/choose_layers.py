@@ -7,11 +7,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from shallower.families import family_of
-from shallower.files import read_json, write_json
-from shallower.step import json_argument, run_step
-from shallower.strategies import NO_AMOUNT, NO_STRATEGY, STRATEGIES, amount_label, drop_order
-from shallower.verification import verified
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import read_json, write_json
+from shallower.core.runs import NO_AMOUNT, NO_STRATEGY
+from shallower.models.checksums import verified
+from shallower.models.families import family_of
+from shallower.surgery.strategies import STRATEGIES, amount_label, drop_order
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from shallower.files import write_whole
-from shallower.scores_table import collect_scores, scores_as_csv
-from shallower.step import run_step
+from shallower.core.cli import run_step
+from shallower.core.files import write_whole
+from shallower.reporting.layer_scores_table import collect_scores, scores_as_csv
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,9 +6,9 @@ In: runs.csv, and probes.parquet and similarity.json of each baseline. Out: stat
 import argparse
 from pathlib import Path
 
-from shallower.results import read_table, write_table
-from shallower.states import collect_states
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.tables import read_table, write_table
+from shallower.reporting.depth_table import collect_states
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from shallower.evaluation import comparison_record
-from shallower.files import read_json, write_json
-from shallower.predictions_table import paired_seeds, read_matched
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import read_json, write_json
+from shallower.evaluation.predictions import paired_seeds, read_matched
+from shallower.evaluation.records import comparison_record
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,13 +6,13 @@ In: two model folders, a tokens file. Out: similarity.json with one mean cosine 
 import argparse
 from pathlib import Path
 
-from shallower.devices import choose_compute
-from shallower.files import write_json
-from shallower.sentence_vectors import load_encoder
-from shallower.similarity import similarity_by_depth
-from shallower.step import run_step
-from shallower.tokens import read_tokens
-from shallower.verification import verified
+from shallower.analysis.hidden_states import load_encoder
+from shallower.analysis.similarity import similarity_by_depth
+from shallower.core.cli import run_step
+from shallower.core.files import write_json
+from shallower.engine.devices import choose_compute
+from shallower.engine.tokens import read_tokens
+from shallower.models.checksums import verified
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from shallower.model_sources import fetch_model
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.sources.models import fetch_model
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from shallower.step import json_argument, run_step
-from shallower.task_sources import fetch_task
+from shallower.core.cli import json_argument, run_step
+from shallower.sources.tasks import fetch_task
 
 
 def main(arguments: argparse.Namespace) -> None:

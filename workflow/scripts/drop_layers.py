@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shallower.errors import UserError, damaged
-from shallower.families import family_of
-from shallower.files import read_json
-from shallower.step import run_step
-from shallower.surgery import drop_layers
-from shallower.verification import verified
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError, damaged
+from shallower.core.files import read_json
+from shallower.models.checksums import verified
+from shallower.models.families import family_of
+from shallower.surgery.drop_layers import drop_layers
 
 
 def main(arguments: argparse.Namespace) -> None:

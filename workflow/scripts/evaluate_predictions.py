@@ -7,12 +7,12 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shallower import task_metric
-from shallower.evaluation import metrics_record
-from shallower.files import read_json, write_json
-from shallower.predictions_table import predictions_of, read_predictions
-from shallower.resamples import write_resamples
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import read_json, write_json
+from shallower.evaluation import evaluate_metric
+from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.evaluation.records import metrics_record
+from shallower.evaluation.resamples import write_resamples
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     table = read_predictions(arguments.predictions, target)
     predictions = predictions_of(table.logits, target)
     with TemporaryDirectory() as directory:
-        metric = task_metric.load(target, directory)
+        metric = evaluate_metric.load(target, directory)
         names = arguments.settings["metrics"]
         values = metric.compute(predictions=predictions, references=table.labels, metrics=names)
     record, resamples = metrics_record(target, table.labels, predictions, values, arguments.settings)

@@ -12,21 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shallower.checkpoint import CheckpointFolder
-from shallower.classifier import load_for_training
-from shallower.code_files import code_digest, code_files
-from shallower.devices import Compute, choose_compute
-from shallower.errors import UserError
-from shallower.families import family_of
-from shallower.files import fingerprint, read_json, sha256_of, write_json, write_whole
-from shallower.kept_weights import round_weights
-from shallower.model_folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
-from shallower.provenance import code_state, versions
-from shallower.reuse import FinishedRun, exclusive
-from shallower.step import json_argument, run_step
-from shallower.tokens import TokenSet, read_tokens
-from shallower.training import TrainSettings, train
-from shallower.verification import verified
+from shallower.core.cli import json_argument, run_step
+from shallower.core.code_digest import code_digest, code_files
+from shallower.core.errors import UserError
+from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_whole
+from shallower.core.provenance import code_state, versions
+from shallower.engine.checkpoints import CheckpointFolder
+from shallower.engine.classifiers.loading import load_for_training
+from shallower.engine.devices import Compute, choose_compute
+from shallower.engine.run_cache import FinishedRun, exclusive
+from shallower.engine.tokens import TokenSet, read_tokens
+from shallower.engine.training import TrainSettings, train
+from shallower.models.checksums import verified
+from shallower.models.families import family_of
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
+from shallower.models.rounding import round_weights
 
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens_made_from": tokens.made_from,
         "versions": versions(),
     }
-    key = {**identity, "code": {file.name: sha256_of(file) for file in code_files(SCRIPT, LIBRARY)}}
+    key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
     scratch = arguments.scratch / fingerprint(key)
     output_dir = arguments.output_dir
     with exclusive(scratch.with_suffix(".lock"), arguments.label):

@@ -6,12 +6,12 @@ Answers are read from predictions.parquet in each run's directory, which results
 import argparse
 from pathlib import Path
 
-from shallower.estimates import Scores
-from shallower.files import write_whole
-from shallower.observations import Evidence, judge
-from shallower.observations_page import observations_page
-from shallower.results import read_table, write_table
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import write_whole
+from shallower.core.tables import read_table, write_table
+from shallower.evaluation.estimates import Scores
+from shallower.paper.observations import Evidence, judge
+from shallower.paper.observations_page import observations_page
 
 
 def main(arguments: argparse.Namespace) -> None:

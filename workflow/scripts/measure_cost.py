@@ -6,11 +6,11 @@ In: a model's config.json. Out: cost.json with one entry a depth, from one layer
 import argparse
 from pathlib import Path
 
-from shallower.cost import measure_costs
-from shallower.devices import choose_compute
-from shallower.files import read_json, write_json
-from shallower.provenance import versions
-from shallower.step import json_argument, run_step
+from shallower.analysis.latency import measure_costs
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import read_json, write_json
+from shallower.core.provenance import versions
+from shallower.engine.devices import choose_compute
 
 
 def main(arguments: argparse.Namespace) -> None:

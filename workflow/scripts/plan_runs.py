@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from shallower.files import write_whole
-from shallower.grid import expand, runs_as_csv
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.files import write_whole
+from shallower.study.grid import expand, runs_as_csv
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from shallower.figures import save
-from shallower.reproduction_figures import DRAWINGS, draw
-from shallower.results import read_table
-from shallower.step import run_step
+from shallower.core.cli import run_step
+from shallower.core.tables import read_table
+from shallower.paper.figures import DRAWINGS, draw
+from shallower.reporting.figures import save
 
 
 def main(arguments: argparse.Namespace) -> None:

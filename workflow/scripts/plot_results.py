@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from shallower.errors import UserError
-from shallower.figures import save, score_by_cost, score_by_layers
-from shallower.results import read_table
-from shallower.step import run_step
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.tables import read_table
+from shallower.reporting.figures import save, score_by_cost, score_by_layers
 
 
 def main(arguments: argparse.Namespace) -> None:

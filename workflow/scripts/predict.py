@@ -6,15 +6,15 @@ In: a model folder, a tokens file, layers.json. Out: predictions.parquet with on
 import argparse
 from pathlib import Path
 
-from shallower.classifier import load_for_prediction
-from shallower.devices import choose_compute
-from shallower.errors import UserError
-from shallower.families import family_of
-from shallower.files import read_json
-from shallower.prediction import predict, write_predictions
-from shallower.step import run_step
-from shallower.tokens import read_tokens
-from shallower.verification import verified
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.engine.classifiers.loading import load_for_prediction
+from shallower.engine.devices import choose_compute
+from shallower.engine.prediction import predict, write_predictions
+from shallower.engine.tokens import read_tokens
+from shallower.models.checksums import verified
+from shallower.models.families import family_of
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -7,13 +7,13 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from shallower.devices import choose_compute
-from shallower.files import read_json
-from shallower.probes import choose_examples, fit_probes, probe_answers, write_probes
-from shallower.sentence_vectors import in_order, load_encoder
-from shallower.step import run_step
-from shallower.tokens import read_tokens
-from shallower.verification import verified
+from shallower.analysis.hidden_states import in_order, load_encoder
+from shallower.analysis.probes import choose_examples, fit_probes, probe_answers, write_probes
+from shallower.core.cli import run_step
+from shallower.core.files import read_json
+from shallower.engine.devices import choose_compute
+from shallower.engine.tokens import read_tokens
+from shallower.models.checksums import verified
 
 
 def main(arguments: argparse.Namespace) -> None:

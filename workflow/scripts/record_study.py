@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from shallower.step import json_argument, run_step
-from shallower.study_record import record_study
+from shallower.core.cli import json_argument, run_step
+from shallower.integrity.record import record_study
 
 LIBRARY = Path(__file__).resolve().parents[1]
 

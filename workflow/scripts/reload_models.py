@@ -8,13 +8,13 @@ import csv
 import io
 from pathlib import Path
 
-from shallower.devices import choose_compute
-from shallower.files import read_json, write_whole
-from shallower.predictions_table import read_predictions
-from shallower.reloading import EXAMPLES, largest_difference
-from shallower.step import run_step
-from shallower.tokens import read_tokens
-from shallower.verification import verified
+from shallower.core.cli import run_step
+from shallower.core.files import read_json, write_whole
+from shallower.engine.devices import choose_compute
+from shallower.engine.reloading import EXAMPLES, largest_difference
+from shallower.engine.tokens import read_tokens
+from shallower.evaluation.predictions import read_predictions
+from shallower.models.checksums import verified
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from shallower.files import write_whole
-from shallower.reproduction_page import ITEM_TITLES, item_page, read_frame
-from shallower.step import run_step
+from shallower.core.cli import run_step
+from shallower.core.files import write_whole
+from shallower.paper.page import ITEM_TITLES, item_page, read_frame
 
 
 def main(arguments: argparse.Namespace) -> None:

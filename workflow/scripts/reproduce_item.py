@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from shallower import reproduction_halves as halves
-from shallower import reproduction_layers as layers
-from shallower import reproduction_scores as scores
-from shallower.errors import UserError
-from shallower.estimates import Scores
-from shallower.paper_values import read_values
-from shallower.reproduction import Comparison
-from shallower.results import read_table, write_table
-from shallower.step import json_argument, run_step
+from shallower.core.cli import json_argument, run_step
+from shallower.core.errors import UserError
+from shallower.core.tables import read_table, write_table
+from shallower.evaluation.estimates import Scores
+from shallower.paper import by_depth as layers
+from shallower.paper import score_tables as scores
+from shallower.paper import table_4 as halves
+from shallower.paper.comparison import Comparison
+from shallower.paper.values import read_values
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ In: a model folder, a tokens file. Out: scores.json with one score a layer, 0-ba
 import argparse
 from pathlib import Path
 
-from shallower.devices import choose_compute
-from shallower.files import sha256_of, write_json
-from shallower.layer_scores import contribution_scores
-from shallower.model_folder import WEIGHTS
-from shallower.provenance import versions
-from shallower.sentence_vectors import load_encoder
-from shallower.step import run_step
-from shallower.tokens import read_tokens
-from shallower.verification import verified
+from shallower.analysis.contribution import contribution_scores
+from shallower.analysis.hidden_states import load_encoder
+from shallower.core.cli import run_step
+from shallower.core.files import sha256_of, write_json
+from shallower.core.provenance import versions
+from shallower.engine.devices import choose_compute
+from shallower.engine.tokens import read_tokens
+from shallower.models.checksums import verified
+from shallower.models.folder import WEIGHTS
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,11 +6,11 @@ In: a model folder. Out: a scores file with one score a layer, 0-based from the 
 import argparse
 from pathlib import Path
 
-from shallower.files import write_json
-from shallower.model_folder import WEIGHTS
-from shallower.parameter_scores import METHODS, READINGS, parameter_scores
-from shallower.step import run_step
-from shallower.verification import verified
+from shallower.analysis.parameter_scores import METHODS, READINGS, parameter_scores
+from shallower.core.cli import run_step
+from shallower.core.files import write_json
+from shallower.models.checksums import verified
+from shallower.models.folder import WEIGHTS
 
 
 def main(arguments: argparse.Namespace) -> None:

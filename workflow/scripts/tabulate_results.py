@@ -4,12 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
-from shallower.answer import answer_page, summary_page
-from shallower.errors import UserError
-from shallower.files import write_whole
-from shallower.results import read_table, write_table
-from shallower.step import run_step
-from shallower.tables import droppable, read_comparisons, read_costs, summarise
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.files import write_whole
+from shallower.core.tables import read_table, write_table
+from shallower.reporting.answer import answer_page, summary_page
+from shallower.reporting.summary import droppable, read_comparisons, read_costs, summarise
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
-from shallower.code_files import code_digest, code_files
-from shallower.files import read_json
-from shallower.model_folder import CONFIG, TOKENIZER_FILES
-from shallower.provenance import versions
-from shallower.step import run_step
-from shallower.tokens import position_limit, tokenize, write_tokens
-from shallower.verification import verified
+from shallower.core.cli import run_step
+from shallower.core.code_digest import code_digest, code_files
+from shallower.core.files import read_json
+from shallower.core.provenance import versions
+from shallower.engine.tokens import tokenize, write_tokens
+from shallower.models.checksums import verified
+from shallower.models.families import position_limit
+from shallower.models.folder import CONFIG, TOKENIZER_FILES
 
 SPLITS = ("train", "validation")
 

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from shallower.files import read_json
-from shallower.step import run_step
-from shallower.study_record import RECORD
-from shallower.study_verification import verify
+from shallower.core.cli import run_step
+from shallower.core.files import read_json
+from shallower.integrity.record import RECORD
+from shallower.integrity.verify import verify
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from shallower.files import read_json, write_whole
-from shallower.observations_page import observations_fragment
-from shallower.report_page import Report, Reproduction, report_page
-from shallower.reproduction_page import ITEM_TITLES, read_frame
-from shallower.results import read_table
-from shallower.step import run_step
-from shallower.tables import read_costs
+from shallower.core.cli import run_step
+from shallower.core.files import read_json, write_whole
+from shallower.core.tables import read_table
+from shallower.paper.observations_page import observations_fragment
+from shallower.paper.page import ITEM_TITLES, read_frame
+from shallower.reporting.report import Report, Reproduction, report_page
+from shallower.reporting.summary import read_costs
 
 
 def main(arguments: argparse.Namespace) -> None:

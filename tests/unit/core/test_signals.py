@@ -1,0 +1,134 @@
+"""Asked to end: at once where nothing is lost, with a checkpoint from training, and in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tiny
+from shallower.core.files import read_json, sha256_of
+from shallower.core.signals import SIGNALS, STARTED_BY, Interrupted, noting_interruptions, raise_interrupted
+from token_sets import make_tokens, write_task
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """Every signal is heard, also where the tests were started deaf to some; afterwards handlers are as they were."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_step_is_ended_at_once(number):
+    raise_interrupted()
+    with pytest.raises(Interrupted, match=f"^stopped by {number.name}$"):
+        signal.raise_signal(number)
+
+
+def test_what_a_process_was_started_to_ignore_it_ignores():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise_interrupted()
+    signal.raise_signal(signal.SIGHUP)
+    with noting_interruptions({}) as asked_to_end:
+        signal.raise_signal(signal.SIGHUP)
+        assert asked_to_end() is None
+
+
+def test_a_first_request_is_noted_and_a_later_one_ends_at_once(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    before = signal.getsignal(signal.SIGTERM)
+    with noting_interruptions({}) as asked_to_end:
+        assert asked_to_end() is None
+        signal.raise_signal(signal.SIGTERM)
+        now = 101.0
+        signal.raise_signal(signal.SIGTERM)  # what srun passes on
+        assert asked_to_end() == signal.SIGTERM
+        now = 110.0
+        with pytest.raises(Interrupted, match="SIGINT"):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_end_of_the_waiting_process_is_noted():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with noting_interruptions({STARTED_BY: str(process.pid)}) as asked_to_end:
+        assert asked_to_end() is None
+        process.kill()
+        deadline = time.monotonic() + 30
+        while asked_to_end() is None:  # not yet waited for: to the system it still exists
+            assert time.monotonic() < deadline
+        process.communicate()
+        assert asked_to_end() == signal.SIGHUP
+
+
+def test_a_process_that_cannot_be_seen_from_the_start_is_not_waited_for():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    with noting_interruptions({STARTED_BY: str(process.pid)}) as asked_to_end:
+        assert asked_to_end() is None
+
+
+def finetune(folder, output, epochs=12):
+    return [
+        *(sys.executable, ROOT / "workflow" / "scripts" / "finetune.py", "--output-dir", folder / output),
+        *("--model-dir", folder / "model", "--tokenizer-dir", folder / "model", "--label", "mine"),
+        *("--tokens", folder / "tokens.safetensors", "--task", folder / "task.json"),
+        *("--settings", json.dumps({"epochs": epochs}), "--seed", "1", "--device", "cpu"),
+        *("--scratch", folder / f"scratch-{output}"),
+    ]
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
+    tokens, task = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 64)
+    write_task(tmp_path, tokens, task)
+    often = {**ENVIRONMENT, "CHECKPOINT_SECONDS": "0.01"}
+    for attempt, number in enumerate((signal.SIGTERM, signal.SIGINT), start=1):
+        process = subprocess.Popen(finetune(tmp_path, "mine", 60), env=often, stderr=subprocess.PIPE, text=True)
+        known = {path.name for path in tmp_path.glob("scratch-mine/*/step-*")}
+        while not {path.name for path in tmp_path.glob("scratch-mine/*/step-*")} - known:
+            assert process.poll() is None, process.stderr.read()
+        process.send_signal(number)
+        told = process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + number, told
+        assert "Traceback" not in told
+        last = told.splitlines()[-1]
+        assert last.startswith(f"stopped by {number.name}: mine: checkpoint after step "), told
+        assert last.endswith(" of 480; the next run goes on from there")
+        step = int(last.split()[7])
+        assert [path.name for path in tmp_path.glob("scratch-mine/*/step-*")] == [f"step-{step:09d}"], attempt
+        assert not (tmp_path / "mine").exists()
+    for output in ("mine", "unbroken"):
+        subprocess.run(finetune(tmp_path, output, 60), env=ENVIRONMENT, check=True)
+    mine, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("mine", "unbroken"))
+    assert (mine["resumed"], unbroken["resumed"]) == (2, 0)
+    assert mine["sha256"] == unbroken["sha256"]
+    assert sha256_of(tmp_path / "mine/model.safetensors") == unbroken["sha256"]["model.safetensors"]
+
+
+def run_script(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "script.py").write_text(
+        "import argparse, signal\nfrom shallower.core.cli import run_step\n"
+        f"def main(arguments):\n    {body}\nrun_step(argparse.ArgumentParser(), main)\n"
+    )
+    return subprocess.run(
+        [sys.executable, tmp_path / "script.py"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_step_tells_in_one_line_what_ended_it(tmp_path, number):
+    finished = run_script(tmp_path, f"signal.raise_signal({int(number)})")
+    assert (finished.returncode, finished.stderr) == (128 + number, f"stopped by {number.name}\n")

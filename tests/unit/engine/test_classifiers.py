@@ -1,0 +1,159 @@
+"""Loading and saving classifiers: new heads by seed, nothing else missing or left over."""
+
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import tiny
+from shallower.core.errors import UserError
+from shallower.core.files import read_json, write_json
+from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
+from shallower.engine.classifiers.transformers_classifier import load_checked
+
+TASK = {"name": "tiny", "target": "classification", "labels": ["bad", "fair", "good"]}
+REGRESSION = {"name": "tiny", "target": "regression", "labels": None}
+
+
+def same_weights(one, other):
+    left, right = one.module.state_dict(), other.module.state_dict()
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def edit_weights(folder, edit):
+    tensors = load_file(folder / "model.safetensors")
+    edit(tensors)
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_a_checkpoint_gets_a_new_head_that_depends_on_the_seed(tmp_path, family, bare):
+    tiny.make_model(tmp_path, family, bare=bare)
+    one, again, other = (load_for_training(tmp_path, TASK, seed) for seed in (1, 1, 2))
+    assert same_weights(one, again)
+    assert not same_weights(one, other)
+    for layer in (0, 3):
+        assert all(map(torch.equal, one.layer_parameters(layer), other.layer_parameters(layer)))
+    assert one.config["id2label"] == {0: "bad", 1: "fair", 2: "good"}
+    assert one.config["label2id"] == {"bad": 0, "fair": 1, "good": 2}
+    assert all(parameter.dtype == torch.float32 for parameter in one.module.parameters())
+
+
+def test_regression_has_one_output(tmp_path):
+    source = tiny.make_model(tmp_path / "source", "bert")
+    load_for_training(source, REGRESSION, seed=1).save(source, tmp_path / "saved")
+    model = load_checked(tmp_path / "saved")
+    assert (model.config.num_labels, model.config.problem_type) == (1, "regression")
+    assert model(input_ids=torch.tensor([[2, 6, 3]])).logits.shape == (1, 1)
+
+
+def test_a_head_of_the_right_size_is_kept_and_another_replaced(tmp_path):
+    tiny.make_model(tmp_path, "bert", labels=3)
+    head = load_file(tmp_path / "model.safetensors")["classifier.weight"]
+    assert torch.equal(load_for_training(tmp_path, TASK, seed=1).module.head_output.weight, head)
+    two = load_for_training(tmp_path, {**TASK, "labels": ["no", "yes"]}, seed=1)
+    assert two.module.head_output.weight.shape == (2, 32)
+
+
+def test_half_precision_checkpoints_are_trained_in_fp32(tmp_path):
+    tiny.make_model(tmp_path, "bert")
+    edit_weights(tmp_path, lambda tensors: tensors.update({k: v.half() for k, v in tensors.items()}))
+    write_json(tmp_path / "config.json", {**read_json(tmp_path / "config.json"), "dtype": "float16"})
+    model = load_for_training(tmp_path, TASK, seed=1)
+    assert all(parameter.dtype == torch.float32 for parameter in model.module.parameters())
+
+
+def test_a_missing_layer_tensor_is_an_error(tmp_path):
+    tiny.make_model(tmp_path, "bert")
+    edit_weights(tmp_path, lambda tensors: tensors.pop("bert.encoder.layer.2.output.dense.weight"))
+    with pytest.raises(UserError, match=r"layer\.2\.output\.dense\.weight is missing"):
+        load_for_training(tmp_path, TASK, seed=1)
+
+
+@pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "albert"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_left_over_layers_are_an_error(tmp_path, family, bare):
+    tiny.make_model(tmp_path, family, bare=bare)
+    config = read_json(tmp_path / "config.json")
+    depth = {"distilbert": "n_layers", "xlnet": "n_layer"}.get(family, "num_hidden_layers")
+    write_json(tmp_path / "config.json", {**config, depth: 3})
+    with pytest.raises(UserError, match="left over"):
+        load_for_training(tmp_path, TASK, seed=1)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_that_is_no_model_is_named(tmp_path, name):
+    tiny.make_model(tmp_path, "bert")
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=name):
+        load_for_training(tmp_path, TASK, seed=1)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_saved_and_loaded_again(tmp_path, family, bare):
+    """What is saved loads as plain from_pretrained loads it, with nothing missing or left over."""
+    source = tiny.make_model(tmp_path / "source", family, bare=bare)
+    classifier = load_for_training(source, TASK, seed=1)
+    classifier.save(source, tmp_path / "saved")
+    assert same_weights(classifier, load_for_prediction(tmp_path / "saved"))
+    model = load_checked(tmp_path / "saved")
+    assert model.config.id2label == {0: "bad", 1: "fair", 2: "good"}
+    assert model.config.architectures == [type(model).__name__]
+    assert sum(parameter.numel() for parameter in model.parameters()) == classifier.count_parameters()
+    files = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert files == {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert (tmp_path / "saved" / "tokenizer.json").read_bytes() == (source / "tokenizer.json").read_bytes()
+
+
+def test_old_names_of_norms_and_old_buffers_are_read(tmp_path):
+    tiny.make_model(tmp_path, "bert")
+    new = load_for_training(tmp_path, TASK, seed=1)
+
+    def age(tensors):
+        for name in [name for name in tensors if "LayerNorm" in name]:
+            old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+            tensors[old] = tensors.pop(name)
+        tensors["bert.embeddings.position_ids"] = torch.arange(128)[None]
+
+    edit_weights(tmp_path, age)
+    assert same_weights(load_for_training(tmp_path, TASK, seed=1), new)
+
+
+def test_a_checkpoint_without_a_head_does_not_predict(tmp_path):
+    with pytest.raises(UserError, match="classifier"):
+        load_for_prediction(tiny.make_model(tmp_path, "bert"))
+
+
+@pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "albert"])
+def test_frozen_layers_are_whole_layers_and_nothing_else(tmp_path, family):
+    classifier = load_for_training(tiny.make_model(tmp_path, family), TASK, seed=1)
+    classifier.freeze([1, 3])
+    frozen = {name for name, parameter in classifier.module.named_parameters() if not parameter.requires_grad}
+    names = [name for name, _ in classifier.module.named_parameters()]
+    assert frozen == {name for name in names if re.search(r"\blayers?\.[13]\.", name)}
+    assert len(frozen) > 10
+
+
+def test_one_of_shared_layers_cannot_be_frozen(tmp_path):
+    classifier = load_for_training(tiny.make_model(tmp_path, "albert"), TASK, seed=1)
+    classifier.freeze([])
+    with pytest.raises(UserError, match=r"albert.*leave this model out"):
+        classifier.freeze([3])
+
+
+def test_layers_to_freeze_must_be_in_the_model(tmp_path):
+    classifier = load_for_training(tiny.make_model(tmp_path, "bert"), TASK, seed=1)
+    with pytest.raises(UserError, match=r"layers \[4, 6\].*which has 4"):
+        classifier.freeze([3, 4, 6])
+    assert all(parameter.requires_grad for parameter in classifier.module.parameters())
+
+
+def test_a_broken_file_of_weights_is_named(tmp_path):
+    tiny.make_model(tmp_path, "bert", labels=2)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"model\.safetensors: not a whole safetensors file"):
+        load_for_prediction(tmp_path)

@@ -1,0 +1,128 @@
+"""The encoder: transformers' logits and gradients, from packed tokens."""
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from shallower.core.files import read_json, write_json
+from shallower.engine.batches import make_batch
+from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
+from shallower.engine.classifiers.packed_classifier import PackedClassifier
+from shallower.engine.classifiers.packed_encoder import attention
+from shallower.engine.classifiers.transformers_classifier import load_checked
+from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.dropout import Dropout
+from shallower.models.encoder_families import encoder_config
+from token_sets import make_tokens
+
+PACKED = ("bert", "roberta", "distilbert")
+EXAMPLES = np.arange(6)
+
+
+def both(folder, family, change=None, **task):
+    """The same weights in the encoder and in transformers' model, and the tokens of a task."""
+    source = tiny.make_model(folder / "source", family)
+    write_json(source / "config.json", read_json(source / "config.json") | (change or {}))
+    tokens, definition = make_tokens(source, 6, **task)
+    classifier = load_for_training(source, definition, seed=1)
+    assert isinstance(classifier, PackedClassifier)
+    classifier.save(source, folder / "saved")
+    return classifier, load_checked(folder / "saved"), tokens
+
+
+def reference_logits(model, tokens, examples):
+    return model(**model_inputs(model, make_batch(tokens, examples), "cpu")).logits
+
+
+@pytest.mark.parametrize("used_words_only", [False, True])
+@pytest.mark.parametrize("task", [{}, {"pair": True}, {"regression": True}])
+@pytest.mark.parametrize("family", PACKED)
+def test_logits_and_gradients_are_those_of_transformers(tmp_path, family, task, used_words_only):
+    classifier, model, tokens = both(tmp_path, family, **task)
+    assert len(set(np.diff(tokens.offsets))) > 1  # something to pad
+    names = classifier._names
+    classifier.begin_training(tokens, "cpu", used_words_only)
+    logits, labels = classifier.forward(tokens, EXAMPLES, Dropout())
+    expected = reference_logits(model, tokens, EXAMPLES)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+    assert labels.tolist() == tokens.labels.tolist()
+
+    direction = torch.arange(float(logits.numel())).reshape(logits.shape)
+    (logits * direction).sum().backward()
+    (expected * direction).sum().backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    compared = set()
+    for own, parameter in classifier.module.named_parameters():
+        module, _, kind = own.rpartition(".")
+        theirs = torch.cat([gradients[f"{name}.{kind}"] for name in names[module]])
+        if own == "word_embeddings.weight" and used_words_only:
+            assert not theirs[np.setdiff1d(np.arange(len(theirs)), tokens.input_ids)].any()
+            theirs = theirs[np.unique(tokens.input_ids)]
+        torch.testing.assert_close(parameter.grad, theirs, rtol=1e-4, atol=1e-4)
+        compared |= {f"{name}.{kind}" for name in names[module]}
+    assert compared == set(gradients)
+
+
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [("bert", {"hidden_act": "relu"}), ("roberta", {"hidden_act": "gelu_new"}), ("distilbert", {"activation": "relu"})],
+)
+def test_other_activations(tmp_path, family, change):
+    classifier, model, tokens = both(tmp_path, family, change)
+    logits, _ = classifier.forward(tokens, EXAMPLES, Dropout())
+    torch.testing.assert_close(logits, reference_logits(model, tokens, EXAMPLES), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", PACKED)
+def test_dropout_is_transformers_in_the_mean_and_drops_where_it_does(tmp_path, family):
+    """Every rate by itself moves the logits; all at 0 give those without dropout."""
+    rates = {
+        "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
+    }.get(family, ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"))
+    for moving in (*rates, None):
+        change = {rate: 0.5 if rate == moving else 0.0 for rate in rates}
+        classifier, model, tokens = both(tmp_path / str(moving), family, change)
+        logits, _ = classifier.forward(tokens, EXAMPLES, Dropout(seed=1, step=2))
+        expected = reference_logits(model, tokens, EXAMPLES)
+        assert torch.allclose(logits, expected, atol=1e-5) == (moving is None)
+
+
+def test_bf16_is_near(tmp_path):
+    classifier, model, tokens = both(tmp_path, "bert")
+    classifier.begin_training(tokens, "cpu", used_words_only=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, _ = classifier.forward(tokens, EXAMPLES, Dropout(1, 0))
+        plain, _ = classifier.forward(tokens, EXAMPLES, Dropout())
+    logits.float().sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in classifier.module.parameters())
+    torch.testing.assert_close(plain.float(), reference_logits(model, tokens, EXAMPLES), rtol=0, atol=0.05)
+
+
+def test_attention_is_torchs():
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 4, 5, 8).unbind()
+    bias = torch.zeros(2, 1, 1, 5)
+    bias[0, ..., 3:] = -1e9
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, bias)
+    torch.testing.assert_close(attention(query, key, value, bias, 0.1, Dropout()), expected)
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden_act": "silu"}, {"position_embedding_type": "relative_key"}, {"is_decoder": True}]
+)
+def test_what_the_encoder_does_not_know_it_leaves_to_transformers(tmp_path, change):
+    config = read_json(tiny.make_model(tmp_path, "bert", labels=2) / "config.json")
+    assert encoder_config(config) is not None
+    assert encoder_config(config | change) is None
+    write_json(tmp_path / "config.json", config | {"hidden_act": "silu"})
+    tokens, _ = make_tokens(tmp_path, 6)
+    classifier = load_for_prediction(tmp_path)
+    assert not isinstance(classifier, PackedClassifier)
+    logits, _ = classifier.forward(tokens, EXAMPLES, Dropout())
+    torch.testing.assert_close(logits, reference_logits(load_checked(tmp_path), tokens, EXAMPLES), rtol=0, atol=1e-5)
+
+
+def test_padding_on_the_left_is_left_to_transformers(tmp_path):
+    tiny.make_model(tmp_path, "bert", labels=2)
+    assert not isinstance(load_for_prediction(tmp_path, padding_side="left"), PackedClassifier)

@@ -1,0 +1,203 @@
+"""Tokens as the tokenizer makes them, on disk and back, for every family."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save_file
+
+import tiny
+from shallower.core.errors import UserError
+from shallower.engine.tokens import TokenSet, read_tokens, tokenize, write_tokens
+from shallower.models.families import position_limit
+
+ROOT = Path(__file__).parents[3]
+VOCABULARY = 10_000
+
+TEXTS = ["the good man", "a bad dog in the old house .", "one", "she had a clear and happy day , he had not"]
+OTHERS = ["a very long walk on the hill by the sea", "cat", "two three four", "snow and wind"]
+
+
+@pytest.fixture(scope="module", params=tiny.FAMILIES)
+def tokenizer(request: pytest.FixtureRequest) -> Any:
+    return tiny.make_tokenizer(request.param)
+
+
+@pytest.fixture(scope="module")
+def bert() -> Any:
+    return tiny.make_tokenizer("bert")
+
+
+def table(pair: bool = False, labels: list[float] | None = None) -> pa.Table:
+    pairs = {"text_pair": OTHERS} if pair else {}
+    return pa.table({"id": [3, 5, 8, 13], "text": TEXTS, **pairs, "label": labels or [0, 1, 1, 0]})
+
+
+def example(tokens: TokenSet, index: int) -> list[int]:
+    return tokens.input_ids[tokens.offsets[index] : tokens.offsets[index + 1]].tolist()
+
+
+def types(tokens: TokenSet, index: int) -> list[int]:
+    assert tokens.token_type_ids is not None
+    return tokens.token_type_ids[tokens.offsets[index] : tokens.offsets[index + 1]].tolist()
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_each_example_is_what_the_tokenizer_makes_of_it(tokenizer: Any, pair: bool) -> None:
+    tokens = tokenize(table(pair), tokenizer, 64, VOCABULARY)
+    for index, texts in enumerate(zip(TEXTS, OTHERS, strict=True) if pair else zip(TEXTS, strict=True)):
+        single = tokenizer(*texts, return_token_type_ids=True)
+        assert example(tokens, index) == single["input_ids"]
+        if tokens.token_type_ids is None:
+            assert set(single["token_type_ids"]) == {0}
+        else:
+            assert types(tokens, index) == single["token_type_ids"]
+    assert tokens.truncated == 0
+    assert tokens.ids.tolist() == [3, 5, 8, 13]
+    assert tokens.labels.tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_long_inputs_are_cut_and_counted(tokenizer: Any, pair: bool) -> None:
+    whole = np.diff(tokenize(table(pair), tokenizer, 64, VOCABULARY).offsets)
+    tokens = tokenize(table(pair), tokenizer, 9, VOCABULARY)
+    assert np.diff(tokens.offsets).tolist() == np.minimum(whole, 9).tolist()
+    assert tokens.truncated == sum(whole > 9) > 0
+    special = tokenizer.num_special_tokens_to_add(pair)
+    assert all(len(set(example(tokens, index)) & set(tokenizer.all_special_ids)) > 0 for index in range(4))
+    assert tokenizer.cls_token_id in example(tokens, int(np.argmax(whole))), "special tokens survive the cut"
+    assert special < 9
+
+
+def test_the_longer_text_loses_its_end(bert: Any) -> None:
+    long, short = "the good man has an old and large house by the sea", "one dog"
+    one = pa.table({"id": [0], "text": [long], "text_pair": [short], "label": [0]})
+    tokens = tokenize(one, bert, 9, VOCABULARY)
+    words = bert.convert_ids_to_tokens(example(tokens, 0))
+    assert words == ["[CLS]", "the", "good", "man", "has", "[SEP]", "one", "dog", "[SEP]"]
+
+
+def test_padding_is_described(tokenizer: Any) -> None:
+    tokens = tokenize(table(), tokenizer, 64, VOCABULARY)
+    assert tokens.padding_side == tokenizer.padding_side
+    assert tokens.pad_token_id == tokenizer.pad_token_id
+    assert tokens.cls_token_id == tokenizer.cls_token_id
+    assert (example(tokens, 0).index(tokens.cls_token_id) == 0) == (tokens.padding_side == "right")
+
+
+def test_types_and_shapes(bert: Any) -> None:
+    tokens = tokenize(table(pair=True), bert, 64, VOCABULARY)
+    assert tokens.input_ids.dtype == np.int32
+    assert tokens.token_type_ids is not None
+    assert tokens.token_type_ids.dtype == np.int8
+    assert (tokens.offsets.dtype, tokens.ids.dtype, tokens.labels.dtype) == (np.int64, np.int64, np.int64)
+    assert tokens.offsets[0] == 0
+    assert tokens.offsets[-1] == len(tokens.input_ids) == len(tokens.token_type_ids)
+    scores = tokenize(table(labels=[0.5, 1.5, 2.5, 3.5]), bert, 64, VOCABULARY).labels
+    assert scores.dtype == np.float32
+    assert scores == pytest.approx([0.5, 1.5, 2.5, 3.5])
+
+
+def test_many_examples_in_several_chunks(bert: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = tokenize(table(pair=True), bert, 9, VOCABULARY)
+    monkeypatch.setattr("shallower.engine.tokens.CHUNK", 3)
+    halves = [table(pair=True).slice(0, 2), table(pair=True).slice(2)]
+    in_chunks = tokenize(pa.concat_tables(halves), bert, 9, VOCABULARY)
+    np.testing.assert_equal(vars(in_chunks), vars(at_once))
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_there_and_back(tokenizer: Any, pair: bool, tmp_path: Path) -> None:
+    tokens = tokenize(table(pair), tokenizer, 9, VOCABULARY)
+    write_tokens(tmp_path / "a.safetensors", tokens)
+    again = read_tokens(tmp_path / "a.safetensors")
+    np.testing.assert_equal(vars(again), vars(tokens))
+    assert {type(value) for value in vars(again).values()} <= {np.ndarray, int, str, dict, type(None)}
+
+
+def test_the_same_tokens_give_the_same_bytes(bert: Any, tmp_path: Path) -> None:
+    tokens = tokenize(table(pair=True), bert, 9, VOCABULARY)
+    for name in range(10):
+        write_tokens(tmp_path / f"{name}.safetensors", tokens)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------
+
+
+def test_a_tokenizer_of_another_model(bert: Any) -> None:
+    highest = int(tokenize(table(), bert, 64, VOCABULARY).input_ids.max())
+    tokenize(table(), bert, 64, vocab_size=highest + 1)
+    with pytest.raises(UserError, match=f"id {highest}, but the model knows {highest} words"):
+        tokenize(table(), bert, 64, vocab_size=highest)
+
+
+def test_more_tokens_than_positions(bert: Any) -> None:
+    longest = int(np.diff(tokenize(table(), bert, 64, VOCABULARY).offsets).max())
+    tokenize(table(), bert, 64, VOCABULARY, position_limit=longest)
+    with pytest.raises(UserError, match=f"set max_length to {longest - 1} or less"):
+        tokenize(table(), bert, 64, VOCABULARY, position_limit=longest - 1)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_too_short_for_anything(tokenizer: Any, pair: bool) -> None:
+    least = tokenizer.num_special_tokens_to_add(pair) + 1 + pair
+    assert max(np.diff(tokenize(table(pair), tokenizer, least, VOCABULARY).offsets)) == least
+    with pytest.raises(UserError, match=f"max_length is {least - 1}; .* at least {least}"):
+        tokenize(table(pair), tokenizer, least - 1, VOCABULARY)
+
+
+def test_a_tokenizer_without_padding() -> None:
+    tokenizer = tiny.make_tokenizer("bert")
+    tokenizer.pad_token = None
+    with pytest.raises(UserError, match="no pad_token"):
+        tokenize(table(), tokenizer, 64, VOCABULARY)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_positions_of_each_family(family: str) -> None:
+    tokenizer = tiny.make_tokenizer(family)
+    config = tiny.make_config(family, 2, tokenizer).to_dict()
+    assert position_limit(config) == (None if family == "xlnet" else tiny.MAX_LENGTH)
+
+
+def test_files_that_hold_no_tokens(bert: Any, tmp_path: Path) -> None:
+    tokens = tokenize(table(), bert, 64, VOCABULARY)
+    path = tmp_path / "a.safetensors"
+    write_tokens(path, tokens)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(UserError, match="not a tokens file"):
+        read_tokens(path)
+    with pytest.raises(UserError, match=r"absent\.safetensors: file not found"):
+        read_tokens(tmp_path / "absent.safetensors")
+    save_file({"input_ids": tokens.input_ids}, path, {"format": "pt"})
+    with pytest.raises(UserError, match="not a tokens file"):
+        read_tokens(path)
+
+
+def test_the_script(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    tokenizer = tiny.make_tokenizer("xlnet")
+    tokenizer.save_pretrained(model)
+    tiny.make_config("xlnet", 2, tokenizer).save_pretrained(model)
+    for split in ("train", "validation"):
+        (tmp_path / "task").mkdir(exist_ok=True)
+        pq.write_table(table(pair=True), tmp_path / "task" / f"{split}.parquet")
+    command = [sys.executable, "workflow/scripts/tokenize_task.py", "--model-dir", str(model), "--max-length", "12"]
+    folders = ["--task-dir", str(tmp_path / "task"), "--output-dir", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": "workflow", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([*command, *folders], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected = tokenize(table(pair=True), tokenizer, 12, VOCABULARY)
+    for split in ("train", "validation"):
+        tokens = read_tokens(tmp_path / "out" / f"{split}.safetensors")
+        assert tokens.input_ids.tolist() == expected.input_ids.tolist()
+        assert tokens.padding_side == "left"
+        assert tokens.max_length == 12
+        assert tokens.truncated == expected.truncated > 0

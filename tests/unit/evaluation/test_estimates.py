@@ -1,0 +1,83 @@
+"""Estimates: values, intervals and paired differences."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shallower.core.errors import UserError
+from shallower.evaluation.estimates import Estimate, Scores, mean, over_seeds
+
+
+def estimate(value, samples, seeds=2):
+    return Estimate(value, np.asarray(samples, dtype=float), seeds)
+
+
+def test_differences_are_paired():
+    hard = np.random.default_rng(0).normal(size=1000)
+    ours, theirs = estimate(80, 80 + hard), estimate(82, 82 + hard, seeds=3)
+    difference = ours - theirs
+    assert difference.value == -2
+    assert difference.seeds == 2
+    assert difference.interval(0.95) == pytest.approx((-2, -2))
+    assert ours.relative_to(theirs).value == pytest.approx(100 * 80 / 82)
+
+
+def test_the_mean_of_tasks_keeps_samples_together():
+    found = mean([estimate(1, [0, 1, 2]), estimate(3, [3, 3, 3], seeds=1)])
+    assert found.value == 2
+    assert found.samples.tolist() == [1.5, 2.0, 2.5]
+    assert found.seeds == 1
+
+
+def test_an_interval_is_of_percentiles():
+    assert estimate(50, np.arange(101)).interval(0.9) == pytest.approx((5, 95))
+
+
+def test_several_seeds_widen_the_interval_by_their_luck():
+    # No luck in the examples: all that varies is the seed.
+    found = over_seeds(np.array([70.0, 80.0, 90.0]), np.array([70.0, 80.0, 90.0])[:, None] * np.ones((3, 2000)))
+    low, high = found.interval(0.95)
+    assert found.value == 80
+    assert low < 73 and high > 87
+    one = over_seeds(np.array([70.0]), np.full((1, 2000), 70.0))
+    assert one.interval(0.95) == (70, 70)
+
+
+def results(tmp_path, amounts=("1", "1")):
+    rows = [
+        {"model": "m", "task": "t", "origin": "baseline", "strategy": "none", "amount": "0", "seed": 1},
+        *({"model": "m", "task": "t", "origin": "pretrained", "strategy": "top", "amount": a, "seed": s}
+          for s, a in enumerate(amounts, start=1)),
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows).assign(
+        n_dropped=[0, *(int(amount) for amount in amounts)],
+        kept_layers=["0 1 2", *(["0 1"] * len(amounts))],
+        primary=True,
+        value=[0.9, 0.7, 0.8],
+        directory=["base", "one", "two"],
+    )
+    frame.to_csv(tmp_path / "results.csv", index=False)
+    return frame
+
+
+def test_scores_of_arms_in_points(tmp_path):
+    frame = results(tmp_path)
+    resamples = {name: np.full(5, value) for name, value in zip(frame["directory"], frame["value"], strict=True)}
+    scores = Scores(frame, resamples)
+    assert scores.num_layers("m") == 3
+    assert scores.baseline("m", "t").value == 90
+    arm = scores.score("m", "t", "pretrained", "top", "1")
+    assert (arm.value, arm.seeds) == (75, 2)
+    assert set(arm.samples.round(6)) <= {70, 75, 80}
+    assert scores.score("m", "t", "pretrained", "top", "2") is None
+    assert scores.rows("m", "t", "pretrained", "bottom", "1").empty
+
+
+def test_runs_without_resamples_are_named(tmp_path):
+    from shallower.evaluation.resamples import collect_resamples, write_resamples
+
+    results(tmp_path)
+    write_resamples(tmp_path / "base" / "resamples.npy", np.zeros(3))
+    collect_resamples([f"{tmp_path}/base"], tmp_path / "resamples.parquet")
+    with pytest.raises(UserError, match="no resamples of"):
+        Scores.read(tmp_path / "results.csv", tmp_path / "resamples.parquet")

@@ -1,0 +1,266 @@
+"""What a study will cost: checked against published sizes and against sums done by hand."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save_file
+
+import tiny
+from shallower.core.files import write_json
+from shallower.models.encoder_families import NAMES
+from shallower.models.size import ModelSize
+from shallower.planning.estimate import (
+    CPU_RATE,
+    GLUE_SIZES,
+    GPU_RATE,
+    GPU_SECONDS_A_LAYER,
+    RUN_BYTES,
+    STUDY_BYTES,
+    TOKENIZER_BYTES_A_WORD,
+    estimate,
+    plan_text,
+)
+from shallower.sources.glue import GLUE_TASKS
+from shallower.study.study import resolve_study
+
+GLUE = Path(__file__).parents[4] / "shared" / "glue"
+
+
+def make_checkpoint(folder, config):
+    """As much of a checkpoint as the checks of a study look at."""
+    modules = [name for names in NAMES["bert"].modules(config["num_hidden_layers"]).values() for name in names]
+    words = np.zeros((config["vocab_size"], config.get("embedding_size", config["hidden_size"])), np.float32)
+    folder.mkdir()
+    tensors = {f"{module}.{kind}": words[:1] for module in modules for kind in ("weight", "bias")}
+    save_file(tensors | {"bert.embeddings.word_embeddings.weight": words}, folder / "model.safetensors")
+    write_json(folder / "config.json", config)
+    write_json(folder / "tokenizer.json", {"model": {"vocab": {"word": 0}}})
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A study of a tiny model of 4 layers, hidden size 32, and a task of 21 rows to train on."""
+    folder = tmp_path_factory.mktemp("study")
+    model = folder / "model"
+    config = {"model_type": "bert", "num_hidden_layers": 4, "hidden_size": 32, "intermediate_size": 64}
+    config |= {"num_attention_heads": 4, "vocab_size": 500, "max_position_embeddings": 128}
+    make_checkpoint(model, config)
+    return {
+        "study": "s",
+        "models": [{"name": "m", "source": "local", "directory": str(model)}],
+        "tasks": [tiny.make_task_files(folder, rows_train=21, rows_validation=8)],
+        "origins": [{"name": "pretrained"}],
+        "strategies": [{"name": "top", "amounts": [1, 3]}],
+        "seeds": [1, 2],
+        "train": {"epochs": 3, "batch_size": 8},
+        "refine": {"epochs": 2},
+    }
+
+
+@pytest.fixture
+def study(base):
+    return copy.deepcopy(base)
+
+
+# Of the tiny model and task: operations of one forward pass of an example (25 tokens) through one layer.
+FORWARD = 2 * 25 * (4 * 32**2 + 2 * 32 * 64 + 2 * 25 * 32)
+
+
+def costs(study, tmp_path):
+    return estimate(resolve_study(study), tmp_path)
+
+
+def work_of(cost):
+    """Layers x examples that are passed forward, counting a training step as three passes."""
+    return cost.cpu_core_hours * 3600 * CPU_RATE / FORWARD
+
+
+def test_runs_and_operations(study, tmp_path):
+    cost = costs(study, tmp_path)
+    assert (cost.runs, cost.trainings) == ({"baseline": 2, "pretrained": 4}, 6)
+    training = 3 * 21 * (3 * 4 + 2 * 3 + 2 * 1)
+    predicting = 8 * (4 + 3 + 1)
+    assert work_of(cost) == pytest.approx(2 * (training + predicting))
+
+
+def test_small_batches_keep_a_gpu_waiting(study, tmp_path):
+    cost = costs(study, tmp_path)
+    waiting = 2 * 3 * (3 * 4 + 2 * 3 + 2 * 1) * GPU_SECONDS_A_LAYER  # of 3 steps an epoch
+    assert cost.gpu_hours * 3600 == pytest.approx(waiting, rel=1e-3)
+
+
+def test_large_work_goes_by_the_rate(study, tmp_path):
+    study["models"] = [{"name": "m", "source": "hub", "repository": "a/b", "revision": "0" * 40}]
+    study["train"] = {"epochs": 3, "batch_size": 512}
+    study["tasks"] = [{"name": "mnli", "source": "glue", "subset": "mnli"}]
+    cost = costs(study, tmp_path)
+    assert cost.gpu_hours == pytest.approx(cost.cpu_core_hours * CPU_RATE / GPU_RATE, rel=1e-3)
+    assert any("base size: m." in assumption for assumption in cost.assumptions)
+
+
+def test_an_origin_that_trains_more_costs_more(study, tmp_path):
+    before = costs(study, tmp_path)
+    study["origins"].append({"name": "finetuned-frozen"})
+    frozen = costs(study, tmp_path)
+    assert frozen.trainings == before.trainings + 2 * 2 * 2
+    training = 3 * 21 * (2 * 3 * 4 + 2 * 3 + 2 * 1)  # the whole model for each amount
+    assert work_of(frozen) - work_of(before) == pytest.approx(2 * (training + 8 * (3 + 1)))
+
+    study["origins"][-1] = {"name": "gradual", "stage": {"epochs": 5}}
+    gradual = costs(study, tmp_path)
+    assert gradual.trainings == before.trainings + 2 * (1 + 1 + 3 + 1)
+    training = 3 * 21 * (5 * 4 + 2 * 3 + 5 * (4 + 3 + 2) + 2 * 1)
+    assert work_of(gradual) - work_of(before) == pytest.approx(2 * (training + 8 * (3 + 1)))
+
+
+def test_lists_of_layers_are_counted_and_thresholds_are_told(study, tmp_path):
+    study["strategies"] = [{"name": "custom", "amounts": [[0, 2]]}, {"name": "contribution", "amounts": [0.9]}]
+    cost = costs(study, tmp_path)
+    training = 3 * 21 * (3 * 4 + 2 * 2 + 2 * 4)
+    assert work_of(cost) == pytest.approx(2 * (training + 8 * (4 + 2 + 4)))
+    assert cost.assumptions[-1].endswith("taken to be nothing: contribution.")
+
+
+def size_of_model(study):
+    return ModelSize.of(json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text()))
+
+
+def test_disk(study, tmp_path):
+    size = size_of_model(study)
+    tokenizer = TOKENIZER_BYTES_A_WORD * 500
+    kept = costs(study, tmp_path)
+    assert kept.model_bytes == 2 * (size.bytes(4) + size.bytes(3) + size.bytes(1))
+    assert kept.work_bytes == size.bytes(3)  # the dropped checkpoint: trainings are too short for others
+    assert kept.input_bytes == size.bytes(4) + tokenizer + 29 * 25 * 10
+    assert kept.table_bytes == STUDY_BYTES + 6 * (RUN_BYTES + tokenizer)
+    assert kept.peak_bytes == kept.model_bytes + kept.work_bytes + kept.input_bytes + kept.table_bytes
+    study["keep_models"] = False
+    assert costs(study, tmp_path).model_bytes == 2 * size.bytes(4)
+
+
+def test_weights_kept_in_half_the_space(study, tmp_path):
+    size = size_of_model(study)
+    study["kept_weights"] = "bf16"
+    cost = costs(study, tmp_path)
+    assert cost.model_bytes == 2 * (size.bytes(4) + (size.bytes(3) + size.bytes(1)) // 2)
+
+
+@pytest.mark.parametrize(("minutes", "checkpoints"), [(0.5, 0), (1.5, 1), (2.5, 2), (100, 2)])
+def test_long_trainings_have_checkpoints_beside_them(study, tmp_path, minutes, checkpoints):
+    size = size_of_model(study)
+    study["strategies"] = [{"name": "top", "amounts": [1]}]
+    # Predictions of the tiny model take no time beside such a training.
+    study["refine"]["epochs"] = round(60 * minutes * CPU_RATE / (FORWARD * 3 * 3 * 21))
+    assert costs(study, tmp_path).work_bytes == (1 + 3 * checkpoints) * size.bytes(3)
+
+
+def test_identical_runs_are_trained_once(study, tmp_path):
+    before = costs(study, tmp_path)
+    study["strategies"].append({"name": "even-alternate", "amounts": [1, 2]})
+    study["strategies"].append({"name": "custom", "amounts": [[1, 3]]})
+    after = costs(study, tmp_path)
+    # Of 4 layers, the first even one from the top is the top one, the two even ones are 3 and 1.
+    assert (after.trainings - before.trainings, after.copies) == (2 * 1, 2 * 2)
+    assert work_of(after) - work_of(before) == pytest.approx(2 * (3 * 21 * 2 * 2 + 8 * (3 + 2 + 2)))
+    study["keep_models"] = False
+    deleted = costs(study, tmp_path)
+    assert (deleted.trainings, deleted.copies) == (after.trainings + after.copies, 0)
+
+
+def test_the_same_layers_from_other_weights_or_in_another_order_are_another_run(study, tmp_path):
+    study["strategies"] = [{"name": "bottom", "amounts": [2]}, {"name": "custom", "amounts": [[0, 1]]}]
+    study["origins"] = [{"name": "pretrained"}, {"name": "finetuned"}]
+    assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 3, 2 * 2)
+    study["strategies"] = [{"name": "bottom", "amounts": [2]}, {"name": "top", "amounts": [2]}]
+    assert costs(study, tmp_path).copies == 0
+    study["origins"] = [{"name": "gradual"}]
+    # What is trained on the way is deleted, so that nothing can be copied from it.
+    assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * (1 + 2 * 3), 0)
+
+
+def test_layers_of_one_set_of_weights_are_all_alike(study, tmp_path):
+    albert = {"model_type": "albert", "embedding_size": 16, "num_hidden_groups": 1}
+    folder = tmp_path / "albert"
+    config = json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text())
+    make_checkpoint(folder, config | albert)
+    study["models"][0]["directory"] = str(folder)
+    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "parameter-variance", "amounts": [1]}]
+    assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 2, 2 * 1)
+
+
+def test_slices_and_rows_of_files(study, tmp_path):
+    before = costs(study, tmp_path)
+    study["tasks"][0]["train_examples"] = 14
+    assert work_of(before) - work_of(costs(study, tmp_path)) == pytest.approx(2 * 3 * 7 * (3 * 4 + 2 * 3 + 2 * 1))
+    rows = [{"text": f"a, b {number}", "label": ("bad", "good")[number % 2]} for number in range(6)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    (tmp_path / "validation.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:4]))
+    study["tasks"][0] |= {"train_file": str(tmp_path / "train.parquet")}
+    study["tasks"][0] |= {"validation_file": str(tmp_path / "validation.jsonl")}
+    del study["tasks"][0]["train_examples"]
+    training = 3 * 6 * (3 * 4 + 2 * 3 + 2 * 1)
+    assert work_of(costs(study, tmp_path)) == pytest.approx(2 * (training + 4 * (4 + 3 + 1)))
+
+
+def test_a_downloaded_model_is_looked_at(study, tmp_path):
+    config = Path(study["models"][0]["directory"]) / "config.json"
+    expected = costs(study, tmp_path)
+    study["models"] = [{"name": "m", "source": "package", "package": "p", "version": "1", "path": "p"}]
+    unknown = costs(study, tmp_path)
+    assert unknown.model_bytes > 100 * expected.model_bytes
+    folder = tmp_path / "models" / resolve_study(study).model_key("m")
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_bytes(config.read_bytes())
+    assert costs(study, tmp_path) == expected
+
+
+def test_the_plan_in_words(study, tmp_path):
+    study["origins"].append({"name": "gradual"})
+    resolved = resolve_study(study)
+    lines = plan_text(resolved, estimate(resolved, tmp_path)).splitlines()
+    assert lines[0] == "Study s: 10 runs (2 baselines, 4 pretrained and 4 gradual), 18 trainings."
+    assert lines[1].startswith("Time, roughly: ")
+    assert "minutes on a data-centre GPU" in lines[1]
+    assert "of tuned models" in lines[2]
+    assert max(map(len, lines)) < 250
+
+
+@pytest.mark.glue
+@pytest.mark.parametrize("subset", ["cola", "mrpc", "rte", "sst2", "stsb", "wnli"])
+def test_rows_of_glue(subset):
+    if not GLUE.is_dir():
+        pytest.skip(f"no GLUE files in {GLUE}")
+    names = ("train", GLUE_TASKS[subset].validation)
+    found = tuple(pq.read_metadata(GLUE / subset / f"{name}.parquet").num_rows for name in names)
+    assert GLUE_SIZES[subset][:2] == found
+
+
+def test_a_model_in_an_installed_package_is_known_before_its_download(tmp_path):
+    folder = tmp_path / "some_package" / "model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    information = tmp_path / "some_package-1.2.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.2\n")
+    program = (
+        "from pathlib import Path\n"
+        "from types import SimpleNamespace\n"
+        "from shallower.planning.estimate import config_file\n"
+        "for version in ('1.2', '1.3'):\n"
+        "    definition = {'source': 'package', 'package': 'some-package', 'version': version,\n"
+        "                  'path': 'some_package/model'}\n"
+        "    study = SimpleNamespace(model_definition=lambda _: definition, model_key=lambda _: 'm-1')\n"
+        "    print(config_file(study, 'm', 'resources'))\n"
+    )
+    library = Path(__file__).parents[3] / "workflow"
+    environment = os.environ | {"PYTHONPATH": f"{library}{os.pathsep}{tmp_path}"}
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split("\n")[:2] == [str(folder / "config.json"), "resources/models/m-1/config.json"]

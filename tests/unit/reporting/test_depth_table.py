@@ -1,0 +1,113 @@
+"""states.csv: a row for each baseline, quantity and depth, scored as everything else is."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from shallower.core.errors import UserError
+from shallower.core.files import write_json, write_whole
+from shallower.core.tables import read_table, write_table
+from shallower.reporting.depth_table import COLUMNS, collect_states
+
+SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "collect_states.py"
+METRICS = {"yes-no": ["accuracy", "f1"], "values": ["pearson"]}
+LABELS = {"yes-no": np.array([0, 1, 1, 1, 0]), "values": np.array([0.0, 1.0, 2.0, 3.0])}
+# At depths 0, 1 and 2.
+ANSWERS = {
+    "yes-no": np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 1], [0, 1, 1, 1, 0]]),
+    "values": np.array([[1.5, 1.5, 1.5, 1.5], [3.0, 2.0, 1.0, 0.0], [0.0, 0.1, 0.2, 0.3]]),
+}
+COSINES = [1.0, 0.5, -0.25]
+
+
+def write_probes(path, labels, answers):
+    depths, n_examples = answers.shape
+    table = pa.table(
+        {
+            "depth": np.repeat(np.arange(depths), n_examples),
+            "id": np.tile(np.arange(n_examples), depths),
+            "label": np.tile(labels, depths),
+            "prediction": answers.ravel(),
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Rows in any order.
+    parquet.write_table(table.take(np.random.default_rng(0).permutation(table.num_rows)), path)
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """The plan of a study of two tasks and two seeds, with the baselines' files."""
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for task in METRICS:
+        for origin, arm in (("baseline", "baseline"), ("pretrained", "pretrained/top-1")):
+            for seed in (1, 2):
+                run = {"study": "s", "model": "m", "task": task, "origin": origin, "seed": seed}
+                rows.append({**run, "directory": f"results/s/m/{task}/{arm}/seed{seed}"})
+        for seed in (1, 2):
+            folder = Path(f"results/s/m/{task}/baseline/seed{seed}")
+            write_probes(folder / "probes.parquet", LABELS[task], ANSWERS[task])
+            write_json(folder / "similarity.json", {"cosine": COSINES})
+    return pd.DataFrame(rows)
+
+
+def test_one_row_a_baseline_quantity_and_depth(runs):
+    states = collect_states(runs, METRICS)
+    assert list(states.columns) == COLUMNS
+    assert len(states) == 2 * 2 * (3 + 3)
+    assert (
+        states.groupby(["task", "seed", "quantity"])["depth"].apply(list).map(lambda depths: depths == [0, 1, 2]).all()
+    )
+    probe = states[(states["quantity"] == "probe") & (states["seed"] == 2)].set_index(["task", "depth"])
+    assert probe.loc["yes-no", "metric"].unique() == "accuracy"
+    assert probe.loc["yes-no", "value"].tolist() == pytest.approx([0.6, 0.6, 1.0])
+    assert probe.loc["yes-no", "chance"].tolist() == pytest.approx([0.6] * 3)
+    # One answer for all has no correlation: 0, not NaN.
+    assert probe.loc["values", "value"].tolist() == pytest.approx([0.0, -1.0, 1.0])
+    assert probe.loc["values", "chance"].tolist() == [0.0] * 3
+    similarity = states[states["quantity"] == "similarity"]
+    assert set(similarity["metric"]) == {"cosine"}
+    assert similarity["value"].tolist() == COSINES * 4
+    assert similarity["chance"].isna().all()
+
+
+def test_missing_files_are_named(runs):
+    Path("results/s/m/yes-no/baseline/seed2/similarity.json").unlink()
+    Path("results/s/m/values/baseline/seed1/probes.parquet").unlink()
+    with pytest.raises(UserError, match="2 files") as error:
+        collect_states(runs, METRICS)
+    assert "results/s/m/yes-no/baseline/seed2/similarity.json" in str(error.value)
+    assert "results/s/m/values/baseline/seed1/probes.parquet" in str(error.value)
+
+
+def test_damaged_answers_are_refused(runs):
+    path = Path("results/s/m/yes-no/baseline/seed1/probes.parquet")
+    table = parquet.read_table(path)
+    parquet.write_table(table.slice(1), path)
+    with pytest.raises(UserError, match=r"probes\.parquet: depths differ"):
+        collect_states(runs, METRICS)
+    for content in (b"", b"nonsense"):
+        write_whole(path, content)
+        with pytest.raises(UserError, match=r"probes\.parquet: not a file of answers"):
+            collect_states(runs, METRICS)
+    parquet.write_table(table.drop_columns("id"), path)
+    with pytest.raises(UserError, match=r"probes\.parquet: not a file of answers"):
+        collect_states(runs, METRICS)
+
+
+def test_the_script_writes_the_table(runs, monkeypatch):
+    write_table("runs.csv", runs)
+    settings = json.dumps({"metrics": METRICS})
+    monkeypatch.setattr(sys, "argv", ["", "--runs", "runs.csv", "--settings", settings, "--output", "out/states.csv"])
+    spec = importlib.util.spec_from_file_location("__main__", SCRIPT)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    again = read_table("out/states.csv")
+    pd.testing.assert_frame_equal(again, collect_states(runs, METRICS), check_dtype=False, rtol=1e-9)

@@ -1,0 +1,206 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from read_pages import Page, value
+from shallower.core.files import read_json, write_json
+from shallower.core.tables import read_table, write_table
+from shallower.reporting.report import Report, Reproduction, image, report_page
+from shallower.reporting.summary import read_costs
+from synthetic_runs import SMALL, write_results, write_study
+
+PROJECT = Path(__file__).resolve().parents[3]
+FOLDER = "results/small"
+TRAIN = {"epochs": 3, "batch_size": 8, "learning_rate": 5e-5, "weight_decay": 0.0, "warmup_ratio": 0.0}
+CONFIG = {
+    "study": "small",
+    "models": [
+        {"name": "minilm", "source": "package", "package": "gt-minilm", "version": "0.1", "counterpart": "DistilBERT"}
+    ],
+    "tasks": [
+        {"name": "docs-pair", "source": "installed-docs", "metrics": ["accuracy", "f1"], "train": {"epochs": 5}},
+        {"name": "similarity", "source": "glue", "subset": "stsb", "train_examples": 1500, "metrics": ["pearson"]},
+    ],
+    "origins": [{"name": "pretrained"}, {"name": "finetuned", "refine": {"epochs": 1}}],
+    "strategies": [
+        {"name": "top", "amounts": [1, 2, 3]},
+        {"name": "bottom", "amounts": [1, 2, 3], "origins": ["pretrained", "finetuned"]},
+    ],
+    "seeds": [1, 2],
+    "train": {**TRAIN, "max_grad_norm": 1.0, "max_length": 128},
+    "refine": {},
+    "evaluate": {"confidence": 0.95, "bootstrap_samples": 1000},
+    "report": {"tolerances": [1, 3]},
+}
+MANIFEST = {
+    "code": {"commit": "4f" * 20, "dirty": False},
+    "device": "cpu",
+    "precision": "fp32",
+    "threads": 1,
+    "versions": {"python": "3.11.7", "torch": "2.13.0"},
+}
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0\nL9 9" fill="#123"/>&lt;100%</svg>'
+
+
+def add_manifests(folder: Path, runs: pd.DataFrame) -> None:
+    """What the training and the imports leave, and the synthetic study does not."""
+    for directory in runs["directory"]:
+        path = folder / directory / "manifest.json"
+        write_json(path, read_json(path) | MANIFEST)
+    source = {"name": "minilm", "sha256": {"model.safetensors": "ab" * 32}}
+    write_json(folder / "resources/models/minilm-1/manifest.json", source)
+    for task in ("docs-pair", "similarity"):
+        path = folder / "resources/tasks" / task
+        write_json(path / "task.json", read_json(path / "task.json") | {"rows": {"train": 1500, "validation": 300}})
+        write_json(path / "manifest.json", {"source": {"name": task}, "sha256": {"train.parquet": "cd" * 32}})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a small study with all that the report reads."""
+    folder = tmp_path_factory.mktemp("study")
+    write_results(folder, write_study(folder, SMALL))
+    add_manifests(folder, read_table(folder / FOLDER / "runs.csv"))
+    figure = folder / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg"
+    figure.parent.mkdir(parents=True)
+    figure.write_text(SVG, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def report(made):
+    """The report of a study that does not reproduce the paper."""
+    runs = read_table(made / FOLDER / "runs.csv")
+    tasks = [made / "resources/tasks" / name for name in ("docs-pair", "similarity")]
+    return Report(
+        config=CONFIG,
+        summary=read_table(made / FOLDER / "summary.csv"),
+        costs=read_costs([made / FOLDER / "minilm/cost.json"]),
+        runs=[read_json(made / directory / "manifest.json") for directory in runs["directory"]],
+        models=[read_json(made / "resources/models/minilm-1/manifest.json")],
+        tasks={task.name: (read_json(task / "task.json"), read_json(task / "manifest.json")) for task in tasks},
+        figures={("minilm", "docs-pair"): [made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg"]},
+    )
+
+
+@pytest.fixture
+def reproduction(made):
+    """One table, one figure and two judged claims."""
+    beside = {"ours": 83.0, "low": 82.0, "high": 84.0, "paper": 83.43, "difference": -0.43, "verdict": "inside"}
+    frame = pd.DataFrame([value("minilm, 0 dropped", "mean", **beside)])
+    claims = {"hypothesis": ["a", "a", "b", "c"], "model": "minilm"}
+    verdicts = ["supported", "supported", "not supported", "supported"]
+    return Reproduction(
+        frames={"preprint-figure-3": frame, "table-2": frame.assign(verdict="outside")},
+        figures={"preprint-figure-3": made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg"},
+        observations=pd.DataFrame({**claims, "verdict": verdicts}),
+        observations_fragment="<p>JUDGED</p>",
+        parameter_orders=pd.DataFrame({"model": ["minilm"], "common_prefix": ["2"]}),
+    )
+
+
+def test_the_answer_comes_first_then_methods_and_provenance(report):
+    page = Page(report_page(report))
+    assert page.loads == []
+    assert set(page.anchors) <= set(page.ids)
+    assert page.text.startswith("Study small · 1 model · 2 tasks · 2 seeds How many layers can go? minilm can lose")
+    order = ["Layers that can go", "What is left", "Every variant in numbers", "Methods", "Statistics", "Provenance"]
+    places = [page.text.rindex(title) for title in order]
+    assert places == sorted(places)
+    assert "paper's observations" not in page.text
+
+
+def test_the_methods_tell_the_settings(report):
+    text = Page(report_page(report)).text
+    assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
+    assert "on docs-pair epochs 5" in text
+    assert "similarity GLUE stsb 1,500 a subset 300 Pearson correlation" in text
+    assert "docs-pair docstrings of installed packages 1,500 300" in text
+    assert "minilm package gt-minilm 0.1 DistilBERT" in text
+    assert "The upper layers, next to the task's head. section 3.1 1, 2, 3 everywhere" in text
+    assert "origin pretrained and finetuned" in text
+    assert "95 % percentile intervals from 1,000 bootstrap samples" in text
+    assert "Beside the paper, seeds are resampled as well" in text
+
+
+def test_gradual_dropping_has_settings_of_its_own(report):
+    origins = [{"name": "gradual", "stage": {"epochs": 2}, "refine": {"epochs": 4}}]
+    text = Page(report_page(replace(report, config={**CONFIG, "origins": origins}))).text
+    assert "full model gradual gradual, before each drop epochs 3 4 2" in text
+
+
+def test_one_seed_is_said(report):
+    config = {**CONFIG, "seeds": [1]}
+    assert "no interval holds the luck of training" in Page(report_page(replace(report, config=config))).text
+
+
+def test_provenance_names_code_packages_machine_and_data(report):
+    report.runs[0]["code"] = {"commit": "a1" * 20, "dirty": True}
+    report.runs[1]["versions"] = {"torch": "2.12.0"}
+    report.runs[2]["trained_as"] = "results/other"
+    text = Page(report_page(report)).text
+    assert "a1a1a1a1a1a1 with uncommitted changes and 4f4f4f4f4f4f" in text
+    assert "torch 2.12.0 and 2.13.0" in text
+    assert "cpu, fp32, 1 thread a run" in text
+    assert f"{len(report.runs)} runs" in text
+    assert "1 of them are the same as another" in text
+    assert f"task similarity train.parquet {'cd' * 32}" in text
+
+
+def test_the_paper_stands_between_answer_and_methods(report, reproduction):
+    page = Page(report_page(replace(report, reproduction=reproduction)))
+    assert set(page.anchors) <= set(page.ids)
+    assert page.loads == []
+    assert "2 supported and 1 not supported" in page.text
+    assert "1 of the 2 values of the paper" in page.text
+    assert "minilm beside DistilBERT" in page.text
+    places = [page.text.index(part) for part in ("JUDGED", "ours beside them", "Table 2: top", "Every variant in")]
+    assert places == sorted(places)
+    assert page.text.index("common prefix") > page.text.rindex("Figure 3 of the preprint")
+
+
+def test_a_study_without_counterparts_says_so(report, reproduction):
+    config = {**CONFIG, "models": [CONFIG["models"][0] | {"counterpart": None}], "reproduction": True}
+    config |= {"probe": {"train_examples": 5000}, "parameter_scores": {"weights": "output-matrix"}}
+    text = Page(report_page(replace(report, config=config, reproduction=reproduction))).text
+    assert "its numbers stand alone" in text
+    assert "on at most 5,000 training examples" in text
+
+
+def test_images_are_in_the_page(made, tmp_path):
+    source = image(made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg", "<title>")
+    assert 'alt="&lt;title&gt;"' in source
+    data = source.split('src="')[1].split('"')[0]
+    assert not set('<>#&"\n') & set(data)
+    assert "M0 0 L9 9" in data
+    (tmp_path / "dot.png").write_bytes(b"\x89PNG")
+    assert 'src="data:image/png;base64,iVBORw=="' in image(tmp_path / "dot.png", "dot")
+
+
+def test_script_writes_the_same_report_again(made, reproduction):
+    for item, frame in reproduction.frames.items():
+        write_table(made / FOLDER / f"paper/{item}.csv", frame)
+    command = [
+        *(sys.executable, PROJECT / "workflow/scripts/write_report.py", "--study", json.dumps(CONFIG)),
+        *("--summary", f"{FOLDER}/summary.csv", "--runs", f"{FOLDER}/runs.csv"),
+        *("--costs", f"{FOLDER}/minilm/cost.json", "--models", "resources/models/minilm-1/manifest.json"),
+        *("--tasks", "resources/tasks/docs-pair/task.json", "resources/tasks/similarity/task.json"),
+        *("--figures", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
+        *("--paper-dir", f"{FOLDER}/paper", "--output", "report.html"),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
+
+    def written() -> str:
+        subprocess.run([*map(str, command)], cwd=made, env=environment, check=True)
+        return (made / "report.html").read_text(encoding="utf-8")
+
+    page = written()
+    assert "Table 2: top layers dropped" in Page(page).text
+    assert "data:image/svg+xml" in page
+    assert page == written()

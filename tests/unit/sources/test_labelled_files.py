@@ -1,0 +1,292 @@
+"""Labelled text from files of every kind: read as it stands, refused with the row and the cure."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shallower.core.errors import StudyErrors, UserError
+from shallower.sources.labelled_files import SUFFIXES, TOLD_ROWS, Columns, read_labelled, split_problems
+
+CLASSES = Columns(("text",), "label", ("neg", "pos"))
+SCORES = Columns(("text",), "label", None)
+
+Row = dict[str, Any]
+
+
+def write(path: Path, rows: Sequence[Row]) -> Path:
+    """Write rows in the form that the suffix says."""
+    match path.suffix:
+        case ".parquet":
+            pq.write_table(pa.Table.from_pylist(list(rows)), path)
+        case ".jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        case suffix:
+            between, quote = ("\t", "") if suffix == ".tsv" else (",", '"')
+            lines = [list(rows[0]), *(row.values() for row in rows)]
+            escaped = [
+                [quote + str(value).replace('"', '""' if quote else '"') + quote for value in line] for line in lines
+            ]
+            path.write_text("".join(between.join(line) + "\n" for line in escaped), encoding="utf-8")
+    return path
+
+
+def rows_with(labels: Sequence[Any]) -> list[Row]:
+    return [{"text": f"text number {number}", "label": label} for number, label in enumerate(labels)]
+
+
+def labels_of(path: Path, columns: Columns = CLASSES) -> list[Any]:
+    return read_labelled(path, columns).column("label").to_pylist()
+
+
+def problems_of(path: Path, columns: Columns = CLASSES) -> list[str]:
+    with pytest.raises(UserError) as caught:
+        read_labelled(path, columns)
+    problems = caught.value.problems if isinstance(caught.value, StudyErrors) else [str(caught.value)]
+    assert all(problem.startswith(f"{path}: ") for problem in problems), "every problem names the file"
+    return [problem.removeprefix(f"{path}: ") for problem in problems]
+
+
+# --- what is read --------------------------------------------------------------------------------------------------
+
+# Texts that readers like to take for something else.
+TRICKY = ["NA", "1", "007", "1e3", "2024-01-01", "True", "null", "", " ", "nan", 'say "no"', "naïve ok", " blanks "]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_texts_stay_as_they_are(tmp_path: Path, suffix: str) -> None:
+    rows = [{"text": text, "label": ("neg", "pos")[number % 2]} for number, text in enumerate(TRICKY)]
+    table = read_labelled(write(tmp_path / f"a{suffix}", rows), Columns(("text",), "label", ("neg", "pos"), True))
+    assert table.column("text").to_pylist() == TRICKY
+    assert table.schema == pa.schema([("id", pa.int64()), ("text", pa.string()), ("label", pa.int64())])
+    assert table.column("id").to_pylist() == list(range(len(TRICKY)))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("labels", [["pos", "neg", "pos"], [1, 0, 1]])
+def test_names_and_ids_give_the_same_labels(tmp_path: Path, suffix: str, labels: list[Any]) -> None:
+    assert labels_of(write(tmp_path / f"a{suffix}", rows_with(labels))) == [1, 0, 1]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_scores_are_numbers(tmp_path: Path, suffix: str) -> None:
+    table = read_labelled(write(tmp_path / f"a{suffix}", rows_with([0.5, 3.0, 5.0])), SCORES)
+    assert table.schema.field("label").type == pa.float64()
+    assert table.column("label").to_pylist() == pytest.approx([0.5, 3.0, 5.0])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_pairs_and_columns_of_other_names(tmp_path: Path, suffix: str) -> None:
+    rows = [{"extra": 7, "b": f"second {n}", "gold": "pos", "a": f"first {n}"} for n in range(3)]
+    table = read_labelled(write(tmp_path / f"a{suffix}", rows), Columns(("a", "b"), "gold", ("neg", "pos")))
+    assert table.column_names == ["id", "text", "text_pair", "label"]
+    assert table.column("text").to_pylist() == ["first 0", "first 1", "first 2"]
+    assert table.column("text_pair").to_pylist() == ["second 0", "second 1", "second 2"]
+
+
+def test_class_names_stored_in_parquet_count_before_ids(tmp_path: Path) -> None:
+    features = {"label": {"names": ["pos", "neg"], "_type": "ClassLabel"}}
+    table = pa.Table.from_pylist(rows_with([0, 0, 1]))
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert labels_of(tmp_path / "a.parquet") == [1, 1, 0]
+    other = Columns(("text",), "label", ("negative", "positive"))
+    assert problems_of(tmp_path / "a.parquet", other)[0] == (
+        "row 1: label 'pos' is none of the labels 'negative', 'positive'"
+    )
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_class_names_that_are_numbers_are_names(tmp_path: Path, suffix: str) -> None:
+    stars = Columns(("text",), "label", ("1", "2", "3"))
+    assert labels_of(write(tmp_path / f"a{suffix}", rows_with([1, 2, 3, 1])), stars) == [0, 1, 2, 0]
+
+
+def test_quoted_fields_may_hold_commas_and_line_breaks(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\n"one, two\nthree ""four""",pos\n\nfive,neg\n')
+    table = read_labelled(tmp_path / "a.csv", CLASSES)
+    assert table.column("text").to_pylist() == ['one, two\nthree "four"', "five"]
+
+
+def test_quotation_marks_in_tsv_quote_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('text\tlabel\n"open quote\tpos\nnext row\tneg\n')
+    assert read_labelled(tmp_path / "a.tsv", CLASSES).column("text").to_pylist() == ['"open quote', "next row"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a{suffix}", rows_with(["pos", "neg"]))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert labels_of(path) == [1, 0]
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("label", "problem"),
+    [
+        ("good", "label 'good' is none of the labels 'neg', 'pos'"),
+        ("Pos", "label 'Pos' is none of the labels 'neg', 'pos'"),
+        (2, "label 2 is out of range; 2 labels have the ids 0 to 1"),
+        (-1, "label -1 marks a hidden label; use a split whose labels are known"),
+        (-2, "label -2 is out of range; 2 labels have the ids 0 to 1"),
+    ],
+)
+def test_labels_that_are_no_class(tmp_path: Path, suffix: str, label: Any, problem: str) -> None:
+    known = "pos" if isinstance(label, str) else 1
+    assert problems_of(write(tmp_path / f"a{suffix}", rows_with([known, known, label]))) == [f"row 3: {problem}"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+@pytest.mark.parametrize("label", [1.0, 0.5, True])
+def test_numbers_that_are_not_whole_are_no_class(tmp_path: Path, suffix: str, label: Any) -> None:
+    found = problems_of(write(tmp_path / f"a{suffix}", rows_with([label])))
+    assert found == [f"row 1: label {label!r} is neither the name of a class nor its id, a whole number"]
+
+
+def test_numbers_that_are_not_whole_are_no_class_in_text_either(tmp_path: Path) -> None:
+    found = problems_of(write(tmp_path / "a.csv", rows_with(["1.0"])))
+    assert found == ["row 1: label '1.0' is none of the labels 'neg', 'pos'"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_scores_that_are_no_number(tmp_path: Path, suffix: str) -> None:
+    found = problems_of(write(tmp_path / f"a{suffix}", rows_with(["3.0", "much", "inf"])), SCORES)
+    assert found == [
+        "row 2: label 'much' is not a finite number; a regression needs one",
+        "row 3: label 'inf' is not a finite number; a regression needs one",
+    ]
+
+
+@pytest.mark.parametrize("columns", [CLASSES, SCORES])
+def test_missing_labels(tmp_path: Path, columns: Columns) -> None:
+    missing = ["row 2: label is missing; fill it or remove the row"]
+    for suffix in (".parquet", ".jsonl"):
+        assert problems_of(write(tmp_path / f"a{suffix}", rows_with([1, None])), columns) == missing
+    assert problems_of(write(tmp_path / "a.csv", rows_with([1, ""])), columns) == missing
+    floats = pa.table({"text": ["a", "b"], "label": pa.array([1.0, float("nan")])})
+    pq.write_table(floats, tmp_path / "nan.parquet")
+    assert missing[0] in problems_of(tmp_path / "nan.parquet", columns)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_empty_texts(tmp_path: Path, suffix: str) -> None:
+    rows = rows_with([0, 1, 0])
+    rows[0]["text"], rows[2]["text"] = "", " \u00a0"
+    assert problems_of(write(tmp_path / f"a{suffix}", rows)) == [
+        "row 1: text is empty; fill it or remove the row",
+        "row 3: text is empty; fill it or remove the row",
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_texts_that_are_not_text(tmp_path: Path, suffix: str) -> None:
+    assert problems_of(write(tmp_path / f"a{suffix}", [{"text": 5, "label": 0}])) == ["row 1: text is 5, not text"]
+    rows = [{"text": "a", "label": 0}, {"text": None, "label": 0}]
+    assert problems_of(write(tmp_path / f"b{suffix}", rows)) == ["row 2: text is missing"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_missing_columns_are_told_with_those_there_are(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a{suffix}", [{"sentence": "a", "gold": "pos"}])
+    assert problems_of(path) == ["no column 'text', 'label'; it has 'sentence', 'gold'"]
+
+
+def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
+    found = problems_of(write(tmp_path / "a.csv", rows_with(["bad"] * (TOLD_ROWS + 7))))
+    assert len(found) == TOLD_ROWS + 1
+    assert found[TOLD_ROWS - 1].startswith(f"row {TOLD_ROWS}: ")
+    assert found[-1] == "7 more problems like these"
+
+
+def test_rows_with_another_number_of_fields(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\none, two,pos\nthree,neg\nfour\n")
+    first, second = problems_of(tmp_path / "a.csv")
+    assert first == "row 1 has 3 fields, the header 2; put texts with commas or quotation marks in quotation marks"
+    assert second.startswith("row 3 has 1 fields, the header 2; ")
+
+
+def test_broken_quoting(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\none,pos\n"two,neg\nthree,pos\n')
+    (problem,) = problems_of(tmp_path / "a.csv")
+    assert re.match(r"line \d+ cannot be read .*quotation marks", problem)
+
+
+def test_lines_that_are_not_json_objects(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 0}\n{"text": "b",\n["c", 0]\n')
+    first, second = problems_of(tmp_path / "a.jsonl")
+    assert first.startswith("row 2 is not JSON (")
+    assert second == "row 3 is not a JSON object; write one object a line"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
+def test_other_encodings(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a{suffix}", rows_with([0] * 3000))
+    lines = path.read_bytes().split(b"\n")
+    lines[2000] = lines[2000].replace(b"text number", b"na\xefve number")
+    path.write_bytes(b"\n".join(lines))
+    assert problems_of(path) == ["line 2001 is not UTF-8; convert the file to UTF-8"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_empty_files(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.touch()
+    (problem,) = problems_of(path)
+    assert "cannot be read as parquet" in problem if suffix == ".parquet" else problem == "the file is empty"
+    if suffix in (".csv", ".tsv"):
+        path.write_text("text,label\n".replace(",", "," if suffix == ".csv" else "\t"))
+        assert problems_of(path) == ["no rows; a split needs labelled examples"]
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.csv", rows_with([0, 1]))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # By hand, because files are open to root whatever their permissions.
+    monkeypatch.setattr(Path, "open", refuse)
+    assert problems_of(path) == ["cannot be read (Permission denied); check the file"]
+    monkeypatch.undo()
+    (tmp_path / "b.csv").mkdir()
+    assert problems_of(tmp_path / "b.csv") == ["is not a file; name a file of labelled rows"]
+    assert "cannot be read" in problems_of(tmp_path / f"{'x' * 300}.csv")[0]
+
+
+def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_text("text,label\na,pos\n")
+    assert "cannot be read as parquet" in problems_of(tmp_path / "a.parquet")[0]
+    (tmp_path / "a.xlsx").touch()
+    assert problems_of(tmp_path / "a.xlsx") == ["unknown kind of file; use .parquet, .csv, .tsv, .jsonl"]
+    assert problems_of(tmp_path / "absent.csv") == ["file not found"]
+
+
+# --- splits --------------------------------------------------------------------------------------------------------
+
+
+def split(labels: Sequence[float]) -> pa.Table:
+    return pa.table({"label": labels})
+
+
+def test_good_splits() -> None:
+    assert list(split_problems({"train": split([0, 1, 2]), "validation": split([1, 0])}, ("a", "b", "c"))) == []
+    assert list(split_problems({"train": split([0.0, 1.0]), "validation": split([2.0, 3.0])}, None)) == []
+
+
+def test_splits_of_one_class_or_value() -> None:
+    found = list(split_problems({"train": split([1, 1]), "validation": split([0, 1])}, ("a", "b")))
+    assert len(found) == 2
+    assert "train split has only the class 'b'" in found[0]
+    assert "'a', which the train split lacks" in found[1]
+    (found,) = split_problems({"train": split([2.5, 2.5]), "validation": split([1.0, 2.0])}, None)
+    assert "train split has only the value 2.5" in found
+    (found,) = split_problems({"train": split([1.0, 2.5]), "validation": split([1.0, 1.0])}, None)
+    assert "validation split has only the value 1.0" in found

@@ -1,0 +1,316 @@
+"""Tasks from every source come out in one form, and what is wrong with them is told before any job runs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hub_server import ALWAYS, Fault, HubServer
+from shallower.core.errors import UserError
+from shallower.core.files import read_json, sha256_of
+from shallower.sources import docstrings as docs_corpus
+from shallower.sources import tasks as task_sources
+from shallower.sources.docstrings import LIBRARIES, Example
+from shallower.sources.tasks import check_task, fetch_task, task_files
+from tiny import make_task_files
+
+ROOT = Path(__file__).parents[3]
+GLUE = ROOT.parent / "shared" / "glue"
+
+
+def own_task(
+    folder: Path,
+    rows_train: int = 40,
+    rows_validation: int = 20,
+    pair: bool = False,
+    regression: bool = False,
+    **others: Any,
+) -> dict[str, Any]:
+    """A task in files, as a study defines it."""
+    return make_task_files(folder, rows_train, rows_validation, pair, regression) | others
+
+
+def read(folder: Path) -> dict[str, pa.Table]:
+    return {split: pq.read_table(folder / f"{split}.parquet") for split in ("train", "validation")}
+
+
+# --- one's own files -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_a_classification(tmp_path: Path, pair: bool) -> None:
+    definition = own_task(tmp_path, pair=pair)
+    fetch_task(definition, tmp_path / "out")
+    tables = read(tmp_path / "out")
+    columns = [("id", pa.int64()), ("text", pa.string()), ("text_pair", pa.string()), ("label", pa.int64())]
+    expected = pa.schema([column for column in columns if pair or column[0] != "text_pair"])
+    assert all(table.schema.equals(expected) for table in tables.values())
+    assert read_json(tmp_path / "out" / "task.json") == {
+        "name": "tiny",
+        "target": "classification",
+        "labels": ["bad", "good"],
+        "has_pair": pair,
+        "rows": {"train": 40, "validation": 20},
+    }
+    lines = (tmp_path / "train.csv").read_text().splitlines()[1:]
+    rows = tables["train"].to_pylist()
+    assert [row["id"] for row in rows] == list(range(40))
+    again = [
+        ",".join([*(row[name] for name in ("text", "text_pair") if name in row), ("bad", "good")[row["label"]]])
+        for row in rows
+    ]
+    assert again == lines
+
+
+def test_a_regression(tmp_path: Path) -> None:
+    fetch_task(own_task(tmp_path, regression=True), tmp_path / "out")
+    task = read_json(tmp_path / "out" / "task.json")
+    assert (task["target"], task["labels"]) == ("regression", None)
+    assert read(tmp_path / "out")["train"].schema.field("label").type == pa.float64()
+
+
+def test_the_manifest_says_what_was_used(tmp_path: Path) -> None:
+    definition = own_task(tmp_path)
+    fetch_task(definition, tmp_path / "out")
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert manifest["source"] == definition
+    assert manifest["originals"]["train"] == {"file": "train.csv", "sha256": sha256_of(tmp_path / "train.csv")}
+    for name, digest in manifest["sha256"].items():
+        assert digest == sha256_of(tmp_path / "out" / name)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "manifest.json",
+        "task.json",
+        "train.parquet",
+        "validation.parquet",
+    ]
+
+
+def test_a_slice_is_a_fixed_part_in_the_same_order(tmp_path: Path) -> None:
+    whole, part = own_task(tmp_path), own_task(tmp_path, train_examples=15, validation_examples=8)
+    for name, definition in (("whole", whole), ("part", part), ("again", part)):
+        fetch_task(definition, tmp_path / name)
+    tables = {name: read(tmp_path / name)["train"].to_pylist() for name in ("whole", "part", "again")}
+    assert tables["part"] == tables["again"] == [row for row in tables["whole"] if row in tables["part"]]
+    assert len(tables["part"]) == 15
+    assert tables["part"] != tables["whole"][:15], "drawn from all rows, not the first ones"
+    assert read_json(tmp_path / "part" / "task.json")["rows"] == {"train": 15, "validation": 8}
+
+
+def test_more_than_there_is(tmp_path: Path) -> None:
+    (problem,) = check_task(own_task(tmp_path, validation_examples=21))
+    assert problem == f"{tmp_path / 'validation.csv'}: has 20 rows, the study asks for 21; ask for fewer"
+
+
+def test_problems_of_both_files_are_told_together_and_nothing_is_written(tmp_path: Path) -> None:
+    definition = own_task(tmp_path)
+    for split in ("train", "validation"):
+        path = tmp_path / f"{split}.csv"
+        path.write_text(path.read_text() + "some text,ugly\n")
+    problems = check_task(definition)
+    files = [problem.partition(": ")[0] for problem in problems]
+    assert files == [definition["train_file"], definition["validation_file"]]
+    assert "row 41: label 'ugly'" in problems[0]
+    assert "row 21: label 'ugly'" in problems[1]
+    with pytest.raises(UserError, match="2 problems"):
+        fetch_task(definition, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_problems_of_the_splits_as_a_whole(tmp_path: Path) -> None:
+    definition = own_task(tmp_path)
+    path = tmp_path / "train.csv"
+    path.write_text("".join(line + "\n" for line in path.read_text().splitlines() if not line.endswith("good")))
+    first, second = check_task(definition)
+    assert "train split has only the class 'bad'" in first
+    assert "validation split has 'good', which the train split lacks" in second
+
+
+def test_a_good_task_has_no_problems(tmp_path: Path) -> None:
+    assert check_task(own_task(tmp_path)) == []
+    assert check_task(own_task(tmp_path, pair=True, regression=True)) == []
+
+
+def test_files_of_a_task(tmp_path: Path) -> None:
+    definition = own_task(tmp_path)
+    assert task_files(definition) == [tmp_path / "train.csv", tmp_path / "validation.csv"]
+    assert task_files({"source": "installed-docs", "kind": "pair"}) == []
+    assert task_files({"source": "glue", "subset": "rte", "directory": None}) == []
+
+
+def test_the_script_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:
+    definition = own_task(tmp_path)
+    command = [sys.executable, "workflow/scripts/download_task.py", "--output-dir", str(tmp_path / "out"), "--task"]
+    environment = {**os.environ, "PYTHONPATH": "workflow"}
+    done = subprocess.run([*command, json.dumps(definition)], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(read(tmp_path / "out")["train"]) == 40
+    wrong = json.dumps(definition | {"label": "gold"})
+    done = subprocess.run([*command, wrong], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "no column 'gold'; it has 'text', 'label'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- GLUE ----------------------------------------------------------------------------------------------------------
+
+
+def glue_task(subset: str, directory: Path | None, **others: Any) -> dict[str, Any]:
+    return {"name": subset, "source": "glue", "subset": subset, "directory": directory and str(directory), **others}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_glue_from_a_folder_in_any_form(tmp_path: Path, suffix: str) -> None:
+    rows = [{"premise": f"a {n}", "hypothesis": f"b {n}", "label": n % 3, "idx": n} for n in range(9)]
+    for name in ("train", "validation_matched", "validation_mismatched"):
+        path = tmp_path / f"{name}.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        elif suffix == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            lines = [list(rows[0]), *(row.values() for row in rows)]
+            path.write_text("".join({"csv": ",", "tsv": "\t"}[suffix].join(map(str, line)) + "\n" for line in lines))
+    definition = glue_task("mnli", tmp_path)
+    assert task_files(definition) == [tmp_path / f"train.{suffix}", tmp_path / f"validation_matched.{suffix}"]
+    assert check_task(definition) == []
+    fetch_task(definition, tmp_path / "out")
+    assert read_json(tmp_path / "out" / "task.json")["labels"] == ["entailment", "neutral", "contradiction"]
+    table = read(tmp_path / "out")["validation"]
+    assert table.column("text_pair").to_pylist() == [row["hypothesis"] for row in rows]
+    assert table.column("label").to_pylist() == [row["label"] for row in rows]
+
+
+def test_glue_files_that_are_not_there(tmp_path: Path) -> None:
+    assert check_task(glue_task("rte", tmp_path)) == [
+        f"{tmp_path / name}.parquet: file not found" for name in ("train", "validation")
+    ]
+
+
+def test_empty_texts_of_glue_are_kept(tmp_path: Path) -> None:
+    rows = [{"question1": "" if n == 1 else "a", "question2": "b", "label": n % 2} for n in range(4)]
+    for name in ("train", "validation"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    assert check_task(glue_task("qqp", tmp_path)) == []
+
+
+@pytest.mark.glue
+@pytest.mark.parametrize("subset", ["cola", "mrpc", "rte", "sst2", "stsb", "wnli"])
+def test_real_glue(tmp_path: Path, subset: str) -> None:
+    directory = GLUE / subset
+    if not (directory / "train.parquet").is_file():
+        pytest.skip(f"no shared/glue/{subset} beside this repository")
+    fetch_task(glue_task(subset, directory, train_examples=100), tmp_path)
+    original = pq.read_table(directory / "train.parquet").to_pylist()
+    for row in read(tmp_path)["train"].to_pylist():
+        source = original[row["id"]]
+        assert row["label"] == pytest.approx(source["label"])
+        assert row["text"] == source.get("sentence", source.get("sentence1"))
+        assert row.get("text_pair") == source.get("sentence2")
+
+
+# --- data sets on a hub --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    served = tmp_path / "served"
+    for folder in ("own/data", "rte"):
+        (served / folder).mkdir(parents=True)
+    make_task_files(served / "own" / "data", 30, 10)
+    rows = [{"sentence1": f"a {n}", "sentence2": f"b {n}", "label": n % 2, "idx": n} for n in range(12)]
+    for split in ("train", "validation"):
+        pq.write_table(pa.Table.from_pylist(rows), served / "rte" / f"{split}-00000-of-00001.parquet")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    repositories = {("dataset", "someone/data"): served / "own", ("dataset", "nyu-mll/glue"): served}
+    with HubServer(repositories) as server:
+        server.connect(monkeypatch, tmp_path / "cache")
+        yield server
+
+
+def hub_task(server: HubServer, **others: Any) -> dict[str, Any]:
+    return {
+        "name": "theirs",
+        "source": "hub",
+        "repository": "someone/data",
+        "revision": server.revision("dataset", "someone/data"),
+        "train_file": "data/train.csv",
+        "validation_file": "data/validation.csv",
+        "text": ["text"],
+        "label": "label",
+        "target": "classification",
+        "labels": ["bad", "good"],
+        **others,
+    }
+
+
+def test_a_data_set_on_a_hub(hub_with_data: HubServer, tmp_path: Path) -> None:
+    definition = hub_task(hub_with_data, train_examples=20)
+    assert check_task(definition) == [], "nothing is asked of the hub before the download"
+    assert not hub_with_data.requests
+    fetch_task(definition, tmp_path / "out")
+    assert {split: len(table) for split, table in read(tmp_path / "out").items()} == {"train": 20, "validation": 10}
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert manifest["source"]["revision"] == definition["revision"]
+    served = tmp_path / "served" / "own" / "data" / "train.csv"
+    assert manifest["originals"]["train"]["sha256"] == sha256_of(served)
+
+
+def test_a_file_that_the_data_set_does_not_have(hub_with_data: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data/absent\.csv"):
+        fetch_task(hub_task(hub_with_data, train_file="data/absent.csv"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_download_that_fails_leaves_nothing(hub_with_data: HubServer, tmp_path: Path) -> None:
+    hub_with_data.faults.append(Fault("/resolve/", times=ALWAYS, status=500))
+    with pytest.raises(UserError):
+        fetch_task(hub_task(hub_with_data), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_glue_from_the_hub(hub_with_data: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    revision = hub_with_data.revision("dataset", "nyu-mll/glue")
+    monkeypatch.setattr(task_sources, "HUB_REVISION", revision)
+    fetch_task(glue_task("rte", None), tmp_path / "out")
+    assert len(read(tmp_path / "out")["validation"]) == 12
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert (manifest["repository"], manifest["revision"]) == ("nyu-mll/glue", revision)
+
+
+# --- installed documentation ---------------------------------------------------------------------------------------
+
+
+def docs_task(kind: str, train: int, validation: int) -> dict[str, Any]:
+    sizes = {"train_examples": train, "validation_examples": validation}
+    return {"name": "docs", "source": "installed-docs", "kind": kind, **sizes}
+
+
+def test_the_installed_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(kind: str, train: int, validation: int) -> dict[str, list[Example]]:
+        numbers = {"train": range(train), "validation": range(train, train + validation)}
+        return {
+            split: [Example(f"First {number}.", f"Second {number}.", number % 2) for number in those]
+            for split, those in numbers.items()
+        }
+
+    monkeypatch.setattr(task_sources, "make_examples", made)
+    monkeypatch.setattr(task_sources, "installed_versions", lambda: {"numpy": "1.2.3"})
+    fetch_task(docs_task("pair", 40, 34), tmp_path)
+    tables = read(tmp_path)
+    assert [len(tables[split]) for split in ("train", "validation")] == [40, 34]
+    assert tables["validation"].column("text_pair")[1].as_py() == "Second 41."
+    assert read_json(tmp_path / "task.json")["labels"] == ["different", "same"]
+    assert read_json(tmp_path / "manifest.json")["versions"] == {"numpy": "1.2.3"}
+
+
+def test_sizes_for_the_installed_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docs_corpus, "_folder_of", lambda library: pytest.fail("no library is read"))
+    assert check_task(docs_task("source", len(LIBRARIES), len(LIBRARIES))) == []
+    assert check_task(docs_task("pair", 2, 100)) == ["installed-docs (pair): train_examples must be at least 32"]

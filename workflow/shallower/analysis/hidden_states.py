@@ -1,0 +1,118 @@
+"""The sentence token's vector at every depth of a model, read in one forward pass.
+
+A depth is the number of layers that a text has passed: 0 is the embedding output, L what the last of L layers gives.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModel, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from shallower.core.errors import UserError
+from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.devices import Compute, to_device
+from shallower.engine.tokens import TokenSet
+
+logger = logging.getLogger(__name__)
+
+# Tokens of one forward pass. Hidden states of all layers are alive at once.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192}
+PROGRESS_SECONDS = 10.0
+
+
+def load_encoder(model_dir: str | Path) -> PreTrainedModel:
+    """Load the part of a checkpoint below its head, in fp32, ready to read vectors from.
+
+    Raises UserError when any of it is missing but for the pooler, which comes after the vectors.
+    """
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    model, report = AutoModel.from_pretrained(
+        model_dir,
+        dtype=torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+    )
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler"))
+    if missing:
+        raise UserError(
+            f"{model_dir}: {missing[0]} and {len(missing) - 1} more tensors are missing; check the model's source"
+        )
+    return model.eval()
+
+
+def vectors_by_depth(
+    model: PreTrainedModel, tokens: TokenSet, compute: Compute, chosen: NDArray[np.int64] | None = None
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+    """Batch by batch: which examples of `chosen` it holds [B], and the sentence token's vectors [L + 1, B, hidden].
+
+    `chosen` are the positions in the token set of the examples to read, all by default. Batches are the same for
+    every model, so that those of two models can be read side by side. Vectors are float32 on the compute's device.
+    Raises UserError when there are no examples, or one has no sentence token.
+    """
+    chosen = np.arange(len(tokens.labels)) if chosen is None else chosen
+    if not len(chosen):
+        raise UserError("there are no examples to read sentence vectors of; check the task's data")
+    model.eval().to(compute.device)
+    done, told = 0, time.monotonic()
+    for members in evaluation_batches(np.diff(tokens.offsets)[chosen], TOKEN_BUDGET[compute.device]):
+        yield members, _vectors_of_batch(model, make_batch(tokens, chosen[members]), tokens, compute)
+        done += len(members)
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            logger.info("read the sentence vectors of %d of %d examples", done, len(chosen))
+
+
+def in_order(
+    model: PreTrainedModel,
+    tokens: TokenSet,
+    compute: Compute,
+    function: Callable[[NDArray[np.float32]], NDArray],
+    chosen: NDArray[np.int64] | None = None,
+) -> NDArray:
+    """What a function makes of the vectors, [L + 1, n, ...], in the order of `chosen` (of the token set by default).
+
+    `function` maps the vectors of a batch [L + 1, B, hidden] to an array [L + 1, B, ...].
+    """
+    batches = [
+        (members, function(vectors.cpu().numpy()))
+        for members, vectors in vectors_by_depth(model, tokens, compute, chosen)
+    ]
+    order = np.argsort(np.concatenate([members for members, _ in batches]))
+    return np.concatenate([values for _, values in batches], axis=1)[:, order]
+
+
+def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
+    """Where each example's sentence token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
+
+    It is the first of its kind where padding is on the right, the last where it is on the left: a text may spell
+    out further ones. Raises UserError, naming an example, when there is none.
+    """
+    found = batch.input_ids == tokens.cls_token_id
+    if not found.any(axis=1).all():
+        example = tokens.ids[batch.examples[~found.any(axis=1)][0]]
+        raise UserError(
+            f"example {example} has no sentence token (id {tokens.cls_token_id}); check the model's tokenizer"
+        )
+    if tokens.padding_side == "right":
+        return found.argmax(axis=1)
+    return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
+
+
+# On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.
+@torch.inference_mode()
+def _vectors_of_batch(model: PreTrainedModel, batch: Batch, tokens: TokenSet, compute: Compute) -> torch.Tensor:
+    positions = to_device(sentence_positions(batch, tokens), compute.device)
+    rows = torch.arange(len(positions), device=compute.device)
+    with compute.autocast():
+        outputs = model(**model_inputs(model, batch, compute.device), output_hidden_states=True)
+    return torch.stack([states[rows, positions] for states in outputs.hidden_states]).float()

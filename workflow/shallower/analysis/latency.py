@@ -1,0 +1,108 @@
+"""What a model costs at each depth: parameters, bytes and time of a forward pass.
+
+Depends on the architecture and the depth, not on the weights, which are random here.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from shallower.core.errors import UserError
+from shallower.engine.devices import Compute
+from shallower.models.families import family_of, position_limit
+
+logger = logging.getLogger(__name__)
+
+WARM_UP_ROUNDS = 3
+PROGRESS_SECONDS = 10.0
+
+
+def measure_costs(
+    config: Mapping[str, Any],
+    batch_sizes: Sequence[int],
+    sequence_length: int,
+    repeats: int,
+    compute: Compute,
+) -> list[dict[str, Any]]:
+    """Parameters, fp32 bytes and latency of a two-class classifier of each depth from 1 to the full one.
+
+    Latency is the time of one forward pass of a batch of full sequences, in milliseconds: median and quartiles of
+    `repeats` measurements. All depths take turns in every round, in random order, so that a change of the machine's
+    speed meets them all alike.
+    """
+    depths = range(1, family_of(config).num_layers(config) + 1)
+    models = {depth: model.to(compute.device) for depth, model in _models(config, depths).items()}
+    costs = []
+    for depth, model in models.items():
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        costs.append({"depth": depth, "parameters": parameters, "bytes": 4 * parameters, "latency": []})
+    for batch_size in batch_sizes:
+        times = time_models(models, batch_size, sequence_length, repeats, compute)
+        for cost in costs:
+            low, median, high = np.percentile(times[cost["depth"]], [25, 50, 75])
+            cost["latency"].append(
+                {
+                    "batch_size": batch_size,
+                    "median_ms": round(float(median), 4),
+                    "low_ms": round(float(low), 4),
+                    "high_ms": round(float(high), 4),
+                }
+            )
+    return costs
+
+
+def time_models(
+    models: Mapping[int, PreTrainedModel],
+    batch_size: int,
+    sequence_length: int,
+    repeats: int,
+    compute: Compute,
+) -> dict[int, list[float]]:
+    """Milliseconds of each of `repeats` forward passes, by the models' keys, after a warm-up.
+
+    Raises UserError when sequences are longer than the models' positions.
+    """
+    limits = [limit for model in models.values() if (limit := position_limit(model.config.to_dict()))]
+    if limits and sequence_length > min(limits):
+        raise UserError(f"measure.sequence_length: {sequence_length} tokens, but the model has {min(limits)} positions")
+    vocabulary = min(model.config.vocab_size for model in models.values())
+    generator = torch.Generator().manual_seed(0)
+    input_ids = torch.randint(vocabulary, (batch_size, sequence_length), generator=generator).to(compute.device)
+    mask = torch.ones_like(input_ids)
+    order = random.Random(0)
+    times: dict[int, list[float]] = {key: [] for key in models}
+    told = time.monotonic()
+    with torch.inference_mode(), compute.autocast():
+        for round_number in range(-WARM_UP_ROUNDS, repeats):
+            for key in order.sample(list(models), len(models)):
+                compute.synchronise()
+                started = time.perf_counter()
+                models[key](input_ids=input_ids, attention_mask=mask)
+                compute.synchronise()
+                if round_number >= 0:
+                    times[key].append(1000 * (time.perf_counter() - started))
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                logger.info("batch size %d: round %d of %d", batch_size, round_number + 1, repeats)
+    return times
+
+
+def _models(config: Mapping[str, Any], depths: Sequence[int]) -> dict[int, PreTrainedModel]:
+    """A classifier of each depth. They share the tensors of the deepest, so that memory does not grow with depths."""
+    models: dict[int, PreTrainedModel] = {}
+    weights: dict[str, torch.Tensor] = {}
+    for depth in sorted(depths, reverse=True):
+        shortened = family_of(config).shortened_config(config, range(depth))
+        model_type = shortened.pop("model_type")
+        settings = AutoConfig.for_model(model_type, **{**shortened, "num_labels": 2})
+        model = AutoModelForSequenceClassification.from_config(settings, dtype=torch.float32)
+        weights = weights or model.state_dict()
+        model.load_state_dict({name: weights[name] for name in model.state_dict()}, assign=True)
+        models[depth] = model.eval()
+    return dict(sorted(models.items()))

@@ -1,0 +1,108 @@
+"""Layer-wise classifiers: what a linear model can tell from the sentence token at each depth (paper figure 3).
+
+The paper does not say which classifier it used. Here it is an L2-penalised logistic regression, or a ridge regression
+where the task is one, on standardised vectors. Nothing is drawn at random but the training examples, always the same.
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from shallower.core.errors import UserError
+from shallower.core.files import write_whole
+from shallower.engine.tokens import TokenSet
+
+logger = logging.getLogger(__name__)
+
+SEED = 0
+# Weight of half the squared coefficients beside the loss (log loss, half the squared error) summed over all examples.
+PENALTY = 100.0
+MAX_ITERATIONS = 1000
+# A feature that varies less than this share of the vectors' size (root mean square) is constant but for rounding, as
+# all features of BERT's sentence token are before the first layer. Standardised, it would be noise made loud.
+CONSTANT_SPREAD = 1e-5
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A linear model of labels given one depth's vectors, which it standardises by `mean` and `scale` [hidden]."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    model: LogisticRegression | Ridge
+
+    def answers(self, vectors: NDArray[np.float32]) -> NDArray:
+        """Classes (int64) or values (float64) [n] for vectors [n, hidden]."""
+        return self.model.predict((vectors - self.mean) * self.scale)
+
+
+def choose_examples(n_examples: int, at_most: int) -> NDArray[np.int64]:
+    """Positions of the training examples that probes learn from: ascending, the same for every model of a task."""
+    if n_examples <= at_most:
+        return np.arange(n_examples)
+    return np.sort(np.random.default_rng(SEED).choice(n_examples, at_most, replace=False))
+
+
+def fit_probes(vectors: NDArray[np.float32], labels: NDArray, target: str) -> list[Probe]:
+    """One probe a depth, from vectors [depths, n, hidden] and labels [n] (classes or values).
+
+    `target` is "classification" or "regression". A probe that does not converge is used as it is, with a warning.
+    Raises UserError when a vector is not finite and when there is but one class to learn.
+    """
+    if not np.isfinite(vectors).all():
+        raise UserError("a sentence vector is not finite; the run diverged, lower its learning rate")
+    if target == "classification" and len(np.unique(labels)) < 2:
+        raise UserError(
+            f"all {len(labels)} training examples of the layer-wise classifiers have the label {labels[0]}; "
+            "raise probe.train_examples"
+        )
+    return [_fit(at_depth, labels, target, depth) for depth, at_depth in enumerate(vectors)]
+
+
+def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray:
+    """Answers [depths, n] of each depth's probe for that depth's vectors [depths, n, hidden]."""
+    return np.stack([probe.answers(at_depth) for probe, at_depth in zip(probes, vectors, strict=True)])
+
+
+def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
+    """Write answers [depths, n] as parquet: depth (int64), id (int64), label and prediction (int64 or float64)."""
+    depths, n_examples = answers.shape
+    kind = np.int64 if np.issubdtype(tokens.labels.dtype, np.integer) else np.float64
+    table = pa.table(
+        {
+            "depth": np.repeat(np.arange(depths), n_examples),
+            "id": np.tile(tokens.ids, depths),
+            "label": np.tile(tokens.labels.astype(kind), depths),
+            "prediction": answers.astype(kind).ravel(),
+        }
+    )
+    content = pa.BufferOutputStream()
+    parquet.write_table(table, content, compression="zstd")
+    write_whole(path, content.getvalue().to_pybytes())
+
+
+def _fit(vectors: NDArray[np.float32], labels: NDArray, target: str, depth: int) -> Probe:
+    vectors = vectors.astype(np.float64)
+    mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
+    varies = spread > CONSTANT_SPREAD * np.sqrt(np.mean(vectors**2))
+    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
+    features = (vectors - mean) * scale
+    if target == "regression":
+        return Probe(mean, scale, Ridge(alpha=PENALTY).fit(features, labels.astype(np.float64)))
+    model = LogisticRegression(C=1 / PENALTY, max_iter=MAX_ITERATIONS)
+    with warnings.catch_warnings():
+        # Told below, with the depth.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, labels)
+    if model.n_iter_.max() >= MAX_ITERATIONS:
+        logger.warning("the classifier at depth %d had not converged after %d iterations", depth, MAX_ITERATIONS)
+    return Probe(mean, scale, model)

@@ -1,0 +1,66 @@
+"""What every script does around its work: parse arguments, log, and tell a user's mistake plainly."""
+
+import argparse
+import errno
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from shallower.core.errors import UserError
+from shallower.core.signals import Interrupted, raise_interrupted
+
+# What the machine may refuse, which is no bug, and what its user can do.
+CURES = {
+    errno.ENOSPC: "free some space and run again; finished runs and checkpoints are kept",
+    errno.EDQUOT: "free some of your quota and run again; finished runs and checkpoints are kept",
+    errno.EROFS: "make it writable, or run in a folder that is, and run again",
+    errno.EACCES: "make it readable and writable for you and run again",
+    errno.EPERM: "make it readable and writable for you and run again",
+    errno.ENOTDIR: "a file stands where a folder should be; move it away and run again",
+    errno.EEXIST: "a file stands where a folder should be; move it away and run again",
+    errno.EIO: "check the disk, or the connection to it, and run again",
+    errno.ESTALE: "check the connection to the disk and run again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n) and run again",
+}
+
+
+def json_argument(text: str) -> Any:
+    """Type of a command-line argument that holds JSON, such as a settings mapping."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
+
+
+def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
+    """Run one step of the pipeline, logging to standard error.
+
+    Ends with one message and exit code 1 on a UserError and where the machine refuses (a full disk, a folder that
+    cannot be written to), with one and 128 + signal when asked to end. All else is a bug and keeps its traceback.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    arguments = parser.parse_args()
+    raise_interrupted()
+    try:
+        main(arguments)
+    except UserError as error:
+        _end(f"error: {error}", 1)
+    except Interrupted as interruption:
+        _end(str(interruption), 128 + interruption.number)
+    except OSError as error:
+        if error.errno not in CURES:
+            raise
+        # Of two names the second is that of the file written, as when one is copied.
+        path = error.filename2 or error.filename or "a file"
+        _end(f"error: {path}: {os.strerror(error.errno)}; {CURES[error.errno]}", 1)
+
+
+def _end(message: str, exit_code: int) -> NoReturn:
+    # What the message would go to may be gone before this process.
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)
+    sys.exit(exit_code)

@@ -1,0 +1,102 @@
+"""Small files, read and written in one way everywhere."""
+
+import glob
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from shallower.core.errors import UserError, damaged
+from shallower.core.signals import is_alive
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file.
+
+    Raises UserError, naming the file, when it is missing, cannot be read or is not JSON (which has no NaN).
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"not valid JSON ({error})") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal content gives equal bytes. NaN is refused."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode("utf-8"))
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file so that a reader never sees a half of it."""
+    with replacing(path) as neighbour:
+        neighbour.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A neighbour of a file, to be written within the block, which takes the file's place once it is whole.
+
+    It is gone when the block fails, and so is what killed processes left. Errors of the system name the file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        writer = part.suffixes[-2][1:]
+        if writer.isdigit() and not is_alive(int(writer)):
+            part.unlink(missing_ok=True)
+    neighbour = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with naming(path):
+            yield neighbour
+            neighbour.replace(path)
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Errors of the system in writing within the block name this file or folder: most come without a name.
+
+    Those of the safetensors library, which come as its own, become OSErrors.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (error.filename is not None and not str(error.filename).endswith(".part")):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+    except SafetensorError as error:
+        if (number := re.search(r"\(os error (\d+)\)", str(error))) is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def canonical_json(content: Any) -> str:
+    """One line of JSON with sorted keys: the same for equal content, whatever the order of keys."""
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(content: Any) -> str:
+    """Eight hexadecimal digits that tell one JSON-like definition from another."""
+    return hashlib.sha256(canonical_json(content).encode("utf-8")).hexdigest()[:8]

@@ -1,0 +1,28 @@
+"""Tables on disk: CSV files, read and written in one way everywhere."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from shallower.core.errors import UserError
+from shallower.core.files import write_whole
+
+# Names that look like numbers ("2", "0.95", "3 5 8") or like nothing ("NA") stay what they are: text.
+_TEXT = ["study", "model", "task", "origin", "strategy", "amount", "kept_layers", "metric", "directory"]
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read runs.csv, results.csv, summary.csv or droppable.csv, with names kept as text."""
+    try:
+        header = pd.read_csv(path, nrows=0).columns
+        types = {column: "str" for column in _TEXT if column in header}
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
+        raise UserError(f"{path}: not a table ({error}); delete the file and run again") from None
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV; numbers keep ten significant digits, beyond which there is only noise."""
+    write_whole(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8"))

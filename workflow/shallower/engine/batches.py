@@ -1,0 +1,89 @@
+"""Batches of tokenised examples: grouped by length, padded no further than the batch needs.
+
+Everything here is numpy and a pure function of its arguments, so that a broken-off training run can find its place
+again from the number of steps alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shallower.engine.tokens import TokenSet
+
+# How many batches are sorted by length together while training: enough to leave hardly any padding, few enough that
+# the order stays random.
+POOL_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples padded to the longest among them: B examples of at most L tokens.
+
+    `attention_mask` is None when there is no padding to hide, `token_type_ids` when the tokenizer has none.
+    """
+
+    examples: np.ndarray  # int64 [B]: positions in the token set
+    input_ids: np.ndarray  # int64 [B, L]
+    attention_mask: np.ndarray | None  # int64 [B, L]: 1 for a token, 0 for padding
+    token_type_ids: np.ndarray | None  # int64 [B, L]
+    labels: np.ndarray  # int64 or float32 [B]
+    n_tokens: int  # without padding
+
+
+def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The examples of each step of one epoch, in an order that depends on the seed and the epoch only.
+
+    Every example occurs exactly once; all batches but one have `batch_size` examples. Examples are shuffled, sorted by
+    length within pools of `POOL_BATCHES` batches, and the batches shuffled again.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    batches = []
+    for pool in _chunks(order, batch_size * POOL_BATCHES):
+        batches += _chunks(pool[np.argsort(lengths[pool], kind="stable")], batch_size)
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def evaluation_batches(lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:
+    """Batches for one pass over all examples, longest first, each at most `token_budget` tokens with its padding.
+
+    An example longer than the budget has a batch of its own.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        stop = start + max(1, token_budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start:stop])
+        start = stop
+    return batches
+
+
+def make_batch(tokens: TokenSet, examples: np.ndarray) -> Batch:
+    """Collect examples of a token set and pad them on the tokenizer's side."""
+    starts = tokens.offsets[examples]
+    lengths = tokens.offsets[examples + 1] - starts
+    width = int(lengths.max())
+    positions = np.arange(width) - (0 if tokens.padding_side == "right" else width - lengths[:, None])
+    is_token = (positions >= 0) & (positions < lengths[:, None])
+    sources = (starts[:, None] + positions)[is_token]
+
+    def padded(values: np.ndarray, padding: int) -> np.ndarray:
+        filled = np.full(is_token.shape, padding, dtype=np.int64)
+        filled[is_token] = values[sources]
+        return filled
+
+    n_tokens = int(lengths.sum())
+    types = tokens.token_type_ids
+    return Batch(
+        examples=examples,
+        input_ids=padded(tokens.input_ids, tokens.pad_token_id),
+        attention_mask=None if n_tokens == is_token.size else is_token.astype(np.int64),
+        token_type_ids=None if types is None else padded(types, tokens.pad_token_type_id),
+        labels=tokens.labels[examples],
+        n_tokens=n_tokens,
+    )
+
+
+def _chunks(order: np.ndarray, size: int) -> list[np.ndarray]:
+    return [order[start : start + size] for start in range(0, len(order), size)]

@@ -1,0 +1,86 @@
+"""Sequence classifiers, to be trained or to predict: one interface, whatever computes them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from shallower.core.errors import UserError
+from shallower.engine.dropout import Dropout
+from shallower.engine.tokens import TokenSet
+from shallower.models.families import family_of
+from shallower.models.folder import copy_tokenizer
+
+
+class Classifier(ABC):
+    """A model with a classification head (for regression, of one output) in fp32, and how to compute it.
+
+    Attributes:
+        module: holds the parameters, by whatever names.
+        config: content of its config.json.
+    """
+
+    module: nn.Module
+    config: dict[str, Any]
+
+    @abstractmethod
+    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
+        """Get ready for steps of training on these tokens.
+
+        With `used_words_only` the embeddings of words that never occur are left out, which is right only where the
+        optimiser would not move them.
+        """
+
+    @abstractmethod
+    def end_training(self) -> None:
+        """Undo what `begin_training` did, but for what was learnt; the model is on the CPU then."""
+
+    @abstractmethod
+    def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [B, labels] and labels [B] of examples (positions in the token set), on the model's device."""
+
+    @abstractmethod
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        """The parameters of a layer (0-based from the bottom)."""
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Write model.safetensors, in one file whatever the size, and config.json into an existing folder."""
+
+    def begin_prediction(self, device: str) -> None:
+        """Get ready to compute logits without gradients."""
+        self.module.eval().to(device)
+
+    def freeze(self, layers: Sequence[int]) -> None:
+        """Keep layers (0-based from the bottom) out of the training, which leaves their weights as they are.
+
+        Their dropout stays on (as in the authors' code; preprint, caption of Table 5). Raises UserError for layers
+        that the model does not have, and when all its layers share one set of weights.
+        """
+        family = family_of(self.config)
+        num_layers = family.num_layers(self.config)
+        if outside := sorted(set(layers) - set(range(num_layers))):
+            raise UserError(f"layers {outside} to freeze are not in the model, which has {num_layers}")
+        if layers and family.shares_layers:
+            raise UserError(
+                f"the layers of {family.name} are one set of weights, so that some cannot be frozen and others "
+                "trained; leave this model out of the origin finetuned-frozen"
+            )
+        for layer in layers:
+            for parameter in self.layer_parameters(layer):
+                parameter.requires_grad_(False)
+
+    def count_parameters(self) -> int:
+        """The number of parameters, shared ones counted once."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    def save(self, tokenizer_dir: str | Path, output_dir: str | Path) -> None:
+        """Write model.safetensors and config.json, and copy the tokenizer's files next to them."""
+        output_dir = Path(output_dir)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        self.write(output_dir)
+        copy_tokenizer(tokenizer_dir, output_dir)

@@ -1,0 +1,61 @@
+"""Load a checkpoint as a classifier, computed by our encoder or by transformers.
+
+Models of BERT's kind are computed by our packed encoder; all others, and these where a setting asks for something that
+the encoder does not know, by transformers itself, whose import alone takes longer than many a small training.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shallower.core.files import read_json
+from shallower.engine.classifiers.base import Classifier
+from shallower.models.encoder_families import encoder_config
+from shallower.models.folder import CONFIG, check_model
+
+
+def load_for_training(
+    model_dir: str | Path, task: Mapping[str, Any], seed: int, padding_side: str = "right"
+) -> Classifier:
+    """Load a checkpoint as a classifier for a task, the content of its task.json.
+
+    What the checkpoint lacks is drawn at random from the seed, and may only be the head. A head of another size is
+    replaced. Raises UserError when layers or embeddings are missing or left over.
+    """
+    check_model(model_dir)
+    config = read_json(Path(model_dir) / CONFIG)
+    if is_packed(config, padding_side):
+        from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
+    else:
+        from shallower.engine.classifiers.transformers_classifier import load_transformers_for_training as load
+    return load(model_dir, task_config(task), seed)
+
+
+def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> Classifier:
+    """Load a fine-tuned classifier, ready to predict.
+
+    Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
+    """
+    check_model(model_dir)
+    config = read_json(Path(model_dir) / CONFIG)
+    if is_packed(config, padding_side):
+        from shallower.engine.classifiers.packed_classifier import load_packed_for_prediction as load
+    else:
+        from shallower.engine.classifiers.transformers_classifier import load_transformers_for_prediction as load
+    return load(model_dir)
+
+
+def task_config(task: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's configuration says of its task, as transformers names it."""
+    regression = task["target"] == "regression"
+    labels = [task["name"]] if regression else task["labels"]
+    return {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
+        "problem_type": "regression" if regression else "single_label_classification",
+    }
+
+
+def is_packed(config: Mapping[str, Any], padding_side: str) -> bool:
+    """Whether the encoder computes a model; it takes the first token of an example for the sentence token."""
+    return padding_side == "right" and encoder_config(config) is not None

@@ -1,0 +1,157 @@
+"""Classifiers that our packed encoder computes: read from and written to checkpoints as transformers has them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from shallower.core.errors import damaged
+from shallower.core.files import read_json, replacing, write_json
+from shallower.engine.classifiers.base import Classifier
+from shallower.engine.classifiers.packed_batch import pack
+from shallower.engine.classifiers.packed_encoder import Encoder
+from shallower.engine.dropout import Dropout
+from shallower.engine.tokens import TokenSet
+from shallower.models.encoder_families import NAMES, encoder_config, spellings
+from shallower.models.families import family_of
+from shallower.models.folder import CONFIG, WEIGHTS, unlike_config
+
+logger = logging.getLogger(__name__)
+
+# Old checkpoints hold these, and every reader computes them anew.
+BUFFERS = ("position_ids",)
+# What a config.json that says nothing of labels means.
+DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
+
+
+class PackedClassifier(Classifier):
+    """An encoder with the configuration and the names of the checkpoint that it came from."""
+
+    def __init__(self, module: Encoder, config: Mapping[str, Any]) -> None:
+        self.module = module
+        self.config = dict(config)
+        self._names = NAMES[config["model_type"]].modules(len(module.layers))
+        self._all_words: torch.Tensor | None = None  # the whole embedding, while some rows of it are trained
+        self._words: np.ndarray | None = None  # ids of these rows, ascending
+        self._rows: np.ndarray | None = None  # row of each word
+
+    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
+        if used_words_only:
+            self._words = np.unique(tokens.input_ids).astype(np.int64)
+            self._all_words = self.module.word_embeddings.weight.detach()
+            self._rows = np.zeros(len(self._all_words), dtype=np.int64)
+            self._rows[self._words] = np.arange(len(self._words))
+            self.module.word_embeddings.weight = nn.Parameter(self._all_words[self._words])
+        self.module.train().to(device)
+
+    def end_training(self) -> None:
+        self.module.to("cpu")
+        if self._all_words is not None:
+            self._all_words[self._words] = self.module.word_embeddings.weight.detach()
+            self.module.word_embeddings.weight = nn.Parameter(self._all_words)
+            self._all_words = self._words = self._rows = None
+
+    def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+        batch = pack(tokens, examples, self.module.head_output.weight.device.type, self._rows)
+        return self.module(batch, dropout), batch.labels
+
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        return list(self.module.layers[layer].parameters())
+
+    def write(self, folder: Path) -> None:
+        tensors = {}
+        for own, parameter in self.module.named_parameters():
+            module, _, kind = own.rpartition(".")
+            names = self._names[module]
+            for name, part in zip(names, parameter.detach().cpu().chunk(len(names)), strict=True):
+                tensors[f"{name}.{kind}"] = part.contiguous()
+        with replacing(folder / WEIGHTS) as part:
+            save_file(tensors, part, metadata={"format": "pt"})
+        write_json(folder / CONFIG, self.config)
+
+
+def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, Any], seed: int) -> PackedClassifier:
+    """`shallower.engine.classifiers.loading.load_for_training` for a model that the encoder computes."""
+    config = read_json(Path(model_dir) / CONFIG)
+    # The precision by its new name; the number of labels follows from their names.
+    config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path", "num_labels")}
+    config |= {"architectures": [NAMES[config["model_type"]].architecture], "dtype": "float32", **task_config}
+    module, missing, left_over = _build(model_dir, config)
+    generator = torch.Generator().manual_seed(seed)
+    new = [own for own in missing if own.startswith("head_")]
+    for own in new:
+        parameter = module.get_parameter(own)
+        drawn = torch.zeros(parameter.shape)
+        if drawn.ndim > 1:
+            drawn.normal_(0, module.config.initializer_range, generator=generator)
+        _set(module, own, drawn)
+    faults = [f"{name} is missing" for own, name in missing.items() if own not in new]
+    layer_of = family_of(config).layer_of
+    faults += [f"{name} is left over" for name in left_over if layer_of(name) is not None]
+    if faults:
+        raise unlike_config(model_dir, faults)
+    if new:
+        logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(missing[own] for own in new))
+    return PackedClassifier(module, config)
+
+
+def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
+    """`shallower.engine.classifiers.loading.load_for_prediction` for a model that the encoder computes."""
+    config = read_json(Path(model_dir) / CONFIG)
+    module, missing, left_over = _build(model_dir, config)
+    faults = [f"{name} is missing" for name in missing.values()]
+    faults += [f"{name} is left over" for name in left_over]
+    if faults:
+        raise unlike_config(model_dir, faults)
+    return PackedClassifier(module, config)
+
+
+def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, dict[str, str], list[str]]:
+    """An encoder with a checkpoint's weights in fp32; what is missing or of another shape, and what is left over.
+
+    Missing ones are given by the encoder's own name, with the checkpoint's.
+    """
+    try:
+        checkpoint = load_file(Path(model_dir) / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise damaged(Path(model_dir) / WEIGHTS, f"not a whole safetensors file ({error})") from None
+    names = NAMES[config["model_type"]]
+    module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
+    module_names = names.modules(len(module.layers))
+    missing = {}
+    for own, parameter in list(module.named_parameters()):
+        module_name, _, kind = own.rpartition(".")
+        keys = [_find(checkpoint, name, kind, names.prefix) for name in module_names[module_name]]
+        parts = [checkpoint[key].float() for key in keys if key]
+        if len(parts) == len(keys) and (value := _joined(parts, parameter.shape)) is not None:
+            _set(module, own, value)
+            for key in keys:
+                del checkpoint[key]
+        else:
+            lost = next((index for index, key in enumerate(keys) if key is None), 0)
+            missing[own] = f"{module_names[module_name][lost]}.{kind}"
+    return module, missing, [name for name in checkpoint if not name.endswith(BUFFERS)]
+
+
+def _find(checkpoint: Mapping[str, torch.Tensor], name: str, kind: str, prefix: str) -> str | None:
+    """The key of a tensor, with or without the base model's prefix, by its new or its old name."""
+    return next((spelling for spelling in spellings(name, kind, prefix) if spelling in checkpoint), None)
+
+
+def _joined(parts: Sequence[torch.Tensor], shape: torch.Size) -> torch.Tensor | None:
+    """Parts one after another, as one tensor of a shape; None when they do not fit."""
+    size = shape[0] // len(parts)
+    if any(part.shape != (size, *shape[1:]) for part in parts):
+        return None
+    return parts[0].contiguous() if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _set(module: nn.Module, own: str, value: torch.Tensor) -> None:
+    owner, _, kind = own.rpartition(".")
+    setattr(module.get_submodule(owner), kind, nn.Parameter(value))

@@ -1,0 +1,136 @@
+"""Classifiers that transformers computes: for architectures that our packed encoder does not know.
+
+Loading never reaches for the network and never runs code from a checkpoint.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from shallower.core.files import naming
+from shallower.engine.batches import make_batch
+from shallower.engine.classifiers.base import Classifier
+from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
+from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.xlnet_last_token import compute_sentence_token_only
+from shallower.engine.devices import to_device
+from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
+from shallower.engine.tokens import TokenSet
+from shallower.models.families import family_of
+from shallower.models.folder import unlike_config
+
+logger = logging.getLogger(__name__)
+
+
+class TransformersClassifier(Classifier):
+    """A model of transformers, trained with less work where that changes nothing."""
+
+    def __init__(self, module: PreTrainedModel) -> None:
+        self.module = module
+        self.config = module.config.to_dict()
+        self._dropouts: list[DropoutModule] = []
+        self._hooks: list[RemovableHandle] = []
+
+    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
+        if used_words_only:
+            compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
+        self._dropouts = replace_dropout(self.module)
+        self._hooks = compute_sentence_token_only(self.module, tokens.padding_side)
+        self.module.train().to(device)
+
+    def end_training(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        restore_dropout(self.module)
+        self.module.to("cpu")
+        restore_embedding(self.module)
+
+    def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+        for module in self._dropouts:
+            module.dropout = dropout
+        batch = make_batch(tokens, examples)
+        device = self.module.device.type
+        return self.module(**model_inputs(self.module, batch, device)).logits, to_device(batch.labels, device)
+
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        family = family_of(self.config)
+        return [parameter for name, parameter in self.module.named_parameters() if family.layer_of(name) == layer]
+
+    def write(self, folder: Path) -> None:
+        with naming(folder):
+            self.module.save_pretrained(folder, max_shard_size="1000GB")
+
+
+def load_transformers_for_training(
+    model_dir: str | Path, task_config: Mapping[str, Any], seed: int
+) -> TransformersClassifier:
+    """`shallower.engine.classifiers.loading.load_for_training` for a model that transformers computes."""
+    torch.manual_seed(seed)
+    model, report = _load(
+        model_dir, num_labels=len(task_config["id2label"]), **task_config, ignore_mismatched_sizes=True
+    )
+    new = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    faults = [
+        *(f"{name} is missing" for name in sorted(new) if not _is_head(name, model)),
+        *(f"{name} is left over" for name in sorted(report["unexpected_keys"]) if _is_layer(name, model)),
+    ]
+    if faults:
+        raise unlike_config(model_dir, faults)
+    if new:
+        logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(sorted(new)))
+    return TransformersClassifier(model)
+
+
+def load_transformers_for_prediction(model_dir: str | Path) -> TransformersClassifier:
+    """`shallower.engine.classifiers.loading.load_for_prediction` for a model that transformers computes."""
+    return TransformersClassifier(load_checked(model_dir))
+
+
+def load_checked(model_dir: str | Path) -> PreTrainedModel:
+    """A fine-tuned classifier as any user would load it, in fp32 and ready to predict.
+
+    Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
+    """
+    model, report = _load(model_dir)
+    faults = [
+        *(f"{name} is missing" for name in sorted(report["missing_keys"])),
+        *(f"{name} is left over" for name in sorted(report["unexpected_keys"])),
+        *(f"{key} has the wrong shape" for key, *_ in report["mismatched_keys"]),
+    ]
+    if faults:
+        raise unlike_config(model_dir, faults)
+    return model.eval()
+
+
+def _load(model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    # Its load report is replaced by our own checks.
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    return AutoModelForSequenceClassification.from_pretrained(
+        model_dir,
+        dtype=torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **settings,
+    )
+
+
+def _is_head(name: str, model: PreTrainedModel) -> bool:
+    """Is this tensor of the classifier part of the head? The pooler is: some checkpoints come without."""
+    prefix = f"{model.base_model_prefix}."
+    return not name.startswith(prefix) or name.startswith(f"{prefix}pooler")
+
+
+def _is_layer(name: str, model: PreTrainedModel) -> bool:
+    """Does this tensor of a checkpoint belong to a layer? Heads of pre-training are no concern of ours."""
+    return family_of(model.config.to_dict()).layer_of(name) is not None

@@ -1,0 +1,82 @@
+"""Where and how precisely torch computes, and how batches get there."""
+
+import logging
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from shallower.core.errors import UserError
+from shallower.engine.gpu_slots import hold_gpu_slot
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device ("cpu" or "cuda"), a precision ("fp32" or "bf16") and the number of CPU threads."""
+
+    device: str
+    precision: str
+    threads: int
+
+    @property
+    def processor(self) -> str:
+        """What the processor or the GPU is called by its maker; that of the architecture where a CPU does not tell."""
+        if self.device == "cuda":
+            return torch.cuda.get_device_name()
+        cpuinfo = Path("/proc/cpuinfo")
+        text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+        names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+        return next(names, platform.machine())
+
+    def autocast(self) -> AbstractContextManager:
+        """The context of a forward pass: bfloat16 where it is safe with "bf16", nothing with "fp32"."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device, dtype=torch.bfloat16)
+        return nullcontext()
+
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was asked to, as timing needs."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+
+def choose_compute(device: str, precision: str, threads: int) -> Compute:
+    """Turn "auto" into what this machine has, take a place on a GPU if it is one, and set torch's number of threads.
+
+    device "auto": a GPU if there is one; precision "auto": bfloat16 on a GPU that has it, else fp32.
+    Raises UserError when something is asked for that the machine cannot do.
+    """
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"compute.device {device!r} is not one of auto, cpu, cuda")
+    if precision not in ("auto", "fp32", "bf16"):
+        raise UserError(f"compute.precision {precision!r} is not one of auto, fp32, bf16")
+    if threads < 1:
+        raise UserError(f"compute.threads must be at least 1, not {threads}")
+    # Before CUDA is asked for anything: it reads which GPUs it may see only once.
+    hold_gpu_slot(device)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "compute.device is cuda, but torch finds no GPU here; use auto or cpu, or install a CUDA build of torch"
+        )
+    has_bf16 = device == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" and has_bf16 else "fp32"
+    if precision == "bf16" and not has_bf16:
+        raise UserError("compute.precision is bf16, which this GPU does not have; use precision auto or fp32")
+    torch.set_num_threads(threads)
+    return Compute(device, precision, threads)
+
+
+def to_device(array: np.ndarray, device: str) -> torch.Tensor:
+    """A numpy array as a tensor on the device, copied without waiting for a GPU's work so far."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if device == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor

@@ -1,0 +1,69 @@
+"""Predictions of a fine-tuned model: one row an example, with its id, label and logits."""
+
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from shallower.core.files import write_whole
+from shallower.engine.batches import evaluation_batches
+from shallower.engine.classifiers.base import Classifier
+from shallower.engine.devices import Compute
+from shallower.engine.dropout import Dropout
+from shallower.engine.tokens import TokenSet
+from shallower.evaluation.predictions import DIGEST, content_digest
+
+logger = logging.getLogger(__name__)
+
+# Tokens of one forward pass, padding included. On a CPU small batches stay in its caches.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 32768}
+
+PROGRESS_SECONDS = 10.0
+
+
+def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.ndarray:
+    """Logits of every example, float32 [N, number of outputs], in the token set's order.
+
+    The result does not depend on which examples share a batch, but for rounding.
+    """
+    classifier.begin_prediction(compute.device)
+    batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
+    outputs = []
+    done, told = 0, time.monotonic()
+    with torch.inference_mode(), compute.autocast():
+        for examples in batches:
+            logits, _ = classifier.forward(tokens, examples, Dropout())
+            outputs.append(logits.float())
+            done += len(examples)
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                logger.info("predicted %d of %d examples", done, len(tokens.labels))
+    logits = torch.cat(outputs).cpu().numpy()
+    ordered = np.empty_like(logits)
+    ordered[np.concatenate(batches)] = logits
+    return ordered
+
+
+def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) -> None:
+    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32).
+
+    Its metadata hold the SHA-256 of their content.
+    """
+    classes = np.issubdtype(tokens.labels.dtype, np.integer)
+    examples, outputs = logits.shape
+    ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
+    table = pa.table(
+        {
+            "id": pa.array(tokens.ids, pa.int64()),
+            "label": pa.array(tokens.labels.astype(np.int64 if classes else np.float64)),
+            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
+        }
+    )
+    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
+    content = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata({DIGEST: digest}), content)
+    write_whole(path, content.getvalue().to_pybytes())

@@ -1,0 +1,154 @@
+"""Tokenised examples: made once for each tokenizer and task, kept flat and unpadded in one safetensors file.
+
+A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
+all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
+float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made of, and the SHA-256 of
+all this.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from shallower.core.errors import UserError, damaged
+from shallower.core.files import canonical_json, write_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from transformers import PreTrainedTokenizerFast
+
+# Texts handed to the tokenizer at once: enough to keep its threads busy.
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """The tokens of one split (see the module's text), with what padding needs to know."""
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray | None
+    offsets: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    max_length: int
+    padding_side: str  # "left" or "right"
+    pad_token_id: int
+    pad_token_type_id: int
+    cls_token_id: int
+    truncated: int  # examples that were cut to max_length
+    made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
+
+
+ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")
+
+# Entry of the file's metadata that holds everything else, as JSON.
+METADATA = "padding"
+
+
+def tokenize(
+    table: "pa.Table",
+    tokenizer: "PreTrainedTokenizerFast",
+    max_length: int,
+    vocab_size: int,
+    position_limit: int | None = None,
+) -> TokenSet:
+    """Tokenise a task's table (columns id, text, [text_pair], label).
+
+    Inputs of more than `max_length` tokens lose tokens from the end of their longer text.
+
+    Raises UserError when the tokenizer lacks a padding or sentence token, when `max_length` leaves no room for
+    each text, and when there are ids or lengths that a model of `vocab_size` words and `position_limit` positions
+    does not know.
+    """
+    texts_each = 2 if "text_pair" in table.column_names else 1
+    if max_length < (least := tokenizer.num_special_tokens_to_add(pair=texts_each == 2) + texts_each):
+        raise UserError(f"train.max_length is {max_length}; this task and tokenizer need at least {least}")
+    for name in ("pad_token_id", "cls_token_id"):
+        if getattr(tokenizer, name) is None:
+            raise UserError(f"the tokenizer has no {name.removesuffix('_id')}; it does not suit classification")
+    input_ids, token_type_ids, lengths = [], [], []
+    truncated = 0
+    for chunk in table.to_batches(max_chunksize=CHUNK):
+        texts = [chunk.column(name).to_pylist() for name in ("text", "text_pair") if name in table.column_names]
+        encoded = tokenizer(
+            *texts,
+            truncation="longest_first",
+            max_length=max_length,
+            return_token_type_ids=True,
+            return_attention_mask=False,
+        )
+        truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+        input_ids += encoded["input_ids"]
+        token_type_ids += encoded["token_type_ids"]
+        lengths += [len(ids) for ids in encoded["input_ids"]]
+    flat_ids = np.concatenate([np.asarray(ids, np.int32) for ids in input_ids])
+    flat_types = np.concatenate([np.asarray(types, np.int8) for types in token_type_ids])
+    if (highest := int(flat_ids.max())) >= vocab_size:
+        raise UserError(
+            f"the tokenizer makes the id {highest}, but the model knows {vocab_size} words; "
+            "use the tokenizer that the model was trained with"
+        )
+    if position_limit is not None and (longest := max(lengths)) > position_limit:
+        raise UserError(
+            f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
+            f"{position_limit} positions; set max_length to {position_limit} or less"
+        )
+    labels = table.column("label").to_numpy()
+    return TokenSet(
+        input_ids=flat_ids,
+        token_type_ids=flat_types if flat_types.any() else None,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        labels=labels.astype(np.float32 if np.issubdtype(labels.dtype, np.floating) else np.int64),
+        ids=table.column("id").to_numpy().astype(np.int64),
+        max_length=max_length,
+        padding_side=tokenizer.padding_side,
+        pad_token_id=tokenizer.pad_token_id,
+        pad_token_type_id=tokenizer.pad_token_type_id,
+        cls_token_id=tokenizer.cls_token_id,
+        truncated=truncated,
+    )
+
+
+def write_tokens(path: str | Path, tokens: TokenSet) -> None:
+    """Write a token set as one safetensors file: the same bytes for the same content."""
+    values = {field.name: getattr(tokens, field.name) for field in fields(TokenSet)}
+    arrays = {name: np.ascontiguousarray(values[name]) for name in ARRAYS if values[name] is not None}
+    padding = {name: value for name, value in values.items() if name not in ARRAYS}
+    # One entry, since safetensors writes several ones in any order.
+    write_whole(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
+
+
+def read_tokens(path: str | Path) -> TokenSet:
+    """Read what `write_tokens` wrote.
+
+    Raises UserError, naming the file, when it is broken or of another kind.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            padding = json.loads((file.metadata() or {})[METADATA])
+        recorded = padding.pop("sha256")
+        tokens = TokenSet(**{"token_type_ids": None} | arrays | padding)
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f"not a tokens file ({error})") from None
+    if _digest(arrays, padding) != recorded:
+        raise damaged(path, "damaged: its content is not what was written")
+    return tokens
+
+
+def _digest(arrays: Mapping[str, np.ndarray], padding: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a tokens file holds."""
+    shapes = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
+    digest = hashlib.sha256(canonical_json({"arrays": shapes, "padding": padding}).encode("utf-8"))
+    for name in sorted(arrays):
+        digest.update(arrays[name])
+    return digest.hexdigest()

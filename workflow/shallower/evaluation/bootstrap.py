@@ -1,0 +1,105 @@
+"""How much a score would move with other validation examples: bootstrap intervals.
+
+The intervals speak of the validation examples alone. What another seed would change is shown by the spread
+of the seeds, which the tables and figures give next to them.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from shallower.core.errors import UserError
+from shallower.evaluation.metrics import Metric, resampled_scores
+
+# The same resamples in every run and arm: differences between runs are never differences of luck here.
+SEED = 0
+ROWS_AT_ONCE = 2_000_000  # bounds the memory of a batch of resamples (8 bytes each, a few arrays)
+
+
+class Interval(NamedTuple):
+    """A confidence interval; NaN at both ends where none can be given."""
+
+    low: float
+    high: float
+
+
+class Bootstrap(NamedTuple):
+    """An interval, and the resampled values [samples] that it was taken from."""
+
+    interval: Interval
+    resamples: NDArray[np.float64]
+
+
+def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confidence: float, samples: int) -> Bootstrap:
+    """Percentile interval of a statistic of rows [..., n_examples], which gives [...]."""
+    if n_examples < 2:
+        raise UserError("an interval needs at least two validation examples")
+    with warnings.catch_warnings():
+        # NaN ends are an answer here (see Interval), not a surprise.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        result = stats.bootstrap(
+            (np.arange(n_examples),),
+            lambda rows, axis: statistic(rows),
+            n_resamples=samples,
+            batch=max(1, ROWS_AT_ONCE // n_examples),
+            vectorized=True,
+            confidence_level=confidence,
+            method="percentile",
+            rng=np.random.default_rng(SEED),
+        )
+    interval = Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+    return Bootstrap(interval, result.bootstrap_distribution)
+
+
+def score_bootstrap(
+    metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int
+) -> Bootstrap:
+    """The score of predictions [n] against labels [n] over resampled examples.
+
+    With the same number of examples the resamples take the same rows: values of two runs belong together one by one.
+    """
+    return _bootstrap(
+        lambda rows: resampled_scores(metric, labels, predictions, rows), len(labels), confidence, samples
+    )
+
+
+def mean_score(metric: Metric, labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
+    """Mean over seeds of the scores on rows [..., n] of predictions [seeds, examples]: [...]."""
+    scores = [resampled_scores(metric, labels, of_seed, rows) for of_seed in predictions]
+    return np.mean(scores, axis=0)
+
+
+def kept_percent(metric: Metric, labels: NDArray, predictions: NDArray, baseline: NDArray, rows: NDArray) -> NDArray:
+    """Mean score in percent of the baseline's mean score, on the same rows [..., n]: [...].
+
+    `predictions` and `baseline` are [seeds, examples]. NaN where the baseline scores nothing (0 or less),
+    of which no percentage can be taken.
+    """
+    ours = mean_score(metric, labels, predictions, rows)
+    theirs = mean_score(metric, labels, baseline, rows)
+    return np.divide(100.0 * ours, theirs, out=np.full_like(ours, np.nan), where=theirs > 0)
+
+
+def kept_interval(
+    metric: Metric,
+    labels: NDArray,
+    predictions: NDArray,
+    baseline: NDArray,
+    confidence: float,
+    samples: int,
+) -> Interval:
+    """Interval of `kept_percent` by a paired bootstrap.
+
+    Each resample takes the same examples in every seed and in the baseline, so that what is hard for both
+    cancels. NaN at both ends if any resample leaves the baseline without a score.
+    """
+    return _bootstrap(
+        lambda rows: kept_percent(metric, labels, predictions, baseline, rows),
+        len(labels),
+        confidence,
+        samples,
+    ).interval

@@ -1,0 +1,117 @@
+"""Estimates that can be added, subtracted and averaged without losing track of how sure they are.
+
+An estimate carries its value and the values it would have had on other samples: resampled validation examples and,
+where there are several seeds, resampled seeds. The resamples are the same in every run of a task (see
+`shallower.evaluation.bootstrap`), so that differences between two arms are paired differences, and what is hard for
+both cancels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shallower.core.errors import UserError
+from shallower.core.runs import BASELINE
+from shallower.core.tables import read_table
+from shallower.evaluation.bootstrap import Interval
+from shallower.evaluation.resamples import read_collected
+
+# The same seeds are drawn for every arm with that many seeds, so that differences are paired in them too.
+SEED = 0
+# Results are told in points, 0 to 100, as the paper does.
+POINTS = 100.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number, and its values [samples] under resampling; `seeds` is the smallest number of seeds behind it."""
+
+    value: float
+    samples: NDArray[np.float64]
+    seeds: int
+
+    def interval(self, confidence: float) -> Interval:
+        """Percentile interval; `confidence` between 0 and 1."""
+        tail = 50.0 * (1.0 - confidence)
+        low, high = np.percentile(self.samples, [tail, 100.0 - tail])
+        return Interval(float(low), float(high))
+
+    def __sub__(self, other: Self) -> "Estimate":
+        return Estimate(self.value - other.value, self.samples - other.samples, min(self.seeds, other.seeds))
+
+    def relative_to(self, other: Self) -> "Estimate":
+        """This in percent of another."""
+        return Estimate(
+            100.0 * self.value / other.value, 100.0 * self.samples / other.samples, min(self.seeds, other.seeds)
+        )
+
+
+def mean(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of estimates, such as one score over several tasks."""
+    return Estimate(
+        float(np.mean([estimate.value for estimate in estimates])),
+        np.mean([estimate.samples for estimate in estimates], axis=0),
+        min(estimate.seeds for estimate in estimates),
+    )
+
+
+def over_seeds(values: NDArray, samples: NDArray) -> Estimate:
+    """The mean over seeds of scores [seeds] whose resampled values are [seeds, samples].
+
+    With several seeds, each sample is of resampled seeds too (a two-level bootstrap), so that the interval covers the
+    luck of training; with one seed it covers the validation examples only.
+    """
+    n_seeds, n_samples = samples.shape
+    chosen = np.random.default_rng(SEED).integers(n_seeds, size=(n_samples, n_seeds))
+    resampled = samples[chosen, np.arange(n_samples)[:, None]].mean(axis=1)
+    return Estimate(float(np.mean(values)), resampled, n_seeds)
+
+
+class Scores:
+    """The primary scores of a study, in points (0 to 100).
+
+    Attributes:
+        runs: rows of results.csv with the primary metric, and `num_layers`; one row a run.
+    """
+
+    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray]) -> None:
+        """`resamples` are the resampled scores [samples], 0 to 1, by the run's directory."""
+        layers = runs["kept_layers"].str.split().str.len()
+        self.runs = runs.assign(num_layers=layers + runs["n_dropped"])
+        self._resamples = resamples
+        self._rows = dict(iter(self.runs.groupby(["model", "task", "origin", "strategy", "amount"], sort=False)))
+
+    @classmethod
+    def read(cls, results: str | Path, resamples: str | Path) -> "Scores":
+        """Read results.csv and resamples.parquet. Raises UserError when a run has no resamples."""
+        runs = read_table(results)
+        runs = runs[runs["primary"]]
+        by_directory = read_collected(resamples)
+        if missing := sorted(set(runs["directory"]) - set(by_directory)):
+            raise UserError(f"{resamples}: no resamples of {missing[0]}; delete the file and run again")
+        return cls(runs, by_directory)
+
+    def num_layers(self, model: str) -> int:
+        """Number of layers of the whole model."""
+        return int(self.runs.loc[self.runs["model"] == model, "num_layers"].iloc[0])
+
+    def rows(self, model: str, task: str, origin: str, strategy: str, amount: str) -> pd.DataFrame:
+        """The runs of an arm, one row a seed; empty when it was not run."""
+        return self._rows.get((model, task, origin, strategy, amount), self.runs.iloc[:0])
+
+    def score(self, model: str, task: str, origin: str, strategy: str, amount: str) -> Estimate | None:
+        """The mean score of an arm over its seeds, in points; None when it was not run."""
+        rows = self.rows(model, task, origin, strategy, amount)
+        if rows.empty:
+            return None
+        samples = np.stack([self._resamples[directory] for directory in rows["directory"]])
+        return over_seeds(POINTS * rows["value"].to_numpy(), POINTS * samples)
+
+    def baseline(self, model: str, task: str) -> Estimate | None:
+        """The score of the model with all its layers."""
+        return self.score(model, task, BASELINE, "none", "0")

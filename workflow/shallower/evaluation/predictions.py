@@ -1,0 +1,113 @@
+"""Predictions as they lie on disk: one row an example, with its id, label and logits."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from shallower.core.errors import UserError, damaged
+
+# Entry of a file's metadata.
+DIGEST = b"sha256"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """ids [n] ascending, labels [n] (int64 classes or float64 values), logits [n, outputs] float32."""
+
+    ids: NDArray
+    labels: NDArray
+    logits: NDArray
+
+
+def read_predictions(path: str | Path, target: str) -> Predictions:
+    """Read predictions.parquet, sorted by id.
+
+    Raises UserError when the file is missing or damaged, when an id comes twice, when rows differ in their
+    number of logits, or when a logit is not finite.
+    """
+    try:
+        table = parquet.read_table(path, columns=["id", "label", "logits"])
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise damaged(path, f"not a file of predictions ({error})") from None
+    ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
+    numbers = all(pa.types.is_integer(column.type) or pa.types.is_floating(column.type) for column in (ids, labels))
+    if not numbers or not pa.types.is_list(lists.type):
+        raise damaged(path, f"not a file of predictions (columns of {ids.type}, {labels.type} and {lists.type})")
+    if table.num_rows == 0:
+        raise UserError(f"{path}: no predictions in it")
+    ids, stored_labels = ids.to_numpy(), labels.to_numpy()
+    labels = stored_labels.astype(np.int64 if target == "classification" else np.float64)
+    lists = lists.combine_chunks()
+    lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
+    if len(lengths) != 1 or not lengths[0] > 0:
+        raise UserError(f"{path}: rows differ in their number of logits; delete it and run again")
+    logits = lists.flatten().to_numpy().astype(np.float32).reshape(table.num_rows, -1)
+    if not np.isfinite(logits).all():
+        raise UserError(f"{path}: a logit is not a finite number; the run diverged, lower its learning rate")
+    found = content_digest(ids, stored_labels, logits).encode("ascii")
+    if (table.schema.metadata or {}).get(DIGEST, found) != found:
+        raise damaged(path, "damaged: its content is not what was written")
+    order = np.argsort(ids, kind="stable")
+    if len(np.unique(ids)) != len(ids):
+        raise UserError(f"{path}: an example id comes twice")
+    return Predictions(ids[order], labels[order], logits[order])
+
+
+def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
+    """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
+        digest.update(np.ascontiguousarray(array, kind))
+    return digest.hexdigest()
+
+
+def predictions_of(logits: NDArray, target: str) -> NDArray:
+    """Answers [n] of a model from its logits [n, outputs]: the most likely class, or the value itself."""
+    if target == "classification":
+        return logits.argmax(axis=1).astype(np.int64)
+    return logits[:, 0].astype(np.float64)
+
+
+def paired_seeds(paths: Sequence[Path], baseline: Sequence[Path]) -> list[int]:
+    """Seeds of runs by their folders' names (`seed1`), which must be those of the baseline, in the same order.
+
+    Raises UserError when they are not: a run is to be compared with the baseline of its own seed.
+    """
+    ours, theirs = ([path.parent.name for path in side] for side in (paths, baseline))
+    if ours != theirs or not all(re.fullmatch(r"seed\d+", name) for name in ours):
+        raise UserError(f"runs {', '.join(ours)} cannot be compared with baseline runs {', '.join(theirs)}")
+    return [int(name.removeprefix("seed")) for name in ours]
+
+
+def read_matched(
+    paths: Sequence[str | Path], reference: Predictions | None, target: str
+) -> tuple[Predictions, NDArray]:
+    """Predictions of several runs on the same examples: the first file's table, and answers [runs, n].
+
+    Examples are matched by id, never by position. Raises UserError, naming the file, when ids or labels
+    differ from those of `reference` (of the first file where there is no reference).
+    """
+    tables = [read_predictions(path, target) for path in paths]
+    expected = reference or tables[0]
+    for path, table in zip(paths, tables, strict=True):
+        if not np.array_equal(table.ids, expected.ids):
+            only_here = np.setdiff1d(table.ids, expected.ids).size
+            only_there = np.setdiff1d(expected.ids, table.ids).size
+            raise UserError(
+                f"{path}: predictions are for other validation examples than those they are compared with "
+                f"({only_here} ids only here, {only_there} only there); delete it and run again"
+            )
+        if not np.array_equal(table.labels, expected.labels):
+            raise UserError(f"{path}: labels differ from those compared with; delete it and run again")
+    return expected, np.stack([predictions_of(table.logits, target) for table in tables])

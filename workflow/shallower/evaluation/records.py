@@ -1,0 +1,108 @@
+"""What is written down about one run, and about one arm (all its seeds) against the baseline."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shallower.core.errors import UserError
+from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
+from shallower.evaluation.metrics import chance_score, is_collapsed, metric_for, score
+
+
+def metrics_record(
+    target: str,
+    labels: NDArray,
+    predictions: NDArray,
+    values: Mapping[str, float],
+    settings: Mapping[str, Any],
+) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """The scores of one run, `values` by metric, with their intervals and chance levels; the primary score resampled.
+
+    `target` is "classification" or "regression"; labels and predictions are [n]; `settings` holds `metrics`
+    (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`, the length of
+    the resampled scores.
+    """
+    scores = {}
+    resamples = []
+    for name in settings["metrics"]:
+        metric = metric_for(name, target)
+        bootstrap = score_bootstrap(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
+        resamples.append(bootstrap.resamples.astype(np.float32))
+        scores[name] = {
+            "value": values[name],
+            "low": bootstrap.interval.low,
+            "high": bootstrap.interval.high,
+            "chance": chance_score(metric, labels),
+        }
+    record = {
+        "primary": settings["metrics"][0],
+        "metrics": scores,
+        "n_examples": len(labels),
+        "collapsed": is_collapsed(labels, predictions, target),
+    }
+    return record, resamples[0]
+
+
+def halves(n_examples: int) -> tuple[NDArray, NDArray]:
+    """Two random halves of the examples, by row; the same for every arm of a task."""
+    order = np.random.default_rng(SEED).permutation(n_examples)
+    return np.sort(order[: n_examples // 2]), np.sort(order[n_examples // 2 :])
+
+
+def comparison_record(
+    target: str,
+    labels: NDArray,
+    predictions: NDArray,
+    baseline: NDArray,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """One arm against the baseline by the primary metric; predictions and baseline are [seeds, n].
+
+    Target and settings are those of `metrics_record`.
+    `kept_percent_halves` is what two random halves of the examples say apart: a choice made on the one can
+    be checked on the other (as in Sajjad et al., Table 4). A number that does not exist, because the baseline
+    scores 0 or less, is None.
+    """
+    if not len(predictions) == len(baseline) == len(seeds):
+        raise UserError(
+            f"{len(predictions)} runs, {len(baseline)} runs of the baseline and {len(seeds)} seeds do not fit"
+        )
+    metric = metric_for(settings["metrics"][0], target)
+    everything = np.arange(len(labels))
+    interval = kept_interval(
+        metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"]
+    )
+
+    def kept(ours: NDArray, theirs: NDArray, rows: NDArray) -> float | None:
+        return _number(kept_percent(metric, labels, ours, theirs, rows))
+
+    return {
+        "metric": metric.name,
+        "seeds": list(seeds),
+        "score": float(mean_score(metric, labels, predictions, everything)),
+        "baseline_score": float(mean_score(metric, labels, baseline, everything)),
+        "kept_percent": kept(predictions, baseline, everything),
+        "kept_low": _number(interval.low),
+        "kept_high": _number(interval.high),
+        "kept_percent_halves": [kept(predictions, baseline, rows) for rows in halves(len(labels))],
+        "confidence": settings["confidence"],
+        "collapsed_seeds": [
+            seed for seed, answers in zip(seeds, predictions, strict=True) if is_collapsed(labels, answers, target)
+        ],
+        "per_seed": [
+            {
+                "seed": seed,
+                "score": score(metric, labels, ours),
+                "baseline_score": score(metric, labels, theirs),
+                "kept_percent": kept(ours[None], theirs[None], everything),
+            }
+            for seed, ours, theirs in zip(seeds, predictions, baseline, strict=True)
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,206 @@
+"""Models of BERT's kind: what each family calls its settings and tensors, and which of them the encoder computes.
+
+Reads configurations as plain mappings (config.json) and needs no torch.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shallower.core.errors import UserError
+
+# Activations that the encoder knows, by their names in config.json.
+ACTIVATIONS = ("gelu", "gelu_new", "relu")
+
+# What norms were called once; transformers still reads these names.
+OLD_KINDS = {"weight": "gamma", "bias": "beta"}
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What the computation depends on, whatever a family calls it in its config.json."""
+
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    intermediate_size: int
+    vocab_size: int
+    num_positions: int
+    first_position: int  # that of an example's first token
+    num_token_types: int  # 0 for a family that has none
+    activation: str
+    norm_epsilon: float
+    hidden_dropout: float  # after the embeddings and the feed-forward networks
+    attention_dropout: float  # on the attention's weights
+    attention_output_dropout: float
+    head_dropout: float
+    drops_head_input: bool  # before the head's dense layer, too
+    head_activation: str
+    initializer_range: float
+
+
+def encoder_config(config: Mapping[str, Any]) -> EncoderConfig | None:
+    """The encoder's settings for a model's config.json; None for a model that the encoder does not compute.
+
+    Raises UserError when a size is missing or no whole number.
+    """
+    if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder"):
+        return None
+    match config.get("model_type"):
+        case "bert" | "roberta":
+            settings = _bert_settings(config)
+        case "distilbert":
+            settings = _distilbert_settings(config)
+        case _:
+            return None
+    return settings if settings.activation in ACTIVATIONS else None
+
+
+def _size(config: Mapping[str, Any], key: str) -> int:
+    value = config.get(key)
+    if type(value) is not int or value < 1:
+        raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
+    return value
+
+
+def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
+    roberta = config["model_type"] == "roberta"
+    hidden_dropout = config.get("hidden_dropout_prob", 0.1)
+    classifier_dropout = config.get("classifier_dropout")
+    return EncoderConfig(
+        num_layers=_size(config, "num_hidden_layers"),
+        hidden_size=_size(config, "hidden_size"),
+        num_heads=_size(config, "num_attention_heads"),
+        intermediate_size=_size(config, "intermediate_size"),
+        vocab_size=_size(config, "vocab_size"),
+        num_positions=_size(config, "max_position_embeddings"),
+        # RoBERTa counts from behind its padding token's id.
+        first_position=config.get("pad_token_id", 1) + 1 if roberta else 0,
+        num_token_types=config.get("type_vocab_size", 2),
+        activation=config.get("hidden_act", "gelu"),
+        norm_epsilon=config.get("layer_norm_eps", 1e-12),
+        hidden_dropout=hidden_dropout,
+        attention_dropout=config.get("attention_probs_dropout_prob", 0.1),
+        attention_output_dropout=hidden_dropout,
+        head_dropout=hidden_dropout if classifier_dropout is None else classifier_dropout,
+        drops_head_input=roberta,
+        head_activation="tanh",
+        initializer_range=config.get("initializer_range", 0.02),
+    )
+
+
+def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
+    return EncoderConfig(
+        num_layers=_size(config, "n_layers"),
+        hidden_size=_size(config, "dim"),
+        num_heads=_size(config, "n_heads"),
+        intermediate_size=_size(config, "hidden_dim"),
+        vocab_size=_size(config, "vocab_size"),
+        num_positions=_size(config, "max_position_embeddings"),
+        first_position=0,
+        num_token_types=0,
+        activation=config.get("activation", "gelu"),
+        norm_epsilon=1e-12,
+        hidden_dropout=config.get("dropout", 0.1),
+        attention_dropout=config.get("attention_dropout", 0.1),
+        attention_output_dropout=0.0,
+        head_dropout=config.get("seq_classif_dropout", 0.2),
+        drops_head_input=False,
+        head_activation="relu",
+        initializer_range=config.get("initializer_range", 0.02),
+    )
+
+
+@dataclass(frozen=True)
+class EncoderNames:
+    """A family's names of modules in a checkpoint, by the encoder's own names.
+
+    A module with several names is their tensors one after another. `{}` stands for a layer's index. Names of the base
+    model, `base`, are without its prefix, which some checkpoints leave out; those of the head never have it.
+    """
+
+    architecture: str
+    prefix: str
+    base: Mapping[str, tuple[str, ...]]
+    layer: Mapping[str, tuple[str, ...]]
+    head: Mapping[str, tuple[str, ...]]
+
+    def modules(self, num_layers: int) -> dict[str, tuple[str, ...]]:
+        """Full names in a checkpoint by the encoder's own module names."""
+        layers = {
+            f"layers.{index}.{own}": tuple(name.format(index) for name in names)
+            for index in range(num_layers)
+            for own, names in self.layer.items()
+        }
+        based = {own: tuple(f"{self.prefix}.{name}" for name in names) for own, names in (self.base | layers).items()}
+        return based | self.head
+
+
+_BERT_EMBEDDINGS = {
+    "word_embeddings": ("embeddings.word_embeddings",),
+    "position_embeddings": ("embeddings.position_embeddings",),
+    "token_type_embeddings": ("embeddings.token_type_embeddings",),
+    "embedding_norm": ("embeddings.LayerNorm",),
+}
+_BERT_LAYER = {
+    "query_key_value": tuple(f"encoder.layer.{{}}.attention.self.{part}" for part in ("query", "key", "value")),
+    "attention_output": ("encoder.layer.{}.attention.output.dense",),
+    "attention_norm": ("encoder.layer.{}.attention.output.LayerNorm",),
+    "intermediate": ("encoder.layer.{}.intermediate.dense",),
+    "output": ("encoder.layer.{}.output.dense",),
+    "output_norm": ("encoder.layer.{}.output.LayerNorm",),
+}
+
+NAMES = {
+    "bert": EncoderNames(
+        architecture="BertForSequenceClassification",
+        prefix="bert",
+        base=_BERT_EMBEDDINGS | {"head_dense": ("pooler.dense",)},
+        layer=_BERT_LAYER,
+        head={"head_output": ("classifier",)},
+    ),
+    "roberta": EncoderNames(
+        architecture="RobertaForSequenceClassification",
+        prefix="roberta",
+        base=_BERT_EMBEDDINGS,
+        layer=_BERT_LAYER,
+        head={"head_dense": ("classifier.dense",), "head_output": ("classifier.out_proj",)},
+    ),
+    "distilbert": EncoderNames(
+        architecture="DistilBertForSequenceClassification",
+        prefix="distilbert",
+        base={own: names for own, names in _BERT_EMBEDDINGS.items() if own != "token_type_embeddings"},
+        layer={
+            "query_key_value": tuple(f"transformer.layer.{{}}.attention.{part}_lin" for part in "qkv"),
+            "attention_output": ("transformer.layer.{}.attention.out_lin",),
+            "attention_norm": ("transformer.layer.{}.sa_layer_norm",),
+            "intermediate": ("transformer.layer.{}.ffn.lin1",),
+            "output": ("transformer.layer.{}.ffn.lin2",),
+            "output_norm": ("transformer.layer.{}.output_layer_norm",),
+        },
+        head={"head_dense": ("pre_classifier",), "head_output": ("classifier",)},
+    ),
+}
+
+
+def missing_tensors(config: Mapping[str, Any], tensors: Collection[str]) -> list[str]:
+    """Tensors below the head that a checkpoint lacks for the encoder, by their new names; none for other models."""
+    settings = encoder_config(config)
+    if settings is None:
+        return []
+    names = NAMES[config["model_type"]]
+    missing = []
+    for own, modules in names.modules(settings.num_layers).items():
+        if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
+            continue
+        for kind in ("weight",) if own.endswith("_embeddings") else ("weight", "bias"):
+            for module in modules:
+                if not any(spelling in tensors for spelling in spellings(module, kind, names.prefix)):
+                    missing.append(f"{module}.{kind}")
+    return missing
+
+
+def spellings(module: str, kind: str, prefix: str) -> list[str]:
+    """What a tensor ("weight" or "bias" of a module) is called in checkpoints, with or without the model's prefix."""
+    forms = (module, module.removeprefix(f"{prefix}."))
+    return [f"{form}.{spelling}" for form in forms for spelling in (kind, OLD_KINDS[kind])]

@@ -1,0 +1,194 @@
+"""The architectures whose layers can be dropped: one table of what differs between them.
+
+Reads configurations as plain mappings (config.json) and needs neither torch nor transformers.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shallower.core.errors import UserError
+
+# More than any model has: a number beyond it is a mistake, and must not make lists of that length.
+MAX_LAYERS = 1000
+
+
+@dataclass(frozen=True)
+class Family:
+    """What an architecture calls its layers, in its tensors' names and in its configuration.
+
+    Attributes:
+        name: `model_type` in config.json.
+        layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
+            from the start; the base model's own prefix is optional, since checkpoints come with and without
+            it. None when all layers share one set of weights.
+        word_embeddings: how the name of the matrix of word embeddings ends.
+        output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
+            None when all layers share one set of weights.
+        depth_key: the configuration's number of layers.
+        per_layer_lists: keys of configuration lists with one entry a layer.
+    """
+
+    name: str
+    layer_pattern: str | None
+    output_matrix: str | None
+    word_embeddings: str = "word_embeddings.weight"
+    depth_key: str = "num_hidden_layers"
+    per_layer_lists: tuple[str, ...] = ()
+
+    @property
+    def shares_layers(self) -> bool:
+        """Whether all layers share one set of weights, so that dropping one changes nothing but the depth."""
+        return self.layer_pattern is None
+
+    def num_layers(self, config: Mapping[str, Any]) -> int:
+        """Number of layers that a configuration states.
+
+        Raises UserError when it is missing, not a whole number from 1 to MAX_LAYERS or stated twice with different
+        values, and when shared layers come in several groups.
+        """
+        values = {key: config[key] for key in self._depth_keys if key in config}
+        if not values:
+            raise UserError(
+                f"config.json of a {self.name} model lacks {self.depth_key!r}, its number of layers; add it"
+            )
+        for key, value in values.items():
+            if type(value) is not int or not 1 <= value <= MAX_LAYERS:
+                raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of layers, at least 1")
+        if len(set(values.values())) > 1:
+            raise UserError(f"config.json states two numbers of layers, {values}; keep {self.depth_key!r} only")
+        if self.shares_layers and config.get("num_hidden_groups", 1) != 1:
+            raise UserError(
+                f"config.json: {self.name} with num_hidden_groups {config['num_hidden_groups']} is not "
+                "supported; choose a model whose layers all share one set of weights (num_hidden_groups 1)"
+            )
+        return next(iter(values.values()))
+
+    def shortened_config(self, config: Mapping[str, Any], kept_layers: Sequence[int]) -> dict[str, Any]:
+        """The configuration of the model that has only `kept_layers` (0-based, ascending).
+
+        The depth is set under each key that states it, every per-layer list keeps the entries of the kept
+        layers, and all else is unchanged. Raises UserError for layers that the model does not have and for
+        per-layer lists of another length.
+        """
+        depth = self.num_layers(config)
+        check_kept_layers(kept_layers, depth)
+        shortened = dict(config)
+        for key in self._depth_keys:
+            if key in config:
+                shortened[key] = len(kept_layers)
+        for key in self.per_layer_lists:
+            if (entries := config.get(key)) is None:
+                continue
+            if not isinstance(entries, list) or len(entries) != depth:
+                raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
+            shortened[key] = [entries[layer] for layer in kept_layers]
+        return shortened
+
+    def layer_of(self, tensor: str) -> int | None:
+        """Layer (0-based) that a tensor belongs to, or None: embeddings, heads and shared weights."""
+        match = self._match(tensor)
+        return int(match["layer"]) if match else None
+
+    def within_layer(self, tensor: str) -> str | None:
+        """What a layer's tensor is called within its layer, such as output.dense.weight; None outside layers."""
+        match = self._match(tensor)
+        return tensor[match.end() :] if match else None
+
+    def moved_to(self, tensor: str, layer: int) -> str:
+        """Name of a layer's tensor once it belongs to another layer."""
+        match = self._match(tensor)
+        if not match:
+            raise ValueError(f"{tensor} is not a tensor of a {self.name} layer")
+        return f"{tensor[: match.start('layer')]}{layer}{tensor[match.end('layer') :]}"
+
+    def check_layers(self, num_layers: int, tensors: Iterable[str]) -> None:
+        """Raise UserError unless a checkpoint's tensors are those of exactly `num_layers` whole layers.
+
+        Layers are whole when all have the same tensors. Shared weights are not checked.
+        """
+        if self.shares_layers:
+            return
+        parts: dict[int, set[str]] = defaultdict(set)
+        for tensor in tensors:
+            if (layer := self.layer_of(tensor)) is not None:
+                parts[layer].add(self.moved_to(tensor, 0))
+        missing = sorted(set(range(num_layers)) - set(parts))
+        surplus = sorted(set(parts) - set(range(num_layers)))
+        if missing or surplus:
+            found = [f"lack layers {missing}"] * bool(missing) + [f"hold layers {surplus} too"] * bool(surplus)
+            raise UserError(
+                f"config.json states {num_layers} layers (0 to {num_layers - 1}), but the weights "
+                f"{' and '.join(found)}; both must be of the same model"
+            )
+        whole = set().union(*parts.values())
+        for layer in sorted(parts):
+            if lost := sorted(whole - parts[layer]):
+                name = self.moved_to(lost[0], layer)
+                raise UserError(
+                    f"the weights of layer {layer} lack {len(lost)} of {len(whole)} tensors, "
+                    f"such as {name!r}; get the model anew"
+                )
+
+    @property
+    def _depth_keys(self) -> tuple[str, ...]:
+        # transformers reads the common name too, whatever the family's own one is.
+        return tuple(dict.fromkeys([self.depth_key, "num_hidden_layers"]))
+
+    def _match(self, tensor: str) -> re.Match[str] | None:
+        return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
+
+
+FAMILIES = {
+    family.name: family
+    for family in (
+        Family("bert", r"(bert\.)?encoder\.layer\.", "output.dense"),
+        Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense"),
+        Family("xlnet", r"(transformer\.)?layer\.", "ff.layer_2", "word_embedding.weight", depth_key="n_layer"),
+        Family("distilbert", r"(distilbert\.)?transformer\.layer\.", "ffn.lin2", depth_key="n_layers"),
+        Family("albert", None, None),
+    )
+}
+
+
+def family_of(config: Mapping[str, Any]) -> Family:
+    """The family of a model, by its configuration (the content of config.json).
+
+    Raises UserError when the model brings its own code (`auto_map`), which is never run, and when its
+    architecture is not supported.
+    """
+    supported = ", ".join(FAMILIES)
+    if config.get("auto_map"):
+        raise UserError(
+            "config.json asks for the model's own code (auto_map), which is never run; "
+            f"choose a model that transformers itself knows, of one of these architectures: {supported}"
+        )
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str):
+        raise UserError(f"config.json lacks 'model_type', the architecture; supported ones: {supported}")
+    if model_type not in FAMILIES:
+        raise UserError(f"the architecture {model_type!r} is not supported; supported ones: {supported}")
+    return FAMILIES[model_type]
+
+
+def position_limit(config: Mapping[str, Any]) -> int | None:
+    """Most tokens that a model can take, by its configuration (config.json); None when there is no limit."""
+    positions = config.get("max_position_embeddings")
+    if positions is None or positions < 1:  # XLNet says -1
+        return None
+    if config.get("model_type") == "roberta":
+        return positions - config.get("pad_token_id", 1) - 1  # RoBERTa counts from behind its padding id
+    return positions
+
+
+def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:
+    """Raise UserError unless `kept_layers` are ascending 0-based layers of a model, at least one of them."""
+    if not kept_layers:
+        raise UserError("no layer would be kept; keep at least one")
+    outside = [layer for layer in kept_layers if not 0 <= layer < num_layers]
+    if outside:
+        raise UserError(f"layers {outside} to keep are not in the model, whose layers are 0 to {num_layers - 1}")
+    if list(kept_layers) != sorted(set(kept_layers)):
+        raise UserError(f"layers to keep must be in ascending order and without repeats, not {list(kept_layers)}")

@@ -1,0 +1,32 @@
+"""Weights rounded to bfloat16 for keeping: half the space on disk, one file that loads as before.
+
+config.json says float32, so that plain from_pretrained gives a model in float32 with the rounded values: exactly the
+one that predictions were made with. (With "bfloat16" there transformers gives XLNet layers of two types, which fail.)
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from shallower.core.errors import UserError
+from shallower.core.files import read_json, replacing, write_json
+from shallower.models.folder import CONFIG, WEIGHTS
+
+
+def round_weights(model_dir: str | Path) -> None:
+    """Round the float32 tensors of a folder's model.safetensors to bfloat16, in place; others stay as they are.
+
+    Raises UserError, and leaves the weights as they are, when one is not finite.
+    """
+    path = Path(model_dir) / WEIGHTS
+    tensors = load_file(path)
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.float32:
+            if not tensor.isfinite().all():
+                raise UserError(f"{path}: {name} has values that are not finite; lower the learning rate")
+            tensors[name] = tensor.bfloat16()
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
+    config = path.with_name(CONFIG)
+    write_json(config, read_json(config) | {"dtype": "float32"})

@@ -1,0 +1,100 @@
+"""How large a model is, told from its config.json alone: parameters, bytes, operations.
+
+Neither reads weights nor needs torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shallower.core.errors import UserError
+from shallower.models.families import family_of
+
+# A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
+BASE_CONFIG = {
+    "model_type": "bert",
+    "num_hidden_layers": 12,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+    "vocab_size": 30_522,
+    "max_position_embeddings": 512,
+}
+COUNTERPART_CONFIGS = {
+    "RoBERTa": {"vocab_size": 50_265},
+    "XLNet": {"vocab_size": 32_000},
+    "DistilBERT": {"num_hidden_layers": 6},
+    "DistilRoBERTa": {"vocab_size": 50_265, "num_hidden_layers": 6},
+    "ALBERT": {"vocab_size": 30_000, "embedding_size": 128, "model_type": "albert"},
+}
+
+# Bytes of a parameter, by the name of its type.
+PARAMETER_BYTES = {"fp32": 4, "bf16": 2}
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a model's cost depends on; parameters of one layer and of all that is not a layer."""
+
+    num_layers: int
+    hidden_size: int
+    num_heads: int
+    vocabulary: int
+    layer_parameters: int
+    other_parameters: int
+    shares_layers: bool
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "ModelSize":
+        """The size of the model of a config.json, within some per cent: biases and norms are left out.
+
+        Raises UserError for an architecture that is not supported, and for a size that is missing or no whole number.
+        """
+        family = family_of(config)
+        hidden = _first(config, "hidden_size", "dim", "d_model")
+        inner = _first(config, "intermediate_size", "hidden_dim", "d_inner")
+        # Four matrices of attention (XLNet's fifth is for relative positions) and two of the feed-forward network.
+        attention = (5 if family.name == "xlnet" else 4) * hidden**2
+        embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
+        vocabulary = _first(config, "vocab_size")
+        # XLNet has no embeddings of positions, and may say so by a negative number.
+        positions = config.get("max_position_embeddings", 0)
+        if type(positions) is not int:
+            raise UserError(f"config.json: max_position_embeddings is {positions!r}; it must be a whole number")
+        rows = vocabulary + max(0, positions)
+        factors = embedding * hidden if embedding != hidden else 0
+        return cls(
+            num_layers=family.num_layers(config),
+            hidden_size=hidden,
+            num_heads=_first(config, "num_attention_heads", "n_heads", "n_head"),
+            vocabulary=vocabulary,
+            layer_parameters=attention + 2 * hidden * inner,
+            other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
+            shares_layers=family.shares_layers,
+        )
+
+    def bytes(self, depth: int, precision: str = "fp32") -> int:
+        """Size of the file of weights of the model with so many layers; precision "fp32" or "bf16"."""
+        layers = 1 if self.shares_layers else depth
+        return PARAMETER_BYTES[precision] * (self.other_parameters + layers * self.layer_parameters)
+
+    def operations(self, depth: int, tokens: float) -> float:
+        """Operations of one forward pass of an example of so many tokens."""
+        return 2 * tokens * depth * (self.layer_parameters + 2 * tokens * self.hidden_size)
+
+
+def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The config.json that a model is taken to have until it is here. `entry` is the model's in a study."""
+    depth = {"num_hidden_layers": entry["num_layers"]} if "num_layers" in entry else {}
+    return BASE_CONFIG | COUNTERPART_CONFIGS.get(entry.get("counterpart"), {}) | depth
+
+
+def _first(config: Mapping[str, Any], *keys: str) -> int:
+    """The size under the first key that a config.json has. Raises UserError when there is none, or it is no size."""
+    key = next((key for key in keys if key in config), None)
+    if key is None:
+        raise UserError(f"config.json lacks {keys[0]!r}; get the model anew")
+    value = config[key]
+    if type(value) is not int or not 0 < value < 2**31:
+        raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
+    return value

@@ -1,0 +1,66 @@
+"""states.csv: what the vectors of fine-tuned models tell at each depth, one row a model, task, seed and depth.
+
+A depth is the number of layers that a text has passed, 0 for the embedding output.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.core.runs import BASELINE
+from shallower.evaluation.metrics import METRICS, chance_score, score
+
+COLUMNS = ["study", "model", "task", "seed", "quantity", "depth", "metric", "value", "chance"]
+MISSING_NAMED = 10
+
+
+def collect_states(runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Rows of states.csv from `probes.parquet` and `similarity.json` of each baseline, in the order of the plan.
+
+    `metrics` are the names of each task's metrics; probes are scored by the first. The quantity "probe" is a score
+    (with that of a constant answer as its `chance`), "similarity" a mean cosine (without chance).
+    Raises UserError naming what is missing or damaged.
+    """
+    baselines = runs[runs["origin"] == BASELINE].to_dict("records")
+    files = [Path(run["directory"], name) for run in baselines for name in ("probes.parquet", "similarity.json")]
+    if missing := [str(path) for path in files if not path.is_file()]:
+        named = "\n".join(f"  {path}" for path in missing[:MISSING_NAMED])
+        more = f"\n  and {len(missing) - MISSING_NAMED} more" if len(missing) > MISSING_NAMED else ""
+        raise UserError(f"{len(missing)} files of fine-tuned models are not there yet:\n{named}{more}\nmake them first")
+    rows = [
+        {**{key: run[key] for key in ("study", "model", "task", "seed")}, **row}
+        for run in baselines
+        for row in [*_probe_rows(Path(run["directory"]), metrics[run["task"]][0]), *_similarity_rows(run["directory"])]
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _probe_rows(directory: Path, metric_name: str) -> Iterator[dict[str, Any]]:
+    path = directory / "probes.parquet"
+    try:
+        table = parquet.read_table(path, columns=["depth", "id", "label", "prediction"]).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not a file of answers ({error}); delete it and run again") from None
+    if table.empty or table.groupby("depth").size().nunique() != 1:
+        raise UserError(f"{path}: depths differ in their number of examples; delete the file and run again")
+    metric = METRICS[metric_name]
+    for depth, rows in table.groupby("depth"):
+        labels = rows["label"].to_numpy()
+        yield {
+            "quantity": "probe",
+            "depth": depth,
+            "metric": metric.name,
+            "value": score(metric, labels, rows["prediction"].to_numpy()),
+            "chance": chance_score(metric, labels),
+        }
+
+
+def _similarity_rows(directory: str) -> Iterator[dict[str, Any]]:
+    for depth, cosine in enumerate(read_json(Path(directory, "similarity.json"))["cosine"]):
+        yield {"quantity": "similarity", "depth": depth, "metric": "cosine", "value": cosine}

@@ -1,0 +1,320 @@
+"""Figures of one model on one task: the score by layers dropped, and by what the model costs.
+
+Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with any colour vision; each
+strategy has a marker of its own too, and keeps both in all figures.
+"""
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from shallower.core.files import write_whole
+from shallower.core.runs import BASELINE
+from shallower.core.wording import metric_title, score_text
+from shallower.reporting.summary import batch_sizes
+
+SETTINGS = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#59636e",
+    "grid.color": "#e3e7eb",
+    "legend.frameon": False,
+    "svg.hashsalt": "shallower",  # with no date in it, the same figure is the same file
+    "savefig.dpi": 160,
+}
+INK, SOFT, BASELINE_COLOUR, BEST_COLOUR = "#1b1f24", "#59636e", "#3b444d", "#b9c2cb"
+STYLES = {
+    "top": ("#0072b2", "o"),
+    "bottom": ("#d55e00", "v"),
+    "even-alternate": ("#009e73", "s"),
+    "odd-alternate": ("#cc79a7", "D"),
+    "symmetric": ("#e69f00", "^"),
+    "contribution": ("#56b4e9", "P"),
+    "contribution-rank": ("#7a5195", "X"),
+    "parameter-aggregation": ("#6b8e23", "h"),
+    "parameter-variance": ("#8c564b", ">"),
+    "custom": ("#000000", "*"),
+}
+PANELS_A_ROW = 2
+SIZES = {"*": 1.4}  # of markers that look smaller than the others
+OTHER_STYLES = [("#7f7f7f", "p"), ("#b8860b", "d"), ("#2f6f73", "<"), ("#c0392b", "8")]
+PANEL_TITLES = {
+    "pretrained": "dropped from the pre-trained model",
+    "finetuned": "dropped from the fine-tuned model",
+    "finetuned-frozen": "the same, tuned with these layers frozen",
+    "gradual": "dropped one after the other while training",
+}
+# An amount of this strategy is a set of layers, which no line joins to another.
+UNORDERED = "custom"
+
+
+def styles_of(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each strategy, in order of first appearance."""
+    names = list(dict.fromkeys(strategies))
+    others = iter(OTHER_STYLES * len(names))
+    return {name: STYLES.get(name) or next(others) for name in names}
+
+
+def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
+    """Score against layers dropped: a line a strategy through the means, a dot a seed, a panel an origin.
+
+    `summary` and `results` hold the rows of one model and task. The full model is a line with a band from its
+    worst to its best seed.
+    """
+    baseline, arms = _split(summary)
+    runs = results[results["primary"] & (results["origin"] != BASELINE)]
+    styles = styles_of(arms["strategy"])
+    origins = list(arms["origin"].unique())
+    with mpl.rc_context(SETTINGS):
+        columns = min(len(origins), PANELS_A_ROW)
+        rows = math.ceil(len(origins) / columns)
+        figure = Figure(figsize=(1.2 + 4.6 * columns, 1.4 + 3.6 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=rows > 1, sharey=True, squeeze=False)
+        panels = grid.ravel()[: len(origins)]
+        for unused in grid.ravel()[len(origins) :]:
+            unused.set_visible(False)
+        for panel, origin in zip(panels, origins, strict=True):
+            here = arms[arms["origin"] == origin]
+            offsets = _offsets(list(styles), here["n_dropped"])
+            for strategy, (colour, marker) in styles.items():
+                mine = (here["strategy"] == strategy).to_numpy()
+                seeds = runs[(runs["origin"] == origin) & (runs["strategy"] == strategy)]
+                _draw_strategy(panel, here[mine], seeds, offsets[strategy], colour, marker)
+            panel.set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK)
+            panel.set_xlabel("layers dropped")
+            panel.tick_params(labelbottom=True)
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+            panel.grid(axis="y")
+        _draw_baseline(panels, baseline)
+        _draw_chance(panels, baseline, [*runs["value"], baseline["score_min"], baseline["score_max"]])
+        for panel in grid[:, 0]:
+            panel.set_ylabel(metric_title(baseline["metric"]))
+        several = baseline["seeds"] > 1
+        extra = [_handle("one seed", SOFT, ".", line=False)] if several else []
+        if runs["collapsed"].any():
+            extra.append(_handle("collapsed seed", INK, "x", line=False))
+        _finish(figure, baseline, "what is left when layers go", styles, extra)
+    return figure
+
+
+def score_by_cost(summary: pd.DataFrame) -> Figure:
+    """Score against time (a column a batch size) and model size; a row an origin, left is cheaper.
+
+    `summary` holds the rows of one model and task. The numbers above a panel tell how many layers are left,
+    so that a point is named by its marker (strategy) and its column (layers). A grey line joins the best
+    variant of each depth.
+    """
+    baseline, arms = _split(summary)
+    styles = styles_of(arms["strategy"])
+    origins = list(arms["origin"].unique())
+    costs = _cost_columns(summary)
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(1.0 + 3.7 * len(costs), 1.5 + 3.1 * len(origins)), layout="constrained")
+        grid = figure.subplots(len(origins), len(costs), sharey=True, sharex="col", squeeze=False)
+        for panels, origin in zip(grid, origins, strict=True):
+            here = arms[arms["origin"] == origin]
+            for panel, (column, label) in zip(panels, costs.items(), strict=True):
+                _draw_costs(panel, column, here, baseline, styles)
+                panel.set_xlabel(label if origin == origins[-1] else "")
+            panels[0].set_ylabel(metric_title(baseline["metric"]))
+            panels[0].set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK, pad=30)
+            _draw_baseline(panels, baseline, labelled=False)
+        extra = [
+            _handle("full model", BASELINE_COLOUR, "o", line=False),
+            Line2D([], [], label="best at each depth", color=BEST_COLOUR, linewidth=3),
+        ]
+        if arms["collapsed"].any():
+            hollow = _handle("hollow: a seed collapsed", SOFT, "o", line=False)
+            hollow.set(markerfacecolor="white", markeredgecolor=SOFT)
+            extra.append(hollow)
+        _finish(figure, baseline, "what a score costs", styles, extra, joined=False)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure to `path`.png and `path`.svg; the same figure gives the same bytes."""
+    with mpl.rc_context(SETTINGS):
+        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+            content = io.BytesIO()
+            figure.savefig(content, format=suffix[1:], metadata=metadata)
+            write_whole(path.with_name(path.name + suffix), content.getvalue())
+
+
+def _split(summary: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    is_baseline = summary["origin"] == BASELINE
+    return summary[is_baseline].iloc[0], summary[~is_baseline]
+
+
+def _offsets(strategies: Sequence[str], positions: pd.Series, most: float = np.inf) -> dict[str, float]:
+    """Small shifts along x, `most` apart at most, that keep strategies apart and columns distinct."""
+    columns = np.unique(positions)
+    gap = float(np.diff(columns).min()) if len(columns) > 1 else 1.0
+    step = min(most, 0.12 * gap, 0.66 * gap / max(1, len(strategies) - 1))
+    middle = (len(strategies) - 1) / 2
+    return {strategy: (place - middle) * step for place, strategy in enumerate(strategies)}
+
+
+def _draw_strategy(
+    panel: Axes, arms: pd.DataFrame, runs: pd.DataFrame, offset: float, colour: str, marker: str
+) -> None:
+    arms = arms.sort_values("n_dropped", kind="stable")
+    x = arms["n_dropped"] + offset
+    panel.vlines(x, arms["score_min"], arms["score_max"], color=colour, linewidth=1.2, alpha=0.55)
+    panel.plot(
+        x,
+        arms["score"],
+        color=colour,
+        linestyle="none" if (arms["strategy"] == UNORDERED).all() else "-",
+        linewidth=1.6,
+        marker=marker,
+        markersize=9 * SIZES.get(marker, 1),
+        markeredgecolor="white",
+    )
+    if (arms["seeds"] == 1).all():
+        runs = runs[runs["collapsed"]]
+    # A seed stands where its arm does, also where seeds of an arm dropped different numbers of layers.
+    fewest = runs.groupby("amount")["n_dropped"].transform("min") + offset
+    fine = ~runs["collapsed"].to_numpy(dtype=bool)
+    panel.scatter(fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
+    panel.scatter(fewest[~fine], runs["value"][~fine], s=48, color=INK, marker="x", linewidths=1.6, zorder=5)
+
+
+def _draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool = True) -> None:
+    for panel in panels:
+        panel.axhspan(baseline["score_min"], baseline["score_max"], color=BASELINE_COLOUR, alpha=0.1, linewidth=0)
+        panel.axhline(baseline["score"], color=BASELINE_COLOUR, linewidth=1.3, linestyle=(0, (5, 2)), zorder=1)
+    if labelled:
+        _label_line(panels[-1], baseline["score"], f"full model\n{score_text(baseline['score'])}", BASELINE_COLOUR)
+
+
+def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[float]) -> None:
+    """The score of a constant answer: a line where it is near, a remark where it would squeeze the rest."""
+    low, high = min(scores), max(scores)
+    if baseline["chance"] >= low - 0.6 * (high - low):
+        for panel in panels:
+            panel.axhline(baseline["chance"], color=SOFT, linewidth=1, linestyle=":", zorder=1)
+        _label_line(panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT)
+    elif baseline["chance"] > 0:
+        for panel in panels:
+            panel.margins(y=0.13)  # room for the remark below the lowest marker
+        panels[0].annotate(
+            f"a constant answer scores {score_text(baseline['chance'])}, below this range",
+            (0, 0), (4, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=SOFT,
+        )  # fmt: skip
+
+
+def _label_line(panel: Axes, height: float, text: str, colour: str) -> None:
+    """Name a horizontal line to the right of the panel."""
+    panel.annotate(
+        text, (1, height), (5, 0), xycoords=panel.get_yaxis_transform(), textcoords="offset points",
+        va="center", ha="left", fontsize=8.5, color=colour, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _cost_columns(summary: pd.DataFrame) -> dict[str, str]:
+    """Columns of a summary that tell what a model costs, with labels; those that depth changes."""
+    texts = {size: "one text" if size == 1 else f"{size} texts at once" for size in batch_sizes(summary)}
+    columns = {f"latency_ms_batch{size}": f"time for {text} (ms), left is faster" for size, text in texts.items()}
+    columns["model_megabytes"] = "model file (MB), left is smaller"
+    known = {column: label for column, label in columns.items() if _cost(summary, column).notna().all()}
+    varied = {column: label for column, label in known.items() if _varies(_cost(summary, column))}
+    return varied or {"model_megabytes": columns["model_megabytes"]}
+
+
+def _cost(rows: pd.DataFrame, column: str) -> pd.Series:
+    return rows["model_bytes"] / 1e6 if column == "model_megabytes" else rows[column].astype(float)
+
+
+def _varies(costs: pd.Series) -> bool:
+    return costs.max() > 1.01 * costs.min()
+
+
+def _draw_costs(
+    panel: Axes, column: str, arms: pd.DataFrame, baseline: pd.Series, styles: dict[str, tuple[str, str]]
+) -> None:
+    rows = pd.concat([baseline.to_frame().T.astype(arms.dtypes), arms])
+    cost, depth = _cost(rows, column), rows["num_layers"] - rows["n_dropped"]
+    sound = rows["collapsed"] == 0
+    best = rows["score"][sound].groupby(depth[sound]).idxmax()
+    panel.plot(cost[best], rows["score"][best], color=BEST_COLOUR, linewidth=3, zorder=1.5, solid_capstyle="round")
+    if column.startswith("latency_ms"):
+        low, high = (rows[column.replace("latency", f"latency_{end}")].astype(float) for end in ("low", "high"))
+        panel.hlines(rows["score"][best], low[best], high[best], color=SOFT, linewidth=1, zorder=2)
+    offsets = _offsets(list(styles), cost, most=0.012 * (cost.max() - cost.min()))
+    for strategy, (colour, marker) in styles.items():
+        for mine, filling, edge, width in ((sound, colour, "white", 0.8), (~sound, "white", colour, 1.5)):
+            here = mine & (rows["strategy"] == strategy)
+            panel.scatter(
+                cost[here] + offsets[strategy],
+                rows["score"][here],
+                s=58 * SIZES.get(marker, 1) ** 2,
+                color=filling,
+                marker=marker,
+                edgecolors=edge,
+                linewidths=width,
+                zorder=3,
+            )
+    panel.scatter(cost.iloc[:1], rows["score"].iloc[:1], s=58, color=BASELINE_COLOUR, edgecolors="white", zorder=3)
+    panel.grid(axis="y")
+    panel.margins(x=0.08, y=0.1)
+    _number_depths(panel, cost.groupby(depth).first())
+
+
+def _number_depths(panel: Axes, cost_of_depth: pd.Series) -> None:
+    """How many layers are left, above the panel, wherever there is room for the number."""
+    least = 0.05 * (cost_of_depth.max() - cost_of_depth.min())
+    shown: list[tuple[float, int]] = []
+    for depth, cost in sorted(cost_of_depth.items(), reverse=True):
+        if all(abs(cost - other) >= least for other, _ in shown):
+            shown.append((cost, depth))
+    above = panel.secondary_xaxis("top")
+    above.set_xticks([cost for cost, _ in shown], [str(depth) for _, depth in shown], fontsize=8.5, color=SOFT)
+    above.tick_params(length=0)
+    above.spines["top"].set_visible(False)
+    above.set_xlabel("layers left", fontsize=8.5, color=SOFT)
+    panel.vlines(cost_of_depth, 0, 1, transform=panel.get_xaxis_transform(), color="#e3e7eb", linewidth=0.8, zorder=0)
+
+
+def _handle(label: str, colour: str, marker: str, line: bool) -> Line2D:
+    return Line2D(
+        [], [], label=label, color=colour, marker=marker, linestyle="-" if line else "none", linewidth=1.6,
+        markersize=8 * SIZES.get(marker, 1), markeredgecolor=colour if marker in "x." else "white",
+    )  # fmt: skip
+
+
+def _finish(
+    figure: Figure,
+    baseline: pd.Series,
+    subject: str,
+    styles: dict[str, tuple[str, str]],
+    extra: Sequence[Line2D],
+    joined: bool = True,
+) -> None:
+    """Title, and a legend in as few rows as the width allows; `joined`: lines join a strategy's markers."""
+    figure.suptitle(
+        f"{baseline['model']} on {baseline['task']}: {subject}",
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+    )
+    handles = [
+        _handle(name, colour, marker, line=joined and name != UNORDERED) for name, (colour, marker) in styles.items()
+    ]
+    handles += extra
+    # A column is as wide as the longest name, at about 0.075 inches a letter, and its sign.
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = max(1, int((figure.get_figwidth() - 0.2) / (0.7 + 0.075 * longest)))
+    figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), columns), fontsize=9.5)

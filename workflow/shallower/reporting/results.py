@@ -1,0 +1,55 @@
+"""results.csv: what every run of a study scored, one row a run and metric."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+
+RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
+COLUMNS = [
+    *("study", "model", "task", "origin", "strategy", "amount", "n_dropped", "kept_layers", "seed"),
+    *("metric", "primary", "value", "low", "high", "chance", "n_examples"),
+    *("parameters", "model_bytes", "train_seconds", "collapsed", "directory"),
+]
+MISSING_NAMED = 10
+
+
+def collect_results(runs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of results.csv, in the order of the plan, from `metrics.json` in each run's directory.
+
+    Raises UserError naming the runs without one, or the one whose metrics.json is of another run.
+    """
+    missing = [path for path in map(_metrics_path, runs["directory"]) if not path.is_file()]
+    if missing:
+        named = "\n".join(f"  {path}" for path in missing[:MISSING_NAMED])
+        more = f"\n  and {len(missing) - MISSING_NAMED} more" if len(missing) > MISSING_NAMED else ""
+        raise UserError(f"{len(missing)} of {len(runs)} runs have no metrics yet:\n{named}{more}\nrun them first")
+    return pd.DataFrame(_rows(runs.to_dict("records")), columns=COLUMNS)
+
+
+def _metrics_path(directory: str) -> Path:
+    return Path(directory, "metrics.json")
+
+
+def _rows(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for run in runs:
+        path = _metrics_path(run["directory"])
+        record = read_json(path)
+        strange = [key for key in RUN_COLUMNS if str(record.get(key)) != str(run[key])]
+        if strange:
+            key = strange[0]
+            raise UserError(f"{path}: is of {key} {record.get(key)!r}, not {run[key]!r}; delete the file and run again")
+        for metric, scores in record["metrics"].items():
+            yield {
+                **run,
+                **{key: record[key] for key in ("n_dropped", "n_examples", "collapsed")},
+                **{key: record[key] for key in ("parameters", "model_bytes", "train_seconds")},
+                "kept_layers": " ".join(map(str, record["kept_layers"])),
+                "metric": metric,
+                "primary": metric == record["primary"],
+                **scores,
+            }

@@ -1,0 +1,194 @@
+"""The study's answers as tables: every arm in one row, and how many layers can go within a tolerance."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.core.runs import BASELINE
+
+ARM = ["study", "model", "task", "origin", "strategy", "amount"]
+FAMILY_OF_ARMS = ["study", "model", "task", "origin", "strategy"]
+# A share of 99 % must not fail a tolerance of 1 % by the last bit of a float.
+ROUNDING = 1e-9
+
+
+def read_comparisons(runs: pd.DataFrame) -> dict[tuple[str, ...], dict[str, Any]]:
+    """comparison.json of each arm but the baseline, found next to its runs' folders, keyed by `ARM`."""
+    arms = runs[runs["origin"] != BASELINE].drop_duplicates(ARM)
+    return {
+        tuple(arm): read_json(Path(directory).parent / "comparison.json")
+        for *arm, directory in arms[[*ARM, "directory"]].itertuples(index=False)
+    }
+
+
+def read_costs(paths: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
+    """cost.json by model; the model's name is that of the folder the file lies in."""
+    return {Path(path).parent.name: read_json(path) for path in paths}
+
+
+def summarise(
+    results: pd.DataFrame,
+    comparisons: Mapping[tuple[str, ...], Mapping[str, Any]],
+    costs: Mapping[str, Mapping[str, Any]],
+) -> pd.DataFrame:
+    """summary.csv: one row a model, task and arm, the baseline first; scores are the primary metric's.
+
+    `score` is the mean over seeds, with standard deviation (empty for one seed), minimum and maximum.
+    `kept_percent` is that mean in percent of the baseline's, with its interval over validation examples, and
+    apart on two random halves of them. Where seeds dropped different layers, `n_dropped` is the fewest, and
+    size and speed are those of the largest. `latency_ms_batch1` and the like are medians at the arm's depth,
+    `speedup_batch1` their ratio to all layers. `collapsed` counts seeds; `directory` is the best seed's run.
+    """
+    primary = results[results["primary"]]
+    arms = primary.groupby(ARM, sort=False, dropna=False)
+    rows = [_summary_row(dict(zip(ARM, arm, strict=True)), runs) for arm, runs in arms]
+    baselines = {(row["model"], row["task"]): row for row in rows if row["origin"] == BASELINE}
+    for row in rows:
+        baseline = baselines.get((row["model"], row["task"]))
+        if baseline is None:
+            raise UserError(f"no baseline run of {row['model']} on {row['task']} in the results")
+        row["size_percent"] = 100.0 * row["model_bytes"] / baseline["model_bytes"]
+        row |= _kept(comparisons[tuple(row[key] for key in ARM)]) if row is not baseline else _KEPT_BY_BASELINE
+        row |= _speed(costs.get(row["model"]), row["num_layers"], row["num_layers"] - row["n_dropped"])
+    return pd.DataFrame(rows)
+
+
+def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
+    layers = runs["kept_layers"].str.split().str.len()
+    return {
+        **arm,
+        "num_layers": int((layers + runs["n_dropped"]).iloc[0]),
+        "n_dropped": int(runs["n_dropped"].min()),
+        "kept_layers": " | ".join(runs["kept_layers"].unique()),
+        "metric": runs["metric"].iloc[0],
+        "n_examples": int(runs["n_examples"].iloc[0]),
+        "seeds": len(runs),
+        "collapsed": int(runs["collapsed"].sum()),
+        "score": runs["value"].mean(),
+        "score_sd": runs["value"].std(),
+        "score_min": runs["value"].min(),
+        "score_max": runs["value"].max(),
+        "chance": runs["chance"].iloc[0],
+        "parameters": int(runs["parameters"].max()),
+        "model_bytes": int(runs["model_bytes"].max()),
+        "train_seconds": runs["train_seconds"].mean(),
+        "directory": runs.loc[runs["value"].idxmax(), "directory"],
+    }
+
+
+_KEPT_BY_BASELINE = {"kept_percent": 100.0, "kept_percent_half1": 100.0, "kept_percent_half2": 100.0}
+
+
+def _kept(comparison: Mapping[str, Any]) -> dict[str, float | None]:
+    first, second = comparison["kept_percent_halves"]
+    return {
+        **{key: comparison[key] for key in ("kept_percent", "kept_low", "kept_high")},
+        "kept_percent_half1": first,
+        "kept_percent_half2": second,
+    }
+
+
+def _speed(cost: Mapping[str, Any] | None, num_layers: int, depth: int) -> dict[str, float]:
+    """Latency with quartiles in ms, and speed-up, for each batch size that was measured."""
+    if cost is None:
+        return {}
+    by_depth = {entry["depth"]: entry["latency"] for entry in cost["depths"]}
+    if not {num_layers, depth} <= by_depth.keys():
+        raise UserError(f"cost.json has no depth {depth} or {num_layers}; delete it and run again")
+    columns = {}
+    for ours, full in zip(by_depth[depth], by_depth[num_layers], strict=True):
+        batch = f"batch{ours['batch_size']}"
+        columns[f"latency_ms_{batch}"] = ours["median_ms"]
+        columns[f"latency_low_ms_{batch}"] = ours["low_ms"]
+        columns[f"latency_high_ms_{batch}"] = ours["high_ms"]
+        columns[f"speedup_{batch}"] = full["median_ms"] / ours["median_ms"]
+    return columns
+
+
+def batch_sizes(summary: pd.DataFrame) -> list[int]:
+    """Batch sizes with a latency in a summary, ascending."""
+    prefix = "latency_ms_batch"
+    return sorted(int(column.removeprefix(prefix)) for column in summary if column.startswith(prefix))
+
+
+def without_answer(baseline: pd.Series) -> str | None:
+    """Why nothing can be said relative to this baseline, or None when something can."""
+    if baseline["collapsed"]:
+        return (
+            f"the full model itself collapsed in {baseline['collapsed']} of {baseline['seeds']} runs: "
+            "it gives the same answer to every example"
+        )
+    if not baseline["score"] > baseline["chance"]:
+        return "the full model scores no better than a constant answer: it has not learnt the task"
+    return None
+
+
+def choose(arms: pd.DataFrame, tolerance: float, kept: str = "kept_percent") -> pd.Series | None:
+    """The arm that drops most layers while its share `kept` stays within `tolerance` percent of 100.
+
+    An arm with a collapsed run never qualifies. Among equally shallow arms the one that keeps most wins;
+    None when no arm qualifies.
+    """
+    within = arms[(arms["n_dropped"] > 0) & (arms["collapsed"] == 0) & (arms[kept] >= 100.0 - tolerance - ROUNDING)]
+    if within.empty:
+        return None
+    return within.sort_values(["n_dropped", kept], ascending=False, kind="stable").iloc[0]
+
+
+def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[str, Any]:
+    """How many layers can go within a tolerance, by the best of these arms of one model and task.
+
+    `n_dropped` is 0 when no arm qualifies; everything is None when the baseline allows no answer. `sure`
+    tells whether the whole interval and every seed are within the tolerance. `held_out_n_dropped` is the same
+    choice made on one half of the validation examples, `held_out_kept_percent` what it keeps on the other.
+    """
+    chosen = choose(arms, tolerance)
+    on_half = choose(arms, tolerance, "kept_percent_half1")
+    row = baseline if chosen is None else chosen
+    speedups = [column for column in arms if column.startswith("speedup_")]
+    least = 100.0 - tolerance - ROUNDING
+    sure = row["kept_low"] >= least and 100.0 * row["score_min"] >= least * baseline["score"]
+    found = {
+        "n_dropped": int(row["n_dropped"]),
+        **{key: row[key] for key in ("amount", "kept_layers", "score", "kept_percent", "kept_low", "kept_high")},
+        "sure": None if chosen is None else bool(sure),
+        **{key: row[key] for key in ("model_bytes", "size_percent", *speedups)},
+        "held_out_n_dropped": 0 if on_half is None else int(on_half["n_dropped"]),
+        "held_out_kept_percent": 100.0 if on_half is None else on_half["kept_percent_half2"],
+        "directory": row["directory"],
+    }
+    return dict.fromkeys(found) if without_answer(baseline) else found
+
+
+def baseline_of(summary: pd.DataFrame, model: str, task: str) -> pd.Series:
+    """The baseline's row of a summary."""
+    here = (summary["model"] == model) & (summary["task"] == task) & (summary["origin"] == BASELINE)
+    return summary[here].iloc[0]
+
+
+def droppable(summary: pd.DataFrame, tolerances: Sequence[float]) -> pd.DataFrame:
+    """droppable.csv: the answer for each model, task, origin, strategy and tolerance (% of the baseline).
+
+    As Table 4 of Sajjad et al., but relative to the baseline's score and for every strategy.
+    """
+    arms = summary[summary["origin"] != BASELINE]
+    rows = []
+    for family, group in arms.groupby(FAMILY_OF_ARMS, sort=False):
+        named = dict(zip(FAMILY_OF_ARMS, family, strict=True))
+        baseline = baseline_of(summary, named["model"], named["task"])
+        for tolerance in tolerances:
+            rows.append(
+                {
+                    **named,
+                    "metric": baseline["metric"],
+                    "tolerance": tolerance,
+                    "num_layers": baseline["num_layers"],
+                    "baseline_score": baseline["score"],
+                    **answer(group, baseline, tolerance),
+                }
+            )
+    return pd.DataFrame(rows).astype({"n_dropped": "Int64", "held_out_n_dropped": "Int64"})

@@ -1,0 +1,376 @@
+"""Files of one pinned commit of a Hugging Face repository: fetched, verified, kept in the usual cache."""
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    FileMetadataError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,  # base class of the errors of the HTTP library that huggingface_hub uses
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
+
+from shallower.core.errors import UserError
+from shallower.core.files import replacing, sha256_of
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# Seconds before each further attempt when the hub answers with an error that may pass, or not at all.
+WAITS = (1, 2, 4, 8, 16)
+# The hub counts requests in windows of five minutes, so it never asks for a longer wait in good faith.
+LONGEST_WAIT = 310
+# Seconds without an answer after which a question about a repository counts as lost.
+ANSWER_TIMEOUT = 20
+NO_HUB = "{} does not answer as a Hugging Face hub does; check HF_ENDPOINT and proxies"
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """One commit of one repository; `repo_type` is "model" or "dataset"."""
+
+    repository: str
+    revision: str
+    repo_type: str
+
+    def __str__(self) -> str:
+        return f"Hugging Face {self.repo_type} {self.repository}"
+
+    @property
+    def page(self) -> str:
+        prefix = constants.REPO_TYPES_URL_PREFIXES.get(self.repo_type, "")
+        return f"{constants.ENDPOINT}/{prefix}{self.repository}"
+
+
+def download(
+    repository: str,
+    revision: str,
+    filenames: Iterable[str],
+    repo_type: str,
+    target_dir: str | Path,
+) -> dict[str, Path]:
+    """Copy files of one commit into a folder; sub-folders of the repository are kept.
+
+    Every file is compared with the hub's hash of it (SHA-256 of a large file, git's SHA-1 of a small one).
+    What the Hugging Face cache holds is used without asking the hub, so a finished download works offline.
+    The token is taken from the environment variable HF_TOKEN only. HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and
+    HF_HUB_OFFLINE have their usual meaning.
+
+    Returns the path of each file in `target_dir`.
+    Raises UserError when the repository, commit or a file is not there or not open to this user, when the hub
+    cannot be reached, or when a file still differs from its hash after a second download.
+    """
+    commit = _commit(repository, revision, repo_type)
+    filenames = list(filenames)
+    for filename in filenames:
+        if not _is_filename(filename):
+            raise UserError(f"{commit}: {filename!r} is not the name of a file in a repository")
+    found = {name: path for name in filenames if (path := _cached(commit, name))}
+    missing = [name for name in filenames if name not in found]
+    if missing:
+        _refuse_offline(commit, missing)
+        digests = _ask_for_digests(commit)
+        _refuse_absent(commit, missing, digests)
+        for name in missing:
+            found[name] = _fetch(commit, name, digests[name])
+    return {name: _copy(found[name], Path(target_dir) / name) for name in filenames}
+
+
+def list_files(repository: str, revision: str, repo_type: str = "model") -> list[str]:
+    """Names of all files of one commit; offline, of those that the cache holds.
+
+    Raises UserError as `download` does.
+    """
+    commit = _commit(repository, revision, repo_type)
+    if not huggingface_hub.is_offline_mode():
+        return sorted(_ask_for_digests(commit))
+    snapshot = _snapshot(commit)
+    names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
+    if not names:
+        _refuse_offline(commit, ["files"])
+    return sorted(names)
+
+
+def check_revision(revision: str) -> str | None:
+    """What is wrong with a revision, or None: only a full commit hash names the same files for ever."""
+    if re.fullmatch(r"[0-9a-f]{40}", str(revision)):
+        return None
+    return (
+        f"revision {revision!r} is not a commit hash of 40 hexadecimal digits (a branch or tag can move); "
+        "copy the hash from the repository's page, under Files and versions, History"
+    )
+
+
+def check_repository(repository: str, filenames: Iterable[str] = ()) -> str | None:
+    """What is wrong with the name of a repository or of files in it, or None; asks nobody."""
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        return f"{repository!r} is not a repository's name ({error})"
+    outside = [name for name in filenames if not _is_filename(name)]
+    return f"{outside[0]!r} is not the name of a file in a repository" if outside else None
+
+
+def _commit(repository: str, revision: str, repo_type: str) -> _Commit:
+    commit = _Commit(repository, revision, repo_type)
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        raise UserError(f"{commit}: not a repository's name ({error})") from error
+    if problem := check_revision(revision):
+        raise UserError(f"{commit}: {problem}")
+    return commit
+
+
+def _is_filename(filename: str) -> bool:
+    path = PurePosixPath(filename)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and filename.isprintable()
+
+
+# The cache
+
+
+def _snapshot(commit: _Commit) -> Path:
+    folder = repo_folder_name(repo_id=commit.repository, repo_type=commit.repo_type)
+    return Path(constants.HF_HUB_CACHE) / folder / "snapshots" / commit.revision
+
+
+def _cached(commit: _Commit, filename: str) -> Path | None:
+    """The file in the cache, if its content agrees with its hash; a spoilt file is deleted.
+
+    The cache links each file to a blob that is named by its hash. Where links are not possible, the hash
+    is not known without the hub, and None is returned.
+    """
+    path = _snapshot(commit) / filename
+    if not path.is_symlink() or not path.exists():
+        return None
+    digest = path.readlink().name
+    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digest):
+        return None
+    if _agrees(path, digest):
+        return path
+    log.warning("%s: %s in the cache differs from its hash; deleted, to be fetched again", commit, filename)
+    _discard(path)
+    return None
+
+
+def _discard(path: Path) -> None:
+    """Delete a file of the cache together with the blob that its links lead to."""
+    while path.is_symlink():
+        link = path
+        path = path.parent / path.readlink()
+        link.unlink()
+    path.unlink(missing_ok=True)
+
+
+def _agrees(path: Path, digest: str) -> bool:
+    """Whether a file has the given SHA-256 (64 digits) or git blob SHA-1 (40 digits)."""
+    if len(digest) == 64:
+        return sha256_of(path) == digest
+    with path.open("rb") as file:
+        # git hashes a blob with a header in front of its content
+        sha1 = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        while chunk := file.read(1 << 20):
+            sha1.update(chunk)
+    return sha1.hexdigest() == digest
+
+
+def _copy(source: Path, target: Path) -> Path:
+    """Copy a file so that a reader never sees a half of it."""
+    with replacing(target) as neighbour:
+        shutil.copyfile(source, neighbour)
+    return target
+
+
+# The hub
+
+
+def _token() -> str | bool:
+    """The token of the environment; False keeps huggingface_hub from looking elsewhere for one."""
+    return os.environ.get("HF_TOKEN", "").strip() or False
+
+
+def _ask_for_digests(commit: _Commit) -> dict[str, str]:
+    """Hash of every file of a commit, by name: SHA-256 of large files, git blob SHA-1 of the others."""
+    with _explained(commit):
+        info = _with_retries(
+            f"{commit}: list of files",
+            lambda: huggingface_hub.HfApi(token=_token()).repo_info(
+                commit.repository,
+                revision=commit.revision,
+                repo_type=commit.repo_type,
+                files_metadata=True,
+                timeout=ANSWER_TIMEOUT,
+            ),
+        )
+    digests = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or []}
+    if not all(digests.values()):
+        raise UserError(f"{commit}: {constants.ENDPOINT} does not tell the hashes of files; use another HF_ENDPOINT")
+    return digests
+
+
+def _fetch(commit: _Commit, filename: str, digest: str) -> Path:
+    """Download one file into the cache; one that differs from its hash is deleted and fetched once more."""
+    what = f"{commit}: {filename}"
+    for _ in range(2):
+        with _explained(commit, filename):
+            path = _with_retries(
+                what,
+                lambda: huggingface_hub.hf_hub_download(
+                    commit.repository,
+                    filename,
+                    revision=commit.revision,
+                    repo_type=commit.repo_type,
+                    token=_token(),
+                ),
+            )
+        if _agrees(Path(path), digest):
+            log.info("%s: fetched and verified", what)
+            return Path(path)
+        log.warning("%s: the download differs from the hub's hash; deleted", what)
+        _discard(Path(path))
+    raise UserError(
+        f"{what} differs from the hub's hash {digest}, in a second download too; something between here and "
+        f"{constants.ENDPOINT} alters files (a proxy?), or the hub is at fault: try later"
+    )
+
+
+def _with_retries(what: str, action: Callable[[], Result]) -> Result:
+    """Run an action of the hub; errors that may pass are logged and the action is tried again."""
+    for wait in WAITS:
+        try:
+            return action()
+        except (HTTPError, OSError, RuntimeError) as error:
+            if not _may_pass(error):
+                raise
+            seconds = max(wait, min(_requested_wait(error), LONGEST_WAIT))
+            log.warning("%s: %s; next attempt in %s s", what, _brief(error), seconds)
+            time.sleep(seconds)
+    return action()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a second attempt makes sense.
+
+    huggingface_hub resumes broken transfers and repeats its question about a file by itself; what it gives up
+    on is a LocalEntryNotFoundError. It does not repeat other questions, nor a transfer that is answered by an
+    error of the server, comes out too short, or is reset. Its Xet client raises RuntimeError or OSError.
+    """
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (408, 425, 429) or error.response.status_code >= 500
+    if isinstance(error, OfflineModeIsEnabled | LocalEntryNotFoundError | FileMetadataError):
+        return False
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    return not isinstance(error, OSError) or error.errno is None
+
+
+def _requested_wait(error: Exception) -> int:
+    """Seconds that the hub asks to wait; 0 if it does not say."""
+    if not isinstance(error, HfHubHTTPError):
+        return 0
+    limit = parse_ratelimit_headers(error.response.headers)
+    if limit is not None and limit.remaining == 0:
+        return limit.reset_in_seconds + 1
+    retry_after = error.response.headers.get("Retry-After", "").strip()
+    return int(retry_after) if retry_after.isdigit() else 0
+
+
+def _brief(error: BaseException) -> str:
+    """An error in one line, without addresses: those of large files carry signatures."""
+    if isinstance(error, HfHubHTTPError):
+        said = (error.server_message or "").strip().splitlines()
+        return f"HTTP status {error.response.status_code}" + (f" ({said[0]})" if said else "")
+    lines = re.sub(r"https?://\S+", "…", str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+# What to tell the user
+
+
+def _refuse_offline(commit: _Commit, missing: list[str]) -> None:
+    if huggingface_hub.is_offline_mode():
+        raise UserError(
+            f"{commit}: {', '.join(missing)} of commit {commit.revision} not in the cache "
+            f"{constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set; unset it, or run "
+            "this step on a machine with internet and bring its cache or resources folder here"
+        )
+
+
+def _refuse_absent(commit: _Commit, wanted: list[str], present: Iterable[str]) -> None:
+    """Names the files that a commit does not have, and those it has in the same folders."""
+    absent = [name for name in wanted if name not in present]
+    if absent:
+        folders = {PurePosixPath(name).parent for name in absent}
+        near = sorted(name for name in present if PurePosixPath(name).parent in folders) or sorted(present)
+        shown = ", ".join(near[:20]) + (", …" if len(near) > 20 else "")
+        raise UserError(
+            f"{commit} has no file {', '.join(absent)} at commit {commit.revision}; it has: {shown or 'none'}"
+        )
+
+
+@contextmanager
+def _explained(commit: _Commit, filename: str | None = None) -> Iterator[None]:
+    """Turn the errors of huggingface_hub into UserErrors that name the culprit and the cure."""
+    try:
+        yield
+    except (HTTPError, OSError, RuntimeError) as error:
+        # LocalEntryNotFoundError only says that there is no answer; its cause says why.
+        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
+        raise UserError(_explanation(commit, filename, cause)) from error
+    except ValueError as error:
+        # An answer that is not JSON: a log-in page of a network, for one.
+        raise UserError(f"{commit}: {NO_HUB.format(constants.ENDPOINT)}") from error
+
+
+def _explanation(commit: _Commit, filename: str | None, error: BaseException) -> str:
+    what = f"{commit}: {filename}" if filename else str(commit)
+    has_token = bool(_token())
+    if isinstance(error, GatedRepoError):
+        cure = "with the account of HF_TOKEN" if has_token else "and set HF_TOKEN to a read token of your account"
+        return f"{commit} is gated: accept its terms at {commit.page} {cure}"
+    if isinstance(error, RepositoryNotFoundError):
+        doubt = "not open to the token in HF_TOKEN" if has_token else "private (then set HF_TOKEN)"
+        return f"{commit} does not exist, or is {doubt}; check the name at {commit.page}"
+    if isinstance(error, RevisionNotFoundError):
+        return f"{commit} has no commit {commit.revision}; see {commit.page}/commits/main"
+    if isinstance(error, RemoteEntryNotFoundError):
+        return f"{what}: no such file at commit {commit.revision}; see {commit.page}/tree/{commit.revision}"
+    if isinstance(error, DisabledRepoError):
+        return f"{commit} has been disabled by the hub; see {commit.page}"
+    if isinstance(error, FileMetadataError):
+        return f"{what}: {NO_HUB.format(constants.ENDPOINT)}"
+    if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
+        cure = "check the token in HF_TOKEN" if has_token else "it may need a token in HF_TOKEN"
+        return f"{what}: refused with {_brief(error)}; {cure}"
+    if isinstance(error, HfHubHTTPError) and not _may_pass(error):
+        return f"{what}: the hub answered {_brief(error)}"
+    if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _may_pass(error):
+        cache = constants.HF_HUB_CACHE
+        return f"{what}: cannot write to the cache {cache} ({error.strerror}); free space or set HF_HOME"
+    return (
+        f"{what}: no success after {len(WAITS) + 1} attempts ({_brief(error)}); check the connection to "
+        f"{constants.ENDPOINT} (proxy, firewall; HF_HUB_DISABLE_XET=1 for plain HTTP) and run again: "
+        "finished files are kept"
+    )

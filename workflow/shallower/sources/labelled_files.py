@@ -1,0 +1,322 @@
+"""Labelled text in files (parquet, CSV, TSV, JSON lines), read into one form and checked row by row.
+
+The form is a table with the columns `id` int64 (the row's number in the file, from 0), `text` string,
+`text_pair` string where a task has two texts, and `label`: int64, an index into the class names, or float64 for
+regression.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shallower.core.errors import StudyErrors, UserError
+
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
+
+# How many bad rows of a file are told one by one, and how much of a value or of a library's words.
+TOLD_ROWS = 10
+TOLD_CHARACTERS = 200
+TOLD_LABELS = 20
+
+# How files begin that are often taken for text: archives, spreadsheets, compressed files.
+PACKED = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"BZh": "compressed (bzip2)",
+    b"\xfd7zXZ": "compressed (xz)",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
+    b"PAR1": "parquet",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+
+csv.field_size_limit(2**31 - 1)  # a long text is no reason to refuse a row
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file are used, and how its labels are read.
+
+    Attributes:
+        text: one or two columns of text.
+        label: the column of the label.
+        labels: class names in the order of their ids; None for regression.
+        may_be_empty: whether empty texts are taken as they are, as a published data set has them.
+    """
+
+    text: tuple[str, ...]
+    label: str
+    labels: tuple[str, ...] | None
+    may_be_empty: bool = False
+
+
+def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
+    """Read one file into the form that the module's text describes.
+
+    Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8, or lacks a column or has it twice,
+    and StudyErrors with the first bad rows, counted from 1 without the header, when texts or labels are not what they
+    should be.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
+    used = [*columns.text, columns.label]
+    with _telling_file(path):
+        if not path.exists():
+            raise UserError(f"{path}: file not found")
+        if not path.is_file():
+            raise UserError(f"{path}: is not a file; name a file of labelled rows")
+        if kind := _packed_kind(path):
+            raise UserError(f"{path}: is {kind}, not {path.suffix[1:]}; unpack or convert it")
+        names, values, stored_names = _READERS[path.suffix](path, used)
+    if not names:
+        raise UserError(f"{path}: the file is empty")
+    if repeated := [name for name in used if names.count(name) > 1]:
+        raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
+    if missing := [name for name in used if name not in names]:
+        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {_listed(names)}")
+    if not values[columns.label]:
+        raise UserError(f"{path}: no rows; a split needs labelled examples")
+
+    problems: list[str] = []
+    for name in columns.text:
+        problems += _text_problems(name, values[name], columns.may_be_empty)
+    labels = []
+    for row, value in enumerate(values[columns.label], start=1):
+        try:
+            labels.append(_label(value, columns.labels, stored_names))
+        except ValueError as error:
+            problems.append(f"row {row}: {columns.label} {error}")
+    _refuse_rows(path, problems)
+    return labelled_table([values[name] for name in columns.text], labels, classes=columns.labels is not None)
+
+
+def labelled_table(texts: Sequence[Sequence[str]], labels: Sequence[float], classes: bool) -> pa.Table:
+    """A table in the form that the module's text describes, from one or two columns of text and labels."""
+    return pa.table(
+        {
+            "id": pa.array(range(len(labels)), pa.int64()),
+            **{name: pa.array(column, pa.string()) for name, column in zip(("text", "text_pair"), texts, strict=False)},
+            "label": pa.array(labels, pa.int64() if classes else pa.float64()),
+        }
+    )
+
+
+def _refuse_rows(path: Path, problems: Sequence[str]) -> None:
+    """Raise StudyErrors with the first problems, if there are any."""
+    if problems:
+        shown = [f"{path}: {problem}" for problem in problems[:TOLD_ROWS]]
+        rest = len(problems) - TOLD_ROWS
+        raise StudyErrors([*shown, *([f"{path}: {rest} more problems like these"] if rest > 0 else [])])
+
+
+@contextmanager
+def _telling_file(path: Path) -> Iterator[None]:
+    """Turn what readers raise into a UserError that names the file and the cure."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: line {_first_bad_line(path)} is not UTF-8; convert the file to UTF-8") from None
+    except (csv.Error, pa.ArrowException, ValueError, RecursionError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:TOLD_CHARACTERS]
+        raise UserError(
+            f"{path}: cannot be read as {path.suffix[1:]} ({reason or type(error).__name__}); write the file anew"
+        ) from None
+    except OSError as error:
+        # Arrow raises OSError without a number for damaged content.
+        reason = error.strerror or " ".join(str(error).split())[:TOLD_CHARACTERS]
+        raise UserError(f"{path}: cannot be read ({reason}); check the file") from None
+
+
+def _packed_kind(path: Path) -> str | None:
+    """What a file is by its first bytes, where that is none of the kinds that can be read, or another one."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    found = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None)
+    return None if found == path.suffix[1:] else found
+
+
+def _first_bad_line(path: Path) -> int:
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    raise AssertionError(f"{path} was not UTF-8 a moment ago")
+
+
+# Readers return the names of all columns, the values of the used ones, and the class names stored in the file.
+_Read = tuple[list[str], dict[str, list[Any]], Sequence[str] | None]
+
+
+def _read_parquet(path: Path, used: Sequence[str]) -> _Read:
+    with pq.ParquetFile(path) as file:  # not a table by path, which takes folder names such as a=1 for columns
+        schema = file.schema_arrow
+        present = [name for name in used if schema.names.count(name) == 1]
+        table = file.read(columns=present)
+    try:
+        values = {name: table.column(name).to_pylist() for name in present}
+    except UnicodeDecodeError as error:
+        raise ValueError(f"a text is not UTF-8: {error.reason}") from None
+    return schema.names, values, _class_names(schema, used[-1])
+
+
+def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
+    """Names of the classes where `datasets` stored them in a parquet file's schema."""
+    stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    for key in ("info", "features", label, "names"):
+        stored = stored.get(key) if isinstance(stored, dict) else None
+    return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
+
+
+def _read_separated(path: Path, used: Sequence[str]) -> _Read:
+    # TSV files in the wild, GLUE's among them, hold quotation marks that quote nothing.
+    if path.suffix == ".tsv":
+        style, cure = (
+            {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
+            "texts must not hold tabs or line breaks",
+        )
+    else:
+        style, cure = {"strict": True}, "put texts with commas or quotation marks in quotation marks"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, **style)
+        names = next(reader, [])
+        places = {name: names.index(name) for name in used if name in names}
+        values: dict[str, list[Any]] = {name: [] for name in places}
+        problems = []
+        try:
+            for row, fields in enumerate((fields for fields in reader if fields), start=1):
+                if len(fields) == len(names):
+                    for name, place in places.items():
+                        values[name].append(fields[place])
+                else:
+                    problems.append(f"row {row} has {len(fields)} fields, the header {len(names)}; {cure}")
+        except csv.Error as error:
+            problems.append(f"line {reader.line_num} cannot be read ({error}); {cure}")
+    _refuse_rows(path, problems)
+    return names, values, None
+
+
+def _read_json_lines(path: Path, used: Sequence[str]) -> _Read:
+    names: dict[str, None] = {}
+    values: dict[str, list[Any]] = {name: [] for name in used}
+    problems = []
+    with path.open(encoding="utf-8-sig") as file:
+        for row, line in enumerate((line for line in file if line.strip()), start=1):
+            try:
+                content = json.loads(line, object_pairs_hook=_unrepeated)
+            except json.JSONDecodeError as error:
+                problems.append(f"row {row} is not JSON ({error.msg} at character {error.colno})")
+                continue
+            except (ValueError, RecursionError) as error:
+                problems.append(f"row {row} cannot be read ({error})")
+                continue
+            if not isinstance(content, dict):
+                problems.append(f"row {row} is not a JSON object; write one object a line")
+                continue
+            names |= dict.fromkeys(content)
+            for name in used:
+                values[name].append(content.get(name))
+    _refuse_rows(path, problems)
+    return list(names), values, None
+
+
+def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return content
+
+
+_READERS = {
+    ".parquet": _read_parquet,
+    ".csv": _read_separated,
+    ".tsv": _read_separated,
+    ".jsonl": _read_json_lines,
+}
+
+
+def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iterator[str]:
+    for row, value in enumerate(values, start=1):
+        if not isinstance(value, str):
+            yield f"row {row}: {name} is {'missing' if value is None else f'{_shown(value)}, not text'}"
+        elif not may_be_empty and not value.strip():
+            yield f"row {row}: {name} is empty; fill it or remove the row"
+        elif not _is_unicode(value):
+            yield f"row {row}: {name} holds half of a surrogate pair, which is no character; correct the text"
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON can spell what UTF-8 cannot: half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= TOLD_CHARACTERS else f"{text[:TOLD_CHARACTERS]}…"
+
+
+def _label(value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
+    """A label as an id or a number. Raises ValueError with what is wrong, to follow the column's name."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError("is missing; fill it or remove the row")
+    return _number(value) if labels is None else _class_id(value, labels, stored_names)
+
+
+def _number(value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{_shown(value)} is not a finite number; a regression needs one")
+    return number
+
+
+def _class_id(value: Any, labels: Sequence[str], stored_names: Sequence[str] | None) -> int:
+    if stored_names is not None and isinstance(value, int) and 0 <= value < len(stored_names):
+        value = stored_names[value]  # by name, since the study may list the classes in another order
+    if isinstance(value, str | int) and str(value) in labels:  # also where the names are numbers, such as stars
+        return list(labels).index(str(value))
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
+            raise ValueError(f"{_shown(value)} is none of the labels {_listed(labels)}")
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{_shown(value)} is neither the name of a class nor its id, a whole number")
+    if value == -1:
+        raise ValueError("-1 marks a hidden label; use a split whose labels are known")
+    if not 0 <= value < len(labels):
+        raise ValueError(f"{_shown(value)} is out of range; {len(labels)} labels have the ids 0 to {len(labels) - 1}")
+    return value
+
+
+def _listed(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:TOLD_LABELS]))
+    return shown + (f" and {len(labels) - TOLD_LABELS} more" if len(labels) > TOLD_LABELS else "")
+
+
+def split_problems(tables: Mapping[str, pa.Table], labels: Sequence[str] | None) -> Iterator[str]:
+    """What is wrong with the labels of the splits "train" and "validation" as a whole."""
+    found = {split: set(table.column("label").to_pylist()) for split, table in tables.items()}
+    for split, values in found.items():
+        if len(values) == 1:
+            only = f"the class {labels[values.copy().pop()]!r}" if labels else f"the value {values.copy().pop()}"
+            yield f"the {split} split has only {only}; nothing can be learnt or scored from one"
+    if labels and (unseen := found["validation"] - found["train"]):
+        names = ", ".join(repr(labels[index]) for index in sorted(unseen))
+        yield f"the validation split has {names}, which the train split lacks; add or remove such rows"

@@ -1,0 +1,136 @@
+"""A study's file, looked at as a file: readable, YAML or JSON, every key once, nothing to run.
+
+YAML readers keep the last of repeated keys without a word, so that half of a study could go missing.
+
+    python -m shallower.study.file FILE    tells what is wrong with a file, before Snakemake reads it
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shallower.core.errors import UserError
+
+# Far beyond any study; aliases (*name) can make a short file a huge one.
+MAX_VALUES = 200_000
+MAX_DEPTH = 50
+
+# With this key Snakemake runs Python code that stands in the file.
+TEMPLATE_KEY = "__use_yte__"
+PYTHON_TAG = "tag:yaml.org,2002:python/"
+
+
+def check_study_file(path: str | Path) -> None:
+    """Raise UserError, with the line and the cure, for a file that is not one sound mapping in YAML or JSON."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: file not found; name a study with --configfile") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}: line {line} is not UTF-8; convert the file to UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); name a file that holds a study") from None
+    try:
+        if not _is_json(path, text):
+            _check_yaml(path, text)
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply to be a study; see config.yaml for one") from None
+
+
+def _is_json(path: str | Path, text: str) -> bool:
+    """Whether a text is JSON, which Snakemake tries first. Raises UserError for a repeated key."""
+
+    def mapping(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in content:
+                raise UserError(f"{path}: the key {key!r} is there twice in one mapping; remove one of them")
+            content[key] = value
+        return content
+
+    try:
+        content = json.loads(text, object_pairs_hook=mapping)
+    except ValueError:
+        return False
+    if not isinstance(content, dict):
+        raise _not_a_mapping(path)
+    return True
+
+
+def _check_yaml(path: str | Path, text: str) -> None:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        raise UserError(f"{path}: {place}not YAML ({said}); correct this line or the one before it") from None
+    except yaml.YAMLError as error:  # characters that YAML does not allow
+        raise UserError(f"{path}: not YAML ({' '.join(str(error).split())}); remove such characters") from None
+    if root is None:
+        raise UserError(f"{path}: the file is empty; write a study, as config.yaml is one")
+    if not isinstance(root, yaml.MappingNode):
+        raise _not_a_mapping(path)
+    count = 0
+    waiting: list[tuple[yaml.Node, int]] = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        count += 1
+        if count > MAX_VALUES or depth > MAX_DEPTH:
+            raise UserError(
+                f"{path}: {_line(node)}: nested too deeply or too large to be a study; check the aliases (*name)"
+            )
+        if node.tag.startswith(PYTHON_TAG):
+            raise UserError(f"{path}: {_line(node)}: Python objects are not read; write a plain value")
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(path, node)
+            waiting += [(value, depth + 1) for pair in node.value for value in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(value, depth + 1) for value in node.value]
+        else:
+            _check_value(path, node)
+
+
+def _check_keys(path: str | Path, node: yaml.MappingNode) -> None:
+    lines: dict[tuple[str, str], int] = {}
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise UserError(f"{path}: {_line(key)}: a key is a list or a mapping; write a name")
+        if key.value == TEMPLATE_KEY:
+            raise UserError(f"{path}: {_line(key)}: {TEMPLATE_KEY} would run code in the file; remove it")
+        line = key.start_mark.line + 1
+        if (first := lines.get((key.tag, key.value))) is not None:
+            raise UserError(
+                f"{path}: line {line}: the key {key.value!r} is in line {first} already; remove or merge one of them"
+            )
+        lines[key.tag, key.value] = line
+
+
+def _check_value(path: str | Path, node: yaml.Node) -> None:
+    """Refuse what looks like a number or a date but is none, such as 2026-13-45."""
+    try:
+        yaml.SafeLoader("").construct_object(node)
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{path}: {_line(node)}: {node.value[:80]!r} cannot be read ({said}); correct it") from None
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
+def _not_a_mapping(path: str | Path) -> UserError:
+    return UserError(f"{path}: does not hold keys and values at its top level (study: ..., models: ...); correct it")
+
+
+if __name__ == "__main__":
+    try:
+        for name in sys.argv[1:]:
+            check_study_file(name)
+    except UserError as error:
+        sys.exit(f"error: {error}")

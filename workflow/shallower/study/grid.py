@@ -1,0 +1,36 @@
+"""The runs of a study: which there are, and where each one lives."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, fields
+from typing import Any
+
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY, Run
+
+
+def expand(grid: Mapping[str, Any]) -> list[Run]:
+    """All runs of a grid, baselines first within each model and task.
+
+    `grid` holds `study`, `models` (names), `tasks` (pairs of a name and its seeds) and `arms`: origin, strategy, amount
+    label, and the models and tasks that the arm is for. Runs come out in the order of the lists.
+    """
+    return [
+        Run(grid["study"], model, task, origin, strategy, amount, seed)
+        for model in grid["models"]
+        for task, seeds in grid["tasks"]
+        for origin, strategy, amount in [
+            (BASELINE, NO_STRATEGY, NO_AMOUNT),
+            *(tuple(arm) for *arm, models, tasks in grid["arms"] if model in models and task in tasks),
+        ]
+        for seed in seeds
+    ]
+
+
+def runs_as_csv(runs: Iterable[Run]) -> str:
+    """The plan as CSV text: one row a run, with its folder in the last column."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*(field.name for field in fields(Run)), "directory"])
+    writer.writerows([*astuple(run), run.directory] for run in runs)
+    return text.getvalue()

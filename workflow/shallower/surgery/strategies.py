@@ -1,0 +1,324 @@
+"""Strategies: which layers to drop. Each is a small pure function, registered once, here.
+
+Section numbers are those of Sajjad, Dalvi, Durrani and Nakov, "On the effect of dropping layers of
+pre-trained transformer models" (Computer Speech & Language, 2023; arXiv 2004.03844), which counts layers from
+1; here they are 0-based from the bottom.
+
+To add a strategy, write its function, which takes the number of layers, the amount and, if it needs them, the
+layers' scores, and returns the dropped layers in the order in which they would go one by one; then register it
+with the kind of amount it takes. All else reads `STRATEGIES`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shallower.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class AmountKind:
+    """What an amount is: words for people, and how to check one.
+
+    `problem(amount, num_layers)` tells what is wrong with an amount, None if nothing; the number of layers is
+    None while it is unknown.
+    """
+
+    description: str
+    problem: Callable[[Any, int | None], str | None]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to choose the layers that are dropped.
+
+    Attributes:
+        name: as a study and the folders of its runs call it.
+        description: one line for people.
+        section: where the paper defines it.
+        amount: what its amounts are.
+        score: the layers' score it goes by ("method" in a scores file), or None if positions are enough.
+        function: (num_layers, amount[, scores]) -> dropped layers, the first to go first; called with amounts
+            that passed the check.
+        extra_check: what else can be wrong with an amount for a known number of layers.
+    """
+
+    name: str
+    description: str
+    section: str
+    amount: AmountKind
+    score: str | None
+    function: Callable[..., Iterable[int]]
+    extra_check: Callable[[Any, int], str | None]
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether the choice needs a score for each layer."""
+        return self.score is not None
+
+
+STRATEGIES: dict[str, Strategy] = {}
+
+
+def drop(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
+    """Layers that a strategy drops, 0-based and ascending.
+
+    `scores` and errors are those of `drop_order`.
+    """
+    return sorted(drop_order(strategy, num_layers, amount, scores))
+
+
+def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
+    """Layers that a strategy drops, 0-based, in the order in which they go when they go one by one.
+
+    That is from the top down, for `bottom` from the bottom up, and by rank where layers are scored.
+    `scores` is the content of a scores file: {"method": name, "scores": [one number a layer], ...}.
+    Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would
+    remain.
+    """
+    chosen = _strategy(strategy)
+    if problem := check_amount(strategy, amount, num_layers):
+        raise UserError(f"{strategy}: {problem}")
+    if chosen.needs_scores:
+        return list(chosen.function(num_layers, amount, _checked_scores(chosen, num_layers, scores)))
+    return list(chosen.function(num_layers, amount))
+
+
+def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> str | None:
+    """What is wrong with an amount, with the cure; None if nothing.
+
+    While the number of layers is unknown (None), what depends on it is not checked.
+    """
+    chosen = _strategy(strategy)
+    problem = chosen.amount.problem(amount, num_layers)
+    if problem is None and num_layers is not None:
+        problem = chosen.extra_check(amount, num_layers)
+    return problem
+
+
+def amount_label(amount: Any) -> str:
+    """An amount as it stands in paths and tables: "2", "0.95" or, for a list, "3.5.8" (ascending)."""
+    if isinstance(amount, Sequence) and not isinstance(amount, str):
+        return ".".join(str(layer) for layer in sorted(amount))
+    return str(amount)
+
+
+def _strategy(name: str) -> Strategy:
+    if name not in STRATEGIES:
+        raise UserError(f"unknown strategy {name!r}; known: {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
+
+
+def _checked_scores(strategy: Strategy, num_layers: int, scores: Mapping[str, Any] | None) -> list[float]:
+    if scores is None:
+        raise UserError(f"{strategy.name} needs the layers' scores (method {strategy.score!r}); none were given")
+    if scores["method"] != strategy.score:
+        raise UserError(f"{strategy.name} goes by {strategy.score!r} scores; these are {scores['method']!r} scores")
+    values = [float(value) for value in scores["scores"]]
+    if len(values) != num_layers:
+        raise UserError(f"{strategy.name}: {len(values)} scores for {num_layers} layers; score this very model again")
+    if bad := [layer for layer, value in enumerate(values) if not math.isfinite(value)]:
+        raise UserError(f"{strategy.name}: the scores of layers {bad} are not finite; check the model's weights")
+    return values
+
+
+# --- kinds of amounts ---
+
+
+def _count_problem(amount: Any, num_layers: int | None) -> str | None:
+    if type(amount) is not int or amount < 1:
+        return f"{amount!r} is not a number of layers; write a whole number, at least 1"
+    if num_layers is not None and amount >= num_layers:
+        return f"{amount} of {num_layers} layers cannot be dropped; drop at most {num_layers - 1}"
+    return None
+
+
+def _threshold_problem(amount: Any, _num_layers: int | None) -> str | None:
+    if type(amount) not in (int, float) or not 0 < amount < 1:
+        return f"{amount!r} is not a threshold; write a number between 0 and 1, such as 0.95"
+    return None
+
+
+def _layers_problem(amount: Any, num_layers: int | None) -> str | None:
+    if not isinstance(amount, list) or not amount or any(type(layer) is not int or layer < 0 for layer in amount):
+        return f"{amount!r} is not a list of layers; write their indices from 0, the lowest, such as [3, 5]"
+    if len(set(amount)) < len(amount):
+        return f"{amount} names a layer twice; name each one once"
+    if num_layers is None:
+        return None
+    if max(amount) >= num_layers:
+        return f"{amount}: there is no layer {max(amount)}; the {num_layers} layers are 0 to {num_layers - 1}"
+    if len(amount) == num_layers:
+        return f"{amount} are all {num_layers} layers; leave at least one"
+    return None
+
+
+COUNT = AmountKind("a number of layers", _count_problem)
+THRESHOLD = AmountKind("a threshold between 0 and 1", _threshold_problem)
+LAYERS = AmountKind("a list of layers, 0-based from the bottom", _layers_problem)
+
+
+def _register(
+    name: str,
+    description: str,
+    section: str,
+    amount: AmountKind,
+    score: str | None = None,
+    extra_check: Callable[[Any, int], str | None] = lambda amount, num_layers: None,
+) -> Callable[[Callable[..., Iterable[int]]], Callable[..., Iterable[int]]]:
+    """Enter the decorated function in `STRATEGIES`."""
+
+    def enter(function: Callable[..., Iterable[int]]) -> Callable[..., Iterable[int]]:
+        STRATEGIES[name] = Strategy(name, description, section, amount, score, function, extra_check)
+        return function
+
+    return enter
+
+
+# --- strategies ---
+
+
+@_register("top", "The upper layers, next to the task's head.", "3.1", COUNT)
+def drop_top(num_layers: int, amount: int) -> Iterable[int]:
+    """The `amount` upper layers (§3.1)."""
+    return reversed(range(num_layers - amount, num_layers))
+
+
+@_register("bottom", "The lower layers, next to the embeddings.", "3.6", COUNT)
+def drop_bottom(num_layers: int, amount: int) -> Iterable[int]:
+    """The `amount` lower layers (§3.6)."""
+    return range(amount)
+
+
+def _alternate(num_layers: int, parity: int) -> list[int]:
+    """Every second layer from the top down: those whose number, counted from 1, is even (0) or odd (1)."""
+    return [layer for layer in reversed(range(num_layers)) if (layer + 1) % 2 == parity]
+
+
+def _check_alternate(parity: int) -> Callable[[int, int], str | None]:
+    def check(amount: int, num_layers: int) -> str | None:
+        available = len(_alternate(num_layers, parity))
+        if amount > available:
+            kind = ("even", "odd")[parity]
+            return f"{amount} layers; of {num_layers}, only {available} are {kind}, so drop at most {available}"
+        return None
+
+    return check
+
+
+@_register(
+    "even-alternate",
+    "Every second layer from the top down, those with an even number counted from 1.",
+    "3.2",
+    COUNT,
+    extra_check=_check_alternate(0),
+)
+def drop_even_alternate(num_layers: int, amount: int) -> Iterable[int]:
+    """The `amount` upper ones of the layers whose number, counted from 1, is even (§3.2)."""
+    return _alternate(num_layers, 0)[:amount]
+
+
+@_register(
+    "odd-alternate",
+    "Every second layer from the top down, those with an odd number counted from 1.",
+    "3.2",
+    COUNT,
+    extra_check=_check_alternate(1),
+)
+def drop_odd_alternate(num_layers: int, amount: int) -> Iterable[int]:
+    """The `amount` upper ones of the layers whose number, counted from 1, is odd (§3.2)."""
+    return _alternate(num_layers, 1)[:amount]
+
+
+def _check_symmetric(amount: int, num_layers: int) -> str | None:
+    if (num_layers - amount) % 2:
+        return (
+            f"{amount} of {num_layers} layers would leave {num_layers - amount}, which cannot be equally "
+            f"many at the top and at the bottom; write an {'odd' if num_layers % 2 else 'even'} number"
+        )
+    return None
+
+
+@_register(
+    "symmetric",
+    "The middle layers, keeping equally many at the top and at the bottom.",
+    "3.5",
+    COUNT,
+    extra_check=_check_symmetric,
+)
+def drop_symmetric(num_layers: int, amount: int) -> Iterable[int]:
+    """The `amount` middle layers, between equally many kept below and above (§3.5)."""
+    kept_below = (num_layers - amount) // 2
+    return reversed(range(kept_below, kept_below + amount))
+
+
+@_register("custom", "The layers that the study lists.", "not in the paper", LAYERS)
+def drop_custom(num_layers: int, amount: Sequence[int]) -> Iterable[int]:
+    """The listed layers, from the top down however they are listed, as a list's label does not tell its order."""
+    return sorted(amount, reverse=True)
+
+
+def _ranked(scores: Sequence[float], highest_first: bool = False) -> list[int]:
+    """All layers by score, lowest first unless told otherwise; of layers with equal scores the higher one first."""
+    sign = -1 if highest_first else 1
+    return sorted(range(len(scores)), key=lambda layer: (sign * scores[layer], -layer))
+
+
+@_register(
+    "contribution",
+    "Layers that hardly change the sentence token's vector: mean cosine above a threshold.",
+    "3.4",
+    THRESHOLD,
+    score="contribution",
+)
+def drop_by_contribution(num_layers: int, amount: float, scores: Sequence[float]) -> Iterable[int]:
+    """Layers whose score is above the threshold `amount` (§3.4).
+
+    A score is the mean cosine of the sentence token's vector before and after the layer. How many layers are
+    dropped is an outcome; it may be none. Raises UserError when it would be all.
+    """
+    dropped = [layer for layer in _ranked(scores, highest_first=True) if scores[layer] > amount]
+    if len(dropped) == num_layers:
+        values = ", ".join(f"{score:.4f}" for score in scores)
+        raise UserError(
+            f"contribution: all {num_layers} layers score above the threshold {amount}, so none would "
+            f"remain; raise the threshold (scores of layers 0 to {num_layers - 1}: {values})"
+        )
+    return dropped
+
+
+@_register(
+    "contribution-rank",
+    "The layers that change the sentence token's vector least, a given number of them.",
+    "not in the paper, which sets a threshold on this score (3.4)",
+    COUNT,
+    score="contribution",
+)
+def drop_by_contribution_rank(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """The `amount` layers with the highest mean cosine; of equal ones the higher layer goes first."""
+    return _ranked(scores, highest_first=True)[:amount]
+
+
+@_register(
+    "parameter-aggregation",
+    "The layers whose final weights are smallest: mean magnitude.",
+    "3.3",
+    COUNT,
+    score="parameter-aggregation",
+)
+def drop_by_parameter_aggregation(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """The `amount` layers whose weights have the lowest mean magnitude (§3.3); of equal ones the higher goes first."""
+    return _ranked(scores)[:amount]
+
+
+@_register(
+    "parameter-variance",
+    "The layers whose final weights vary least: variance.",
+    "3.3",
+    COUNT,
+    score="parameter-variance",
+)
+def drop_by_parameter_variance(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """The `amount` layers whose weights have the lowest variance (§3.3); of equal ones the higher goes first."""
+    return _ranked(scores)[:amount]
