@@ -15,12 +15,12 @@ from typing import Any
 from shallower.core.cli import json_argument, run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
-from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_whole
+from shallower.core.files import fingerprint, read_json, sha256_of, write_bytes, write_json
 from shallower.core.provenance import code_state, versions
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute, choose_compute
-from shallower.engine.run_cache import FinishedRun, exclusive
+from shallower.engine.run_cache import FinishedRun, exclusive_lock
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.engine.training import TrainSettings, train
 from shallower.models.checksums import verified
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
     key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
     scratch = arguments.scratch / fingerprint(key)
     output_dir = arguments.output_dir
-    with exclusive(scratch.with_suffix(".lock"), arguments.label):
+    with exclusive_lock(scratch.with_suffix(".lock"), arguments.label):
         finished = FinishedRun(scratch.with_suffix(".json"), key)
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):
@@ -116,7 +116,7 @@ def train_and_save(
     if arguments.kept_weights == "bf16":
         round_weights(output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
-    write_whole(output_dir / "training.jsonl", log.encode())
+    write_bytes(output_dir / "training.jsonl", log.encode())
     weights = output_dir / WEIGHTS
     return {
         "sha256": {**identity["sha256"], WEIGHTS: sha256_of(weights), CONFIG: sha256_of(output_dir / CONFIG)},

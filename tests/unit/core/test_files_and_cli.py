@@ -98,8 +98,8 @@ def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes
 )
 def test_what_the_machine_refuses_is_one_line_with_the_name_of_the_file(tmp_path, raised, told):
     body = (
-        "import errno\n    from safetensors import SafetensorError\n    from shallower.core.files import replacing\n"
-        f"    with replacing('x'):\n        raise {raised!r}"
+        "import errno\n    from safetensors import SafetensorError\n    from shallower.core.files import atomic_write\n"
+        f"    with atomic_write('x'):\n        raise {raised!r}"
     )
     finished = run_script(tmp_path, body)
     assert finished.returncode == 1

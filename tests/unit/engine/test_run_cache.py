@@ -16,7 +16,7 @@ import torch
 
 import tiny
 from shallower.core.files import read_json, sha256_of, write_json
-from shallower.engine.run_cache import RESULT_FILES, FinishedRun, exclusive
+from shallower.engine.run_cache import RESULT_FILES, FinishedRun, exclusive_lock
 from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[3]
@@ -25,9 +25,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THRE
 
 HOLD = """
 import logging, sys, time
-from shallower.engine.run_cache import exclusive
+from shallower.engine.run_cache import exclusive_lock
 logging.basicConfig(format="%(message)s", level=logging.INFO)
-with exclusive(sys.argv[1], "mine"):
+with exclusive_lock(sys.argv[1], "mine"):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -57,7 +57,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, caplog):
     assert process.stdout.readline() == "held\n"
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    with caplog.at_level(logging.INFO), exclusive(tmp_path / "key.lock", "mine"):
+    with caplog.at_level(logging.INFO), exclusive_lock(tmp_path / "key.lock", "mine"):
         assert caplog.text == ""
 
 
@@ -66,7 +66,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
         raise OSError("no locks available")
 
     monkeypatch.setattr("fcntl.flock", flock)
-    with exclusive(tmp_path / "key.lock", "mine"):
+    with exclusive_lock(tmp_path / "key.lock", "mine"):
         assert "no locks available" in caplog.text
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tiny
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.engine.prediction import write_predictions
 from shallower.engine.tokens import read_tokens, write_tokens
@@ -118,8 +118,10 @@ def test_a_seal_is_of_one_file_only(dropped, tmp_path):
 
 
 def test_the_cure_is_for_files_of_the_workflow_only():
-    assert "--force 'resources/a b/config.json'" in str(damaged(Path("resources/a b/config.json"), "damaged"))
-    assert "--force" not in str(damaged("/models/mine/config.json", "damaged"))
+    assert "--force 'resources/a b/config.json'" in str(
+        corrupt_file_error(Path("resources/a b/config.json"), "damaged")
+    )
+    assert "--force" not in str(corrupt_file_error("/models/mine/config.json", "damaged"))
 
 
 def test_a_bit_of_predictions(tmp_path):

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.files import write_bytes
 from shallower.engine.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
     )
     content = pa.BufferOutputStream()
     parquet.write_table(table, content, compression="zstd")
-    write_whole(path, content.getvalue().to_pybytes())
+    write_bytes(path, content.getvalue().to_pybytes())
 
 
 def _fit(vectors: NDArray[np.float32], labels: NDArray, target: str, depth: int) -> Probe:

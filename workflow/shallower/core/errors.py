@@ -22,7 +22,7 @@ class StudyErrors(UserError):
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
 
-def damaged(path: str | Path, problem: str) -> UserError:
+def corrupt_file_error(path: str | Path, problem: str) -> UserError:
     """The error that a file is not what it was when it was made, with the cure that costs least.
 
     A file of the workflow, which runs with paths relative to its folder, is made anew by itself. Snakemake then finds

@@ -12,7 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.signals import is_alive
 
 
@@ -28,7 +28,7 @@ def read_json(path: str | Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise damaged(path, f"not valid JSON ({error})") from None
+        raise corrupt_file_error(path, f"not valid JSON ({error})") from None
 
 
 def _refuse_constant(name: str) -> None:
@@ -38,17 +38,17 @@ def _refuse_constant(name: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON with sorted keys, so that equal content gives equal bytes. NaN is refused."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode("utf-8"))
+    write_bytes(path, (text + "\n").encode("utf-8"))
 
 
-def write_whole(path: str | Path, content: bytes) -> None:
+def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file so that a reader never sees a half of it."""
-    with replacing(path) as neighbour:
+    with atomic_write(path) as neighbour:
         neighbour.write_bytes(content)
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A neighbour of a file, to be written within the block, which takes the file's place once it is whole.
 
     It is gone when the block fails, and so is what killed processes left. Errors of the system name the file.
@@ -61,7 +61,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
     neighbour = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with naming(path):
+        with naming_errors(path):
             yield neighbour
             neighbour.replace(path)
     finally:
@@ -69,7 +69,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: str | Path) -> Iterator[None]:
+def naming_errors(path: str | Path) -> Iterator[None]:
     """Errors of the system in writing within the block name this file or folder: most come without a name.
 
     Those of the safetensors library, which come as its own, become OSErrors.

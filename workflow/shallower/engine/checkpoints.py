@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.core.errors import UserError
-from shallower.core.files import naming, read_json, sha256_of, write_json
+from shallower.core.files import naming_errors, read_json, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class CheckpointFolder:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
-            with naming(self.folder):
+            with naming_errors(self.folder):
                 save_file(checkpoint.tensors, part / TENSORS)
                 write_json(
                     part / STATE,

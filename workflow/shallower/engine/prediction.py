@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from shallower.core.files import write_whole
+from shallower.core.files import write_bytes
 from shallower.engine.batches import evaluation_batches
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.devices import Compute
@@ -66,4 +66,4 @@ def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) ->
     digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
     content = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({DIGEST: digest}), content)
-    write_whole(path, content.getvalue().to_pybytes())
+    write_bytes(path, content.getvalue().to_pybytes())

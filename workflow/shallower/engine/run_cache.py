@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.core.files import read_json, replacing, sha256_of, write_json
+from shallower.core.files import atomic_write, read_json, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ RESULT_FILES = ("model.safetensors", "config.json", "training.jsonl")
 
 
 @contextmanager
-def exclusive(lock: str | Path, label: str) -> Iterator[None]:
+def exclusive_lock(lock: str | Path, label: str) -> Iterator[None]:
     """Hold a lock file while the block runs; wait, saying so, while another process on this machine holds it.
 
     The operating system releases the lock of a process that dies, so none is ever stale. The empty file stays: a
@@ -88,7 +88,7 @@ class FinishedRun:
 
 def _copy_verified(source: Path, target: Path, sha256: str) -> None:
     """Copy a file. Raises UserError, and leaves no copy, when the content is not the expected one."""
-    with replacing(target) as part:
+    with atomic_write(target) as part:
         shutil.copyfile(source, part)
         _verify(part, sha256, source)
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.files import write_bytes
 
 FILE = "resamples.npy"
 
@@ -23,7 +23,7 @@ def write_resamples(path: str | Path, values: NDArray) -> None:
     """Write the resampled scores [samples] of a run."""
     content = io.BytesIO()
     np.save(content, values.astype(np.float32), allow_pickle=False)
-    write_whole(path, content.getvalue())
+    write_bytes(path, content.getvalue())
 
 
 def read_resamples(path: str | Path) -> NDArray[np.float32]:
@@ -42,7 +42,7 @@ def collect_resamples(directories: Sequence[str], path: str | Path) -> None:
     table = pa.table({"directory": list(directories), "values": pa.array(values, pa.list_(pa.float32()))})
     content = io.BytesIO()
     parquet.write_table(table, content, compression="zstd")
-    write_whole(path, content.getvalue())
+    write_bytes(path, content.getvalue())
 
 
 def read_collected(path: str | Path) -> dict[str, NDArray[np.float64]]:

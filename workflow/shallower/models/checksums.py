@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json, sha256_of
 from shallower.models.folder import CONFIG, WEIGHTS
 from shallower.models.weight_files import check_seal
@@ -26,7 +26,7 @@ def verified(folder: str | Path, names: Iterable[str] = (WEIGHTS, CONFIG)) -> di
             raise UserError(f"{folder}: no {name}; run again, which makes it anew")
         found[name] = sha256_of(folder / name)
         if found[name] != recorded.get(name, found[name]):
-            raise damaged(folder / name, "damaged: its SHA-256 is not the one recorded when it was made")
+            raise corrupt_file_error(folder / name, "damaged: its SHA-256 is not the one recorded when it was made")
     return found
 
 
@@ -35,6 +35,6 @@ def _recorded(folder: Path) -> dict[str, Any]:
     if manifest.is_file():
         content = read_json(manifest)
         if not isinstance(content, dict) or not isinstance(content.get("sha256"), dict):
-            raise damaged(manifest, "damaged: no SHA-256 of any file in it")
+            raise corrupt_file_error(manifest, "damaged: no SHA-256 of any file in it")
         return content["sha256"]
     return check_seal(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else {}

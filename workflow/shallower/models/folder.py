@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from shallower.core.errors import UserError
-from shallower.core.files import replacing
+from shallower.core.files import atomic_write
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -34,11 +34,11 @@ def check_model(model_dir: str | Path) -> None:
 def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
     """Copy a fast tokenizer's files from one folder to another."""
     for name in TOKENIZER_FILES:
-        with replacing(Path(output_dir) / name) as part:
+        with atomic_write(Path(output_dir) / name) as part:
             shutil.copyfile(Path(tokenizer_dir) / name, part)
 
 
-def unlike_config(model_dir: str | Path, faults: list[str]) -> UserError:
+def weights_mismatch_error(model_dir: str | Path, faults: list[str]) -> UserError:
     """The error that a checkpoint's weights are not those that its config.json speaks of."""
     shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
     return UserError(

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.core.errors import UserError
-from shallower.core.files import read_json, replacing, write_json
+from shallower.core.files import atomic_write, read_json, write_json
 from shallower.models.folder import CONFIG, WEIGHTS
 
 
@@ -26,7 +26,7 @@ def round_weights(model_dir: str | Path) -> None:
             if not tensor.isfinite().all():
                 raise UserError(f"{path}: {name} has values that are not finite; lower the learning rate")
             tensors[name] = tensor.bfloat16()
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         save_file(tensors, part, metadata={"format": "pt"})
     config = path.with_name(CONFIG)
     write_json(config, read_json(config) | {"dtype": "float32"})

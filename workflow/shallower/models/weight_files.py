@@ -16,8 +16,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from shallower.core.errors import UserError, damaged
-from shallower.core.files import canonical_json, read_json, replacing
+from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.files import atomic_write, canonical_json, read_json
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -128,7 +128,7 @@ def check_seal(path: str | Path) -> dict[str, str]:
     except (ValueError, KeyError, AttributeError):
         expected = None
     if digest.hexdigest() != expected:
-        raise damaged(path, "damaged: its tensors are not those that were written")
+        raise corrupt_file_error(path, "damaged: its tensors are not those that were written")
     return seal
 
 
@@ -193,7 +193,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except SafetensorError as error:
-        raise damaged(path, f"not a whole safetensors file ({error})") from None
+        raise corrupt_file_error(path, f"not a whole safetensors file ({error})") from None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(length)), 8 + length
@@ -206,7 +206,7 @@ def _write(target: Path, tensors: dict[str, _Tensor], metadata: dict[str, str], 
     aligned for its type.
     """
     names = sorted(tensors, key=lambda name: (-_bits(tensors[name]), name))
-    with replacing(target) as neighbour, ExitStack() as stack:
+    with atomic_write(target) as neighbour, ExitStack() as stack:
         views = {path: stack.enter_context(_mapped(path)) for path in {tensor.path for tensor in tensors.values()}}
 
         def hand_to(consumer: Callable[[memoryview], Any]) -> None:

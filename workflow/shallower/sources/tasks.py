@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.core.files import sha256_of, write_json, write_whole
+from shallower.core.files import sha256_of, write_bytes, write_json
 from shallower.core.provenance import code_state, versions
 from shallower.sources import hub
 from shallower.sources.docstrings import DOCS_TASKS, check_sizes, installed_versions, make_examples
@@ -42,7 +42,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     for split, table in tables.items():
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        write_whole(target_dir / f"{split}.parquet", sink.getvalue().to_pybytes())
+        write_bytes(target_dir / f"{split}.parquet", sink.getvalue().to_pybytes())
         logger.info("%s: %d examples", split, len(table))
     labels = _labels(definition)
     write_json(
