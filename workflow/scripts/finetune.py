@@ -15,7 +15,7 @@ from typing import Any
 from shallower.core.cli import json_argument, run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
-from shallower.core.files import fingerprint, read_json, sha256_of, write_bytes, write_json
+from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state, versions
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
@@ -116,7 +116,7 @@ def train_and_save(
     if arguments.kept_weights == "bf16":
         round_weights(output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
-    write_bytes(output_dir / "training.jsonl", log.encode())
+    write_text(output_dir / "training.jsonl", log)
     weights = output_dir / WEIGHTS
     return {
         "sha256": {**identity["sha256"], WEIGHTS: sha256_of(weights), CONFIG: sha256_of(output_dir / CONFIG)},

@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 
 from shallower.core.cli import run_step
-from shallower.core.files import read_json, write_bytes
+from shallower.core.files import read_json, write_text
 from shallower.engine.devices import choose_compute
 from shallower.engine.reloading import EXAMPLES, largest_difference
 from shallower.engine.tokens import read_tokens
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
         predictions = read_predictions(folder / "predictions.parquet", target)
         difference = largest_difference(folder, tokens, predictions)
         writer.writerow([folder, min(EXAMPLES, len(predictions.ids)), f"{difference:.3g}"])
-    write_bytes(arguments.output, text.getvalue().encode("utf-8"))
+    write_text(arguments.output, text.getvalue())
 
 
 if __name__ == "__main__":

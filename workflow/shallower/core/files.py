@@ -38,7 +38,12 @@ def _refuse_constant(name: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON with sorted keys, so that equal content gives equal bytes. NaN is refused."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode("utf-8"))
+    write_text(path, text + "\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, atomically."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

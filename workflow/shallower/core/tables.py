@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_bytes
+from shallower.core.files import write_text
 
 # Names that look like numbers ("2", "0.95", "3 5 8") or like nothing ("NA") stay what they are: text.
 _TEXT = ["study", "model", "task", "origin", "strategy", "amount", "kept_layers", "metric", "directory"]
@@ -25,4 +25,4 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as CSV; numbers keep ten significant digits, beyond which there is only noise."""
-    write_bytes(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8"))
+    write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))

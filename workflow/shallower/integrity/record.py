@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from shallower.core.code_digest import code_digest, code_files
-from shallower.core.files import read_json, sha256_of, write_bytes, write_json
+from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
 
 RECORD = "provenance.json"
@@ -119,7 +119,7 @@ class Membership:
 def write_sums(results_dir: Path, names: Iterable[str]) -> None:
     """Write SHA256SUMS: a line for each file, as `sha256sum` writes them."""
     lines = (f"{sha256_of(results_dir / name)}  {name}\n" for name in names)
-    write_bytes(results_dir / SUMS, "".join(lines).encode("utf-8"))
+    write_text(results_dir / SUMS, "".join(lines))
 
 
 def _sources(manifests: Iterable[Path]) -> dict[str, dict[str, Any]]:
