@@ -16,11 +16,12 @@ from shallower.core.cli import json_argument, run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
 from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
+from shallower.core.locks import exclusive_lock
 from shallower.core.provenance import code_state, versions
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute, choose_compute
-from shallower.engine.run_cache import FinishedRun, exclusive_lock
+from shallower.engine.run_cache import FinishedRun
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.engine.training import TrainSettings, train
 from shallower.models.checksums import verified
@@ -61,7 +62,8 @@ def main(arguments: argparse.Namespace) -> None:
     key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
     scratch = arguments.scratch / fingerprint(key)
     output_dir = arguments.output_dir
-    with exclusive_lock(scratch.with_suffix(".lock"), arguments.label):
+    waiting = f"{arguments.label}: an identical run is in progress; waiting for its result"
+    with exclusive_lock(scratch.with_suffix(".lock"), waiting):
         finished = FinishedRun(scratch.with_suffix(".json"), key)
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):
