@@ -1,11 +1,13 @@
 """Small files, read and written in one way everywhere."""
 
+import csv
 import glob
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,15 @@ def write_json(path: str | Path, content: Any) -> None:
     """Write JSON with sorted keys, so that equal content gives equal bytes. NaN is refused."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """CSV of a header and rows; None is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_text(path: str | Path, text: str) -> None:

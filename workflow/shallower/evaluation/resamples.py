@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import write_bytes
+from shallower.core.parquet import write_parquet
 
 FILE = "resamples.npy"
 
@@ -40,9 +41,7 @@ def collect_resamples(directories: Sequence[str], path: str | Path) -> None:
     """Gather the resampled scores of runs in a parquet file: one row a run, with its directory and its values."""
     values = [read_resamples(Path(directory, FILE)) for directory in directories]
     table = pa.table({"directory": list(directories), "values": pa.array(values, pa.list_(pa.float32()))})
-    content = io.BytesIO()
-    parquet.write_table(table, content, compression="zstd")
-    write_bytes(path, content.getvalue())
+    write_parquet(path, table)
 
 
 def read_collected(path: str | Path) -> dict[str, NDArray[np.float64]]:
