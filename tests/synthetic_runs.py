@@ -24,7 +24,7 @@ from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.resamples import collect_resamples, write_resamples
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import read_comparisons, read_costs, summarise
-from shallower.surgery.strategies import STRATEGIES, check_amount, drop
+from shallower.surgery.strategies import STRATEGIES, check_amount, drop_order
 
 SETTINGS = {"confidence": 0.95, "bootstrap_samples": 200}
 BATCH_SIZES = (1, 32)
@@ -175,7 +175,8 @@ def _amounts(strategy: str, num_layers: int) -> list[Any]:
 
 def _dropped(strategy: str, num_layers: int, amount: Any) -> list[int]:
     method = STRATEGIES[strategy].score
-    return drop(strategy, num_layers, amount, method and {"method": method, "scores": layer_scores(method, num_layers)})
+    scores = method and {"method": method, "scores": layer_scores(method, num_layers)}
+    return sorted(drop_order(strategy, num_layers, amount, scores))
 
 
 def layer_scores(method: str, num_layers: int) -> list[float]:

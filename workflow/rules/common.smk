@@ -320,10 +320,11 @@ def stage_before(wildcards):
 
 
 def stage_start(wildcards):
-    """Folder of the weights that a stage's tuning starts from: at first those of the pre-trained model."""
-    return (
-        model_folder(wildcards) if wildcards.stage == "0" else f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
-    )
+    """Files that a stage starts from: those of the pre-trained model at first, then those of a pruned model."""
+    if wildcards.stage == "0":
+        return checkpoint(model_folder)(wildcards)
+    folder = f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
+    return checkpoint(lambda _: folder)(wildcards) | {"manifest": f"{folder}/manifest.json"}
 
 
 def answers():

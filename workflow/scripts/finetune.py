@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
         "kept_weights": arguments.kept_weights,
         "threads": compute.threads,
         "sha256": digests,
-        "dropped_from": dropped_from(arguments.model_dir / WEIGHTS),
+        "dropped_from": dropped_from(arguments.model_dir),
         "tokens_made_from": tokens.made_from,
         "versions": versions(),
     }

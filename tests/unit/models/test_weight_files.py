@@ -117,16 +117,6 @@ def test_shards_are_merged_into_what_one_file_would_be(tmp_path):
     assert len(list((tmp_path / "parts").glob("model-*"))) == 3, "shards stay"
 
 
-def test_merging_to_another_place_leaves_the_folder_alone(tmp_path):
-    directory = sharded(tmp_path / "parts", mixed_tensors())
-    before = sorted(directory.iterdir())
-
-    merge_shards(directory, tmp_path / "out/model.safetensors")
-
-    assert_same_tensors(tmp_path / "out/model.safetensors", mixed_tensors())
-    assert sorted(directory.iterdir()) == before
-
-
 def test_a_single_file_needs_no_merging(tmp_path):
     save_file(some_tensors(), tmp_path / "model.safetensors")
     before = (tmp_path / "model.safetensors").stat().st_mtime_ns

@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount, drop, drop_order
+from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount, drop_order
 
 PROJECT = Path(__file__).parents[3]
+
+
+def drop(*arguments):
+    """The dropped layers in ascending order."""
+    return sorted(drop_order(*arguments))
+
 
 PAPER_SETS = [
     # (strategy, layers of the model, layers dropped, counted from 1)

@@ -20,7 +20,9 @@ SUMS = "SHA256SUMS"
 
 # Written by `make provenance` when the study is finished, from Snakemake's own notes.
 LATER = ("provenance.html",)
-# A model on its way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; its manifest stays.
+# A model on its way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; the manifests of trainings
+# stay.
+DROPPED = "dropped"
 PASSING_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -110,7 +112,7 @@ class Membership:
     def passing(self, name: str) -> bool:
         """Whether a file is of a model that is not kept once the study is finished."""
         path = PurePosixPath(name)
-        if path.name not in PASSING_FILES:
+        if path.name not in PASSING_FILES and path.parent.name != DROPPED:
             return False
         below_a_run = any(run in path.parent.parents for run in self.runs)
         return below_a_run or (path.name == "model.safetensors" and not self.keeps_models)
@@ -134,7 +136,7 @@ def _sources(manifests: Iterable[Path]) -> dict[str, dict[str, Any]]:
 def _run_record(results_dir: Path, run: Mapping[str, str]) -> dict[str, Any]:
     """What made a run: its place in the grid, its layers, and the manifests of its trainings, the last one first."""
     folder = results_dir / Path(run["directory"]).relative_to(Path("results") / run["study"])
-    before = sorted(folder.glob("*/manifest.json"))
+    before = [path for path in sorted(folder.glob("*/manifest.json")) if path.parent.name != DROPPED]
     return {
         **{name: run[name] for name in ("model", "task", "origin", "strategy", "amount", "seed")},
         "folder": folder.relative_to(results_dir).as_posix(),

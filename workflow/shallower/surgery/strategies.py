@@ -61,14 +61,6 @@ class Strategy:
 STRATEGIES: dict[str, Strategy] = {}
 
 
-def drop(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
-    """Layers that a strategy drops, 0-based and ascending.
-
-    `scores` and errors are those of `drop_order`.
-    """
-    return sorted(drop_order(strategy, num_layers, amount, scores))
-
-
 def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
     """Layers that a strategy drops, 0-based, in the order in which they go when they go one by one.
 
