@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import add_compute_arguments, json_argument, run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
 from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
@@ -143,8 +143,7 @@ if __name__ == "__main__":
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--settings", type=json_argument, required=True, help="JSON: epochs, batch_size, ...")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")
