@@ -159,7 +159,7 @@ def test_an_index_cannot_point_outside_its_folder(tmp_path):
     places = dict.fromkeys(some_tensors(), "../secret.safetensors")
     (tmp_path / "model" / INDEX_FILE).write_text(json.dumps({"weight_map": places}))
 
-    with pytest.raises(UserError, match="not a safetensors file beside it"):
+    with pytest.raises(UserError, match="not a safetensors file in its folder"):
         weight_files(tmp_path / "model")
 
 
@@ -181,7 +181,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path):
     whole = path.read_bytes()
     for size in (0, 4, 8, 40, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(UserError, match=r"x\.safetensors: not a whole safetensors file"):
+        with pytest.raises(UserError, match=r"x\.safetensors: not a valid safetensors file"):
             header(path)
 
 

@@ -93,7 +93,7 @@ def copy_tensors(
             if name is None:
                 continue
             if name in chosen:
-                raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is not a sound one")
+                raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is invalid")
             chosen[name] = tensor
         metadata = _metadata(source) | metadata
     _write(Path(target), chosen, metadata)
@@ -107,11 +107,12 @@ def weight_map(index: str | Path) -> dict[str, str]:
     content = read_json(index)
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not places:
-        raise UserError(f"{index}: no 'weight_map' from tensors to files; get the checkpoint anew")
+        raise UserError(f"{index}: no 'weight_map' from tensors to files; download the checkpoint again")
     for name in places.values():
         if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
             raise UserError(
-                f"{index}: names {name!r}, which is not a safetensors file beside it; get the checkpoint from elsewhere"
+                f"{index}: names {name!r}, which is not a safetensors file in its folder; "
+                "use another copy of the checkpoint"
             )
     return places
 
@@ -127,7 +128,7 @@ def _shards(directory: Path) -> list[Path]:
         raise UserError(
             f"{directory / name}: lacks the tensor {tensor!r}, which {INDEX_FILE} says is there"
             + (f", and {len(lost) - 1} more" if len(lost) > 1 else "")
-            + "; get the checkpoint anew"
+            + "; download the checkpoint again"
         )
     return [directory / name for name in names]
 
@@ -161,7 +162,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except SafetensorError as error:
-        raise corrupt_file_error(path, f"not a whole safetensors file ({error})") from None
+        raise corrupt_file_error(path, f"not a valid safetensors file ({error})") from None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(length)), 8 + length

@@ -120,7 +120,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
     try:
         checkpoint = load_file(Path(model_dir) / WEIGHTS)
     except (SafetensorError, OSError) as error:
-        raise corrupt_file_error(Path(model_dir) / WEIGHTS, f"not a whole safetensors file ({error})") from None
+        raise corrupt_file_error(Path(model_dir) / WEIGHTS, f"not a valid safetensors file ({error})") from None
     names = NAMES[config["model_type"]]
     module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))
