@@ -411,7 +411,7 @@ SETTINGS = {
     "runs that share a GPU": Case(settings(compute={"runs_per_gpu": 4}), REPORT),
     "how often trainings write checkpoints": Case(settings(compute={"checkpoint_seconds": 10}), REPORT),
     # Refined ones only, and what gradual dropping makes on the way stays in full precision.
-    "the type of kept weights": Case(settings(kept_weights="bf16"), REFINES_AND_BELOW),
+    "the dtype of pruned models": Case(settings(pruned_dtype="bf16"), REFINES_AND_BELOW),
     "models no longer kept": Case(settings(keep_models=False), REPORT),
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
     "a folder of GLUE, of which the study has no task": Case(settings(glue_directory="glue"), REPORT),
