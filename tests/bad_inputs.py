@@ -288,6 +288,9 @@ STUDY_FILE = [
 
 STUDY = [
     Case("unknown key", setting("sedes", [1]), ("unknown key 'sedes'; did you mean 'seeds'?",)),
+    Case(
+        "the former name of a key", setting("kept_weights", "bf16"), ("unknown key 'kept_weights'; did you mean 'prun",)
+    ),
     Case("missing key", without("seeds"), ("missing 'seeds'; add it",)),
     Case("no models", setting("models", []), ("models: [] is empty or too short",)),
     Case("null list", setting("seeds", None), ("seeds: None is not a list; write a value",)),

@@ -580,11 +580,11 @@ CODE = {
     "a rule's resources": Case(rule_changed("evaluate.smk", "predict", "gpu=GPUS", "gpu=1"), NOTHING),
     "a rule's log and benchmark": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
     "a comment in a rule file": Case(append("workflow/rules/evaluate.smk", "# only a comment\n"), NOTHING),
-    "the schema: a description": Case(
-        replaced("workflow/schemas/study.schema.yaml", "Pre-trained models.", "Edited."), NOTHING
+    "a study's keys: a description": Case(
+        replaced("workflow/shallower/study/settings.py", "Pre-trained models.", "Edited."), NOTHING
     ),
-    "the schema: a default": Case(
-        replaced("workflow/schemas/study.schema.yaml", "default: 20\n", "default: 21\n"), NOTHING
+    "a study's keys: a default that the study overrides": Case(
+        replaced("workflow/shallower/study/settings.py", "] = 20\n", "] = 21\n"), NOTHING
     ),
     "captions of Snakemake's report": Case(append("workflow/report/answer.rst", "\nEdited.\n"), NOTHING),
     "documentation and tests": Case(

@@ -111,7 +111,11 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
 
 
 def _strategy_problems(draft: Draft) -> Iterator[str]:
-    depths = {model.get("name"): _known_num_layers(draft, index, model) for index, model in draft.entries("models")}
+    depths = {
+        model["name"]: _known_num_layers(draft, index, model)
+        for index, model in draft.entries("models")
+        if isinstance(model.get("name"), str)
+    }
     arms: dict[tuple[str, ...], int] = {}
     for index, strategy in draft.entries("strategies"):
         if not draft.is_sound("strategies", index, "name"):
@@ -129,8 +133,8 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
                 f"limit the entry by origins: {[origin for origin in draft.names('origins') if origin != 'gradual']}"
             )
         amounts = _sound_amounts(draft, index, strategy)
-        labels = Counter(map(amount_label, amounts))
-        for label in _repeated(map(amount_label, amounts)):
+        labels = [amount_label(amount) for amount in amounts]
+        for label in _repeated(labels):
             yield f"{here}.amounts: {label} is listed more than once; remove the repeats"
         again = {
             label: arms[arm]
@@ -138,8 +142,8 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
             for arm in product([name], [label], *limits.values())
             if arms.setdefault(arm, index) != index
         }
-        for label, other in again.items():
-            yield f"{here}.amounts: {label} is in strategies[{other}] too, for the same model, task and origin"
+        for label, entry in again.items():
+            yield f"{here}.amounts: {label} is in strategies[{entry}] too, for the same model, task and origin"
         models = [model for model in limits["models"] if model in depths]
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, models, depths))
 
@@ -162,12 +166,12 @@ def _sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> lis
 
 
 def _amount_problems(
-    strategy: str, amounts: Iterable[Any], models: Iterable[str], depths: Mapping[Any, int | None]
+    strategy: str, amounts: Iterable[Any], models: Collection[str], depths: Mapping[str, int | None]
 ) -> Iterator[str]:
     """What is wrong with the amounts of an entry, for the models whose depth is known; each problem once."""
     for amount in amounts:
         found: dict[str, str] = {}
-        for model in list(models) or [None]:
+        for model in models or [""]:  # without a model, what can be said of any depth
             depth = depths.get(model)
             if problem := check_amount(strategy, amount, depth):
                 found.setdefault(problem, f" (model {model})" if depth else "")

@@ -4,9 +4,10 @@ import difflib
 import math
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shallower.core.wording import counted
 from shallower.study.names import RENAMED_KEYS
 
 # Where something is in a study: keys, and indices of lists.
@@ -57,16 +58,25 @@ def place(config: Any, path: KeyPath) -> str:
 def unknown(what: str, value: Any, known: Iterable[Any], meant: str | None = None) -> str:
     """That a name is not known, with what was probably meant and all names that there are."""
     names = [str(name) for name in known]
-    close = [meant] if meant in names else difflib.get_close_matches(str(value)[:80], names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = _resembling(value, names) if meant is None else meant
+    hint = f"did you mean {close!r}? " if close else ""
     return f"unknown {what} {shown(value)}; {hint}known: {', '.join(names)}"
 
 
 def unknown_keys(keys: Iterable[Any], known: Iterable[str]) -> str:
     """That a mapping has keys that it must not have."""
     names = sorted(known)
-    reported = sorted(map(str, keys))[:MAX_REPORTED_KEYS]
-    return "; ".join(unknown("key", key, names, RENAMED_KEYS.get(key)) for key in reported)
+    first, *more = sorted(map(str, keys))[:MAX_REPORTED_KEYS]
+    meant = {key: RENAMED_KEYS.get(key) or _resembling(key, names) for key in (first, *more)}
+    if not more:
+        return unknown("key", first, names, meant[first])
+    hints = {key: f" (did you mean {close!r}?)" if close else "" for key, close in meant.items()}
+    return f"unknown keys {', '.join(shown(key) + hint for key, hint in hints.items())}; known: {', '.join(names)}"
+
+
+def _resembling(value: Any, names: Sequence[str]) -> str | None:
+    """The name that a value resembles most, if any."""
+    return next(iter(difflib.get_close_matches(str(value)[:80], names, n=1)), None)
 
 
 def missing_keys(keys: Iterable[str]) -> str:
@@ -89,9 +99,9 @@ def malformed(kind: str, value: Any, context: Mapping[str, Any], rule: Mapping[s
         case "repeats":
             return f"{shown(value)} holds something more than once; remove the repeats"
         case "too_short" | "string_too_short":
-            return f"{shown(value)} is empty or too short; write at least {context['min_length']}{_unit(value)}"
+            return f"{shown(value)} is empty or too short; write at least {_size(value, context['min_length'])}"
         case "too_long" | "string_too_long":
-            return f"{shown(value)} is too long; write at most {context['max_length']}{_unit(value)}"
+            return f"{shown(value)} is too long; write at most {_size(value, context['max_length'])}"
         case "greater_than_equal":
             return f"{shown(value)} is less than the minimum of {context['ge']}"
         case "less_than_equal":
@@ -108,8 +118,8 @@ def malformed(kind: str, value: Any, context: Mapping[str, Any], rule: Mapping[s
             return f"{shown(value)} is not allowed here ({kind}); correct it"
 
 
-def _unit(value: Any) -> str:
-    return " characters" if isinstance(value, str) else ""
+def _size(value: Any, length: int) -> str:
+    return counted(length, "character") if isinstance(value, str) else str(length)
 
 
 def _type_hint(value: Any, kind: str) -> str:

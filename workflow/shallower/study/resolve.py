@@ -63,5 +63,5 @@ def _malformed(config: Mapping[str, Any], error: ValidationError) -> tuple[list[
         texts[path].append(missing_keys(keys))
     for path, keys in surplus.items():
         texts[path].append(unknown_keys(keys, known[path]))
-    ordered = sorted(texts.items(), key=lambda item: [str(part) for part in item[0]])
+    ordered = sorted(texts.items(), key=lambda item: [(isinstance(part, str), part) for part in item[0]])
     return [f"{place(config, path)}: {text}" for path, found in ordered for text in found], Draft(config, bad)

@@ -46,7 +46,7 @@ def _tidied(node: Any) -> Any:
 
 def schema_text() -> str:
     """The content of the schema's file."""
-    return HEADING + yaml.safe_dump(schema(), sort_keys=False, allow_unicode=True, width=120)
+    return f"{HEADING}{yaml.safe_dump(schema(), sort_keys=False, allow_unicode=True, width=120)}"
 
 
 def locate(place: Sequence[int | str]) -> tuple[KeyPath, Mapping[str, Any]]:

@@ -38,7 +38,8 @@ class Study:
     @property
     def name(self) -> str:
         """Name of the study; its outputs are in results/{name}."""
-        return self.config["study"]
+        name: str = self.config["study"]
+        return name
 
     @property
     def models(self) -> list[str]:
@@ -112,7 +113,8 @@ class Study:
 
     def max_length(self, task: str) -> int:
         """Number of tokens that inputs of the task are cut to."""
-        return self._train(task)["max_length"]
+        length: int = self._train(task)["max_length"]
+        return length
 
     def train_settings(self, task: str) -> dict[str, Any]:
         """Settings of the baseline's fine-tuning on a task."""
@@ -135,7 +137,7 @@ class Study:
 
     def stage_settings(self, task: str) -> dict[str, Any]:
         """Settings of the tuning between two layers of gradual dropping."""
-        return self.train_settings(task) | _named(self.config["origins"], "gradual")["stage"]
+        return {**self.train_settings(task), **_named(self.config["origins"], "gradual")["stage"]}
 
     def tunings(self, task: str, origin: str | None = None) -> list[dict[str, Any]]:
         """Settings of each tuning that the runs of an origin go through; of the baseline's without one."""
@@ -157,7 +159,7 @@ class Study:
         return settings | {"metrics": settings["metrics"][:1]}
 
     def _train(self, task: str) -> dict[str, Any]:
-        return dict(self.config["train"]) | _named(self.config["tasks"], task).get("train", {})
+        return {**self.config["train"], **_named(self.config["tasks"], task).get("train", {})}
 
 
 def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
