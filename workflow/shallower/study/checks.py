@@ -6,6 +6,7 @@ Each check looks at the parts of a study that are well-formed, so that one mista
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -36,13 +37,24 @@ class Draft:
     config: Mapping[str, Any]
     malformed: Collection[KeyPath]
 
+    @cached_property
+    def _malformed_within(self) -> Mapping[KeyPath, set[int | str]]:
+        """For each path to something malformed, the keys or indices in which that is."""
+        within: dict[KeyPath, set[int | str]] = {}
+        for path in self.malformed:
+            for depth, part in enumerate(path):
+                within.setdefault(path[:depth], set()).add(part)
+        return within
+
+    @cached_property
+    def _malformed(self) -> frozenset[KeyPath]:
+        return frozenset(self.malformed)
+
     def is_sound(self, *path: int | str, but: Collection[str] = ()) -> bool:
         """Whether a value is well-formed with all that it holds, `but` for some of its keys; or is not there."""
-        depth = len(path)
-        return not any(
-            tuple(bad[:depth]) == path[: len(bad)] and (len(bad) <= depth or bad[depth] not in but)
-            for bad in self.malformed
-        )
+        if any(path[:depth] in self._malformed for depth in range(len(path) + 1)):
+            return False
+        return self._malformed_within.get(path, set()) <= {*but}
 
     def entries(self, axis: str) -> list[tuple[int, Mapping[str, Any]]]:
         """The entries of a list that are mappings, with their indices."""

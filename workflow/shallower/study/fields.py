@@ -9,7 +9,16 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Strict,
+    Tag,
+    WrapValidator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 # A larger whole number has no counterpart among the floats.
@@ -93,7 +102,61 @@ class Distinct:
         return value
 
 
-def kind_of_amount(value: Any) -> str | None:
+def optional() -> Any:
+    """A key that may be left out, but not be null."""
+    return Field(default_factory=lambda: None)
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------
+
+Name = Annotated[
+    str,
+    Strict(),
+    Field(max_length=64),
+    Matching(
+        "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        "is not allowed here; write letters (a to z), digits, '_', '.' and '-', and begin with a letter or a digit",
+    ),
+]
+Path = Annotated[
+    str,
+    Strict(),
+    Field(min_length=1, max_length=4000),
+    Matching(
+        r"^[^{}\x00-\x1f\x7f]+$",
+        "is not allowed here: a path must not hold braces, which Snakemake takes for wildcards, or control "
+        "characters; rename the file or folder",
+    ),
+]
+Sha256 = Annotated[
+    str, Strict(), Matching("^[0-9a-f]{64}$", "is not allowed here; write the 64 hexadecimal digits of a SHA-256")
+]
+Commit = Annotated[
+    str,
+    Strict(),
+    Matching("^[0-9a-f]{40}$", "is not a commit; pin the revision by its 40 hexadecimal digits"),
+]
+Repository = Annotated[
+    str,
+    Strict(),
+    Matching(
+        "^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
+        "is not allowed here; write owner/name, as the hub shows it",
+    ),
+]
+Package = Annotated[
+    str,
+    Strict(),
+    Matching("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "is not allowed here; write the package's name in the package index"),
+]
+Version = Annotated[
+    str, Strict(), Matching("^[0-9][A-Za-z0-9_.+!-]*$", "is not allowed here; write an exact version, such as 1.2.0")
+]
+
+# --- amounts ---------------------------------------------------------------------------------------------------------
+
+
+def _kind_of_amount(value: Any) -> str | None:
     """Which of the two kinds of amounts is meant: a number, or a list of layers."""
     match value:
         case bool():
@@ -104,3 +167,14 @@ def kind_of_amount(value: Any) -> str | None:
             return "layers"
         case _:
             return None
+
+
+Amount = Annotated[
+    Annotated[Number, Field(gt=0), Tag("number")]
+    | Annotated[list[Annotated[Whole, Field(ge=0)]], Strict(), Field(min_length=1), Tag("layers")],
+    Discriminator(
+        _kind_of_amount,
+        custom_error_type="amount_type",
+        custom_error_message="is neither a number nor a list of layer indices",
+    ),
+]

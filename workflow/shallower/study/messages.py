@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic_core import ErrorDetails
+
 from shallower.core.wording import counted
 from shallower.study.names import RENAMED_KEYS
 
@@ -57,7 +59,7 @@ def place(config: Any, path: KeyPath) -> str:
 
 def unknown(what: str, value: Any, known: Iterable[Any], meant: str | None = None) -> str:
     """That a name is not known, with what was probably meant and all names that there are."""
-    names = [str(name) for name in known]
+    names = ["null" if name is None else str(name) for name in known]
     close = _resembling(value, names) if meant is None else meant
     hint = f"did you mean {close!r}? " if close else ""
     return f"unknown {what} {shown(value)}; {hint}known: {', '.join(names)}"
@@ -84,20 +86,14 @@ def missing_keys(keys: Iterable[str]) -> str:
     return f"missing {', '.join(repr(key) for key in keys)}; add it"
 
 
-def malformed(kind: str, value: Any, context: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
-    """What is wrong with a value by itself.
-
-    `kind` and `context` are the type and the context of pydantic's error, `rule` is the schema's for the value.
-    """
+def malformed(error: ErrorDetails, rule: Mapping[str, Any]) -> str:
+    """What is wrong with a value by itself, by pydantic's error and the schema's rule for the value."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
     match kind:
         case "literal_error" | "unknown_name":
-            return unknown(context.get("what", "value"), value, rule.get("enum", [rule.get("const")]))
-        case "pattern":
-            return f"{shown(value)} {context['problem']}"
-        case "not_finite":
-            return f"{shown(value)} is not finite; write a finite number"
-        case "repeats":
-            return f"{shown(value)} holds something more than once; remove the repeats"
+            return unknown(context.get("what", "value"), value, rule["enum"])
+        case "pattern" | "not_finite" | "repeats":  # of shallower.study.fields
+            return f"{shown(value)} {error['msg']}"
         case "too_short" | "string_too_short":
             return f"{shown(value)} is empty or too short; write at least {_size(value, context['min_length'])}"
         case "too_long" | "string_too_long":

@@ -21,12 +21,12 @@ DOCS_KINDS = tuple(DOCS_TASKS)
 PAPER_MODELS = ("BERT", "RoBERTa", "XLNet", "ALBERT", "DistilBERT", "DistilRoBERTa")
 PAPER_TASKS = tuple(task.paper_name for task in GLUE_TASKS.values() if task.paper_name)
 
-# Folders and files of the pipeline next to those that are named after models, or after tasks.
+# Folders and files of the pipeline next to those that are named after models, or after tasks; in lower case.
 RESERVED_NAMES = {
     "models": frozenset(
         [
-            *("tables", "figures", "paper", "provenance.html", "report.html", "resamples.parquet"),
-            *("results.csv", "runs.csv", "scores.csv", "states.csv", "study.json"),
+            *("tables", "figures", "paper", "provenance.html", "provenance.json", "report.html", "resamples.parquet"),
+            *("results.csv", "runs.csv", "scores.csv", "sha256sums", "states.csv", "study.json"),
         ]
     ),
     "tasks": frozenset(["cost.json"]),

@@ -58,7 +58,7 @@ def _malformed(config: Mapping[str, Any], error: ValidationError) -> tuple[list[
             case "union_tag_invalid":
                 texts[path].append(unknown("value", value["source"], rule["discriminator"]["mapping"]))
             case _:
-                texts[path].append(malformed(kind, value, details.get("ctx", {}), rule))
+                texts[path].append(malformed(details, rule))
     for path, keys in missing.items():
         texts[path].append(missing_keys(keys))
     for path, keys in surplus.items():

@@ -4,19 +4,26 @@ workflow/schemas/study.schema.yaml is generated from these classes. Checks that 
 `shallower.study.checks`. Only the Snakefile imports this module: pydantic is slow to import.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from shallower.study.fields import (
+    Amount,
+    Commit,
     Distinct,
     Flag,
-    Matching,
+    Name,
     Number,
     OneOf,
+    Package,
+    Path,
+    Repository,
+    Sha256,
     Text,
+    Version,
     Whole,
-    kind_of_amount,
+    optional,
 )
 from shallower.study.names import (
     DOCS_KINDS,
@@ -29,67 +36,10 @@ from shallower.study.names import (
     TARGETS,
 )
 
-Name = Annotated[
-    str,
-    Strict(),
-    Field(max_length=64),
-    Matching(
-        "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        "is not allowed here; write letters (a to z), digits, '_', '.' and '-', and begin with a letter or a digit",
-    ),
-]
-Path = Annotated[
-    str,
-    Strict(),
-    Field(min_length=1, max_length=4000),
-    Matching(
-        r"^[^{}\x00-\x1f\x7f]+$",
-        "is not allowed here: a path must not hold braces, which Snakemake takes for wildcards, or control "
-        "characters; rename the file or folder",
-    ),
-]
-Sha256 = Annotated[
-    str, Strict(), Matching("^[0-9a-f]{64}$", "is not allowed here; write the 64 hexadecimal digits of a SHA-256")
-]
-Commit = Annotated[
-    str,
-    Strict(),
-    Matching("^[0-9a-f]{40}$", "is not a commit; pin the revision by its 40 hexadecimal digits"),
-]
-Repository = Annotated[
-    str,
-    Strict(),
-    Matching(
-        "^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$",
-        "is not allowed here; write owner/name, as the hub shows it",
-    ),
-]
-Package = Annotated[
-    str,
-    Strict(),
-    Matching("^[A-Za-z0-9][A-Za-z0-9_.-]*$", "is not allowed here; write the package's name in the package index"),
-]
-Version = Annotated[
-    str, Strict(), Matching("^[0-9][A-Za-z0-9_.+!-]*$", "is not allowed here; write an exact version, such as 1.2.0")
-]
 Seeds = Annotated[list[Annotated[Whole, Field(ge=0, le=2**32 - 1)]], Strict(), Field(min_length=1)]
 Metrics = Annotated[list[Annotated[str, OneOf(tuple(METRICS))]], Strict(), Field(min_length=1), Distinct()]
 Examples = Annotated[Whole, Field(ge=2)]
 Limit = Annotated[list[Annotated[str, Strict()]], Strict(), Field(min_length=1), Distinct()]
-Amount = Annotated[
-    Annotated[Number, Field(gt=0), Tag("number")]
-    | Annotated[list[Annotated[Whole, Field(ge=0)]], Strict(), Field(min_length=1), Tag("layers")],
-    Discriminator(
-        kind_of_amount,
-        custom_error_type="amount_type",
-        custom_error_message="is neither a number nor a list of layer indices",
-    ),
-]
-
-
-def optional() -> Any:
-    """A key that may be left out, but not be null."""
-    return Field(default_factory=lambda: None)
 
 
 class Settings(BaseModel):
