@@ -9,6 +9,7 @@ import yaml
 
 from shallower.core.errors import StudyErrors
 from shallower.study.resolve import resolve_study
+from shallower.study.settings import StudySettings
 
 ROOT = Path(__file__).parents[3]
 
@@ -149,6 +150,16 @@ def test_a_malformed_part_is_not_reported_twice(study):
         "tasks[0] (tiny).train.epochs",
         "strategies[0] (top).amounts",  # 1 is there twice
     ]
+
+
+@pytest.mark.parametrize("part", sorted({*StudySettings.model_fields} - {"strategies"}))
+def test_no_malformed_part_hides_what_is_wrong_with_others(study, part):
+    study["strategies"][0]["name"] = "tops"
+    study["tasks"][0]["train_file"] = "no.csv"
+    expected = {"strategies[0] (tops).name", "tasks[0] (tiny)"} - ({"tasks[0] (tiny)"} if part == "tasks" else set())
+    for value in (None, 5, "-", [], [None], [[]], {}, {"name": []}, [{"name": {}}], [{"source": "hub"}], {3: 4}):
+        places = [problem.split(": ")[0] for problem in problems_of(study | {part: value})]
+        assert expected <= {*places}, value
 
 
 def test_names_are_compared_only_where_all_of_them_are_known(study):

@@ -231,8 +231,8 @@ def _task_problems(draft: Draft) -> Iterator[str]:
         yield from (f"{here}{problem}" for problem in _metric_problems(task, sound))
         found = list(_label_problems(task, sound))
         yield from (f"{here}{problem}" for problem in found)
-        data_is_sound = draft.is_sound("tasks", index, but=TASK_USE_KEYS) and draft.is_sound("glue_directory")
-        if data_is_sound and not found:
+        folder_is_sound = task.get("source") != "glue" or draft.is_sound("glue_directory")
+        if folder_is_sound and draft.is_sound("tasks", index, but=TASK_USE_KEYS) and not found:
             definition = resolved_task(task, draft.config.get("glue_directory"))
             yield from (f"{here}: {problem}" for problem in check_task(definition))
 
