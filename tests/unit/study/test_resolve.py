@@ -121,16 +121,17 @@ def test_each_problem_is_reported_with_its_place_and_remedy(study, apply, told):
 
 def test_problems_of_every_kind_are_reported_together(study):
     study["models"].append({"name": "n", "source": "hub", "repository": "someone/model", "num_layers": 4})
-    study["strategies"][0] |= {"name": "tops"}
+    study["strategies"][0] |= {"name": "tops", "tasks": ["mrcp"]}
     study["strategies"].append({"name": "bottom", "amounts": [5]})
     study["tasks"][0]["train_file"] = "no.csv"
     study["train"] = {"learning_rate": "2e-5"}
     study["sedes"] = [1]
-    assert [problem.split("? known:")[0] for problem in problems_of(study)] == [
-        "study file: unknown key 'sedes'; did you mean 'seeds'",
+    assert [problem.split("'? known:")[0] for problem in problems_of(study)] == [
+        "study file: unknown key 'sedes'; did you mean 'seeds",
         "models[1] (n): missing 'revision'; add it",
-        "strategies[0] (tops).name: unknown strategy 'tops'; did you mean 'top'",
+        "strategies[0] (tops).name: unknown strategy 'tops'; did you mean 'top",
         "train.learning_rate: '2e-5' is not a number; YAML reads this as text: write 2.0e-05 without quotes",
+        "strategies[0] (tops).tasks: unknown task 'mrcp'; did you mean 'mrpc",
         "strategies[1] (custom).amounts: [3, 5]: there is no layer 5; the 4 layers are 0 to 3 (model n)",
         "strategies[2] (bottom).amounts: 5 of 4 layers cannot be dropped; drop at most 3 (model n)",
         "tasks[0] (tiny): no.csv: file not found",

@@ -130,24 +130,20 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
     }
     arms: dict[tuple[str, ...], int] = {}
     for index, strategy in draft.entries("strategies"):
-        if not draft.is_sound("strategies", index, "name"):
-            continue
-        name, here = strategy["name"], draft.place("strategies", index)
+        here = draft.place("strategies", index)
         limits = {axis: _limit(draft, index, strategy, axis) for axis in AXES}
         for axis, limit in limits.items():
             if draft.knows_all(axis):
                 known = draft.names(axis)
                 for other in (other for other in limit if other not in known):
                     yield f"{here}.{axis}: {unknown(axis.removesuffix('s'), other, known)}"
-        if "gradual" in limits["origins"] and STRATEGIES[name].amount is not COUNT:
-            yield (
-                f"{here}: dropping gradually takes a number of layers, which is not this strategy's amount; "
-                f"limit the entry by origins: {[origin for origin in draft.names('origins') if origin != 'gradual']}"
-            )
         amounts = _sound_amounts(draft, index, strategy)
         labels = [amount_label(amount) for amount in amounts]
         for label in _repeated(labels):
             yield f"{here}.amounts: {label} is listed more than once; remove the repeats"
+        if not draft.is_sound("strategies", index, "name"):
+            continue
+        name = strategy["name"]
         again = {
             label: arms[arm]
             for label in labels
@@ -156,6 +152,11 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
         }
         for label, entry in again.items():
             yield f"{here}.amounts: {label} is in strategies[{entry}] too, for the same model, task and origin"
+        if "gradual" in limits["origins"] and STRATEGIES[name].amount is not COUNT:
+            yield (
+                f"{here}: dropping gradually takes a number of layers, which is not this strategy's amount; "
+                f"limit the entry by origins: {[origin for origin in draft.names('origins') if origin != 'gradual']}"
+            )
         models = [model for model in limits["models"] if model in depths]
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, models, depths))
 
