@@ -109,7 +109,8 @@ soak: $(READY) ## a study that is killed at random moments, 24 times, until it i
 test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the library
 	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
 
-docs: $(READY) ## write the pages under docs/ that are made from code
+docs: $(READY) ## write the pages under docs/ and the schema of a study, which are made from code
+	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema
 	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/bad_inputs.py
 

@@ -27,7 +27,8 @@ from shallower.core.files import read_json
 from shallower.models.size import ModelSize
 from shallower.planning.estimate import estimate, model_size
 from shallower.planning.memory import step_mb, tokenizing_mb
-from shallower.study.study import Study, resolve_study
+from shallower.study.resolve import resolve_study
+from shallower.study.study import Study
 
 # Snakemake's benchmark files count in units of 2^20 bytes.
 MEBIBYTE = 2**20

@@ -24,7 +24,8 @@ from shallower.core.signals import pass_on_interrupts
 from shallower.planning.memory import step_mb, tokenizing_mb
 from shallower.models.size import ModelSize
 from shallower.surgery.strategies import STRATEGIES
-from shallower.study.study import local_model_files, local_task_files, resolve_study
+from shallower.study.local_files import local_model_files, local_task_files
+from shallower.study.resolve import resolve_study
 
 try:
     study = resolve_study(config)

@@ -29,7 +29,7 @@ from shallower.planning.estimate import (
     plan_text,
 )
 from shallower.sources.glue import GLUE_TASKS
-from shallower.study.study import resolve_study
+from shallower.study.resolve import resolve_study
 
 GLUE = Path(__file__).parents[4] / "shared" / "glue"
 
@@ -148,7 +148,7 @@ def test_disk(study, tmp_path):
 
 def test_weights_kept_in_half_the_space(study, tmp_path):
     size = size_of_model(study)
-    study["kept_weights"] = "bf16"
+    study["pruned_dtype"] = "bf16"
     cost = costs(study, tmp_path)
     assert cost.model_bytes == 2 * (size.bytes(4) + (size.bytes(3) + size.bytes(1)) // 2)
 

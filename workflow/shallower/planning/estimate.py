@@ -21,7 +21,8 @@ from shallower.core.runs import BASELINE, Run
 from shallower.core.wording import counted, listed
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.tasks import SPLITS
-from shallower.study.study import Study, local_task_files
+from shallower.study.local_files import local_task_files
+from shallower.study.study import Study
 from shallower.surgery.strategies import COUNT, LAYERS, STRATEGIES, drop_order
 
 # Operations a second. GPU: what a data-centre GPU reaches in bf16 with batches of some thousand tokens (assumed).
@@ -248,7 +249,7 @@ def _work_bytes(model: ModelSize, depth: int, seconds: float) -> int:
 
 def _model_bytes(study: Study, run: Run, model: ModelSize) -> int:
     # Baselines stay as they are: what is made of them starts from their exact weights.
-    return model.bytes(_depth(run, model), "fp32" if run.is_baseline else study.config["kept_weights"])
+    return model.bytes(_depth(run, model), "fp32" if run.is_baseline else study.config["pruned_dtype"])
 
 
 def _tokenizer_bytes(model: ModelSize) -> int:
