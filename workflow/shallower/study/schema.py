@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.study.messages import KeyPath
 from shallower.study.settings import StudySettings
 
@@ -72,4 +72,4 @@ def _dereferenced(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    write_whole(SCHEMA_FILE, schema_text().encode("utf-8"))
+    write_text(SCHEMA_FILE, schema_text())
