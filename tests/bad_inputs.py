@@ -637,7 +637,7 @@ MODEL = [
     Case(
         "index that leads elsewhere",
         sharded(index_of(lambda places: places.update(a="../../secret.safetensors"))),
-        ("'../../secret.safetensors', which is not a safetensors file beside",),
+        ("'../../secret.safetensors', which is not a safetensors file in its folder",),
     ),
     Case(
         "index that leads to a pickle",

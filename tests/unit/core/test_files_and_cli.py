@@ -28,13 +28,13 @@ def test_csv_quotes_what_needs_it_and_leaves_none_empty():
     assert csv_text(["x", "y", "z"], rows) == 'x,y,z\n1,,"a ""b"", c"\n0.5,,"d\ne"\n'
 
 
-def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
+def test_a_failed_write_leaves_no_file(tmp_path: Path):
     with pytest.raises(ValueError, match="nan"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_json_is_told_with_its_file(tmp_path: Path):
+def test_errors_of_json_name_the_file(tmp_path: Path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(UserError, match=r"x\.json: not valid JSON"):
         read_json(tmp_path / "x.json")
@@ -78,19 +78,19 @@ def test_settings_come_as_json(tmp_path: Path):
     assert "not valid JSON" in run_script(tmp_path, "pass", "--settings", "{a").stderr
 
 
-def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes_is_not(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    (tmp_path / f".x[1].json.{gone.pid}.part").write_text("half")
+def test_temporary_files_of_ended_processes_are_removed_and_those_of_running_ones_kept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".x[1].json.{ended.pid}.part").write_text("half")
     (tmp_path / f".x[1].json.{os.getppid()}.part").write_text("half")
-    (tmp_path / f".y.json.{gone.pid}.part").write_text("half")
+    (tmp_path / f".y.json.{ended.pid}.part").write_text("half")
     write_json(tmp_path / "x[1].json", {})
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"x[1].json", f".x[1].json.{os.getppid()}.part", f".y.json.{gone.pid}.part"}
+    assert names == {"x[1].json", f".x[1].json.{os.getppid()}.part", f".y.json.{ended.pid}.part"}
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "x: No space left on device; free some space"),
         (
@@ -101,14 +101,14 @@ def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes
         (SafetensorError("I/O error: No space left (os error 28)"), "x: No space left on device; free some space"),
     ],
 )
-def test_what_the_machine_refuses_is_one_line_with_the_name_of_the_file(tmp_path, raised, told):
+def test_errors_of_the_system_are_one_line_with_the_name_of_the_file(tmp_path, raised, message):
     body = (
         "import errno\n    from safetensors import SafetensorError\n    from shallower.core.files import atomic_write\n"
         f"    with atomic_write('x'):\n        raise {raised!r}"
     )
     finished = run_script(tmp_path, body)
     assert finished.returncode == 1
-    assert finished.stderr.startswith(f"error: {told}"), finished.stderr
+    assert finished.stderr.startswith(f"error: {message}"), finished.stderr
     assert finished.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
 
