@@ -632,7 +632,7 @@ MODEL = [
     Case(
         "truncated shard",
         sharded(lambda model: min(model.glob("model-*")).write_bytes(b"")),
-        ("model-00001-of", "not a whole"),
+        ("model-00001-of", "not a valid safetensors file"),
     ),
     Case(
         "index that leads elsewhere",
