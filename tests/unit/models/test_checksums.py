@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tiny
-from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.engine.prediction import write_predictions
 from shallower.engine.tokens import read_tokens, write_tokens
@@ -115,13 +115,6 @@ def test_a_pruned_model_can_be_pruned_further(dropped, tmp_path):
     verified(tmp_path)
     assert dropped_from(tmp_path) == [sha256_of(dropped / WEIGHTS)]
     assert read_json(tmp_path / CONFIG)["num_hidden_layers"] == 1
-
-
-def test_the_remedy_is_for_files_of_the_workflow_only():
-    assert "--force 'resources/a b/config.json'" in str(
-        corrupt_file_error(Path("resources/a b/config.json"), "damaged")
-    )
-    assert "--force" not in str(corrupt_file_error("/models/mine/config.json", "damaged"))
 
 
 def test_a_bit_of_predictions(tmp_path):

@@ -1,6 +1,6 @@
+"""Scripts: their arguments, and how they end."""
+
 import errno
-import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,47 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from shallower.core.errors import StudyErrors, UserError
-from shallower.core.files import canonical_json, csv_text, fingerprint, read_json, sha256_of, write_json
-
 LIBRARY = Path(__file__).parents[3] / "workflow"
-
-
-def test_equal_content_gives_equal_bytes(tmp_path: Path):
-    write_json(tmp_path / "a" / "x.json", {"b": 1, "a": [0.1, "é"]})
-    write_json(tmp_path / "y.json", {"a": [0.1, "é"], "b": 1})
-    assert (tmp_path / "a" / "x.json").read_bytes() == (tmp_path / "y.json").read_bytes()
-    assert read_json(tmp_path / "y.json") == {"a": [0.1, "é"], "b": 1}
-    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
-    assert canonical_json({"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
-
-
-def test_csv_quotes_what_needs_it_and_leaves_none_empty():
-    rows = [[1, None, 'a "b", c'], [0.5, "", "d\ne"]]
-    assert csv_text(["x", "y", "z"], rows) == 'x,y,z\n1,,"a ""b"", c"\n0.5,,"d\ne"\n'
-
-
-def test_a_failed_write_leaves_no_file(tmp_path: Path):
-    with pytest.raises(ValueError, match="nan"):
-        write_json(tmp_path / "x.json", {"a": float("nan")})
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_errors_of_json_name_the_file(tmp_path: Path):
-    (tmp_path / "x.json").write_text("{")
-    with pytest.raises(UserError, match=r"x\.json: not valid JSON"):
-        read_json(tmp_path / "x.json")
-    with pytest.raises(UserError, match=r"y\.json: file not found"):
-        read_json(tmp_path / "y.json")
-
-
-def test_sha256(tmp_path: Path):
-    (tmp_path / "x").write_bytes(b"abc")
-    assert sha256_of(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
-
-
-def test_all_problems_of_a_study_are_in_one_message():
-    assert str(StudyErrors(["a", "b"])) == "2 problems in the study:\n  - a\n  - b"
 
 
 def run_script(tmp_path: Path, body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,17 +36,6 @@ def test_a_users_mistake_is_one_line_and_a_bug_a_traceback(tmp_path: Path):
 def test_settings_come_as_json(tmp_path: Path):
     assert run_script(tmp_path, "print(arguments.settings['a'])", "--settings", '{"a": 5}').stdout == "5\n"
     assert "not valid JSON" in run_script(tmp_path, "pass", "--settings", "{a").stderr
-
-
-def test_temporary_files_of_ended_processes_are_removed_and_those_of_running_ones_kept(tmp_path):
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    (tmp_path / f".x[1].json.{ended.pid}.part").write_text("half")
-    (tmp_path / f".x[1].json.{os.getppid()}.part").write_text("half")
-    (tmp_path / f".y.json.{ended.pid}.part").write_text("half")
-    write_json(tmp_path / "x[1].json", {})
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"x[1].json", f".x[1].json.{os.getppid()}.part", f".y.json.{ended.pid}.part"}
 
 
 @pytest.mark.parametrize(
