@@ -635,12 +635,12 @@ MODEL = [
     Case(
         "truncated shard",
         sharded(lambda model: min(model.glob("model-*")).write_bytes(b"")),
-        ("model-00001-of", "not a whole"),
+        ("model-00001-of", "not a valid safetensors file"),
     ),
     Case(
         "index that leads elsewhere",
         sharded(index_of(lambda places: places.update(a="../../secret.safetensors"))),
-        ("'../../secret.safetensors', which is not a safetensors file beside",),
+        ("'../../secret.safetensors', which is not a safetensors file in its folder",),
     ),
     Case(
         "index that leads to a pickle",

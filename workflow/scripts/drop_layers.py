@@ -1,7 +1,7 @@
-"""Drop layers from a checkpoint: writes the shallower model's model.safetensors and config.json.
+"""Drop layers from a checkpoint: writes model.safetensors, config.json and manifest.json of the pruned model.
 
-All layers that layers.json says at once or, with --stage K, only the K-th of its "order", from a model that the
-K-1 before it are gone from already.
+All dropped layers of layers.json at once or, with --stage K, only the K-th of its "order", from a model without the
+K-1 layers before it.
 """
 
 import argparse
@@ -22,12 +22,12 @@ def main(arguments: argparse.Namespace) -> None:
     layers = read_layers(arguments.layers)
     config = read_json(arguments.model_dir / "config.json")
     num_layers = family_of(config).num_layers(config)
-    gone = arguments.stage - 1 if arguments.stage else 0
-    if num_layers != layers["num_layers"] - gone:
-        before = f" once {gone} are gone" if gone else ""
+    expected = layers["num_layers"] - (arguments.stage - 1 if arguments.stage else 0)
+    if num_layers != expected:
+        stage = f" at stage {arguments.stage}" if arguments.stage else ""
         raise UserError(
-            f"{arguments.layers} is for a model of {layers['num_layers'] - gone} layers{before}, the one in "
-            f"{arguments.model_dir} has {num_layers}; choose the layers for this model"
+            f"{arguments.layers} is for a model of {expected} layers{stage}, the one in {arguments.model_dir} has "
+            f"{num_layers}; choose the layers for this model"
         )
     kept = layers["kept_layers"] if arguments.stage is None else kept_at_stage(layers, arguments.stage)
     drop_layers(arguments.model_dir, kept, arguments.output_dir)
@@ -42,7 +42,7 @@ def read_layers(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError):
         agree = False
     if not agree:
-        raise corrupt_file_error(path, "damaged: it does not say of every layer whether it is kept or dropped")
+        raise corrupt_file_error(path, "damaged: kept_layers, dropped_layers and order do not agree")
     return layers
 
 

@@ -24,7 +24,7 @@ from shallower.engine.devices import Compute, choose_compute
 from shallower.engine.run_cache import FinishedRun
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.engine.training import TrainSettings, train
-from shallower.models.checksums import verified
+from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
 from shallower.models.rounding import round_weights
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
         "starting_model": model[WEIGHTS],
         "starting_config": model[CONFIG],
         "tokens": sha256_of(arguments.tokens),
-        "task": verified(arguments.task.parent, [arguments.task.name])[arguments.task.name],
+        "task": verified_file(arguments.task),
     }
     identity = {
         "settings": {**vars(settings), "max_length": tokens.max_length},
