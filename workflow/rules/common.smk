@@ -5,30 +5,20 @@ import os
 import re
 import shlex
 import sys
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
 from shallower.core.code_digest import code_digest, code_files
-from shallower.planning.runtime import step_minutes
 from shallower.core.errors import UserError
-from shallower.planning.estimate import estimate, model_size, plan_text, task_size
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
-from shallower.core.files import read_json
-from shallower.engine.gpu_slots import has_gpu_driver
-from shallower.core.signals import pass_on_interrupts
-from shallower.planning.memory import step_mb, tokenizing_mb
-from shallower.models.size import ModelSize
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.study import local_model_files, local_task_files, resolve_study
 
 try:
     study = resolve_study(config)
-    WHOLE_MODELS = {model: model_size(study, model) for model in study.models}
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -196,92 +186,6 @@ def scored_folder(wildcards):
     return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
 
 
-# CPU threads of one training or prediction, and GPUs to ask a scheduler for.
-THREADS = study.config["compute"]["threads"]
-GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
-
-
-# A process with CUDA takes more memory.
-ON_GPU = study.config["compute"]["device"] == "cuda" or (
-    study.config["compute"]["device"] == "auto" and has_gpu_driver()
-)
-# The two Snakemakes that stand between a cluster's scheduler and a step.
-CLUSTER_MB = 300
-MODEL_SIZES = {}
-
-
-def size_of_model(wildcards, input):
-    """Size of the model in a step's input or, where its config.json is not there (yet), of the whole model."""
-    config = input.get("config", "")
-    if config not in MODEL_SIZES and os.path.isfile(config):
-        # A damaged file is the step's to tell.
-        with suppress(UserError):
-            MODEL_SIZES[config] = ModelSize.of(read_json(config))
-    return MODEL_SIZES.get(config, WHOLE_MODELS[wildcards.model])
-
-
-def memory(step):
-    """Resource function: MB of memory that a step takes, and as many again at each further attempt.
-
-    Snakemake asks again before it starts the job, when the model is there.
-    """
-
-    def mem_mb(wildcards, input, attempt):
-        size = size_of_model(wildcards, input)
-        return attempt * (megabytes(size, wildcards.get("task"), wildcards.get("origin")) + on_cluster(CLUSTER_MB))
-
-    @cache
-    def megabytes(size, task, origin):
-        return step_mb(step, study, size, task, origin, on_gpu=ON_GPU)
-
-    return mem_mb
-
-
-def on_cluster(value):
-    """The value where jobs go to a cluster's scheduler, 0 where they run on this machine."""
-    return 0 if workflow.local_exec else value
-
-
-def every_core(wildcards):
-    """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
-    cores = workflow.resource_settings.cores
-    return cores if cores and workflow.local_exec else THREADS
-
-
-def minutes(step):
-    """Resource function: minutes that a cluster's scheduler gives a step, and as many again at each further attempt."""
-
-    def runtime(wildcards, input, attempt):
-        task = wildcards.get("task")
-        arrived = task is not None and os.path.isfile(f"{task_folder(wildcards)}/task.json")
-        return attempt * asked(size_of_model(wildcards, input), wildcards.model, task, wildcards.get("origin"), arrived)
-
-    @cache
-    def asked(size, model, task, origin, arrived):
-        rows = task_rows(task, arrived) if task else None
-        runs = len(RUN_FOLDERS.get((model, task), []))
-        return step_minutes(step, study, size, task, origin, rows, runs, on_gpu=ON_GPU)
-
-    return runtime
-
-
-def task_rows(task, arrived):
-    """Rows of a task's splits: as counted when it came in, before that as expected."""
-    if arrived:
-        # A damaged file is the step's to tell.
-        with suppress(UserError, KeyError, TypeError):
-            return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
-    expected = task_size(study, task)
-    return {"train": expected.train_rows, "validation": expected.validation_rows}
-
-
-def tokenizing_memory(wildcards, input, attempt):
-    """Resource function: MB of memory of tokenising a task's files."""
-    files = (input.train, input.validation)
-    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
-    return attempt * (tokenizing_mb(size) + on_cluster(CLUSTER_MB))
-
-
 # Folders of what is compared with the baseline, by model and task.
 ARMS = {(model, task): set() for model in study.models for task in study.tasks}
 # Folders of all runs, likewise.
@@ -295,18 +199,6 @@ for run in study.runs:
 def baselines(model, task):
     """Folders of the whole model's runs on a task."""
     return [f"results/{study.name}/{model}/{task}/baseline/seed{seed}" for seed in study.seeds(task)]
-
-
-def delivered_models():
-    """The tuned models that the study keeps."""
-    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
-
-
-def reloaded_models():
-    """The proof that the kept models load."""
-    if not study.config["keep_models"]:
-        return []
-    return [f"results/{study.name}/{model}/{task}/reloaded.csv" for model, task in RUN_FOLDERS]
 
 
 def run_files(name):
@@ -325,55 +217,3 @@ def stage_start(wildcards):
         return checkpoint(model_folder)(wildcards)
     folder = f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
     return checkpoint(lambda _: folder)(wildcards) | {"manifest": f"{folder}/manifest.json"}
-
-
-def answers():
-    """The tables and figures of the study."""
-    results = f"results/{study.name}"
-    return [
-        f"{results}/results.csv",
-        *(f"{results}/tables/{name}" for name in TABLES),
-        *figures("png"),
-        *figures("svg"),
-    ]
-
-
-def figures(form):
-    """The figures of each model and task for which layers were dropped."""
-    return [
-        f"results/{study.name}/figures/{model}/{task}/{figure}.{form}"
-        for (model, task), arms in ARMS.items()
-        if arms
-        for figure in FIGURES
-    ]
-
-
-def item_inputs(wildcards):
-    """What a table or figure is made of, beside the paper's numbers."""
-    results = f"results/{wildcards.study}"
-    scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
-    match wildcards.item:
-        case "figure-3" | "preprint-figure-5":
-            return {"states": f"{results}/states.csv"}
-        case "contribution":
-            return {"scores": f"{results}/scores.csv"}
-        case "table-3":
-            return scored | {"summary": f"{results}/tables/summary.csv"}
-        case _:
-            return scored
-
-
-def reproduction():
-    """All that the reproduction consists of, for studies that ask for it."""
-    if not study.config["reproduction"]:
-        return []
-    folder = f"results/{study.name}/paper"
-    return [
-        *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
-        *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
-    ]
-
-
-def plan():
-    """What the study will run, and about how long that takes and how much disk."""
-    return f"\n{plan_text(study, estimate(study))}\n"
