@@ -15,11 +15,11 @@ rule download_model:
     input:
         files=lambda wildcards: local_model_files(MODELS[wildcards.model_key]),
     output:
-        weights="resources/models/{model_key}/model.safetensors",
-        config="resources/models/{model_key}/config.json",
-        tokenizer="resources/models/{model_key}/tokenizer.json",
-        tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
-        manifest="resources/models/{model_key}/manifest.json",
+        weights=f"{layout.MODEL}/model.safetensors",
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        manifest=f"{layout.MODEL}/manifest.json",
     log:
         "logs/download_model/{model_key}.log",
     benchmark:
@@ -41,10 +41,10 @@ rule download_task:
     input:
         files=lambda wildcards: local_task_files(TASKS[wildcards.task_key]),
     output:
-        train="resources/tasks/{task_key}/train.parquet",
-        validation="resources/tasks/{task_key}/validation.parquet",
-        task="resources/tasks/{task_key}/task.json",
-        manifest="resources/tasks/{task_key}/manifest.json",
+        train=f"{layout.TASK}/train.parquet",
+        validation=f"{layout.TASK}/validation.parquet",
+        task=f"{layout.TASK}/task.json",
+        manifest=f"{layout.TASK}/manifest.json",
     log:
         "logs/download_task/{task_key}.log",
     benchmark:
@@ -64,14 +64,14 @@ rule download_task:
 
 rule tokenize_task:
     input:
-        config="resources/models/{model_key}/config.json",
-        tokenizer="resources/models/{model_key}/tokenizer.json",
-        tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
-        train="resources/tasks/{task_key}/train.parquet",
-        validation="resources/tasks/{task_key}/validation.parquet",
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        train=f"{layout.TASK}/train.parquet",
+        validation=f"{layout.TASK}/validation.parquet",
     output:
-        train="resources/tokens/{model_key}/{task_key}/length{max_length}/train.safetensors",
-        validation="resources/tokens/{model_key}/{task_key}/length{max_length}/validation.safetensors",
+        train=f"{layout.TOKENS}/train.safetensors",
+        validation=f"{layout.TOKENS}/validation.safetensors",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
     benchmark:

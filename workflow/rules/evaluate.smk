@@ -9,12 +9,12 @@
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
 rule predict:
     input:
-        weights="results/{study}/{model}/{task}/{arm}/seed{seed}/model.safetensors",
-        config="results/{study}/{model}/{task}/{arm}/seed{seed}/config.json",
-        layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
+        weights=f"{layout.RUN}/model.safetensors",
+        config=f"{layout.RUN}/config.json",
+        layers=f"{layout.RUN}/layers.json",
         tokens=tokens("validation"),
     output:
-        predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
+        predictions=f"{layout.RUN}/predictions.parquet",
     log:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
@@ -31,23 +31,25 @@ rule predict:
         runtime=minutes("predict"),
     params:
         **code("predict"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
-        " --threads {threads} --device {params.device} --precision fp32"
+        " --threads {params.threads} --device {params.device} --precision fp32"
         " --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
     input:
-        predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
-        layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
-        manifest="results/{study}/{model}/{task}/{arm}/seed{seed}/manifest.json",
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        predictions=f"{layout.RUN}/predictions.parquet",
+        layers=f"{layout.RUN}/layers.json",
+        manifest=f"{layout.RUN}/manifest.json",
+        task=task_file,
     output:
-        metrics="results/{study}/{model}/{task}/{arm}/seed{seed}/metrics.json",
-        resamples="results/{study}/{model}/{task}/{arm}/seed{seed}/resamples.npy",
+        metrics=f"{layout.RUN}/metrics.json",
+        resamples=f"{layout.RUN}/resamples.npy",
     log:
         "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
@@ -70,7 +72,7 @@ rule compare:
     input:
         unpack(predictions_to_compare),
     output:
-        comparison="results/{study}/{model}/{task}/{arm}/comparison.json",
+        comparison=f"{layout.ARM}/comparison.json",
     log:
         "logs/compare/{study}/{model}/{task}/{arm}.log",
     benchmark:
@@ -96,9 +98,9 @@ rule reload_models:
         configs=run_files("config.json"),
         predictions=run_files("predictions.parquet"),
         tokens=tokens("validation"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        task=task_file,
     output:
-        reloaded="results/{study}/{model}/{task}/reloaded.csv",
+        reloaded=f"{layout.TASK_RESULTS}/reloaded.csv",
     log:
         "logs/reload_models/{study}/{model}/{task}.log",
     benchmark:
@@ -111,17 +113,19 @@ rule reload_models:
         runtime=minutes("reload_models"),
     params:
         **code("reload_models"),
-        folders=lambda wildcards: sorted(RUN_FOLDERS[wildcards.model, wildcards.task]),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        folders=lambda wildcards: sorted(run.directory for run in RUNS[wildcards.model, wildcards.task]),
     shell:
         "python {params.script:q} --model-dirs {params.folders:q} --tokens {input.tokens:q} --task {input.task:q}"
-        " --threads {threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
+        " --threads {params.threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
 
 
 rule measure_cost:
     input:
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
     output:
-        cost="results/{study}/{model}/cost.json",
+        cost=f"{layout.MODEL_RESULTS}/cost.json",
     log:
         "logs/measure_cost/{study}/{model}.log",
     benchmark:
@@ -139,22 +143,22 @@ rule measure_cost:
         sequence_length=study.config["measure"]["sequence_length"],
         repeats=study.config["measure"]["repeats"],
         device=study.config["compute"]["device"],
-        compute_threads=study.config["compute"]["threads"],
+        threads=THREADS,
     shell:
         "python {params.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
-        " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.compute_threads}"
+        " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.threads}"
         " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
 
 
 rule probe_layers:
     input:
-        weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
-        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
+        weights=f"{layout.BASELINE_RUN}/model.safetensors",
+        config=f"{layout.BASELINE_RUN}/config.json",
         train=tokens("train"),
         validation=tokens("validation"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        task=task_file,
     output:
-        probes="results/{study}/{model}/{task}/baseline/seed{seed}/probes.parquet",
+        probes=f"{layout.BASELINE_RUN}/probes.parquet",
     log:
         "logs/probe_layers/{study}/{model}/{task}/seed{seed}.log",
     benchmark:
@@ -168,24 +172,26 @@ rule probe_layers:
         runtime=minutes("probe_layers"),
     params:
         **code("probe_layers"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
         device=study.config["compute"]["device"],
         train_examples=study.config["probe"]["train_examples"],
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
         " --validation-tokens {input.validation:q} --task {input.task:q} --train-examples {params.train_examples}"
-        " --threads {threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
+        " --threads {params.threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
 
 
 rule compare_states:
     input:
-        weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
-        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
+        weights=f"{layout.BASELINE_RUN}/model.safetensors",
+        config=f"{layout.BASELINE_RUN}/config.json",
         pretrained_weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
         pretrained_config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
         tokens=tokens("validation"),
     output:
-        similarity="results/{study}/{model}/{task}/baseline/seed{seed}/similarity.json",
+        similarity=f"{layout.BASELINE_RUN}/similarity.json",
     log:
         "logs/compare_states/{study}/{model}/{task}/seed{seed}.log",
     benchmark:
@@ -199,10 +205,12 @@ rule compare_states:
         runtime=minutes("compare_states"),
     params:
         **code("compare_states"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
         pretrained_folder=subpath(input.pretrained_config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --pretrained-dir {params.pretrained_folder:q}"
-        " --tokens {input.tokens:q} --threads {threads} --device {params.device} --output {output.similarity:q}"
+        " --tokens {input.tokens:q} --threads {params.threads} --device {params.device} --output {output.similarity:q}"
         " 2>&1 | tee {log:q}"

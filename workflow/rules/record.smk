@@ -7,13 +7,13 @@
 rule record_study:
     input:
         # All files of the study are made before these two.
-        report="results/{study}/report.html",
+        report=f"{layout.STUDY}/report.html",
         reloaded=reloaded_models(),
-        models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
-        tasks=[f"resources/tasks/{study.task_key(task)}/manifest.json" for task in study.tasks],
+        models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
+        tasks=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],
     output:
-        record="results/{study}/provenance.json",
-        sums="results/{study}/SHA256SUMS",
+        record=f"{layout.STUDY}/provenance.json",
+        sums=f"{layout.STUDY}/SHA256SUMS",
     log:
         "logs/record_study/{study}.log",
     localrule: True
