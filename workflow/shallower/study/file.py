@@ -2,7 +2,8 @@
 
 YAML readers silently keep the last of repeated keys, so that half of a study could be ignored.
 
-    python -m shallower.study.file FILE    reports what is wrong with a file, before Snakemake reads it
+    python -m shallower.study.file FILE           what is wrong with a file, before Snakemake reads it
+    python -m shallower.study.file --name FILE    the name of the study in it
 """
 
 import json
@@ -128,9 +129,22 @@ def _not_a_mapping(path: str | Path) -> UserError:
     return UserError(f"{path}: does not hold keys and values at its top level (study: ..., models: ...); correct it")
 
 
+def study_name(path: str | Path) -> str:
+    """The name of the study in a file. Raises UserError when the file is not sound or has no name."""
+    check_study_file(path)
+    name = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig")).get("study")
+    if not isinstance(name, str) or not name:
+        raise UserError(f"{path}: has no name of a study; write one, such as study: mine")
+    return name
+
+
 if __name__ == "__main__":
     try:
-        for name in sys.argv[1:]:
-            check_study_file(name)
+        match sys.argv[1:]:
+            case ["--name", path]:
+                print(study_name(path))
+            case paths:
+                for path in paths:
+                    check_study_file(path)
     except UserError as error:
         sys.exit(f"error: {error}")

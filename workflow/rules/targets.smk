@@ -1,0 +1,54 @@
+# What the study asks for, and the plan that is printed before a run.
+#
+# Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES.
+# Gives: answers(), figures(), reproduction(), delivered_models(), reloaded_models(), plan().
+from shallower.planning.estimate import estimate, plan_text
+
+
+def answers():
+    """The tables and figures of the study."""
+    return [
+        f"{STUDY_FOLDER}/results.csv",
+        *(f"{layout.TABLES.format(study=study.name)}/{name}" for name in TABLES),
+        *figures("png"),
+        *figures("svg"),
+    ]
+
+
+def figures(form):
+    """The figures of each model and task for which layers were dropped."""
+    return [
+        f"{layout.FIGURES.format(study=study.name, model=model, task=task)}/{figure}.{form}"
+        for model, task in dict.fromkeys((model, task) for model, task, arm in ARMS)
+        for figure in FIGURES
+    ]
+
+
+def delivered_models():
+    """The tuned models that the study keeps."""
+    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
+
+
+def reloaded_models():
+    """The proof that the kept models load."""
+    if not study.config["keep_models"]:
+        return []
+    return [
+        f"{layout.TASK_RESULTS.format(study=study.name, model=model, task=task)}/reloaded.csv" for model, task in RUNS
+    ]
+
+
+def reproduction():
+    """All that the reproduction consists of, for studies that ask for it."""
+    if not study.config["reproduction"]:
+        return []
+    folder = layout.PAPER.format(study=study.name)
+    return [
+        *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
+        *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
+    ]
+
+
+def plan():
+    """What the study will run, and about how long that takes and how much disk."""
+    return f"\n{plan_text(study, estimate(study))}\n"
