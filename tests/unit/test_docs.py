@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 from test_packages import ALLOWED
 
 ROOT = Path(__file__).parents[2]
@@ -180,3 +182,31 @@ def test_glossary_is_sorted():
     keys = [re.sub(r"[^a-z ]", "", term.lower()) for term in terms if term not in ("term", "---")]
     assert len(keys) > 30
     assert keys == sorted(keys)
+
+
+# --- hosted CI and pre-commit ---
+
+
+def test_ci_runs_targets_that_exist():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    commands = [step["run"].split() for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert {command[0] for command in commands} == {"make"}
+    named = {command[1] for command in commands if not command[1].startswith("$")}
+    assert {"lint", "test", "run", "verify"} <= named
+    assert named | set(jobs["slow"]["strategy"]["matrix"]["target"]) <= targets()
+
+
+def test_ci_tries_the_oldest_python_that_is_supported():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    oldest = project["project"]["requires-python"].removeprefix(">=")
+    assert jobs["check"]["strategy"]["matrix"]["python"][0] == oldest == project["tool"]["mypy"]["python_version"]
+
+
+def test_pre_commit_has_the_locked_versions():
+    lock = set((ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines())
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    pins = {pin for hook in hooks for pin in hook["additional_dependencies"] if not pin.startswith("pre-commit-hooks")}
+    assert len(pins) == 2
+    assert pins <= lock
