@@ -200,8 +200,9 @@ def test_ci_runs_targets_that_exist():
 def test_ci_tries_the_oldest_python_that_is_supported():
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    oldest = project["project"]["requires-python"].removeprefix(">=")
-    assert jobs["check"]["strategy"]["matrix"]["python"][0] == oldest == project["tool"]["mypy"]["python_version"]
+    oldest = jobs["check"]["strategy"]["matrix"]["python"][0]
+    assert f"py{oldest.replace('.', '')}" == project["tool"]["ruff"]["target-version"]
+    assert oldest == project["tool"]["mypy"]["python_version"]
 
 
 def test_pre_commit_has_the_locked_versions():
