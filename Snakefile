@@ -3,8 +3,8 @@
 #   snakemake --cores all                                        the study in config.yaml
 #   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
 #
-# The rules read as the pipeline does: download, baseline, drop, refine, evaluate, aggregate, report, record; gradual has the
-# other ways to drop and tune, reproduce the paper's tables and figures.
+# The rules read as the pipeline does: download, tokenize, baseline, drop, refine, evaluate, analyse, aggregate, report, record;
+# gradual has the other ways to drop and train, reproduce the paper's tables and figures.
 include: "workflow/rules/study_file.smk"
 
 
@@ -17,11 +17,13 @@ if not (is_module(workflow) or config_files(workflow)):
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/download.smk"
+include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/baseline.smk"
 include: "workflow/rules/drop.smk"
 include: "workflow/rules/refine.smk"
 include: "workflow/rules/gradual.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/analyse.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/reproduce.smk"
 include: "workflow/rules/targets.smk"

@@ -5,6 +5,8 @@ Snakemake has no public interface for these; tests/workflow/test_snakemake_adapt
 
 from pathlib import Path
 
+import snakemake
+from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 from snakemake.workflow import Workflow
@@ -16,13 +18,10 @@ BELOW = 10
 
 def check_version() -> None:
     """Raise WorkflowError for a version of Snakemake that the workflow does not run with."""
-    import snakemake
-    from snakemake.exceptions import WorkflowError
-
     min_version(OLDEST)
     if int(snakemake.__version__.partition(".")[0]) >= BELOW:
         raise WorkflowError(
-            f"shallower runs with Snakemake {OLDEST} to {BELOW - 1}.x, this is {snakemake.__version__}; install an older one"
+            f"Snakemake {snakemake.__version__} is too new; install one from {OLDEST} up to, but not including, {BELOW}"
         )
 
 

@@ -7,7 +7,26 @@ TABLES = ["answer.html", "summary.csv", "summary.html", "droppable.csv"]
 FIGURES = ["score-by-layers", "score-by-cost"]
 
 
+rule write_study:
+    output:
+        study=STUDY_FILE,
+    log:
+        "logs/write_study/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("write_study"),
+        # A function, since braces in plain text are wildcards to Snakemake.
+        config=lambda wildcards: as_json(study.config),
+    shell:
+        "python {params.script:q} --study {params.config:q} --output {output.study:q} 2>&1 | tee {log:q}"
+
+
 rule plan_runs:
+    input:
+        # Most changes of a study leave its runs as they are.
+        study=ancient(STUDY_FILE),
     output:
         runs=f"{layout.STUDY}/runs.csv",
     log:
@@ -17,9 +36,9 @@ rule plan_runs:
         "../../envs/report.yaml"
     params:
         **code("plan_runs"),
-        grid=as_json(study.grid),
+        grid=fingerprint(study.grid),
     shell:
-        "python {params.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.study:q} --output {output.runs:q} 2>&1 | tee {log:q}"
 
 
 rule aggregate:

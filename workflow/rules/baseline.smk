@@ -39,7 +39,7 @@ rule finetune_baseline:
         model_folder=subpath(input.config, parent=True),
         tokenizer_folder=subpath(input.tokenizer, parent=True),
         # Not an output: Snakemake deletes outputs before a job, and a killed run must find its checkpoint.
-        scratch=".scratch",
+        scratch=layout.SCRATCH,
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
         " --settings {params.settings:q} --seed {wildcards.seed} --threads {params.threads} --device {params.device}"

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from snakemake_adapter import uses_conda
 
-from shallower.core import layout
+from shallower.core import environment, layout
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
+from shallower.core.files import fingerprint
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.study import local_model_files, local_task_files, resolve_study
 
@@ -40,8 +41,8 @@ shell.prefix(
     f"set -euo pipefail; {WAIT}{INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
     " TOKENIZERS_PARALLELISM=false HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
-    f" RUNS_PER_GPU={study.config['compute']['runs_per_gpu']} GPU_LOCKS={layout.SCRATCH}"
-    f" CHECKPOINT_SECONDS={study.config['compute']['checkpoint_seconds']}; "
+    f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
+    f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}; "
 )
 
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
@@ -74,6 +75,8 @@ def code(script):
     return {"script": os.path.relpath(first), "code": code_digest([first, *modules], LIBRARY)}
 
 
+# The resolved study, for steps that need all of it; it has the wildcard {study}.
+STUDY_FILE = f"{layout.STUDY}/study.json"
 STUDY_FOLDER = layout.STUDY.format(study=study.name)
 MODEL_KEYS = {model: study.model_key(model) for model in study.models}
 TASK_KEYS = {task: study.task_key(task) for task in study.tasks}

@@ -6,6 +6,7 @@
 
 rule write_report:
     input:
+        study=STUDY_FILE,
         runs=f"{layout.STUDY}/runs.csv",
         summary=f"{layout.TABLES}/summary.csv",
         costs=[f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json" for model in study.models],
@@ -25,10 +26,8 @@ rule write_report:
         "../../envs/report.yaml"
     params:
         **code("write_report"),
-        # A function, so that braces in labels and columns are no wildcards.
-        study=lambda wildcards: as_json(study.config),
         paper=["--paper-dir", layout.PAPER.format(study=study.name)] if study.config["reproduction"] else [],
     shell:
         "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
-        " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {params.study:q}"
+        " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
         " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"

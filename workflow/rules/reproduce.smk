@@ -50,6 +50,8 @@ rule collect_states:
 
 rule collect_scores:
     input:
+        study=ancient(STUDY_FILE),
+        # Found by the script through the study.
         scores=[
             layout.LAYER_SCORES.format(
                 study=study.name, model=model, task=task, method="contribution", scored="pretrained"
@@ -66,7 +68,7 @@ rule collect_scores:
     params:
         **code("collect_scores"),
     shell:
-        "python {params.script:q} --scores {input.scores:q} --output {output.scores:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.study:q} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule reproduce:
