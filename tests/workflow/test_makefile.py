@@ -28,7 +28,8 @@ def make(folder: Path, target: str, study: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize(
-    ("file", "content"), [("a study.yaml", 'seeds: [1]\nstudy: "mine"  # quoted\n'), ("study.json", '{"study": "mine"}')]
+    ("file", "content"),
+    [("a study.yaml", 'seeds: [1]\nstudy: "mine"  # quoted\n'), ("study.json", '{"study": "mine"}')],
 )
 def test_verify_finds_the_folder_of_the_study(file, content, folder):
     (folder / file).write_text(content)
