@@ -20,7 +20,7 @@ RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 # Check the file first: Snakemake's own message on broken YAML does not name the file.
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(STUDY)"
-NAME_OF_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
+STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
 
 .PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \
@@ -49,14 +49,14 @@ plan: $(READY) ## print what a study would run, with estimates of time and disk 
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
 
-provenance: $(READY) ## write Snakemake's report of a finished study: the rule and the code behind each file
-	@results="results/$$($(NAME_OF_STUDY))"; \
+provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
+	@name="$$($(STUDY_NAME))"; results="results/$$name"; \
 	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" --quiet all; \
 	echo "$$results/provenance.html"
 
-verify: $(READY) ## check a finished study against its checksums
-	@results="results/$$($(NAME_OF_STUDY))"; \
-	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "$$results" $(ARGUMENTS)
+verify: $(READY) ## check a finished study against its checksums: what is changed, missing or unknown
+	@name="$$($(STUDY_NAME))"; \
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "results/$$name" $(ARGUMENTS)
 
 paper-smoke: $(READY) ## run the paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")

@@ -22,7 +22,7 @@ ALLOWED = {
     "planning": "core models sources study surgery",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
-    "integrity": "core",
+    "integrity": "core study",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))
 

@@ -36,7 +36,7 @@ rule reload_models:
 rule record_study:
     input:
         study=STUDY_FILE,
-        # All files of the study are made before these two.
+        # Found by the script through the study; all files of the study are made before these two.
         report=f"{layout.STUDY}/report.html",
         reloaded=reloaded_models(),
         models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
@@ -51,7 +51,5 @@ rule record_study:
         "../../envs/report.yaml"
     params:
         **code("record_study"),
-        folder=subpath(output.record, parent=True),
     shell:
-        "python {params.script:q} --results-dir {params.folder:q} --study {input.study:q} --models {input.models:q}"
-        " --tasks {input.tasks:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.study:q} 2>&1 | tee {log:q}"

@@ -16,7 +16,7 @@ def test_what_is_kept_and_dropped_follows_from_the_order():
 def test_one_layer_at_a_stage_counted_in_the_model_at_hand():
     # Of 0 1 2 3 4 5 layer 5 is dropped; of 0 1 2 3 4 layer 1; of 0 2 3 4 layer 3, which is in place 2.
     assert [LAYERS.kept_at_stage(stage) for stage in (1, 2, 3)] == [[0, 1, 2, 3, 4], [0, 2, 3, 4], [0, 1, 3]]
-    with pytest.raises(UserError, match=r"layers\.json drops 3 layers, not 4"):
+    with pytest.raises(UserError, match=r"layers\.json has 3 layers, not 4"):
         LAYERS.kept_at_stage(4)
 
 

@@ -6,9 +6,10 @@ Rules use the patterns as they are, with Snakemake's wildcards; the library fill
 # Results are checkpoints and records of runs too, but not of interest once a study is finished.
 SCRATCH = ".scratch"
 
-MODEL = "resources/models/{model_key}"
-TASK = "resources/tasks/{task_key}"
-TOKENS = "resources/tokens/{model_key}/{task_key}/length{max_length}"
+RESOURCES = "resources"
+MODEL = f"{RESOURCES}/models/{{model_key}}"
+TASK = f"{RESOURCES}/tasks/{{task_key}}"
+TOKENS = f"{RESOURCES}/tokens/{{model_key}}/{{task_key}}/length{{max_length}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"
@@ -18,7 +19,8 @@ FIGURES = f"{STUDY}/figures/{{model}}/{{task}}"
 # What belongs to a model, and to a model on a task.
 MODEL_RESULTS = f"{STUDY}/{{model}}"
 TASK_RESULTS = f"{MODEL_RESULTS}/{{task}}"
-LAYER_SCORES = f"{TASK_RESULTS}/scores/{{method}}/{{scored}}.json"
+SCORES = f"{TASK_RESULTS}/scores"
+LAYER_SCORES = f"{SCORES}/{{method}}/{{scored}}.json"
 # An arm is `baseline`, or an origin with what was dropped; a run is an arm with a seed.
 BASELINE_ARM = "baseline"
 PRUNED_ARM = "{origin}/{strategy}-{amount}"
@@ -31,3 +33,10 @@ DROPPED = f"{PRUNED_RUN}/dropped"
 FROZEN = f"{PRUNED_RUN}/frozen"
 STAGE = f"{PRUNED_RUN}/stage{{stage}}"
 STAGE_DROPPED = f"{STAGE}/dropped"
+
+
+def inside(folder: str, pattern: str) -> str:
+    """A pattern relative to that of a folder that contains it, for a study or resources that lie elsewhere."""
+    if not pattern.startswith(f"{folder}/"):
+        raise ValueError(f"{pattern} is not inside {folder}")
+    return pattern.removeprefix(f"{folder}/")
