@@ -24,7 +24,7 @@ from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.resamples import collect_resamples, write_resamples
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import read_comparisons, read_costs, summarise
-from shallower.surgery.strategies import STRATEGIES, check_amount, drop
+from shallower.surgery.strategies import STRATEGIES, check_amount, drop_order
 
 SETTINGS = {"confidence": 0.95, "bootstrap_samples": 200}
 BATCH_SIZES = (1, 32)
@@ -174,8 +174,9 @@ def _amounts(strategy: str, num_layers: int) -> list[Any]:
 
 
 def _dropped(strategy: str, num_layers: int, amount: Any) -> list[int]:
-    method = STRATEGIES[strategy].score
-    return drop(strategy, num_layers, amount, method and {"method": method, "scores": layer_scores(method, num_layers)})
+    score = STRATEGIES[strategy].score
+    scores = {"method": score.name, "scores": layer_scores(score.name, num_layers)} if score else None
+    return sorted(drop_order(strategy, num_layers, amount, scores))
 
 
 def layer_scores(method: str, num_layers: int) -> list[float]:

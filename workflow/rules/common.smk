@@ -12,17 +12,19 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from shallower.core.code_digest import code_digest, code_files
-from shallower.planning.runtime import step_minutes
 from shallower.core.errors import UserError
-from shallower.planning.estimate import estimate, model_size, plan_text, task_size
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
 from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.core.signals import pass_on_interrupts
-from shallower.planning.memory import step_mb, tokenizing_mb
+from shallower.planning.plan import plan_study, plan_text
+from shallower.planning.sizes import job_of, model_size, task_size
+from shallower.steps.job import Job
+from shallower.steps.table import STEPS
 from shallower.models.size import ModelSize
+from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.study import local_model_files, local_task_files, resolve_study
 
@@ -32,7 +34,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-SCORE_METHODS = sorted({strategy.score for strategy in STRATEGIES.values() if strategy.needs_scores})
+SCORES = {strategy.score for strategy in STRATEGIES.values() if strategy.score}
 
 # The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
 USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -55,6 +57,11 @@ shell.prefix(
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
 
 
+def score_names(script=None):
+    """Pattern of the names of the layer scores that a script computes, or of all."""
+    return "|".join(sorted(score.name for score in SCORES if script in (None, score.script)))
+
+
 wildcard_constraints:
     study=re.escape(study.name),
     model="|".join(map(re.escape, study.models)),
@@ -67,7 +74,7 @@ wildcard_constraints:
     arm=rf"baseline|({ORIGIN})/[^/]+",
     seed=r"[0-9]+",
     stage=r"[0-9]+",
-    method="|".join(SCORE_METHODS),
+    method=score_names(),
     scored=r"pretrained|finetuned-seed[0-9]+",
     max_length=r"[0-9]+",
 
@@ -163,29 +170,37 @@ def arm_folder(wildcards):
 
 def source_folder(wildcards):
     """Folder of the weights that layers are dropped from."""
-    match wildcards.origin:
-        case "pretrained":
-            return model_folder(wildcards)
-        case "finetuned":
-            return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
-        case "finetuned-frozen":
-            return f"{arm_folder(wildcards)}/frozen"
-        case "gradual":
-            return f"{arm_folder(wildcards)}/stage{last_stage(wildcards)}"
+    if steps := preparations(wildcards):
+        return f"{arm_folder(wildcards)}/{steps[-1].folder}"
+    return start_folder(wildcards)
 
 
-def last_stage(wildcards):
-    """The tuning before the last layer goes, in gradual dropping; the first one, of all layers, is 0."""
-    return study.amount(wildcards.strategy, wildcards.amount) - 1
+def start_folder(wildcards):
+    """Folder of the weights that a run starts from."""
+    if ORIGINS[wildcards.origin].from_baseline:
+        return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
+    return model_folder(wildcards)
+
+
+def preparations(wildcards):
+    """The trainings of a run before its last layers are dropped."""
+    kind, amount = STRATEGIES[wildcards.strategy].amount, study.amount(wildcards.strategy, wildcards.amount)
+    return ORIGINS[wildcards.origin].preparations(kind.num_dropped(amount) or 0)
+
+
+def last_drop(wildcards):
+    """Option that drops only the last layer, where those before it were dropped in preparations."""
+    dropped = max((step.layers_dropped for step in preparations(wildcards)), default=0)
+    return ["--stage", dropped + 1] if dropped else []
 
 
 def scores(wildcards):
     """Scores of the layers, for strategies that look at them."""
-    method = STRATEGIES[wildcards.strategy].score
-    if method is None:
+    score = STRATEGIES[wildcards.strategy].score
+    if score is None:
         return []
-    scored = f"finetuned-seed{wildcards.seed}" if wildcards.origin == "finetuned" else "pretrained"
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{method}/{scored}.json"
+    scored = ORIGINS[wildcards.origin].scored_model(wildcards.seed)
+    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{score.name}/{scored}.json"
 
 
 def scored_folder(wildcards):
@@ -232,7 +247,7 @@ def memory(step):
 
     @cache
     def megabytes(size, task, origin):
-        return step_mb(step, study, size, task, origin, on_gpu=ON_GPU)
+        return STEPS[step].mem_mb(job_of(study, size, task, origin, on_gpu=ON_GPU))
 
     return mem_mb
 
@@ -259,8 +274,8 @@ def minutes(step):
     @cache
     def asked(size, model, task, origin, arrived):
         rows = task_rows(task, arrived) if task else None
-        runs = len(RUN_FOLDERS.get((model, task), []))
-        return step_minutes(step, study, size, task, origin, rows, runs, on_gpu=ON_GPU)
+        models = len(RUN_FOLDERS.get((model, task), []))
+        return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
 
     return runtime
 
@@ -279,7 +294,7 @@ def tokenizing_memory(wildcards, input, attempt):
     """Resource function: MB of memory of tokenising a task's files."""
     files = (input.train, input.validation)
     size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
-    return attempt * (tokenizing_mb(size) + on_cluster(CLUSTER_MB))
+    return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))
 
 
 # Folders of what is compared with the baseline, by model and task.
@@ -320,9 +335,9 @@ def stage_before(wildcards):
 
 
 def stage_start(wildcards):
-    """Folder of the weights that a stage's tuning starts from: at first those of the pre-trained model."""
+    """Folder of the weights that a stage's training starts from: those that the run starts from, or with a layer less."""
     return (
-        model_folder(wildcards) if wildcards.stage == "0" else f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
+        start_folder(wildcards) if wildcards.stage == "0" else f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
     )
 
 
@@ -375,4 +390,4 @@ def reproduction():
 
 def plan():
     """What the study will run, and about how long that takes and how much disk."""
-    return f"\n{plan_text(study, estimate(study))}\n"
+    return f"\n{plan_text(study, plan_study(study))}\n"

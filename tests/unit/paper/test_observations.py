@@ -22,7 +22,7 @@ from shallower.evaluation.metrics import metric_for
 from shallower.evaluation.resamples import collect_resamples, write_resamples
 from shallower.paper.observations import COLUMNS, Evidence, judge
 from shallower.paper.observations_page import observations_fragment, observations_page
-from shallower.surgery.strategies import drop
+from shallower.surgery.strategies import drop_order
 
 PROJECT = Path(__file__).resolve().parents[3]
 TASKS = {"sst2": "SST-2", "mnli": "MNLI", "qnli": "QNLI", "qqp": "QQP", "stsb": "STS-B"}
@@ -83,7 +83,7 @@ def make(
     for model, num_layers in models.items():
         for task in tasks:
             for strategy, n_dropped in [("none", 0), *((name, cut) for name, cuts in arms.items() for cut in cuts)]:
-                dropped = drop(strategy, num_layers, n_dropped) if n_dropped else []
+                dropped = sorted(drop_order(strategy, num_layers, n_dropped)) if n_dropped else []
                 kept = " ".join(str(layer) for layer in range(num_layers) if layer not in dropped)
                 for seed in seeds:
                     run = {

@@ -124,9 +124,9 @@ def test_counterparts_are_glues_own_or_as_given_and_no_part_of_what_is_downloade
 def test_gradual_dropping_tunes_two_epochs_between_layers_unless_told_otherwise(study):
     study["origins"] = [{"name": "gradual"}]
     study["strategies"] = [{"name": "top", "amounts": [2]}]
-    assert resolve_study(study).stage_settings("mrpc")["epochs"] == 2
+    assert resolve_study(study).preparation_settings("mrpc", "gradual")["epochs"] == 2
     study["origins"] = [{"name": "gradual", "stage": {"epochs": 1, "batch_size": 4}}]
-    settings = resolve_study(study).stage_settings("mrpc")
+    settings = resolve_study(study).preparation_settings("mrpc", "gradual")
     assert (settings["epochs"], settings["batch_size"], settings["learning_rate"]) == (1, 4, 5e-5)
 
 
@@ -226,8 +226,11 @@ BAD = [
         change("strategies.1", {"name": "top", "amounts": [2], "tasks": ["mrpc"]}),
         r"strategies\[1\] \(top\)\.amounts: 2 stands in strategies\[0\] too",
     ),
-    (change("origins.0", {"name": "gradual"}), r"strategies\[1\] \(custom\): dropping gradually takes a number of"),
-    (change("origins.0.stage", {"epochs": 1}), r"origins\[0\].*'gradual' was expected"),
+    (
+        change("origins.0", {"name": "gradual"}),
+        r"strategies\[1\] \(custom\): origin gradual needs a number of layers, but",
+    ),
+    (change("origins.0.stage", {"epochs": 1}), r"origins\[0\] \(pretrained\)\.stage: only for gradual; remove the key"),
     (change("tasks.1.seeds", [1, 1]), r"tasks\[1\] \(mrpc\)\.seeds: 1 is listed more than once"),
     (change("seeds", [1, 1]), r"seeds: 1 is listed more than once"),
     (change("origins.1.name", "pretrained"), r"origins: the name 'pretrained' is used more than once"),

@@ -21,29 +21,23 @@ import yaml
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import fingerprint
 from shallower.core.runs import Run
+from shallower.core.wording import listed
 from shallower.models.families import family_of, position_limit
 from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task, task_files
+from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
 from shallower.study.grid import expand
-from shallower.surgery.strategies import COUNT, STRATEGIES, amount_label, check_amount
+from shallower.surgery.origins import ORIGINS
+from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "study.schema.yaml"
-
-# Folders and files that the pipeline itself makes beside those named after models.
-RESERVED_MODEL_NAMES = {
-    *("tables", "figures", "paper", "provenance.html", "report.html", "resamples.parquet"),
-    *("results.csv", "runs.csv", "scores.csv", "states.csv"),
-}
-RESERVED_TASK_NAMES = {"cost.json"}
 
 # Keys of a task's entry that say how it is used, not what its data is.
 TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
 # Keys of a model's entry that say beside what it is shown, not which model it is.
 MODEL_USE_KEYS = {"counterpart"}
-# Gradual dropping trains for so many epochs between two layers (paper section 4).
-STAGE_SETTINGS = {"epochs": 2}
 
 # Beyond this a whole number has no like among the floats.
 LARGEST = 10.0**300
@@ -133,8 +127,12 @@ class Study:
 
     def amount(self, strategy: str, label: str) -> Any:
         """The amount behind its label in a path, such as 2, 0.95 or [3, 5]."""
-        entries = (entry for entry in self.config["strategies"] if entry["name"] == strategy)
-        return next(amount for entry in entries for amount in entry["amounts"] if amount_label(amount) == label)
+        return self._amounts[strategy, label]
+
+    @cached_property
+    def _amounts(self) -> dict[tuple[str, str], Any]:
+        strategies = self.config["strategies"]
+        return {(entry["name"], amount_label(amount)): amount for entry in strategies for amount in entry["amounts"]}
 
     def max_length(self, task: str) -> int:
         """Number of tokens that inputs of the task are cut to."""
@@ -159,17 +157,15 @@ class Study:
             settings |= overlay
         return settings
 
-    def stage_settings(self, task: str) -> dict[str, Any]:
-        """Settings of the tuning between two layers of gradual dropping."""
-        return self.train_settings(task) | _named(self.config["origins"], "gradual")["stage"]
+    def preparation_settings(self, task: str, origin: str) -> dict[str, Any]:
+        """Settings of the trainings of an origin's runs before their last layers are dropped: train, then its stage."""
+        return self.train_settings(task) | _named(self.config["origins"], origin).get("stage", {})
 
     def tunings(self, task: str, origin: str | None = None) -> list[dict[str, Any]]:
-        """Settings of each tuning that the runs of an origin go through; of the baseline's without one."""
+        """Settings of each training of an origin's runs; without an origin, those of the baseline."""
         settings = [self.train_settings(task)]
         if origin is not None:
-            settings.append(self.refine_settings(task, origin))
-        if origin == "gradual":
-            settings.append(self.stage_settings(task))
+            settings += [self.refine_settings(task, origin), self.preparation_settings(task, origin)]
         return settings
 
     def evaluate_settings(self, task: str) -> dict[str, Any]:
@@ -198,6 +194,7 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
         config = _with_defaults(schema, config)
         problems = [
             *_name_problems(config),
+            *_origin_problems(config),
             *_strategy_problems(config),
             *_model_problems(config),
             *_task_problems(config),
@@ -210,7 +207,9 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
 @cache
 def _schema() -> dict[str, Any]:
     """The schema of a study; not to be changed."""
-    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    schema = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    schema["properties"]["origins"]["items"]["properties"]["name"]["enum"] = list(ORIGINS)
+    return schema
 
 
 def local_model_files(definition: Mapping[str, Any]) -> list[str]:
@@ -243,7 +242,9 @@ def _with_defaults(schema: Mapping[str, Any], config: Mapping[str, Any]) -> dict
             filled[key] = defaults | dict(filled[key])
     filled["tasks"] = [_resolved_task(task, filled["glue_directory"]) for task in config["tasks"]]
     filled["origins"] = [
-        {**origin, "stage": STAGE_SETTINGS | origin.get("stage", {})} if origin["name"] == "gradual" else origin
+        {**origin, "stage": {**stage, **origin.get("stage", {})}}
+        if (stage := ORIGINS[origin["name"]].stage) is not None
+        else origin
         for origin in config["origins"]
     ]
     return filled
@@ -419,6 +420,13 @@ def _name_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"tasks[{index}]: the name {task['name']!r} is one of the pipeline's own files; choose another"
 
 
+def _origin_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    staged = [name for name, origin in ORIGINS.items() if origin.stage is not None]
+    for index, origin in enumerate(config["origins"]):
+        if "stage" in origin and origin["name"] not in staged:
+            yield f"origins[{index}] ({origin['name']}).stage: only for {listed(staged)}; remove the key"
+
+
 def _strategy_problems(config: Mapping[str, Any]) -> Iterator[str]:
     depths = {model["name"]: _known_num_layers(model) for model in config["models"]}
     names = {axis: [entry["name"] for entry in config[axis]] for axis in ("models", "tasks", "origins")}
@@ -446,10 +454,12 @@ def _strategy_problems(config: Mapping[str, Any]) -> Iterator[str]:
         }
         for label, other in again.items():
             yield f"{place}.amounts: {label} stands in strategies[{other}] too, for the same model, task and origin"
-        if "gradual" in limits["origins"] and STRATEGIES[strategy["name"]].amount is not COUNT:
+        kind = STRATEGIES[strategy["name"]].amount
+        for origin in (name for name in limits["origins"] if name in ORIGINS and kind not in ORIGINS[name].amounts):
+            fitting = [name for name in names["origins"] if kind in ORIGINS[name].amounts]
             yield (
-                f"{place}: dropping gradually takes a number of layers, which is not this strategy's amount; "
-                f"limit the entry by origins: {[name for name in names['origins'] if name != 'gradual']}"
+                f"{place}: origin {origin} needs {listed([kind.description for kind in ORIGINS[origin].amounts])}, but "
+                f"this strategy's amount is {kind.description}; limit the entry by origins: {fitting}"
             )
         for amount in strategy["amounts"]:
             # The same complaint for several models is one complaint.
