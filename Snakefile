@@ -20,6 +20,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/baseline.smk"
 include: "workflow/rules/drop.smk"
@@ -28,6 +29,7 @@ include: "workflow/rules/gradual.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/reproduce.smk"
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/record.smk"
 
@@ -46,6 +48,8 @@ rule all:
         f"results/{study.name}/provenance.json",
         f"results/{study.name}/SHA256SUMS",
 
+
+from shallower.core.signals import pass_on_interrupts
 
 if workflow.output_settings.dryrun:
     print(plan(), file=sys.stderr)

@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -144,7 +144,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.steps:
         scripts = [script for script in scripts if script.stem in arguments.steps]
     rows = measure(scripts, arguments.rounds)
-    write_whole(arguments.output, as_csv(rows).encode("utf-8"))
+    write_text(arguments.output, as_csv(rows))
     for row in rows:
         print(
             f"{row['step']:24} {row['seconds']:6.2f} s ({row['lowest']:.2f} to {row['highest']:.2f}), "

@@ -15,7 +15,7 @@ import pandas as pd
 from contest import RESULTS
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from training_summary import MODE, TITLES, geometric_means, mode_title, parities, summarise
 
 
@@ -165,7 +165,7 @@ def write_readme(results: Path = RESULTS) -> None:
         file = results / f"{name}.csv"
         if file.exists():
             text = replace_part(text, name, TABLES.get(name, plain_table)(pd.read_csv(file)))
-    write_whole(readme, text.encode())
+    write_text(readme, text)
 
 
 if __name__ == "__main__":

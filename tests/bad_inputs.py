@@ -546,7 +546,9 @@ MODEL = [
     Case("a file for a folder", setting("models.0.directory", "models/bert/config.json"), ("there is no folder",)),
     Case("no configuration", gone("models/bert/config.json"), ("there is no config.json", "there are: model.safet")),
     Case(
-        "broken configuration", content("models/bert/config.json", "{"), ("config.json: not valid JSON", "get it anew")
+        "broken configuration",
+        content("models/bert/config.json", "{"),
+        ("config.json: not valid JSON", "download it again"),
     ),
     Case(
         "a list for a configuration", content("models/bert/config.json", "[]"), ("config.json does not hold a mapping",)
@@ -586,17 +588,19 @@ MODEL = [
     Case("wider configuration", config_json(hidden_size=64), ("has the shape", "config.json states")),
     Case("no weights", gone("models/bert/model.safetensors"), ("there is neither model.safetensors nor model.saf",)),
     Case(
-        "empty weights", content("models/bert/model.safetensors", b""), ("not a whole safetensors file", "get it anew")
+        "empty weights",
+        content("models/bert/model.safetensors", b""),
+        ("not a valid safetensors file", "download it again"),
     ),
     Case(
-        "truncated weights", weight_bytes(lambda content: content[:-5]), ("model.safetensors: not a whole safetensors",)
+        "truncated weights", weight_bytes(lambda content: content[:-5]), ("model.safetensors: not a valid safetensors",)
     ),
     Case(
-        "weights with more at the end", weight_bytes(lambda content: content + b"x"), ("not a whole safetensors file",)
+        "weights with more at the end", weight_bytes(lambda content: content + b"x"), ("not a valid safetensors file",)
     ),
-    Case("flipped byte in the header", weight_bytes(flip_header), ("model.safetensors: not a whole safetensors file",)),
-    Case("offsets below zero", weight_bytes(negative_offsets), ("model.safetensors: not a whole safetensors file",)),
-    Case("header without end", weight_bytes(lambda _: struct.pack("<Q", 2**62)), ("not a whole safetensors file",)),
+    Case("flipped byte in the header", weight_bytes(flip_header), ("model.safetensors: not a valid safetensors file",)),
+    Case("offsets below zero", weight_bytes(negative_offsets), ("model.safetensors: not a valid safetensors file",)),
+    Case("header without end", weight_bytes(lambda _: struct.pack("<Q", 2**62)), ("not a valid safetensors file",)),
     Case("missing layer", drop_tensors(".layer.2."), ("the weights lack layers [2]",)),
     Case(
         "missing tensor of a layer",
@@ -618,7 +622,7 @@ MODEL = [
     Case(
         "a pickle called safetensors",
         lambda folder, _: (folder / "models/bert/model.safetensors").write_bytes(payload(folder)) and None,
-        ("model.safetensors: not a whole safetensors file",),
+        ("model.safetensors: not a valid safetensors file",),
     ),
     Case(
         "missing shard",
@@ -646,7 +650,9 @@ MODEL = [
         ("names 7, which is not a safetensors",),
     ),
     Case(
-        "empty index", sharded(index_of(lambda places: places.clear())), ("no 'weight_map'", "get the checkpoint anew")
+        "empty index",
+        sharded(index_of(lambda places: places.clear())),
+        ("no 'weight_map'", "download the checkpoint again"),
     ),
     Case(
         "index of tensors that are not there",

@@ -5,8 +5,6 @@ import os
 import re
 import shlex
 import sys
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
@@ -16,21 +14,12 @@ from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
-from shallower.core.files import read_json
-from shallower.engine.gpu_slots import has_gpu_driver
-from shallower.core.signals import pass_on_interrupts
-from shallower.planning.plan import plan_study, plan_text
-from shallower.planning.sizes import job_of, model_size, task_size
-from shallower.steps.job import Job
-from shallower.steps.table import STEPS
-from shallower.models.size import ModelSize
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.study import local_model_files, local_task_files, resolve_study
 
 try:
     study = resolve_study(config)
-    WHOLE_MODELS = {model: model_size(study, model) for model in study.models}
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -211,92 +200,6 @@ def scored_folder(wildcards):
     return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
 
 
-# CPU threads of one training or prediction, and GPUs to ask a scheduler for.
-THREADS = study.config["compute"]["threads"]
-GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
-
-
-# A process with CUDA takes more memory.
-ON_GPU = study.config["compute"]["device"] == "cuda" or (
-    study.config["compute"]["device"] == "auto" and has_gpu_driver()
-)
-# The two Snakemakes that stand between a cluster's scheduler and a step.
-CLUSTER_MB = 300
-MODEL_SIZES = {}
-
-
-def size_of_model(wildcards, input):
-    """Size of the model in a step's input or, where its config.json is not there (yet), of the whole model."""
-    config = input.get("config", "")
-    if config not in MODEL_SIZES and os.path.isfile(config):
-        # A damaged file is the step's to tell.
-        with suppress(UserError):
-            MODEL_SIZES[config] = ModelSize.of(read_json(config))
-    return MODEL_SIZES.get(config, WHOLE_MODELS[wildcards.model])
-
-
-def memory(step):
-    """Resource function: MB of memory that a step takes, and as many again at each further attempt.
-
-    Snakemake asks again before it starts the job, when the model is there.
-    """
-
-    def mem_mb(wildcards, input, attempt):
-        size = size_of_model(wildcards, input)
-        return attempt * (megabytes(size, wildcards.get("task"), wildcards.get("origin")) + on_cluster(CLUSTER_MB))
-
-    @cache
-    def megabytes(size, task, origin):
-        return STEPS[step].mem_mb(job_of(study, size, task, origin, on_gpu=ON_GPU))
-
-    return mem_mb
-
-
-def on_cluster(value):
-    """The value where jobs go to a cluster's scheduler, 0 where they run on this machine."""
-    return 0 if workflow.local_exec else value
-
-
-def every_core(wildcards):
-    """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
-    cores = workflow.resource_settings.cores
-    return cores if cores and workflow.local_exec else THREADS
-
-
-def minutes(step):
-    """Resource function: minutes that a cluster's scheduler gives a step, and as many again at each further attempt."""
-
-    def runtime(wildcards, input, attempt):
-        task = wildcards.get("task")
-        arrived = task is not None and os.path.isfile(f"{task_folder(wildcards)}/task.json")
-        return attempt * asked(size_of_model(wildcards, input), wildcards.model, task, wildcards.get("origin"), arrived)
-
-    @cache
-    def asked(size, model, task, origin, arrived):
-        rows = task_rows(task, arrived) if task else None
-        models = len(RUN_FOLDERS.get((model, task), []))
-        return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
-
-    return runtime
-
-
-def task_rows(task, arrived):
-    """Rows of a task's splits: as counted when it came in, before that as expected."""
-    if arrived:
-        # A damaged file is the step's to tell.
-        with suppress(UserError, KeyError, TypeError):
-            return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
-    expected = task_size(study, task)
-    return {"train": expected.train_rows, "validation": expected.validation_rows}
-
-
-def tokenizing_memory(wildcards, input, attempt):
-    """Resource function: MB of memory of tokenising a task's files."""
-    files = (input.train, input.validation)
-    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
-    return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))
-
-
 # Folders of what is compared with the baseline, by model and task.
 ARMS = {(model, task): set() for model in study.models for task in study.tasks}
 # Folders of all runs, likewise.
@@ -312,18 +215,6 @@ def baselines(model, task):
     return [f"results/{study.name}/{model}/{task}/baseline/seed{seed}" for seed in study.seeds(task)]
 
 
-def delivered_models():
-    """The tuned models that the study keeps."""
-    return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
-
-
-def reloaded_models():
-    """The proof that the kept models load."""
-    if not study.config["keep_models"]:
-        return []
-    return [f"results/{study.name}/{model}/{task}/reloaded.csv" for model, task in RUN_FOLDERS]
-
-
 def run_files(name):
     """Input function: a file of every run of a model on a task."""
     return lambda wildcards: [f"{folder}/{name}" for folder in RUN_FOLDERS[wildcards.model, wildcards.task]]
@@ -335,59 +226,8 @@ def stage_before(wildcards):
 
 
 def stage_start(wildcards):
-    """Folder of the weights that a stage's training starts from: those that the run starts from, or with a layer less."""
-    return (
-        start_folder(wildcards) if wildcards.stage == "0" else f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
-    )
-
-
-def answers():
-    """The tables and figures of the study."""
-    results = f"results/{study.name}"
-    return [
-        f"{results}/results.csv",
-        *(f"{results}/tables/{name}" for name in TABLES),
-        *figures("png"),
-        *figures("svg"),
-    ]
-
-
-def figures(form):
-    """The figures of each model and task for which layers were dropped."""
-    return [
-        f"results/{study.name}/figures/{model}/{task}/{figure}.{form}"
-        for (model, task), arms in ARMS.items()
-        if arms
-        for figure in FIGURES
-    ]
-
-
-def item_inputs(wildcards):
-    """What a table or figure is made of, beside the paper's numbers."""
-    results = f"results/{wildcards.study}"
-    scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
-    match wildcards.item:
-        case "figure-3" | "preprint-figure-5":
-            return {"states": f"{results}/states.csv"}
-        case "contribution":
-            return {"scores": f"{results}/scores.csv"}
-        case "table-3":
-            return scored | {"summary": f"{results}/tables/summary.csv"}
-        case _:
-            return scored
-
-
-def reproduction():
-    """All that the reproduction consists of, for studies that ask for it."""
-    if not study.config["reproduction"]:
-        return []
-    folder = f"results/{study.name}/paper"
-    return [
-        *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
-        *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
-    ]
-
-
-def plan():
-    """What the study will run, and about how long that takes and how much disk."""
-    return f"\n{plan_text(study, plan_study(study))}\n"
+    """Files that a stage starts from: first those of the model that the run starts from, then those of a pruned one."""
+    if wildcards.stage == "0":
+        return checkpoint(start_folder)(wildcards)
+    folder = f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
+    return checkpoint(lambda _: folder)(wildcards) | {"manifest": f"{folder}/manifest.json"}

@@ -97,6 +97,7 @@ rule drop_layers:
     output:
         weights=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors"),
         config=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json"),
+        manifest=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/manifest.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
     # On a cluster one job with the tuning that needs it: a step of seconds, whose large output is soon deleted.

@@ -35,6 +35,7 @@ use rule drop_layers as drop_next_layer with:
     output:
         weights=temp(f"{ARM}/stage{{stage}}/dropped/model.safetensors"),
         config=temp(f"{ARM}/stage{{stage}}/dropped/config.json"),
+        manifest=temp(f"{ARM}/stage{{stage}}/dropped/manifest.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
     group:
@@ -45,7 +46,7 @@ use rule drop_layers as drop_next_layer with:
 
 use rule finetune_baseline as finetune_stage with:
     input:
-        unpack(checkpoint(stage_start)),
+        unpack(stage_start),
         unpack(tuning_inputs),
     output:
         weights=temp(f"{ARM}/stage{{stage}}/model.safetensors"),

@@ -9,6 +9,7 @@ use rule finetune_baseline as refine with:
         unpack(tuning_inputs),
         weights="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors",
         config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json",
+        manifest="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/manifest.json",
     output:
         weights=keep("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/model.safetensors"),
         config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/config.json",

@@ -8,6 +8,21 @@ PAPER_FIGURES = ["figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5
 PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
 
 
+def item_inputs(wildcards):
+    """What a table or figure is made of, beside the paper's numbers."""
+    results = f"results/{wildcards.study}"
+    scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
+    match wildcards.item:
+        case "figure-3" | "preprint-figure-5":
+            return {"states": f"{results}/states.csv"}
+        case "contribution":
+            return {"scores": f"{results}/scores.csv"}
+        case "table-3":
+            return scored | {"summary": f"{results}/tables/summary.csv"}
+        case _:
+            return scored
+
+
 rule collect_states:
     input:
         runs="results/{study}/runs.csv",

@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.core.tables import write_table
 from shallower.paper.parameter_orders import orders_page, parameter_orders
 from shallower.paper.values import read_values
@@ -20,7 +20,7 @@ from shallower.paper.values import read_values
 def main(arguments: argparse.Namespace) -> None:
     orders = parameter_orders(dict(arguments.model), arguments.counterparts, read_values())
     write_table(arguments.output_dir / "parameter-orders.csv", orders)
-    write_whole(arguments.output_dir / "parameter-orders.html", orders_page(orders).encode("utf-8"))
+    write_text(arguments.output_dir / "parameter-orders.html", orders_page(orders))
 
 
 def named_folder(text: str) -> tuple[str, Path]:

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import run_step
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.reporting.layer_scores_table import collect_scores, scores_as_csv
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_whole(arguments.output, scores_as_csv(collect_scores(arguments.scores)).encode("utf-8"))
+    write_text(arguments.output, scores_as_csv(collect_scores(arguments.scores)))
 
 
 if __name__ == "__main__":

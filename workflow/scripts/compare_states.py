@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shallower.analysis.hidden_states import load_encoder
 from shallower.analysis.similarity import similarity_by_depth
-from shallower.core.cli import run_step
+from shallower.core.cli import add_compute_arguments, run_step
 from shallower.core.files import write_json
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
@@ -36,7 +36,6 @@ if __name__ == "__main__":
     parser.add_argument("--model-dir", type=Path, required=True, help="folder of the fine-tuned model")
     parser.add_argument("--pretrained-dir", type=Path, required=True, help="folder of the model it comes from")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the validation split")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="similarity.json")
     run_step(parser, main)

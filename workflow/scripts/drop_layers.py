@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shallower.core.cli import run_step
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json
 from shallower.models.checksums import verified
 from shallower.models.families import family_of
@@ -42,7 +42,7 @@ def read_layers(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError):
         agree = False
     if not agree:
-        raise damaged(path, "damaged: it does not say of every layer whether it is kept or dropped")
+        raise corrupt_file_error(path, "damaged: it does not say of every layer whether it is kept or dropped")
     return layers
 
 

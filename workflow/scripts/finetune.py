@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import add_compute_arguments, json_argument, run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
-from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_whole
+from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
+from shallower.core.locks import exclusive_lock
 from shallower.core.provenance import code_state, versions
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute, choose_compute
-from shallower.engine.run_cache import FinishedRun, exclusive
+from shallower.engine.run_cache import FinishedRun
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.engine.training import TrainSettings, train
 from shallower.models.checksums import verified
@@ -54,14 +55,15 @@ def main(arguments: argparse.Namespace) -> None:
         "kept_weights": arguments.kept_weights,
         "threads": compute.threads,
         "sha256": digests,
-        "dropped_from": dropped_from(arguments.model_dir / WEIGHTS),
+        "dropped_from": dropped_from(arguments.model_dir),
         "tokens_made_from": tokens.made_from,
         "versions": versions(),
     }
     key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
     scratch = arguments.scratch / fingerprint(key)
     output_dir = arguments.output_dir
-    with exclusive(scratch.with_suffix(".lock"), arguments.label):
+    waiting = f"{arguments.label}: an identical run is in progress; waiting for its result"
+    with exclusive_lock(scratch.with_suffix(".lock"), waiting):
         finished = FinishedRun(scratch.with_suffix(".json"), key)
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):
@@ -116,7 +118,7 @@ def train_and_save(
     if arguments.kept_weights == "bf16":
         round_weights(output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
-    write_whole(output_dir / "training.jsonl", log.encode())
+    write_text(output_dir / "training.jsonl", log)
     weights = output_dir / WEIGHTS
     return {
         "sha256": {**identity["sha256"], WEIGHTS: sha256_of(weights), CONFIG: sha256_of(output_dir / CONFIG)},
@@ -141,8 +143,7 @@ if __name__ == "__main__":
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--settings", type=json_argument, required=True, help="JSON: epochs, batch_size, ...")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
 from shallower.paper.observations import Evidence, judge
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     frame = judge(Evidence(scores, read_table(arguments.states), arguments.settings))
     write_table(arguments.output_dir / "observations.csv", frame)
     text = observations_page(frame, scores.runs["study"].iloc[0])
-    write_whole(arguments.output_dir / "observations.html", text.encode("utf-8"))
+    write_text(arguments.output_dir / "observations.html", text)
 
 
 if __name__ == "__main__":

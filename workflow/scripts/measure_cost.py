@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from shallower.analysis.latency import measure_costs
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import add_compute_arguments, json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.provenance import versions
 from shallower.engine.devices import choose_compute
@@ -40,7 +40,6 @@ if __name__ == "__main__":
     parser.add_argument("--batch-sizes", type=json_argument, required=True, help="JSON list, such as [1, 32]")
     parser.add_argument("--sequence-length", type=int, required=True, help="tokens of each sequence")
     parser.add_argument("--repeats", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="cost.json")
     run_step(parser, main)

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.study.grid import expand, runs_as_csv
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_whole(arguments.output, runs_as_csv(expand(arguments.grid)).encode("utf-8"))
+    write_text(arguments.output, runs_as_csv(expand(arguments.grid)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ In: a model folder, a tokens file, layers.json. Out: predictions.parquet with on
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import run_step
+from shallower.core.cli import add_compute_arguments, run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.classifiers.loading import load_for_prediction
@@ -38,8 +38,7 @@ if __name__ == "__main__":
     parser.add_argument("--model-dir", type=Path, required=True)
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the split to predict")
     parser.add_argument("--layers", type=Path, required=True, help="layers.json of the run")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
     parser.add_argument("--output", type=Path, required=True, help="predictions.parquet")
     run_step(parser, main)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shallower.analysis.hidden_states import in_order, load_encoder
 from shallower.analysis.probes import choose_examples, fit_probes, probe_answers, write_probes
-from shallower.core.cli import run_step
+from shallower.core.cli import add_compute_arguments, run_step
 from shallower.core.files import read_json
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
@@ -35,7 +35,6 @@ if __name__ == "__main__":
     parser.add_argument("--validation-tokens", type=Path, required=True)
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--train-examples", type=int, required=True, help="most training examples to learn from")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="probes.parquet")
     run_step(parser, main)

@@ -4,12 +4,10 @@ In: model folders of one task with predictions.parquet, its validation tokens. O
 """
 
 import argparse
-import csv
-import io
 from pathlib import Path
 
 from shallower.core.cli import run_step
-from shallower.core.files import read_json, write_whole
+from shallower.core.files import csv_text, read_json, write_text
 from shallower.engine.devices import choose_compute
 from shallower.engine.reloading import EXAMPLES, largest_difference
 from shallower.engine.tokens import read_tokens
@@ -21,15 +19,13 @@ def main(arguments: argparse.Namespace) -> None:
     choose_compute("cpu", "fp32", arguments.threads)
     tokens = read_tokens(arguments.tokens)
     target = read_json(arguments.task)["target"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["directory", "examples", "largest_difference"])
+    rows = []
     for folder in arguments.model_dirs:
         verified(folder)
         predictions = read_predictions(folder / "predictions.parquet", target)
         difference = largest_difference(folder, tokens, predictions)
-        writer.writerow([folder, min(EXAMPLES, len(predictions.ids)), f"{difference:.3g}"])
-    write_whole(arguments.output, text.getvalue().encode("utf-8"))
+        rows.append([folder, min(EXAMPLES, len(predictions.ids)), f"{difference:.3g}"])
+    write_text(arguments.output, csv_text(["directory", "examples", "largest_difference"], rows))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import run_step
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.paper.page import ITEM_TITLES, item_page, read_frame
 
 
 def main(arguments: argparse.Namespace) -> None:
     text = item_page(arguments.item, read_frame(arguments.frame), arguments.confidence)
-    write_whole(arguments.output, text.encode("utf-8"))
+    write_text(arguments.output, text)
 
 
 if __name__ == "__main__":

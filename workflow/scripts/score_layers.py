@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shallower.analysis.contribution import contribution_scores
 from shallower.analysis.hidden_states import load_encoder
-from shallower.core.cli import run_step
+from shallower.core.cli import add_compute_arguments, run_step
 from shallower.core.files import sha256_of, write_json
 from shallower.core.provenance import versions
 from shallower.engine.devices import choose_compute
@@ -42,7 +42,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path, required=True)
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the validation split")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    add_compute_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="scores.json")
     run_step(parser, main)

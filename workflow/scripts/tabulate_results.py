@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 from shallower.core.tables import read_table, write_table
 from shallower.reporting.answer import answer_page, summary_page
 from shallower.reporting.summary import droppable, read_comparisons, read_costs, summarise
@@ -23,8 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
     write_table(folder / "summary.csv", summary)
     write_table(folder / "droppable.csv", droppable(summary, arguments.tolerances))
     answer = answer_page(summary, arguments.tolerances, confidence, costs)
-    write_whole(folder / "answer.html", answer.encode("utf-8"))
-    write_whole(folder / "summary.html", summary_page(summary, confidence).encode("utf-8"))
+    write_text(folder / "answer.html", answer)
+    write_text(folder / "summary.html", summary_page(summary, confidence))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from shallower.core.cli import run_step
-from shallower.core.files import read_json, write_whole
+from shallower.core.files import read_json, write_text
 from shallower.core.tables import read_table
 from shallower.paper.observations_page import observations_fragment
 from shallower.paper.page import ITEM_TITLES, read_frame
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
         figures=figures,
         reproduction=read_reproduction(arguments.paper_dir) if arguments.paper_dir else None,
     )
-    write_whole(arguments.output, report_page(report).encode("utf-8"))
+    write_text(arguments.output, report_page(report))
 
 
 def read_reproduction(folder: Path) -> Reproduction:

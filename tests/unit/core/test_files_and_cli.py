@@ -9,7 +9,7 @@ import pytest
 from safetensors import SafetensorError
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.core.files import canonical_json, fingerprint, read_json, sha256_of, write_json
+from shallower.core.files import canonical_json, csv_text, fingerprint, read_json, sha256_of, write_json
 
 LIBRARY = Path(__file__).parents[3] / "workflow"
 
@@ -21,6 +21,11 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path):
     assert read_json(tmp_path / "y.json") == {"a": [0.1, "é"], "b": 1}
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
     assert canonical_json({"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
+
+
+def test_csv_quotes_what_needs_it_and_leaves_none_empty():
+    rows = [[1, None, 'a "b", c'], [0.5, "", "d\ne"]]
+    assert csv_text(["x", "y", "z"], rows) == 'x,y,z\n1,,"a ""b"", c"\n0.5,,"d\ne"\n'
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
@@ -98,8 +103,8 @@ def test_what_a_killed_process_left_is_cleared_away_and_what_a_living_one_writes
 )
 def test_what_the_machine_refuses_is_one_line_with_the_name_of_the_file(tmp_path, raised, told):
     body = (
-        "import errno\n    from safetensors import SafetensorError\n    from shallower.core.files import replacing\n"
-        f"    with replacing('x'):\n        raise {raised!r}"
+        "import errno\n    from safetensors import SafetensorError\n    from shallower.core.files import atomic_write\n"
+        f"    with atomic_write('x'):\n        raise {raised!r}"
     )
     finished = run_script(tmp_path, body)
     assert finished.returncode == 1

@@ -155,5 +155,5 @@ def test_a_broken_file_of_weights_is_named(tmp_path):
     tiny.make_model(tmp_path, "bert", labels=2)
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UserError, match=r"model\.safetensors: not a whole safetensors file"):
+    with pytest.raises(UserError, match=r"model\.safetensors: not a valid safetensors file"):
         load_for_prediction(tmp_path)

@@ -1,5 +1,6 @@
-"""Places on GPUs, with made-up GPUs and real processes."""
+"""GPU slots, with made-up GPUs and real processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ SPLIT = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aaa)
 GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bbb)
 """
 
-# A process that takes a place, says which, and keeps it until it gets a line.
+# A process that takes a slot, prints its GPU, and holds the slot until it reads a line.
 HOLD = """
 import logging, os, sys
 from shallower.engine import gpu_slots
@@ -55,7 +56,7 @@ def fake_smi(tmp_path, monkeypatch):
 
 @pytest.fixture
 def hold(tmp_path):
-    """Start processes that take a place; they are stopped after the test."""
+    """Start processes that take a slot; they are killed after the test."""
     processes = []
 
     def start(gpus, runs_per_gpu):
@@ -71,17 +72,17 @@ def hold(tmp_path):
         process.communicate()
 
 
-def place_of(process):
+def gpu_of(process):
     return process.stdout.readline().strip()
 
 
-def test_whole_gpus_and_parts_of_them():
+def test_gpus_and_their_mig_parts():
     assert parse_gpu_list(TWO) == ["GPU-aaa", "GPU-bbb"]
     assert parse_gpu_list(SPLIT) == ["MIG-1", "MIG-GPU-aaa/2/0", "GPU-bbb"]
     assert parse_gpu_list("No devices were found\n") == []
 
 
-def test_the_driver_is_asked_where_nothing_is_said(fake_smi):
+def test_the_driver_lists_the_gpus_where_the_environment_does_not(fake_smi):
     fake_smi(TWO)
     assert visible_gpus({}) == ["GPU-aaa", "GPU-bbb"]
 
@@ -104,13 +105,13 @@ def test_a_list_counts_up_to_the_first_that_is_no_gpu(fake_smi, listed, found):
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": listed}) == found
 
 
-def test_a_failing_driver_is_told(fake_smi, caplog):
+def test_a_failing_driver_is_logged(fake_smi, caplog):
     fake_smi("no communication\n", code=9)
     assert visible_gpus({}) == []
-    assert "does not list" in caplog.text
+    assert "cannot list" in caplog.text
 
 
-def test_the_kernel_tells_how_many_there_are_where_the_program_is_missing(tmp_path, monkeypatch):
+def test_the_kernel_lists_the_gpus_where_nvidia_smi_is_missing(tmp_path, monkeypatch):
     for name in ("0000:01:00.0", "0000:41:00.0"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(gpu_slots, "DRIVER_FOLDER", tmp_path)
@@ -128,7 +129,7 @@ def test_without_a_gpu_nothing_happens(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("device", "has_cuda"), [("cpu", True), ("auto", False)])
-def test_runs_that_will_not_use_a_gpu_take_no_place(tmp_path, monkeypatch, device, has_cuda):
+def test_runs_that_will_not_use_a_gpu_take_no_slot(tmp_path, monkeypatch, device, has_cuda):
     monkeypatch.setattr(gpu_slots, "visible_gpus", lambda: ["0"])
     monkeypatch.setattr(gpu_slots, "torch_has_cuda", lambda: has_cuda)
     with gpu_slot(tmp_path, 1, device, "mine") as gpu:
@@ -147,41 +148,41 @@ def test_the_environment_is_as_before_afterwards(tmp_path, monkeypatch, before):
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
 
 
-def test_no_places_at_all_is_refused(tmp_path):
+def test_no_slots_at_all_are_refused(tmp_path):
     with pytest.raises(UserError, match="runs_per_gpu"), gpu_slot(tmp_path, 0, "cpu", "mine"):
         pass
 
 
 def test_runs_spread_over_the_gpus_and_the_next_one_waits(hold):
     first = [hold("0,1", 2) for _ in range(4)]
-    assert sorted(place_of(process) for process in first) == ["0", "0", "1", "1"]
+    assert sorted(gpu_of(process) for process in first) == ["0", "0", "1", "1"]
     waiting = hold("0,1", 2)
-    assert waiting.stderr.readline() == "mine: all 4 places on 2 GPUs are taken; waiting for one\n"
+    assert waiting.stderr.readline() == "mine: all 4 slots on 2 GPUs are in use; waiting for one\n"
     first[0].communicate("go\n", timeout=60)
-    assert place_of(waiting) in ("0", "1")
+    assert gpu_of(waiting) in ("0", "1")
 
 
-def test_the_first_places_of_all_gpus_come_first(hold):
-    assert [place_of(hold("0,1,2", 2)) for _ in range(4)] == ["0", "1", "2", "0"]
+def test_the_first_slots_of_all_gpus_come_first(hold):
+    assert [gpu_of(hold("0,1,2", 2)) for _ in range(4)] == ["0", "1", "2", "0"]
 
 
-def test_the_place_of_a_killed_process_is_free(hold):
+def test_the_gpu_of_a_killed_process_is_free(hold):
     first = hold("MIG-GPU-aaa/2/0", 1)
-    assert place_of(first) == "MIG-GPU-aaa/2/0"
+    assert gpu_of(first) == "MIG-GPU-aaa/2/0"
     second = hold("MIG-GPU-aaa/2/0", 1)
     assert "waiting" in second.stderr.readline()
     first.send_signal(signal.SIGKILL)
     started = time.monotonic()
-    assert place_of(second) == "MIG-GPU-aaa/2/0"
+    assert gpu_of(second) == "MIG-GPU-aaa/2/0"
     assert time.monotonic() - started < 60
 
 
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
+def test_where_files_cannot_be_locked_nobody_waits(tmp_path, monkeypatch, caplog):
     def flock(*_):
-        raise OSError("no locks available")
+        raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", flock)
     monkeypatch.setattr(gpu_slots, "visible_gpus", lambda: ["0"])
-    with gpu_slot(tmp_path, 1, "cuda", "mine") as gpu:
-        assert gpu == "0"
-    assert "no locks available" in caplog.text
+    with gpu_slot(tmp_path, 1, "cuda", "mine") as first, gpu_slot(tmp_path, 1, "cuda", "mine") as second:
+        assert (first, second) == ("0", "0")
+    assert "No locks available" in caplog.text

@@ -1,11 +1,9 @@
-"""Identical runs: never at work at the same time, and trained only once."""
+"""Identical runs are trained only once."""
 
 import json
 import logging
 import os
 import runpy
-import select
-import signal
 import subprocess
 import sys
 import time
@@ -16,59 +14,12 @@ import torch
 
 import tiny
 from shallower.core.files import read_json, sha256_of, write_json
-from shallower.engine.run_cache import RESULT_FILES, FinishedRun, exclusive
+from shallower.engine.run_cache import RESULT_FILES, FinishedRun
 from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "workflow" / "scripts" / "finetune.py"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
-
-HOLD = """
-import logging, sys, time
-from shallower.engine.run_cache import exclusive
-logging.basicConfig(format="%(message)s", level=logging.INFO)
-with exclusive(sys.argv[1], "mine"):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def hold(lock):
-    """A process that tells when it holds the lock, and keeps it until it gets a line or is killed."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", HOLD, lock], env=ENVIRONMENT, **pipes)
-
-
-def test_a_second_process_waits_and_says_so(tmp_path):
-    lock = tmp_path / "scratch" / "key.lock"
-    first = hold(lock)
-    assert first.stdout.readline() == "held\n"
-    second = hold(lock)
-    assert second.stderr.readline() == "mine: an identical run is at work; waiting for its result\n"
-    assert not select.select([second.stdout], [], [], 0.2)[0]
-    first.communicate("go\n", timeout=60)
-    assert second.stdout.readline() == "held\n"
-    second.communicate("go\n", timeout=60)
-    assert (first.returncode, second.returncode) == (0, 0)
-
-
-def test_the_lock_of_a_killed_process_is_free(tmp_path, caplog):
-    process = hold(tmp_path / "key.lock")
-    assert process.stdout.readline() == "held\n"
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    with caplog.at_level(logging.INFO), exclusive(tmp_path / "key.lock", "mine"):
-        assert caplog.text == ""
-
-
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
-    def flock(*_):
-        raise OSError("no locks available")
-
-    monkeypatch.setattr("fcntl.flock", flock)
-    with exclusive(tmp_path / "key.lock", "mine"):
-        assert "no locks available" in caplog.text
-
 
 KEY = {"seed": 1, "settings": {"learning_rate": 5e-5}}
 MANIFEST = {"seed": 1, "train_seconds": 12.5}
@@ -107,11 +58,11 @@ def test_without_a_record_there_is_nothing_to_copy(tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
-def test_the_record_of_another_key_is_left_aside(tmp_path, trained):
+def test_the_record_of_another_key_is_not_used(tmp_path, trained):
     assert copy(tmp_path, key={**KEY, "seed": 2}) is None
 
 
-def test_a_result_that_is_in_place_already_is_taken_as_it_is(tmp_path, trained):
+def test_a_result_that_is_in_place_already_is_not_copied(tmp_path, trained):
     before = {path.name: path.stat().st_ino for path in trained.iterdir()}
     assert copy(tmp_path, target="trained") == MANIFEST
     assert copy(tmp_path, target="copy/../trained") == MANIFEST
@@ -133,7 +84,7 @@ def test_a_result_that_is_in_place_already_is_taken_as_it_is(tmp_path, trained):
         lambda folder: write_json(folder.with_name("record.json"), []),
     ],
 )
-def test_a_record_that_does_not_hold_is_left_aside_and_told(tmp_path, trained, damage, caplog):
+def test_a_record_that_does_not_hold_is_not_used_and_that_is_logged(tmp_path, trained, damage, caplog):
     damage(trained)
     with caplog.at_level(logging.INFO):
         assert copy(tmp_path) is None

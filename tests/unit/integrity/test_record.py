@@ -98,6 +98,8 @@ def test_every_file_of_the_study_is_listed_with_its_hash(tmp_path: Path):
         "figures/m/other/a.png",
         "other/cost.json",
         "m/t/gradual/top-2/seed1/dropped/model.safetensors",  # kept by --notemp
+        "m/t/gradual/top-2/seed1/dropped/manifest.json",
+        "m/t/gradual/top-2/seed1/stage1/dropped/manifest.json",
         "m/t/gradual/top-2/seed1/stage0/config.json",
         "provenance.html",  # Snakemake's own report
     ],

@@ -1,4 +1,4 @@
-"""One flipped bit, anywhere in what a step reads, is told before any work, with the file's name and the cure."""
+"""One flipped bit, anywhere in what a step reads, is an error before any work, with the file's name and a remedy."""
 
 import random
 import shutil
@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 import tiny
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.engine.prediction import write_predictions
 from shallower.engine.tokens import read_tokens, write_tokens
 from shallower.evaluation.predictions import read_predictions
 from shallower.models.checksums import verified
-from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
-from shallower.models.weight_files import check_seal
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, dropped_from
 from shallower.surgery.drop_layers import drop_layers
 from token_sets import make_tokens
 
@@ -34,7 +33,7 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def dropped(model, tmp_path_factory) -> Path:
-    """A model that lives between two steps, without a manifest."""
+    """A pruned model, as one step leaves it for the next."""
     folder = tmp_path_factory.mktemp("dropped") / "dropped"
     drop_layers(model, [0, 1, 3], folder)
     return folder
@@ -52,7 +51,7 @@ def places(path: Path, count: int = 40) -> list[int]:
     return [*range(12), size - 1, *random.Random(0).sample(range(size), min(count, size))]
 
 
-def assert_each_flip_is_told(path: Path, read: Callable[[], object]) -> None:
+def assert_each_flip_is_an_error(path: Path, read: Callable[[], object]) -> None:
     whole = path.read_bytes()
     read()
     for place in places(path):
@@ -71,28 +70,28 @@ def assert_each_flip_is_told(path: Path, read: Callable[[], object]) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_a_bit_of_a_recorded_file(model, tmp_path, name):
     shutil.copytree(model, tmp_path / "model")
-    assert_each_flip_is_told(tmp_path / "model" / name, lambda: verified(tmp_path / "model", FILES))
+    assert_each_flip_is_an_error(tmp_path / "model" / name, lambda: verified(tmp_path / "model", FILES))
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, CONFIG])
-def test_a_bit_of_a_model_that_lives_between_two_steps(dropped, tmp_path, name):
+def test_a_bit_of_a_pruned_model(dropped, tmp_path, name):
     shutil.copytree(dropped, tmp_path / "dropped")
-    assert_each_flip_is_told(tmp_path / "dropped" / name, lambda: verified(tmp_path / "dropped"))
+    assert_each_flip_is_an_error(tmp_path / "dropped" / name, lambda: verified(tmp_path / "dropped"))
 
 
 def test_a_bit_of_tokens(model, tmp_path):
     tokens, _ = make_tokens(model, 12, pair=True)
     path = tmp_path / "tokens.safetensors"
     write_tokens(path, tokens)
-    assert_each_flip_is_told(path, lambda: read_tokens(path))
+    assert_each_flip_is_an_error(path, lambda: read_tokens(path))
 
 
-def test_what_is_verified_is_told_with_its_digest(model, dropped):
+def test_verified_files_are_returned_with_their_digests(model, dropped):
     assert verified(model) == {name: sha256_of(model / name) for name in (WEIGHTS, CONFIG)}
     assert verified(dropped) == {name: sha256_of(dropped / name) for name in (WEIGHTS, CONFIG)}
 
 
-def test_a_record_that_is_none(model, tmp_path):
+def test_a_manifest_without_checksums_is_an_error(model, tmp_path):
     shutil.copytree(model, tmp_path / "model")
     for content in ([], {}, {"sha256": "abc"}):
         write_json(tmp_path / "model/manifest.json", content)
@@ -100,7 +99,7 @@ def test_a_record_that_is_none(model, tmp_path):
             verified(tmp_path / "model")
 
 
-def test_without_a_record_all_passes_and_what_is_missing_is_told(model, tmp_path):
+def test_without_a_manifest_files_are_accepted_unless_missing(model, tmp_path):
     shutil.copytree(model, tmp_path / "model")
     (tmp_path / "model/manifest.json").unlink()
     flip(tmp_path / "model" / WEIGHTS, -1)
@@ -110,25 +109,27 @@ def test_without_a_record_all_passes_and_what_is_missing_is_told(model, tmp_path
         verified(tmp_path / "model")
 
 
-def test_a_seal_is_of_one_file_only(dropped, tmp_path):
-    assert check_seal(dropped / WEIGHTS) == {CONFIG: sha256_of(dropped / CONFIG)}
+def test_a_pruned_model_can_be_pruned_further(dropped, tmp_path):
     drop_layers(dropped, [0], tmp_path)
-    assert check_seal(tmp_path / WEIGHTS) == {CONFIG: sha256_of(tmp_path / CONFIG)}
+    verified(tmp_path)
+    assert dropped_from(tmp_path) == [sha256_of(dropped / WEIGHTS)]
     assert read_json(tmp_path / CONFIG)["num_hidden_layers"] == 1
 
 
-def test_the_cure_is_for_files_of_the_workflow_only():
-    assert "--force 'resources/a b/config.json'" in str(damaged(Path("resources/a b/config.json"), "damaged"))
-    assert "--force" not in str(damaged("/models/mine/config.json", "damaged"))
+def test_the_remedy_is_for_files_of_the_workflow_only():
+    assert "--force 'resources/a b/config.json'" in str(
+        corrupt_file_error(Path("resources/a b/config.json"), "damaged")
+    )
+    assert "--force" not in str(corrupt_file_error("/models/mine/config.json", "damaged"))
 
 
 def test_a_bit_of_predictions(tmp_path):
-    """Where a flipped bit makes no difference to what is read, none need be told."""
+    """A flipped bit that changes nothing that is read need not be an error."""
     tokens = SimpleNamespace(ids=np.arange(50), labels=np.arange(50) % 2)
     path = tmp_path / "predictions.parquet"
     write_predictions(path, tokens, np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32))
     whole, expected = path.read_bytes(), read_predictions(path, "classification")
-    told = 0
+    errors = 0
     for place in places(path, 200):
         flip(path, place)
         try:
@@ -136,6 +137,6 @@ def test_a_bit_of_predictions(tmp_path):
             assert all(np.array_equal(getattr(found, name), getattr(expected, name)) for name in vars(expected))
         except UserError as error:
             assert path.name in str(error)
-            told += 1
+            errors += 1
         path.write_bytes(whole)
-    assert told > 100
+    assert errors > 100

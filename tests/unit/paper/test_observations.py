@@ -83,7 +83,7 @@ def make(
     for model, num_layers in models.items():
         for task in tasks:
             for strategy, n_dropped in [("none", 0), *((name, cut) for name, cuts in arms.items() for cut in cuts)]:
-                dropped = sorted(drop_order(strategy, num_layers, n_dropped)) if n_dropped else []
+                dropped = drop_order(strategy, num_layers, n_dropped) if n_dropped else []
                 kept = " ".join(str(layer) for layer in range(num_layers) if layer not in dropped)
                 for seed in seeds:
                     run = {

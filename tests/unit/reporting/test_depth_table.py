@@ -12,7 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_json, write_whole
+from shallower.core.files import write_bytes, write_json
 from shallower.core.tables import read_table, write_table
 from shallower.reporting.depth_table import COLUMNS, collect_states
 
@@ -95,7 +95,7 @@ def test_damaged_answers_are_refused(runs):
     with pytest.raises(UserError, match=r"probes\.parquet: depths differ"):
         collect_states(runs, METRICS)
     for content in (b"", b"nonsense"):
-        write_whole(path, content)
+        write_bytes(path, content)
         with pytest.raises(UserError, match=r"probes\.parquet: not a file of answers"):
             collect_states(runs, METRICS)
     parquet.write_table(table.drop_columns("id"), path)

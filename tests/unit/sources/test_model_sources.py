@@ -351,7 +351,7 @@ def test_an_installed_package_is_looked_at(
     assert check_model(from_package()) is None
     assert "has no folder tiny_bert/weights; correct 'path'" in check_model(from_package(path="tiny_bert/weights"))
     (tmp_path / "site/tiny_bert/model" / WEIGHTS).write_bytes(b"")
-    assert "not a whole safetensors file" in check_model(from_package())
+    assert "not a valid safetensors file" in check_model(from_package())
 
 
 # What is refused
@@ -393,7 +393,7 @@ def cut_short(folder: Path) -> None:
         (with_text("tokenizer.json", "{}"), r"tokenizer\.json has no vocabulary"),
         (with_text("tokenizer.json", '{"model": {"vocab": {"a": 0}}}'), "the tokenizer cannot be loaded"),
         (with_json("config.json", hidden_dropout_prob="much"), r"config\.json cannot be used"),
-        (cut_short, r"model\.safetensors: not a whole safetensors file"),
+        (cut_short, r"model\.safetensors: not a valid safetensors file"),
     ],
 )
 def test_faults_are_told_and_leave_nothing(
@@ -414,7 +414,7 @@ def test_faults_of_weights_in_several_files(saved: dict[str, Path], tmp_path: Pa
     with pytest.raises(UserError, match=f"has no file {first.name}, which model.safetensors.index.json names"):
         fetch_model(local(folder), tmp_path / "out")
     change_json(index, weight_map={"a": "../../etc/passwd"})
-    with pytest.raises(UserError, match=r"names '\.\./\.\./etc/passwd', which is not a safetensors file beside it"):
+    with pytest.raises(UserError, match=r"names '\.\./\.\./etc/passwd', which is not a safetensors file in its folder"):
         fetch_model(local(folder), tmp_path / "out")
     change_json(index, weight_map={})
     with pytest.raises(UserError, match="no 'weight_map'"):

@@ -156,23 +156,27 @@ def test_configuration_changes_in_nothing_but_depth(family, full_models, reloade
     assert after == before | {depth_key: len(KEPT)}
 
 
-def test_only_weights_and_configuration_are_written(reloaded):
+def test_only_weights_configuration_and_manifest_are_written(reloaded):
     for answer in reloaded.values():
-        assert sorted(path.name for path in answer["folder"].iterdir()) == ["config.json", WEIGHTS_FILE]
+        names = sorted(path.name for path in answer["folder"].iterdir())
+        assert names == ["config.json", "manifest.json", WEIGHTS_FILE]
 
 
 def tensors_of(folder):
-    """Type, shape and bytes of each tensor of a model; not what its file says of where it comes from."""
+    """Type, shape and bytes of each tensor of a model."""
     with safe_open(folder / WEIGHTS_FILE, "np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     return {name: (tensor.dtype, tensor.shape, tensor.tobytes()) for name, tensor in tensors.items()}
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_the_weights_say_what_they_were_made_of(family, full_models, tmp_path):
+def test_the_manifest_holds_the_checksums_of_the_files_and_of_their_source(family, full_models, tmp_path):
     drop_layers(full_models[family], KEPT, tmp_path / "dropped")
-    assert dropped_from(tmp_path / "dropped" / WEIGHTS_FILE) == [sha256_of(full_models[family] / WEIGHTS_FILE)]
-    assert dropped_from(full_models[family] / WEIGHTS_FILE) is None
+    assert dropped_from(tmp_path / "dropped") == [sha256_of(full_models[family] / WEIGHTS_FILE)]
+    assert dropped_from(full_models[family]) is None
+    manifest = json.loads((tmp_path / "dropped/manifest.json").read_text())
+    names = [WEIGHTS_FILE, "config.json"]
+    assert manifest["sha256"] == {name: sha256_of(tmp_path / "dropped" / name) for name in names}
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -183,7 +187,7 @@ def test_a_sharded_checkpoint_gives_the_same_weights(family, full_models, reload
     drop_layers(sharded, KEPT, tmp_path / "dropped")
 
     assert tensors_of(tmp_path / "dropped") == tensors_of(reloaded[family]["folder"])
-    assert dropped_from(tmp_path / "dropped" / WEIGHTS_FILE) == [sha256_of(file) for file in weight_files(sharded)]
+    assert dropped_from(tmp_path / "dropped") == [sha256_of(file) for file in weight_files(sharded)]
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

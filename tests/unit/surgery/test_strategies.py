@@ -24,6 +24,7 @@ from shallower.surgery.strategies import (
 
 PROJECT = Path(__file__).parents[3]
 
+
 PAPER_SETS = [
     # (strategy, layers of the model, layers dropped, counted from 1)
     ("top", 12, [11, 12]),

@@ -4,7 +4,6 @@ A depth is the number of layers that a text has passed: 0 is the embedding outpu
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from transformers import AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from shallower.core.errors import UserError
+from shallower.core.progress import Progress
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
 from shallower.engine.classifiers.transformers_inputs import model_inputs
 from shallower.engine.devices import Compute, to_device
@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 # Tokens of one forward pass. Hidden states of all layers are alive at once.
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192}
-PROGRESS_SECONDS = 10.0
 
 
 def load_encoder(model_dir: str | Path) -> PreTrainedModel:
@@ -63,13 +62,11 @@ def vectors_by_depth(
     if not len(chosen):
         raise UserError("there are no examples to read sentence vectors of; check the task's data")
     model.eval().to(compute.device)
-    done, told = 0, time.monotonic()
+    done, progress = 0, Progress(logger)
     for members in evaluation_batches(np.diff(tokens.offsets)[chosen], TOKEN_BUDGET[compute.device]):
         yield members, _vectors_of_batch(model, make_batch(tokens, chosen[members]), tokens, compute)
         done += len(members)
-        if time.monotonic() - told > PROGRESS_SECONDS:
-            told = time.monotonic()
-            logger.info("read the sentence vectors of %d of %d examples", done, len(chosen))
+        progress.log("read the sentence vectors of %d of %d examples", done, len(chosen))
 
 
 def in_order(

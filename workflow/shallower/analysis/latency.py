@@ -14,13 +14,13 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from shallower.core.errors import UserError
+from shallower.core.progress import Progress
 from shallower.engine.devices import Compute
 from shallower.models.families import family_of, position_limit
 
 logger = logging.getLogger(__name__)
 
 WARM_UP_ROUNDS = 3
-PROGRESS_SECONDS = 10.0
 
 
 def measure_costs(
@@ -77,7 +77,7 @@ def time_models(
     mask = torch.ones_like(input_ids)
     order = random.Random(0)
     times: dict[int, list[float]] = {key: [] for key in models}
-    told = time.monotonic()
+    progress = Progress(logger)
     with torch.inference_mode(), compute.autocast():
         for round_number in range(-WARM_UP_ROUNDS, repeats):
             for key in order.sample(list(models), len(models)):
@@ -87,9 +87,7 @@ def time_models(
                 compute.synchronise()
                 if round_number >= 0:
                     times[key].append(1000 * (time.perf_counter() - started))
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                logger.info("batch size %d: round %d of %d", batch_size, round_number + 1, repeats)
+            progress.log("batch size %d: round %d of %d", batch_size, round_number + 1, repeats)
     return times
 
 

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.parquet import write_parquet
 from shallower.engine.tokens import TokenSet
 
 logger = logging.getLogger(__name__)
@@ -85,9 +84,7 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
             "prediction": answers.astype(kind).ravel(),
         }
     )
-    content = pa.BufferOutputStream()
-    parquet.write_table(table, content, compression="zstd")
-    write_whole(path, content.getvalue().to_pybytes())
+    write_parquet(path, table)
 
 
 def _fit(vectors: NDArray[np.float32], labels: NDArray, target: str, depth: int) -> Probe:

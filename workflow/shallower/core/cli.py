@@ -1,4 +1,4 @@
-"""What every script does around its work: parse arguments, log, and tell a user's mistake plainly."""
+"""What every script does besides its work: parse arguments, log, and report a user's mistake without a traceback."""
 
 import argparse
 import errno
@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 from shallower.core.errors import UserError
 from shallower.core.signals import Interrupted, raise_interrupted
 
-# What the machine may refuse, which is no bug, and what its user can do.
-CURES = {
+# Errors of the system that are no bugs, and what the user can do.
+REMEDIES = {
     errno.ENOSPC: "free some space and run again; finished runs and checkpoints are kept",
     errno.EDQUOT: "free some of your quota and run again; finished runs and checkpoints are kept",
     errno.EROFS: "make it writable, or run in a folder that is, and run again",
@@ -36,11 +36,17 @@ def json_argument(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
 
 
+def add_compute_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of steps that compute with torch: --device and --threads."""
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
     """Run one step of the pipeline, logging to standard error.
 
-    Ends with one message and exit code 1 on a UserError and where the machine refuses (a full disk, a folder that
-    cannot be written to), with one and 128 + signal when asked to end. All else is a bug and keeps its traceback.
+    Ends with one message and exit status 1 on a UserError or an error of the system such as a full disk, and with one
+    message and 128 + signal when interrupted. Other exceptions are bugs and keep their traceback.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     arguments = parser.parse_args()
@@ -52,15 +58,15 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     except Interrupted as interruption:
         _end(str(interruption), 128 + interruption.number)
     except OSError as error:
-        if error.errno not in CURES:
+        if error.errno not in REMEDIES:
             raise
-        # Of two names the second is that of the file written, as when one is copied.
+        # Of two names the second is that of the file written, as when a file is copied.
         path = error.filename2 or error.filename or "a file"
-        _end(f"error: {path}: {os.strerror(error.errno)}; {CURES[error.errno]}", 1)
+        _end(f"error: {path}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}", 1)
 
 
-def _end(message: str, exit_code: int) -> NoReturn:
-    # What the message would go to may be gone before this process.
+def _end(message: str, exit_status: int) -> NoReturn:
+    # The reader of standard error may have ended before this process.
     with suppress(BrokenPipeError):
         print(message, file=sys.stderr, flush=True)
-    sys.exit(exit_code)
+    sys.exit(exit_status)

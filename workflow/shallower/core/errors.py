@@ -1,4 +1,4 @@
-"""Errors that a user can cure."""
+"""Errors that a user can fix."""
 
 import shlex
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from pathlib import Path
 class UserError(Exception):
     """A mistake in a study, a data file or a checkpoint.
 
-    The message names the culprit (file, key or row) and the cure. Steps print it without a traceback.
+    The message names what is wrong (file, key or row) and a remedy. Steps print it without a traceback.
     """
 
 
 class StudyErrors(UserError):
-    """Everything that is wrong with a study, told at once."""
+    """All problems of a study, reported together."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(problems)
@@ -22,15 +22,15 @@ class StudyErrors(UserError):
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
 
-def damaged(path: str | Path, problem: str) -> UserError:
-    """The error that a file is not what it was when it was made, with the cure that costs least.
+def corrupt_file_error(path: str | Path, problem: str) -> UserError:
+    """The error that the content of a file has changed or is invalid, with the cheapest remedy.
 
-    A file of the workflow, which runs with paths relative to its folder, is made anew by itself. Snakemake then finds
-    the content that it knows; in one run with other steps it would make all that depends on the file anew.
+    A file of the workflow, whose paths are relative to its folder, is recreated alone. Snakemake then finds the content
+    that it has on record; if the next run recreated the file, it would rerun all steps that depend on it.
     """
     if Path(path).parts[0] not in ("resources", "results"):
-        return UserError(f"{path}: {problem}; get it anew")
+        return UserError(f"{path}: {problem}; download it again")
     return UserError(
-        f"{path}: {problem}; make it anew by itself, before the next run, with: snakemake --cores all --force "
+        f"{path}: {problem}; recreate this file alone, before the next run, with: snakemake --cores all --force "
         f"{shlex.quote(str(path))} (and your --configfile)"
     )

@@ -1,25 +1,27 @@
-"""Small files, read and written in one way everywhere."""
+"""Files: JSON, CSV text and checksums; every file is written atomically."""
 
+import csv
 import glob
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.signals import is_alive
 
 
 def read_json(path: str | Path) -> Any:
     """Parse a JSON file.
 
-    Raises UserError, naming the file, when it is missing, cannot be read or is not JSON (which has no NaN).
+    Raises UserError, naming the file, when it is missing, cannot be read or is not valid JSON (which has no NaN).
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
@@ -28,30 +30,45 @@ def read_json(path: str | Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
-        raise damaged(path, f"not valid JSON ({error})") from None
+        raise corrupt_file_error(path, f"not valid JSON ({error})") from None
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON with sorted keys, so that equal content gives equal bytes. NaN is refused."""
+    """Write JSON with sorted keys: equal content gives equal bytes. Raises ValueError for NaN and infinity."""
     text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_whole(path, (text + "\n").encode("utf-8"))
+    write_text(path, text + "\n")
 
 
-def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file so that a reader never sees a half of it."""
-    with replacing(path) as neighbour:
-        neighbour.write_bytes(content)
+def csv_text(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """CSV of a header and rows; None is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, atomically."""
+    with atomic_write(path) as part:
+        part.write_bytes(content)
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A neighbour of a file, to be written within the block, which takes the file's place once it is whole.
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """A temporary file in the same folder, to be written in the block and then renamed to `path`.
 
-    It is gone when the block fails, and so is what killed processes left. Errors of the system name the file.
+    Readers never see a partly written file. The temporary file is removed when the block fails; those of processes that
+    were killed are removed by the next write to `path`. OSErrors name `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,20 +76,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         writer = part.suffixes[-2][1:]
         if writer.isdigit() and not is_alive(int(writer)):
             part.unlink(missing_ok=True)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with naming(path):
-            yield neighbour
-            neighbour.replace(path)
+        with naming_errors(path):
+            yield temporary
+            temporary.replace(path)
     finally:
-        neighbour.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def naming(path: str | Path) -> Iterator[None]:
-    """Errors of the system in writing within the block name this file or folder: most come without a name.
+def naming_errors(path: str | Path) -> Iterator[None]:
+    """OSErrors of writing in the block name this file or folder; many are raised without a file name.
 
-    Those of the safetensors library, which come as its own, become OSErrors.
+    Errors of the system that the safetensors library raises as its own become OSErrors.
     """
     try:
         yield
@@ -87,16 +104,16 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's content, as hexadecimal digits."""
+    """SHA-256 of a file, as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def canonical_json(content: Any) -> str:
-    """One line of JSON with sorted keys: the same for equal content, whatever the order of keys."""
+    """One line of JSON with sorted keys: equal content gives equal text, whatever the order of keys."""
     return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def fingerprint(content: Any) -> str:
-    """Eight hexadecimal digits that tell one JSON-like definition from another."""
+    """Eight hexadecimal digits of the SHA-256 of a JSON-like definition."""
     return hashlib.sha256(canonical_json(content).encode("utf-8")).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Where a model comes from: the versions and the state of the code that made it."""
+"""Versions of packages, and the state of the code, for manifests."""
 
 import platform
 import subprocess
@@ -11,7 +11,7 @@ PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
-    """The versions of Python and of the packages that decide about numbers; None for one not installed."""
+    """The versions of Python and of the packages that results depend on; None for one that is not installed."""
     return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
 
 
@@ -36,7 +36,7 @@ def _version(package: str) -> str | None:
 
 def _git(folder: str | Path, *arguments: str) -> str | None:
     try:
-        # --no-optional-locks: several runs may ask at once.
+        # --no-optional-locks: several runs may call git at once.
         answer = subprocess.run(
             ["git", "--no-optional-locks", *arguments],
             cwd=folder,

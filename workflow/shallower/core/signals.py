@@ -1,6 +1,7 @@
-"""Being told to stop: by Ctrl-C, by a scheduler (time limit, cancelling, preemption), or by the workflow's death.
+"""Graceful shutdown on SIGINT, SIGTERM and SIGHUP, or when the parent process exits.
 
-A step ends at once, clearing half files away. A training ends after its step, with a checkpoint to go on from.
+These come from Ctrl-C, a closed terminal, or a scheduler (time limit, cancellation, preemption). A step ends at once
+and removes its temporary files. A training first finishes its optimiser step and writes a checkpoint to resume from.
 """
 
 import os
@@ -12,16 +13,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-# Ctrl-C, the schedulers' and kill's way of asking, and the end of a terminal's session.
+# Sent by Ctrl-C, by schedulers and kill, and by a terminal that closes.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Signals that come sooner after the first are the same request: srun passes on what SLURM has sent to the step already.
+# Signals that follow the first one sooner are the same request: srun forwards what SLURM sends to the step itself.
 REPEAT_SECONDS = 2.0
-# How the workflow tells a step which process waits for it.
+# Environment variable in which the workflow passes the process that waits for a step.
 STARTED_BY = "STARTED_BY"
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was asked to end, by the signal `number`. The text says, after a colon, what was saved, if any."""
+    """This process was asked to end by the signal `number`. The message says what was `saved`, if anything.
+
+    A KeyboardInterrupt, so that no `except Exception` of a library catches it.
+    """
 
     def __init__(self, number: int, saved: str = "") -> None:
         self.number = number
@@ -29,7 +33,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def raise_interrupted() -> None:
-    """From now on, whatever asks this process to end raises Interrupted. What it was started to ignore, it ignores."""
+    """From now on, raise Interrupted on the signals that end a process, except those it was started to ignore."""
     for number in SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _raise)
@@ -37,11 +41,11 @@ def raise_interrupted() -> None:
 
 @contextmanager
 def noting_interruptions(environment: Mapping[str, str] = os.environ) -> Iterator[Callable[[], int | None]]:
-    """While the block runs, only note that the process is asked to end; gives what tells the signal, if any.
+    """While the block runs, only record signals; yields a function that returns the pending signal, if any.
 
-    A second request, some seconds later, raises Interrupted at once. The end of the process that waits for this one
-    counts as SIGHUP: nobody would take note of the result, and the next run may start the same work. In other threads
-    than the main one, which alone get signals, nothing is noted.
+    A second signal, some seconds later, raises Interrupted at once. The end of the process that waits for this one
+    counts as SIGHUP: nobody would record the result, and the next run may start the same work. Signals reach only the
+    main thread; in others nothing is recorded.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
@@ -72,11 +76,10 @@ def noting_interruptions(environment: Mapping[str, str] = os.environ) -> Iterato
 
 
 def pass_on_interrupts() -> None:
-    """For the workflow itself: from now on, Ctrl-C and the end of the terminal's session reach every step at work.
+    """For the workflow itself: from now on, forward SIGINT and SIGHUP to every running step.
 
-    A terminal tells all processes by itself, but `kill -INT` and the stop button of many a tool do not: Snakemake would
-    wait for the steps at work to finish, and then take no note of their results. The end of a session would kill it
-    with its folder locked.
+    A terminal signals all processes, but `kill -INT` and the stop button of many tools signal Snakemake alone: it would
+    wait for the running steps to finish, and then discard their results. SIGHUP would kill it with its folder locked.
     """
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -84,7 +87,7 @@ def pass_on_interrupts() -> None:
 
 
 def _pass_on(number: int, frame: FrameType | None) -> None:
-    import psutil  # comes with Snakemake; steps do without
+    import psutil  # a dependency of Snakemake, which steps do not need
 
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
@@ -93,17 +96,17 @@ def _pass_on(number: int, frame: FrameType | None) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    # Nothing is to disturb the clearing away: Ctrl-C reaches a process from the terminal and from the workflow.
+    # Further signals must not disturb the cleanup: Ctrl-C comes both from the terminal and from the workflow.
     for further in SIGNALS:
         signal.signal(further, signal.SIG_IGN)
     raise Interrupted(number)
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this machine is there and has not ended."""
+    """Whether a process of this machine is running."""
     try:
         os.kill(process, 0)
-        # One that has ended, but whose parent did not ask yet how, still takes signals. Only Linux tells.
+        # A zombie, which has ended but was not waited for, still accepts signals. Only Linux shows its state.
         return Path(f"/proc/{process}/stat").read_bytes().rpartition(b") ")[2][:1] not in b"ZX"
     except ProcessLookupError:
         return False

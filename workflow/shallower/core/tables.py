@@ -1,18 +1,21 @@
-"""Tables on disk: CSV files, read and written in one way everywhere."""
+"""CSV tables with pandas."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.files import write_text
 
-# Names that look like numbers ("2", "0.95", "3 5 8") or like nothing ("NA") stay what they are: text.
+# Columns of names, which stay text even if they look like numbers ("2", "0.95") or missing values ("NA").
 _TEXT = ["study", "model", "task", "origin", "strategy", "amount", "kept_layers", "metric", "directory"]
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read runs.csv, results.csv, summary.csv or droppable.csv, with names kept as text."""
+    """Read runs.csv, results.csv, summary.csv or droppable.csv, with names as text.
+
+    Raises UserError, naming the file, when it is missing or not a table.
+    """
     try:
         header = pd.read_csv(path, nrows=0).columns
         types = {column: "str" for column in _TEXT if column in header}
@@ -24,5 +27,5 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV; numbers keep ten significant digits, beyond which there is only noise."""
-    write_whole(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8"))
+    """Write a table as CSV, with ten significant digits of each number; further ones are noise."""
+    write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them, the same in tables, figures and sentences."""
+"""Numbers and names for readers, the same in tables, figures and sentences."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,7 +17,7 @@ JOINED = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
 
 
 def metric_title(name: str) -> str:
-    """A metric's name as one would say it."""
+    """The name of a metric for readers."""
     return _METRICS.get(name, name.replace("_", " "))
 
 
@@ -34,7 +34,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def layer_ranges(layers: Iterable[int]) -> str:
-    """Layer indices with runs of neighbours joined by a dash: 0 1 2 5 becomes 0 to 2, 5."""
+    """Layer indices, with consecutive ones joined by an en dash: `0-2, 5` for 0, 1, 2 and 5."""
     runs: list[list[int]] = []
     for layer in sorted(layers):
         if runs and layer == runs[-1][-1] + 1:

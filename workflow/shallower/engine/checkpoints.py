@@ -1,8 +1,7 @@
-"""Checkpoints of a training run: what it takes to go on as if nothing had happened.
+"""Training checkpoints, from which a run resumes with the same result as without an interruption.
 
-A checkpoint is a folder with `tensors.safetensors` and `state.json`. It appears whole or not at all, and says in
-`state.json` which run it belongs to (the key) and what its tensors hash to, so that one that is damaged or belongs
-to another run is noticed and left aside.
+A checkpoint is a folder with `tensors.safetensors` and `state.json`, written atomically. `state.json` holds the key of
+its run and the SHA-256 of the tensors, so that a checkpoint that is damaged or of another run is not used.
 """
 
 import logging
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.core.errors import UserError
-from shallower.core.files import naming, read_json, sha256_of, write_json
+from shallower.core.files import naming_errors, read_json, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a run after `step` optimiser steps: tensors by name, and whatever JSON can hold."""
+    """The state of a run after `step` optimiser steps: tensors by name, and other values as JSON."""
 
     step: int
     tensors: dict[str, torch.Tensor]
@@ -34,7 +33,7 @@ class Checkpoint:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run, of which only the newest is kept.
+    """The checkpoints of one run; only the newest is kept.
 
     `key` is everything that the result of the run depends on, as JSON.
     """
@@ -44,13 +43,13 @@ class CheckpointFolder:
         self.key = key
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint next to the others, rename it into place, then remove the others."""
+        """Write a checkpoint atomically, then remove the others."""
         target = self.folder / f"step-{checkpoint.step:09d}"
         part = self.folder / f".{target.name}.{os.getpid()}.part"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
-            with naming(self.folder):
+            with naming_errors(self.folder):
                 save_file(checkpoint.tensors, part / TENSORS)
                 write_json(
                     part / STATE,
@@ -70,12 +69,12 @@ class CheckpointFolder:
                 shutil.rmtree(other)
 
     def load(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole and belongs to this run; None when there is none."""
+        """The newest checkpoint that is intact and belongs to this run; None when there is none."""
         for folder in sorted(self.folder.glob("step-*"), reverse=True):
             try:
                 return self._read(folder)
             except (UserError, OSError, KeyError, TypeError, ValueError) as error:
-                logger.warning("leaving the checkpoint %s aside: %s", folder, error)
+                logger.warning("ignoring the checkpoint %s: %s", folder, error)
         return None
 
     def remove(self) -> None:

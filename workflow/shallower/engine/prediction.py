@@ -1,15 +1,14 @@
 """Predictions of a fine-tuned model: one row an example, with its id, label and logits."""
 
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from shallower.core.files import write_whole
+from shallower.core.parquet import write_parquet
+from shallower.core.progress import Progress
 from shallower.engine.batches import evaluation_batches
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.devices import Compute
@@ -22,8 +21,6 @@ logger = logging.getLogger(__name__)
 # Tokens of one forward pass, padding included. On a CPU small batches stay in its caches.
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 32768}
 
-PROGRESS_SECONDS = 10.0
-
 
 def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.ndarray:
     """Logits of every example, float32 [N, number of outputs], in the token set's order.
@@ -33,15 +30,13 @@ def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.nd
     classifier.begin_prediction(compute.device)
     batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
     outputs = []
-    done, told = 0, time.monotonic()
+    done, progress = 0, Progress(logger)
     with torch.inference_mode(), compute.autocast():
         for examples in batches:
             logits, _ = classifier.forward(tokens, examples, Dropout())
             outputs.append(logits.float())
             done += len(examples)
-            if time.monotonic() - told > PROGRESS_SECONDS:
-                told = time.monotonic()
-                logger.info("predicted %d of %d examples", done, len(tokens.labels))
+            progress.log("predicted %d of %d examples", done, len(tokens.labels))
     logits = torch.cat(outputs).cpu().numpy()
     ordered = np.empty_like(logits)
     ordered[np.concatenate(batches)] = logits
@@ -64,6 +59,4 @@ def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) ->
         }
     )
     digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
-    content = pa.BufferOutputStream()
-    pq.write_table(table.replace_schema_metadata({DIGEST: digest}), content)
-    write_whole(path, content.getvalue().to_pybytes())
+    write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")

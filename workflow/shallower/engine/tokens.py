@@ -17,8 +17,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from shallower.core.errors import UserError, damaged
-from shallower.core.files import canonical_json, write_whole
+from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.files import canonical_json, write_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,7 +122,7 @@ def write_tokens(path: str | Path, tokens: TokenSet) -> None:
     arrays = {name: np.ascontiguousarray(values[name]) for name in ARRAYS if values[name] is not None}
     padding = {name: value for name, value in values.items() if name not in ARRAYS}
     # One entry, since safetensors writes several ones in any order.
-    write_whole(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
+    write_bytes(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
 
 
 def read_tokens(path: str | Path) -> TokenSet:
@@ -139,9 +139,9 @@ def read_tokens(path: str | Path) -> TokenSet:
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(path, f"not a tokens file ({error})") from None
+        raise corrupt_file_error(path, f"not a tokens file ({error})") from None
     if _digest(arrays, padding) != recorded:
-        raise damaged(path, "damaged: its content is not what was written")
+        raise corrupt_file_error(path, "damaged: its content is not what was written")
     return tokens
 
 

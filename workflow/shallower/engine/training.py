@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from shallower.core.errors import UserError
+from shallower.core.progress import Progress
 from shallower.core.signals import Interrupted, noting_interruptions
 from shallower.engine.batches import training_batches
 from shallower.engine.checkpoints import Checkpoint, CheckpointFolder
@@ -30,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 # About so many lines in a training log. Between two of them the losses stay on the device.
 LOG_LINES = 200
-PROGRESS_SECONDS = 10.0
 # Writing checkpoints may take at most this share of the time.
 CHECKPOINT_SHARE = 0.02
 
@@ -180,7 +180,8 @@ class _Run:
         classifier.begin_training(tokens, compute.device, used_words_only=settings.weight_decay == 0)
         self.optimiser = AdamW(classifier.module.parameters(), settings.weight_decay)
         torch.manual_seed(seed)  # dropout, where torch draws it
-        self.started = self.told = time.monotonic()
+        self.started = time.monotonic()
+        self.progress = Progress(logger)
         self.first_step = 0
         self.earlier_seconds, self.earlier_tokens = 0.0, 0
 
@@ -194,8 +195,8 @@ class _Run:
 
         if self.step % self.log_interval == 0 or self.step == self.result.steps:
             self._record(rate)
-        if time.monotonic() - self.told >= PROGRESS_SECONDS:
-            self._tell()
+        if self.progress.is_due():
+            self._log_progress()
 
     def finish(self) -> None:
         """Give the classifier back, trained."""
@@ -249,12 +250,11 @@ class _Run:
         )
         self.window = []
 
-    def _tell(self) -> None:
+    def _log_progress(self) -> None:
         self._collect()
-        self.told = time.monotonic()
-        elapsed = self.told - self.started
+        elapsed = time.monotonic() - self.started
         losses = [loss for loss, _ in self.window] or [self.result.records[-1]["loss"]]
-        logger.info(
+        self.progress.log(
             "%s: epoch %d/%d, step %d/%d, loss %.4f, %.0f tokens/s, %s left",
             self.label,
             math.ceil(self.step / self.steps_per_epoch),

@@ -44,12 +44,6 @@ class Estimate:
     def __sub__(self, other: Self) -> "Estimate":
         return Estimate(self.value - other.value, self.samples - other.samples, min(self.seeds, other.seeds))
 
-    def relative_to(self, other: Self) -> "Estimate":
-        """This in percent of another."""
-        return Estimate(
-            100.0 * self.value / other.value, 100.0 * self.samples / other.samples, min(self.seeds, other.seeds)
-        )
-
 
 def mean(estimates: Sequence[Estimate]) -> Estimate:
     """The mean of estimates, such as one score over several tasks."""

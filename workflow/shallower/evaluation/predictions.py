@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from shallower.core.errors import UserError, damaged
+from shallower.core.errors import UserError, corrupt_file_error
 
 # Entry of a file's metadata.
 DIGEST = b"sha256"
@@ -39,11 +39,13 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise damaged(path, f"not a file of predictions ({error})") from None
+        raise corrupt_file_error(path, f"not a file of predictions ({error})") from None
     ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
     numbers = all(pa.types.is_integer(column.type) or pa.types.is_floating(column.type) for column in (ids, labels))
     if not numbers or not pa.types.is_list(lists.type):
-        raise damaged(path, f"not a file of predictions (columns of {ids.type}, {labels.type} and {lists.type})")
+        raise corrupt_file_error(
+            path, f"not a file of predictions (columns of {ids.type}, {labels.type} and {lists.type})"
+        )
     if table.num_rows == 0:
         raise UserError(f"{path}: no predictions in it")
     ids, stored_labels = ids.to_numpy(), labels.to_numpy()
@@ -57,7 +59,7 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
         raise UserError(f"{path}: a logit is not a finite number; the run diverged, lower its learning rate")
     found = content_digest(ids, stored_labels, logits).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
-        raise damaged(path, "damaged: its content is not what was written")
+        raise corrupt_file_error(path, "damaged: its content is not what was written")
     order = np.argsort(ids, kind="stable")
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")

@@ -14,7 +14,8 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_whole
+from shallower.core.files import write_bytes
+from shallower.core.parquet import write_parquet
 
 FILE = "resamples.npy"
 
@@ -23,7 +24,7 @@ def write_resamples(path: str | Path, values: NDArray) -> None:
     """Write the resampled scores [samples] of a run."""
     content = io.BytesIO()
     np.save(content, values.astype(np.float32), allow_pickle=False)
-    write_whole(path, content.getvalue())
+    write_bytes(path, content.getvalue())
 
 
 def read_resamples(path: str | Path) -> NDArray[np.float32]:
@@ -40,9 +41,7 @@ def collect_resamples(directories: Sequence[str], path: str | Path) -> None:
     """Gather the resampled scores of runs in a parquet file: one row a run, with its directory and its values."""
     values = [read_resamples(Path(directory, FILE)) for directory in directories]
     table = pa.table({"directory": list(directories), "values": pa.array(values, pa.list_(pa.float32()))})
-    content = io.BytesIO()
-    parquet.write_table(table, content, compression="zstd")
-    write_whole(path, content.getvalue())
+    write_parquet(path, table)
 
 
 def read_collected(path: str | Path) -> dict[str, NDArray[np.float64]]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from shallower.core.code_digest import code_digest, code_files
-from shallower.core.files import read_json, sha256_of, write_json, write_whole
+from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
 
 RECORD = "provenance.json"
@@ -20,7 +20,9 @@ SUMS = "SHA256SUMS"
 
 # Written by `make provenance` when the study is finished, from Snakemake's own notes.
 LATER = ("provenance.html",)
-# A model on its way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; its manifest stays.
+# A model on its way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; the manifests of trainings
+# stay.
+DROPPED = "dropped"
 PASSING_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -110,7 +112,7 @@ class Membership:
     def passing(self, name: str) -> bool:
         """Whether a file is of a model that is not kept once the study is finished."""
         path = PurePosixPath(name)
-        if path.name not in PASSING_FILES:
+        if path.name not in PASSING_FILES and path.parent.name != DROPPED:
             return False
         below_a_run = any(run in path.parent.parents for run in self.runs)
         return below_a_run or (path.name == "model.safetensors" and not self.keeps_models)
@@ -119,7 +121,7 @@ class Membership:
 def write_sums(results_dir: Path, names: Iterable[str]) -> None:
     """Write SHA256SUMS: a line for each file, as `sha256sum` writes them."""
     lines = (f"{sha256_of(results_dir / name)}  {name}\n" for name in names)
-    write_whole(results_dir / SUMS, "".join(lines).encode("utf-8"))
+    write_text(results_dir / SUMS, "".join(lines))
 
 
 def _sources(manifests: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -134,7 +136,7 @@ def _sources(manifests: Iterable[Path]) -> dict[str, dict[str, Any]]:
 def _run_record(results_dir: Path, run: Mapping[str, str]) -> dict[str, Any]:
     """What made a run: its place in the grid, its layers, and the manifests of its trainings, the last one first."""
     folder = results_dir / Path(run["directory"]).relative_to(Path("results") / run["study"])
-    before = sorted(folder.glob("*/manifest.json"))
+    before = [path for path in sorted(folder.glob("*/manifest.json")) if path.parent.name != DROPPED]
     return {
         **{name: run[name] for name in ("model", "task", "origin", "strategy", "amount", "seed")},
         "folder": folder.relative_to(results_dir).as_posix(),

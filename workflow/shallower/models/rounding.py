@@ -1,7 +1,7 @@
-"""Weights rounded to bfloat16 for keeping: half the space on disk, one file that loads as before.
+"""Weights stored in bfloat16: half the space on disk.
 
-config.json says float32, so that plain from_pretrained gives a model in float32 with the rounded values: exactly the
-one that predictions were made with. (With "bfloat16" there transformers gives XLNet layers of two types, which fail.)
+The dtype in config.json is float32, so that plain from_pretrained gives a float32 model with the rounded values: that
+of the predictions. (With "bfloat16" there, transformers gives XLNet layers of two dtypes, which fail.)
 """
 
 from pathlib import Path
@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.core.errors import UserError
-from shallower.core.files import read_json, replacing, write_json
+from shallower.core.files import atomic_write, read_json, write_json
 from shallower.models.folder import CONFIG, WEIGHTS
 
 
 def round_weights(model_dir: str | Path) -> None:
-    """Round the float32 tensors of a folder's model.safetensors to bfloat16, in place; others stay as they are.
+    """Round the float32 tensors of a folder's model.safetensors to bfloat16, in place; others do not change.
 
-    Raises UserError, and leaves the weights as they are, when one is not finite.
+    Raises UserError, and changes nothing, when a tensor has a value that is not finite.
     """
     path = Path(model_dir) / WEIGHTS
     tensors = load_file(path)
@@ -26,7 +26,7 @@ def round_weights(model_dir: str | Path) -> None:
             if not tensor.isfinite().all():
                 raise UserError(f"{path}: {name} has values that are not finite; lower the learning rate")
             tensors[name] = tensor.bfloat16()
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         save_file(tensors, part, metadata={"format": "pt"})
     config = path.with_name(CONFIG)
     write_json(config, read_json(config) | {"dtype": "float32"})

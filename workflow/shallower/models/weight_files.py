@@ -1,10 +1,9 @@
-"""Weight files in the safetensors format: looked into, merged and copied tensor by tensor, without torch.
+"""Weight files in the safetensors format: inspected, merged and copied tensor by tensor, without torch.
 
-Tensors are copied as bytes, whatever their type, and a file is never held in memory as a whole. (safetensors'
-own functions need torch for types that numpy lacks, such as bfloat16.)
+Tensors are copied as bytes, whatever their dtype, and no file is loaded into memory at once. (The functions of the
+safetensors library need torch for dtypes that numpy lacks, such as bfloat16.)
 """
 
-import hashlib
 import json
 import mmap
 import re
@@ -16,21 +15,19 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from shallower.core.errors import UserError, damaged
-from shallower.core.files import canonical_json, read_json, replacing
+from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.files import atomic_write, read_json
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
-# Entry of a file's metadata with the SHA-256, as JSON, of all the rest of the file and of files that belong to it.
-SEAL = "sha256"
 
-# Weights that can only be read by unpickling, which may run any code; they are never read.
+# Weights that can only be read by unpickling, which may run any code; they are never opened.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 @dataclass(frozen=True)
 class _Tensor:
-    """Where a tensor's bytes are."""
+    """A tensor in a file: its bytes are the `size` bytes from `start`."""
 
     name: str
     dtype: str
@@ -41,18 +38,18 @@ class _Tensor:
 
 
 def header(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Type and shape of each tensor of a safetensors file, as {name: {"dtype": "F32", "shape": [2, 3]}}.
+    """Dtype and shape of each tensor of a safetensors file, as {name: {"dtype": "F32", "shape": [2, 3]}}.
 
-    Raises UserError when the file is missing, cut off or of another format.
+    Raises UserError when the file is missing, truncated or of another format.
     """
     return {tensor.name: {"dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in _tensors(Path(path))}
 
 
 def weight_files(directory: str | Path) -> list[Path]:
-    """Files that hold a checkpoint's weights: model.safetensors, or the shards that its index lists.
+    """Files with the weights of a checkpoint: model.safetensors, or the shards that its index lists.
 
-    Raises UserError when there are none or only pickled ones, when a shard is missing, and when a tensor is
-    not in the shard that the index names.
+    Raises UserError when there are none or only pickled ones, when a shard is missing, and when a tensor is not in the
+    shard that the index names.
     """
     directory = Path(directory)
     if (directory / WEIGHTS_FILE).is_file():
@@ -68,13 +65,12 @@ def weight_files(directory: str | Path) -> list[Path]:
     raise UserError(f"{directory}: no {WEIGHTS_FILE} or {INDEX_FILE}; name a folder that save_pretrained wrote")
 
 
-def merge_shards(directory: str | Path, target: str | Path | None = None) -> Path:
-    """Write the weights of a checkpoint's folder, in one file or several, to one file; return its path.
+def merge_shards(directory: str | Path) -> Path:
+    """Merge the weights of a checkpoint's folder into model.safetensors and return its path; the shards stay.
 
-    The file is model.safetensors in the same folder unless `target` says otherwise. The shards stay.
-    Raises UserError as `weight_files` does.
+    Does nothing when there is such a file already. Raises UserError as `weight_files` does.
     """
-    target = Path(target or Path(directory) / WEIGHTS_FILE)
+    target = Path(directory) / WEIGHTS_FILE
     files = weight_files(directory)
     if files != [target]:
         copy_tensors(files, target)
@@ -82,69 +78,41 @@ def merge_shards(directory: str | Path, target: str | Path | None = None) -> Pat
 
 
 def copy_tensors(
-    sources: Iterable[Path],
-    target: str | Path,
-    rename: Callable[[str], str | None] = lambda name: name,
-    notes: Mapping[str, str] | None = None,
-    seal: Mapping[str, str] | None = None,
+    sources: Iterable[Path], target: str | Path, rename: Callable[[str], str | None] = lambda name: name
 ) -> None:
-    """Write tensors of some safetensors files to one file, under the names that `rename` gives.
+    """Write tensors of some safetensors files to one file, atomically, under the names that `rename` gives.
 
-    Tensors for which `rename` gives None are left out. Each tensor's bytes stay the same. `notes` are put into the
-    file's metadata. The target appears when it is whole. With `seal`, SHA-256 of other files by name, these and its own
-    are kept in the file for `check_seal`. Raises UserError when two tensors would have one name.
+    Tensors for which `rename` gives None are left out. The bytes of each tensor and the metadata of the files stay the
+    same. Raises UserError when two tensors would have one name.
     """
     chosen: dict[str, _Tensor] = {}
-    metadata = {**(notes or {}), "format": "pt"}  # the format is what transformers insists on
+    metadata = {"format": "pt"}  # required by transformers
     for source in sources:
         for tensor in _tensors(source):
             name = rename(tensor.name)
             if name is None:
                 continue
             if name in chosen:
-                raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is not a sound one")
+                raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is invalid")
             chosen[name] = tensor
-        metadata = {name: text for name, text in _metadata(source).items() if name != SEAL} | metadata
-    _write(Path(target), chosen, metadata, seal)
-
-
-def check_seal(path: str | Path) -> dict[str, str]:
-    """The SHA-256 of other files that a weight file was sealed with, by name; none for a file without a seal.
-
-    Raises UserError when the file is cut off or its tensors are not those that it was sealed with.
-    """
-    path = Path(path)
-    content, data_start = _read_header(path)
-    if (text := content.get("__metadata__", {}).pop(SEAL, None)) is None:
-        return {}
-    digest = hashlib.sha256(canonical_json(content).encode("utf-8"))
-    with path.open("rb") as file:
-        file.seek(data_start)
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    try:
-        seal = json.loads(text)
-        expected = seal.pop(WEIGHTS_FILE)
-    except (ValueError, KeyError, AttributeError):
-        expected = None
-    if digest.hexdigest() != expected:
-        raise damaged(path, "damaged: its tensors are not those that were written")
-    return seal
+        metadata = _metadata(source) | metadata
+    _write(Path(target), chosen, metadata)
 
 
 def weight_map(index: str | Path) -> dict[str, str]:
-    """What an index of weights says: the file of each tensor.
+    """The file of each tensor, from the index of sharded weights.
 
-    Raises UserError when there is nothing of the kind, and when a file is not a safetensors file beside the index.
+    Raises UserError when the index has none, and when a file is not a safetensors file in the folder of the index.
     """
     content = read_json(index)
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not places:
-        raise UserError(f"{index}: no 'weight_map' from tensors to files; get the checkpoint anew")
+        raise UserError(f"{index}: no 'weight_map' from tensors to files; download the checkpoint again")
     for name in places.values():
         if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
             raise UserError(
-                f"{index}: names {name!r}, which is not a safetensors file beside it; get the checkpoint from elsewhere"
+                f"{index}: names {name!r}, which is not a safetensors file in its folder; "
+                "use another copy of the checkpoint"
             )
     return places
 
@@ -160,13 +128,13 @@ def _shards(directory: Path) -> list[Path]:
         raise UserError(
             f"{directory / name}: lacks the tensor {tensor!r}, which {INDEX_FILE} says is there"
             + (f", and {len(lost) - 1} more" if len(lost) > 1 else "")
-            + "; get the checkpoint anew"
+            + "; download the checkpoint again"
         )
     return [directory / name for name in names]
 
 
 def _tensors(path: Path) -> list[_Tensor]:
-    """Tensors of a file, once the safetensors library has found the file sound."""
+    """Tensors of a file that the safetensors library accepts."""
     content, data_start = _read_header(path)
     content.pop("__metadata__", None)
     return [
@@ -181,9 +149,10 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """The file's description of its tensors, and where their bytes begin.
+    """The header of a file, and the offset of the first tensor's bytes.
 
-    The format: 8 bytes with the length of the JSON that follows, the JSON, the tensors' bytes.
+    The format: 8 bytes with the length of the header, the header as JSON, the bytes of the tensors.
+    Source: https://github.com/huggingface/safetensors#format
     """
     try:
         with safe_open(path, framework="np"):
@@ -193,46 +162,33 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except SafetensorError as error:
-        raise damaged(path, f"not a whole safetensors file ({error})") from None
+        raise corrupt_file_error(path, f"not a valid safetensors file ({error})") from None
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(length)), 8 + length
 
 
-def _write(target: Path, tensors: dict[str, _Tensor], metadata: dict[str, str], seal: Mapping[str, str] | None) -> None:
-    """Write a safetensors file to a neighbour, then rename.
+def _write(target: Path, tensors: Mapping[str, _Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file, atomically.
 
-    Wide types come first and the header is filled up to a multiple of 8 bytes, so that every tensor is
-    aligned for its type.
+    Wide types come first and the header is padded to a multiple of 8 bytes, so that every tensor is aligned for its
+    type.
     """
     names = sorted(tensors, key=lambda name: (-_bits(tensors[name]), name))
-    with replacing(target) as neighbour, ExitStack() as stack:
+    description = {"__metadata__": metadata, **_places(names, tensors)}
+    text = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    with ExitStack() as stack, atomic_write(target) as part, part.open("wb") as file:
         views = {path: stack.enter_context(_mapped(path)) for path in {tensor.path for tensor in tensors.values()}}
-
-        def hand_to(consumer: Callable[[memoryview], Any]) -> None:
-            for tensor in (tensors[name] for name in names):
-                with (
-                    memoryview(views[tensor.path]) as view,
-                    view[tensor.start : tensor.start + tensor.size] as part,
-                ):
-                    consumer(part)
-
-        description = {"__metadata__": metadata, **_places(names, tensors)}
-        if seal is not None:
-            digest = hashlib.sha256(canonical_json(description).encode("utf-8"))
-            hand_to(digest.update)
-            sealed = json.dumps({**seal, WEIGHTS_FILE: digest.hexdigest()})
-            description["__metadata__"] = {**metadata, SEAL: sealed}
-        text = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-        text += b" " * (-len(text) % 8)
-        with neighbour.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little"))
-            file.write(text)
-            hand_to(file.write)
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for tensor in (tensors[name] for name in names):
+            with memoryview(views[tensor.path]) as view, view[tensor.start : tensor.start + tensor.size] as content:
+                file.write(content)
 
 
 def _places(names: Iterable[str], tensors: Mapping[str, _Tensor]) -> dict[str, dict[str, Any]]:
-    """How a file's header describes tensors that lie one after another, by their names in that file."""
+    """The header's entries, by name, for tensors that follow each other in the order of `names`."""
     places = {}
     end = 0
     for name in names:
@@ -249,6 +205,6 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
 
 
 def _bits(tensor: _Tensor) -> int:
-    """Bits of one element, which a type's name tells: F32, BF16, F8_E4M3; BOOL has 8."""
+    """Bits of one element, from the name of the dtype: F32, BF16, F8_E4M3; BOOL has 8."""
     digits = re.search(r"\d+", tensor.dtype)
     return int(digits[0]) if digits else 8

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from shallower.core.files import write_whole
+from shallower.core.files import write_bytes
 from shallower.core.runs import BASELINE
 from shallower.core.wording import metric_title, score_text
 from shallower.reporting.summary import batch_sizes
@@ -146,7 +146,7 @@ def save(figure: Figure, path: Path) -> None:
         for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
             content = io.BytesIO()
             figure.savefig(content, format=suffix[1:], metadata=metadata)
-            write_whole(path.with_name(path.name + suffix), content.getvalue())
+            write_bytes(path.with_name(path.name + suffix), content.getvalue())
 
 
 def _split(summary: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:

@@ -1,14 +1,12 @@
 """scores.csv: the scores of the layers of a study's models, one row a scores file and layer."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.core.files import read_json
+from shallower.core.files import csv_text, read_json
 
 COLUMNS = ["study", "model", "task", "seed", "scored", "method", "layer", "value"]
 PLACE = re.compile(
@@ -44,8 +42,5 @@ def collect_scores(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
 
 def scores_as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """The rows as CSV text; scores keep ten significant digits, as in all tables."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "value": f"{row['value']:.10g}"} for row in rows)
-    return text.getvalue()
+    values = ({**row, "value": f"{row['value']:.10g}"} for row in rows)
+    return csv_text(COLUMNS, ([row[column] for column in COLUMNS] for row in values))

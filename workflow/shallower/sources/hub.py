@@ -31,7 +31,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 
 from shallower.core.errors import UserError
-from shallower.core.files import replacing, sha256_of
+from shallower.core.files import atomic_write, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ def _agrees(path: Path, digest: str) -> bool:
 
 def _copy(source: Path, target: Path) -> Path:
     """Copy a file so that a reader never sees a half of it."""
-    with replacing(target) as neighbour:
+    with atomic_write(target) as neighbour:
         shutil.copyfile(source, neighbour)
     return target
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.core.files import sha256_of, write_json, write_whole
+from shallower.core.files import sha256_of, write_json
+from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources import hub
 from shallower.sources.docstrings import DOCS_TASKS, check_sizes, installed_versions, make_examples
@@ -40,9 +40,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         tables = _tables(definition, files)
         originals = {split: {"file": path.name, "sha256": sha256_of(path)} for split, path in files.items()}
     for split, table in tables.items():
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
-        write_whole(target_dir / f"{split}.parquet", sink.getvalue().to_pybytes())
+        write_parquet(target_dir / f"{split}.parquet", table)
         logger.info("%s: %d examples", split, len(table))
     labels = _labels(definition)
     write_json(

@@ -144,7 +144,7 @@ STEPS: dict[str, Step] = {
             "report",
             rules=("drop_layers", "drop_next_layer"),
             folder=f"{RUN}/dropped",
-            outputs=CHECKPOINT,
+            outputs=(*CHECKPOINT, "manifest.json"),
             is_job=True,
             memory=memory.surgery,
         ),

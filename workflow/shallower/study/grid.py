@@ -1,11 +1,10 @@
 """The runs of a study: which there are, and where each one lives."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, fields
 from typing import Any
 
+from shallower.core.files import csv_text
 from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY, Run
 
 
@@ -29,8 +28,5 @@ def expand(grid: Mapping[str, Any]) -> list[Run]:
 
 def runs_as_csv(runs: Iterable[Run]) -> str:
     """The plan as CSV text: one row a run, with its folder in the last column."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*(field.name for field in fields(Run)), "directory"])
-    writer.writerows([*astuple(run), run.directory] for run in runs)
-    return text.getvalue()
+    columns = [*(field.name for field in fields(Run)), "directory"]
+    return csv_text(columns, ([*astuple(run), run.directory] for run in runs))

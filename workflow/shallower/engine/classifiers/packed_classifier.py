@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from shallower.core.errors import damaged
-from shallower.core.files import read_json, replacing, write_json
+from shallower.core.errors import corrupt_file_error
+from shallower.core.files import atomic_write, read_json, write_json
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
@@ -20,7 +20,7 @@ from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.encoder_families import NAMES, encoder_config, spellings
 from shallower.models.families import family_of
-from shallower.models.folder import CONFIG, WEIGHTS, unlike_config
+from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class PackedClassifier(Classifier):
             names = self._names[module]
             for name, part in zip(names, parameter.detach().cpu().chunk(len(names)), strict=True):
                 tensors[f"{name}.{kind}"] = part.contiguous()
-        with replacing(folder / WEIGHTS) as part:
+        with atomic_write(folder / WEIGHTS) as part:
             save_file(tensors, part, metadata={"format": "pt"})
         write_json(folder / CONFIG, self.config)
 
@@ -95,7 +95,7 @@ def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, An
     layer_of = family_of(config).layer_of
     faults += [f"{name} is left over" for name in left_over if layer_of(name) is not None]
     if faults:
-        raise unlike_config(model_dir, faults)
+        raise weights_mismatch_error(model_dir, faults)
     if new:
         logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(missing[own] for own in new))
     return PackedClassifier(module, config)
@@ -108,7 +108,7 @@ def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
     faults = [f"{name} is missing" for name in missing.values()]
     faults += [f"{name} is left over" for name in left_over]
     if faults:
-        raise unlike_config(model_dir, faults)
+        raise weights_mismatch_error(model_dir, faults)
     return PackedClassifier(module, config)
 
 
@@ -120,7 +120,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
     try:
         checkpoint = load_file(Path(model_dir) / WEIGHTS)
     except (SafetensorError, OSError) as error:
-        raise damaged(Path(model_dir) / WEIGHTS, f"not a whole safetensors file ({error})") from None
+        raise corrupt_file_error(Path(model_dir) / WEIGHTS, f"not a valid safetensors file ({error})") from None
     names = NAMES[config["model_type"]]
     module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))

@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from shallower.core.files import naming
+from shallower.core.files import naming_errors
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
@@ -25,7 +25,7 @@ from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import family_of
-from shallower.models.folder import unlike_config
+from shallower.models.folder import weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class TransformersClassifier(Classifier):
         return [parameter for name, parameter in self.module.named_parameters() if family.layer_of(name) == layer]
 
     def write(self, folder: Path) -> None:
-        with naming(folder):
+        with naming_errors(folder):
             self.module.save_pretrained(folder, max_shard_size="1000GB")
 
 
@@ -83,7 +83,7 @@ def load_transformers_for_training(
         *(f"{name} is left over" for name in sorted(report["unexpected_keys"]) if _is_layer(name, model)),
     ]
     if faults:
-        raise unlike_config(model_dir, faults)
+        raise weights_mismatch_error(model_dir, faults)
     if new:
         logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(sorted(new)))
     return TransformersClassifier(model)
@@ -106,7 +106,7 @@ def load_checked(model_dir: str | Path) -> PreTrainedModel:
         *(f"{key} has the wrong shape" for key, *_ in report["mismatched_keys"]),
     ]
     if faults:
-        raise unlike_config(model_dir, faults)
+        raise weights_mismatch_error(model_dir, faults)
     return model.eval()
 
 

@@ -1,0 +1,102 @@
+# What steps request: threads, GPUs, memory and time. The formulas are in shallower.steps.
+#
+# Needs: study, path functions.  Gives: THREADS, GPUS, every_core(), memory(), minutes(), tokenizing_memory().
+from contextlib import suppress
+from functools import cache
+
+from shallower.core.files import read_json
+from shallower.engine.gpu_slots import has_gpu_driver
+from shallower.models.size import ModelSize
+from shallower.planning.sizes import job_of, model_size, task_size
+from shallower.steps.job import Job
+from shallower.steps.table import STEPS
+
+try:
+    FULL_MODELS = {model: model_size(study, model) for model in study.models}
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# CPU threads of one training or prediction, and GPUs to ask a scheduler for.
+THREADS = study.config["compute"]["threads"]
+GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
+
+
+# A process with CUDA takes more memory.
+ON_GPU = study.config["compute"]["device"] == "cuda" or (
+    study.config["compute"]["device"] == "auto" and has_gpu_driver()
+)
+# The two Snakemake processes between a cluster's scheduler and a step.
+CLUSTER_MB = 300
+MODEL_SIZES = {}
+
+
+def size_of_model(wildcards, input):
+    """Size of the model in a step's input or, where that has no config.json yet, of the full model."""
+    config = input.get("config", "")
+    if config not in MODEL_SIZES and os.path.isfile(config):
+        # The step itself reports a damaged file.
+        with suppress(UserError):
+            MODEL_SIZES[config] = ModelSize.of(read_json(config))
+    return MODEL_SIZES.get(config, FULL_MODELS[wildcards.model])
+
+
+def memory(step):
+    """Resource function: MB of memory that a step takes, and as many again at each further attempt.
+
+    Snakemake asks again before it starts the job, when the model is there.
+    """
+
+    def mem_mb(wildcards, input, attempt):
+        size = size_of_model(wildcards, input)
+        return attempt * (megabytes(size, wildcards.get("task"), wildcards.get("origin")) + on_cluster(CLUSTER_MB))
+
+    @cache
+    def megabytes(size, task, origin):
+        return STEPS[step].mem_mb(job_of(study, size, task, origin, on_gpu=ON_GPU))
+
+    return mem_mb
+
+
+def on_cluster(value):
+    """The value where jobs go to a cluster's scheduler, 0 where they run on this machine."""
+    return 0 if workflow.local_exec else value
+
+
+def every_core(wildcards):
+    """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
+    cores = workflow.resource_settings.cores
+    return cores if cores and workflow.local_exec else THREADS
+
+
+def minutes(step):
+    """Resource function: minutes that a cluster's scheduler gives a step, and as many again at each further attempt."""
+
+    def runtime(wildcards, input, attempt):
+        task = wildcards.get("task")
+        arrived = task is not None and os.path.isfile(f"{task_folder(wildcards)}/task.json")
+        return attempt * asked(size_of_model(wildcards, input), wildcards.model, task, wildcards.get("origin"), arrived)
+
+    @cache
+    def asked(size, model, task, origin, arrived):
+        rows = task_rows(task, arrived) if task else None
+        models = len(RUN_FOLDERS.get((model, task), []))
+        return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
+
+    return runtime
+
+
+def task_rows(task, arrived):
+    """Rows of a task's splits: as counted when it came in, before that as expected."""
+    if arrived:
+        # The step itself reports a damaged file.
+        with suppress(UserError, KeyError, TypeError):
+            return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
+    expected = task_size(study, task)
+    return {"train": expected.train_rows, "validation": expected.validation_rows}
+
+
+def tokenizing_memory(wildcards, input, attempt):
+    """Resource function: MB of memory of tokenising a task's files."""
+    files = (input.train, input.validation)
+    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
+    return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))
