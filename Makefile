@@ -112,6 +112,7 @@ test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the li
 docs: $(READY) ## write the pages under docs/ that are made from code
 	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/bad_inputs.py
+	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/registry_tables.py
 
 audit: ## ask the package index for known vulnerabilities of the pinned packages (ARGUMENTS="-s osv" asks osv.dev)
 	test -d $(VENV)/audit || $(PYTHON) -m venv $(VENV)/audit
