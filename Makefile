@@ -18,8 +18,9 @@ VENV := .venv
 READY := $(VENV)/.ready
 RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
-# Broken YAML is told with its line; Snakemake, which reads the file first otherwise, does not name it.
+# Check the file first: Snakemake's own error for broken YAML does not name it.
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(STUDY)"
+STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
 
 .PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \
@@ -49,13 +50,13 @@ plan: $(READY) ## what a study would run, and about how long and how much disk t
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
-	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; \
+	@name="$$($(STUDY_NAME))"; results="results/$$name"; \
 	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" --quiet all; \
 	echo "$$results/provenance.html"
 
-verify: $(READY) ## whether a finished study is as it was made: what is changed, missing or unknown
-	@results="results/$$(awk '$$1 == "study:" {print $$2; exit}' "$(STUDY)")"; \
-	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "$$results" $(ARGUMENTS)
+verify: $(READY) ## check a finished study against its checksums: what is changed, missing or unknown
+	@name="$$($(STUDY_NAME))"; \
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "results/$$name" $(ARGUMENTS)
 
 paper-smoke: $(READY) ## the whole paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")

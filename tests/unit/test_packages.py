@@ -16,14 +16,14 @@ ALLOWED = {
     "surgery": "core models",
     "evaluation": "core",
     "sources": "core models",
-    "steps": "models surgery",
+    "steps": "core models surgery",
     "study": "core models surgery sources steps",
     "engine": "core models evaluation",
     "analysis": "core models engine",
     "planning": "core models sources steps study surgery",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
-    "integrity": "core surgery",
+    "integrity": "core study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))
 

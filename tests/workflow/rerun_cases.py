@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -405,7 +405,8 @@ SETTINGS = {
     ),
     "the measurement": Case(settings(measure={"repeats": 4}), Counter(measure_cost=1) + SUMMARY),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
-    "threads": Case(settings(compute={"threads": 2}), Counter(measure_cost=1) + SUMMARY),
+    # What computes with them runs again: a study has one number of threads.
+    "threads": Case(settings(compute={"threads": 2}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
     "the device": Case(settings(compute={"device": "cpu"}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
     "the precision of training": Case(settings(compute={"precision": "fp32"}), BASELINE_AND_BELOW),
     "runs that share a GPU": Case(settings(compute={"runs_per_gpu": 4}), REPORT),
@@ -416,6 +417,15 @@ SETTINGS = {
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
     "a folder of GLUE, of which the study has no task": Case(settings(glue_directory="glue"), REPORT),
 }
+
+
+def of_a_changed_study(cases: dict[str, Case]) -> dict[str, Case]:
+    """A study that has changed is written again."""
+    return {
+        name: replace(case, jobs=case.jobs + Counter(write_study=1)) if case.jobs else case
+        for name, case in cases.items()
+    }
+
 
 RUNS = {
     "a model added": Case(
@@ -505,7 +515,7 @@ DATA = {
     "own model: touched": Case(touched("models/bert/*"), NOTHING),
     "another definition of the data": Case(
         entry("tasks", 0, labels=["good", "bad"]),
-        TASK_AND_BELOW,
+        TASK_AND_BELOW + Counter(write_study=1),
     ),
     "a number of the paper": Case(
         replaced("workflow/shallower/paper/values.csv", "67349", "67350"),
@@ -550,6 +560,7 @@ SCRIPTS = {
     "tabulate_results": SUMMARY,
     "tokenize_task": TOKENS_AND_BELOW,
     "write_report": REPORT,
+    "write_study": Counter(write_study=1) + REPORT,
 }
 
 CODE = {
@@ -559,7 +570,7 @@ CODE = {
     "a comment in a script": Case(append("workflow/scripts/predict.py", "# only a comment\n"), NOTHING),
     "every docstring of the library reworded": Case(docstrings_reworded, NOTHING),
     "a message in a script": Case(
-        replaced("workflow/scripts/predict.py", "delete the folder and run again", "delete the folder"),
+        replaced("workflow/scripts/predict.py", 'predictions.parquet")', 'the table to write")'),
         PREDICTIONS_AND_BELOW,
     ),
     # One script makes all items, and Table 4 scores halves of the predictions.
@@ -646,7 +657,7 @@ ENVIRONMENT = {
     "another scheduler": Case(lambda project: None, NOTHING, arguments=("--cores", "2", "--scheduler", "ilp")),
     "a conda environment, without --sdm conda": Case(append("envs/torch.yaml", "  - pip\n"), NOTHING),
     "--sdm conda for the first time": Case(
-        conda_stand_in, EVERYTHING + Counter(plan_runs=1), arguments=WITH_SDM, environment=WITH_CONDA
+        conda_stand_in, EVERYTHING + Counter(write_study=1, plan_runs=1), arguments=WITH_SDM, environment=WITH_CONDA
     ),
     "a conda environment, with --sdm conda": Case(
         in_turn(accepted_with_conda, append("envs/torch.yaml", "  - pip\n")),
@@ -666,8 +677,8 @@ ENVIRONMENT = {
 }
 
 GROUPS = {
-    "Settings": SETTINGS,
-    "Runs added, removed and reordered": RUNS,
+    "Settings": of_a_changed_study(SETTINGS),
+    "Runs added, removed and reordered": of_a_changed_study(RUNS),
     "Models and data": DATA,
     "Code": CODE,
     "Outputs": FILES,

@@ -14,6 +14,7 @@ from project import Project
 from shallower.core.errors import UserError
 from shallower.integrity.record import record_study
 from shallower.integrity.verify import verify
+from shallower.study.study import Study
 
 FROZEN = "results/tiny/bert/tiny/finetuned-frozen/top-1/seed1"
 
@@ -39,10 +40,7 @@ def in_resources(pattern: str) -> Callable[[Project], None]:
 
 def recorded_again(project: Project) -> None:
     """Put the study as it is on record, so that every hash is right."""
-    folder = project.folder / "results/tiny"
-    study = json.loads((folder / "provenance.json").read_text())["study"]
-    manifests = (sorted(project.folder.glob(f"resources/{kind}/*/manifest.json")) for kind in ("models", "tasks"))
-    record_study(folder, study, *manifests, project.folder / "workflow")
+    record_study(Study.read(project.folder / "results/tiny/study.json"), project.folder / "workflow", project.folder)
 
 
 def edited_manifest(path: str, **changes: str) -> Callable[[Project], None]:
@@ -76,11 +74,11 @@ FAULTS = {
     ),
     "a new file": (
         append("results/tiny/tables/own.csv", "x"),
-        ["unknown: tables/own.csv", "after the study was put on record"],
+        ["unknown: tables/own.csv", "newer than the record of the study"],
     ),
     "a run that the study does not have": (
         append("results/tiny/bert/own.csv", "x"),
-        ["unknown: bert/own.csv", "of nothing that the study has"],
+        ["unknown: bert/own.csv", "not part of this study"],
     ),
     "swapped models": (
         swapped(RUN, FROZEN, "model.safetensors"),
@@ -89,11 +87,17 @@ FAULTS = {
     # What follows is on record as if it had been made so: hashes are right, and the chain is not.
     "swapped models, recorded": (
         in_turn(swapped(RUN, FROZEN, "model.safetensors"), recorded_again),
-        ["swapped: bert/tiny/finetuned/top-1/seed1/model", "swapped: bert/tiny/finetuned-frozen/top-1/seed1/model"],
+        [
+            "wrong weights: bert/tiny/finetuned/top-1/seed1/model",
+            "wrong weights: bert/tiny/finetuned-frozen/top-1/seed1/model",
+        ],
     ),
     "swapped runs, recorded": (
         in_turn(swapped(RUN, FROZEN, "model.safetensors", "manifest.json"), recorded_again),
-        ["other start: bert/tiny/finetuned/top-1/seed1/manifest.json", "other start: bert/tiny/finetuned-frozen/top-1"],
+        [
+            "wrong starting weights: bert/tiny/finetuned/top-1/seed1/manifest.json",
+            "wrong starting weights: bert/tiny/finetuned-frozen/top-1",
+        ],
     ),
     "another baseline, recorded": (
         in_turn(
@@ -102,20 +106,20 @@ FAULTS = {
             recorded_again,
         ),
         [
-            "swapped: bert/tiny/baseline",
-            "other start: bert/tiny/finetuned/top-1",
-            "other start: bert/tiny/finetuned/bottom-2",
+            "wrong weights: bert/tiny/baseline",
+            "wrong starting weights: bert/tiny/finetuned/top-1",
+            "wrong starting weights: bert/tiny/finetuned/bottom-2",
         ],
     ),
     "other data of a run, recorded": (
         in_turn(edited_manifest(f"{RUN}/manifest.json", task="0" * 64), recorded_again),
-        ["other data: bert/tiny/finetuned/top-1/seed1/manifest.json"],
+        ["wrong data: bert/tiny/finetuned/top-1/seed1/manifest.json"],
     ),
     "data": (in_resources("tasks/*/train.parquet"), ["changed: ", "train.parquet"]),
     "tokens": (in_resources("tokens/*/*/*/train.safetensors"), ["changed: ", "length32/train.safetensors"]),
     "tokens, recorded": (
         in_turn(in_resources("tokens/*/*/*/train.safetensors"), recorded_again),
-        ["other tokens: bert/tiny/baseline/seed1/manifest.json"],
+        ["wrong tokens: bert/tiny/baseline/seed1/manifest.json"],
     ),
     "a downloaded model": (in_resources("models/*/model.safetensors"), ["changed: ", "resources/models/bert"]),
 }
@@ -165,7 +169,7 @@ def test_results_copied_elsewhere(project, tmp_path: Path):
 
     sound = run()
     assert (sound.returncode, sound.stderr) == (0, "")
-    assert "files of study tiny are as they were made; there is no resources to check" in sound.stdout
+    assert "files verified, all checksums match; no folder resources" in sound.stdout
     (elsewhere / "mine/results.csv").unlink()
     broken = run()
     assert (broken.returncode, broken.stdout) == (1, "")

@@ -7,9 +7,28 @@ TABLES = ["answer.html", "summary.csv", "summary.html", "droppable.csv"]
 FIGURES = ["score-by-layers", "score-by-cost"]
 
 
-rule plan_runs:
+rule write_study:
     output:
-        runs="results/{study}/runs.csv",
+        study=STUDY_FILE,
+    log:
+        "logs/write_study/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("write_study"),
+        # A function, since braces in plain text are wildcards to Snakemake.
+        config=lambda wildcards: as_json(study.config),
+    shell:
+        "python {params.script:q} --study {params.config:q} --output {output.study:q} 2>&1 | tee {log:q}"
+
+
+rule plan_runs:
+    input:
+        # Most changes of a study leave its runs as they are.
+        study=ancient(STUDY_FILE),
+    output:
+        runs=f"{layout.STUDY}/runs.csv",
     log:
         "logs/plan_runs/{study}.log",
     localrule: True
@@ -17,25 +36,25 @@ rule plan_runs:
         "../../envs/report.yaml"
     params:
         **code("plan_runs"),
-        grid=as_json(study.grid),
+        grid=fingerprint(study.grid),
     shell:
-        "python {params.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.study:q} --output {output.runs:q} 2>&1 | tee {log:q}"
 
 
 rule aggregate:
     input:
-        runs="results/{study}/runs.csv",
+        runs=f"{layout.STUDY}/runs.csv",
         # Not on the command line, which has a length limit: the script finds them through runs.csv.
         metrics=[f"{run.directory}/metrics.json" for run in study.runs],
         run_resamples=[f"{run.directory}/resamples.npy" for run in study.runs],
     output:
         results=report(
-            "results/{study}/results.csv",
+            f"{layout.STUDY}/results.csv",
             category="Tables",
             caption="../report/results.rst",
             labels={"table": "every run and metric"},
         ),
-        resamples="results/{study}/resamples.parquet",
+        resamples=f"{layout.STUDY}/resamples.parquet",
     log:
         "logs/aggregate/{study}.log",
     localrule: True
@@ -50,27 +69,27 @@ rule aggregate:
 
 rule tabulate:
     input:
-        results="results/{study}/results.csv",
-        runs="results/{study}/runs.csv",
-        costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
+        results=f"{layout.STUDY}/results.csv",
+        runs=f"{layout.STUDY}/runs.csv",
+        costs=[f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json" for model in study.models],
         # Found by the script through runs.csv.
-        comparisons=[f"{arm}/comparison.json" for arms in ARMS.values() for arm in sorted(arms)],
+        comparisons=[f"{arm_folder(*arm)}/comparison.json" for arm in ARMS],
     output:
         answer=report(
-            "results/{study}/tables/answer.html",
+            f"{layout.TABLES}/answer.html",
             category="Answer",
             caption="../report/answer.rst",
             labels={"table": "the answer"},
         ),
-        summary="results/{study}/tables/summary.csv",
+        summary=f"{layout.TABLES}/summary.csv",
         summary_page=report(
-            "results/{study}/tables/summary.html",
+            f"{layout.TABLES}/summary.html",
             category="Tables",
             caption="../report/summary.rst",
             labels={"table": "summary: score, size and speed"},
         ),
         droppable=report(
-            "results/{study}/tables/droppable.csv",
+            f"{layout.TABLES}/droppable.csv",
             category="Tables",
             caption="../report/droppable.rst",
             labels={"table": "layers that can be dropped"},
@@ -91,25 +110,25 @@ rule tabulate:
 
 rule plot:
     input:
-        summary="results/{study}/tables/summary.csv",
-        results="results/{study}/results.csv",
+        summary=f"{layout.TABLES}/summary.csv",
+        results=f"{layout.STUDY}/results.csv",
     output:
         by_layers=report(
-            "results/{study}/figures/{model}/{task}/score-by-layers.png",
+            f"{layout.FIGURES}/score-by-layers.png",
             category="Figures",
             subcategory="{task}",
             caption="../report/score-by-layers.rst",
             labels={"figure": "score by layers dropped", "model": "{model}"},
         ),
-        by_layers_svg="results/{study}/figures/{model}/{task}/score-by-layers.svg",
+        by_layers_svg=f"{layout.FIGURES}/score-by-layers.svg",
         by_cost=report(
-            "results/{study}/figures/{model}/{task}/score-by-cost.png",
+            f"{layout.FIGURES}/score-by-cost.png",
             category="Figures",
             subcategory="{task}",
             caption="../report/score-by-cost.rst",
             labels={"figure": "score by speed and size", "model": "{model}"},
         ),
-        by_cost_svg="results/{study}/figures/{model}/{task}/score-by-cost.svg",
+        by_cost_svg=f"{layout.FIGURES}/score-by-cost.svg",
     log:
         "logs/plot/{study}/{model}/{task}.log",
     localrule: True

@@ -9,12 +9,12 @@ rule finetune_baseline:
         unpack(checkpoint(model_folder)),
         unpack(tuning_inputs),
     output:
-        weights=keep("results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors"),
-        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
-        tokenizer="results/{study}/{model}/{task}/baseline/seed{seed}/tokenizer.json",
-        tokenizer_config="results/{study}/{model}/{task}/baseline/seed{seed}/tokenizer_config.json",
-        training="results/{study}/{model}/{task}/baseline/seed{seed}/training.jsonl",
-        manifest="results/{study}/{model}/{task}/baseline/seed{seed}/manifest.json",
+        weights=keep(f"{layout.BASELINE_RUN}/model.safetensors"),
+        config=f"{layout.BASELINE_RUN}/config.json",
+        tokenizer=f"{layout.BASELINE_RUN}/tokenizer.json",
+        tokenizer_config=f"{layout.BASELINE_RUN}/tokenizer_config.json",
+        training=f"{layout.BASELINE_RUN}/training.jsonl",
+        manifest=f"{layout.BASELINE_RUN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.log",
     benchmark:
@@ -28,6 +28,8 @@ rule finetune_baseline:
         runtime=minutes("finetune"),
     params:
         **code("finetune"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
         settings=lambda wildcards: as_json(study.train_settings(wildcards.task)),
         precision=study.config["compute"]["precision"],
         device=study.config["compute"]["device"],
@@ -37,9 +39,9 @@ rule finetune_baseline:
         model_folder=subpath(input.config, parent=True),
         tokenizer_folder=subpath(input.tokenizer, parent=True),
         # Not an output: Snakemake deletes outputs before a job, and a killed run must find its checkpoint.
-        scratch=".scratch",
+        scratch=layout.SCRATCH,
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
-        " --settings {params.settings:q} --seed {wildcards.seed} --threads {threads} --device {params.device}"
+        " --settings {params.settings:q} --seed {wildcards.seed} --threads {params.threads} --device {params.device}"
         " --precision {params.precision} --tokenizer-dir {params.tokenizer_folder:q} --scratch {params.scratch:q}"
         " --label {params.run:q} {params.options:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

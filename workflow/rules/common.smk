@@ -1,19 +1,22 @@
-# What all rules share: the study, the code behind each script, and paths.
+# What all rules share: the study, the code behind each script, and where files are.
 #
-# Needs: config (a study), LIBRARY.  Gives: study, code(), settings as JSON, path functions, wildcard constraints.
+# Needs: config (a study), LIBRARY.
+# Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, RUNS, ARMS, code(), as_json(), input functions, wildcard constraints.
 import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
-from snakemake.settings.types import DeploymentMethod
+from snakemake_adapter import uses_conda
 
+from shallower.core import environment, layout
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
+from shallower.core.files import fingerprint
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.study import local_model_files, local_task_files, resolve_study
@@ -26,21 +29,21 @@ except UserError as error:
 SCORES = {strategy.score for strategy in STRATEGIES.values() if strategy.score}
 
 # The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
-USES_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 # Doubled braces are plain ones to Snakemake.
 BIN = str(Path(sys.executable).parent).replace("{", "{{").replace("}", "}}")
-INTERPRETER = "" if USES_CONDA else f'export PATH={shlex.quote(BIN)}:"$PATH"; '
+INTERPRETER = "" if uses_conda(workflow) else f'export PATH={shlex.quote(BIN)}:"$PATH"; '
 
-# Asked to end (Ctrl-C, a time limit), a step does so in its own time: its shell waits for it, and tee hears its last words.
+# When a step is interrupted (Ctrl-C, a time limit), its shell waits for it, and tee keeps running until the step has written
+# its last log lines.
 WAIT = """trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export STARTED_BY=$PPID; """
 
-# Every step runs offline but for the downloads, which look at HUB_OFFLINE: what the user had set.
+# Every step runs offline except the downloads, which read HUB_OFFLINE: what the user had set.
 shell.prefix(
     f"set -euo pipefail; {WAIT}{INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
     " TOKENIZERS_PARALLELISM=false HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
-    f" RUNS_PER_GPU={study.config['compute']['runs_per_gpu']} GPU_LOCKS=.scratch"
-    f" CHECKPOINT_SECONDS={study.config['compute']['checkpoint_seconds']}; "
+    f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
+    f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}; "
 )
 
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
@@ -60,7 +63,7 @@ wildcard_constraints:
     origin=ORIGIN,
     strategy="|".join(sorted({entry["name"] for entry in study.config["strategies"]})),
     amount=r"[0-9.]+",
-    arm=rf"baseline|({ORIGIN})/[^/]+",
+    arm=rf"{layout.BASELINE_ARM}|({ORIGIN})/[^/]+",
     seed=r"[0-9]+",
     stage=r"[0-9]+",
     method=score_names(),
@@ -69,54 +72,69 @@ wildcard_constraints:
 
 
 def code(script):
-    """Params of a step: its script, and the SHA-256 of it and of the library modules that it imports.
+    """Params of a step: its script, and a digest of the code of it and of the library modules that it imports.
 
-    So the content of code counts: an edit reruns exactly the steps whose code it is, a touch nothing. As inputs, some
-    twenty files for each job, it would count as well, but slow down the planning of large studies.
+    An edit of code reruns exactly the steps that use it, and touching a file reruns nothing. Some twenty input files for
+    each job would have the same effect, but slow down the planning of large studies.
     """
     first, *modules = code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY)
     return {"script": os.path.relpath(first), "code": code_digest([first, *modules], LIBRARY)}
 
 
+# The resolved study, for steps that need all of it; it has the wildcard {study}.
+STUDY_FILE = f"{layout.STUDY}/study.json"
+STUDY_FOLDER = layout.STUDY.format(study=study.name)
+MODEL_KEYS = {model: study.model_key(model) for model in study.models}
+TASK_KEYS = {task: study.task_key(task) for task in study.tasks}
+MODEL_FOLDERS = {model: layout.MODEL.format(model_key=key) for model, key in MODEL_KEYS.items()}
+TASK_FOLDERS = {task: layout.TASK.format(task_key=key) for task, key in TASK_KEYS.items()}
+
+# All runs of each model and task, and those of each arm that is compared with the baseline.
+RUNS = {(model, task): [] for model in study.models for task in study.tasks}
+ARMS = {}
+for run in study.runs:
+    RUNS[run.model, run.task].append(run)
+    if not run.is_baseline:
+        ARMS.setdefault((run.model, run.task, run.arm), []).append(run)
+
+
 def identity(wildcards):
-    """What a run is called in tables: names on each axis but the seed."""
-    origin, _, name = wildcards.arm.partition("/")
-    strategy, _, amount = name.rpartition("-")
-    return {
-        "study": wildcards.study,
-        "model": wildcards.model,
-        "task": wildcards.task,
-        "origin": origin,
-        "strategy": strategy or "none",
-        "amount": amount or "0",
-    }
+    """What an arm is called in tables: its name on each axis."""
+    runs = [*RUNS[wildcards.model, wildcards.task], *ARMS.get((wildcards.model, wildcards.task, wildcards.arm), [])]
+    run = next(run for run in runs if run.arm == wildcards.arm)
+    return {axis: getattr(run, axis) for axis in ("study", "model", "task", "origin", "strategy", "amount")}
 
 
 def keep(path):
-    """A tuned model's file, deleted after its use where the study does not keep models."""
+    """A fine-tuned model's file, deleted after its use where the study does not keep models."""
     return path if study.config["keep_models"] else temp(path)
-
-
-MODEL_KEYS = {model: study.model_key(model) for model in study.models}
-TASK_KEYS = {task: study.task_key(task) for task in study.tasks}
 
 
 def model_folder(wildcards):
     """Folder of the downloaded model."""
-    return f"resources/models/{MODEL_KEYS[wildcards.model]}"
+    return MODEL_FOLDERS[wildcards.model]
 
 
 def task_folder(wildcards):
     """Folder of the downloaded task."""
-    return f"resources/tasks/{TASK_KEYS[wildcards.task]}"
+    return TASK_FOLDERS[wildcards.task]
+
+
+def task_file(wildcards):
+    """The task's description."""
+    return f"{task_folder(wildcards)}/task.json"
 
 
 def tokens(split):
     """Input function: the tokens of a split for the model and task at hand."""
 
     def path(wildcards):
-        model, task = MODEL_KEYS[wildcards.model], TASK_KEYS[wildcards.task]
-        return f"resources/tokens/{model}/{task}/length{study.max_length(wildcards.task)}/{split}.safetensors"
+        place = layout.TOKENS.format(
+            model_key=MODEL_KEYS[wildcards.model],
+            task_key=TASK_KEYS[wildcards.task],
+            max_length=study.max_length(wildcards.task),
+        )
+        return f"{place}/{split}.safetensors"
 
     return path
 
@@ -132,42 +150,37 @@ def checkpoint(folder):
 
 
 def tuning_inputs(wildcards):
-    """What a tuning needs beside the checkpoint that it starts from."""
+    """What a training needs in addition to the checkpoint that it starts from."""
     return {
         "tokenizer": f"{model_folder(wildcards)}/tokenizer.json",
         "tokenizer_config": f"{model_folder(wildcards)}/tokenizer_config.json",
         "tokens": tokens("train")(wildcards),
-        "task": f"{task_folder(wildcards)}/task.json",
+        "task": task_file(wildcards),
     }
 
 
 def predictions_to_compare(wildcards):
     """Predictions of an arm and of the baseline, seed by seed, and their task."""
-    results, name = "results/{study}/{model}/{task}".format(**wildcards), "predictions.parquet"
-    seeds = study.seeds(wildcards.task)
+    runs = ARMS[wildcards.model, wildcards.task, wildcards.arm]
+    baseline = layout.BASELINE_RUN
     return {
-        "predictions": [f"{results}/{wildcards.arm}/seed{seed}/{name}" for seed in seeds],
-        "baseline": [f"{results}/baseline/seed{seed}/{name}" for seed in seeds],
-        "task": f"{task_folder(wildcards)}/task.json",
+        "predictions": [f"{run.directory}/predictions.parquet" for run in runs],
+        "baseline": [f"{baseline.format(**wildcards, seed=run.seed)}/predictions.parquet" for run in runs],
+        "task": task_file(wildcards),
     }
-
-
-def arm_folder(wildcards):
-    """Folder of a run in which layers were dropped."""
-    return "results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}".format(**wildcards)
 
 
 def source_folder(wildcards):
     """Folder of the weights that layers are dropped from."""
-    if steps := preparations(wildcards):
-        return f"{arm_folder(wildcards)}/{steps[-1].folder}"
+    if trainings := preparations(wildcards):
+        return f"{layout.PRUNED_RUN.format(**wildcards)}/{trainings[-1].folder}"
     return start_folder(wildcards)
 
 
 def start_folder(wildcards):
     """Folder of the weights that a run starts from."""
     if ORIGINS[wildcards.origin].from_baseline:
-        return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/seed{wildcards.seed}"
+        return layout.BASELINE_RUN.format(**wildcards)
     return model_folder(wildcards)
 
 
@@ -179,55 +192,58 @@ def preparations(wildcards):
 
 def last_drop(wildcards):
     """Option that drops only the last layer, where those before it were dropped in preparations."""
-    dropped = max((step.layers_dropped for step in preparations(wildcards)), default=0)
+    dropped = max((training.layers_dropped for training in preparations(wildcards)), default=0)
     return ["--stage", dropped + 1] if dropped else []
 
 
 def scores(wildcards):
-    """Scores of the layers, for strategies that look at them."""
+    """Scores of the layers, for strategies that rank layers."""
     score = STRATEGIES[wildcards.strategy].score
     if score is None:
         return []
     scored = ORIGINS[wildcards.origin].scored_model(wildcards.seed)
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/scores/{score.name}/{scored}.json"
+    return layout.LAYER_SCORES.format(**wildcards, method=score.name, scored=scored)
+
+
+# Models whose layers are scored, by the name of their file of scores.
+SCORED_SEEDS = {f"finetuned-seed{seed}": seed for task in study.tasks for seed in study.seeds(task)}
 
 
 def scored_folder(wildcards):
     """Folder of the model whose layers are scored."""
     if wildcards.scored == "pretrained":
         return model_folder(wildcards)
-    seed = wildcards.scored.removeprefix("finetuned-")
-    return f"results/{wildcards.study}/{wildcards.model}/{wildcards.task}/baseline/{seed}"
+    return layout.BASELINE_RUN.format(**wildcards, seed=SCORED_SEEDS[wildcards.scored])
 
 
-# Folders of what is compared with the baseline, by model and task.
-ARMS = {(model, task): set() for model in study.models for task in study.tasks}
-# Folders of all runs, likewise.
-RUN_FOLDERS = {pair: [] for pair in ARMS}
-for run in study.runs:
-    RUN_FOLDERS[run.model, run.task].append(run.directory)
-    if not run.is_baseline:
-        ARMS[run.model, run.task].add(f"results/{run.study}/{run.model}/{run.task}/{run.arm}")
+def arm_folder(model, task, arm):
+    """Folder of what is compared with the baseline."""
+    return layout.ARM.format(study=study.name, model=model, task=task, arm=arm)
 
 
 def baselines(model, task):
-    """Folders of the whole model's runs on a task."""
-    return [f"results/{study.name}/{model}/{task}/baseline/seed{seed}" for seed in study.seeds(task)]
+    """Folders of the full model's runs on a task."""
+    return [run.directory for run in RUNS[model, task] if run.is_baseline]
 
 
 def run_files(name):
     """Input function: a file of every run of a model on a task."""
-    return lambda wildcards: [f"{folder}/{name}" for folder in RUN_FOLDERS[wildcards.model, wildcards.task]]
+    return lambda wildcards: [f"{run.directory}/{name}" for run in RUNS[wildcards.model, wildcards.task]]
 
 
 def stage_before(wildcards):
     """Folder of the model that a stage drops its layer from."""
-    return f"{arm_folder(wildcards)}/stage{int(wildcards.stage) - 1}"
+    stage = int(wildcards.stage) - 1
+    return layout.STAGE.format(**{**wildcards, "stage": stage})
 
 
 def stage_start(wildcards):
     """Files that a stage starts from: first those of the model that the run starts from, then those of a pruned one."""
     if wildcards.stage == "0":
         return checkpoint(start_folder)(wildcards)
-    folder = f"{arm_folder(wildcards)}/stage{wildcards.stage}/dropped"
-    return checkpoint(lambda _: folder)(wildcards) | {"manifest": f"{folder}/manifest.json"}
+    dropped = layout.STAGE_DROPPED.format(**wildcards)
+    return {
+        "weights": f"{dropped}/model.safetensors",
+        "config": f"{dropped}/config.json",
+        "manifest": f"{dropped}/manifest.json",
+    }

@@ -1,10 +1,10 @@
-# Models and tasks come in, and are turned into tokens once.
+# Models and tasks are fetched and brought into one form.
 #
 # Needs: the study; for local sources their files.
-# Gives: resources/models, resources/tasks, resources/tokens.
+# Gives: resources/models, resources/tasks.
 #
-# Downloads come first, so that what is wrong with an input shows before long work starts. They are not retried here: the
-# library repeats what may pass, and a mistake is told once.
+# Downloads come first, so that problems with inputs show before long work starts. They are not retried here: the library
+# retries transient errors, and permanent ones fail once.
 
 
 MODELS = {study.model_key(name): study.model_definition(name) for name in study.models}
@@ -15,11 +15,11 @@ rule download_model:
     input:
         files=lambda wildcards: local_model_files(MODELS[wildcards.model_key]),
     output:
-        weights="resources/models/{model_key}/model.safetensors",
-        config="resources/models/{model_key}/config.json",
-        tokenizer="resources/models/{model_key}/tokenizer.json",
-        tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
-        manifest="resources/models/{model_key}/manifest.json",
+        weights=f"{layout.MODEL}/model.safetensors",
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        manifest=f"{layout.MODEL}/manifest.json",
     log:
         "logs/download_model/{model_key}.log",
     benchmark:
@@ -41,10 +41,10 @@ rule download_task:
     input:
         files=lambda wildcards: local_task_files(TASKS[wildcards.task_key]),
     output:
-        train="resources/tasks/{task_key}/train.parquet",
-        validation="resources/tasks/{task_key}/validation.parquet",
-        task="resources/tasks/{task_key}/task.json",
-        manifest="resources/tasks/{task_key}/manifest.json",
+        train=f"{layout.TASK}/train.parquet",
+        validation=f"{layout.TASK}/validation.parquet",
+        task=f"{layout.TASK}/task.json",
+        manifest=f"{layout.TASK}/manifest.json",
     log:
         "logs/download_task/{task_key}.log",
     benchmark:
@@ -60,31 +60,3 @@ rule download_task:
     shell:
         "HF_HUB_OFFLINE=$HUB_OFFLINE python {params.script:q} --task {params.task:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
-
-
-rule tokenize_task:
-    input:
-        config="resources/models/{model_key}/config.json",
-        tokenizer="resources/models/{model_key}/tokenizer.json",
-        tokenizer_config="resources/models/{model_key}/tokenizer_config.json",
-        train="resources/tasks/{task_key}/train.parquet",
-        validation="resources/tasks/{task_key}/validation.parquet",
-    output:
-        train="resources/tokens/{model_key}/{task_key}/length{max_length}/train.safetensors",
-        validation="resources/tokens/{model_key}/{task_key}/length{max_length}/validation.safetensors",
-    log:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
-    benchmark:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.benchmark.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    resources:
-        mem_mb=tokenizing_memory,
-    params:
-        **code("tokenize_task"),
-        model_folder=subpath(input.config, parent=True),
-        task_folder=subpath(input.train, parent=True),
-        folder=subpath(output.train, parent=True),
-    shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
-        " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -9,7 +9,7 @@ rule score_layers:
         unpack(checkpoint(scored_folder)),
         tokens=tokens("validation"),
     output:
-        scores="results/{study}/{model}/{task}/scores/{method}/{scored}.json",
+        scores=layout.LAYER_SCORES,
     log:
         "logs/score_layers/{study}/{model}/{task}/{method}/{scored}.log",
     benchmark:
@@ -25,10 +25,12 @@ rule score_layers:
         runtime=minutes("score_layers"),
     params:
         **code("score_layers"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {threads}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {params.threads}"
         " --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
@@ -36,7 +38,7 @@ rule score_parameters:
     input:
         unpack(checkpoint(scored_folder)),
     output:
-        scores="results/{study}/{model}/{task}/scores/{method}/{scored}.json",
+        scores=layout.LAYER_SCORES,
     log:
         "logs/score_parameters/{study}/{model}/{task}/{method}/{scored}.log",
     wildcard_constraints:
@@ -57,7 +59,7 @@ rule choose_layers_of_baseline:
     input:
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
     output:
-        layers="results/{study}/{model}/{task}/baseline/seed{seed}/layers.json",
+        layers=f"{layout.BASELINE_RUN}/layers.json",
     log:
         "logs/choose_layers/{study}/{model}/{task}/baseline/seed{seed}.log",
     localrule: True
@@ -75,7 +77,7 @@ rule choose_layers:
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
         scores=scores,
     output:
-        layers="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/layers.json",
+        layers=f"{layout.PRUNED_RUN}/layers.json",
     log:
         "logs/choose_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
     localrule: True
@@ -93,11 +95,11 @@ rule choose_layers:
 rule drop_layers:
     input:
         unpack(checkpoint(source_folder)),
-        layers="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/layers.json",
+        layers=f"{layout.PRUNED_RUN}/layers.json",
     output:
-        weights=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors"),
-        config=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json"),
-        manifest=temp("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/manifest.json"),
+        weights=temp(f"{layout.DROPPED}/model.safetensors"),
+        config=temp(f"{layout.DROPPED}/config.json"),
+        manifest=temp(f"{layout.DROPPED}/manifest.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
     # On a cluster one job with the tuning that needs it: a step of seconds, whose large output is soon deleted.

@@ -1,20 +1,18 @@
 # Models predict, predictions are scored, and each way of dropping is compared with the baseline.
 #
 # Needs: tuned models, validation tokens.
-# Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm, cost.json of each
-# model, reloaded.csv of each model and task whose models are kept; for the paper's analyses probes.parquet and
-# similarity.json of each baseline.
+# Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm.
 
 
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
 rule predict:
     input:
-        weights="results/{study}/{model}/{task}/{arm}/seed{seed}/model.safetensors",
-        config="results/{study}/{model}/{task}/{arm}/seed{seed}/config.json",
-        layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
+        weights=f"{layout.RUN}/model.safetensors",
+        config=f"{layout.RUN}/config.json",
+        layers=f"{layout.RUN}/layers.json",
         tokens=tokens("validation"),
     output:
-        predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
+        predictions=f"{layout.RUN}/predictions.parquet",
     log:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
@@ -31,23 +29,25 @@ rule predict:
         runtime=minutes("predict"),
     params:
         **code("predict"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --layers {input.layers:q}"
-        " --threads {threads} --device {params.device} --precision fp32"
+        " --threads {params.threads} --device {params.device} --precision fp32"
         " --output {output.predictions:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate:
     input:
-        predictions="results/{study}/{model}/{task}/{arm}/seed{seed}/predictions.parquet",
-        layers="results/{study}/{model}/{task}/{arm}/seed{seed}/layers.json",
-        manifest="results/{study}/{model}/{task}/{arm}/seed{seed}/manifest.json",
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
+        predictions=f"{layout.RUN}/predictions.parquet",
+        layers=f"{layout.RUN}/layers.json",
+        manifest=f"{layout.RUN}/manifest.json",
+        task=task_file,
     output:
-        metrics="results/{study}/{model}/{task}/{arm}/seed{seed}/metrics.json",
-        resamples="results/{study}/{model}/{task}/{arm}/seed{seed}/resamples.npy",
+        metrics=f"{layout.RUN}/metrics.json",
+        resamples=f"{layout.RUN}/resamples.npy",
     log:
         "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
@@ -70,7 +70,7 @@ rule compare:
     input:
         unpack(predictions_to_compare),
     output:
-        comparison="results/{study}/{model}/{task}/{arm}/comparison.json",
+        comparison=f"{layout.ARM}/comparison.json",
     log:
         "logs/compare/{study}/{model}/{task}/{arm}.log",
     benchmark:
@@ -82,127 +82,10 @@ rule compare:
         "../../envs/report.yaml"
     params:
         **code("compare_runs"),
+        seeds=lambda wildcards: study.seeds(wildcards.task),
         identity=lambda wildcards: as_json(identity(wildcards)),
         settings=lambda wildcards: as_json(study.compare_settings(wildcards.task)),
     shell:
         "python {params.script:q} --predictions {input.predictions:q} --baseline-predictions {input.baseline:q}"
-        " --task {input.task:q} --identity {params.identity:q} --settings {params.settings:q}"
+        " --seeds {params.seeds} --task {input.task:q} --identity {params.identity:q} --settings {params.settings:q}"
         " --output {output.comparison:q} 2>&1 | tee {log:q}"
-
-
-rule reload_models:
-    input:
-        weights=run_files("model.safetensors"),
-        configs=run_files("config.json"),
-        predictions=run_files("predictions.parquet"),
-        tokens=tokens("validation"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
-    output:
-        reloaded="results/{study}/{model}/{task}/reloaded.csv",
-    log:
-        "logs/reload_models/{study}/{model}/{task}.log",
-    benchmark:
-        "logs/reload_models/{study}/{model}/{task}.benchmark.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        mem_mb=memory("reload_models"),
-        runtime=minutes("reload_models"),
-    params:
-        **code("reload_models"),
-        folders=lambda wildcards: sorted(RUN_FOLDERS[wildcards.model, wildcards.task]),
-    shell:
-        "python {params.script:q} --model-dirs {params.folders:q} --tokens {input.tokens:q} --task {input.task:q}"
-        " --threads {threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
-
-
-rule measure_cost:
-    input:
-        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
-    output:
-        cost="results/{study}/{model}/cost.json",
-    log:
-        "logs/measure_cost/{study}/{model}.log",
-    benchmark:
-        "logs/measure_cost/{study}/{model}.benchmark.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: every_core
-    resources:
-        gpu=GPUS,
-        mem_mb=memory("measure_cost"),
-        runtime=minutes("measure_cost"),
-    params:
-        **code("measure_cost"),
-        batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
-        sequence_length=study.config["measure"]["sequence_length"],
-        repeats=study.config["measure"]["repeats"],
-        device=study.config["compute"]["device"],
-        compute_threads=study.config["compute"]["threads"],
-    shell:
-        "python {params.script:q} --config {input.config:q} --batch-sizes {params.batch_sizes:q}"
-        " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.compute_threads}"
-        " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
-
-
-rule probe_layers:
-    input:
-        weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
-        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
-        train=tokens("train"),
-        validation=tokens("validation"),
-        task=lambda wildcards: f"{task_folder(wildcards)}/task.json",
-    output:
-        probes="results/{study}/{model}/{task}/baseline/seed{seed}/probes.parquet",
-    log:
-        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.log",
-    benchmark:
-        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=GPUS,
-        mem_mb=memory("probe_layers"),
-        runtime=minutes("probe_layers"),
-    params:
-        **code("probe_layers"),
-        device=study.config["compute"]["device"],
-        train_examples=study.config["probe"]["train_examples"],
-        model_folder=subpath(input.config, parent=True),
-    shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
-        " --validation-tokens {input.validation:q} --task {input.task:q} --train-examples {params.train_examples}"
-        " --threads {threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
-
-
-rule compare_states:
-    input:
-        weights="results/{study}/{model}/{task}/baseline/seed{seed}/model.safetensors",
-        config="results/{study}/{model}/{task}/baseline/seed{seed}/config.json",
-        pretrained_weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
-        pretrained_config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
-        tokens=tokens("validation"),
-    output:
-        similarity="results/{study}/{model}/{task}/baseline/seed{seed}/similarity.json",
-    log:
-        "logs/compare_states/{study}/{model}/{task}/seed{seed}.log",
-    benchmark:
-        "logs/compare_states/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=GPUS,
-        mem_mb=memory("compare_states"),
-        runtime=minutes("compare_states"),
-    params:
-        **code("compare_states"),
-        device=study.config["compute"]["device"],
-        model_folder=subpath(input.config, parent=True),
-        pretrained_folder=subpath(input.pretrained_config, parent=True),
-    shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --pretrained-dir {params.pretrained_folder:q}"
-        " --tokens {input.tokens:q} --threads {threads} --device {params.device} --output {output.similarity:q}"
-        " 2>&1 | tee {log:q}"

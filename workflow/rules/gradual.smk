@@ -4,21 +4,19 @@
 # Gives: frozen/, the whole model tuned while the layers that will go are frozen (origin finetuned-frozen), and stage{n}/, the
 # model tuned after n layers have gone (origin gradual). All of it is deleted after its use.
 
-ARM = "results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}"
-
 
 use rule finetune_baseline as finetune_frozen with:
     input:
         unpack(checkpoint(start_folder)),
         unpack(tuning_inputs),
-        layers=f"{ARM}/layers.json",
+        layers=f"{layout.PRUNED_RUN}/layers.json",
     output:
-        weights=temp(f"{ARM}/frozen/model.safetensors"),
-        config=temp(f"{ARM}/frozen/config.json"),
-        tokenizer=temp(f"{ARM}/frozen/tokenizer.json"),
-        tokenizer_config=temp(f"{ARM}/frozen/tokenizer_config.json"),
-        training=f"{ARM}/frozen/training.jsonl",
-        manifest=f"{ARM}/frozen/manifest.json",
+        weights=temp(f"{layout.FROZEN}/model.safetensors"),
+        config=temp(f"{layout.FROZEN}/config.json"),
+        tokenizer=temp(f"{layout.FROZEN}/tokenizer.json"),
+        tokenizer_config=temp(f"{layout.FROZEN}/tokenizer_config.json"),
+        training=f"{layout.FROZEN}/training.jsonl",
+        manifest=f"{layout.FROZEN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/frozen.log",
     benchmark:
@@ -31,11 +29,11 @@ use rule finetune_baseline as finetune_frozen with:
 use rule drop_layers as drop_next_layer with:
     input:
         unpack(checkpoint(stage_before)),
-        layers=f"{ARM}/layers.json",
+        layers=f"{layout.PRUNED_RUN}/layers.json",
     output:
-        weights=temp(f"{ARM}/stage{{stage}}/dropped/model.safetensors"),
-        config=temp(f"{ARM}/stage{{stage}}/dropped/config.json"),
-        manifest=temp(f"{ARM}/stage{{stage}}/dropped/manifest.json"),
+        weights=temp(f"{layout.STAGE_DROPPED}/model.safetensors"),
+        config=temp(f"{layout.STAGE_DROPPED}/config.json"),
+        manifest=temp(f"{layout.STAGE_DROPPED}/manifest.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
     group:
@@ -49,12 +47,12 @@ use rule finetune_baseline as finetune_stage with:
         unpack(stage_start),
         unpack(tuning_inputs),
     output:
-        weights=temp(f"{ARM}/stage{{stage}}/model.safetensors"),
-        config=temp(f"{ARM}/stage{{stage}}/config.json"),
-        tokenizer=temp(f"{ARM}/stage{{stage}}/tokenizer.json"),
-        tokenizer_config=temp(f"{ARM}/stage{{stage}}/tokenizer_config.json"),
-        training=f"{ARM}/stage{{stage}}/training.jsonl",
-        manifest=f"{ARM}/stage{{stage}}/manifest.json",
+        weights=temp(f"{layout.STAGE}/model.safetensors"),
+        config=temp(f"{layout.STAGE}/config.json"),
+        tokenizer=temp(f"{layout.STAGE}/tokenizer.json"),
+        tokenizer_config=temp(f"{layout.STAGE}/tokenizer_config.json"),
+        training=f"{layout.STAGE}/training.jsonl",
+        manifest=f"{layout.STAGE}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
     benchmark:

@@ -1,19 +1,49 @@
-# Last of all, what made the study is put on record, with the hashes of all its files for make verify.
+# Last of all, models are shown to load, and what made the study is recorded, with the checksums of all its files.
 #
 # Needs: everything that the study consists of.
-# Gives: results/{study}/provenance.json and SHA256SUMS.
+# Gives: reloaded.csv of each model and task whose models are kept; results/{study}/provenance.json and SHA256SUMS.
+
+
+rule reload_models:
+    input:
+        weights=run_files("model.safetensors"),
+        configs=run_files("config.json"),
+        predictions=run_files("predictions.parquet"),
+        tokens=tokens("validation"),
+        task=task_file,
+    output:
+        reloaded=f"{layout.TASK_RESULTS}/reloaded.csv",
+    log:
+        "logs/reload_models/{study}/{model}/{task}.log",
+    benchmark:
+        "logs/reload_models/{study}/{model}/{task}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=memory("reload_models"),
+        runtime=minutes("reload_models"),
+    params:
+        **code("reload_models"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        folders=lambda wildcards: sorted(run.directory for run in RUNS[wildcards.model, wildcards.task]),
+    shell:
+        "python {params.script:q} --model-dirs {params.folders:q} --tokens {input.tokens:q} --task {input.task:q}"
+        " --threads {params.threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
 
 
 rule record_study:
     input:
-        # All files of the study are made before these two.
-        report="results/{study}/report.html",
+        study=STUDY_FILE,
+        # Found by the script through the study; all files of the study are made before these two.
+        report=f"{layout.STUDY}/report.html",
         reloaded=reloaded_models(),
-        models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
-        tasks=[f"resources/tasks/{study.task_key(task)}/manifest.json" for task in study.tasks],
+        models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
+        tasks=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],
     output:
-        record="results/{study}/provenance.json",
-        sums="results/{study}/SHA256SUMS",
+        record=f"{layout.STUDY}/provenance.json",
+        sums=f"{layout.STUDY}/SHA256SUMS",
     log:
         "logs/record_study/{study}.log",
     localrule: True
@@ -21,9 +51,5 @@ rule record_study:
         "../../envs/report.yaml"
     params:
         **code("record_study"),
-        # A function, since braces in plain text are wildcards to Snakemake.
-        study=lambda wildcards: as_json(study.config),
-        folder=subpath(output.record, parent=True),
     shell:
-        "python {params.script:q} --results-dir {params.folder:q} --study {params.study:q} --models {input.models:q}"
-        " --tasks {input.tasks:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.study:q} 2>&1 | tee {log:q}"

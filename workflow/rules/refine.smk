@@ -7,16 +7,16 @@
 use rule finetune_baseline as refine with:
     input:
         unpack(tuning_inputs),
-        weights="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/model.safetensors",
-        config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/config.json",
-        manifest="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/dropped/manifest.json",
+        weights=f"{layout.DROPPED}/model.safetensors",
+        config=f"{layout.DROPPED}/config.json",
+        manifest=f"{layout.DROPPED}/manifest.json",
     output:
-        weights=keep("results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/model.safetensors"),
-        config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/config.json",
-        tokenizer="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/tokenizer.json",
-        tokenizer_config="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/tokenizer_config.json",
-        training="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/training.jsonl",
-        manifest="results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/manifest.json",
+        weights=keep(f"{layout.PRUNED_RUN}/model.safetensors"),
+        config=f"{layout.PRUNED_RUN}/config.json",
+        tokenizer=f"{layout.PRUNED_RUN}/tokenizer.json",
+        tokenizer_config=f"{layout.PRUNED_RUN}/tokenizer_config.json",
+        training=f"{layout.PRUNED_RUN}/training.jsonl",
+        manifest=f"{layout.PRUNED_RUN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
     benchmark:

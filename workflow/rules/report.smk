@@ -6,18 +6,19 @@
 
 rule write_report:
     input:
-        runs="results/{study}/runs.csv",
-        summary="results/{study}/tables/summary.csv",
-        costs=expand("results/{{study}}/{model}/cost.json", model=study.models),
+        study=STUDY_FILE,
+        runs=f"{layout.STUDY}/runs.csv",
+        summary=f"{layout.TABLES}/summary.csv",
+        costs=[f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json" for model in study.models],
         figures=figures("svg"),
-        models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
-        tasks=[f"resources/tasks/{study.task_key(task)}/task.json" for task in study.tasks],
+        models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
+        tasks=[f"{folder}/task.json" for folder in TASK_FOLDERS.values()],
         # Found by the script through runs.csv, the folder of the task, and the folder of the reproduction.
         manifests=[f"{run.directory}/manifest.json" for run in study.runs],
-        task_manifests=[f"resources/tasks/{study.task_key(task)}/manifest.json" for task in study.tasks],
+        task_manifests=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],
         reproduction=reproduction(),
     output:
-        report="results/{study}/report.html",
+        report=f"{layout.STUDY}/report.html",
     log:
         "logs/write_report/{study}.log",
     localrule: True
@@ -25,10 +26,8 @@ rule write_report:
         "../../envs/report.yaml"
     params:
         **code("write_report"),
-        # A function, so that braces in labels and columns are no wildcards.
-        study=lambda wildcards: as_json(study.config),
-        paper=["--paper-dir", f"results/{study.name}/paper"] if study.config["reproduction"] else [],
+        paper=["--paper-dir", layout.PAPER.format(study=study.name)] if study.config["reproduction"] else [],
     shell:
         "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
-        " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {params.study:q}"
+        " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
         " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"

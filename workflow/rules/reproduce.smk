@@ -10,7 +10,7 @@ PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
 
 def item_inputs(wildcards):
     """What a table or figure is made of, beside the paper's numbers."""
-    results = f"results/{wildcards.study}"
+    results = layout.STUDY.format(**wildcards)
     scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
     match wildcards.item:
         case "figure-3" | "preprint-figure-5":
@@ -25,16 +25,16 @@ def item_inputs(wildcards):
 
 rule collect_states:
     input:
-        runs="results/{study}/runs.csv",
+        runs=f"{layout.STUDY}/runs.csv",
         # Found by the script through runs.csv.
         states=[
             f"{baseline}/{name}"
-            for model, task in ARMS
+            for model, task in RUNS
             for baseline in baselines(model, task)
             for name in ("probes.parquet", "similarity.json")
         ],
     output:
-        states="results/{study}/states.csv",
+        states=f"{layout.STUDY}/states.csv",
     log:
         "logs/collect_states/{study}.log",
     localrule: True
@@ -50,13 +50,16 @@ rule collect_states:
 
 rule collect_scores:
     input:
-        scores=expand(
-            "results/{{study}}/{model}/{task}/scores/contribution/pretrained.json",
-            model=study.models,
-            task=study.tasks,
-        ),
+        study=ancient(STUDY_FILE),
+        # Found by the script through the study.
+        scores=[
+            layout.LAYER_SCORES.format(
+                study=study.name, model=model, task=task, method="contribution", scored="pretrained"
+            )
+            for model, task in RUNS
+        ],
     output:
-        scores="results/{study}/scores.csv",
+        scores=f"{layout.STUDY}/scores.csv",
     log:
         "logs/collect_scores/{study}.log",
     localrule: True
@@ -65,7 +68,7 @@ rule collect_scores:
     params:
         **code("collect_scores"),
     shell:
-        "python {params.script:q} --scores {input.scores:q} --output {output.scores:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.study:q} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule reproduce:
@@ -73,7 +76,7 @@ rule reproduce:
         unpack(item_inputs),
         values=PAPER_VALUES,
     output:
-        frame="results/{study}/paper/{item}.csv",
+        frame=f"{layout.PAPER}/{{item}}.csv",
     log:
         "logs/reproduce/{study}/{item}.log",
     wildcard_constraints:
@@ -97,10 +100,10 @@ rule reproduce:
 
 rule render_item:
     input:
-        frame="results/{study}/paper/{item}.csv",
+        frame=f"{layout.PAPER}/{{item}}.csv",
     output:
         page=report(
-            "results/{study}/paper/{item}.html",
+            f"{layout.PAPER}/{{item}}.html",
             category="The paper's tables",
             labels={"table": "{item}"},
         ),
@@ -121,14 +124,14 @@ rule render_item:
 
 rule plot_reproduction:
     input:
-        frame="results/{study}/paper/{item}.csv",
+        frame=f"{layout.PAPER}/{{item}}.csv",
     output:
         picture=report(
-            "results/{study}/paper/{item}.png",
+            f"{layout.PAPER}/{{item}}.png",
             category="The paper's figures",
             labels={"figure": "{item}"},
         ),
-        drawing="results/{study}/paper/{item}.svg",
+        drawing=f"{layout.PAPER}/{{item}}.svg",
     log:
         "logs/plot_reproduction/{study}/{item}.log",
     wildcard_constraints:
@@ -146,13 +149,13 @@ rule plot_reproduction:
 
 rule judge_observations:
     input:
-        results="results/{study}/results.csv",
-        resamples="results/{study}/resamples.parquet",
-        states="results/{study}/states.csv",
+        results=f"{layout.STUDY}/results.csv",
+        resamples=f"{layout.STUDY}/resamples.parquet",
+        states=f"{layout.STUDY}/states.csv",
     output:
-        table="results/{study}/paper/observations.csv",
+        table=f"{layout.PAPER}/observations.csv",
         page=report(
-            "results/{study}/paper/observations.html",
+            f"{layout.PAPER}/observations.html",
             category="The paper's observations",
             labels={"table": "observations"},
         ),
@@ -173,12 +176,12 @@ rule judge_observations:
 rule check_parameter_orders:
     input:
         values=PAPER_VALUES,
-        weights=[f"resources/models/{study.model_key(model)}/model.safetensors" for model in study.models],
-        config=[f"resources/models/{study.model_key(model)}/config.json" for model in study.models],
+        weights=[f"{folder}/model.safetensors" for folder in MODEL_FOLDERS.values()],
+        config=[f"{folder}/config.json" for folder in MODEL_FOLDERS.values()],
     output:
-        table="results/{study}/paper/parameter-orders.csv",
+        table=f"{layout.PAPER}/parameter-orders.csv",
         page=report(
-            "results/{study}/paper/parameter-orders.html",
+            f"{layout.PAPER}/parameter-orders.html",
             category="The paper's tables",
             labels={"table": "parameter-orders"},
         ),
@@ -189,11 +192,7 @@ rule check_parameter_orders:
         "../../envs/report.yaml"
     params:
         **code("check_parameter_orders"),
-        models=[
-            part
-            for model in study.models
-            for part in ("--model", f"{model}=resources/models/{study.model_key(model)}")
-        ],
+        models=[part for model, folder in MODEL_FOLDERS.items() for part in ("--model", f"{model}={folder}")],
         counterparts=as_json(study.counterparts["models"]),
         folder=subpath(output.table, parent=True),
     shell:

@@ -1,9 +1,14 @@
-# What steps request: threads, GPUs, memory and time. The formulas are in shallower.steps.
+# What steps ask for: threads, memory, time and GPUs, by the size of their model and task.
 #
-# Needs: study, path functions.  Gives: THREADS, GPUS, every_core(), memory(), minutes(), tokenizing_memory().
+# Needs: study, task_folder(), TASK_FOLDERS, RUNS.
+# Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory() and every_core().
+import os
 from contextlib import suppress
 from functools import cache
 
+from snakemake_adapter import cores, runs_locally
+
+from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.models.size import ModelSize
@@ -16,7 +21,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# CPU threads of one training or prediction, and GPUs to ask a scheduler for.
+# CPU threads of one training or prediction, and GPUs to ask a scheduler for. As `threads` of a rule they are only a claim on
+# cores, which Snakemake lowers to --cores; as a parameter they are what the step computes with.
 THREADS = study.config["compute"]["threads"]
 GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
 
@@ -25,16 +31,16 @@ GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
 ON_GPU = study.config["compute"]["device"] == "cuda" or (
     study.config["compute"]["device"] == "auto" and has_gpu_driver()
 )
-# The two Snakemake processes between a cluster's scheduler and a step.
+# The two Snakemakes that stand between a cluster's scheduler and a step.
 CLUSTER_MB = 300
 MODEL_SIZES = {}
 
 
 def size_of_model(wildcards, input):
-    """Size of the model in a step's input or, where that has no config.json yet, of the full model."""
+    """Size of the model in a step's input or, where its config.json is not there (yet), of the whole model."""
     config = input.get("config", "")
     if config not in MODEL_SIZES and os.path.isfile(config):
-        # The step itself reports a damaged file.
+        # A damaged file is the step's to tell.
         with suppress(UserError):
             MODEL_SIZES[config] = ModelSize.of(read_json(config))
     return MODEL_SIZES.get(config, FULL_MODELS[wildcards.model])
@@ -59,13 +65,13 @@ def memory(step):
 
 def on_cluster(value):
     """The value where jobs go to a cluster's scheduler, 0 where they run on this machine."""
-    return 0 if workflow.local_exec else value
+    return 0 if runs_locally(workflow) else value
 
 
 def every_core(wildcards):
     """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
-    cores = workflow.resource_settings.cores
-    return cores if cores and workflow.local_exec else THREADS
+    available = cores(workflow)
+    return available if available and runs_locally(workflow) else THREADS
 
 
 def minutes(step):
@@ -73,13 +79,13 @@ def minutes(step):
 
     def runtime(wildcards, input, attempt):
         task = wildcards.get("task")
-        arrived = task is not None and os.path.isfile(f"{task_folder(wildcards)}/task.json")
+        arrived = task is not None and os.path.isfile(task_file(wildcards))
         return attempt * asked(size_of_model(wildcards, input), wildcards.model, task, wildcards.get("origin"), arrived)
 
     @cache
     def asked(size, model, task, origin, arrived):
         rows = task_rows(task, arrived) if task else None
-        models = len(RUN_FOLDERS.get((model, task), []))
+        models = len(RUNS.get((model, task), []))
         return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
 
     return runtime
@@ -88,9 +94,9 @@ def minutes(step):
 def task_rows(task, arrived):
     """Rows of a task's splits: as counted when it came in, before that as expected."""
     if arrived:
-        # The step itself reports a damaged file.
+        # A damaged file is the step's to tell.
         with suppress(UserError, KeyError, TypeError):
-            return read_json(f"resources/tasks/{TASK_KEYS[task]}/task.json")["rows"]
+            return read_json(f"{TASK_FOLDERS[task]}/task.json")["rows"]
     expected = task_size(study, task)
     return {"train": expected.train_rows, "validation": expected.validation_rows}
 

@@ -1,8 +1,27 @@
-# What a study asks for.
+# What the study asks for, and the plan that is printed before a run.
 #
-# Needs: study, the names of tables and figures.  Gives: input functions of rule all, and the plan.
-from shallower.core.signals import pass_on_interrupts
+# Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES.
+# Gives: answers(), figures(), reproduction(), delivered_models(), reloaded_models(), plan().
 from shallower.planning.plan import plan_study, plan_text
+
+
+def answers():
+    """The tables and figures of the study."""
+    return [
+        f"{STUDY_FOLDER}/results.csv",
+        *(f"{layout.TABLES.format(study=study.name)}/{name}" for name in TABLES),
+        *figures("png"),
+        *figures("svg"),
+    ]
+
+
+def figures(form):
+    """The figures of each model and task for which layers were dropped."""
+    return [
+        f"{layout.FIGURES.format(study=study.name, model=model, task=task)}/{figure}.{form}"
+        for model, task in dict.fromkeys((model, task) for model, task, arm in ARMS)
+        for figure in FIGURES
+    ]
 
 
 def delivered_models():
@@ -14,27 +33,8 @@ def reloaded_models():
     """The proof that the kept models load."""
     if not study.config["keep_models"]:
         return []
-    return [f"results/{study.name}/{model}/{task}/reloaded.csv" for model, task in RUN_FOLDERS]
-
-
-def answers():
-    """The tables and figures of the study."""
-    results = f"results/{study.name}"
     return [
-        f"{results}/results.csv",
-        *(f"{results}/tables/{name}" for name in TABLES),
-        *figures("png"),
-        *figures("svg"),
-    ]
-
-
-def figures(form):
-    """The figures of each model and task for which layers were dropped."""
-    return [
-        f"results/{study.name}/figures/{model}/{task}/{figure}.{form}"
-        for (model, task), arms in ARMS.items()
-        if arms
-        for figure in FIGURES
+        f"{layout.TASK_RESULTS.format(study=study.name, model=model, task=task)}/reloaded.csv" for model, task in RUNS
     ]
 
 
@@ -42,7 +42,7 @@ def reproduction():
     """All that the reproduction consists of, for studies that ask for it."""
     if not study.config["reproduction"]:
         return []
-    folder = f"results/{study.name}/paper"
+    folder = layout.PAPER.format(study=study.name)
     return [
         *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
         *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),

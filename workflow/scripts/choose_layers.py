@@ -1,6 +1,6 @@
 """Choose the layers to drop: config.json and, for some strategies, layer scores in; layers.json out.
 
-Its "order" is that in which the layers go when they go one by one.
+Its "order" is that in which layers are dropped one by one.
 """
 
 import argparse
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
+from shallower.core.layers import Layers
 from shallower.core.runs import NO_AMOUNT, NO_STRATEGY
 from shallower.models.checksums import verified
 from shallower.models.families import family_of
@@ -28,17 +29,9 @@ def main(arguments: argparse.Namespace) -> None:
         amount = amount_label(arguments.amount)
         if not order:
             logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
-    layers = {
-        "family": family.name,
-        "num_layers": num_layers,
-        "kept_layers": [layer for layer in range(num_layers) if layer not in order],
-        "dropped_layers": sorted(order),
-        "order": order,
-        "strategy": arguments.strategy,
-        "amount": amount,
-        "scores": scores,
-    }
-    write_json(arguments.output, layers)
+    layers = Layers(num_layers, tuple(order))
+    chosen_by = {"family": family.name, "strategy": arguments.strategy, "amount": amount, "scores": scores}
+    write_json(arguments.output, layers.as_json() | chosen_by)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,23 @@ from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
-from shallower.evaluation.predictions import paired_seeds, read_matched
+from shallower.evaluation.predictions import read_matched
 from shallower.evaluation.records import comparison_record
 
 
 def main(arguments: argparse.Namespace) -> None:
     target = read_json(arguments.task)["target"]
-    seeds = paired_seeds(arguments.predictions, arguments.baseline_predictions)
     table, baseline = read_matched(arguments.baseline_predictions, None, target)
     _, predictions = read_matched(arguments.predictions, table, target)
-    record = comparison_record(target, table.labels, predictions, baseline, seeds, arguments.settings)
+    record = comparison_record(target, table.labels, predictions, baseline, arguments.seeds, arguments.settings)
     write_json(arguments.output, {**arguments.identity, **record})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="one a seed")
-    parser.add_argument("--baseline-predictions", type=Path, nargs="+", required=True, help="same seeds")
+    parser.add_argument("--baseline-predictions", type=Path, nargs="+", required=True, help="one a seed")
+    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="seed of each file, in both lists")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--settings", type=json_argument, required=True, help="confidence, bootstrap_samples, metrics")
     parser.add_argument("--identity", type=json_argument, required=True, help="what the arm is called")

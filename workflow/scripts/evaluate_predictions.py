@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
+from shallower.core.layers import Layers
 from shallower.evaluation import evaluate_metric
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
@@ -17,7 +18,7 @@ from shallower.evaluation.resamples import write_resamples
 
 def main(arguments: argparse.Namespace) -> None:
     target = read_json(arguments.task)["target"]
-    layers = read_json(arguments.layers)
+    layers, family = Layers.read(arguments.layers), read_json(arguments.layers)["family"]
     manifest = read_json(arguments.manifest)
     table = read_predictions(arguments.predictions, target)
     predictions = predictions_of(table.logits, target)
@@ -32,8 +33,10 @@ def main(arguments: argparse.Namespace) -> None:
         {
             **arguments.identity,
             **record,
-            **{key: layers[key] for key in ("family", "num_layers", "kept_layers")},
-            "n_dropped": len(layers["dropped_layers"]),
+            "family": family,
+            "num_layers": layers.num_layers,
+            "kept_layers": layers.kept,
+            "n_dropped": len(layers.dropped),
             **{key: manifest[key] for key in ("parameters", "model_bytes", "train_seconds")},
         },
     )

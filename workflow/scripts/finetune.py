@@ -14,8 +14,9 @@ from typing import Any
 
 from shallower.core.cli import add_compute_arguments, json_argument, run_step
 from shallower.core.code_digest import code_digest, code_files
-from shallower.core.errors import UserError
+from shallower.core.environment import CHECKPOINT_SECONDS
 from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
+from shallower.core.layers import Layers
 from shallower.core.locks import exclusive_lock
 from shallower.core.provenance import code_state, versions
 from shallower.engine.checkpoints import CheckpointFolder
@@ -81,14 +82,9 @@ def layers_to_freeze(layers_file: Path | None, config_file: Path) -> list[int]:
     """The dropped layers of a layers.json, which must be for the model at hand; none without a file."""
     if layers_file is None:
         return []
-    layers, config = read_json(layers_file), read_json(config_file)
-    num_layers = family_of(config).num_layers(config)
-    if layers["num_layers"] != num_layers:
-        raise UserError(
-            f"{layers_file} is for a model of {layers['num_layers']} layers, {config_file} is of one of {num_layers}; "
-            "choose the layers for this model"
-        )
-    return layers["dropped_layers"]
+    layers, config = Layers.read(layers_file), read_json(config_file)
+    layers.check_depth(family_of(config).num_layers(config), layers.num_layers, config_file.parent)
+    return layers.dropped
 
 
 def train_and_save(
@@ -151,6 +147,6 @@ if __name__ == "__main__":
     parser.add_argument("--kept-weights", choices=["fp32", "bf16"], default="fp32", help="type of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     # From the environment in the workflow, so that no result depends on it.
-    parser.add_argument("--checkpoint-seconds", type=float, default=float(os.environ.get("CHECKPOINT_SECONDS", "60")))
+    parser.add_argument("--checkpoint-seconds", type=float, default=float(os.environ.get(CHECKPOINT_SECONDS, "60")))
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

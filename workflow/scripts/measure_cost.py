@@ -23,6 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
         compute,
     )
     cost = {
+        "model": arguments.model,
         "device": compute.device,
         "threads": compute.threads,
         "sequence_length": arguments.sequence_length,
@@ -37,6 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="config.json of the full model")
+    parser.add_argument("--model", required=True, help="name of the model in the study")
     parser.add_argument("--batch-sizes", type=json_argument, required=True, help="JSON list, such as [1, 32]")
     parser.add_argument("--sequence-length", type=int, required=True, help="tokens of each sequence")
     parser.add_argument("--repeats", type=int, required=True)

@@ -7,27 +7,22 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import add_compute_arguments, run_step
-from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.layers import Layers
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import choose_compute
 from shallower.engine.prediction import predict, write_predictions
 from shallower.engine.tokens import read_tokens
 from shallower.models.checksums import verified
 from shallower.models.families import family_of
+from shallower.models.folder import CONFIG
 
 
 def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
     verified(arguments.model_dir)
-    kept_layers = read_json(arguments.layers)["kept_layers"]
-    config = read_json(arguments.model_dir / "config.json")
-    depth = family_of(config).num_layers(config)
-    if depth != len(kept_layers):
-        raise UserError(
-            f"{arguments.model_dir}: config.json says {depth} layers, but {arguments.layers} keeps "
-            f"{len(kept_layers)}; delete the folder and run again"
-        )
+    layers, config = Layers.read(arguments.layers), read_json(arguments.model_dir / CONFIG)
+    layers.check_depth(family_of(config).num_layers(config), len(layers.kept), arguments.model_dir)
     tokens = read_tokens(arguments.tokens)
     classifier = load_for_prediction(arguments.model_dir, tokens.padding_side)
     write_predictions(arguments.output, tokens, predict(classifier, tokens, compute))

@@ -1,22 +1,20 @@
-"""Record what made a study: the study, runs.csv and manifests in; provenance.json and SHA256SUMS of its folder out."""
+"""Record what made a study: study.json and all files that it leads to in; provenance.json and SHA256SUMS out."""
 
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import run_step
 from shallower.integrity.record import record_study
+from shallower.study.study import Study
 
 LIBRARY = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: argparse.Namespace) -> None:
-    record_study(arguments.results_dir, arguments.study, arguments.models, arguments.tasks, LIBRARY)
+    record_study(Study.read(arguments.study), LIBRARY)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results-dir", type=Path, required=True, help="folder of the finished study")
-    parser.add_argument("--study", type=json_argument, required=True, help="JSON: the study, defaults filled in")
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="manifest.json of each imported model")
-    parser.add_argument("--tasks", type=Path, nargs="+", required=True, help="manifest.json of each task")
+    parser.add_argument("--study", type=Path, required=True, help="study.json")
     run_step(parser, main)

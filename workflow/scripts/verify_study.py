@@ -1,4 +1,4 @@
-"""Check that a finished study is as it was made: its folder in; one line out, or all that is wrong and exit code 1."""
+"""Verify a finished study: its folder in; one line out, or all that is wrong and exit code 1."""
 
 import argparse
 from pathlib import Path
@@ -13,8 +13,8 @@ def main(arguments: argparse.Namespace) -> None:
     resources_dir = arguments.resources_dir if arguments.resources_dir.is_dir() else None
     count = verify(arguments.results_dir, resources_dir)
     name = read_json(arguments.results_dir / RECORD)["study"]["study"]
-    unchecked = "" if resources_dir else f"; there is no {arguments.resources_dir} to check beside them"
-    print(f"{count} files of study {name} are as they were made{unchecked}")
+    unchecked = "" if resources_dir else f"; no folder {arguments.resources_dir}, so models and data were not checked"
+    print(f"Study {name}: {count} files verified, all checksums match{unchecked}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Write the report: tables, figures, manifests and, where there, the comparison with the paper in; one page out."""
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from shallower.paper.observations_page import observations_fragment
 from shallower.paper.page import ITEM_TITLES, read_frame
 from shallower.reporting.report import Report, Reproduction, report_page
 from shallower.reporting.summary import read_costs
+from shallower.study.study import Study
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
         figures.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
     tasks = [(read_json(path), read_json(path.with_name("manifest.json"))) for path in arguments.tasks]
     report = Report(
-        config=arguments.study,
+        config=Study.read(arguments.study).config,
         summary=read_table(arguments.summary),
         costs=read_costs(arguments.costs),
         runs=[read_json(Path(directory) / "manifest.json") for directory in runs["directory"]],
@@ -52,7 +52,7 @@ def read_reproduction(folder: Path) -> Reproduction:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--study", type=json.loads, required=True, help="JSON: the study, defaults filled in")
+    parser.add_argument("--study", type=Path, required=True, help="study.json")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv; manifests lie in its runs' folders")
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder")

@@ -4,7 +4,7 @@ import pytest
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import kept_interval, kept_percent, score_bootstrap
 from shallower.evaluation.metrics import METRICS, score
-from shallower.evaluation.predictions import Predictions, paired_seeds, read_matched, read_predictions
+from shallower.evaluation.predictions import Predictions, read_matched, read_predictions
 from shallower.evaluation.records import comparison_record, halves, metrics_record
 from synthetic_runs import Study, draw_predictions, write_predictions
 
@@ -163,17 +163,6 @@ def test_other_examples_and_other_labels_are_refused(tmp_path):
         read_matched([tmp_path / "one.parquet", tmp_path / "ids.parquet"], None, "classification")
     with pytest.raises(UserError, match=r"labels\.parquet: labels differ"):
         read_matched([tmp_path / "labels.parquet"], one, "classification")
-
-
-def test_a_run_is_compared_with_the_baseline_of_its_own_seed(tmp_path):
-    def runs(*names: str) -> list:
-        return [tmp_path / name / "predictions.parquet" for name in names]
-
-    assert paired_seeds(runs("seed1", "seed20"), runs("seed1", "seed20")) == [1, 20]
-    with pytest.raises(UserError, match="seed1, seed2 cannot be compared with baseline runs seed2, seed1"):
-        paired_seeds(runs("seed1", "seed2"), runs("seed2", "seed1"))
-    with pytest.raises(UserError, match="other"):
-        paired_seeds(runs("other"), runs("other"))
 
 
 def test_damaged_predictions_are_refused(tmp_path):

@@ -1,6 +1,5 @@
 """The record of a study: what it says, and which files it lists."""
 
-import csv
 import hashlib
 import json
 from pathlib import Path
@@ -8,25 +7,39 @@ from pathlib import Path
 import pytest
 
 from shallower.core.code_digest import code_digest, code_files
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY, Run
 from shallower.integrity.record import record_study
+from shallower.study.study import Study
 
 LIBRARY = Path(__file__).parents[3] / "workflow"
-FIELDS = ("study", "model", "task", "origin", "strategy", "amount", "seed", "directory")
+RUNS = [
+    Run("s", "m", "t", BASELINE, NO_STRATEGY, NO_AMOUNT, 1),
+    Run("s", "m", "t", "gradual", "top", "2", 1),
+]
 
 
-def make_study(folder: Path, keep_models: bool = True) -> tuple[Path, dict, list[Path]]:
-    """A folder like that of a finished study: its path, its settings, and manifests of its model and task."""
-    results = folder / "results/s"
-    runs = []
-    for arm in ("baseline", "gradual/top-2"):
-        directory = f"results/s/m/t/{arm}/seed1"
-        origin, _, rest = arm.partition("/")
-        strategy, _, amount = rest.partition("-")
-        runs.append(("s", "m", "t", origin, strategy or "none", amount or "0", "1", directory))
+def make_study(folder: Path, keep_models: bool = True) -> Study:
+    """Files like those of a finished study below a folder."""
+    study = Study(
+        {
+            "study": "s",
+            "models": [{"name": "m"}],
+            "tasks": [{"name": "t"}],
+            "origins": [{"name": "gradual"}],
+            "strategies": [{"name": "top", "amounts": [2]}],
+            "seeds": [1],
+            "train": {"max_length": 8},
+            "keep_models": keep_models,
+        }
+    )
+    for run in RUNS:
         for name in ("layers.json", "manifest.json", "model.safetensors", "metrics.json"):
-            write(folder / directory / name, json.dumps({"arm": arm, "settings": {"max_length": 8}}))
+            write(folder / run.directory / name, json.dumps({"arm": run.arm}))
+    results = folder / "results/s"
     write(results / "m/t/gradual/top-2/seed1/stage0/manifest.json", json.dumps({"stage": 0}))
     for name in (
+        "study.json",
+        "runs.csv",
         "results.csv",
         "m/cost.json",
         "m/t/reloaded.csv",
@@ -34,12 +47,9 @@ def make_study(folder: Path, keep_models: bool = True) -> tuple[Path, dict, list
         "m/t/gradual/top-2/comparison.json",
     ):
         write(results / name, name)
-    with (results / "runs.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([FIELDS, *runs])
-    manifests = [folder / f"resources/{kind}/x/manifest.json" for kind in ("models", "tasks")]
-    for path, name in zip(manifests, "mt", strict=True):
-        write(path, json.dumps({"source": {"name": name}, "sha256": {}}))
-    return results, {"study": "s", "keep_models": keep_models}, manifests
+    for place in (f"models/{study.model_key('m')}", f"tasks/{study.task_key('t')}"):
+        write(folder / "resources" / place / "manifest.json", json.dumps({"made": place}))
+    return study
 
 
 def write(path: Path, text: str) -> None:
@@ -47,24 +57,22 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def listed(results: Path) -> dict[str, str]:
-    lines = (results / "SHA256SUMS").read_text().splitlines()
+def listed(folder: Path) -> dict[str, str]:
+    lines = (folder / "results/s/SHA256SUMS").read_text().splitlines()
     return {name: digest for digest, name in (line.split("  ") for line in lines)}
 
 
-def record(results, config, manifests):
-    record_study(results, config, manifests[:1], manifests[1:], LIBRARY)
-    return json.loads((results / "provenance.json").read_text())
+def record(study: Study, folder: Path) -> dict:
+    record_study(study, LIBRARY, folder)
+    return json.loads((folder / "results/s/provenance.json").read_text())
 
 
 def test_the_record_says_what_made_the_study(tmp_path: Path):
-    results, config, manifests = make_study(tmp_path)
-    said = record(results, config, manifests)
-    assert said["study"] == config
-    assert said["models"]["m"] == {
-        "folder": (tmp_path / "resources/models/x").as_posix(),
-        "manifest": {"source": {"name": "m"}, "sha256": {}},
-    }
+    study = make_study(tmp_path)
+    said = record(study, tmp_path)
+    assert said["study"] == study.config
+    key = study.model_key("m")
+    assert said["models"] == {"m": {"key": key, "manifest": {"made": f"models/{key}"}}}
     assert [run["folder"] for run in said["runs"]] == ["m/t/baseline/seed1", "m/t/gradual/top-2/seed1"]
     assert said["runs"][1]["manifest"]["arm"] == "gradual/top-2"
     assert said["runs"][1]["before"] == {"stage0": {"stage": 0}}
@@ -75,18 +83,18 @@ def test_the_record_says_what_made_the_study(tmp_path: Path):
 
 
 def test_tokens_that_are_there_are_recorded(tmp_path: Path):
-    results, config, manifests = make_study(tmp_path)
-    file = tmp_path / "resources/tokens/x/x/length8/train.safetensors"
-    write(file, "tokens")
-    assert record(results, config, manifests)["tokens"] == {file.as_posix(): hashlib.sha256(b"tokens").hexdigest()}
+    study = make_study(tmp_path)
+    name = f"tokens/{study.model_key('m')}/{study.task_key('t')}/length8/train.safetensors"
+    write(tmp_path / "resources" / name, "tokens")
+    assert record(study, tmp_path)["tokens"] == {name: hashlib.sha256(b"tokens").hexdigest()}
 
 
 def test_every_file_of_the_study_is_listed_with_its_hash(tmp_path: Path):
-    results, config, manifests = make_study(tmp_path)
-    record(results, config, manifests)
+    record(make_study(tmp_path), tmp_path)
+    results = tmp_path / "results/s"
     files = {path.relative_to(results).as_posix(): path for path in results.rglob("*") if path.is_file()}
     del files["SHA256SUMS"]
-    assert listed(results) == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    assert listed(tmp_path) == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
 
 @pytest.mark.parametrize(
@@ -105,14 +113,13 @@ def test_every_file_of_the_study_is_listed_with_its_hash(tmp_path: Path):
     ],
 )
 def test_what_is_not_of_the_study_is_not_listed(name: str, tmp_path: Path):
-    results, config, manifests = make_study(tmp_path)
-    write(results / name, "")
-    record(results, config, manifests)
-    assert name not in listed(results)
-    assert "m/t/gradual/top-2/seed1/stage0/manifest.json" in listed(results)
+    study = make_study(tmp_path)
+    write(tmp_path / "results/s" / name, "")
+    record(study, tmp_path)
+    assert name not in listed(tmp_path)
+    assert "m/t/gradual/top-2/seed1/stage0/manifest.json" in listed(tmp_path)
 
 
 def test_models_that_are_not_kept_are_not_listed(tmp_path: Path):
-    results, config, manifests = make_study(tmp_path, keep_models=False)
-    record(results, config, manifests)
-    assert not any(name.endswith("model.safetensors") for name in listed(results))
+    record(make_study(tmp_path, keep_models=False), tmp_path)
+    assert not any(name.endswith("model.safetensors") for name in listed(tmp_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.study.file import check_study_file
+from shallower.study.file import check_study_file, study_name
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,6 +40,28 @@ def test_files_that_cannot_be_read(tmp_path):
         check_study_file(tmp_path / "no.yaml")
     with pytest.raises(UserError, match="cannot be read"):
         check_study_file(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("study: mine", "mine"),
+        ('"study":   "mine"  # quoted', "mine"),
+        ("seeds: [1]\nstudy: 'a.b-c'", "a.b-c"),
+        ('{"seeds": [1],\n\t"study": "mine"}', "mine"),
+        ("train: {study: inner}\nstudy: mine", "mine"),
+    ],
+)
+def test_the_name_of_a_study(content, name, tmp_path):
+    (tmp_path / "study").write_text(content)
+    assert study_name(tmp_path / "study") == name
+
+
+@pytest.mark.parametrize("content", ["seeds: [1]", "study: 12", "study: ../elsewhere", "study: ''", "study: [mine]"])
+def test_a_study_without_a_valid_name(content, tmp_path):
+    (tmp_path / "study").write_text(content)
+    with pytest.raises(UserError, match="is not a name"):
+        study_name(tmp_path / "study")
 
 
 def test_as_a_program_before_snakemake_reads_the_file(tmp_path):

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from shallower.core import layout
+
 # The origin, strategy and amount of a baseline, which keeps all layers.
 BASELINE, NO_STRATEGY, NO_AMOUNT = "baseline", "none", "0"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One fine-tuning: the baseline, or a model that was tuned after some of its layers were dropped.
+    """One fine-tuning: the baseline, or a model that was fine-tuned after some of its layers were dropped.
 
     For the baseline `origin` is "baseline", `strategy` is "none" and `amount` is "0".
     """
@@ -28,10 +30,12 @@ class Run:
 
     @property
     def arm(self) -> str:
-        """Path of what is repeated over seeds, below the task: `baseline` or `{origin}/{strategy}-{amount}`."""
-        return BASELINE if self.is_baseline else f"{self.origin}/{self.strategy}-{self.amount}"
+        """Folder of what is repeated over seeds, below that of the task."""
+        if self.is_baseline:
+            return layout.BASELINE_ARM
+        return layout.PRUNED_ARM.format(origin=self.origin, strategy=self.strategy, amount=self.amount)
 
     @property
     def directory(self) -> str:
         """Folder of the run's files, relative to the working directory."""
-        return f"results/{self.study}/{self.model}/{self.task}/{self.arm}/seed{self.seed}"
+        return layout.RUN.format(study=self.study, model=self.model, task=self.task, arm=self.arm, seed=self.seed)

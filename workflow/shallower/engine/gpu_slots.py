@@ -19,6 +19,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock
 
+from shallower.core import layout
+from shallower.core.environment import GPU_LOCKS, RUNS_PER_GPU
 from shallower.core.errors import UserError
 from shallower.core.locks import POLL_SECONDS, try_lock
 
@@ -38,7 +40,7 @@ _held = ExitStack()
 
 def hold_gpu_slot(device: str, environment: Mapping[str, str] = os.environ) -> None:
     """Hold a GPU slot until this process ends, with the settings in the environment; see `gpu_slot`."""
-    folder, label = environment.get(GPU_LOCKS, ".scratch"), Path(sys.argv[0]).stem
+    folder, label = environment.get(GPU_LOCKS, layout.SCRATCH), Path(sys.argv[0]).stem
     _held.enter_context(gpu_slot(folder, int(environment.get(RUNS_PER_GPU, "1")), device, label))
 
 

@@ -70,13 +70,12 @@ class Scores:
     """The primary scores of a study, in points (0 to 100).
 
     Attributes:
-        runs: rows of results.csv with the primary metric, and `num_layers`; one row a run.
+        runs: rows of results.csv with the primary metric; one row a run.
     """
 
     def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray]) -> None:
         """`resamples` are the resampled scores [samples], 0 to 1, by the run's directory."""
-        layers = runs["kept_layers"].str.split().str.len()
-        self.runs = runs.assign(num_layers=layers + runs["n_dropped"])
+        self.runs = runs
         self._resamples = resamples
         self._rows = dict(iter(self.runs.groupby(["model", "task", "origin", "strategy", "amount"], sort=False)))
 

@@ -1,7 +1,6 @@
 """Predictions as they lie on disk: one row an example, with its id, label and logits."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,17 +78,6 @@ def predictions_of(logits: NDArray, target: str) -> NDArray:
     if target == "classification":
         return logits.argmax(axis=1).astype(np.int64)
     return logits[:, 0].astype(np.float64)
-
-
-def paired_seeds(paths: Sequence[Path], baseline: Sequence[Path]) -> list[int]:
-    """Seeds of runs by their folders' names (`seed1`), which must be those of the baseline, in the same order.
-
-    Raises UserError when they are not: a run is to be compared with the baseline of its own seed.
-    """
-    ours, theirs = ([path.parent.name for path in side] for side in (paths, baseline))
-    if ours != theirs or not all(re.fullmatch(r"seed\d+", name) for name in ours):
-        raise UserError(f"runs {', '.join(ours)} cannot be compared with baseline runs {', '.join(theirs)}")
-    return [int(name.removeprefix("seed")) for name in ours]
 
 
 def read_matched(

@@ -1,121 +1,128 @@
-"""What made a study: one record of its settings, code, models, data and runs, and the hashes of all its files.
+"""The record of a finished study: its settings, code, models, data and runs, and the checksums of all its files.
 
 The record is provenance.json; SHA256SUMS is what `sha256sum -c` reads in the study's folder. Both are about the files
-of the study as it is: what a run left that is no longer in the study is not listed, and is unknown to `verify`.
+of the study: what an earlier version of it left behind is not listed, and is unknown to `verify`.
 """
 
-import csv
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from shallower.core import layout
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
+from shallower.core.runs import Run
+from shallower.study.study import Study
 
 RECORD = "provenance.json"
 SUMS = "SHA256SUMS"
 
-# Written by `make provenance` when the study is finished, from Snakemake's own notes.
-LATER = ("provenance.html",)
-# A model on its way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; the manifests of trainings
-# stay.
+# Written by `make provenance` after the study is finished, from Snakemake's own metadata.
+WRITTEN_LATER = ("provenance.html",)
+# A model on the way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; its manifests stay.
 DROPPED = "dropped"
-PASSING_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+INTERMEDIATE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
 
 
-def record_study(
-    results_dir: str | Path,
-    config: Mapping[str, Any],
-    models: Iterable[Path],
-    tasks: Iterable[Path],
-    library: Path,
-) -> None:
-    """Write provenance.json and SHA256SUMS of the finished study in `results_dir`.
+def record_study(study: Study, library: Path, root: str | Path = ".") -> None:
+    """Write provenance.json and SHA256SUMS of a finished study.
 
-    `config` is the study with its defaults filled in, `models` and `tasks` are the manifests of what it was made from,
-    `library` is the folder of the pipeline's code. Raises UserError when a run lacks its manifest.
+    `library` is the folder of the pipeline's code, `root` the one that results/ and resources/ are in. Raises UserError
+    when a manifest or a run's layers.json is missing or cannot be read.
     """
-    results_dir = Path(results_dir)
-    with open(results_dir / "runs.csv", encoding="utf-8", newline="") as file:
-        runs = list(csv.DictReader(file))
+    root = Path(root)
+    results_dir = root / layout.STUDY.format(study=study.name)
+    models = {name: study.model_key(name) for name in study.models}
+    tasks = {name: study.task_key(name) for name in study.tasks}
     record = {
-        "study": dict(config),
+        "study": dict(study.config),
         "code": code_state(library) | {"steps": step_digests(library)},
         "platform": platform.platform(),
         "python": platform.python_version(),
         "packages": {package.name: package.version for package in distributions()},
-        "models": _sources(models),
-        "tasks": _sources(tasks),
-        "runs": [_run_record(results_dir, run) for run in runs],
+        "models": {name: _source(root, key, layout.MODEL.format(model_key=key)) for name, key in models.items()},
+        "tasks": {name: _source(root, key, layout.TASK.format(task_key=key)) for name, key in tasks.items()},
+        "runs": [
+            _run_record(root, run)
+            | {"tokens": _tokens_folder(models[run.model], tasks[run.task], study.max_length(run.task))}
+            for run in study.runs
+        ],
     }
-    record["tokens"] = {path.as_posix(): sha256_of(path) for path in tokens_files(record) if path.is_file()}
+    record["tokens"] = {
+        name: sha256_of(root / layout.RESOURCES / name)
+        for name in tokens_files(record)
+        if (root / layout.RESOURCES / name).is_file()
+    }
     write_json(results_dir / RECORD, record)
     write_sums(results_dir, files_of_study(results_dir, record))
 
 
 def step_digests(library: Path) -> dict[str, str]:
-    """The digest of the code behind each script, as the workflow gives it to the script's rule."""
+    """The digest of the code behind each script, as the workflow passes it to the script's rule."""
     scripts = sorted((library / "scripts").glob("*.py"))
     return {script.stem: code_digest(code_files(script, library), library) for script in scripts}
 
 
 def files_of_study(results_dir: Path, record: Mapping[str, Any]) -> list[str]:
-    """Files that belong to a recorded study, relative to its folder and sorted, but for SHA256SUMS itself.
+    """Files that belong to a recorded study, relative to its folder and sorted, except SHA256SUMS itself.
 
-    Left out are files of runs that the study does not have, and models that are only there on the way to others.
+    Files of runs that the study does not have are left out, as are models that are only there on the way to others.
     """
     belongs = Membership(record)
-    return [name for name in present_files(results_dir) if belongs(name) and not belongs.passing(name)]
+    return [name for name in present_files(results_dir) if belongs(name) and not belongs.intermediate(name)]
 
 
-def tokens_files(record: Mapping[str, Any]) -> list[Path]:
-    """The tokens that a recorded study's runs learnt from and were scored on, whether or not they are there."""
-    folders = {tokens_folder(record, run) for run in record["runs"]}
-    return [folder / f"{split}.safetensors" for folder in sorted(folders) for split in ("train", "validation")]
+def tokens_files(record: Mapping[str, Any]) -> list[str]:
+    """The tokens that a recorded study's runs are trained and scored on, whether or not they exist.
 
-
-def tokens_folder(record: Mapping[str, Any], run: Mapping[str, Any]) -> Path:
-    """Folder of the tokens of a recorded run."""
-    model, task = (Path(record[kind][run[kind[:-1]]]["folder"]) for kind in ("models", "tasks"))
-    length = run["manifest"]["settings"]["max_length"]
-    return model.parents[1] / "tokens" / model.name / task.name / f"length{length}"
+    Names are relative to the folder of resources.
+    """
+    folders = sorted({run["tokens"] for run in record["runs"]})
+    return [f"{folder}/{split}.safetensors" for folder in folders for split in ("train", "validation")]
 
 
 def present_files(results_dir: Path) -> Iterator[str]:
-    """All files of a study's folder, relative to it and sorted, but for SHA256SUMS and what is made later."""
+    """All files of a study's folder, relative to it and sorted, except SHA256SUMS and what is written later."""
     names = (path.relative_to(results_dir).as_posix() for path in results_dir.rglob("*") if path.is_file())
-    return (name for name in sorted(names) if name not in (SUMS, *LATER))
+    return (name for name in sorted(names) if name not in (SUMS, *WRITTEN_LATER))
 
 
 class Membership:
-    """Tells which files of a study's folder are the study's own, by its runs."""
+    """Says which files of a study's folder belong to the study, by its runs."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.keeps_models: bool = record["study"]["keep_models"]
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
         self.files: set[PurePosixPath] = set()
-        self.folders = {PurePosixPath("tables"), PurePosixPath("paper"), *self.runs}
-        for run, folder in zip(record["runs"], self.runs, strict=True):
-            pair = PurePosixPath(run["model"], run["task"])
-            self.files |= {PurePosixPath(run["model"], "cost.json"), pair / "reloaded.csv"}
-            self.files.add(folder.parent / "comparison.json")
-            self.folders |= {pair / "scores", "figures" / pair}
+        self.folders = {_in_study(layout.TABLES), _in_study(layout.PAPER), *self.runs}
+        for run in record["runs"]:
+            names = {axis: run[axis] for axis in ("model", "task", "arm")}
+            self.files |= {
+                _in_study(f"{layout.MODEL_RESULTS}/cost.json", **names),
+                _in_study(f"{layout.TASK_RESULTS}/reloaded.csv", **names),
+                _in_study(f"{layout.ARM}/comparison.json", **names),
+            }
+            self.folders |= {_in_study(layout.SCORES, **names), _in_study(layout.FIGURES, **names)}
 
     def __call__(self, name: str) -> bool:
-        """Whether a file, named relative to the study's folder, is of the study."""
+        """Whether a file, named relative to the study's folder, is part of the study."""
         path = PurePosixPath(name)
         return len(path.parts) == 1 or path in self.files or not self.folders.isdisjoint(path.parents)
 
-    def passing(self, name: str) -> bool:
+    def intermediate(self, name: str) -> bool:
         """Whether a file is of a model that is not kept once the study is finished."""
         path = PurePosixPath(name)
-        if path.name not in PASSING_FILES and path.parent.name != DROPPED:
+        if path.name not in INTERMEDIATE_FILES and path.parent.name != DROPPED:
             return False
         below_a_run = any(run in path.parent.parents for run in self.runs)
         return below_a_run or (path.name == "model.safetensors" and not self.keeps_models)
+
+
+def _in_study(pattern: str, **names: Any) -> PurePosixPath:
+    return PurePosixPath(layout.inside(layout.STUDY, pattern).format(**names))
 
 
 def write_sums(results_dir: Path, names: Iterable[str]) -> None:
@@ -124,22 +131,25 @@ def write_sums(results_dir: Path, names: Iterable[str]) -> None:
     write_text(results_dir / SUMS, "".join(lines))
 
 
-def _sources(manifests: Iterable[Path]) -> dict[str, dict[str, Any]]:
-    """Folder and manifest of each downloaded model or task, by its name in the study."""
-    found = {}
-    for path in manifests:
-        manifest = read_json(path)
-        found[manifest["source"]["name"]] = {"folder": path.parent.as_posix(), "manifest": manifest}
-    return found
+def _source(root: Path, key: str, folder: str) -> dict[str, Any]:
+    """A downloaded model or task: the key that its folder is named after, and its manifest."""
+    return {"key": key, "manifest": read_json(root / folder / "manifest.json")}
 
 
-def _run_record(results_dir: Path, run: Mapping[str, str]) -> dict[str, Any]:
+def _tokens_folder(model_key: str, task_key: str, max_length: int) -> str:
+    pattern = layout.inside(layout.RESOURCES, layout.TOKENS)
+    return pattern.format(model_key=model_key, task_key=task_key, max_length=max_length)
+
+
+def _run_record(root: Path, run: Run) -> dict[str, Any]:
     """What made a run: its place in the grid, its layers, and the manifests of its trainings, the last one first."""
-    folder = results_dir / Path(run["directory"]).relative_to(Path("results") / run["study"])
+    folder = root / run.directory
     before = [path for path in sorted(folder.glob("*/manifest.json")) if path.parent.name != DROPPED]
+    names = {axis: getattr(run, axis) for axis in ("model", "task", "arm", "seed")}
     return {
-        **{name: run[name] for name in ("model", "task", "origin", "strategy", "amount", "seed")},
-        "folder": folder.relative_to(results_dir).as_posix(),
+        **names,
+        **{axis: getattr(run, axis) for axis in ("origin", "strategy", "amount")},
+        "folder": _in_study(layout.RUN, **names).as_posix(),
         "layers": read_json(folder / "layers.json"),
         "manifest": read_json(folder / "manifest.json"),
         "before": {path.parent.name: read_json(path) for path in before},

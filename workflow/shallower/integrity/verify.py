@@ -1,27 +1,28 @@
-"""Is a finished study still as it was made? Its files are hashed again, and what each says it was made of is compared.
+"""Verify a finished study: its files against their checksums, and its manifests against each other.
 
-SHA256SUMS tells whether a file has changed since the study was put on record; the manifests tell whether each run was
-made of the model, the data and the weights that the study has.
+SHA256SUMS shows whether a file has changed since the study was recorded; the manifests show whether each run was made
+from the model, the data and the weights that the study has.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.core.runs import BASELINE
-from shallower.integrity.record import RECORD, SUMS, Membership, present_files, tokens_folder
+from shallower.integrity.record import RECORD, SUMS, Membership, present_files
 from shallower.surgery.origins import ORIGINS
 
 WEIGHTS = "model.safetensors"
 
 
 def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> int:
-    """Check the study in `results_dir` and, where they are there, the models, tasks and tokens in `resources_dir`.
+    """Check the study in `results_dir` and, where they exist, its models, tasks and tokens in `resources_dir`.
 
-    Returns the number of files that were hashed. Raises UserError with everything that is changed, missing, unknown
-    or made of something else, each with what to do; also when the study has no record.
+    Returns the number of files that were checked. Raises UserError with everything that is changed, missing, unknown or
+    made from something else, each with a remedy; also when the study has no record.
     """
     results_dir = Path(results_dir)
     sums = _read_sums(results_dir / SUMS)
@@ -33,7 +34,7 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
     faults = [
         *_file_faults(results_dir, record, sums, hashed),
         *_resource_faults(resources),
-        # Of files as they are on record: those that changed since are told already.
+        # By the recorded checksums: files that changed since then are reported above.
         *_chain_faults(record, sums),
     ]
     if faults:
@@ -57,69 +58,72 @@ def _read_sums(path: Path) -> dict[str, str]:
 def _file_faults(
     results_dir: Path, record: Mapping[str, Any], sums: Mapping[str, str], hashed: Mapping[str, str]
 ) -> Iterator[str]:
-    place = f"results/{record['study']['study']}"
+    place = layout.STUDY.format(study=record["study"]["study"])
     for name, digest in sums.items():
-        again = f"put it back from a copy, or make it and all that follows again: --forcerun {place}/{name}"
+        again = f"restore it from a copy, or recreate it and all that depends on it: --forcerun {place}/{name}"
         if name == RECORD:
-            again = "put it back from a copy, or write it anew: --forcerun record_study"
+            again = "restore it from a copy, or write it again: --forcerun record_study"
         if name not in hashed:
             yield f"missing: {name}; {again}"
         elif hashed[name] != digest:
             yield f"changed: {name}; {again}"
     belongs = Membership(record)
     for name in present_files(results_dir):
-        if name in sums or belongs.passing(name):
+        if name in sums or belongs.intermediate(name):
             continue
         if belongs(name):
-            yield f"unknown: {name}; it came after the study was put on record: move or delete it, or run snakemake"
+            yield f"unknown: {name}; newer than the record of the study: move or delete it, or run snakemake"
         else:
-            yield f"unknown: {name}; it is of nothing that the study has: move or delete it"
+            yield f"unknown: {name}; not part of this study: move or delete it"
 
 
 def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files of the study's models, tasks and tokens with their recorded SHA-256; those of folders that are there."""
-    for kind in ("models", "tasks"):
-        for source in record[kind].values():
-            place = folder / kind / Path(source["folder"]).name
-            if place.is_dir():
-                yield from ((place / name, digest) for name, digest in source["manifest"]["sha256"].items())
+    """Files of the study's models, tasks and tokens with their recorded SHA-256; those of folders that exist."""
+    models, tasks = (layout.inside(layout.RESOURCES, pattern) for pattern in (layout.MODEL, layout.TASK))
+    sources = [(models.format(model_key=model["key"]), model["manifest"]) for model in record["models"].values()]
+    sources += [(tasks.format(task_key=task["key"]), task["manifest"]) for task in record["tasks"].values()]
+    for place, manifest in sources:
+        if (folder / place).is_dir():
+            yield from ((folder / place / name, digest) for name, digest in manifest["sha256"].items())
     for name, digest in record["tokens"].items():
-        place = folder.joinpath("tokens", *Path(name).parts[-4:])
-        if place.parent.is_dir():
-            yield place, digest
+        if (folder / name).parent.is_dir():
+            yield folder / name, digest
 
 
 def _resource_faults(resources: Mapping[Path, str]) -> Iterator[str]:
     for path, digest in resources.items():
         if not path.is_file():
-            yield f"missing: {path}; put it back from a copy, or let snakemake make it: snakemake {path}"
+            yield f"missing: {path}; restore it from a copy, or recreate it: snakemake {path}"
         elif sha256_of(path) != digest:
-            yield f"changed: {path}; delete its folder, and run snakemake: what was made of it may have changed, too"
+            yield f"changed: {path}; delete its folder and run snakemake: what was made from it may be wrong, too"
 
 
 def _chain_faults(record: Mapping[str, Any], sums: Mapping[str, str]) -> Iterator[str]:
-    """What does not fit together among the study's models, tasks and runs, by their manifests and recorded hashes."""
-    runs = {run["folder"]: run for run in record["runs"]}
-    for folder, run in runs.items():
+    """Contradictions between the manifests of the study's models, tasks and runs, and their recorded checksums."""
+    baselines = {
+        (run["model"], run["task"], run["seed"]): run for run in record["runs"] if run["arm"] == layout.BASELINE_ARM
+    }
+    for run in record["runs"]:
+        folder = run["folder"]
         model, task = (record[kind][run[kind[:-1]]]["manifest"]["sha256"] for kind in ("models", "tasks"))
-        tokens = record["tokens"].get((tokens_folder(record, run) / "train.safetensors").as_posix())
-        baseline = runs[f"{run['model']}/{run['task']}/baseline/seed{run['seed']}"]
-        again = f"train it again: --forcerun results/{record['study']['study']}/{folder}/{WEIGHTS}"
+        tokens = record["tokens"].get(f"{run['tokens']}/train.safetensors")
+        baseline = baselines[run["model"], run["task"], run["seed"]]
+        again = f"train it again: --forcerun {layout.STUDY.format(study=record['study']['study'])}/{folder}/{WEIGHTS}"
         weights = run["manifest"]["sha256"][WEIGHTS]
         if sums.get(f"{folder}/{WEIGHTS}", weights) != weights:
-            yield f"swapped: {folder}/{WEIGHTS} is not the model that the run's manifest.json names; {again}"
+            yield f"wrong weights: {folder}/{WEIGHTS} does not match the run's manifest.json; {again}"
         for name, training, source in _trainings(run, model[WEIGHTS], baseline):
             place = f"{folder}/{name}manifest.json"
             digests = training["sha256"]
             made_from = training["tokens_made_from"]["sha256"]
             if source != _start(training):
-                yield f"other start: {place} names other weights to start from than the study has; {again}"
+                yield f"wrong starting weights: {place} does not match the study; {again}"
             if digests["task"] != task["task.json"] or made_from["train.parquet"] != task["train.parquet"]:
-                yield f"other data: {place} names other data than the study's task {run['task']}; {again}"
+                yield f"wrong data: {place} does not match the study's task {run['task']}; {again}"
             if made_from["tokenizer.json"] != model["tokenizer.json"]:
-                yield f"other tokenizer: {place} names another one than that of model {run['model']}; {again}"
+                yield f"wrong tokenizer: {place} does not match that of model {run['model']}; {again}"
             if tokens is not None and digests["tokens"] != tokens:
-                yield f"other tokens: {place} names other tokens than those in resources; {again}"
+                yield f"wrong tokens: {place} does not match those in resources; {again}"
 
 
 def _trainings(

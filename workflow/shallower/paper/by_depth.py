@@ -99,7 +99,7 @@ def contribution(comparison: Comparison, scores: pd.DataFrame) -> pd.DataFrame:
 
     Here `depth` is the layer, 0-based. The paper prints no scores, only which layers they made it drop.
     """
-    scores = scores[(scores["method"] == "contribution") & (scores["scored"] == "pretrained")]
+    scores = scores[scores["method"] == "contribution"]
     layers = scores.groupby("model")["layer"].max() + 1
     cells: list[dict[str, Any]] = []
     for pair in comparison.pairs(layers.to_dict(), "contribution"):

@@ -1,42 +1,29 @@
-"""scores.csv: the scores of the layers of a study's models, one row a scores file and layer."""
+"""scores.csv: how the layers of a study's pre-trained models score, one row a model, task and layer."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import csv_text, read_json
 
-COLUMNS = ["study", "model", "task", "seed", "scored", "method", "layer", "value"]
-PLACE = re.compile(
-    r"(.*/)?(?P<study>[^/]+)/(?P<model>[^/]+)/(?P<task>[^/]+)/scores/(?P<method>[^/]+)/"
-    r"(pretrained|finetuned-seed(?P<seed>\d+))\.json"
-)
+COLUMNS = ["study", "model", "task", "method", "layer", "value"]
 
 
-def collect_scores(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
-    """Rows of scores.csv, in the order of the files; layers are 0-based from the bottom.
+def collect_scores(study: str, pairs: Iterable[tuple[str, str]], method: str) -> list[dict[str, Any]]:
+    """Rows of scores.csv for models on tasks, in their order; layers are 0-based from the bottom.
 
-    What a file is of is told by its place, {study}/{model}/{task}/scores/{method}/pretrained.json or
-    finetuned-seed{n}.json; the seed of a pre-trained model is None. Raises UserError, naming the file, when it
-    lies elsewhere or holds scores of another method.
+    Raises UserError, naming the file, when one is missing or holds scores of another method.
     """
     rows = []
-    for path in map(Path, paths):
-        place = PLACE.fullmatch(path.as_posix())
-        if place is None:
-            raise UserError(
-                f"{path}: not where scores belong; give files STUDY/MODEL/TASK/scores/METHOD/pretrained.json "
-                "or finetuned-seedN.json"
-            )
+    for model, task in pairs:
+        place = {"study": study, "model": model, "task": task, "method": method}
+        path = Path(layout.LAYER_SCORES.format(**place, scored="pretrained"))
         record = read_json(path)
-        if record["method"] != place["method"]:
+        if record["method"] != method:
             raise UserError(f"{path}: holds {record['method']!r} scores; delete the file and run again")
-        run: dict[str, Any] = {key: place[key] for key in ("study", "model", "task", "method")}
-        run |= {"seed": int(place["seed"]) if place["seed"] else None}
-        run |= {"scored": "finetuned" if place["seed"] else "pretrained"}
-        rows += [{**run, "layer": layer, "value": value} for layer, value in enumerate(record["scores"])]
+        rows += [{**place, "layer": layer, "value": value} for layer, value in enumerate(record["scores"])]
     return rows
 
 

@@ -26,8 +26,9 @@ def read_comparisons(runs: pd.DataFrame) -> dict[tuple[str, ...], dict[str, Any]
 
 
 def read_costs(paths: Iterable[str | Path]) -> dict[str, dict[str, Any]]:
-    """cost.json by model; the model's name is that of the folder the file lies in."""
-    return {Path(path).parent.name: read_json(path) for path in paths}
+    """cost.json files by the model that each is of."""
+    costs = map(read_json, paths)
+    return {cost["model"]: cost for cost in costs}
 
 
 def summarise(
@@ -58,10 +59,9 @@ def summarise(
 
 
 def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
-    layers = runs["kept_layers"].str.split().str.len()
     return {
         **arm,
-        "num_layers": int((layers + runs["n_dropped"]).iloc[0]),
+        "num_layers": int(runs["num_layers"].iloc[0]),
         "n_dropped": int(runs["n_dropped"].min()),
         "kept_layers": " | ".join(runs["kept_layers"].unique()),
         "metric": runs["metric"].iloc[0],

@@ -8,16 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
 from shallower.steps import memory, runtime
 from shallower.steps.job import Job
 from shallower.surgery.strategies import STRATEGIES
-
-# Folders of outputs.
-STUDY = "results/{study}"
-MODEL = f"{STUDY}/{{model}}"
-TASK = f"{MODEL}/{{task}}"
-ARM = f"{TASK}/{{arm}}"
-RUN = f"{ARM}/seed{{seed}}"
 
 CHECKPOINT = ("model.safetensors", "config.json")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -85,9 +79,9 @@ def _scoring_steps() -> Iterator[Step]:
     for script, score in scores.items():
         files = ("scores/{method}/{scored}.json",)
         if score.runs_model:
-            yield _model_step(script, (script,), TASK, files, memory.inference, runtime.inference)
+            yield _model_step(script, (script,), TASK_RESULTS, files, memory.inference, runtime.inference)
         else:
-            yield Step(script, "report", (script,), TASK, files)
+            yield Step(script, "report", (script,), TASK_RESULTS, files)
 
 
 def _study_step(script: str, rule: str, *outputs: str) -> Step:
@@ -103,21 +97,21 @@ STEPS: dict[str, Step] = {
             "download_model",
             "download",
             rules=("download_model",),
-            folder="resources/models/{model_key}",
+            folder=MODEL,
             outputs=(*CHECKPOINT, *TOKENIZER, "manifest.json"),
         ),
         Step(
             "download_task",
             "download",
             rules=("download_task",),
-            folder="resources/tasks/{task_key}",
+            folder=TASK,
             outputs=("train.parquet", "validation.parquet", "task.json", "manifest.json"),
         ),
         Step(
             "tokenize_task",
             "torch",
             rules=("tokenize_task",),
-            folder="resources/tokens/{model_key}/{task_key}/length{max_length}",
+            folder=TOKENS,
             outputs=("train.safetensors", "validation.safetensors"),
             is_job=True,
             memory=memory.tokenizing,
@@ -155,18 +149,19 @@ STEPS: dict[str, Step] = {
         _model_step(
             "reload_models",
             rules=("reload_models",),
-            folder=TASK,
+            folder=TASK_RESULTS,
             outputs=("reloaded.csv",),
             mem=memory.inference,
             seconds=runtime.reloading,
             uses_gpu=False,
         ),
-        _model_step("measure_cost", ("measure_cost",), MODEL, ("cost.json",), memory.timing, runtime.timing),
+        _model_step("measure_cost", ("measure_cost",), MODEL_RESULTS, ("cost.json",), memory.timing, runtime.timing),
         _model_step("probe_layers", ("probe_layers",), RUN, ("probes.parquet",), memory.probing, runtime.probing),
         _model_step(
             "compare_states", ("compare_states",), RUN, ("similarity.json",), memory.comparison, runtime.comparison
         ),
         # Tables, figures and pages.
+        _study_step("write_study", "write_study", "study.json"),
         _study_step("plan_runs", "plan_runs", "runs.csv"),
         _study_step("aggregate_results", "aggregate", "results.csv", "resamples.parquet"),
         _study_step(
@@ -212,4 +207,4 @@ def _names_in(folder: str) -> frozenset[str]:
 
 # Names in results/{study}/ that no model may have, and in results/{study}/{model}/ that no task may have.
 RESERVED_MODEL_NAMES = _names_in(STUDY) | {PROVENANCE_PAGE}
-RESERVED_TASK_NAMES = _names_in(MODEL)
+RESERVED_TASK_NAMES = _names_in(MODEL_RESULTS)

@@ -2,10 +2,13 @@
 
 YAML readers keep the last of repeated keys without a word, so that half of a study could go missing.
 
-    python -m shallower.study.file FILE    tells what is wrong with a file, before Snakemake reads it
+    python -m shallower.study.file FILE           reports what is wrong with a file, before Snakemake reads it
+    python -m shallower.study.file --name FILE    prints the name of the study
 """
 
+import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +25,9 @@ MAX_DEPTH = 50
 # With this key Snakemake runs Python code that stands in the file.
 TEMPLATE_KEY = "__use_yte__"
 PYTHON_TAG = "tag:yaml.org,2002:python/"
+
+# A name that can be a folder's, as the schema has it.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_study_file(path: str | Path) -> None:
@@ -128,9 +134,27 @@ def _not_a_mapping(path: str | Path) -> UserError:
     return UserError(f"{path}: does not hold keys and values at its top level (study: ..., models: ...); correct it")
 
 
+def study_name(path: str | Path) -> str:
+    """The name of the study in a file. Raises UserError as `check_study_file` does, and when there is no valid name."""
+    check_study_file(path)
+    # JSON first, as Snakemake does: YAML does not read all of it.
+    text = Path(path).read_bytes().decode("utf-8-sig")
+    content = json.loads(text) if _is_json(path, text) else yaml.safe_load(text)
+    name = content.get("study")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(f"{path}: study: {name!r} is not a name; write letters, digits, '.', '_' and '-'")
+    return name
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Check the syntax of a study's file.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--name", action="store_true", help="print the name of the study")
+    arguments = parser.parse_args()
     try:
-        for name in sys.argv[1:]:
-            check_study_file(name)
+        if arguments.name:
+            print(study_name(arguments.file))
+        else:
+            check_study_file(arguments.file)
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -19,7 +19,7 @@ import jsonschema
 import yaml
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.core.files import fingerprint
+from shallower.core.files import fingerprint, read_json, write_json
 from shallower.core.runs import Run
 from shallower.core.wording import listed
 from shallower.models.families import family_of, position_limit
@@ -54,6 +54,15 @@ class Study:
     """A study that passed every check, with its defaults filled in."""
 
     config: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Study":
+        """Read a study.json. Raises UserError, naming the file, when it cannot be read or is not JSON."""
+        return cls(read_json(path))
+
+    def write(self, path: str | Path) -> None:
+        """Write the study as JSON, from which `read` gets an equal one."""
+        write_json(path, self.config)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,99 @@
+# What each layer costs, and what the layers of fine-tuned models represent.
+#
+# Needs: downloaded models, baselines, tokens.
+# Gives: cost.json of each model; for the reproduction of the paper probes.parquet and similarity.json of each baseline.
+
+
+rule measure_cost:
+    input:
+        config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+    output:
+        cost=f"{layout.MODEL_RESULTS}/cost.json",
+    log:
+        "logs/measure_cost/{study}/{model}.log",
+    benchmark:
+        "logs/measure_cost/{study}/{model}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: every_core
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("measure_cost"),
+        runtime=minutes("measure_cost"),
+    params:
+        **code("measure_cost"),
+        batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
+        sequence_length=study.config["measure"]["sequence_length"],
+        repeats=study.config["measure"]["repeats"],
+        device=study.config["compute"]["device"],
+        threads=THREADS,
+    shell:
+        "python {params.script:q} --config {input.config:q} --model {wildcards.model:q} --batch-sizes {params.batch_sizes:q}"
+        " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.threads}"
+        " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
+
+
+rule probe_layers:
+    input:
+        weights=f"{layout.BASELINE_RUN}/model.safetensors",
+        config=f"{layout.BASELINE_RUN}/config.json",
+        train=tokens("train"),
+        validation=tokens("validation"),
+        task=task_file,
+    output:
+        probes=f"{layout.BASELINE_RUN}/probes.parquet",
+    log:
+        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("probe_layers"),
+        runtime=minutes("probe_layers"),
+    params:
+        **code("probe_layers"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        device=study.config["compute"]["device"],
+        train_examples=study.config["probe"]["train_examples"],
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
+        " --validation-tokens {input.validation:q} --task {input.task:q} --train-examples {params.train_examples}"
+        " --threads {params.threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
+
+
+rule compare_states:
+    input:
+        weights=f"{layout.BASELINE_RUN}/model.safetensors",
+        config=f"{layout.BASELINE_RUN}/config.json",
+        pretrained_weights=lambda wildcards: f"{model_folder(wildcards)}/model.safetensors",
+        pretrained_config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
+        tokens=tokens("validation"),
+    output:
+        similarity=f"{layout.BASELINE_RUN}/similarity.json",
+    log:
+        "logs/compare_states/{study}/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "logs/compare_states/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("compare_states"),
+        runtime=minutes("compare_states"),
+    params:
+        **code("compare_states"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        device=study.config["compute"]["device"],
+        model_folder=subpath(input.config, parent=True),
+        pretrained_folder=subpath(input.pretrained_config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --pretrained-dir {params.pretrained_folder:q}"
+        " --tokens {input.tokens:q} --threads {params.threads} --device {params.device} --output {output.similarity:q}"
+        " 2>&1 | tee {log:q}"

@@ -1,0 +1,31 @@
+# Tasks are tokenised once for each model, and shared by all its runs.
+#
+# Needs: a downloaded model and task.  Gives: resources/tokens.
+
+
+rule tokenize_task:
+    input:
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        train=f"{layout.TASK}/train.parquet",
+        validation=f"{layout.TASK}/validation.parquet",
+    output:
+        train=f"{layout.TOKENS}/train.safetensors",
+        validation=f"{layout.TOKENS}/validation.safetensors",
+    log:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
+    benchmark:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=tokenizing_memory,
+    params:
+        **code("tokenize_task"),
+        model_folder=subpath(input.config, parent=True),
+        task_folder=subpath(input.train, parent=True),
+        folder=subpath(output.train, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
+        " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"

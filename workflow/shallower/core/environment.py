@@ -1,0 +1,14 @@
+"""Environment variables by which the workflow hands settings to its steps that no result depends on.
+
+They are not command-line options, since a changed command would run steps again.
+"""
+
+# The process that waits for a step: Snakemake's job.
+STARTED_BY = "STARTED_BY"
+# How many steps may share a GPU, and the folder of the locks that keep further ones waiting.
+RUNS_PER_GPU = "RUNS_PER_GPU"
+GPU_LOCKS = "GPU_LOCKS"
+# How often a training writes a checkpoint.
+CHECKPOINT_SECONDS = "CHECKPOINT_SECONDS"
+# What HF_HUB_OFFLINE was before the workflow switched the hub off; downloads alone read it.
+HUB_OFFLINE = "HUB_OFFLINE"

@@ -1,0 +1,42 @@
+"""Where files are: the pattern of every folder under results/ and resources/, relative to the working directory.
+
+Rules use the patterns as they are, with Snakemake's wildcards; the library fills them in with `str.format`.
+"""
+
+# Results are checkpoints and records of runs too, but not of interest once a study is finished.
+SCRATCH = ".scratch"
+
+RESOURCES = "resources"
+MODEL = f"{RESOURCES}/models/{{model_key}}"
+TASK = f"{RESOURCES}/tasks/{{task_key}}"
+TOKENS = f"{RESOURCES}/tokens/{{model_key}}/{{task_key}}/length{{max_length}}"
+
+STUDY = "results/{study}"
+TABLES = f"{STUDY}/tables"
+PAPER = f"{STUDY}/paper"
+FIGURES = f"{STUDY}/figures/{{model}}/{{task}}"
+
+# What belongs to a model, and to a model on a task.
+MODEL_RESULTS = f"{STUDY}/{{model}}"
+TASK_RESULTS = f"{MODEL_RESULTS}/{{task}}"
+SCORES = f"{TASK_RESULTS}/scores"
+LAYER_SCORES = f"{SCORES}/{{method}}/{{scored}}.json"
+# An arm is `baseline`, or an origin with what was dropped; a run is an arm with a seed.
+BASELINE_ARM = "baseline"
+PRUNED_ARM = "{origin}/{strategy}-{amount}"
+ARM = f"{TASK_RESULTS}/{{arm}}"
+RUN = f"{ARM}/seed{{seed}}"
+BASELINE_RUN = f"{TASK_RESULTS}/{BASELINE_ARM}/seed{{seed}}"
+PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"
+# Models on the way to a run, which are deleted after their use.
+DROPPED = f"{PRUNED_RUN}/dropped"
+FROZEN = f"{PRUNED_RUN}/frozen"
+STAGE = f"{PRUNED_RUN}/stage{{stage}}"
+STAGE_DROPPED = f"{STAGE}/dropped"
+
+
+def inside(folder: str, pattern: str) -> str:
+    """A pattern relative to that of a folder that contains it, for a study or resources that lie elsewhere."""
+    if not pattern.startswith(f"{folder}/"):
+        raise ValueError(f"{pattern} is not inside {folder}")
+    return pattern.removeprefix(f"{folder}/")
