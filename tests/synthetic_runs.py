@@ -69,7 +69,7 @@ def write_study(root: Path, study: Study | None = None) -> Path:
     folder = root / "results" / study.name
     runs, states, scores = [], [], []
     for model, num_layers in study.models.items():
-        write_json(folder / model / "cost.json", _cost(num_layers))
+        write_json(folder / model / "cost.json", _cost(model, num_layers))
         for task, definition in study.tasks.items():
             write_json(root / "resources/tasks" / task / "task.json", task_of(task, definition))
             states += _states(study, model, task)
@@ -273,7 +273,7 @@ def _write_comparisons(root: Path, task: dict[str, Any], group: pd.DataFrame) ->
         write_json(target, {**dict(zip(arm_columns, arm, strict=True)), **record})
 
 
-def _cost(num_layers: int) -> dict[str, Any]:
+def _cost(model: str, num_layers: int) -> dict[str, Any]:
     depths = []
     for depth in range(1, num_layers + 1):
         medians = {1: 0.9 + 0.62 * depth, 32: 4.0 + 9.7 * depth}
@@ -287,7 +287,7 @@ def _cost(num_layers: int) -> dict[str, Any]:
             for size in BATCH_SIZES
         ]
         depths.append({"depth": depth, "parameters": _size(depth), "bytes": 4 * _size(depth), "latency": latency})
-    return {"device": "cpu", "threads": 1, "sequence_length": 64, "repeats": 30, "depths": depths}
+    return {"model": model, "device": "cpu", "threads": 1, "sequence_length": 64, "repeats": 30, "depths": depths}
 
 
 SMALL = Study(

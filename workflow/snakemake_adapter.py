@@ -3,13 +3,19 @@
 Snakemake has no public interface for these; tests/workflow/test_snakemake_adapter.py fails when one of them changes.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import snakemake
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
-from snakemake.workflow import Workflow
+
+# Not at run time: it can only be imported after snakemake.api.
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 OLDEST = "9.20"
 # The next major version may rename what is used here.

@@ -135,9 +135,9 @@ ORIGIN_WITH_A_RULE = Idea(
 ORIGINS["warmed-up"] = Origin(
     name="warmed-up",
     title="dropped after a short fine-tuning",
-    description="Layers are dropped after a fine-tuning of one epoch.",
+    description="Layers are dropped after a fine-tuning of two epochs.",
     preparations=lambda num_dropped: [Preparation("warm-up")],
-    stage={"epochs": 1},
+    stage={"epochs": 2},
 )
 """,
         "workflow/rules/gradual.smk": """

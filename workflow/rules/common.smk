@@ -92,16 +92,18 @@ TASK_FOLDERS = {task: layout.TASK.format(task_key=key) for task, key in TASK_KEY
 # All runs of each model and task, and those of each arm that is compared with the baseline.
 RUNS = {(model, task): [] for model in study.models for task in study.tasks}
 ARMS = {}
+# One run of each arm, baselines included, which says what the arm is called.
+FIRST_RUNS = {}
 for run in study.runs:
     RUNS[run.model, run.task].append(run)
+    FIRST_RUNS.setdefault((run.model, run.task, run.arm), run)
     if not run.is_baseline:
         ARMS.setdefault((run.model, run.task, run.arm), []).append(run)
 
 
 def identity(wildcards):
     """What an arm is called in tables: its name on each axis."""
-    runs = [*RUNS[wildcards.model, wildcards.task], *ARMS.get((wildcards.model, wildcards.task, wildcards.arm), [])]
-    run = next(run for run in runs if run.arm == wildcards.arm)
+    run = FIRST_RUNS[wildcards.model, wildcards.task, wildcards.arm]
     return {axis: getattr(run, axis) for axis in ("study", "model", "task", "origin", "strategy", "amount")}
 
 

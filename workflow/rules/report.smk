@@ -26,8 +26,9 @@ rule write_report:
         "../../envs/report.yaml"
     params:
         **code("write_report"),
+        figures=[part for model, task, file in figures_by_task("svg") for part in ("--figure", model, task, file)],
         paper=["--paper-dir", layout.PAPER.format(study=study.name)] if study.config["reproduction"] else [],
     shell:
         "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
-        " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
+        " {params.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
         " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"

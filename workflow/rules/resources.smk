@@ -1,4 +1,4 @@
-# What steps ask for: threads, memory, time and GPUs, by the size of their model and task.
+# Resources of each step: threads, memory, time and GPUs, by the size of its model and task.
 #
 # Needs: study, task_folder(), TASK_FOLDERS, RUNS.
 # Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory() and every_core().
@@ -21,8 +21,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# CPU threads of one training or prediction, and GPUs to ask a scheduler for. As `threads` of a rule they are only a claim on
-# cores, which Snakemake lowers to --cores; as a parameter they are what the step computes with.
+# CPU threads of one training or prediction, and GPUs to request from a scheduler. As `threads` of a rule they are only a
+# claim on cores, which Snakemake lowers to --cores; as a parameter they are what the step computes with.
 THREADS = study.config["compute"]["threads"]
 GPUS = 1 if study.config["compute"]["device"] == "cuda" else 0
 
@@ -37,10 +37,10 @@ MODEL_SIZES = {}
 
 
 def size_of_model(wildcards, input):
-    """Size of the model in a step's input or, where its config.json is not there (yet), of the whole model."""
+    """Size of the model in a step's input or, while its config.json does not exist, of the full model."""
     config = input.get("config", "")
     if config not in MODEL_SIZES and os.path.isfile(config):
-        # A damaged file is the step's to tell.
+        # The step itself reports a corrupt file.
         with suppress(UserError):
             MODEL_SIZES[config] = ModelSize.of(read_json(config))
     return MODEL_SIZES.get(config, FULL_MODELS[wildcards.model])
@@ -49,7 +49,7 @@ def size_of_model(wildcards, input):
 def memory(step):
     """Resource function: MB of memory that a step takes, and as many again at each further attempt.
 
-    Snakemake asks again before it starts the job, when the model is there.
+    Snakemake calls it again before it starts the job, when the model exists.
     """
 
     def mem_mb(wildcards, input, attempt):
@@ -92,9 +92,9 @@ def minutes(step):
 
 
 def task_rows(task, arrived):
-    """Rows of a task's splits: as counted when it came in, before that as expected."""
+    """Rows of a task's splits: as counted once it is downloaded, before that as expected."""
     if arrived:
-        # A damaged file is the step's to tell.
+        # The step itself reports a corrupt file.
         with suppress(UserError, KeyError, TypeError):
             return read_json(f"{TASK_FOLDERS[task]}/task.json")["rows"]
     expected = task_size(study, task)

@@ -1,7 +1,7 @@
 # What the study asks for, and the plan that is printed before a run.
 #
 # Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES.
-# Gives: answers(), figures(), reproduction(), delivered_models(), reloaded_models(), plan().
+# Gives: answers(), figures(), figures_by_task(), reproduction(), delivered_models(), reloaded_models(), plan().
 from shallower.planning.plan import plan_study, plan_text
 
 
@@ -15,13 +15,18 @@ def answers():
     ]
 
 
-def figures(form):
-    """The figures of each model and task for which layers were dropped."""
+def figures_by_task(form):
+    """Model, task and file of each figure: all models and tasks for which layers were dropped have them."""
     return [
-        f"{layout.FIGURES.format(study=study.name, model=model, task=task)}/{figure}.{form}"
+        (model, task, f"{layout.FIGURES.format(study=study.name, model=model, task=task)}/{figure}.{form}")
         for model, task in dict.fromkeys((model, task) for model, task, arm in ARMS)
         for figure in FIGURES
     ]
+
+
+def figures(form):
+    """The files of all figures."""
+    return [file for model, task, file in figures_by_task(form)]
 
 
 def delivered_models():

@@ -18,8 +18,8 @@ from shallower.study.study import Study
 def main(arguments: argparse.Namespace) -> None:
     runs = read_table(arguments.runs)
     figures: dict[tuple[str, str], list[Path]] = {}
-    for path in arguments.figures:
-        figures.setdefault((path.parent.parent.name, path.parent.name), []).append(path)
+    for model, task, path in arguments.figure:
+        figures.setdefault((model, task), []).append(Path(path))
     tasks = [(read_json(path), read_json(path.with_name("manifest.json"))) for path in arguments.tasks]
     report = Report(
         config=Study.read(arguments.study).config,
@@ -58,9 +58,8 @@ if __name__ == "__main__":
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="manifest.json of each imported model")
     parser.add_argument("--tasks", type=Path, nargs="*", default=[], help="task.json of each task, beside its manifest")
-    parser.add_argument(
-        "--figures", type=Path, nargs="*", default=[], help="images: .../{model}/{task}/{name}.svg or .png"
-    )
+    figure = ("MODEL", "TASK", "FILE")
+    parser.add_argument("--figure", nargs=3, action="append", default=[], metavar=figure, help="may be repeated")
     parser.add_argument(
         "--paper-dir", type=Path, help="folder of the comparison with the paper; none for other studies"
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import tiny
+from shallower.core.environment import STARTED_BY
 from shallower.core.files import read_json, sha256_of
-from shallower.core.signals import SIGNALS, STARTED_BY, Interrupted, noting_interruptions, raise_interrupted
+from shallower.core.signals import SIGNALS, Interrupted, noting_interruptions, raise_interrupted
 from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[3]

@@ -13,6 +13,7 @@ import torch
 import tiny
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
+from shallower.core.layers import Layers
 from shallower.engine import prediction
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.classifiers.transformers_classifier import load_checked
@@ -60,7 +61,7 @@ def run_script(folder, kept_layers):
     spec = importlib.util.spec_from_file_location("predict_script", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    write_json(folder / "layers.json", {"kept_layers": kept_layers})
+    write_json(folder / "layers.json", Layers(4, tuple(set(range(4)) - set(kept_layers))).as_json())
     script.main(
         argparse.Namespace(
             model_dir=folder,

@@ -93,6 +93,7 @@ def make(
                         "origin": "pretrained" if n_dropped else "baseline",
                         "strategy": strategy,
                         "amount": str(n_dropped),
+                        "num_layers": num_layers,
                         "n_dropped": n_dropped,
                         "kept_layers": kept,
                         "seed": seed,

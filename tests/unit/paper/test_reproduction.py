@@ -49,7 +49,7 @@ def study(
     models = models or {"bert": 12}
     runs = pd.DataFrame(
         {"model": model, "task": task, "origin": origin, "strategy": strategy, "amount": amount, "n_dropped": n}
-        | {"seed": seed, "layers": num_layers - n}
+        | {"seed": seed, "num_layers": num_layers, "layers": num_layers - n}
         for model, num_layers in models.items()
         for task in tasks
         for origin, strategy, amount, n in arms

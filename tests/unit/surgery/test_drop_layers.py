@@ -313,7 +313,7 @@ def test_script_refuses_layers_chosen_for_another_model(full_models, tmp_path):
     result = run_script(full_models["bert"], choice([0, 1], 12), tmp_path)
 
     assert result.returncode == 1
-    assert "is for a model of 12 layers" in result.stderr
+    assert "is for a full model of 12 layers" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "dropped").exists()
 
@@ -339,11 +339,11 @@ def test_script_drops_layers_one_by_one(family, full_models, tmp_path):
 @pytest.mark.parametrize(
     ("layers", "stage", "words"),
     [
-        (ORDERED, 2, "is for a model of 3 layers once 1 are gone, the one in"),
-        (choice([2, 4, 5, 6], 7), 4, "the 'order' of layers.json has 3 layers, not 4"),
-        (ORDERED | {"order": []}, 1, "layers.json: damaged: it does not say of every layer"),
-        (ORDERED | {"kept_layers": [3]}, 1, "layers.json: damaged: it does not say of every layer"),
-        ({"num_layers": NUM_LAYERS}, 1, "layers.json: damaged: it does not say of every layer"),
+        (ORDERED, 2, "the model has 4 layers instead of 3; its layers.json is for a full model of 4 layers"),
+        (choice([2, 4, 5, 6], 7), 4, "'order' of layers.json has 3 layers, not 4"),
+        (ORDERED | {"order": []}, 1, "layers.json: corrupt: it does not say of every layer"),
+        (ORDERED | {"kept_layers": [3]}, 1, "layers.json: corrupt: it does not say of every layer"),
+        ({"num_layers": NUM_LAYERS}, 1, "layers.json: corrupt: it does not say of every layer"),
         (ORDERED, 0, "stages are counted from 1"),
     ],
     ids=["wrong depth", "stage beyond the order", "no order", "two choices", "no choice", "stage zero"],

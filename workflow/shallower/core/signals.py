@@ -13,12 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from shallower.core.environment import STARTED_BY
+
 # Sent by Ctrl-C, by schedulers and kill, and by a terminal that closes.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Signals that follow the first one sooner are the same request: srun forwards what SLURM sends to the step itself.
 REPEAT_SECONDS = 2.0
-# Environment variable in which the workflow passes the process that waits for a step.
-STARTED_BY = "STARTED_BY"
 
 
 class Interrupted(KeyboardInterrupt):

@@ -28,10 +28,6 @@ logger = logging.getLogger(__name__)
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
-# Environment variables in which the workflow passes the number of slots of a GPU, and the folder of the locks. They are
-# no options of the steps, since results do not depend on them.
-RUNS_PER_GPU = "RUNS_PER_GPU"
-GPU_LOCKS = "GPU_LOCKS"
 LIST_SECONDS = 60
 
 

@@ -136,7 +136,7 @@ def plan_text(study: Study, plan: Plan) -> str:
     """A plan in a few lines for people."""
     arms = [f"{count:,} {origin}" for origin, count in plan.runs.items() if origin != BASELINE]
     kinds = listed([counted(plan.runs[BASELINE], BASELINE), *arms])
-    copied = f"; {plan.copies:,} more are copied from identical ones" if plan.copies else ""
+    copied = f"; {plan.copies:,} more copied from identical ones" if plan.copies else ""
     kept = "fine-tuned models" if study.config["keep_models"] else "baselines, until no run needs them"
     lines = [
         f"Study {study.name}: {sum(plan.runs.values()):,} runs ({kinds}), {plan.trainings:,} trainings{copied}.",

@@ -1,0 +1,110 @@
+"""What the workflow uses of Snakemake beyond its documented language is still there and means the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import snakemake
+from snakemake.exceptions import WorkflowError
+
+import snakemake_adapter
+from project import ROOT
+
+SNAKEFILE = f"""
+import json
+import sys
+
+sys.path.insert(0, {str(ROOT / "workflow")!r})
+
+from snakemake_adapter import *
+
+check_version()
+
+
+def show(values):
+    print("SHOWN", json.dumps(values, default=str), flush=True)
+
+
+show(
+    {{
+        "used as module": is_module(workflow),
+        "files": config_files(workflow),
+        "dry run": is_dry_run(workflow),
+        "local": runs_locally(workflow),
+        "cores": cores(workflow),
+        "with conda": uses_conda(workflow),
+    }}
+)
+
+
+rule all:
+    output:
+        touch("done"),
+
+
+onstart:
+    limited = workflow.scheduler.job_rate_limiter is not None
+    lift_job_rate_limit(workflow)
+    show({{"limited": limited, "limiter": workflow.scheduler.job_rate_limiter}})
+"""
+
+
+def shown(folder: Path, *arguments: str) -> dict[str, Any]:
+    """What the adapter says in a run of snakemake with these arguments."""
+    (folder / "Snakefile").write_text(SNAKEFILE)
+    (folder / "one.yaml").write_text("key: value\n")
+    command = [sys.executable, "-m", "snakemake", "--quiet", "all", *arguments]
+    finished = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert finished.returncode == 0, finished.stdout
+    lines = [line.removeprefix("SHOWN ") for line in finished.stdout.splitlines() if line.startswith("SHOWN ")]
+    return {key: value for line in lines for key, value in json.loads(line).items()}
+
+
+def test_a_run_on_this_machine(tmp_path):
+    said = shown(tmp_path, "--cores", "3", "--configfile", "one.yaml")
+    assert [Path(file).name for file in said.pop("files")] == ["one.yaml"]
+    assert said == {
+        "used as module": False,
+        "dry run": False,
+        "local": True,
+        "cores": 3,
+        "with conda": False,
+        # Snakemake has a limit, and lifting it is what its scheduler understands.
+        "limited": True,
+        "limiter": None,
+    }
+    assert (tmp_path / "done").exists()
+
+
+def test_a_dry_run(tmp_path):
+    said = shown(tmp_path, "--cores", "1", "--dry-run")
+    assert said == {
+        "used as module": False,
+        "files": [],
+        "dry run": True,
+        "local": True,
+        "cores": 1,
+        "with conda": False,
+    }
+
+
+@pytest.mark.parametrize("version", ["10.0.0", "11.2"])
+def test_a_version_that_is_too_new(version, monkeypatch):
+    monkeypatch.setattr(snakemake, "__version__", version)
+    with pytest.raises(WorkflowError, match=version.replace(".", r"\.")):
+        snakemake_adapter.check_version()
+
+
+def test_this_version_is_accepted():
+    snakemake_adapter.check_version()
+
+
+def test_a_scheduler_without_the_limit_is_noticed():
+    class Workflow:
+        scheduler = object()
+
+    with pytest.raises(AttributeError, match="job_rate_limiter"):
+        snakemake_adapter.lift_job_rate_limit(Workflow())
