@@ -147,12 +147,12 @@ use rule finetune_baseline as warm_up with:
         unpack(checkpoint(start_folder)),
         unpack(tuning_inputs),
     output:
-        weights=temp(f"{ARM}/warm-up/model.safetensors"),
-        config=temp(f"{ARM}/warm-up/config.json"),
-        tokenizer=temp(f"{ARM}/warm-up/tokenizer.json"),
-        tokenizer_config=temp(f"{ARM}/warm-up/tokenizer_config.json"),
-        training=f"{ARM}/warm-up/training.jsonl",
-        manifest=f"{ARM}/warm-up/manifest.json",
+        weights=temp(f"{layout.PRUNED_RUN}/warm-up/model.safetensors"),
+        config=temp(f"{layout.PRUNED_RUN}/warm-up/config.json"),
+        tokenizer=temp(f"{layout.PRUNED_RUN}/warm-up/tokenizer.json"),
+        tokenizer_config=temp(f"{layout.PRUNED_RUN}/warm-up/tokenizer_config.json"),
+        training=f"{layout.PRUNED_RUN}/warm-up/training.jsonl",
+        manifest=f"{layout.PRUNED_RUN}/warm-up/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/warm-up.log",
     benchmark:
