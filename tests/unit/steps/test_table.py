@@ -30,7 +30,6 @@ def test_a_step_without_a_formula_is_not_guessed():
 def test_names_that_a_study_must_not_use():
     folders = {"tables", "figures", "paper"}
     tables = {"runs.csv", "results.csv", "resamples.parquet", "scores.csv", "states.csv"}
-    assert (
-        folders | tables | {"report.html", "provenance.json", "provenance.html", "sha256sums"} == RESERVED_MODEL_NAMES
-    )
+    records = {"study.json", "report.html", "provenance.json", "provenance.html", "sha256sums"}
+    assert folders | tables | records == RESERVED_MODEL_NAMES
     assert {"cost.json"} == RESERVED_TASK_NAMES
