@@ -85,8 +85,10 @@ def task_size(study: Study, name: str) -> TaskSize:
             rows, tokens = [HUB_ROWS, HUB_ROWS], TOKENS_PER_TEXT * len(definition["text"])
     if files := local_task_files(definition):
         rows = [_count_rows(Path(file)) for file in files]
-    limits = [definition.get(f"{split}_examples") for split in SPLITS]
-    train, validation = (limit or found for limit, found in zip(limits, rows or limits, strict=True))
+    # A task without known rows (source installed-docs) always states its numbers of examples.
+    limits = [f"{split}_examples" for split in SPLITS]
+    rows = rows or [definition[limit] for limit in limits]
+    train, validation = (int(definition.get(limit) or found) for limit, found in zip(limits, rows, strict=True))
     return TaskSize(train, validation, min(tokens, study.max_length(name)))
 
 
