@@ -245,7 +245,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
         "model_bytes": 4 * parameters + 9_000,
         "train_seconds": 20.0 + 11 * len(kept),
     }
-    write_json(directory / "layers.json", {**layers, "dropped_layers": dropped})
+    write_json(directory / "layers.json", {**layers, "dropped_layers": sorted(dropped), "order": dropped})
     write_json(directory / "manifest.json", manifest)
 
     task = task_of(run["task"], definition)

@@ -43,6 +43,7 @@ IMPORTED = {
     "tokenize_task": "pyarrow transformers",
     "verify_study": "",
     "write_report": "pandas",
+    "write_study": "",
 }
 # Steps of which there are many, and what they have loaded in the end.
 LOADED = {

@@ -140,12 +140,12 @@ def test_script_compares_runs(made):
     expected = read_json(made / arm / "comparison.json")
     identity = {key: expected[key] for key in ("study", "model", "task", "origin", "strategy", "amount")}
 
-    def compare(*baseline_seeds: int) -> subprocess.CompletedProcess:
+    def compare(*seeds: int) -> subprocess.CompletedProcess:
         return step(
             "compare_runs",
             *("--predictions", *(f"{arm}/seed{seed}/predictions.parquet" for seed in (1, 2))),
-            "--baseline-predictions",
-            *(f"{baseline}/seed{seed}/predictions.parquet" for seed in baseline_seeds),
+            *("--baseline-predictions", *(f"{baseline}/seed{seed}/predictions.parquet" for seed in (1, 2))),
+            *("--seeds", *seeds),
             *("--task", "resources/tasks/docs-pair/task.json", "--identity", json.dumps(identity)),
             *("--settings", json.dumps(SCORING), "--output", "comparison.json"),
             folder=made,
@@ -154,9 +154,9 @@ def test_script_compares_runs(made):
     done = compare(1, 2)
     assert done.returncode == 0, done.stderr
     assert read_json(made / "comparison.json") == expected
-    done = compare(2, 1)
+    done = compare(1)
     assert done.returncode == 1
-    assert "cannot be compared with baseline runs" in done.stderr
+    assert "1 seeds, 2 predictions and 2 of the baseline" in done.stderr
 
 
 def test_a_damaged_metrics_file_is_named(made, runs, tmp_path):

@@ -4,18 +4,23 @@ The record is provenance.json; SHA256SUMS is what `sha256sum -c` reads in the st
 of the study: what an earlier version of it left behind is not listed, and is unknown to `verify`.
 """
 
+from __future__ import annotations
+
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shallower.core import layout
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
 from shallower.core.runs import Run
-from shallower.study.study import Study
+
+# Not at run time: verifying a study needs none of its checks.
+if TYPE_CHECKING:
+    from shallower.study.study import Study
 
 RECORD = "provenance.json"
 SUMS = "SHA256SUMS"
