@@ -114,6 +114,7 @@ docs: $(READY) ## write the generated pages under docs/, and the schema of a stu
 	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema
 	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/bad_inputs.py
+	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/registry_tables.py
 
 audit: ## check the pinned packages for known vulnerabilities (ARGUMENTS="-s osv" asks osv.dev)
 	test -d $(VENV)/audit || $(PYTHON) -m venv $(VENV)/audit

@@ -25,14 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize
-from shallower.planning.estimate import estimate, model_size
-from shallower.planning.memory import step_mb, tokenizing_mb
+from shallower.planning.plan import plan_study
+from shallower.planning.sizes import job_of, model_size
+from shallower.steps.job import Job
+from shallower.steps.table import STEPS
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 
 # Snakemake's benchmark files count in units of 2^20 bytes.
 MEBIBYTE = 2**20
-STEPS = ("finetune", "predict", "score_layers", "compare_states", "probe_layers", "measure_cost")
 FOLDERS = ("resources", "results", "logs", ".scratch", ".snakemake")
 SAMPLE_SECONDS = 1.0
 
@@ -110,18 +111,20 @@ def _declared(study: Study, folder: Path, step: str, job: str) -> float | None:
     if step == "tokenize_task":
         task = job.split("/")[1]
         files = [folder / "resources" / "tasks" / task / f"{split}.parquet" for split in ("train", "validation")]
-        return tokenizing_mb(sum(file.stat().st_size for file in files)) if all(map(Path.is_file, files)) else None
+        if not all(map(Path.is_file, files)):
+            return None
+        return STEPS[step].mem_mb(Job(file_bytes=sum(file.stat().st_size for file in files)))
     parts = job.split("/")
-    if step not in STEPS or parts[0] != study.name or parts[1] not in study.models:
+    if step not in STEPS or STEPS[step].memory is None or parts[0] != study.name or parts[1] not in study.models:
         return None
-    model, task, arm = parts[1], *(parts[2:4] if len(parts) > 3 else (None, None))
+    model, task, arm = [*parts[1:4], None, None][:3]
     if task is not None and task not in study.tasks:
         return None
     size = model_size(study, model, folder / "resources")
     if step in ("finetune", "predict"):
         size = _size_of_run(folder / "results" / job, size)
     origins = [origin["name"] for origin in study.config["origins"]]
-    return step_mb(step, study, size, task, arm if arm in origins else None)
+    return STEPS[step].mem_mb(job_of(study, size, task, arm if arm in origins else None))
 
 
 def _size_of_run(run: Path, whole: ModelSize) -> ModelSize:
@@ -150,7 +153,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 def main(arguments: argparse.Namespace) -> None:
     folder = arguments.folder
     study = resolve_study(yaml.safe_load((folder / arguments.configfile).read_text(encoding="utf-8")))
-    expected = estimate(study, folder / "resources")
+    expected = plan_study(study, folder / "resources")
     peak = peak_while(arguments.command, folder) if arguments.command else None
     rows = memory_table(memory_uses(study, folder))
     if not rows:

@@ -174,8 +174,8 @@ def _amounts(strategy: str, num_layers: int) -> list[Any]:
 
 
 def _dropped(strategy: str, num_layers: int, amount: Any) -> list[int]:
-    method = STRATEGIES[strategy].score
-    scores = method and {"method": method, "scores": layer_scores(method, num_layers)}
+    score = STRATEGIES[strategy].score
+    scores = {"method": score.name, "scores": layer_scores(score.name, num_layers)} if score else None
     return sorted(drop_order(strategy, num_layers, amount, scores))
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from bad_inputs import FETCHED, PLANNED, Case, as_page, make_base
 from shallower.core.errors import StudyErrors, UserError
-from shallower.planning.estimate import model_size
+from shallower.planning.sizes import model_size
 from shallower.sources.models import fetch_model
 from shallower.study.file import check_study_file
 from shallower.study.resolve import resolve_study

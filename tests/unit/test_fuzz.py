@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from bad_inputs import make_base
 from shallower.core.errors import UserError
 from shallower.models.weight_files import copy_tensors, header, weight_files
-from shallower.planning.estimate import estimate, model_size
+from shallower.planning.plan import plan_study
+from shallower.planning.sizes import model_size
 from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled
 from shallower.sources.models import check_model, fetch_model
 from shallower.study.file import check_study_file
@@ -142,7 +143,7 @@ def planned(study: Any) -> None:
         resolved = resolve_study(study)
         for model in resolved.models:
             model_size(resolved, model)
-        estimate(resolved)
+        plan_study(resolved)
 
 
 @fuzz(200)

@@ -16,13 +16,14 @@ ALLOWED = {
     "surgery": "core models",
     "evaluation": "core",
     "sources": "core models",
-    "study": "core models surgery sources",
+    "steps": "core models surgery",
+    "study": "core models surgery sources steps",
     "engine": "core models evaluation",
     "analysis": "core models engine",
-    "planning": "core models sources study surgery",
+    "planning": "core models sources steps study surgery",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
-    "integrity": "core study",
+    "integrity": "core study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))
 

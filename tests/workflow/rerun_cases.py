@@ -583,7 +583,7 @@ CODE = {
     "module observations.py": Case(code("shallower/paper/observations.py"), Counter(judge_observations=1) + REPORT),
     "module encoder.py": Case(code("shallower/engine/classifiers/packed_encoder.py"), BASELINE_AND_BELOW),
     "module training.py": Case(code("shallower/engine/training.py"), BASELINE_AND_BELOW),
-    "module estimate.py, which only the plan uses": Case(code("shallower/planning/estimate.py"), NOTHING),
+    "module plan.py, which only the plan uses": Case(code("shallower/planning/plan.py"), NOTHING),
     "a rule's command": Case(
         rule_changed("evaluate.smk", "predict", "python ", "python -X utf8 "), PREDICTIONS_AND_BELOW
     ),

@@ -17,6 +17,7 @@ from shallower.core.errors import UserError
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
 from shallower.core.files import fingerprint
+from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files
 from shallower.study.resolve import resolve_study
@@ -26,7 +27,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-SCORE_METHODS = sorted({strategy.score for strategy in STRATEGIES.values() if strategy.needs_scores})
+SCORES = {strategy.score for strategy in STRATEGIES.values() if strategy.score}
 
 # The interpreter of this snakemake, also where its environment is not activated; not where conda brings its own.
 # Doubled braces are plain ones to Snakemake.
@@ -49,6 +50,11 @@ shell.prefix(
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
 
 
+def score_names(script=None):
+    """Pattern of the names of the layer scores that a script computes, or of all."""
+    return "|".join(sorted(score.name for score in SCORES if script in (None, score.script)))
+
+
 wildcard_constraints:
     study=re.escape(study.name),
     model="|".join(map(re.escape, study.models)),
@@ -61,7 +67,7 @@ wildcard_constraints:
     arm=rf"{layout.BASELINE_ARM}|({ORIGIN})/[^/]+",
     seed=r"[0-9]+",
     stage=r"[0-9]+",
-    method="|".join(SCORE_METHODS),
+    method=score_names(),
     scored=r"pretrained|finetuned-seed[0-9]+",
     max_length=r"[0-9]+",
 
@@ -169,29 +175,37 @@ def predictions_to_compare(wildcards):
 
 def source_folder(wildcards):
     """Folder of the weights that layers are dropped from."""
-    match wildcards.origin:
-        case "pretrained":
-            return model_folder(wildcards)
-        case "finetuned":
-            return layout.BASELINE_RUN.format(**wildcards)
-        case "finetuned-frozen":
-            return layout.FROZEN.format(**wildcards)
-        case "gradual":
-            return layout.STAGE.format(**wildcards, stage=last_stage(wildcards))
+    if trainings := preparations(wildcards):
+        return f"{layout.PRUNED_RUN.format(**wildcards)}/{trainings[-1].folder}"
+    return start_folder(wildcards)
 
 
-def last_stage(wildcards):
-    """The training before the last layer is dropped, in gradual dropping; the first one, of all layers, is 0."""
-    return study.amount(wildcards.strategy, wildcards.amount) - 1
+def start_folder(wildcards):
+    """Folder of the weights that a run starts from."""
+    if ORIGINS[wildcards.origin].from_baseline:
+        return layout.BASELINE_RUN.format(**wildcards)
+    return model_folder(wildcards)
+
+
+def preparations(wildcards):
+    """The trainings of a run before its last layers are dropped."""
+    kind, amount = STRATEGIES[wildcards.strategy].amount, study.amount(wildcards.strategy, wildcards.amount)
+    return ORIGINS[wildcards.origin].preparations(kind.num_dropped(amount) or 0)
+
+
+def last_drop(wildcards):
+    """Option that drops only the last layer, where those before it were dropped in preparations."""
+    dropped = max((training.layers_dropped for training in preparations(wildcards)), default=0)
+    return ["--stage", dropped + 1] if dropped else []
 
 
 def scores(wildcards):
-    """Scores of the layers, for strategies that use them."""
-    method = STRATEGIES[wildcards.strategy].score
-    if method is None:
+    """Scores of the layers, for strategies that rank layers."""
+    score = STRATEGIES[wildcards.strategy].score
+    if score is None:
         return []
-    scored = f"finetuned-seed{wildcards.seed}" if wildcards.origin == "finetuned" else "pretrained"
-    return layout.LAYER_SCORES.format(**wildcards, method=method, scored=scored)
+    scored = ORIGINS[wildcards.origin].scored_model(wildcards.seed)
+    return layout.LAYER_SCORES.format(**wildcards, method=score.name, scored=scored)
 
 
 # Models whose layers are scored, by the name of their file of scores.
@@ -227,9 +241,9 @@ def stage_before(wildcards):
 
 
 def stage_start(wildcards):
-    """Files that a stage starts from: those of the pre-trained model at first, then those of a pruned model."""
+    """Files that a stage starts from: first those of the model that the run starts from, then those of a pruned one."""
     if wildcards.stage == "0":
-        return checkpoint(model_folder)(wildcards)
+        return checkpoint(start_folder)(wildcards)
     dropped = layout.STAGE_DROPPED.format(**wildcards)
     return {
         "weights": f"{dropped}/model.safetensors",

@@ -9,11 +9,13 @@ rule score_layers:
         unpack(checkpoint(scored_folder)),
         tokens=tokens("validation"),
     output:
-        scores=f"{layout.TASK_RESULTS}/scores/contribution/{{scored}}.json",
+        scores=layout.LAYER_SCORES,
     log:
-        "logs/score_layers/{study}/{model}/{task}/{scored}.log",
+        "logs/score_layers/{study}/{model}/{task}/{method}/{scored}.log",
     benchmark:
-        "logs/score_layers/{study}/{model}/{task}/{scored}.benchmark.tsv"
+        "logs/score_layers/{study}/{model}/{task}/{method}/{scored}.benchmark.tsv"
+    wildcard_constraints:
+        method=score_names("score_layers"),
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -40,7 +42,7 @@ rule score_parameters:
     log:
         "logs/score_parameters/{study}/{model}/{task}/{method}/{scored}.log",
     wildcard_constraints:
-        method=r"parameter-[a-z]+",
+        method=score_names("score_parameters"),
     localrule: True
     conda:
         "../../envs/report.yaml"
@@ -111,8 +113,7 @@ rule drop_layers:
         **code("drop_layers"),
         model_folder=subpath(input.config, parent=True),
         folder=subpath(output.weights, parent=True),
-        # Dropping gradually, only the last layer is left to go.
-        options=lambda wildcards: (["--stage", last_stage(wildcards) + 1] if wildcards.origin == "gradual" else []),
+        options=last_drop,
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --layers {input.layers:q} {params.options:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

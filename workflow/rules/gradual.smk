@@ -7,7 +7,7 @@
 
 use rule finetune_baseline as finetune_frozen with:
     input:
-        unpack(checkpoint(model_folder)),
+        unpack(checkpoint(start_folder)),
         unpack(tuning_inputs),
         layers=f"{layout.PRUNED_RUN}/layers.json",
     output:
@@ -61,5 +61,5 @@ use rule finetune_baseline as finetune_stage with:
     group:
         "stage{stage}"
     params:
-        settings=lambda wildcards: as_json(study.stage_settings(wildcards.task)),
+        settings=lambda wildcards: as_json(study.preparation_settings(wildcards.task, wildcards.origin)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}, {stage} dropped",

@@ -12,9 +12,9 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.models.size import ModelSize
-from shallower.planning.estimate import model_size, task_size
-from shallower.planning.memory import step_mb, tokenizing_mb
-from shallower.planning.runtime import step_minutes
+from shallower.planning.sizes import job_of, model_size, task_size
+from shallower.steps.job import Job
+from shallower.steps.table import STEPS
 
 try:
     FULL_MODELS = {model: model_size(study, model) for model in study.models}
@@ -58,7 +58,7 @@ def memory(step):
 
     @cache
     def megabytes(size, task, origin):
-        return step_mb(step, study, size, task, origin, on_gpu=ON_GPU)
+        return STEPS[step].mem_mb(job_of(study, size, task, origin, on_gpu=ON_GPU))
 
     return mem_mb
 
@@ -85,8 +85,8 @@ def minutes(step):
     @cache
     def asked(size, model, task, origin, arrived):
         rows = task_rows(task, arrived) if task else None
-        runs = len(RUNS.get((model, task), []))
-        return step_minutes(step, study, size, task, origin, rows, runs, on_gpu=ON_GPU)
+        models = len(RUNS.get((model, task), []))
+        return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
 
     return runtime
 
@@ -105,4 +105,4 @@ def tokenizing_memory(wildcards, input, attempt):
     """Resource function: MB of memory of tokenising a task's files."""
     files = (input.train, input.validation)
     size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
-    return attempt * (tokenizing_mb(size) + on_cluster(CLUSTER_MB))
+    return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))

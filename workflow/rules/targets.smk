@@ -2,7 +2,7 @@
 #
 # Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES.
 # Gives: answers(), figures(), figures_by_task(), reproduction(), delivered_models(), reloaded_models(), plan().
-from shallower.planning.estimate import estimate, plan_text
+from shallower.planning.plan import plan_study, plan_text
 
 
 def answers():
@@ -56,4 +56,4 @@ def reproduction():
 
 def plan():
     """What the study will run, and about how long that takes and how much disk."""
-    return f"\n{plan_text(study, estimate(study))}\n"
+    return f"\n{plan_text(study, plan_study(study))}\n"

@@ -14,6 +14,8 @@ from shallower.paper.by_depth import contribution, figure_3, preprint_figure_5
 from shallower.paper.comparison import COLUMNS, NO_NUMBER, NOT_IN_STUDY, ONE_SEED, Comparison, Ours, cell, cuts, frame
 from shallower.paper.names import FIVE, PAPER_TASKS, SEVEN
 from shallower.paper.score_tables import (
+    FROM,
+    OTHER_STRATEGY,
     figure_2,
     gradual,
     preprint_figure_3,
@@ -25,6 +27,8 @@ from shallower.paper.score_tables import (
 )
 from shallower.paper.table_4 import HalfLosses, droppable, half_losses, split_rows, table_4
 from shallower.paper.values import PaperNumber, read_values
+from shallower.surgery.origins import ORIGINS
+from shallower.surgery.strategies import COUNT, STRATEGIES, Strategy
 from synthetic_runs import SMALL, Study, draw_predictions, write_predictions, write_results, write_study
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -224,15 +228,13 @@ def test_table_6_puts_distilled_models_beside_halves():
 def test_table_7_corrects_the_misprint_and_leaves_out_what_nobody_has():
     arms = [*TOP, ("finetuned", "top", "6", 6), ("finetuned-frozen", "bottom", "2", 2)]
     table = table_7(comparison(), study(arms=arms))
-    row = at(table, "bert, top 6, from pre-trained", "SST-2")
+    row = at(table, f"bert, top 6, {ORIGINS['pretrained'].title}", "SST-2")
     assert row["paper"] == 90.25
     assert "printed as 92.25" in row["remark"]
-    assert at(table, "bert, top 6, from fine-tuned", "SST-2")["paper"] == 90.02
+    assert at(table, f"bert, top 6, {ORIGINS['finetuned'].title}", "SST-2")["paper"] == 90.02
     rows = [row for row in table["row"].unique() if row.startswith("bert")]
-    frozen = "from fine-tuned, dropped layers frozen"
-    assert rows == [
-        *("bert, top 6, from pre-trained", "bert, top 6, from fine-tuned", f"bert, bottom 2, {frozen}"),
-    ]
+    pretrained, finetuned, frozen = (ORIGINS[name].title for name in FROM)
+    assert rows == [f"bert, top 6, {pretrained}", f"bert, top 6, {finetuned}", f"bert, bottom 2, {frozen}"]
 
 
 def test_gradual_is_a_paired_difference():
@@ -361,6 +363,18 @@ def test_table_4_tells_which_numbers_were_tried(predicted):
 # --- figures -------------------------------------------------------------------------------------------------------
 
 
+def test_figure_2_puts_strategies_that_the_paper_does_not_have_last_and_says_so(monkeypatch):
+    made_up = Strategy("made-up", "The layers of a test.", "not in the paper", COUNT, None, range, lambda *_: None)
+    monkeypatch.setitem(STRATEGIES, "made-up", made_up)
+    arms = [*TOP, ("pretrained", "made-up", "2", 2), ("pretrained", "bottom", "2", 2)]
+    table = figure_2(comparison(), study(arms=arms))
+    ours = table[(table["model"] == "bert") & table["ours"].notna()]
+    assert list(ours["strategy"].unique()) == ["none", "top", "bottom", "made-up"]
+    remarks = ours.set_index("strategy")["remark"]
+    assert OTHER_STRATEGY in remarks["made-up"]
+    assert OTHER_STRATEGY not in remarks["bottom"]
+
+
 def test_figure_2_has_every_strategy_at_each_cut():
     arms = [*TOP, ("pretrained", "contribution-rank", "2", 2), ("pretrained", "bottom", "6", 6)]
     table = figure_2(comparison(), study(arms=arms))
@@ -368,7 +382,7 @@ def test_figure_2_has_every_strategy_at_each_cut():
     assert (whole["strategy"], whole["paper"], whole["task"]) == ("none", 86.19, "mean7")
     assert at(table, "bert, top", "4 dropped")["paper"] == pytest.approx(84.1)
     assert at(table, "bert, top", "4 dropped")["uncertainty"] == pytest.approx(0.1)
-    assert at(table, "bert, contribution-rank", "2 dropped")["remark"] == NO_NUMBER
+    assert at(table, "bert, contribution-rank", "2 dropped")["remark"] == f"{OTHER_STRATEGY}; {NO_NUMBER}"
     blank = at(table, "bert, parameter-variance", "6 dropped")
     assert (blank["paper"], pd.isna(blank["ours"])) == (82.1, True)
     assert not ((table["row"] == "bert, top") & (table["column"] == "3 dropped")).any()

@@ -92,9 +92,9 @@ def test_counterparts_are_glues_own_or_as_given_and_no_part_of_what_is_downloade
 def test_gradual_dropping_tunes_two_epochs_between_layers_unless_told_otherwise(study):
     study["origins"] = [{"name": "gradual"}]
     study["strategies"] = [{"name": "top", "amounts": [2]}]
-    assert resolve_study(study).stage_settings("mrpc")["epochs"] == 2
+    assert resolve_study(study).preparation_settings("mrpc", "gradual")["epochs"] == 2
     study["origins"] = [{"name": "gradual", "stage": {"epochs": 1, "batch_size": 4}}]
-    settings = resolve_study(study).stage_settings("mrpc")
+    settings = resolve_study(study).preparation_settings("mrpc", "gradual")
     assert (settings["epochs"], settings["batch_size"], settings["learning_rate"]) == (1, 4, 5e-5)
 
 

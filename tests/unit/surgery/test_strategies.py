@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount, drop_order
+from shallower.surgery.strategies import (
+    AMOUNT_KINDS,
+    COUNT,
+    LAYERS,
+    STRATEGIES,
+    THRESHOLD,
+    amount_label,
+    check_amount,
+    drop_order,
+)
 
 PROJECT = Path(__file__).parents[3]
-
-
-def drop(*arguments):
-    """The dropped layers in ascending order."""
-    return sorted(drop_order(*arguments))
 
 
 PAPER_SETS = [
@@ -64,6 +68,11 @@ VARIANCE_ORDERS = {
     "RoBERTa": [11, 12, 6, 7, 5, 10],
     "XLNet": [11, 12, 7, 8, 9, 10],
 }
+
+
+def drop(*arguments) -> list[int]:
+    """The layers that a strategy drops, ascending."""
+    return sorted(drop_order(*arguments))
 
 
 def contribution(*scores: float) -> dict:
@@ -114,7 +123,7 @@ def test_variance_drops_xlnets_six_upper_layers():
         ("parameter-variance", "parameter-variance", [2, 5, 1, 3, 0]),
     ],
 )
-def test_scored_layers_go_by_rank_and_of_equals_the_higher_first(strategy, method, order):
+def test_scored_layers_are_dropped_by_rank_and_of_equals_the_upper_first(strategy, method, order):
     scores = {"method": method, "scores": [0.7, 0.5, -0.1, 0.6, 0.9, 0.5]}
 
     for count in range(1, 6):
@@ -134,12 +143,12 @@ def test_scored_layers_go_by_rank_and_of_equals_the_higher_first(strategy, metho
         ("custom", 6, [5, 3, 1], [5, 3, 1]),
     ],
 )
-def test_layers_go_one_by_one_from_the_top_and_for_bottom_from_the_bottom(strategy, num_layers, amount, order):
+def test_layers_are_dropped_from_the_top_down_and_for_bottom_from_the_bottom_up(strategy, num_layers, amount, order):
     assert drop_order(strategy, num_layers, amount) == order
     assert drop(strategy, num_layers, amount) == sorted(order)
 
 
-def test_layers_above_a_threshold_go_by_rank():
+def test_layers_above_a_threshold_are_dropped_by_rank():
     assert drop_order("contribution", 4, 0.9, contribution(0.95, 0.99, 0.8, 0.95)) == [1, 3, 0]
 
 
@@ -157,7 +166,7 @@ def test_models_with_an_odd_number_of_layers(strategy, num_layers, dropped):
     assert drop(strategy, num_layers, len(dropped)) == [layer - 1 for layer in dropped]
 
 
-@pytest.mark.parametrize("strategy", [name for name, entry in STRATEGIES.items() if not entry.needs_scores])
+@pytest.mark.parametrize("strategy", [name for name, entry in STRATEGIES.items() if entry.score is None])
 @pytest.mark.parametrize("num_layers", range(1, 25))
 def test_every_accepted_amount_drops_that_many_distinct_layers_and_keeps_one(strategy, num_layers):
     if strategy == "custom":
@@ -246,7 +255,7 @@ def test_scores_that_do_not_fit_are_refused(scores, words):
         ("parameter-variance", 0, None, "at least 1"),
     ],
 )
-def test_amounts_that_do_not_fit_are_told(strategy, amount, num_layers, words):
+def test_amounts_that_do_not_fit_are_reported(strategy, amount, num_layers, words):
     assert words in check_amount(strategy, amount, num_layers)
 
 
@@ -277,7 +286,14 @@ def test_every_strategy_is_described():
         assert strategy.name == name
         assert strategy.description.endswith(".")
         assert strategy.section
-        assert strategy.needs_scores == (strategy.score is not None)
+        assert strategy.amount in AMOUNT_KINDS
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "num_dropped"), [(COUNT, 3, 3), (LAYERS, [2, 5], 2), (THRESHOLD, 0.95, None)]
+)
+def test_how_many_layers_an_amount_drops(kind, amount, num_dropped):
+    assert kind.num_dropped(amount) == num_dropped
 
 
 # --- choose_layers.py ---
@@ -310,7 +326,7 @@ def test_script_writes_the_choice(tmp_path):
     }
 
 
-def test_script_records_the_scores_it_went_by(tmp_path):
+def test_script_records_the_scores_that_it_used(tmp_path):
     scores = contribution(0.1, 0.2, 0.96, 0.3, 0.97, 0.4)
     (tmp_path / "scores.json").write_text(json.dumps(scores))
     options = ["--strategy", "contribution", "--amount", "0.95", "--scores", str(tmp_path / "scores.json")]
@@ -332,7 +348,7 @@ def test_script_writes_a_baselines_layers(tmp_path):
     assert (layers["kept_layers"], layers["dropped_layers"], layers["order"]) == ([0, 1, 2, 3, 4, 5], [], [])
 
 
-def test_script_tells_a_users_mistake_plainly(tmp_path):
+def test_script_reports_a_users_mistake_without_a_traceback(tmp_path):
     result = choose(tmp_path, "--strategy", "custom", "--amount", "[6]")
 
     assert result.returncode == 1

@@ -11,7 +11,9 @@ from typing import Any
 from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
+from shallower.core.runs import BASELINE
 from shallower.integrity.record import RECORD, SUMS, Membership, present_files
+from shallower.surgery.origins import ORIGINS
 
 WEIGHTS = "model.safetensors"
 
@@ -127,21 +129,17 @@ def _chain_faults(record: Mapping[str, Any], sums: Mapping[str, str]) -> Iterato
 def _trainings(
     run: Mapping[str, Any], pretrained: str, baseline: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """The trainings of a run: the sub-folder each is in, its manifest, and the weights that it must start from."""
-    before = {name: manifest["sha256"][WEIGHTS] for name, manifest in run["before"].items()}
-    match run["origin"]:
-        case "finetuned":
+    """The trainings of a run: the sub-folder of each, its manifest, and the checksum of its starting weights."""
+    source = pretrained
+    if run["origin"] != BASELINE:
+        origin = ORIGINS[run["origin"]]
+        if origin.from_baseline:
             source = baseline["manifest"]["sha256"][WEIGHTS]
-        case "finetuned-frozen":
-            source = before["frozen"]
-        case "gradual":
-            source = before[f"stage{len(run['layers']['dropped_layers']) - 1}"]
-        case _:
-            source = pretrained
+        for preparation in origin.preparations(len(run["layers"]["dropped_layers"])):
+            manifest = run["before"][preparation.folder]
+            yield f"{preparation.folder}/", manifest, source
+            source = manifest["sha256"][WEIGHTS]
     yield "", run["manifest"], source
-    for name, manifest in run["before"].items():
-        stage = int(name.removeprefix("stage")) if name.startswith("stage") else 0
-        yield f"{name}/", manifest, before[f"stage{stage - 1}"] if stage else pretrained
 
 
 def _start(training: Mapping[str, Any]) -> str:

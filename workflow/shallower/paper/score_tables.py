@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from shallower.core.runs import NO_STRATEGY
 from shallower.evaluation.estimates import Estimate, Scores
 from shallower.paper.comparison import (
     NOT_IN_STUDY,
@@ -26,20 +27,25 @@ from shallower.paper.comparison import (
 from shallower.paper.names import FIVE, PAPER_MODELS, SEVEN
 from shallower.paper.values import PaperNumber
 from shallower.reporting.summary import batch_sizes
+from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import COUNT, STRATEGIES
 
 FULL = "the whole model, which the others are measured against"
-# The order of Figure 2; what the paper does not have comes after it.
-STRATEGY_ORDER = [
-    *("none", "top", "even-alternate", "odd-alternate", "symmetric", "parameter-aggregation", "parameter-variance"),
-    *("contribution", "bottom", "contribution-rank", "custom"),
-]
+# The paper's strategies, in the order of Figure 2.
+PAPER_STRATEGIES = (
+    "top",
+    "even-alternate",
+    "odd-alternate",
+    "symmetric",
+    "parameter-aggregation",
+    "parameter-variance",
+    "contribution",
+    "bottom",
+)
+OTHER_STRATEGY = "not a strategy of the paper"
 FINETUNED = ("finetuned", "finetuned-frozen")
-ORIGIN_LABELS = {
-    "pretrained": "from pre-trained",
-    "finetuned": "from fine-tuned",
-    "finetuned-frozen": "from fine-tuned, dropped layers frozen",
-}
+# The origins of Table 7.
+FROM = ("pretrained", *FINETUNED)
 NO_IMPROVEMENT = "the paper reports no improvement"
 # Sizes and times are printed without decimals.
 WHOLE_NUMBER = 0.5
@@ -112,9 +118,9 @@ def table_7(comparison: Comparison, scores: Scores) -> pd.DataFrame:
         half = str(cuts(pair.num_layers)[-1])
         arms = dict.fromkeys([("top", half), *_run_arms(scores, pair.model, FINETUNED)])
         for strategy, amount in arms:
-            for origin, label in ORIGIN_LABELS.items():
+            for origin in FROM:
                 arm = Arm(origin, strategy, amount, _n_dropped(scores, pair, strategy, amount))
-                row = f"{pair.name}, {strategy} {amount}, {label}"
+                row = f"{pair.name}, {strategy} {amount}, {ORIGINS[origin].title}"
                 keep = bool(pair.model) and strategy == "top" and amount == half and origin != "finetuned-frozen"
                 cells += lines.line(pair, arm, columns, row, keep=keep)
     return frame(cells)
@@ -313,6 +319,8 @@ def _strategy_lines(lines: ScoreLines, pair: Pair) -> Iterator[dict[str, Any]]:
             yield cell(row, column.label, None, None, "score", [why, pair.remark], **named)
             continue
         remarks = [_spread(lines.scores, pair.model, arm)] if by_threshold and arm.amount else []
+        if arm.strategy not in (NO_STRATEGY, *PAPER_STRATEGIES):
+            remarks.append(OTHER_STRATEGY)
         if by_threshold and not arm.amount and _run_arms_of(lines.scores, pair.model, arm.strategy):
             remarks.append("no threshold of this study drops so many layers")
         yield from lines.line(pair, arm, [column], row, remarks=remarks)
@@ -348,7 +356,9 @@ def _strategy_arms(lines: ScoreLines, pair: Pair) -> list[Arm]:
         if pair.counterpart and (strategy, int(n_dropped)) not in known:
             amount = str(n_dropped) if STRATEGIES[strategy].amount is COUNT else ""
             arms.append(Arm("pretrained", strategy, amount, int(n_dropped)))
-    return sorted(arms, key=lambda arm: (STRATEGY_ORDER.index(arm.strategy), arm.n_dropped or 0))
+    # Strategies that the paper does not have come last, in the order of the registry.
+    order = [NO_STRATEGY, *PAPER_STRATEGIES, *STRATEGIES]
+    return sorted(arms, key=lambda arm: (order.index(arm.strategy), arm.n_dropped or 0))
 
 
 def _run_arms_of(scores: Scores, model: str, strategy: str) -> bool:

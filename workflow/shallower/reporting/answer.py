@@ -27,20 +27,10 @@ from shallower.core.wording import (
 )
 from shallower.reporting.page import definitions, folded, page
 from shallower.reporting.summary import answer, baseline_of, batch_sizes, without_answer
+from shallower.surgery.origins import ORIGINS
 
 QUESTION = "How many layers can go?"
-ORIGINS = {
-    "pretrained": "dropped before fine-tuning",
-    "finetuned": "dropped after fine-tuning, then refined",
-    "finetuned-frozen": "dropped after fine-tuning in which they were frozen, then refined",
-    "gradual": "dropped one by one while fine-tuning",
-}
-TABLE_HEADINGS = {
-    "pretrained": "Dropped from the pre-trained model, then fine-tuned",
-    "finetuned": "Dropped from the fine-tuned model, then refined",
-    "finetuned-frozen": "Dropped from a model that was fine-tuned with those layers frozen, then refined",
-    "gradual": "Dropped one by one, with fine-tuning after each",
-}
+ORIGIN_TITLES = {name: origin.title for name, origin in ORIGINS.items()}
 # With more cards than this, those of each model are folded away.
 CARDS_AT_ONCE = 8
 
@@ -320,7 +310,7 @@ def _tolerance(tolerance: float) -> str:
 
 
 def _origin(name: str) -> str:
-    return escape(ORIGINS.get(name, name))
+    return escape(ORIGIN_TITLES.get(name, name))
 
 
 def _layers(kept: str) -> str:
@@ -424,7 +414,8 @@ def _table(case: Case, confidence: float) -> str:
     for _, row in rows.iterrows():
         if row["origin"] != origin:
             origin = row["origin"]
-            heading = escape(TABLE_HEADINGS.get(origin, origin))
+            title = ORIGIN_TITLES.get(origin, origin)
+            heading = escape(title[:1].upper() + title[1:])
             parts.append(f"<tr class=origin><th colspan={len(headings)}>{heading}</th></tr>")
         parts.append(_table_row(row, sizes, scale))
     head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)

@@ -21,6 +21,8 @@ from shallower.core.files import write_bytes
 from shallower.core.runs import BASELINE
 from shallower.core.wording import metric_title, score_text
 from shallower.reporting.summary import batch_sizes
+from shallower.surgery.origins import ORIGINS
+from shallower.surgery.strategies import LAYERS, STRATEGIES
 
 SETTINGS = {
     "font.size": 10,
@@ -50,14 +52,9 @@ STYLES = {
 PANELS_A_ROW = 2
 SIZES = {"*": 1.4}  # of markers that look smaller than the others
 OTHER_STYLES = [("#7f7f7f", "p"), ("#b8860b", "d"), ("#2f6f73", "<"), ("#c0392b", "8")]
-PANEL_TITLES = {
-    "pretrained": "dropped from the pre-trained model",
-    "finetuned": "dropped from the fine-tuned model",
-    "finetuned-frozen": "the same, tuned with these layers frozen",
-    "gradual": "dropped one after the other while training",
-}
-# An amount of this strategy is a set of layers, which no line joins to another.
-UNORDERED = "custom"
+PANEL_TITLES = {name: origin.title for name, origin in ORIGINS.items()}
+# An amount of these strategies is a set of layers, which no line joins to another.
+UNORDERED = {name for name, strategy in STRATEGIES.items() if strategy.amount is LAYERS}
 
 
 def styles_of(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -176,7 +173,7 @@ def _draw_strategy(
         x,
         arms["score"],
         color=colour,
-        linestyle="none" if (arms["strategy"] == UNORDERED).all() else "-",
+        linestyle="none" if arms["strategy"].isin(UNORDERED).all() else "-",
         linewidth=1.6,
         marker=marker,
         markersize=9 * SIZES.get(marker, 1),
@@ -311,7 +308,8 @@ def _finish(
         fontweight="bold",
     )
     handles = [
-        _handle(name, colour, marker, line=joined and name != UNORDERED) for name, (colour, marker) in styles.items()
+        _handle(name, colour, marker, line=joined and name not in UNORDERED)
+        for name, (colour, marker) in styles.items()
     ]
     handles += extra
     # A column is as wide as the longest name, at about 0.075 inches a letter, and its sign.

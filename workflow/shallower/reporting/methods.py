@@ -8,7 +8,7 @@ import pandas as pd
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, counted, listed, metric_title, score_text
-from shallower.reporting.answer import ORIGINS
+from shallower.reporting.answer import ORIGIN_TITLES
 from shallower.reporting.page import definitions, folded, plain_table
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
@@ -39,7 +39,7 @@ def methods(config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str
     steps = [
         "Each model was fine-tuned with all its layers on each task: the <b>full model</b>.",
         f"Layers were dropped by each strategy, and what was left was tuned: "
-        f"{listed([f'<i>{escape(name)}</i> ({ORIGINS.get(name, name)})' for name in origins])}.",
+        f"{listed([f'<i>{escape(name)}</i> ({ORIGIN_TITLES.get(name, name)})' for name in origins])}.",
         "Every tuned model was loaded anew from its folder and answered the validation examples. All scores, intervals "
         "and tests were computed from these stored answers."
         + (

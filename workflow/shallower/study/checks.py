@@ -11,16 +11,18 @@ from itertools import product
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.core.wording import listed
 from shallower.models.families import family_of, position_limit
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
 from shallower.study.messages import KeyPath, place, shown, unknown
-from shallower.study.names import METRICS, RESERVED_NAMES
+from shallower.study.names import METRICS, RESERVED_NAMES, STAGED_ORIGINS
 from shallower.study.settings import Measure
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
-from shallower.surgery.strategies import COUNT, STRATEGIES, amount_label, check_amount
+from shallower.surgery.origins import ORIGINS
+from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
 
 AXES = ("models", "tasks", "origins")
 # Keys of an entry that say which file or folder of a local source is wrong.
@@ -115,8 +117,8 @@ def _seed_problems(draft: Draft) -> Iterator[str]:
 
 def _origin_problems(draft: Draft) -> Iterator[str]:
     for index, origin in draft.entries("origins"):
-        if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") != "gradual":
-            yield f"{draft.place('origins', index, 'stage')}: is only for the origin 'gradual'; remove the key"
+        if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") not in STAGED_ORIGINS:
+            yield f"{draft.place('origins', index, 'stage')}: is only for {listed(STAGED_ORIGINS)}; remove the key"
 
 
 # --- strategies ----------------------------------------------------------------------------------------------------
@@ -152,11 +154,14 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
         }
         for label, entry in again.items():
             yield f"{here}.amounts: {label} is in strategies[{entry}] too, for the same model, task and origin"
-        if "gradual" in limits["origins"] and STRATEGIES[name].amount is not COUNT:
-            yield (
-                f"{here}: dropping gradually takes a number of layers, which is not this strategy's amount; "
-                f"limit the entry by origins: {[origin for origin in draft.names('origins') if origin != 'gradual']}"
-            )
+        kind = STRATEGIES[name].amount
+        for origin in (origin for origin in limits["origins"] if origin in ORIGINS):
+            if kind not in ORIGINS[origin].amounts:
+                fitting = [other for other in draft.names("origins") if kind in ORIGINS[other].amounts]
+                yield (
+                    f"{here}: origin {origin} needs {listed([kind.description for kind in ORIGINS[origin].amounts])}, but "
+                    f"this strategy's amount is {kind.description}; limit the entry by origins: {fitting}"
+                )
         models = [model for model in limits["models"] if model in depths]
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, models, depths))
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
-from shallower.study.settings import StageTuning, StudySettings
+from shallower.study.settings import StudySettings
+from shallower.surgery.origins import ORIGINS
 
 # Entries of the grid, and what differs from `train`: they have only the keys that the study gives them.
 AS_WRITTEN = {"models", "tasks", "origins", "strategies", "refine"}
@@ -18,8 +19,8 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
     filled |= settings.model_dump(include=AS_WRITTEN, exclude_unset=True)
     filled["tasks"] = [resolved_task(task, settings.glue_directory) for task in filled["tasks"]]
     for origin in filled["origins"]:
-        if origin["name"] == "gradual":
-            origin["stage"] = {"epochs": StageTuning().epochs} | origin.get("stage", {})
+        if (stage := ORIGINS[origin["name"]].stage) is not None:
+            origin["stage"] = {**stage, **origin.get("stage", {})}
     return filled
 
 

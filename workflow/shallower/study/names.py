@@ -2,10 +2,14 @@
 
 from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
+from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
+from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 
 STRATEGY_NAMES = tuple(sorted(STRATEGIES))
-ORIGIN_NAMES = ("pretrained", "finetuned", "finetuned-frozen", "gradual")
+ORIGIN_NAMES = tuple(ORIGINS)
+# Those with trainings between drops, for which a study can give settings of their own.
+STAGED_ORIGINS = tuple(name for name, origin in ORIGINS.items() if origin.stage is not None)
 # The kind of task that each metric is for.
 METRICS = {
     "accuracy": "classification",
@@ -22,15 +26,7 @@ PAPER_MODELS = ("BERT", "RoBERTa", "XLNet", "ALBERT", "DistilBERT", "DistilRoBER
 PAPER_TASKS = tuple(task.paper_name for task in GLUE_TASKS.values() if task.paper_name)
 
 # Folders and files of the pipeline next to those that are named after models, or after tasks; in lower case.
-RESERVED_NAMES = {
-    "models": frozenset(
-        [
-            *("tables", "figures", "paper", "provenance.html", "provenance.json", "report.html", "resamples.parquet"),
-            *("results.csv", "runs.csv", "scores.csv", "sha256sums", "states.csv", "study.json"),
-        ]
-    ),
-    "tasks": frozenset(["cost.json"]),
-}
+RESERVED_NAMES = {"models": RESERVED_MODEL_NAMES, "tasks": RESERVED_TASK_NAMES}
 
 # Keys that a study used to have, and what they are called now.
 RENAMED_KEYS = {"kept_weights": "pruned_dtype"}

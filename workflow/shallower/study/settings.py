@@ -71,11 +71,6 @@ class Training(Tuning):
     """Longer inputs are cut to this many tokens."""
 
 
-class StageTuning(Tuning):
-    epochs: Annotated[Whole, Field(ge=1, le=10_000_000)] = 2
-    """Passes over the training data (the paper's section 4: two)."""
-
-
 # --- models --------------------------------------------------------------------------------------------------------
 
 
@@ -213,15 +208,14 @@ class DocsTask(Task):
 
 class Origin(Settings):
     name: Annotated[str, OneOf(ORIGIN_NAMES)]
-    """
-    pretrained drops from the pre-trained model, then fine-tunes (the paper's default); finetuned drops from the
-    fine-tuned baseline, then refine-tunes; finetuned-frozen does so too, but the layers that will be dropped are frozen
-    in the first fine-tuning; gradual drops one layer, tunes, drops the next one, and so on.
-    """
+    """Name of an origin (pretrained, finetuned, ...)."""
     refine: Tuning = optional()
     """Refine-tuning settings for runs of this origin; they override the study's refine."""
-    stage: StageTuning = optional()
-    """Only for gradual. What differs from train in the tuning before each drop."""
+    stage: Tuning = optional()
+    """
+    Only for origins that drop layers in stages (gradual). What differs from train in the training before each drop; two
+    epochs by default.
+    """
 
 
 class Strategy(Settings):

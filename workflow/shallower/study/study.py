@@ -108,8 +108,12 @@ class Study:
 
     def amount(self, strategy: str, label: str) -> Any:
         """The amount behind its label in a path, such as 2, 0.95 or [3, 5]."""
-        entries = (entry for entry in self.config["strategies"] if entry["name"] == strategy)
-        return next(amount for entry in entries for amount in entry["amounts"] if amount_label(amount) == label)
+        return self._amounts[strategy, label]
+
+    @cached_property
+    def _amounts(self) -> dict[tuple[str, str], Any]:
+        strategies = self.config["strategies"]
+        return {(entry["name"], amount_label(amount)): amount for entry in strategies for amount in entry["amounts"]}
 
     def max_length(self, task: str) -> int:
         """Number of tokens that inputs of the task are cut to."""
@@ -135,17 +139,15 @@ class Study:
             settings |= overlay
         return settings
 
-    def stage_settings(self, task: str) -> dict[str, Any]:
-        """Settings of the tuning between two layers of gradual dropping."""
-        return {**self.train_settings(task), **_named(self.config["origins"], "gradual")["stage"]}
+    def preparation_settings(self, task: str, origin: str) -> dict[str, Any]:
+        """Settings of the trainings of an origin's runs before their last layers are dropped: train, then its stage."""
+        return self.train_settings(task) | _named(self.config["origins"], origin).get("stage", {})
 
     def tunings(self, task: str, origin: str | None = None) -> list[dict[str, Any]]:
-        """Settings of each tuning that the runs of an origin go through; of the baseline's without one."""
+        """Settings of each training of an origin's runs; without an origin, those of the baseline."""
         settings = [self.train_settings(task)]
         if origin is not None:
-            settings.append(self.refine_settings(task, origin))
-        if origin == "gradual":
-            settings.append(self.stage_settings(task))
+            settings += [self.refine_settings(task, origin), self.preparation_settings(task, origin)]
         return settings
 
     def evaluate_settings(self, task: str) -> dict[str, Any]:

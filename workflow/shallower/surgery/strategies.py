@@ -1,12 +1,13 @@
-"""Strategies: which layers to drop. Each is a small pure function, registered once, here.
+"""Strategies: rules that choose the layers to drop. Each is a small pure function, registered once, here.
 
 Section numbers are those of Sajjad, Dalvi, Durrani and Nakov, "On the effect of dropping layers of
 pre-trained transformer models" (Computer Speech & Language, 2023; arXiv 2004.03844), which counts layers from
 1; here they are 0-based from the bottom.
 
-To add a strategy, write its function, which takes the number of layers, the amount and, if it needs them, the
-layers' scores, and returns the dropped layers in the order in which they would go one by one; then register it
-with the kind of amount it takes. All else reads `STRATEGIES`.
+To add a strategy, write its function and register it with the kind of amount that it takes. The function takes the
+number of layers, the amount and, if the strategy ranks layers, their scores; it returns the dropped layers in the order
+in which they would be dropped one by one. A strategy with a new layer score also needs the script that computes the
+score, named in its `LayerScore`, and a rule that runs the script. Everything else reads `STRATEGIES`.
 """
 
 import math
@@ -19,28 +20,48 @@ from shallower.core.errors import UserError
 
 @dataclass(frozen=True)
 class AmountKind:
-    """What an amount is: words for people, and how to check one.
+    """What an amount is.
 
-    `problem(amount, num_layers)` tells what is wrong with an amount, None if nothing; the number of layers is
-    None while it is unknown.
+    Attributes:
+        description: a few words, with an article.
+        problem: (amount, num_layers) -> what is wrong with an amount, or None; the number of layers is None while it is
+            unknown.
+        num_dropped: how many layers an amount drops, or None if that depends on the layers' scores.
     """
 
     description: str
     problem: Callable[[Any, int | None], str | None]
+    num_dropped: Callable[[Any], int | None]
+
+
+@dataclass(frozen=True)
+class LayerScore:
+    """A number for each layer, which strategies rank layers by.
+
+    Attributes:
+        name: its folder under scores/, and "method" in a scores file.
+        script: the script that computes it.
+        runs_model: whether the script runs the model on the validation examples, as a job with torch; otherwise it only
+            reads the weights.
+    """
+
+    name: str
+    script: str
+    runs_model: bool = True
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to choose the layers that are dropped.
+    """A rule that chooses the layers to drop.
 
     Attributes:
-        name: as a study and the folders of its runs call it.
-        description: one line for people.
+        name: in studies and in the folders of runs.
+        description: one sentence.
         section: where the paper defines it.
         amount: what its amounts are.
-        score: the layers' score it goes by ("method" in a scores file), or None if positions are enough.
-        function: (num_layers, amount[, scores]) -> dropped layers, the first to go first; called with amounts
-            that passed the check.
+        score: the score that it ranks layers by, or None if it needs only their positions.
+        function: (num_layers, amount[, scores]) -> dropped layers, in the order of dropping; called with amounts that
+            passed the check.
         extra_check: what else can be wrong with an amount for a known number of layers.
     """
 
@@ -48,39 +69,34 @@ class Strategy:
     description: str
     section: str
     amount: AmountKind
-    score: str | None
+    score: LayerScore | None
     function: Callable[..., Iterable[int]]
     extra_check: Callable[[Any, int], str | None]
-
-    @property
-    def needs_scores(self) -> bool:
-        """Whether the choice needs a score for each layer."""
-        return self.score is not None
 
 
 STRATEGIES: dict[str, Strategy] = {}
 
 
 def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
-    """Layers that a strategy drops, 0-based, in the order in which they go when they go one by one.
+    """Layers that a strategy drops, 0-based, in the order in which they are dropped one by one.
 
     That is from the top down, for `bottom` from the bottom up, and by rank where layers are scored.
-    `scores` is the content of a scores file: {"method": name, "scores": [one number a layer], ...}.
-    Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would
-    remain.
+    `scores` is the content of a scores file: {"method": name, "scores": [one number per layer], ...}.
+    Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would remain.
     """
     chosen = _strategy(strategy)
     if problem := check_amount(strategy, amount, num_layers):
         raise UserError(f"{strategy}: {problem}")
-    if chosen.needs_scores:
-        return list(chosen.function(num_layers, amount, _checked_scores(chosen, num_layers, scores)))
-    return list(chosen.function(num_layers, amount))
+    if chosen.score is None:
+        return list(chosen.function(num_layers, amount))
+    return list(chosen.function(num_layers, amount, _checked_scores(strategy, chosen.score, num_layers, scores)))
 
 
 def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> str | None:
-    """What is wrong with an amount, with the cure; None if nothing.
+    """What is wrong with an amount and how to fix it; None if nothing is.
 
-    While the number of layers is unknown (None), what depends on it is not checked.
+    Checks that need the number of layers are skipped while it is unknown (None). Raises UserError for an unknown
+    strategy.
     """
     chosen = _strategy(strategy)
     problem = chosen.amount.problem(amount, num_layers)
@@ -90,7 +106,7 @@ def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> s
 
 
 def amount_label(amount: Any) -> str:
-    """An amount as it stands in paths and tables: "2", "0.95" or, for a list, "3.5.8" (ascending)."""
+    """An amount as paths and tables show it: "2", "0.95" or, for a list, "3.5.8" (ascending)."""
     if isinstance(amount, Sequence) and not isinstance(amount, str):
         return ".".join(str(layer) for layer in sorted(amount))
     return str(amount)
@@ -102,16 +118,16 @@ def _strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-def _checked_scores(strategy: Strategy, num_layers: int, scores: Mapping[str, Any] | None) -> list[float]:
+def _checked_scores(strategy: str, score: LayerScore, num_layers: int, scores: Mapping[str, Any] | None) -> list[float]:
     if scores is None:
-        raise UserError(f"{strategy.name} needs the layers' scores (method {strategy.score!r}); none were given")
-    if scores["method"] != strategy.score:
-        raise UserError(f"{strategy.name} goes by {strategy.score!r} scores; these are {scores['method']!r} scores")
+        raise UserError(f"{strategy} needs the layers' scores (method {score.name!r}); none were given")
+    if scores["method"] != score.name:
+        raise UserError(f"{strategy} ranks layers by {score.name!r} scores; these are {scores['method']!r} scores")
     values = [float(value) for value in scores["scores"]]
     if len(values) != num_layers:
-        raise UserError(f"{strategy.name}: {len(values)} scores for {num_layers} layers; score this very model again")
+        raise UserError(f"{strategy}: {len(values)} scores for {num_layers} layers; score this model again")
     if bad := [layer for layer, value in enumerate(values) if not math.isfinite(value)]:
-        raise UserError(f"{strategy.name}: the scores of layers {bad} are not finite; check the model's weights")
+        raise UserError(f"{strategy}: the scores of layers {bad} are not finite; check the model's weights")
     return values
 
 
@@ -146,9 +162,20 @@ def _layers_problem(amount: Any, num_layers: int | None) -> str | None:
     return None
 
 
-COUNT = AmountKind("a number of layers", _count_problem)
-THRESHOLD = AmountKind("a threshold between 0 and 1", _threshold_problem)
-LAYERS = AmountKind("a list of layers, 0-based from the bottom", _layers_problem)
+COUNT = AmountKind("a number of layers", _count_problem, lambda amount: amount)
+THRESHOLD = AmountKind("a threshold between 0 and 1", _threshold_problem, lambda amount: None)
+LAYERS = AmountKind("a list of layers, 0-based from the bottom", _layers_problem, len)
+AMOUNT_KINDS = (COUNT, THRESHOLD, LAYERS)
+
+
+# --- layer scores ---
+
+CONTRIBUTION = LayerScore("contribution", "score_layers")
+PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False)
+PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False)
+
+
+# --- strategies ---
 
 
 def _register(
@@ -156,7 +183,7 @@ def _register(
     description: str,
     section: str,
     amount: AmountKind,
-    score: str | None = None,
+    score: LayerScore | None = None,
     extra_check: Callable[[Any, int], str | None] = lambda amount, num_layers: None,
 ) -> Callable[[Callable[..., Iterable[int]]], Callable[..., Iterable[int]]]:
     """Enter the decorated function in `STRATEGIES`."""
@@ -168,23 +195,20 @@ def _register(
     return enter
 
 
-# --- strategies ---
-
-
 @_register("top", "The upper layers, next to the task's head.", "3.1", COUNT)
 def drop_top(num_layers: int, amount: int) -> Iterable[int]:
-    """The `amount` upper layers (§3.1)."""
+    """Drop the upper layers (§3.1)."""
     return reversed(range(num_layers - amount, num_layers))
 
 
 @_register("bottom", "The lower layers, next to the embeddings.", "3.6", COUNT)
 def drop_bottom(num_layers: int, amount: int) -> Iterable[int]:
-    """The `amount` lower layers (§3.6)."""
+    """Drop the lower layers (§3.6)."""
     return range(amount)
 
 
 def _alternate(num_layers: int, parity: int) -> list[int]:
-    """Every second layer from the top down: those whose number, counted from 1, is even (0) or odd (1)."""
+    """Every second layer from the top down: those whose number, counted from 1, is even (parity 0) or odd (1)."""
     return [layer for layer in reversed(range(num_layers)) if (layer + 1) % 2 == parity]
 
 
@@ -201,25 +225,25 @@ def _check_alternate(parity: int) -> Callable[[int, int], str | None]:
 
 @_register(
     "even-alternate",
-    "Every second layer from the top down, those with an even number counted from 1.",
+    "Every second layer from the top down, those with an even number when counted from 1.",
     "3.2",
     COUNT,
     extra_check=_check_alternate(0),
 )
 def drop_even_alternate(num_layers: int, amount: int) -> Iterable[int]:
-    """The `amount` upper ones of the layers whose number, counted from 1, is even (§3.2)."""
+    """Drop the uppermost of the layers whose number, counted from 1, is even (§3.2)."""
     return _alternate(num_layers, 0)[:amount]
 
 
 @_register(
     "odd-alternate",
-    "Every second layer from the top down, those with an odd number counted from 1.",
+    "Every second layer from the top down, those with an odd number when counted from 1.",
     "3.2",
     COUNT,
     extra_check=_check_alternate(1),
 )
 def drop_odd_alternate(num_layers: int, amount: int) -> Iterable[int]:
-    """The `amount` upper ones of the layers whose number, counted from 1, is odd (§3.2)."""
+    """Drop the uppermost of the layers whose number, counted from 1, is odd (§3.2)."""
     return _alternate(num_layers, 1)[:amount]
 
 
@@ -240,35 +264,35 @@ def _check_symmetric(amount: int, num_layers: int) -> str | None:
     extra_check=_check_symmetric,
 )
 def drop_symmetric(num_layers: int, amount: int) -> Iterable[int]:
-    """The `amount` middle layers, between equally many kept below and above (§3.5)."""
+    """Drop the middle layers, between equally many kept below and above (§3.5)."""
     kept_below = (num_layers - amount) // 2
     return reversed(range(kept_below, kept_below + amount))
 
 
 @_register("custom", "The layers that the study lists.", "not in the paper", LAYERS)
 def drop_custom(num_layers: int, amount: Sequence[int]) -> Iterable[int]:
-    """The listed layers, from the top down however they are listed, as a list's label does not tell its order."""
+    """Drop the listed layers, from the top down in whatever order they are listed: the label of a list is sorted."""
     return sorted(amount, reverse=True)
 
 
 def _ranked(scores: Sequence[float], highest_first: bool = False) -> list[int]:
-    """All layers by score, lowest first unless told otherwise; of layers with equal scores the higher one first."""
+    """All layers by score, lowest first by default; of layers with equal scores the upper one first."""
     sign = -1 if highest_first else 1
     return sorted(range(len(scores)), key=lambda layer: (sign * scores[layer], -layer))
 
 
 @_register(
     "contribution",
-    "Layers that hardly change the sentence token's vector: mean cosine above a threshold.",
+    "The layers that hardly change the [CLS] token's hidden state: mean cosine before and after above a threshold.",
     "3.4",
     THRESHOLD,
-    score="contribution",
+    score=CONTRIBUTION,
 )
 def drop_by_contribution(num_layers: int, amount: float, scores: Sequence[float]) -> Iterable[int]:
-    """Layers whose score is above the threshold `amount` (§3.4).
+    """Drop the layers whose score is above the threshold `amount` (§3.4).
 
-    A score is the mean cosine of the sentence token's vector before and after the layer. How many layers are
-    dropped is an outcome; it may be none. Raises UserError when it would be all.
+    A score is the mean cosine between the [CLS] token's hidden states before and after the layer. How many layers are
+    dropped is an outcome, possibly none. Raises UserError when it would be all.
     """
     dropped = [layer for layer in _ranked(scores, highest_first=True) if scores[layer] > amount]
     if len(dropped) == num_layers:
@@ -282,35 +306,35 @@ def drop_by_contribution(num_layers: int, amount: float, scores: Sequence[float]
 
 @_register(
     "contribution-rank",
-    "The layers that change the sentence token's vector least, a given number of them.",
+    "The layers that change the [CLS] token's hidden state least: highest mean cosine before and after.",
     "not in the paper, which sets a threshold on this score (3.4)",
     COUNT,
-    score="contribution",
+    score=CONTRIBUTION,
 )
 def drop_by_contribution_rank(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
-    """The `amount` layers with the highest mean cosine; of equal ones the higher layer goes first."""
+    """Drop the layers with the highest mean cosine; of equal ones the upper layer first."""
     return _ranked(scores, highest_first=True)[:amount]
 
 
 @_register(
     "parameter-aggregation",
-    "The layers whose final weights are smallest: mean magnitude.",
+    "The layers whose final weights have the lowest mean magnitude.",
     "3.3",
     COUNT,
-    score="parameter-aggregation",
+    score=PARAMETER_AGGREGATION,
 )
 def drop_by_parameter_aggregation(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
-    """The `amount` layers whose weights have the lowest mean magnitude (§3.3); of equal ones the higher goes first."""
+    """Drop the layers whose weights have the lowest mean magnitude (§3.3); of equal ones the upper layer first."""
     return _ranked(scores)[:amount]
 
 
 @_register(
     "parameter-variance",
-    "The layers whose final weights vary least: variance.",
+    "The layers whose final weights have the lowest variance.",
     "3.3",
     COUNT,
-    score="parameter-variance",
+    score=PARAMETER_VARIANCE,
 )
 def drop_by_parameter_variance(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
-    """The `amount` layers whose weights have the lowest variance (§3.3); of equal ones the higher goes first."""
+    """Drop the layers whose weights have the lowest variance (§3.3); of equal ones the upper layer first."""
     return _ranked(scores)[:amount]

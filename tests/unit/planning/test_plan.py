@@ -1,4 +1,4 @@
-"""What a study will cost: checked against published sizes and against sums done by hand."""
+"""The plan of a study, checked against published sizes and against sums done by hand."""
 
 import copy
 import json
@@ -17,21 +17,14 @@ import tiny
 from shallower.core.files import write_json
 from shallower.models.encoder_families import NAMES
 from shallower.models.size import ModelSize
-from shallower.planning.estimate import (
-    CPU_RATE,
-    GLUE_SIZES,
-    GPU_RATE,
-    GPU_SECONDS_A_LAYER,
-    RUN_BYTES,
-    STUDY_BYTES,
-    TOKENIZER_BYTES_A_WORD,
-    estimate,
-    plan_text,
-)
+from shallower.planning.plan import plan_study, plan_text
+from shallower.planning.sizes import GLUE_SIZES, job_of
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 
-GLUE = Path(__file__).parents[4] / "shared" / "glue"
+GLUE = os.environ.get("GLUE")  # a folder with the GLUE files
+# Operations per second, and the least time of a training step per layer.
+CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.002
 
 
 def make_checkpoint(folder, config):
@@ -75,7 +68,7 @@ FORWARD = 2 * 25 * (4 * 32**2 + 2 * 32 * 64 + 2 * 25 * 32)
 
 
 def costs(study, tmp_path):
-    return estimate(resolve_study(study), tmp_path)
+    return plan_study(resolve_study(study), tmp_path)
 
 
 def work_of(cost):
@@ -93,7 +86,7 @@ def test_runs_and_operations(study, tmp_path):
 
 def test_small_batches_keep_a_gpu_waiting(study, tmp_path):
     cost = costs(study, tmp_path)
-    waiting = 2 * 3 * (3 * 4 + 2 * 3 + 2 * 1) * GPU_SECONDS_A_LAYER  # of 3 steps an epoch
+    waiting = 2 * 3 * (3 * 4 + 2 * 3 + 2 * 1) * GPU_SECONDS_PER_LAYER  # of 3 steps an epoch
     assert cost.gpu_hours * 3600 == pytest.approx(waiting, rel=1e-3)
 
 
@@ -111,7 +104,7 @@ def test_an_origin_that_trains_more_costs_more(study, tmp_path):
     study["origins"].append({"name": "finetuned-frozen"})
     frozen = costs(study, tmp_path)
     assert frozen.trainings == before.trainings + 2 * 2 * 2
-    training = 3 * 21 * (2 * 3 * 4 + 2 * 3 + 2 * 1)  # the whole model for each amount
+    training = 3 * 21 * (2 * 3 * 4 + 2 * 3 + 2 * 1)  # the full model for each amount
     assert work_of(frozen) - work_of(before) == pytest.approx(2 * (training + 8 * (3 + 1)))
 
     study["origins"][-1] = {"name": "gradual", "stage": {"epochs": 5}}
@@ -121,12 +114,12 @@ def test_an_origin_that_trains_more_costs_more(study, tmp_path):
     assert work_of(gradual) - work_of(before) == pytest.approx(2 * (training + 8 * (3 + 1)))
 
 
-def test_lists_of_layers_are_counted_and_thresholds_are_told(study, tmp_path):
+def test_lists_of_layers_are_counted_and_thresholds_are_reported(study, tmp_path):
     study["strategies"] = [{"name": "custom", "amounts": [[0, 2]]}, {"name": "contribution", "amounts": [0.9]}]
     cost = costs(study, tmp_path)
     training = 3 * 21 * (3 * 4 + 2 * 2 + 2 * 4)
     assert work_of(cost) == pytest.approx(2 * (training + 8 * (4 + 2 + 4)))
-    assert cost.assumptions[-1].endswith("taken to be nothing: contribution.")
+    assert cost.assumptions[-1].endswith("assumed to be none: contribution.")
 
 
 def size_of_model(study):
@@ -135,12 +128,12 @@ def size_of_model(study):
 
 def test_disk(study, tmp_path):
     size = size_of_model(study)
-    tokenizer = TOKENIZER_BYTES_A_WORD * 500
+    tokenizer = 23 * 500  # of 500 tokens
     kept = costs(study, tmp_path)
     assert kept.model_bytes == 2 * (size.bytes(4) + size.bytes(3) + size.bytes(1))
     assert kept.work_bytes == size.bytes(3)  # the dropped checkpoint: trainings are too short for others
     assert kept.input_bytes == size.bytes(4) + tokenizer + 29 * 25 * 10
-    assert kept.table_bytes == STUDY_BYTES + 6 * (RUN_BYTES + tokenizer)
+    assert kept.table_bytes == 2_000_000 + 6 * (250_000 + tokenizer)
     assert kept.peak_bytes == kept.model_bytes + kept.work_bytes + kept.input_bytes + kept.table_bytes
     study["keep_models"] = False
     assert costs(study, tmp_path).model_bytes == 2 * size.bytes(4)
@@ -210,7 +203,7 @@ def test_slices_and_rows_of_files(study, tmp_path):
     assert work_of(costs(study, tmp_path)) == pytest.approx(2 * (training + 4 * (4 + 3 + 1)))
 
 
-def test_a_downloaded_model_is_looked_at(study, tmp_path):
+def test_a_downloaded_models_size_is_used(study, tmp_path):
     config = Path(study["models"][0]["directory"]) / "config.json"
     expected = costs(study, tmp_path)
     study["models"] = [{"name": "m", "source": "package", "package": "p", "version": "1", "path": "p"}]
@@ -225,21 +218,37 @@ def test_a_downloaded_model_is_looked_at(study, tmp_path):
 def test_the_plan_in_words(study, tmp_path):
     study["origins"].append({"name": "gradual"})
     resolved = resolve_study(study)
-    lines = plan_text(resolved, estimate(resolved, tmp_path)).splitlines()
+    lines = plan_text(resolved, plan_study(resolved, tmp_path)).splitlines()
     assert lines[0] == "Study s: 10 runs (2 baselines, 4 pretrained and 4 gradual), 18 trainings."
     assert lines[1].startswith("Time, roughly: ")
     assert "minutes on a data-centre GPU" in lines[1]
-    assert "of tuned models" in lines[2]
+    assert lines[2].startswith("Peak disk space, roughly: ")
+    assert "of fine-tuned models" in lines[2]
     assert max(map(len, lines)) < 250
+
+
+def test_a_job_has_the_settings_of_its_study(study, tmp_path):
+    study["train"] |= {"max_length": 64}
+    study["tasks"][0]["train"] = {"batch_size": 4}
+    study["origins"] = [{"name": "gradual", "stage": {"batch_size": 32}}]
+    study |= {"compute": {"threads": 3}, "probe": {"train_examples": 70}, "measure": {"repeats": 5}}
+    resolved = resolve_study(study)
+    job = job_of(resolved, size_of_model(study), study["tasks"][0]["name"], rows={"train": 9}, models=2, on_gpu=True)
+    assert (job.max_length, job.probe_examples, job.measure["repeats"]) == (64, 70, 5)
+    assert (job.threads, job.rows["train"], job.models, job.on_gpu) == (3, 9, 2, True)
+    assert [(training["epochs"], training["batch_size"]) for training in job.trainings] == [(3, 4)]
+    gradual = job_of(resolved, size_of_model(study), study["tasks"][0]["name"], "gradual")
+    assert {(training["epochs"], training["batch_size"]) for training in gradual.trainings} == {(3, 4), (2, 4), (2, 32)}
+    assert job_of(resolved, size_of_model(study)).trainings == ()
 
 
 @pytest.mark.glue
 @pytest.mark.parametrize("subset", ["cola", "mrpc", "rte", "sst2", "stsb", "wnli"])
 def test_rows_of_glue(subset):
-    if not GLUE.is_dir():
-        pytest.skip(f"no GLUE files in {GLUE}")
+    if not GLUE:
+        pytest.skip("the environment variable GLUE does not name a folder with the GLUE files")
     names = ("train", GLUE_TASKS[subset].validation)
-    found = tuple(pq.read_metadata(GLUE / subset / f"{name}.parquet").num_rows for name in names)
+    found = tuple(pq.read_metadata(Path(GLUE) / subset / f"{name}.parquet").num_rows for name in names)
     assert GLUE_SIZES[subset][:2] == found
 
 
@@ -253,7 +262,7 @@ def test_a_model_in_an_installed_package_is_known_before_its_download(tmp_path):
     program = (
         "from pathlib import Path\n"
         "from types import SimpleNamespace\n"
-        "from shallower.planning.estimate import config_file\n"
+        "from shallower.planning.sizes import config_file\n"
         "for version in ('1.2', '1.3'):\n"
         "    definition = {'source': 'package', 'package': 'some-package', 'version': version,\n"
         "                  'path': 'some_package/model'}\n"
@@ -262,5 +271,7 @@ def test_a_model_in_an_installed_package_is_known_before_its_download(tmp_path):
     )
     library = Path(__file__).parents[3] / "workflow"
     environment = os.environ | {"PYTHONPATH": f"{library}{os.pathsep}{tmp_path}"}
-    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.split("\n")[:2] == [str(folder / "config.json"), "resources/models/m-1/config.json"]
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.split("\n")[:2] == [str(folder / "config.json"), "resources/models/m-1/config.json"]

@@ -1,0 +1,97 @@
+"""Memory that steps request: sums done by hand, how they grow, and that they cover what was measured."""
+
+from dataclasses import replace
+
+import pytest
+
+from shallower.models.size import BASE_CONFIG, ModelSize
+from shallower.steps import memory
+from shallower.steps.job import Job
+from shallower.steps.table import STEPS
+
+BERT = ModelSize.of(BASE_CONFIG)
+MINILM = ModelSize.of(BASE_CONFIG | {"num_hidden_layers": 6, "hidden_size": 384, "intermediate_size": 1536})
+# A model of 10 MB in fp32, and a job whose sums can be done by hand.
+SMALL = ModelSize(
+    num_layers=2,
+    hidden_size=100,
+    num_heads=10,
+    vocabulary=1000,
+    layer_parameters=1_000_000,
+    other_parameters=500_000,
+    shares_layers=False,
+)
+JOB = Job(
+    SMALL,
+    max_length=50,
+    trainings=[{"batch_size": 4, "epochs": 1}, {"batch_size": 2, "epochs": 1}],
+    probe_examples=1000,
+    measure={"batch_sizes": [1, 16], "sequence_length": 50, "repeats": 1},
+    file_bytes=1_000_000,
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "megabytes", "on_gpu"),
+    [
+        # 620; four times 10 MB; of 200 tokens, 2500 and 10 times 150 numbers of 4 bytes in each of two layers: 6.4 MB.
+        ("finetune", 666, 5020),
+        # 540; twice 10 MB; of 1024 tokens, three times 100 numbers: 1.2 MB, and 4000 in one layer: 16.4 MB.
+        ("predict", 578, 5020),
+        ("score_layers", 578, 5020),
+        ("reload_models", 578, 5020),
+        # 540; twice 37.6 MB.
+        ("compare_states", 615, 5040),
+        # 578; 100; of 1000 examples twice 300 and four times 100 numbers of 4 bytes: 4 MB.
+        ("probe_layers", 682, 5124),
+        # 540; 20 MB; of 800 tokens, 4000 numbers in one layer: 12.8 MB.
+        ("measure_cost", 573, 5020),
+        ("drop_layers", 160, 160),
+        # 450; eight times 1 MB.
+        ("tokenize_task", 458, 458),
+    ],
+)
+def test_sums_done_by_hand(step, megabytes, on_gpu):
+    assert STEPS[step].mem_mb(JOB) == megabytes
+    assert STEPS[step].mem_mb(replace(JOB, on_gpu=True)) == on_gpu
+
+
+def of_minilm(batch_size=8, max_length=128, size=MINILM, **changes) -> Job:
+    return Job(size, max_length, [{"batch_size": batch_size, "epochs": 1}], **changes)
+
+
+# Megabytes at the peak, measured with MiniLM: the most of any job, and the least with a text as short as in SST-2.
+@pytest.mark.parametrize(
+    ("requested", "least", "most"),
+    [
+        (memory.training(of_minilm()), 847, 1242),
+        (memory.training(of_minilm(batch_size=16)), 918, 1601),
+        (memory.training(of_minilm(max_length=64)), 776, 874),
+        (memory.training(of_minilm(size=replace(MINILM, num_layers=3))), 724, 1028),
+        (memory.training(of_minilm(size=replace(MINILM, num_layers=1))), 575, 592),
+        (memory.inference(of_minilm()), 571, 698),
+        (memory.comparison(of_minilm()), 620, 774),
+        (memory.probing(of_minilm(probe_examples=3000)), 721, 859),
+        (memory.timing(of_minilm(measure={"batch_sizes": [1, 32], "sequence_length": 64})), 599, 599),
+        (memory.tokenizing(Job(file_bytes=400_000)), 381, 409),
+    ],
+)
+def test_the_request_covers_what_was_measured_but_not_twice(requested, least, most):
+    assert most <= requested < 2 * least
+
+
+def test_training_grows_with_its_largest_batch_and_with_the_length():
+    batches = [memory.training(of_minilm(size)) for size in (8, 16, 32)]
+    assert batches[2] - batches[1] == pytest.approx(2 * (batches[1] - batches[0]), abs=2)
+    assert memory.training(of_minilm(1, 512)) > memory.training(of_minilm(4, 128))
+
+
+def test_prediction_grows_only_with_texts_longer_than_a_batch():
+    lengths = [memory.inference(of_minilm(max_length=length)) for length in (64, 512, 4096)]
+    assert lengths == sorted(lengths)
+    assert memory.inference(of_minilm(batch_size=64)) == memory.inference(of_minilm(batch_size=1))
+
+
+def test_with_a_gpu_the_batch_is_not_in_host_memory():
+    small, large = (of_minilm(*batch, size=BERT, on_gpu=True) for batch in ((8, 128), (64, 512)))
+    assert memory.training(small) == memory.training(large)

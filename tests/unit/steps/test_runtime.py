@@ -1,0 +1,67 @@
+"""Time that steps request: sums done by hand, and how they grow."""
+
+from dataclasses import replace
+
+import pytest
+
+from shallower.models.size import ModelSize
+from shallower.steps.job import Job
+from shallower.steps.table import STEPS
+
+# A model for which a forward pass of a text of 50 tokens takes 2.02e8 operations: 4.04 ms on a CPU core.
+SMALL = ModelSize(
+    num_layers=2,
+    hidden_size=100,
+    num_heads=10,
+    vocabulary=1000,
+    layer_parameters=1_000_000,
+    other_parameters=500_000,
+    shares_layers=False,
+)
+JOB = Job(
+    SMALL,
+    max_length=50,
+    trainings=[{"batch_size": 8, "epochs": 3}, {"batch_size": 8, "epochs": 1}],
+    rows={"train": 10_000, "validation": 30_000},
+    probe_examples=5_000,
+    measure={"batch_sizes": [1, 49], "sequence_length": 50, "repeats": 400},
+    models=40,
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes"),
+    [
+        # Ten minutes to start, and three times the seconds, rounded up.
+        ("finetune", 10 + 19),  # 3 epochs of 10,000 texts, each three passes: 363.6 s
+        ("predict", 10 + 7),  # 30,000 texts: 121.2 s
+        ("score_layers", 10 + 7),
+        ("compare_states", 10 + 13),  # two models: 242.4 s
+        ("probe_layers", 10 + 11),  # 35,000 texts: 141.4 s; 5,000 examples at 3 depths, 5 ms each: 75 s
+        ("measure_cost", 10 + 17),  # 50 texts, 400 times, 2 depths, each with the full model: 323.2 s
+        ("reload_models", 10 + 60),  # 40 models, half a minute each
+    ],
+)
+def test_sums_done_by_hand(step, minutes):
+    assert STEPS[step].runtime(JOB) == minutes
+
+
+def test_threads_share_the_work():
+    assert STEPS["finetune"].runtime(replace(JOB, threads=4)) == 10 + 5
+
+
+def test_on_a_gpu_small_batches_count_by_their_number():
+    # 3 epochs of 1,250 steps, 2 ms in each of 2 layers: 15 s.
+    assert STEPS["finetune"].runtime(replace(JOB, on_gpu=True)) == 10 + 1
+    # 3 epochs of 10,000 steps: 120 s.
+    single = replace(JOB, on_gpu=True, trainings=[{"batch_size": 1, "epochs": 3}])
+    assert STEPS["finetune"].runtime(single) == 10 + 6
+    # 3 epochs of a million texts of 512 tokens, 2.26e9 operations in each of three passes: 508 s.
+    large = replace(single, max_length=512, rows={"train": 1_000_000}, trainings=[{"batch_size": 100_000, "epochs": 3}])
+    assert STEPS["finetune"].runtime(large) == 10 + 26
+
+
+def test_deeper_models_get_more():
+    deep = replace(JOB, size=replace(SMALL, num_layers=24))
+    for step in ("finetune", "predict", "compare_states", "probe_layers", "measure_cost"):
+        assert STEPS[step].runtime(deep) > 4 * STEPS[step].runtime(JOB)

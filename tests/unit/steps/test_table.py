@@ -1,0 +1,35 @@
+"""The table of steps: that nothing is missing, and what is made from it."""
+
+from pathlib import Path
+
+import pytest
+
+from shallower.steps.job import Job
+from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES, STEPS
+
+PROJECT = Path(__file__).parents[3]
+
+
+def test_every_script_has_its_entry_and_an_environment():
+    assert set(STEPS) == {script.stem for script in (PROJECT / "workflow" / "scripts").glob("*.py")}
+    assert {step.environment for step in STEPS.values()} == {file.stem for file in (PROJECT / "envs").glob("*.yaml")}
+
+
+def test_only_jobs_have_resources():
+    for step in STEPS.values():
+        assert step.is_job or not (step.memory or step.seconds or step.is_parallel or step.uses_gpu), step.script
+
+
+def test_a_step_without_a_formula_is_not_guessed():
+    with pytest.raises(ValueError, match="no formula for the memory of evaluate_predictions"):
+        STEPS["evaluate_predictions"].mem_mb(Job())
+    with pytest.raises(ValueError, match="no formula for the time of drop_layers"):
+        STEPS["drop_layers"].runtime(Job())
+
+
+def test_names_that_a_study_must_not_use():
+    folders = {"tables", "figures", "paper"}
+    tables = {"runs.csv", "results.csv", "resamples.parquet", "scores.csv", "states.csv"}
+    records = {"study.json", "report.html", "provenance.json", "provenance.html", "sha256sums"}
+    assert folders | tables | records == RESERVED_MODEL_NAMES
+    assert {"cost.json"} == RESERVED_TASK_NAMES

@@ -1,0 +1,132 @@
+"""Sizes of a study's models and tasks: from local files where they exist, else published or assumed."""
+
+import csv
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from shallower.core.files import read_json
+from shallower.models.size import ModelSize, assumed_config
+from shallower.sources.tasks import SPLITS
+from shallower.steps.job import Job
+from shallower.study.local_files import local_task_files
+from shallower.study.study import Study
+
+# Rows of GLUE's training and validation sets (for MNLI the matched one; paper, Table 1), and mean tokens in an example:
+# measured with BERT's uncased vocabulary on the training sets, for MNLI, QNLI and QQP on parts of them.
+GLUE_SIZES = {
+    "cola": (8_551, 1_043, 11),
+    "mnli": (392_702, 9_815, 39),
+    "mrpc": (3_668, 408, 53),
+    "qnli": (104_743, 5_463, 50),
+    "qqp": (363_846, 40_430, 30),
+    "rte": (2_490, 277, 67),
+    "sst2": (67_349, 872, 13),
+    "stsb": (5_749, 1_500, 28),
+    "wnli": (635, 71, 37),
+}
+# For other tasks: tokens in a text, and rows of a data set on the hub.
+TOKENS_PER_TEXT = 25
+HUB_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TaskSize:
+    """Number of rows of a task's training and validation set, and mean number of tokens in an example."""
+
+    train_rows: int
+    validation_rows: int
+    tokens: float
+
+
+def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
+    """Where the config.json of a model of the study is, or will be once it is downloaded.
+
+    Until its download, that of a model in an installed package is in the package.
+    """
+    definition = study.model_definition(name)
+    if definition["source"] == "local":
+        return Path(definition["directory"]) / "config.json"
+    downloaded = Path(resources) / "models" / study.model_key(name) / "config.json"
+    if definition["source"] == "package" and not downloaded.is_file():
+        try:
+            package = importlib.metadata.distribution(definition["package"])
+        except importlib.metadata.PackageNotFoundError:
+            return downloaded
+        if package.version == definition["version"]:
+            return Path(str(package.locate_file(definition["path"]))) / "config.json"
+    return downloaded
+
+
+def model_size(study: Study, name: str, resources: str | Path = "resources") -> ModelSize:
+    """Size of a model of the study: by its config.json, or as assumed until that exists.
+
+    Raises UserError for a config.json of an unsupported architecture or without a size.
+    """
+    file = config_file(study, name, resources)
+    if file.is_file():
+        return ModelSize.of(read_json(file))
+    return ModelSize.of(assumed_config(next(entry for entry in study.config["models"] if entry["name"] == name)))
+
+
+def task_size(study: Study, name: str) -> TaskSize:
+    """Size of a task: by its local files, else as published or assumed."""
+    definition = study.task_definition(name)
+    rows: list[int]
+    tokens: float
+    match definition["source"]:
+        case "glue":
+            *rows, tokens = GLUE_SIZES[definition["subset"]]
+        case "installed-docs":
+            rows, tokens = [], TOKENS_PER_TEXT * (2 if definition["kind"] == "pair" else 1)
+        case _:
+            rows, tokens = [HUB_ROWS, HUB_ROWS], TOKENS_PER_TEXT * len(definition["text"])
+    if files := local_task_files(definition):
+        rows = [_count_rows(Path(file)) for file in files]
+    # A task without known rows (source installed-docs) always states its numbers of examples.
+    limits = [f"{split}_examples" for split in SPLITS]
+    rows = rows or [definition[limit] for limit in limits]
+    train, validation = (int(definition.get(limit) or found) for limit, found in zip(limits, rows, strict=True))
+    return TaskSize(train, validation, min(tokens, study.max_length(name)))
+
+
+def _count_rows(file: Path) -> int:
+    """Rows of a data file without its header."""
+    if file.suffix == ".parquet":
+        return int(pq.read_metadata(file).num_rows)
+    with file.open(encoding="utf-8", newline="") as lines:
+        if file.suffix == ".jsonl":
+            return sum(1 for line in lines if line.strip())
+        if file.suffix == ".tsv":
+            return sum(1 for line in lines) - 1
+        return sum(1 for row in csv.reader(lines)) - 1
+
+
+def job_of(
+    study: Study,
+    size: ModelSize,
+    task: str | None = None,
+    origin: str | None = None,
+    rows: Mapping[str, int] | None = None,
+    models: int = 1,
+    on_gpu: bool = False,
+) -> Job:
+    """The job of a step of a study with a model of a size.
+
+    `task` and `rows` (by split) are None for steps without a task, `origin` for baselines and where it makes no
+    difference. `models` is the number of models that the step loads.
+    """
+    return Job(
+        size=size,
+        max_length=study.max_length(task) if task else 0,
+        trainings=study.tunings(task, origin) if task else (),
+        rows=rows or {},
+        probe_examples=study.config["probe"]["train_examples"],
+        measure=study.config["measure"],
+        models=models,
+        threads=study.config["compute"]["threads"],
+        on_gpu=on_gpu,
+    )

@@ -1,0 +1,36 @@
+"""A job: what the memory and the time of a step depend on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shallower.models.size import BASE_CONFIG, ModelSize
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step at work on certain files. Attributes that a step does not depend on can be left out.
+
+    Attributes:
+        size: size of the model.
+        max_length: number of tokens that the task's inputs are cut to.
+        trainings: settings (`epochs`, `batch_size`) of each training that the job may be.
+        rows: number of the task's examples, by split.
+        probe_examples: number of examples that a probe is fitted on.
+        measure: how speed is measured: `batch_sizes`, `sequence_length`, `repeats`.
+        models: number of models that are loaded, one after the other.
+        file_bytes: size of the task's data files.
+        threads: number of CPU threads.
+        on_gpu: whether the model is on a GPU.
+    """
+
+    size: ModelSize = field(default_factory=lambda: ModelSize.of(BASE_CONFIG))
+    max_length: int = 0
+    trainings: Sequence[Mapping[str, Any]] = ()
+    rows: Mapping[str, int] = field(default_factory=dict)
+    probe_examples: int = 0
+    measure: Mapping[str, Any] = field(default_factory=dict)
+    models: int = 1
+    file_bytes: int = 0
+    threads: int = 1
+    on_gpu: bool = False

@@ -1,0 +1,94 @@
+"""Memory that a job needs, in MB (10^6 bytes).
+
+Each formula adds up the process with its libraries, the copies of the weights that it holds at once, and what layers
+keep for a batch. The constants are defined here only; they were chosen above what finished studies had used
+(benchmarks/check_resources.py). The number of threads makes no measurable difference.
+"""
+
+from shallower.models.size import ModelSize
+from shallower.steps.job import Job
+
+MB = 1e6
+
+# Python with torch and transformers, and what the memory allocator keeps for itself: more in training, where batches
+# differ in length.
+PROCESS = 540
+TRAINING_PROCESS = 620
+# The same with scikit-learn.
+PROBING_PROCESS = 640
+# With a GPU: the same with CUDA's libraries and buffers in host memory (assumed).
+GPU_PROCESS = 5000
+# Python without torch.
+SMALL_PROCESS = 150
+# Python with a tokenizer.
+TOKENIZER_PROCESS = 450
+
+# Training holds weights, gradients and two moments; loading holds the file and the tensors.
+TRAINING_COPIES = 4
+LOADING_COPIES = 2
+# Numbers that a layer keeps for each token: multiples of its hidden size and, for each head, of the text's length.
+HIDDEN_ACTIVATIONS = 25
+ATTENTION_ACTIVATIONS = 3
+# Tokens of a batch without training, unless a single text is longer.
+INFERENCE_TOKENS = 1024
+# Memory for each byte of a data file while it is tokenized: its unpacked text and its tokens.
+BYTES_PER_FILE_BYTE = 8
+
+
+def training(job: Job) -> int:
+    """Weights, gradients and moments and, on a CPU, the activations of the largest batch."""
+    size = job.size
+    weights = size.bytes(size.num_layers)
+    if job.on_gpu:
+        return round(GPU_PROCESS + LOADING_COPIES * weights / MB)
+    batch_size = max(settings["batch_size"] for settings in job.trainings)
+    activations = size.num_layers * _layer_bytes(size, batch_size * job.max_length, job.max_length)
+    return round(TRAINING_PROCESS + (TRAINING_COPIES * weights + activations) / MB)
+
+
+def inference(job: Job, models: int = 1) -> int:
+    """Weights and, on a CPU, hidden states at all depths."""
+    size = job.size
+    weights = LOADING_COPIES * size.bytes(size.num_layers)
+    if job.on_gpu:
+        return round(GPU_PROCESS + models * weights / MB)
+    tokens = max(INFERENCE_TOKENS, job.max_length)
+    states = 4 * (size.num_layers + 1) * tokens * size.hidden_size
+    return round(PROCESS + models * (weights + states + _layer_bytes(size, tokens, job.max_length)) / MB)
+
+
+def comparison(job: Job) -> int:
+    """Weights and, on a CPU, hidden states of two models."""
+    return inference(job, models=2)
+
+
+def probing(job: Job) -> int:
+    """Weights, and the examples' hidden states at all depths."""
+    vectors = 4 * (job.size.num_layers + 1) * job.probe_examples * job.size.hidden_size
+    one_depth = 2 * 8 * job.probe_examples * job.size.hidden_size  # as float64, before and after it is standardised
+    return PROBING_PROCESS - PROCESS + round((2 * vectors + one_depth) / MB) + inference(job)
+
+
+def timing(job: Job) -> int:
+    """Weights, which the depths share, and the activations of the largest batch."""
+    size = job.size
+    weights = LOADING_COPIES * size.bytes(size.num_layers)
+    if job.on_gpu:
+        return round(GPU_PROCESS + weights / MB)
+    length = job.measure["sequence_length"]
+    return round(PROCESS + (weights + _layer_bytes(size, max(job.measure["batch_sizes"]) * length, length)) / MB)
+
+
+def surgery(job: Job) -> int:
+    """The file of weights, which may be mapped as a whole."""
+    return round(SMALL_PROCESS + job.size.bytes(job.size.num_layers) / MB)
+
+
+def tokenizing(job: Job) -> int:
+    """A multiple of the size of the data files."""
+    return round(TOKENIZER_PROCESS + BYTES_PER_FILE_BYTE * job.file_bytes / MB)
+
+
+def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
+    """Bytes that one layer keeps for a batch of so many tokens, in texts of `length` tokens."""
+    return 4 * tokens * (HIDDEN_ACTIVATIONS * size.hidden_size + ATTENTION_ACTIVATIONS * size.num_heads * length)

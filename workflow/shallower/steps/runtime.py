@@ -1,0 +1,77 @@
+"""Computing time of a job in seconds, as an upper bound: every text has the greatest length.
+
+A cluster's scheduler ends a job that takes longer than it requested. `minutes` therefore allows for a machine that is
+several times slower, and for slow loading from a busy file system. A job that is ended nevertheless is submitted again
+with more time, and its training resumes from the last checkpoint.
+"""
+
+import math
+
+from shallower.steps.job import Job
+
+# Operations per second. GPU: what a data-centre GPU reaches in bf16 with batches of some thousand tokens (assumed).
+# CPU: of one core, in fp32; the median over the trainings of the default study (batches of 8).
+GPU_RATE = 40e12
+CPU_RATE = 50e9
+# With small batches a GPU waits for its host: the least time of a training step, for each layer (assumed).
+GPU_SECONDS_PER_LAYER = 0.002
+
+# Loading libraries and weights from a shared file system.
+START_MINUTES = 10
+# How many times slower than these rates a machine may be.
+SAFETY = 3
+# Loading a model with transformers and comparing its predictions (assumed).
+RELOADING_SECONDS = 30
+# Fitting a linear model to one depth's hidden states, for each example (assumed).
+FITTING_SECONDS = 0.005
+
+
+def minutes(seconds: float) -> int:
+    """Minutes to request for a job of so many seconds of computing."""
+    return START_MINUTES + math.ceil(SAFETY * seconds / 60)
+
+
+def training(job: Job) -> float:
+    """The model's operations, training rows and epochs."""
+    return max(_training_seconds(job, settings["epochs"], settings["batch_size"]) for settings in job.trainings)
+
+
+def _training_seconds(job: Job, epochs: int, batch_size: int) -> float:
+    computing = 3 * epochs * _forward(job, job.rows["train"], job.max_length)
+    steps = epochs * math.ceil(job.rows["train"] / batch_size)
+    waiting = steps * job.size.num_layers * GPU_SECONDS_PER_LAYER if job.on_gpu else 0.0
+    return max(computing, waiting)
+
+
+def inference(job: Job) -> float:
+    """The model's operations and validation rows."""
+    return _forward(job, job.rows["validation"], job.max_length)
+
+
+def comparison(job: Job) -> float:
+    """Twice the model's operations and validation rows."""
+    return 2 * inference(job)
+
+
+def probing(job: Job) -> float:
+    """The model's operations and depths, `probe.train_examples` and validation rows."""
+    computing = _forward(job, job.probe_examples + job.rows["validation"], job.max_length)
+    return computing + (job.size.num_layers + 1) * job.probe_examples * FITTING_SECONDS
+
+
+def reloading(job: Job) -> float:
+    """The number of models."""
+    return job.models * RELOADING_SECONDS
+
+
+def timing(job: Job) -> float:
+    """The model's operations and depths, and `measure`."""
+    # Every depth is timed in turn with the full model.
+    texts = 2 * job.size.num_layers * job.measure["repeats"] * sum(job.measure["batch_sizes"])
+    return _forward(job, texts, job.measure["sequence_length"])
+
+
+def _forward(job: Job, examples: int, tokens: int) -> float:
+    """Seconds of a forward pass of the full model over so many examples of so many tokens."""
+    rate = GPU_RATE if job.on_gpu else CPU_RATE * job.threads
+    return examples * job.size.operations(job.size.num_layers, tokens) / rate

@@ -1,0 +1,210 @@
+"""The steps of the workflow: for each script its environment, rules, outputs, memory and time.
+
+Rules state environment and outputs themselves, as Snakemake wants them; a test holds both against this table. The
+resources that rules request, the names that a study must not use and docs/cluster.md are made from it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
+from shallower.steps import memory, runtime
+from shallower.steps.job import Job
+from shallower.surgery.strategies import STRATEGIES
+
+CHECKPOINT = ("model.safetensors", "config.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+# Written into a study's folder by `make provenance`, which is no step.
+PROVENANCE_PAGE = "provenance.html"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A script of the workflow.
+
+    Attributes:
+        script: its name, without the suffix.
+        environment: name of its file in envs/.
+        rules: the rules that run it.
+        folder: pattern of the folder of its outputs.
+        outputs: patterns of its outputs in that folder.
+        is_job: whether a cluster runs it as a job; otherwise it takes seconds and runs on the login node.
+        is_parallel: whether it uses `compute.threads` CPU threads.
+        uses_gpu: whether it uses a GPU if the study does.
+        memory: MB (10^6 bytes) that a job needs; None where the profile's default is enough.
+        seconds: computing time of a job; None where the profile's default is enough.
+    """
+
+    script: str
+    environment: str
+    rules: tuple[str, ...] = ()
+    folder: str = STUDY
+    outputs: tuple[str, ...] = ()
+    is_job: bool = False
+    is_parallel: bool = False
+    uses_gpu: bool = False
+    memory: Callable[[Job], int] | None = None
+    seconds: Callable[[Job], float] | None = None
+
+    def mem_mb(self, job: Job) -> int:
+        """MB (10^6 bytes) to request for a job. Raises ValueError for a step without a formula."""
+        if self.memory is None:
+            raise ValueError(f"no formula for the memory of {self.script}")
+        return self.memory(job)
+
+    def runtime(self, job: Job) -> int:
+        """Minutes to request for a job. Raises ValueError for a step without a formula."""
+        if self.seconds is None:
+            raise ValueError(f"no formula for the time of {self.script}")
+        return runtime.minutes(self.seconds(job))
+
+
+def _model_step(
+    script: str,
+    rules: tuple[str, ...],
+    folder: str,
+    outputs: tuple[str, ...],
+    mem: Callable[[Job], int],
+    seconds: Callable[[Job], float],
+    uses_gpu: bool = True,
+) -> Step:
+    """A job that computes with a model."""
+    return Step(script, "torch", rules, folder, outputs, True, True, uses_gpu, mem, seconds)
+
+
+def _scoring_steps() -> Iterator[Step]:
+    """The steps that compute the layer scores of the registered strategies."""
+    scores = {strategy.score.script: strategy.score for strategy in STRATEGIES.values() if strategy.score}
+    for script, score in scores.items():
+        files = ("scores/{method}/{scored}.json",)
+        if score.runs_model:
+            yield _model_step(script, (script,), TASK_RESULTS, files, memory.inference, runtime.inference)
+        else:
+            yield Step(script, "report", (script,), TASK_RESULTS, files)
+
+
+def _study_step(script: str, rule: str, *outputs: str) -> Step:
+    """A step that gathers a study's results, once or once per model and task."""
+    return Step(script, "report", (rule,), STUDY, outputs)
+
+
+STEPS: dict[str, Step] = {
+    step.script: step
+    for step in (
+        # Inputs.
+        Step(
+            "download_model",
+            "download",
+            rules=("download_model",),
+            folder=MODEL,
+            outputs=(*CHECKPOINT, *TOKENIZER, "manifest.json"),
+        ),
+        Step(
+            "download_task",
+            "download",
+            rules=("download_task",),
+            folder=TASK,
+            outputs=("train.parquet", "validation.parquet", "task.json", "manifest.json"),
+        ),
+        Step(
+            "tokenize_task",
+            "torch",
+            rules=("tokenize_task",),
+            folder=TOKENS,
+            outputs=("train.safetensors", "validation.safetensors"),
+            is_job=True,
+            memory=memory.tokenizing,
+        ),
+        # Models.
+        _model_step(
+            "finetune",
+            rules=("finetune_baseline", "finetune_frozen", "finetune_stage", "refine"),
+            folder=RUN,
+            outputs=(*CHECKPOINT, *TOKENIZER, "training.jsonl", "manifest.json"),
+            mem=memory.training,
+            seconds=runtime.training,
+        ),
+        *_scoring_steps(),
+        Step(
+            "choose_layers",
+            "report",
+            rules=("choose_layers_of_baseline", "choose_layers"),
+            folder=RUN,
+            outputs=("layers.json",),
+        ),
+        Step(
+            "drop_layers",
+            "report",
+            rules=("drop_layers", "drop_next_layer"),
+            folder=f"{RUN}/dropped",
+            outputs=(*CHECKPOINT, "manifest.json"),
+            is_job=True,
+            memory=memory.surgery,
+        ),
+        # Evaluation.
+        _model_step("predict", ("predict",), RUN, ("predictions.parquet",), memory.inference, runtime.inference),
+        Step("evaluate_predictions", "report", ("evaluate",), RUN, ("metrics.json", "resamples.npy"), is_job=True),
+        Step("compare_runs", "report", ("compare",), ARM, ("comparison.json",)),
+        _model_step(
+            "reload_models",
+            rules=("reload_models",),
+            folder=TASK_RESULTS,
+            outputs=("reloaded.csv",),
+            mem=memory.inference,
+            seconds=runtime.reloading,
+            uses_gpu=False,
+        ),
+        _model_step("measure_cost", ("measure_cost",), MODEL_RESULTS, ("cost.json",), memory.timing, runtime.timing),
+        _model_step("probe_layers", ("probe_layers",), RUN, ("probes.parquet",), memory.probing, runtime.probing),
+        _model_step(
+            "compare_states", ("compare_states",), RUN, ("similarity.json",), memory.comparison, runtime.comparison
+        ),
+        # Tables, figures and pages.
+        _study_step("write_study", "write_study", "study.json"),
+        _study_step("plan_runs", "plan_runs", "runs.csv"),
+        _study_step("aggregate_results", "aggregate", "results.csv", "resamples.parquet"),
+        _study_step(
+            "tabulate_results",
+            "tabulate",
+            "tables/answer.html",
+            "tables/summary.csv",
+            "tables/summary.html",
+            "tables/droppable.csv",
+        ),
+        _study_step(
+            "plot_results",
+            "plot",
+            "figures/{model}/{task}/score-by-layers.png",
+            "figures/{model}/{task}/score-by-layers.svg",
+            "figures/{model}/{task}/score-by-cost.png",
+            "figures/{model}/{task}/score-by-cost.svg",
+        ),
+        _study_step("collect_states", "collect_states", "states.csv"),
+        _study_step("collect_scores", "collect_scores", "scores.csv"),
+        _study_step("reproduce_item", "reproduce", "paper/{item}.csv"),
+        _study_step("render_item", "render_item", "paper/{item}.html"),
+        _study_step("plot_reproduction", "plot_reproduction", "paper/{item}.png", "paper/{item}.svg"),
+        _study_step("judge_observations", "judge_observations", "paper/observations.csv", "paper/observations.html"),
+        _study_step(
+            "check_parameter_orders",
+            "check_parameter_orders",
+            "paper/parameter-orders.csv",
+            "paper/parameter-orders.html",
+        ),
+        _study_step("write_report", "write_report", "report.html"),
+        _study_step("record_study", "record_study", "provenance.json", "SHA256SUMS"),
+        Step("verify_study", "report"),  # run by `make verify`
+    )
+}
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    """Names of files and folders that steps make in a folder, in lower case."""
+    outputs = (output for step in STEPS.values() if step.folder == folder for output in step.outputs)
+    return frozenset(PurePosixPath(output).parts[0].lower() for output in outputs)
+
+
+# Names in results/{study}/ that no model may have, and in results/{study}/{model}/ that no task may have.
+RESERVED_MODEL_NAMES = _names_in(STUDY) | {PROVENANCE_PAGE}
+RESERVED_TASK_NAMES = _names_in(MODEL_RESULTS)
