@@ -12,6 +12,7 @@ STUDY ?= config.yaml
 CORES ?= all
 ARGUMENTS ?=
 GLUE ?=
+TO ?=
 
 # Relative paths, so that blanks in this folder's own path do no harm.
 VENV := .venv
@@ -23,7 +24,7 @@ CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(S
 STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan verify provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \
+.PHONY: help run run-slurm plan verify publish provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
@@ -57,6 +58,10 @@ provenance: $(READY) ## Snakemake's own report of a finished study: how each fil
 verify: $(READY) ## check a finished study against its checksums: what is changed, missing or unknown
 	@name="$$($(STUDY_NAME))"; \
 	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "results/$$name" $(ARGUMENTS)
+
+publish: $(READY) ## copy tables, figures, report and record of a finished study, without models, to a new folder (TO=folder)
+	@name="$$($(STUDY_NAME))"; \
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/publish_study.py --results-dir "results/$$name" --output-dir "$(TO)"
 
 paper-smoke: $(READY) ## run the paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")

@@ -12,6 +12,7 @@ from rerun_cases import BASE, RUN, append, byte_flipped, deleted, in_turn, repla
 
 from project import Project
 from shallower.core.errors import UserError
+from shallower.integrity.publish import publish_study
 from shallower.integrity.record import record_study
 from shallower.integrity.verify import verify
 from shallower.study.study import Study
@@ -181,3 +182,29 @@ def test_a_study_without_a_record(project):
     Path("results/tiny/SHA256SUMS").unlink()
     with pytest.raises(UserError, match="a study has it once snakemake has finished"):
         verify("results/tiny")
+
+
+def test_a_published_study_is_small_and_verifies_as_it_is_shipped(project, tmp_path: Path):
+    target = tmp_path / "published"
+    names = publish_study("results/tiny", target)
+    files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert files == {*names, "SHA256SUMS"}
+    assert {"report.html", "results.csv", "study.json", "provenance.json", "tables/summary.csv"} <= files
+    assert not any(name.endswith(".safetensors") for name in files)
+    assert verify(target) == len(names)
+    (target / "results.csv").write_text("other\n")
+    with pytest.raises(UserError, match=r"changed: results\.csv"):
+        verify(target)
+
+
+def test_a_broken_study_is_not_published(project, tmp_path: Path):
+    Path("results/tiny/results.csv").unlink()
+    with pytest.raises(UserError, match=r"missing: results\.csv"):
+        publish_study("results/tiny", tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+
+
+def test_a_study_is_published_into_an_empty_folder_only(project, tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("")
+    with pytest.raises(UserError, match="the folder is not empty"):
+        publish_study("results/tiny", tmp_path)

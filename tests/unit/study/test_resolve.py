@@ -100,10 +100,13 @@ BAD = [
         change("strategies.1", {"name": "top", "amounts": [2], "tasks": ["mrpc"]}),
         r"strategies\[1\] \(top\)\.amounts: 2 is in strategies\[0\] too",
     ),
-    (change("origins.0", {"name": "gradual"}), r"strategies\[1\] \(custom\): dropping gradually takes a number of"),
+    (
+        change("origins.0", {"name": "gradual"}),
+        r"strategies\[1\] \(custom\): origin gradual needs a number of layers, but this",
+    ),
     (
         change("origins.0.stage", {"epochs": 1}),
-        r"origins\[0\] \(pretrained\)\.stage: is only for the origin 'gradual'; remove the key",
+        r"origins\[0\] \(pretrained\)\.stage: is only for gradual; remove the key",
     ),
     (change("tasks.1.seeds", [1, 1]), r"tasks\[1\] \(mrpc\)\.seeds: 1 is listed more than once"),
     (change("seeds", [1, 1]), r"seeds: 1 is listed more than once"),

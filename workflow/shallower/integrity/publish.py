@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from shallower.core.errors import UserError
 from shallower.core.files import atomic_write, read_json
-from shallower.integrity.record import RECORD, write_sums
+from shallower.integrity.record import RECORD, SUMS, write_sums
 from shallower.integrity.verify import read_sums, verify
 
 
@@ -21,7 +21,7 @@ def publish_study(results_dir: str | Path, target: str | Path) -> list[str]:
     verify(results_dir)
     models = read_json(results_dir / RECORD)["models"]
     # The files of runs are in folders named after models.
-    names = [name for name in read_sums(results_dir) if PurePosixPath(name).parts[0] not in models]
+    names = [name for name in read_sums(results_dir / SUMS) if PurePosixPath(name).parts[0] not in models]
     for name in names:
         with atomic_write(target / name) as part:
             shutil.copyfile(results_dir / name, part)

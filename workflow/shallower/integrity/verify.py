@@ -25,7 +25,7 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
     made from something else, each with a remedy; also when the study has no record.
     """
     results_dir = Path(results_dir)
-    sums = _read_sums(results_dir / SUMS)
+    sums = read_sums(results_dir / SUMS)
     if RECORD not in sums:
         raise UserError(f"{results_dir / SUMS}: does not list {RECORD}; run snakemake with --forcerun record_study")
     record = read_json(results_dir / RECORD)
@@ -44,7 +44,7 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
     return len(hashed) + len(resources)
 
 
-def _read_sums(path: Path) -> dict[str, str]:
+def read_sums(path: Path) -> dict[str, str]:
     """SHA-256 by file name, from a file that sha256sum understands."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -155,13 +155,14 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
         for label, entry in again.items():
             yield f"{here}.amounts: {label} is in strategies[{entry}] too, for the same model, task and origin"
         kind = STRATEGIES[name].amount
-        for origin in (origin for origin in limits["origins"] if origin in ORIGINS):
-            if kind not in ORIGINS[origin].amounts:
-                fitting = [other for other in draft.names("origins") if kind in ORIGINS[other].amounts]
-                yield (
-                    f"{here}: origin {origin} needs {listed([kind.description for kind in ORIGINS[origin].amounts])}, but "
-                    f"this strategy's amount is {kind.description}; limit the entry by origins: {fitting}"
-                )
+        known = [origin for origin in draft.names("origins") if origin in ORIGINS]
+        fitting = [origin for origin in known if kind in ORIGINS[origin].amounts]
+        for origin in (origin for origin in limits["origins"] if origin in known and origin not in fitting):
+            needed = listed([allowed.description for allowed in ORIGINS[origin].amounts])
+            yield (
+                f"{here}: origin {origin} needs {needed}, but this strategy's amount is {kind.description}; "
+                f"limit the entry by origins: {fitting}"
+            )
         models = [model for model in limits["models"] if model in depths]
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, models, depths))
 
