@@ -33,6 +33,7 @@ IMPORTED = {
     "plot_results": "matplotlib pandas",
     "predict": "pyarrow torch",
     "probe_layers": "pyarrow sklearn torch transformers",
+    "publish_study": "",
     "record_study": "",
     "reload_models": "pyarrow torch transformers",
     "render_item": "pandas",
