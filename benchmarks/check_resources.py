@@ -29,7 +29,8 @@ from shallower.planning.plan import plan_study
 from shallower.planning.sizes import job_of, model_size
 from shallower.steps.job import Job
 from shallower.steps.table import STEPS
-from shallower.study.study import Study, resolve_study
+from shallower.study.resolve import resolve_study
+from shallower.study.study import Study
 
 # Snakemake's benchmark files count in units of 2^20 bytes.
 MEBIBYTE = 2**20

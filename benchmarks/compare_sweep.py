@@ -28,7 +28,8 @@ from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import Run
-from shallower.study.study import Study, resolve_study
+from shallower.study.resolve import resolve_study
+from shallower.study.study import Study
 from shallower.surgery.drop_layers import drop_layers
 from write_readme import sweep_tables, write_readme
 

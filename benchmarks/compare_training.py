@@ -46,7 +46,7 @@ from shallower.engine.tokens import read_tokens
 from shallower.reporting import figures
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import fetch_model
-from shallower.study.study import resolve_study
+from shallower.study.resolve import resolve_study
 from training_summary import figure, merged, summarise
 from write_readme import training_tables, write_readme
 

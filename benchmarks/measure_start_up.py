@@ -36,7 +36,7 @@ HEAVY = (
     "matplotlib",
     "pandas",
     "pyarrow",
-    "jsonschema",
+    "pydantic",
     "numpy",
 )
 SEED = 0

@@ -13,7 +13,8 @@ from shallower.core.errors import StudyErrors, UserError
 from shallower.planning.sizes import model_size
 from shallower.sources.models import fetch_model
 from shallower.study.file import check_study_file
-from shallower.study.study import Study, resolve_study
+from shallower.study.resolve import resolve_study
+from shallower.study.study import Study
 
 
 @pytest.fixture(scope="module")

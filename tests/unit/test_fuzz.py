@@ -29,7 +29,7 @@ from shallower.planning.sizes import model_size
 from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled
 from shallower.sources.models import check_model, fetch_model
 from shallower.study.file import check_study_file
-from shallower.study.study import resolve_study
+from shallower.study.resolve import resolve_study
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 

@@ -194,6 +194,15 @@ def test_every_requirement_has_one_exact_version(name):
     assert len({normal(each) for each in found}) == len(found)
 
 
+def test_only_downloads_use_the_network():
+    texts = {path.name: path.read_text(encoding="utf-8") for path in RULES}
+    prefix = re.search(r"^shell\.prefix\(\n(.*?)^\)", "\n".join(texts.values()), flags=re.MULTILINE | re.DOTALL)
+    assert prefix and " HF_HUB_OFFLINE=1 " in prefix[1]
+    # Gives a command the setting back that the user had.
+    online = {name: text.count("HF_HUB_OFFLINE=$HUB_OFFLINE python") for name, text in texts.items()}
+    assert {name: count for name, count in online.items() if count} == {"download.smk": 2}
+
+
 def test_what_is_asked_for_is_locked():
     locked = {normal(name): version for name, version in pins("requirements.lock").items()}
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")

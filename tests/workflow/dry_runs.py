@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from multiprocessing.pool import Pool
 
 # What the Snakefile imports beside the project's own code takes most of the time.
-PRELOADED = ["snakemake.cli", "snakemake.api", "pandas", "pyarrow.parquet", "jsonschema", "huggingface_hub.errors"]
+PRELOADED = ["snakemake.cli", "snakemake.api", "pandas", "pyarrow.parquet", "pydantic", "huggingface_hub.errors"]
 
 # A job of a dry-run: its rule, and what tells it from the rule's other jobs.
 Job = tuple[str, str]

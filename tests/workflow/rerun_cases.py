@@ -412,7 +412,7 @@ SETTINGS = {
     "runs that share a GPU": Case(settings(compute={"runs_per_gpu": 4}), REPORT),
     "how often trainings write checkpoints": Case(settings(compute={"checkpoint_seconds": 10}), REPORT),
     # Refined ones only, and what gradual dropping makes on the way stays in full precision.
-    "the type of kept weights": Case(settings(kept_weights="bf16"), REFINES_AND_BELOW),
+    "the dtype of pruned models": Case(settings(pruned_dtype="bf16"), REFINES_AND_BELOW),
     "models no longer kept": Case(settings(keep_models=False), REPORT),
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
     "a folder of GLUE, of which the study has no task": Case(settings(glue_directory="glue"), REPORT),
@@ -591,11 +591,11 @@ CODE = {
     "a rule's resources": Case(rule_changed("evaluate.smk", "predict", "gpu=GPUS", "gpu=1"), NOTHING),
     "a rule's log and benchmark": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
     "a comment in a rule file": Case(append("workflow/rules/evaluate.smk", "# only a comment\n"), NOTHING),
-    "the schema: a description": Case(
-        replaced("workflow/schemas/study.schema.yaml", "Pre-trained models.", "Edited."), NOTHING
+    "a study's keys: a description": Case(
+        replaced("workflow/shallower/study/settings.py", "Pre-trained models.", "Edited."), NOTHING
     ),
-    "the schema: a default": Case(
-        replaced("workflow/schemas/study.schema.yaml", "default: 20\n", "default: 21\n"), NOTHING
+    "a study's keys: a default that the study overrides": Case(
+        replaced("workflow/shallower/study/settings.py", "] = 20\n", "] = 21\n"), NOTHING
     ),
     "captions of Snakemake's report": Case(append("workflow/report/answer.rst", "\nEdited.\n"), NOTHING),
     "documentation and tests": Case(

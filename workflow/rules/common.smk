@@ -19,7 +19,8 @@ from shallower.core.files import canonical_json as as_json
 from shallower.core.files import fingerprint
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
-from shallower.study.study import local_model_files, local_task_files, resolve_study
+from shallower.study.local_files import local_model_files, local_task_files
+from shallower.study.resolve import resolve_study
 
 try:
     study = resolve_study(config)

@@ -26,4 +26,4 @@ use rule finetune_baseline as refine with:
     params:
         settings=lambda wildcards: as_json(study.refine_settings(wildcards.task, wildcards.origin)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}",
-        options=["--kept-weights", study.config["kept_weights"]] if study.config["kept_weights"] != "fp32" else [],
+        options=["--pruned-dtype", study.config["pruned_dtype"]] if study.config["pruned_dtype"] != "fp32" else [],

@@ -11,13 +11,13 @@ from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.layers import Layers
 from shallower.core.runs import NO_AMOUNT, NO_STRATEGY
-from shallower.models.checksums import verified
+from shallower.models.checksums import verified_file
 from shallower.models.families import family_of
 from shallower.surgery.strategies import STRATEGIES, amount_label, drop_order
 
 
 def main(arguments: argparse.Namespace) -> None:
-    verified(arguments.config.parent, [arguments.config.name])
+    verified_file(arguments.config)
     config = read_json(arguments.config)
     family = family_of(config)
     num_layers = family.num_layers(config)

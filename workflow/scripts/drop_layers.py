@@ -1,4 +1,4 @@
-"""Drop layers from a checkpoint: writes the shallower model's model.safetensors and config.json.
+"""Drop layers from a checkpoint: writes model.safetensors, config.json and manifest.json of the pruned model.
 
 All layers of layers.json at once or, with --stage K, only the K-th of its "order", from a model that lacks the K-1
 layers before it already.

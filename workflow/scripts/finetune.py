@@ -25,7 +25,7 @@ from shallower.engine.devices import Compute, choose_compute
 from shallower.engine.run_cache import FinishedRun
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.engine.training import TrainSettings, train
-from shallower.models.checksums import verified
+from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
 from shallower.models.rounding import round_weights
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
         "starting_model": model[WEIGHTS],
         "starting_config": model[CONFIG],
         "tokens": sha256_of(arguments.tokens),
-        "task": verified(arguments.task.parent, [arguments.task.name])[arguments.task.name],
+        "task": verified_file(arguments.task),
     }
     identity = {
         "settings": {**vars(settings), "max_length": tokens.max_length},
@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
         "seed": arguments.seed,
         "device": compute.device,
         "precision": compute.precision,
-        "kept_weights": arguments.kept_weights,
+        "pruned_dtype": arguments.pruned_dtype,
         "threads": compute.threads,
         "sha256": digests,
         "dropped_from": dropped_from(arguments.model_dir),
@@ -111,7 +111,7 @@ def train_and_save(
     )
     output_dir = arguments.output_dir
     classifier.save(arguments.tokenizer_dir, output_dir)
-    if arguments.kept_weights == "bf16":
+    if arguments.pruned_dtype == "bf16":
         round_weights(output_dir)
     log = "".join(json.dumps(record) + "\n" for record in result.records)
     write_text(output_dir / "training.jsonl", log)
@@ -144,7 +144,7 @@ if __name__ == "__main__":
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")
     parser.add_argument("--freeze-layers", type=Path, help="layers.json whose dropped layers are not trained")
-    parser.add_argument("--kept-weights", choices=["fp32", "bf16"], default="fp32", help="type of the saved weights")
+    parser.add_argument("--pruned-dtype", choices=["fp32", "bf16"], default="fp32", help="dtype of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     # From the environment in the workflow, so that no result depends on it.
     parser.add_argument("--checkpoint-seconds", type=float, default=float(os.environ.get(CHECKPOINT_SECONDS, "60")))

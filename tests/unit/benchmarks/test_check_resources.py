@@ -8,7 +8,7 @@ import pytest
 
 import tiny
 from shallower.core.errors import UserError
-from shallower.study.study import resolve_study
+from shallower.study.resolve import resolve_study
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import check_resources

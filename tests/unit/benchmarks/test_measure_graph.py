@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from measure_graph import JOBS_A_MODEL, Planning, as_table, draw, growth, plan, planned_jobs, synthetic_study, write_csv
-from shallower.study.study import resolve_study
+from shallower.study.resolve import resolve_study
 
 
 def planning(jobs: int, seconds: float, study: str = "synthetic") -> Planning:

@@ -1,4 +1,4 @@
-"""Asked to end: at once where nothing is lost, with a checkpoint from training, and in one line."""
+"""Signals end a step at once and a training with a checkpoint, each with one line."""
 
 import json
 import os
@@ -22,7 +22,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THRE
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Every signal is heard, also where the tests were started deaf to some; afterwards handlers are as they were."""
+    """No signal is ignored, even if the tests were started so; afterwards the handlers are restored."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -32,13 +32,13 @@ def handlers():
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_step_is_ended_at_once(number):
+def test_a_step_ends_at_once(number):
     raise_interrupted()
     with pytest.raises(Interrupted, match=f"^stopped by {number.name}$"):
         signal.raise_signal(number)
 
 
-def test_what_a_process_was_started_to_ignore_it_ignores():
+def test_signals_that_a_process_was_started_to_ignore_stay_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise_interrupted()
     signal.raise_signal(signal.SIGHUP)
@@ -47,7 +47,7 @@ def test_what_a_process_was_started_to_ignore_it_ignores():
         assert asked_to_end() is None
 
 
-def test_a_first_request_is_noted_and_a_later_one_ends_at_once(monkeypatch):
+def test_the_first_signal_is_recorded_and_a_later_one_ends_at_once(monkeypatch):
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     before = signal.getsignal(signal.SIGTERM)
@@ -63,19 +63,19 @@ def test_a_first_request_is_noted_and_a_later_one_ends_at_once(monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_end_of_the_waiting_process_is_noted():
+def test_the_end_of_the_waiting_process_counts_as_a_signal():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with noting_interruptions({STARTED_BY: str(process.pid)}) as asked_to_end:
         assert asked_to_end() is None
         process.kill()
         deadline = time.monotonic() + 30
-        while asked_to_end() is None:  # not yet waited for: to the system it still exists
+        while asked_to_end() is None:  # a zombie until it is waited for
             assert time.monotonic() < deadline
         process.communicate()
         assert asked_to_end() == signal.SIGHUP
 
 
-def test_a_process_that_cannot_be_seen_from_the_start_is_not_waited_for():
+def test_a_process_that_has_ended_before_is_not_watched():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     with noting_interruptions({STARTED_BY: str(process.pid)}) as asked_to_end:
@@ -102,11 +102,11 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
         while not {path.name for path in tmp_path.glob("scratch-mine/*/step-*")} - known:
             assert process.poll() is None, process.stderr.read()
         process.send_signal(number)
-        told = process.communicate(timeout=60)[1]
-        assert process.returncode == 128 + number, told
-        assert "Traceback" not in told
-        last = told.splitlines()[-1]
-        assert last.startswith(f"stopped by {number.name}: mine: checkpoint after step "), told
+        log = process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + number, log
+        assert "Traceback" not in log
+        last = log.splitlines()[-1]
+        assert last.startswith(f"stopped by {number.name}: mine: checkpoint after step "), log
         assert last.endswith(" of 480; the next run goes on from there")
         step = int(last.split()[7])
         assert [path.name for path in tmp_path.glob("scratch-mine/*/step-*")] == [f"step-{step:09d}"], attempt
@@ -130,6 +130,6 @@ def run_script(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_step_tells_in_one_line_what_ended_it(tmp_path, number):
+def test_an_interrupted_step_prints_one_line(tmp_path, number):
     finished = run_script(tmp_path, f"signal.raise_signal({int(number)})")
     assert (finished.returncode, finished.stderr) == (128 + number, f"stopped by {number.name}\n")

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, and only those of the same run."""
+"""Checkpoints are complete or not there, and used only by the same run."""
 
 import logging
 
@@ -44,7 +44,7 @@ def test_nothing_to_load_at_first_and_after_removal(folder):
     assert not folder.folder.exists()
 
 
-def test_an_unfinished_checkpoint_is_not_seen_and_later_cleared(folder):
+def test_an_unfinished_checkpoint_is_ignored_and_later_removed(folder):
     folder.save(checkpoint(1))
     (folder.folder / "step-000000001").rename(folder.folder / ".step-000000001.77.part")
     assert folder.load() is None
@@ -69,7 +69,7 @@ def flip_a_byte(path):
         lambda path: (path / STATE).unlink(),
     ],
 )
-def test_a_damaged_checkpoint_is_left_aside_with_a_warning(folder, damage, caplog):
+def test_a_damaged_checkpoint_is_ignored_with_a_warning(folder, damage, caplog):
     folder.save(checkpoint(3))
     damage(folder.folder / "step-000000003")
     with caplog.at_level(logging.WARNING):
@@ -77,8 +77,8 @@ def test_a_damaged_checkpoint_is_left_aside_with_a_warning(folder, damage, caplo
     assert "step-000000003" in caplog.text
 
 
-def test_a_checkpoint_of_another_run_is_left_aside(folder, caplog):
+def test_a_checkpoint_of_another_run_is_ignored(folder, caplog):
     folder.save(checkpoint(3))
     other = CheckpointFolder(folder.folder, {**KEY, "seed": 2})
     assert other.load() is None
-    assert "another run" in caplog.text or "other inputs" in caplog.text
+    assert "it belongs to a run with other inputs, settings or code" in caplog.text

@@ -1,4 +1,4 @@
-"""Weight files: what is read from them, and that copying changes no byte of a tensor."""
+"""Weight files are read and copied without a change to any byte of a tensor."""
 
 import json
 
@@ -107,13 +107,13 @@ def test_two_tensors_of_one_name_are_refused(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.safetensors"]
 
 
-def test_shards_are_merged_into_what_one_file_would_be(tmp_path):
-    save_file(some_tensors(), tmp_path / "whole.safetensors", metadata={"format": "pt"})
+def test_merged_shards_are_the_same_as_a_single_file(tmp_path):
+    save_file(some_tensors(), tmp_path / "single.safetensors", metadata={"format": "pt"})
 
     merged = merge_shards(sharded(tmp_path / "parts", some_tensors()))
 
     assert merged == tmp_path / "parts/model.safetensors"
-    assert merged.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert merged.read_bytes() == (tmp_path / "single.safetensors").read_bytes()
     assert len(list((tmp_path / "parts").glob("model-*"))) == 3, "shards stay"
 
 
@@ -175,12 +175,12 @@ def test_a_folder_without_weights_is_refused(tmp_path):
         weight_files(tmp_path)
 
 
-def test_a_file_cut_off_anywhere_is_refused(tmp_path):
+def test_a_truncated_file_is_refused(tmp_path):
     path = tmp_path / "x.safetensors"
     save_file(some_tensors(), path)
-    whole = path.read_bytes()
-    for size in (0, 4, 8, 40, len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:size])
+    intact = path.read_bytes()
+    for size in (0, 4, 8, 40, len(intact) // 2, len(intact) - 1):
+        path.write_bytes(intact[:size])
         with pytest.raises(UserError, match=r"x\.safetensors: not a valid safetensors file"):
             header(path)
 

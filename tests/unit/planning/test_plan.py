@@ -20,7 +20,7 @@ from shallower.models.size import ModelSize
 from shallower.planning.plan import plan_study, plan_text
 from shallower.planning.sizes import GLUE_SIZES, job_of
 from shallower.sources.glue import GLUE_TASKS
-from shallower.study.study import resolve_study
+from shallower.study.resolve import resolve_study
 
 GLUE = os.environ.get("GLUE")  # a folder with the GLUE files
 # Operations per second, and the least time of a training step per layer.
@@ -141,7 +141,7 @@ def test_disk(study, tmp_path):
 
 def test_weights_kept_in_half_the_space(study, tmp_path):
     size = size_of_model(study)
-    study["kept_weights"] = "bf16"
+    study["pruned_dtype"] = "bf16"
     cost = costs(study, tmp_path)
     assert cost.model_bytes == 2 * (size.bytes(4) + (size.bytes(3) + size.bytes(1)) // 2)
 

@@ -15,7 +15,7 @@ def contribution_scores(model: PreTrainedModel, tokens: TokenSet, compute: Compu
     One score a layer, 0-based from the bottom, in [-1, 1]. The closer to 1, the less the layer contributes.
     Raises UserError when there are no examples.
     """
-    total: torch.Tensor | float = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     for _, vectors in vectors_by_depth(model, tokens, compute):
         vectors = vectors.double()
         total = total + functional.cosine_similarity(vectors[:-1], vectors[1:], dim=-1).sum(dim=1)

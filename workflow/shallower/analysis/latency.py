@@ -37,8 +37,10 @@ def measure_costs(
     speed meets them all alike.
     """
     depths = range(1, family_of(config).num_layers(config) + 1)
-    models = {depth: model.to(compute.device) for depth, model in _models(config, depths).items()}
-    costs = []
+    models = _models(config, depths)
+    for model in models.values():
+        model.to(compute.device)  # type: ignore[arg-type]  # transformers' wrapper of to() loses its types
+    costs: list[dict[str, Any]] = []
     for depth, model in models.items():
         parameters = sum(parameter.numel() for parameter in model.parameters())
         costs.append({"depth": depth, "parameters": parameters, "bytes": 4 * parameters, "latency": []})

@@ -6,6 +6,7 @@ are taken from the checkpoint's file; no model is built.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import deserialize
@@ -21,7 +22,7 @@ METHODS: dict[str, Callable[[np.ndarray], np.floating]] = {
     "parameter-variance": np.var,
 }
 # What the "final weights" of a layer may be; True for those of its tensors, named as within the layer, that count.
-READINGS: dict[str, Callable[[str, str], bool]] = {
+READINGS: dict[str, Callable[[str, str | None], bool]] = {
     "output-matrix": lambda tensor, matrix: tensor == f"{matrix}.weight",
     "output-matrix-and-bias": lambda tensor, matrix: tensor in (f"{matrix}.weight", f"{matrix}.bias"),
     "layer": lambda tensor, matrix: True,
@@ -45,9 +46,9 @@ def parameter_scores(model_dir: str | Path, method: str, reading: str = "output-
         weights: list[list[np.ndarray]] = [[] for _ in range(num_layers)]
         for layer, values in _layer_weights(files, family, reading):
             weights[layer].append(values)
-        scores = [float(METHODS[method](np.concatenate(parts))) if parts else None for parts in weights]
-        if None in scores:
+        if not all(weights):
             raise UserError(f"no layer has the tensor {family.output_matrix}.weight; get the model anew")
+        scores = [float(METHODS[method](np.concatenate(parts))) for parts in weights]
         if bad := [layer for layer, score in enumerate(scores) if not np.isfinite(score)]:
             raise UserError(f"the weights of layers {bad} are not finite; get the model anew")
     except UserError as error:
@@ -55,7 +56,7 @@ def parameter_scores(model_dir: str | Path, method: str, reading: str = "output-
     return scores
 
 
-def _checked(config: dict, files: list[Path]) -> tuple[Family, int]:
+def _checked(config: dict[str, Any], files: list[Path]) -> tuple[Family, int]:
     """The family and the number of layers of a checkpoint whose layers can be told apart."""
     family = family_of(config)
     num_layers = family.num_layers(config)
@@ -73,9 +74,9 @@ def _layer_weights(files: list[Path], family: Family, reading: str) -> Iterator[
     for file in files:
         # Sorted, as they come in a random order and a sum's last digits depend on it.
         for name, tensor in sorted(deserialize(file.read_bytes())):
-            part = family.within_layer(name)
-            if part is not None and READINGS[reading](part, family.output_matrix):
-                yield family.layer_of(name), _numbers(name, tensor["dtype"], tensor["data"])
+            layer, part = family.layer_of(name), family.within_layer(name)
+            if layer is not None and part is not None and READINGS[reading](part, family.output_matrix):
+                yield layer, _numbers(name, tensor["dtype"], tensor["data"])
 
 
 def _numbers(name: str, kind: str, data: bytes) -> np.ndarray:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +40,7 @@ class Probe:
     scale: NDArray[np.float64]
     model: LogisticRegression | Ridge
 
-    def answers(self, vectors: NDArray[np.float32]) -> NDArray:
+    def answers(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
         """Classes (int64) or values (float64) [n] for vectors [n, hidden]."""
         return self.model.predict((vectors - self.mean) * self.scale)
 
@@ -51,7 +52,7 @@ def choose_examples(n_examples: int, at_most: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).choice(n_examples, at_most, replace=False))
 
 
-def fit_probes(vectors: NDArray[np.float32], labels: NDArray, target: str) -> list[Probe]:
+def fit_probes(vectors: NDArray[np.float32], labels: NDArray[Any], target: str) -> list[Probe]:
     """One probe a depth, from vectors [depths, n, hidden] and labels [n] (classes or values).
 
     `target` is "classification" or "regression". A probe that does not converge is used as it is, with a warning.
@@ -67,12 +68,12 @@ def fit_probes(vectors: NDArray[np.float32], labels: NDArray, target: str) -> li
     return [_fit(at_depth, labels, target, depth) for depth, at_depth in enumerate(vectors)]
 
 
-def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray:
+def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray[Any]:
     """Answers [depths, n] of each depth's probe for that depth's vectors [depths, n, hidden]."""
     return np.stack([probe.answers(at_depth) for probe, at_depth in zip(probes, vectors, strict=True)])
 
 
-def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
+def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> None:
     """Write answers [depths, n] as parquet: depth (int64), id (int64), label and prediction (int64 or float64)."""
     depths, n_examples = answers.shape
     kind = np.int64 if np.issubdtype(tokens.labels.dtype, np.integer) else np.float64
@@ -87,7 +88,7 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
     write_parquet(path, table)
 
 
-def _fit(vectors: NDArray[np.float32], labels: NDArray, target: str, depth: int) -> Probe:
+def _fit(vectors: NDArray[np.float32], labels: NDArray[Any], target: str, depth: int) -> Probe:
     vectors = vectors.astype(np.float64)
     mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
     varies = spread > CONSTANT_SPREAD * np.sqrt(np.mean(vectors**2))

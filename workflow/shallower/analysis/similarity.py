@@ -21,7 +21,7 @@ def similarity_by_depth(
     One value a depth, 0 (the embedding output) to L (after the last layer), in [-1, 1].
     Raises UserError when the models differ in depth or width, and when there are no examples.
     """
-    total: torch.Tensor | float = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     pairs = zip(vectors_by_depth(model, tokens, compute), vectors_by_depth(pretrained, tokens, compute), strict=True)
     for (_, ours), (_, theirs) in pairs:
         if (ours.shape[0], ours.shape[2]) != (theirs.shape[0], theirs.shape[2]):

@@ -14,7 +14,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 logger = logging.getLogger(__name__)
 
-# How a file system answers that has no locks, as some of clusters.
+# Answers of a file system without locks, as on some clusters.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 POLL_SECONDS = 0.5

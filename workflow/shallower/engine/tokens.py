@@ -22,7 +22,7 @@ from shallower.core.files import canonical_json, write_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 # Texts handed to the tokenizer at once: enough to keep its threads busy.
 CHUNK = 1000
@@ -54,7 +54,7 @@ METADATA = "padding"
 
 def tokenize(
     table: "pa.Table",
-    tokenizer: "PreTrainedTokenizerFast",
+    tokenizer: "PreTrainedTokenizerBase",
     max_length: int,
     vocab_size: int,
     position_limit: int | None = None,

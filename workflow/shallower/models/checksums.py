@@ -27,6 +27,12 @@ def verified(folder: str | Path, names: Iterable[str] = (WEIGHTS, CONFIG)) -> di
     return found
 
 
+def verified_file(path: str | Path) -> str:
+    """SHA-256 of one file, checked as by `verified`."""
+    path = Path(path)
+    return verified(path.parent, [path.name])[path.name]
+
+
 def _recorded(folder: Path) -> dict[str, Any]:
     manifest = folder / MANIFEST
     if not manifest.is_file():

@@ -132,8 +132,9 @@ class EncoderNames:
             for index in range(num_layers)
             for own, names in self.layer.items()
         }
-        based = {own: tuple(f"{self.prefix}.{name}" for name in names) for own, names in (self.base | layers).items()}
-        return based | self.head
+        encoder = {**self.base, **layers}
+        based = {own: tuple(f"{self.prefix}.{name}" for name in names) for own, names in encoder.items()}
+        return {**based, **self.head}
 
 
 _BERT_EMBEDDINGS = {

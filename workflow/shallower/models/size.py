@@ -11,7 +11,7 @@ from shallower.core.errors import UserError
 from shallower.models.families import family_of
 
 # A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
-BASE_CONFIG = {
+BASE_CONFIG: dict[str, Any] = {
     "model_type": "bert",
     "num_hidden_layers": 12,
     "hidden_size": 768,
@@ -20,7 +20,7 @@ BASE_CONFIG = {
     "vocab_size": 30_522,
     "max_position_embeddings": 512,
 }
-COUNTERPART_CONFIGS = {
+COUNTERPART_CONFIGS: dict[str, dict[str, Any]] = {
     "RoBERTa": {"vocab_size": 50_265},
     "XLNet": {"vocab_size": 32_000},
     "DistilBERT": {"num_hidden_layers": 6},
@@ -86,7 +86,7 @@ class ModelSize:
 def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The config.json that a model is taken to have until it is here. `entry` is the model's in a study."""
     depth = {"num_hidden_layers": entry["num_layers"]} if "num_layers" in entry else {}
-    return BASE_CONFIG | COUNTERPART_CONFIGS.get(entry.get("counterpart"), {}) | depth
+    return BASE_CONFIG | COUNTERPART_CONFIGS.get(entry.get("counterpart", ""), {}) | depth
 
 
 def _first(config: Mapping[str, Any], *keys: str) -> int:

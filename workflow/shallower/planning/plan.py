@@ -204,7 +204,7 @@ def _work_bytes(model: ModelSize, depth: int, seconds: float) -> int:
 
 def _model_bytes(study: Study, run: Run, model: ModelSize) -> int:
     # Baselines stay in fp32: other runs start from their exact weights.
-    return model.bytes(_depth(study, run, model), "fp32" if run.is_baseline else study.config["kept_weights"])
+    return model.bytes(_depth(study, run, model), "fp32" if run.is_baseline else study.config["pruned_dtype"])
 
 
 def _tokenizer_bytes(model: ModelSize) -> int:

@@ -12,7 +12,8 @@ from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.tasks import SPLITS
 from shallower.steps.job import Job
-from shallower.study.study import Study, local_task_files
+from shallower.study.local_files import local_task_files
+from shallower.study.study import Study
 
 # Rows of GLUE's training and validation sets (for MNLI the matched one; paper, Table 1), and mean tokens in an example:
 # measured with BERT's uncased vocabulary on the training sets, for MNLI, QNLI and QQP on parts of them.

@@ -224,7 +224,9 @@ def _ask_for_digests(commit: _Commit) -> dict[str, str]:
                 timeout=ANSWER_TIMEOUT,
             ),
         )
-    digests = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or []}
+    digests = {
+        file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in getattr(info, "siblings", None) or []
+    }
     if not all(digests.values()):
         raise UserError(f"{commit}: {constants.ENDPOINT} does not tell the hashes of files; use another HF_ENDPOINT")
     return digests

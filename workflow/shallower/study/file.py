@@ -1,6 +1,6 @@
-"""A study's file, looked at as a file: readable, YAML or JSON, every key once, nothing to run.
+"""The syntax of a study's file: readable, YAML or JSON, every key once, nothing to execute.
 
-YAML readers keep the last of repeated keys without a word, so that half of a study could go missing.
+YAML readers silently keep the last of repeated keys, so that half of a study could be ignored.
 
     python -m shallower.study.file FILE           reports what is wrong with a file, before Snakemake reads it
     python -m shallower.study.file --name FILE    prints the name of the study
@@ -22,7 +22,7 @@ from shallower.core.errors import UserError
 MAX_VALUES = 200_000
 MAX_DEPTH = 50
 
-# With this key Snakemake runs Python code that stands in the file.
+# With this key Snakemake runs Python code in the file.
 TEMPLATE_KEY = "__use_yte__"
 PYTHON_TAG = "tag:yaml.org,2002:python/"
 
@@ -31,7 +31,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def check_study_file(path: str | Path) -> None:
-    """Raise UserError, with the line and the cure, for a file that is not one sound mapping in YAML or JSON."""
+    """Raise UserError, with the line and a remedy, unless a file is one valid mapping in YAML or JSON."""
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -118,7 +118,7 @@ def _check_keys(path: str | Path, node: yaml.MappingNode) -> None:
 
 
 def _check_value(path: str | Path, node: yaml.Node) -> None:
-    """Refuse what looks like a number or a date but is none, such as 2026-13-45."""
+    """Refuse what looks like a number or a date but is not one, such as 2026-13-45."""
     try:
         yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:

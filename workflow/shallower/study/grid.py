@@ -1,4 +1,4 @@
-"""The runs of a study: which there are, and where each one lives."""
+"""The runs of a study."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, fields
@@ -11,8 +11,8 @@ from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY, Run
 def expand(grid: Mapping[str, Any]) -> list[Run]:
     """All runs of a grid, baselines first within each model and task.
 
-    `grid` holds `study`, `models` (names), `tasks` (pairs of a name and its seeds) and `arms`: origin, strategy, amount
-    label, and the models and tasks that the arm is for. Runs come out in the order of the lists.
+    `grid` holds `study`, `models` (names), `tasks` (pairs of a name and its seeds) and `arms` (origin, strategy, label
+    of the amount, and the models and tasks that the arm is for). Runs are in the order of these lists.
     """
     return [
         Run(grid["study"], model, task, origin, strategy, amount, seed)

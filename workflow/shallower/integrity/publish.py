@@ -1,0 +1,29 @@
+"""Publish a finished study: what people read, without models and the files of single runs."""
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from shallower.core.errors import UserError
+from shallower.core.files import atomic_write, read_json
+from shallower.integrity.record import RECORD, write_sums
+from shallower.integrity.verify import read_sums, verify
+
+
+def publish_study(results_dir: str | Path, target: str | Path) -> list[str]:
+    """Copy the tables, figures, report and record of a verified study into a new folder, and return their names.
+
+    The folder gets its own SHA256SUMS, so that it can be verified as it is shipped: the record still says how every
+    run was made. Raises UserError when the study does not verify, or when the folder holds anything already.
+    """
+    results_dir, target = Path(results_dir), Path(target)
+    if target.exists() and any(target.iterdir()):
+        raise UserError(f"{target}: the folder is not empty; name a new one, or delete it first")
+    verify(results_dir)
+    models = read_json(results_dir / RECORD)["models"]
+    # The files of runs are in folders named after models.
+    names = [name for name in read_sums(results_dir) if PurePosixPath(name).parts[0] not in models]
+    for name in names:
+        with atomic_write(target / name) as part:
+            shutil.copyfile(results_dir / name, part)
+    write_sums(target, names)
+    return names

@@ -1,0 +1,37 @@
+"""What a study leaves out, filled in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shallower.sources.docstrings import DOCS_TASKS
+from shallower.sources.glue import GLUE_TASKS
+from shallower.study.settings import StudySettings
+from shallower.surgery.origins import ORIGINS
+
+# Entries of the grid, and what differs from `train`: they have only the keys that the study gives them.
+AS_WRITTEN = {"models", "tasks", "origins", "strategies", "refine"}
+
+
+def with_defaults(settings: StudySettings) -> dict[str, Any]:
+    """A study with all its defaults, and each task resolved to what its source needs."""
+    filled = settings.model_dump(exclude=AS_WRITTEN) | {"refine": {}}
+    filled |= settings.model_dump(include=AS_WRITTEN, exclude_unset=True)
+    filled["tasks"] = [resolved_task(task, settings.glue_directory) for task in filled["tasks"]]
+    for origin in filled["origins"]:
+        if (stage := ORIGINS[origin["name"]].stage) is not None:
+            origin["stage"] = {**stage, **origin.get("stage", {})}
+    return filled
+
+
+def resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[str, Any]:
+    """A task's entry with its metrics and, for GLUE, its folder and its name in the paper."""
+    match task["source"]:
+        case "glue":
+            glue = GLUE_TASKS[task["subset"]]
+            directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
+            return {"metrics": list(glue.metrics), "directory": directory, "counterpart": glue.paper_name, **task}
+        case "installed-docs":
+            return {"metrics": list(DOCS_TASKS[task["kind"]].metrics), **task}
+        case _:
+            return dict(task)

@@ -1,0 +1,30 @@
+"""The names that a study may use, each from the registry that knows it."""
+
+from shallower.sources.docstrings import DOCS_TASKS
+from shallower.sources.glue import GLUE_TASKS
+from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
+from shallower.surgery.origins import ORIGINS
+from shallower.surgery.strategies import STRATEGIES
+
+STRATEGY_NAMES = tuple(sorted(STRATEGIES))
+ORIGIN_NAMES = tuple(ORIGINS)
+# The kind of task that each metric is for.
+METRICS = {
+    "accuracy": "classification",
+    "f1": "classification",
+    "macro_f1": "classification",
+    "matthews_correlation": "classification",
+    "pearson": "regression",
+    "spearmanr": "regression",
+}
+TARGETS = tuple(dict.fromkeys(METRICS.values()))
+GLUE_SUBSETS = tuple(GLUE_TASKS)
+DOCS_KINDS = tuple(DOCS_TASKS)
+PAPER_MODELS = ("BERT", "RoBERTa", "XLNet", "ALBERT", "DistilBERT", "DistilRoBERTa")
+PAPER_TASKS = tuple(task.paper_name for task in GLUE_TASKS.values() if task.paper_name)
+
+# Folders and files of the pipeline next to those that are named after models, or after tasks; in lower case.
+RESERVED_NAMES = {"models": RESERVED_MODEL_NAMES, "tasks": RESERVED_TASK_NAMES}
+
+# Keys that a study used to have, and what they are called now.
+RENAMED_KEYS = {"kept_weights": "pruned_dtype"}

@@ -1,0 +1,368 @@
+"""What a study may say: every key with its type, its default and its description.
+
+workflow/schemas/study.schema.yaml is generated from these classes. Checks that concern several keys are in
+`shallower.study.checks`. Only the Snakefile imports this module: pydantic is slow to import.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from shallower.study.fields import (
+    Amount,
+    Commit,
+    Distinct,
+    Flag,
+    Name,
+    Number,
+    OneOf,
+    Package,
+    Path,
+    Repository,
+    Sha256,
+    Text,
+    Version,
+    Whole,
+    optional,
+)
+from shallower.study.names import (
+    DOCS_KINDS,
+    GLUE_SUBSETS,
+    METRICS,
+    ORIGIN_NAMES,
+    PAPER_MODELS,
+    PAPER_TASKS,
+    STRATEGY_NAMES,
+    TARGETS,
+)
+
+Seeds = Annotated[list[Annotated[Whole, Field(ge=0, le=2**32 - 1)]], Strict(), Field(min_length=1)]
+Metrics = Annotated[list[Annotated[str, OneOf(tuple(METRICS))]], Strict(), Field(min_length=1), Distinct()]
+Examples = Annotated[Whole, Field(ge=2)]
+Limit = Annotated[list[Annotated[str, Strict()]], Strict(), Field(min_length=1), Distinct()]
+
+
+class Settings(BaseModel):
+    """A mapping in which no unknown key is allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+
+
+# --- training ------------------------------------------------------------------------------------------------------
+
+
+class Tuning(Settings):
+    epochs: Annotated[Whole, Field(ge=1, le=10_000_000)] = 3
+    """Passes over the training data."""
+    batch_size: Annotated[Whole, Field(ge=1, le=65_536)] = 8
+    """Examples in each optimizer step."""
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 5e-5
+    """Peak learning rate of AdamW."""
+    weight_decay: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    """Weight decay of AdamW; biases and layer norms are exempt."""
+    warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """Share of the steps over which the learning rate rises from zero before it falls linearly to zero."""
+    max_grad_norm: Annotated[Number, Field(gt=0)] = 1.0
+    """Gradients are clipped to this norm."""
+
+
+class Training(Tuning):
+    max_length: Annotated[Whole, Field(ge=4, le=65_536)] = 128
+    """Longer inputs are cut to this many tokens."""
+
+
+class StageTuning(Tuning):
+    epochs: Annotated[Whole, Field(ge=1, le=10_000_000)] = 2
+    """Passes over the training data (the paper's section 4: two)."""
+
+
+# --- models --------------------------------------------------------------------------------------------------------
+
+
+class Model(Settings):
+    name: Name
+    """Name of the model in this study: in tables, figures and folders."""
+    sha256: Sha256 = optional()
+    """SHA-256 of model.safetensors (of the merged file where the weights come in several), which is checked."""
+    num_layers: Annotated[Whole, Field(ge=2, le=1000)] = optional()
+    """Expected number of layers; impossible amounts are then refused before any download."""
+    counterpart: Annotated[str, OneOf(PAPER_MODELS)] = optional()
+    """The paper's model that this one is, or is compared with."""
+
+
+class HubModel(Model):
+    """A model on the Hugging Face hub."""
+
+    source: Literal["hub"]
+    """The model is on the Hugging Face hub."""
+    repository: Repository
+    """Repository on the Hugging Face hub, owner/name."""
+    revision: Commit
+    """A commit of the repository, 40 hexadecimal digits, so that it can never change under the study."""
+
+
+class PackageModel(Model):
+    """A model shipped inside a Python package."""
+
+    source: Literal["package"]
+    """The model is shipped inside a Python package."""
+    package: Package
+    """Name of the package in the Python package index."""
+    version: Version
+    """Exact version, as text in quotes."""
+    path: Path
+    """Folder of the model inside the package."""
+
+
+class LocalModel(Model):
+    """A model folder on this machine, as save_pretrained writes it."""
+
+    source: Literal["local"]
+    """The model is in a folder on this machine."""
+    directory: Path
+    """The folder with config.json, safetensors and tokenizer."""
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------
+
+
+class Task(Settings):
+    name: Name
+    """Name of the task in this study: in tables, figures and folders."""
+    metrics: Metrics = optional()
+    """Scores to compute; the first is the primary one, which tables and figures show. By default those of the task."""
+    train_examples: Examples = optional()
+    """Use only this many training examples, drawn with a fixed seed."""
+    validation_examples: Examples = optional()
+    """Use only this many validation examples, drawn with a fixed seed."""
+    train: Training = optional()
+    """What differs for this task from the study's train."""
+    refine: Tuning = optional()
+    """What differs for this task from train when a model is tuned after its layers were dropped."""
+    seeds: Seeds = optional()
+    """Seeds of this task's runs, instead of the study's; small tasks need more of them."""
+    counterpart: Annotated[str | None, OneOf((*PAPER_TASKS, None))] = optional()
+    """The paper's task that this one is, or is compared with. A GLUE task is its own counterpart by default."""
+
+
+class GlueTask(Task):
+    """A GLUE task, from glue_directory or from the hub."""
+
+    source: Literal["glue"]
+    """The task is part of GLUE."""
+    subset: Annotated[str, OneOf(GLUE_SUBSETS)]
+    """The GLUE task."""
+
+
+class LabelledTask(Task):
+    """Labelled text in a file for training and a file for validation."""
+
+    text: Annotated[list[Text], Strict(), Field(min_length=1, max_length=2), Distinct()]
+    """Names of one or two columns of text."""
+    label: Text
+    """Name of the column that holds the label."""
+    target: Annotated[str, OneOf(TARGETS)]
+    """What the label is."""
+    labels: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
+    """Names of the classes, in the order of their ids. Only for classification."""
+    metrics: Metrics
+    """Scores to compute; the first is the primary one, which tables and figures show."""
+
+
+class FilesTask(LabelledTask):
+    """Labelled text on this machine, in a file for training and a file for validation (parquet, CSV, TSV, JSONL)."""
+
+    source: Literal["files"]
+    """The task is in files on this machine."""
+    train_file: Path
+    """File of labelled rows to train on."""
+    validation_file: Path
+    """File of labelled rows to score on."""
+
+
+class HubTask(LabelledTask):
+    """A dataset on the Hugging Face hub, as parquet, CSV, TSV or JSONL files."""
+
+    source: Literal["hub"]
+    """The task is on the Hugging Face hub."""
+    repository: Repository
+    """Repository on the Hugging Face hub, owner/name."""
+    revision: Commit
+    """A commit of the repository, 40 hexadecimal digits, so that it can never change under the study."""
+    train_file: Path
+    """Path of the training file inside the repository."""
+    validation_file: Path
+    """Path of the validation file inside the repository."""
+
+
+class DocsTask(Task):
+    """Sentences from the docstrings of the installed libraries; needs no download."""
+
+    source: Literal["installed-docs"]
+    """The task is made from docstrings of the installed libraries."""
+    kind: Annotated[str, OneOf(DOCS_KINDS)]
+    """source asks which library a sentence documents; pair asks whether two sentences are from the same docstring."""
+    train_examples: Examples
+    """How many training examples to make."""
+    validation_examples: Examples
+    """How many validation examples to make."""
+
+
+# --- what is dropped -----------------------------------------------------------------------------------------------
+
+
+class Origin(Settings):
+    name: Annotated[str, OneOf(ORIGIN_NAMES)]
+    """
+    Name of an origin (pretrained, finetuned, ...), which says how a run comes to the weights that layers are dropped
+    from; README.md describes each.
+    """
+    refine: Tuning = optional()
+    """Refine-tuning settings for runs of this origin; they override the study's refine."""
+    stage: StageTuning = optional()
+    """Only for gradual. What differs from train in the tuning before each drop."""
+
+
+class Strategy(Settings):
+    name: Annotated[str, OneOf(STRATEGY_NAMES, "strategy")]
+    """Name of a strategy (top, bottom, symmetric, ...)."""
+    amounts: Annotated[list[Amount], Strict(), Field(min_length=1)]
+    """
+    Numbers of layers to drop; for contribution thresholds between 0 and 1; for custom lists of layer indices (0-based
+    from the bottom).
+    """
+    models: Limit = optional()
+    """Names of the models that the entry is limited to; all when left out."""
+    tasks: Limit = optional()
+    """Names of the tasks that the entry is limited to; all when left out."""
+    origins: Limit = optional()
+    """Names of the origins that the entry is limited to; all when left out."""
+
+
+# --- settings of steps ---------------------------------------------------------------------------------------------
+
+
+class ParameterScores(Settings):
+    weights: Literal["output-matrix", "output-matrix-and-bias", "layer"] = "output-matrix"
+    """
+    Which weights of a layer are meant by its "final weights" (the paper's section 3.3): the matrix that ends its
+    feed-forward network, the same with its bias, or all weights of the layer.
+    """
+
+
+class Probe(Settings):
+    train_examples: Annotated[Whole, Field(ge=10)] = 5000
+    """The largest number of training examples for them."""
+
+
+class Evaluate(Settings):
+    confidence: Annotated[Number, Field(ge=0.5, le=0.999)] = 0.95
+    """Level of the bootstrap intervals."""
+    bootstrap_samples: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    """Number of bootstrap samples."""
+
+
+class Measure(Settings):
+    batch_sizes: Annotated[
+        list[Annotated[Whole, Field(ge=1, le=65_536)]], Strict(), Field(min_length=1), Distinct()
+    ] = [1, 32]
+    """Batch sizes whose latency is measured."""
+    sequence_length: Annotated[Whole, Field(ge=4, le=65_536)] = 64
+    """Tokens in each measured sequence."""
+    repeats: Annotated[Whole, Field(ge=3, le=100_000)] = 20
+    """Timed forward passes for each depth and batch size."""
+
+
+class Report(Settings):
+    tolerances: Annotated[list[Annotated[Number, Field(gt=0, lt=100)]], Strict(), Field(min_length=1), Distinct()] = [
+        1,
+        2,
+        3,
+    ]
+    """Losses, in per cent of the baseline's score, within which layers count as droppable."""
+
+
+class Compute(Settings):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto uses a GPU when there is one."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Precision of training; auto is bf16 on a GPU that has it, else fp32. Predictions are always made in fp32."""
+    threads: Annotated[Whole, Field(ge=1, le=1024)] = 1
+    """
+    CPU threads of each training or prediction. Fixed rather than all cores, so that the numbers do not depend on the
+    machine and several runs share the cores.
+    """
+    runs_per_gpu: Annotated[Whole, Field(ge=1, le=64)] = 1
+    """
+    How many trainings and predictions share a GPU of this machine at the same time; runs are spread over all GPUs and
+    wait for a free slot. Small models leave most of a large GPU idle when alone. Results do not depend on it.
+    """
+    checkpoint_seconds: Annotated[Number, Field(ge=1)] = 60
+    """
+    How often a training writes a checkpoint, from which it resumes after a kill or a power cut; less often where
+    writing is slow. When asked to stop (Ctrl-C, a time limit), it always writes one. Results do not depend on it.
+    """
+
+
+class StudySettings(Settings):
+    """One complete YAML file that says which models to make shallower, on which tasks, and how.
+
+    Lists are the axes of the grid. Paths are relative to the directory in which snakemake runs.
+    """
+
+    study: Name
+    """Name of the study; outputs go to results/{study}."""
+    glue_directory: Path | None = None
+    """
+    Folder with one sub-folder for each GLUE task, holding train and validation files (parquet, CSV, TSV or JSONL). With
+    null, GLUE is downloaded from the Hugging Face hub at a pinned revision.
+    """
+    models: Annotated[
+        list[Annotated[HubModel | PackageModel | LocalModel, Field(discriminator="source")]],
+        Strict(),
+        Field(min_length=1),
+    ]
+    """Pre-trained models."""
+    tasks: Annotated[
+        list[Annotated[GlueTask | FilesTask | HubTask | DocsTask, Field(discriminator="source")]],
+        Strict(),
+        Field(min_length=1),
+    ]
+    """Labelled text data, each a task to fine-tune on."""
+    origins: Annotated[list[Origin], Strict(), Field(min_length=1)]
+    """Which checkpoint layers are dropped from. The baseline, with all layers, always runs."""
+    strategies: Annotated[list[Strategy], Strict(), Field(min_length=1)]
+    """
+    Rules that choose the layers to drop, each with its amounts. An entry holds for all models, tasks and origins, or
+    for those that it names; a strategy may have several entries.
+    """
+    seeds: Seeds
+    """Random seeds; each run is repeated with each, and the spread is reported."""
+    parameter_scores: ParameterScores = Field(default_factory=ParameterScores)
+    """How the strategies parameter-aggregation and parameter-variance score weights."""
+    probe: Probe = Field(default_factory=Probe)
+    """The classifiers that are trained on each layer of the fine-tuned models (the paper's Figure 3)."""
+    reproduction: Flag = False
+    """Whether the paper's tables, figures and observations are made, with the paper's numbers next to the study's."""
+    train: Training = Field(default_factory=Training)
+    """How the baseline is fine-tuned. Defaults are the paper's."""
+    refine: Tuning = Field(default_factory=Tuning)
+    """What differs from train when a model is tuned after its layers were dropped."""
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    """How predictions are scored."""
+    measure: Measure = Field(default_factory=Measure)
+    """How the cost of each depth is measured."""
+    report: Report = Field(default_factory=Report)
+    """What the tables answer."""
+    compute: Compute = Field(default_factory=Compute)
+    """The device, precision and threads of the work, and how it is interrupted."""
+    keep_models: Flag = True
+    """
+    Whether the tuned models stay on disk after their predictions were made. Without them a run finds no result of an
+    identical run to copy, unless both run at the same time.
+    """
+    pruned_dtype: Literal["fp32", "bf16"] = "fp32"
+    """
+    dtype of the saved pruned models. bf16 halves their size on disk; their predictions are made from the rounded
+    weights, so that scores are those of the files. Baselines stay in fp32.
+    """
