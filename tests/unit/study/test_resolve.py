@@ -102,11 +102,11 @@ BAD = [
     ),
     (
         change("origins.0", {"name": "gradual"}),
-        r"strategies\[1\] \(custom\): origin gradual needs a number of layers, but this",
+        r"strategies\[1\] \(custom\): origin gradual needs a number of layers",
     ),
     (
         change("origins.0.stage", {"epochs": 1}),
-        r"origins\[0\] \(pretrained\)\.stage: is only for gradual; remove the key",
+        r"origins\[0\] \(pretrained\)\.stage: is only for the origin 'gradual'; remove the key",
     ),
     (change("tasks.1.seeds", [1, 1]), r"tasks\[1\] \(mrpc\)\.seeds: 1 is listed more than once"),
     (change("seeds", [1, 1]), r"seeds: 1 is listed more than once"),

@@ -18,7 +18,7 @@ from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
 from shallower.study.messages import KeyPath, place, shown, unknown
-from shallower.study.names import METRICS, RESERVED_NAMES, STAGED_ORIGINS
+from shallower.study.names import METRICS, RESERVED_NAMES
 from shallower.study.settings import Measure
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
 from shallower.surgery.origins import ORIGINS
@@ -116,9 +116,11 @@ def _seed_problems(draft: Draft) -> Iterator[str]:
 
 
 def _origin_problems(draft: Draft) -> Iterator[str]:
+    staged = [name for name, origin in ORIGINS.items() if origin.stage is not None]
     for index, origin in draft.entries("origins"):
-        if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") not in STAGED_ORIGINS:
-            yield f"{draft.place('origins', index, 'stage')}: is only for {listed(STAGED_ORIGINS)}; remove the key"
+        if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") not in staged:
+            known = listed([repr(name) for name in staged])
+            yield f"{draft.place('origins', index, 'stage')}: is only for the origin {known}; remove the key"
 
 
 # --- strategies ----------------------------------------------------------------------------------------------------

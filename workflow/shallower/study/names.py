@@ -8,8 +8,6 @@ from shallower.surgery.strategies import STRATEGIES
 
 STRATEGY_NAMES = tuple(sorted(STRATEGIES))
 ORIGIN_NAMES = tuple(ORIGINS)
-# Those with trainings between drops, for which a study can give settings of their own.
-STAGED_ORIGINS = tuple(name for name, origin in ORIGINS.items() if origin.stage is not None)
 # The kind of task that each metric is for.
 METRICS = {
     "accuracy": "classification",

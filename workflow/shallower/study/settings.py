@@ -208,7 +208,10 @@ class DocsTask(Task):
 
 class Origin(Settings):
     name: Annotated[str, OneOf(ORIGIN_NAMES)]
-    """Name of an origin (pretrained, finetuned, ...)."""
+    """
+    Name of an origin (pretrained, finetuned, ...), which says how a run comes to the weights that layers are dropped
+    from; README.md describes each.
+    """
     refine: Tuning = optional()
     """Refine-tuning settings for runs of this origin; they override the study's refine."""
     stage: Tuning = optional()

@@ -141,7 +141,7 @@ class Study:
 
     def preparation_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the trainings of an origin's runs before their last layers are dropped: train, then its stage."""
-        return self.train_settings(task) | _named(self.config["origins"], origin).get("stage", {})
+        return {**self.train_settings(task), **_named(self.config["origins"], origin).get("stage", {})}
 
     def tunings(self, task: str, origin: str | None = None) -> list[dict[str, Any]]:
         """Settings of each training of an origin's runs; without an origin, those of the baseline."""
