@@ -21,6 +21,10 @@ from shallower.core.files import canonical_json as as_json
 from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.core.signals import pass_on_interrupts
+from shallower.paper.items import FIGURES as PAPER_FIGURES
+from shallower.paper.items import INPUTS
+from shallower.paper.items import ITEMS as PAPER_ITEMS
+from shallower.paper.items import TABLES as PAPER_TABLES
 from shallower.planning.memory import step_mb, tokenizing_mb
 from shallower.models.size import ModelSize
 from shallower.surgery.strategies import STRATEGIES
@@ -348,29 +352,25 @@ def figures(form):
 
 
 def item_inputs(wildcards):
-    """What a table or figure is made of, beside the paper's numbers."""
-    results = f"results/{wildcards.study}"
-    scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
-    match wildcards.item:
-        case "figure-3" | "preprint-figure-5":
-            return {"states": f"{results}/states.csv"}
-        case "contribution":
-            return {"scores": f"{results}/scores.csv"}
-        case "table-3":
-            return scored | {"summary": f"{results}/tables/summary.csv"}
-        case _:
-            return scored
+    """The files of the study that an item of the paper is made from."""
+    return {name: f"results/{wildcards.study}/{INPUTS[name]}" for name in PAPER_ITEMS[wildcards.item].inputs}
 
 
 def reproduction():
-    """All that the reproduction consists of, for studies that ask for it."""
+    """All files of the reproduction, for studies that ask for it."""
     if not study.config["reproduction"]:
         return []
     folder = f"results/{study.name}/paper"
     return [
         *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
         *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
+        *report_sections(),
     ]
+
+
+def report_sections():
+    """Sections that are added to the report."""
+    return [f"results/{study.name}/paper/section.json"] if study.config["reproduction"] else []
 
 
 def plan():

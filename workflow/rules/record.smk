@@ -8,6 +8,7 @@ rule record_study:
     input:
         # All files of the study are made before these two.
         report="results/{study}/report.html",
+        reproduction=reproduction(),
         reloaded=reloaded_models(),
         models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
         tasks=[f"resources/tasks/{study.task_key(task)}/manifest.json" for task in study.tasks],

@@ -1,6 +1,6 @@
-# The page to send to a colleague: the answer, the tables and figures, the comparison with the paper, methods and provenance.
+# The page to send to a colleague: the answer, tables and figures, further sections, methods and provenance.
 #
-# Needs: everything that the other rules made for people, and the manifests of what it was made from.
+# Needs: the tables and figures, the manifests of what they were made from, and sections that other rules add.
 # Gives: results/{study}/report.html.
 
 
@@ -12,10 +12,10 @@ rule write_report:
         figures=figures("svg"),
         models=[f"resources/models/{study.model_key(model)}/manifest.json" for model in study.models],
         tasks=[f"resources/tasks/{study.task_key(task)}/task.json" for task in study.tasks],
-        # Found by the script through runs.csv, the folder of the task, and the folder of the reproduction.
+        sections=report_sections(),
+        # Found by the script through runs.csv and the folder of the task.
         manifests=[f"{run.directory}/manifest.json" for run in study.runs],
         task_manifests=[f"resources/tasks/{study.task_key(task)}/manifest.json" for task in study.tasks],
-        reproduction=reproduction(),
     output:
         report="results/{study}/report.html",
     log:
@@ -27,8 +27,7 @@ rule write_report:
         **code("write_report"),
         # A function, so that braces in labels and columns are no wildcards.
         study=lambda wildcards: as_json(study.config),
-        paper=["--paper-dir", f"results/{study.name}/paper"] if study.config["reproduction"] else [],
     shell:
         "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
         " --figures {input.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {params.study:q}"
-        " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"
+        " --sections {input.sections:q} --output {output.report:q} 2>&1 | tee {log:q}"

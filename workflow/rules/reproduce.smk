@@ -1,10 +1,8 @@
-# The paper's tables, figures and observations, with the paper's numbers beside those of the study.
+# The paper's tables, figures and observations, with the paper's numbers and those of the study.
 #
-# Needs: results.csv, resamples.parquet, predictions; what layers are like, from rule evaluate's probes and similarities.
-# Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it.
+# Needs: results.csv, resamples.parquet, predictions; probes and similarities of the baselines.
+# Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it, and a section of the report.
 
-PAPER_TABLES = ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "gradual"]
-PAPER_FIGURES = ["figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5", "contribution"]
 PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
 
 
@@ -62,7 +60,7 @@ rule reproduce:
     log:
         "logs/reproduce/{study}/{item}.log",
     wildcard_constraints:
-        item="|".join([*PAPER_TABLES, *PAPER_FIGURES]),
+        item="|".join(PAPER_ITEMS),
     localrule: True
     conda:
         "../../envs/report.yaml"
@@ -70,10 +68,7 @@ rule reproduce:
         **code("reproduce_item"),
         settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
         inputs=lambda wildcards, input: [
-            part
-            for name in ("results", "resamples", "summary", "states", "scores")
-            if name in input.keys()
-            for part in (f"--{name}", input[name])
+            part for name in PAPER_ITEMS[wildcards.item].inputs for part in (f"--{name}", input[name])
         ],
     shell:
         "python {params.script:q} --item {wildcards.item:q} {params.inputs:q} --settings {params.settings:q}"
@@ -184,3 +179,32 @@ rule check_parameter_orders:
     shell:
         "python {params.script:q} {params.models:q} --counterparts {params.counterparts:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule present_reproduction:
+    input:
+        frames=[f"results/{{study}}/paper/{item}.csv" for item in PAPER_ITEMS],
+        figures=[f"results/{{study}}/paper/{item}.svg" for item in PAPER_FIGURES],
+        observations="results/{study}/paper/observations.csv",
+        orders="results/{study}/paper/parameter-orders.csv",
+    output:
+        section="results/{study}/paper/section.json",
+    log:
+        "logs/present_reproduction/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("present_reproduction"),
+        settings=as_json(
+            {
+                "confidence": study.config["evaluate"]["confidence"],
+                "models": study.counterparts["models"],
+                "probe_examples": study.config["probe"]["train_examples"],
+                "parameters": study.config["parameter_scores"]["weights"],
+            }
+        ),
+    shell:
+        "python {params.script:q} --frames {input.frames:q} --figures {input.figures:q}"
+        " --observations {input.observations:q} --parameter-orders {input.orders:q} --settings {params.settings:q}"
+        " --output {output.section:q} 2>&1 | tee {log:q}"

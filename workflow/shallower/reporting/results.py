@@ -11,7 +11,7 @@ from shallower.core.files import read_json
 
 RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
 COLUMNS = [
-    *("study", "model", "task", "origin", "strategy", "amount", "n_dropped", "kept_layers", "seed"),
+    *("study", "model", "task", "origin", "strategy", "amount", "num_layers", "n_dropped", "kept_layers", "seed"),
     *("metric", "primary", "value", "low", "high", "chance", "n_examples"),
     *("parameters", "model_bytes", "train_seconds", "collapsed", "directory"),
 ]
@@ -46,7 +46,7 @@ def _rows(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for metric, scores in record["metrics"].items():
             yield {
                 **run,
-                **{key: record[key] for key in ("n_dropped", "n_examples", "collapsed")},
+                **{key: record[key] for key in ("num_layers", "n_dropped", "n_examples", "collapsed")},
                 **{key: record[key] for key in ("parameters", "model_bytes", "train_seconds")},
                 "kept_layers": " ".join(map(str, record["kept_layers"])),
                 "metric": metric,
