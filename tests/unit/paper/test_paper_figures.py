@@ -244,7 +244,7 @@ def test_lines_by_depth():
     np.testing.assert_allclose(ours.get_ydata(), frame["ours"])
     np.testing.assert_allclose(paper.get_ydata(), frame["paper"])
     assert len(panel.collections) == 2
-    assert "bert-base beside the paper's BERT: without MNLI" in texts(panel.figure)
+    assert "bert-base and the paper's BERT: without MNLI" in texts(panel.figure)
 
 
 def test_heat_map_shows_each_score():

@@ -69,7 +69,7 @@ def test_the_section_has_verdicts_then_items_then_orders(reproduction):
     assert page.loads == []
     assert set(made.contents) <= set(page.ids)
     assert set(page.anchors) <= {*page.ids, "methods"}
-    assert "minilm is compared with the paper's DistilBERT ." in page.text
+    assert "minilm is compared with the paper's DistilBERT." in page.text
     assert "other is" not in page.text
     parts = (
         "Lower layers matter",

@@ -124,8 +124,8 @@ def _draw_group(axis: Axes, places: np.ndarray, group: pd.DataFrame, colours: Se
     axis.bar(places - 0.1, ours - lowest, width=0.62, bottom=lowest, color=colours, zorder=2)
     axis.vlines(places - 0.1, low, high, color=INK, linewidth=1.1, zorder=3)
     for place, row in zip(places, group.itertuples(), strict=True):
-        beside = 0.0 if np.isnan(row.ours) else 0.33
-        _draw_paper_value(axis, place + beside, row.paper, row.uncertainty, hollow=row.verdict == OUTSIDE)
+        shift = 0.0 if np.isnan(row.ours) else 0.33
+        _draw_paper_value(axis, place + shift, row.paper, row.uncertainty, hollow=row.verdict == OUTSIDE)
 
 
 def _draw_paper_value(axis: Axes, x: float, value: float, uncertainty: float, hollow: bool) -> None:
@@ -296,14 +296,14 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Figure]] = {
 
 
 def _panels(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Title and rows of each model: ours beside its counterpart, then those of the paper alone."""
+    """Title and rows of each model: ours with its counterpart, then those of the paper alone."""
     for (model, counterpart), rows in frame.groupby(["model", "counterpart"], sort=False):
         if not model:
             yield f"{counterpart}, paper only (not in this study)", rows
         elif not counterpart or rows["paper"].isna().all():
             yield model, rows
         else:
-            yield f"{model} beside the paper's {counterpart}", rows
+            yield f"{model} and the paper's {counterpart}", rows
 
 
 def _by_remark(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Figures of one model on one task: the score by layers dropped, and by what the model costs.
+"""Figures of one model on one task: the score by layers dropped, and by time and size.
 
-Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with any colour vision; each
-strategy has a marker of its own too, and keeps both in all figures.
+Colours are those of Okabe and Ito ("Color Universal Design", 2008), which can be distinguished with any colour vision.
+Each strategy has its own marker too, and has both in all figures.
 """
 
 import io
@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from shallower.core.files import write_whole
 from shallower.core.runs import BASELINE
 from shallower.core.wording import metric_title, score_text
+from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
 
 SETTINGS = {
@@ -50,13 +51,7 @@ STYLES = {
 PANELS_A_ROW = 2
 SIZES = {"*": 1.4}  # of markers that look smaller than the others
 OTHER_STYLES = [("#7f7f7f", "p"), ("#b8860b", "d"), ("#2f6f73", "<"), ("#c0392b", "8")]
-PANEL_TITLES = {
-    "pretrained": "dropped from the pre-trained model",
-    "finetuned": "dropped from the fine-tuned model",
-    "finetuned-frozen": "the same, tuned with these layers frozen",
-    "gradual": "dropped one after the other while training",
-}
-# An amount of this strategy is a set of layers, which no line joins to another.
+# An amount of this strategy is a set of layers, so no line joins its arms.
 UNORDERED = "custom"
 
 
@@ -68,9 +63,9 @@ def styles_of(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
-    """Score against layers dropped: a line a strategy through the means, a dot a seed, a panel an origin.
+    """Score by layers dropped: lines through the means of strategies, dots for seeds, a panel for each origin.
 
-    `summary` and `results` hold the rows of one model and task. The full model is a line with a band from its
+    `summary` and `results` hold the rows of one model and task. The full model is a line, with a band from its
     worst to its best seed.
     """
     baseline, arms = _split(summary)
@@ -92,7 +87,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
                 mine = (here["strategy"] == strategy).to_numpy()
                 seeds = runs[(runs["origin"] == origin) & (runs["strategy"] == strategy)]
                 _draw_strategy(panel, here[mine], seeds, offsets[strategy], colour, marker)
-            panel.set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK)
+            panel.set_title(origin_title(origin), loc="left", color=INK)
             panel.set_xlabel("layers dropped")
             panel.tick_params(labelbottom=True)
             panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
@@ -105,16 +100,15 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
         extra = [_handle("one seed", SOFT, ".", line=False)] if several else []
         if runs["collapsed"].any():
             extra.append(_handle("collapsed seed", INK, "x", line=False))
-        _finish(figure, baseline, "what is left when layers go", styles, extra)
+        _finish(figure, baseline, "score by layers dropped", styles, extra)
     return figure
 
 
 def score_by_cost(summary: pd.DataFrame) -> Figure:
-    """Score against time (a column a batch size) and model size; a row an origin, left is cheaper.
+    """Score by time, a column for each batch size, and by model size; a row for each origin.
 
-    `summary` holds the rows of one model and task. The numbers above a panel tell how many layers are left,
-    so that a point is named by its marker (strategy) and its column (layers). A grey line joins the best
-    variant of each depth.
+    `summary` holds the rows of one model and task. The numbers above a panel are the layers left, so a point is
+    identified by its marker (strategy) and its column (layers). A grey line joins the best arm at each depth.
     """
     baseline, arms = _split(summary)
     styles = styles_of(arms["strategy"])
@@ -129,7 +123,7 @@ def score_by_cost(summary: pd.DataFrame) -> Figure:
                 _draw_costs(panel, column, here, baseline, styles)
                 panel.set_xlabel(label if origin == origins[-1] else "")
             panels[0].set_ylabel(metric_title(baseline["metric"]))
-            panels[0].set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK, pad=30)
+            panels[0].set_title(origin_title(origin), loc="left", color=INK, pad=30)
             _draw_baseline(panels, baseline, labelled=False)
         extra = [
             _handle("full model", BASELINE_COLOUR, "o", line=False),
@@ -184,7 +178,7 @@ def _draw_strategy(
     )
     if (arms["seeds"] == 1).all():
         runs = runs[runs["collapsed"]]
-    # A seed stands where its arm does, also where seeds of an arm dropped different numbers of layers.
+    # A seed has the place of its arm, even where the seeds of an arm dropped different numbers of layers.
     fewest = runs.groupby("amount")["n_dropped"].transform("min") + offset
     fine = ~runs["collapsed"].to_numpy(dtype=bool)
     panel.scatter(fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
@@ -200,7 +194,7 @@ def _draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool =
 
 
 def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[float]) -> None:
-    """The score of a constant answer: a line where it is near, a remark where it would squeeze the rest."""
+    """The score of a constant answer: a line if it is near the others, otherwise a remark."""
     low, high = min(scores), max(scores)
     if baseline["chance"] >= low - 0.6 * (high - low):
         for panel in panels:
@@ -224,7 +218,7 @@ def _label_line(panel: Axes, height: float, text: str, colour: str) -> None:
 
 
 def _cost_columns(summary: pd.DataFrame) -> dict[str, str]:
-    """Columns of a summary that tell what a model costs, with labels; those that depth changes."""
+    """Columns of a summary with the cost of a model, with labels; only those that depend on depth."""
     texts = {size: "one text" if size == 1 else f"{size} texts at once" for size in batch_sizes(summary)}
     columns = {f"latency_ms_batch{size}": f"time for {text} (ms), left is faster" for size, text in texts.items()}
     columns["model_megabytes"] = "model file (MB), left is smaller"
@@ -273,7 +267,7 @@ def _draw_costs(
 
 
 def _number_depths(panel: Axes, cost_of_depth: pd.Series) -> None:
-    """How many layers are left, above the panel, wherever there is room for the number."""
+    """The numbers of layers left, above the panel, where there is room."""
     least = 0.05 * (cost_of_depth.max() - cost_of_depth.min())
     shown: list[tuple[float, int]] = []
     for depth, cost in sorted(cost_of_depth.items(), reverse=True):

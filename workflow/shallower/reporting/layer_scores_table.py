@@ -1,4 +1,4 @@
-"""scores.csv: the scores of the layers of a study's models, one row a scores file and layer."""
+"""scores.csv: the scores of the layers of a study's models, one row for each scores file and layer."""
 
 import csv
 import io
@@ -20,9 +20,9 @@ PLACE = re.compile(
 def collect_scores(paths: Iterable[str | Path]) -> list[dict[str, Any]]:
     """Rows of scores.csv, in the order of the files; layers are 0-based from the bottom.
 
-    What a file is of is told by its place, {study}/{model}/{task}/scores/{method}/pretrained.json or
-    finetuned-seed{n}.json; the seed of a pre-trained model is None. Raises UserError, naming the file, when it
-    lies elsewhere or holds scores of another method.
+    A file's path says which model it is of: {study}/{model}/{task}/scores/{method}/pretrained.json or
+    finetuned-seed{n}.json; the seed of a pre-trained model is None. Raises UserError, naming the file, for another path
+    and for scores of another method.
     """
     rows = []
     for path in map(Path, paths):
