@@ -49,8 +49,9 @@ ITEMS = {
     ),
     "table-3": Item(
         "Table 3: loss, size and speed",
-        "Loss is the mean score lost, in points. The paper mixes the mean over seven tasks (BERT, XLNet) with the mean "
-        "over five (RoBERTa); both are given here. Our times are of the machine named below, the paper's of its own.",
+        "Loss is the mean score lost, in points. The paper mixes the mean over seven tasks (BERT, XLNet) with the "
+        "mean over five (RoBERTa); both are given here. Times were measured on the machine of this study; the paper's "
+        "on its own.",
         inputs=(*RUNS, "summary"),
     ),
     "table-4": Item(

@@ -1,4 +1,4 @@
-"""The verdicts on the paper's observations as a page, and as a piece of the report."""
+"""The verdicts on the paper's observations as a page, and as data for the report's section."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from shallower.core.wording import DASH, MINUS, counted
 from shallower.paper.outcomes import NOT_SUPPORTED, OUTCOMES, SUPPORTED
 from shallower.reporting.drawings import Scale
-from shallower.reporting.templates import render_fragment, render_page
+from shallower.reporting.templates import render_page
 
 # How the tag of a verdict looks: classes of page.css.
 TAG_CLASSES = {SUPPORTED: "tag robust", NOT_SUPPORTED: "tag bad"}
@@ -45,11 +45,6 @@ class Claim:
 def observations_page(frame: pd.DataFrame, study: str) -> str:
     """observations.html, from observations.csv."""
     return render_page("paper_observations_page.jinja", study=study, observations=observations(frame))
-
-
-def observations_fragment(frame: pd.DataFrame) -> Markup:
-    """HTML without a heading: the verdicts, then the contrasts behind each. `frame` is observations.csv."""
-    return render_fragment("paper_observations.jinja", observations=observations(frame))
 
 
 def observations(frame: pd.DataFrame) -> list[tuple[str, list[Claim]]]:

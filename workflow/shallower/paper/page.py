@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from markupsafe import Markup
 
 from shallower.core.wording import MINUS, TIMES
 from shallower.paper.frames import INSIDE, OUTSIDE, prepared
 from shallower.paper.items import ITEMS
 from shallower.paper.remarks import SEPARATOR, place_remarks
-from shallower.reporting.templates import render_fragment, render_page
+from shallower.reporting.templates import render_page
 
 # Decimals of a value, and of the ends of its interval.
 DECIMALS = {"points": (2, 1), "%": (1, 1), "M": (1, 1), TIMES: (2, 2), "layers": (0, 0)}
@@ -99,17 +98,12 @@ class _Footnotes:
         self.numbers: dict[str, int] = {}
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
-        return [self.numbers.setdefault(text, len(self.numbers) + 1) for text in texts]
+        return sorted(self.numbers.setdefault(text, len(self.numbers) + 1) for text in texts)
 
 
 def item_page(item: str, frame: pd.DataFrame, confidence: float) -> str:
     """{item}.html: one table of the paper as a page; `confidence` is that of the intervals (0 to 1)."""
     return render_page("paper_item_page.jinja", item=ITEMS[item], table=table(frame), confidence=confidence)
-
-
-def table_fragment(frame: pd.DataFrame) -> Markup:
-    """A comparison frame as a table with its footnotes."""
-    return render_fragment("paper_table_fragment.jinja", table=table(frame))
 
 
 def tally(frame: pd.DataFrame) -> Tally:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from shallower.paper.items import ITEMS
 from shallower.paper.observations_page import observations
-from shallower.paper.orders_page import orders_fragment
+from shallower.paper.orders_page import orders_table
 from shallower.paper.page import Tally, table, tally
 from shallower.reporting.images import image_uri
 from shallower.reporting.sections import Section
@@ -67,7 +67,7 @@ def section(reproduction: Reproduction) -> Section:
         tallies=tallies,
         tables={item: table(frame) for item, frame in items.items()},
         figures={item: image_uri(path) for item, path in reproduction.figures.items()},
-        orders=orders_fragment(reproduction.parameter_orders),
+        orders=orders_table(reproduction.parameter_orders),
     )
     contents = {"observations": "The paper's observations", "paper": "The paper's tables and figures"}
     return Section(
