@@ -25,6 +25,7 @@ from shallower.paper.score_tables import (
 )
 from shallower.paper.table_4 import HalfLosses, dropped_by_split, half_losses, split_rows, table_4
 from shallower.paper.values import PaperNumber, read_values
+from shallower.surgery.strategies import STRATEGIES
 from synthetic_runs import SMALL, Study, draw_predictions, write_predictions, write_results, write_study
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -376,6 +377,12 @@ def test_figure_2_has_every_strategy_at_each_cut():
     assert order.to_dict() == {"all layers": 0, "2 dropped": 1, "4 dropped": 2, "6 dropped": 3}
     # The paper alone, as it is.
     assert at(table, "XLNet, symmetric", "2 dropped")["paper"] == 82.9
+
+
+def test_a_strategy_that_the_paper_does_not_have_comes_last(monkeypatch):
+    monkeypatch.setitem(STRATEGIES, "made-up", STRATEGIES["top"])
+    table = figure_2(counterparts(), study(arms=[*TOP, ("pretrained", "made-up", "2", 2)]))
+    assert table.loc[table["model"] == "bert", "strategy"].iloc[-1] == "made-up"
 
 
 def test_bars_are_over_the_tasks_on_which_every_strategy_was_run():

@@ -30,7 +30,7 @@ from shallower.reporting.summary import batch_sizes
 from shallower.surgery.strategies import COUNT, STRATEGIES
 
 FULL = "the full model, which the others are compared with"
-# The order of Figure 2; strategies that the paper does not have follow, in their own order.
+# The order of Figure 2; all other strategies follow.
 STRATEGY_ORDER = [
     *(
         NO_STRATEGY,
@@ -43,7 +43,6 @@ STRATEGY_ORDER = [
     ),
     *("contribution", "bottom", "contribution-rank", "custom"),
 ]
-STRATEGY_ORDER += [name for name in STRATEGIES if name not in STRATEGY_ORDER]
 FINETUNED = ("finetuned", "finetuned-frozen")
 ORIGIN_LABELS = {
     "pretrained": "from pre-trained",
@@ -356,7 +355,11 @@ def _strategy_arms(lines: ScoreLines, pair: Pair) -> list[Arm]:
         if pair.counterpart and (strategy, int(n_dropped)) not in known:
             amount = str(n_dropped) if STRATEGIES[strategy].amount is COUNT else ""
             arms.append(Arm("pretrained", strategy, amount, int(n_dropped)))
-    return sorted(arms, key=lambda arm: (STRATEGY_ORDER.index(arm.strategy), arm.n_dropped or 0))
+    return sorted(arms, key=lambda arm: (_place(arm.strategy), arm.n_dropped or 0))
+
+
+def _place(strategy: str) -> int:
+    return STRATEGY_ORDER.index(strategy) if strategy in STRATEGY_ORDER else len(STRATEGY_ORDER)
 
 
 def _run_arms_of(scores: Scores, model: str, strategy: str) -> bool:
