@@ -165,7 +165,7 @@ class Counterparts:
         """The mean over the paper's seven or five tasks, or those of them that the study has."""
         name = f"mean{len(papers)}"
         # The first of ours counts where two are the same task of the paper.
-        ours = {paper: task for task, paper in reversed(self.tasks.items()) if paper in papers}
+        ours = {paper: task for task, paper in reversed(list(self.tasks.items())) if paper in papers}
         present = [paper for paper in papers if paper in ours]
         missing = [paper for paper in papers if paper not in ours]
         tasks = tuple(ours[paper] for paper in present)

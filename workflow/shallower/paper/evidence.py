@@ -159,19 +159,21 @@ class Evidence:
         return [Contrast(text, task, None, DECIDES, *numbers, "t-test over tasks")]
 
     def _estimate(self, terms: Terms) -> Estimate:
-        parts = {arm: self.scores.score(*arm) for arm in terms}
-        return Estimate(
-            sum(weight * parts[arm].value for arm, weight in terms.items()),
-            sum(weight * parts[arm].samples for arm, weight in terms.items()),
-            min(part.seeds for part in parts.values()),
-        )
+        value, samples, seeds = 0.0, np.zeros(()), []
+        for arm, weight in terms.items():
+            estimate = self.scores.score(*arm)
+            if estimate is None:
+                raise ValueError(f"{arm} was not run")
+            value, samples = value + weight * estimate.value, samples + weight * estimate.samples
+            seeds.append(estimate.seeds)
+        return Estimate(value, samples, min(seeds))
 
     def _by_seed(self, arm: ScoreKey) -> pd.Series:
         return POINTS * self.scores.rows(*arm).set_index("seed")["value"]
 
     def _test(self, terms: Terms, estimate: Estimate) -> tuple[float, str]:
         """p-value and name of the test that suits a weighted sum."""
-        pair = sorted(terms, key=terms.get, reverse=True)
+        pair = sorted(terms, key=lambda arm: terms[arm], reverse=True)
         two_arms = sorted(terms.values()) == [-1, 1] and pair[0].task == pair[1].task
         if not two_arms or set(self.scores.rows(*pair[0])["metric"]) != {"accuracy"}:
             return bootstrap_p(estimate.value, estimate.samples), "paired bootstrap"

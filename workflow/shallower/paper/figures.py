@@ -102,7 +102,9 @@ def _draw_strategies(axis: Axes, rows: pd.DataFrame, colours: dict[int, str], lo
     if arms.empty:
         _say(axis, _all_remarks(rows) or "nothing to compare")
         return
-    at, ticks, names = 0.0, {}, {}
+    at = 0.0
+    ticks: dict[float, int] = {}
+    names: dict[float, str] = {}
     for strategy, unordered in arms.groupby("strategy", sort=False):
         group = unordered.sort_values("n_dropped", kind="stable")
         room = max(NARROWEST_GROUP, len(group))
@@ -203,11 +205,13 @@ def _depths_figure(frame: pd.DataFrame, label: str) -> Figure:
         axis.remove()
     for axis in axes[::columns]:
         axis.set_ylabel(label)
-    handles = [Line2D([], [], color=OURS_COLOUR, marker="o", markeredgecolor="white", label="this study, mean")]
+    handles: list[Artist] = [
+        Line2D([], [], color=OURS_COLOUR, marker="o", markeredgecolor="white", label="this study, mean")
+    ]
     if (frame["high"] > frame["low"]).any():
         handles.append(Patch(facecolor=OURS_COLOUR, alpha=0.2, label="lowest to highest seed"))
     if frame["paper"].notna().any():
-        style = {"linestyle": (0, (4, 2)), "marker": PAPER_MARKER, "markersize": 4}
+        style: dict[str, Any] = {"linestyle": (0, (4, 2)), "marker": PAPER_MARKER, "markersize": 4}
         handles.append(Line2D([], [], color=PAPER_COLOUR, label="paper, measured off its figure", **style))
     _legend(figure, handles, _by_remark((title, _common(rows)) for title, rows in panels))
     return figure
@@ -329,7 +333,7 @@ def _range(values: pd.DataFrame) -> tuple[float, float]:
 
 
 def _paper_handles(seen: pd.DataFrame) -> list[Artist]:
-    style = {"color": PAPER_COLOUR, "marker": PAPER_MARKER, "markersize": 5.5, "linestyle": "none"}
+    style: dict[str, Any] = {"color": PAPER_COLOUR, "marker": PAPER_MARKER, "markersize": 5.5, "linestyle": "none"}
     has_paper, outside = seen["paper"].notna(), seen["verdict"] == OUTSIDE
     handles = {
         "paper": (has_paper & ~outside).any(),

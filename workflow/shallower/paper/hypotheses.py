@@ -168,7 +168,8 @@ def _middle_layers(evidence: Evidence) -> Iterator[Finding]:
     if not shared:
         yield Finding(listed(models), [], f"symmetric was not run at the same cut for {listed(models)}")
         return
-    yield Finding(listed(models), _compare_losses(evidence, *models, "symmetric", int(min(shared))))
+    contrasts = _compare_losses(evidence, models[0], models[1], "symmetric", int(min(shared)))
+    yield Finding(listed(models), contrasts)
 
 
 def _deep_cut(evidence: Evidence) -> Iterator[Finding]:

@@ -82,10 +82,16 @@ def _row(
     ours: list[int],
     num_layers: int,
 ) -> dict[str, object]:
-    row = {"model": model, "counterpart": counterpart, "method": METHOD, "weights": reading, "ours": _text(ours)}
+    row: dict[str, object] = {
+        "model": model,
+        "counterpart": counterpart,
+        "method": METHOD,
+        "weights": reading,
+        "ours": _text(ours),
+    }
     if reading is None:
         return row | {"remark": "all layers are one set of weights"}
-    if counterpart not in printed:
+    if counterpart is None or counterpart not in printed:
         return row | {"remark": "the paper prints no order for it"}
     if num_layers != PAPER_MODELS[counterpart]:
         remark = f"{num_layers} layers, the paper's {counterpart} has {PAPER_MODELS[counterpart]}"

@@ -192,10 +192,10 @@ def table_3(counterparts: Counterparts, scores: Scores, summary: pd.DataFrame) -
                 if found := lines.find(name, arm, task, "loss"):
                     return found
                 full, cut = (table_2_lines.find(name, which, task) for which in (top_arm(0), arm))
-                note = "from the scores of Table 2"
-                value = full.value - cut.value if full and cut else 0.0
-                derived = {"value": value, "printed": value, "how": "derived", "note": note, "cell": ""}
-                return replace(full, **derived) if full and cut else None
+                if full is None or cut is None:
+                    return None
+                value, note = full.value - cut.value, "from the scores of Table 2"
+                return replace(full, value=value, printed=value, how="derived", note=note, cell="")
 
             if n:
                 line = lines.line(pair, arm, means, row, "loss", loss, find)

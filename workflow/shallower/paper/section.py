@@ -84,4 +84,4 @@ def section(reproduction: Reproduction) -> Section:
 def _verdicts(observations: pd.DataFrame) -> dict[str, int]:
     """How many claims have each verdict; in observations.csv a claim has a row for each contrast."""
     claims = observations.drop_duplicates(["hypothesis", "model"])
-    return claims["verdict"].value_counts(sort=False).to_dict()
+    return {str(verdict): int(n) for verdict, n in claims["verdict"].value_counts(sort=False).items()}

@@ -47,13 +47,13 @@ class HalfLosses(NamedTuple):
     `amounts` are the numbers of top layers dropped, ascending from 0; `seeds` is the smallest number of seeds.
     """
 
-    amounts: NDArray
-    chosen_on: NDArray
-    judged_on: NDArray
+    amounts: NDArray[Any]
+    chosen_on: NDArray[Any]
+    judged_on: NDArray[Any]
     seeds: int
 
 
-def split_rows(n_examples: int, splits: int = NUM_SPLITS) -> tuple[NDArray, NDArray]:
+def split_rows(n_examples: int, splits: int = NUM_SPLITS) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of two random halves of the examples, for each split: [splits, n // 2] and [splits, n - n // 2]."""
     random = np.random.default_rng(SEED)
     order = np.stack([random.permutation(n_examples) for _ in range(splits)])
@@ -71,11 +71,9 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
         return None
     metric = METRICS[runs["metric"].iloc[0]]
     groups = [full, *(group for _, group in sorted(top.groupby("n_dropped")))]
-    reference, answers = None, []
-    for group in groups:
-        paths = [Path(directory, PREDICTIONS) for directory in group["directory"]]
-        reference, of_group = read_matched(paths, reference, metric.target)
-        answers.append(of_group)
+    paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
+    reference, of_full = read_matched(paths[0], None, metric.target)
+    answers = [of_full, *(read_matched(of_group, reference, metric.target)[1] for of_group in paths[1:])]
     halves = split_rows(len(reference.ids))
     scores = [[mean_score(metric, reference.labels, of_group, rows) for rows in halves] for of_group in answers]
     losses = POINTS * (np.array(scores[0]) - np.array(scores))
@@ -83,7 +81,7 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     return HalfLosses(amounts, losses[:, 0], losses[:, 1], min(map(len, groups)))
 
 
-def dropped_by_split(losses: HalfLosses, tolerance: float) -> tuple[NDArray, NDArray]:
+def dropped_by_split(losses: HalfLosses, tolerance: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """For each split, the most layers that lose up to `tolerance` points on one half, and the loss on the other."""
     within = losses.chosen_on <= tolerance + ROUNDING
     # Dropping nothing loses nothing, so one always qualifies; the largest is the first from the end.
@@ -146,14 +144,14 @@ def _cells(
     ]
 
 
-def _over_splits(values: NDArray, seeds: int, confidence: float) -> Ours:
+def _over_splits(values: NDArray[Any], seeds: int, confidence: float) -> Ours:
     """Median and interval over splits; values that occur, so that numbers of layers stay integers."""
     tail = 50.0 * (1.0 - confidence)
     low, middle, high = np.percentile(values, [tail, 50.0, 100.0 - tail], method="inverted_cdf").tolist()
     return Ours(middle, low, high, seeds, ONE_SEED if seeds == 1 else "")
 
 
-def _tried(amounts: NDArray, num_layers: int) -> str:
+def _tried(amounts: NDArray[Any], num_layers: int) -> str:
     """A remark on the numbers of layers that could have been chosen, "" if these are all."""
     tried = [int(amount) for amount in amounts if amount]
     return "" if tried == list(range(1, num_layers)) else f"only {', '.join(map(str, tried))} dropped layers were tried"

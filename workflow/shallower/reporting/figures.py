@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -23,7 +24,7 @@ from shallower.core.wording import metric_title, score_text
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 10.5,
     "axes.spines.top": False,
@@ -77,7 +78,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
         rows = math.ceil(len(origins) / columns)
         figure = Figure(figsize=(1.2 + 4.6 * columns, 1.4 + 3.6 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=rows > 1, sharey=True, squeeze=False)
-        panels = grid.ravel()[: len(origins)]
+        panels = list(grid.ravel()[: len(origins)])
         for unused in grid.ravel()[len(origins) :]:
             unused.set_visible(False)
         for panel, origin in zip(panels, origins, strict=True):
@@ -232,7 +233,7 @@ def _cost(rows: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _varies(costs: pd.Series) -> bool:
-    return costs.max() > 1.01 * costs.min()
+    return bool(costs.max() > 1.01 * costs.min())
 
 
 def _draw_costs(
@@ -309,6 +310,6 @@ def _finish(
     ]
     handles += extra
     # A column is as wide as the longest name, at about 0.075 inches a letter, and its sign.
-    longest = max(len(handle.get_label()) for handle in handles)
+    longest = max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, int((figure.get_figwidth() - 0.2) / (0.7 + 0.075 * longest)))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), columns), fontsize=9.5)

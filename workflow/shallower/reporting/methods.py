@@ -86,7 +86,7 @@ def _unique(items: Iterable[Any]) -> list[Any]:
 
 
 def _seeds(config: Mapping[str, Any], task: Mapping[str, Any]) -> list[int]:
-    return task.get("seeds") or config["seeds"]
+    return list(task.get("seeds") or config["seeds"])
 
 
 def _model(model: Mapping[str, Any]) -> dict[str, Any]:
