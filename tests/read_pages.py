@@ -11,7 +11,7 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text, self.loads, self.open, self.cells, self.anchors, self.ids = "", [], [], [], [], []
-        self.feed(text)
+        self.feed(str(text))  # marked as HTML or not
         assert not self.open
         self.text = " ".join(self.text.replace("\N{NO-BREAK SPACE}", " ").split())
 

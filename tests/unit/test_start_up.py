@@ -32,6 +32,7 @@ IMPORTED = {
     "plot_reproduction": "matplotlib pandas",
     "plot_results": "matplotlib pandas",
     "predict": "pyarrow torch",
+    "present_reproduction": "pandas",
     "probe_layers": "pyarrow sklearn torch transformers",
     "publish_study": "",
     "record_study": "",

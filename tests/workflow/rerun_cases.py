@@ -41,12 +41,15 @@ class Case:
 # --- what follows from what --------------------------------------------------------------------------------------
 
 NOTHING: Counter[str] = Counter()
-# Whatever changes, the study is put on record anew.
+# Whatever changes, the study is recorded again.
 RECORD = Counter(record_study=1)
 REPORT = Counter(write_report=1) + RECORD
 RESULTS_ITEMS = Counter(reproduce=9, render_item=7, plot_reproduction=2, judge_observations=1)
 STATES_ITEMS = Counter(reproduce=2, plot_reproduction=2)
 SCORES_ITEMS = Counter(reproduce=1, plot_reproduction=1)
+# What the section on the paper is made from.
+SECTION_PARTS = {"reproduce", "plot_reproduction", "judge_observations", "check_parameter_orders"}
+SECTION = Counter(present_reproduction=1)
 TABLES = Counter(aggregate=1, tabulate=1, plot=1) + REPORT
 AGGREGATION = TABLES + RESULTS_ITEMS
 # Table 3 alone looks at what models cost.
@@ -89,6 +92,11 @@ STUDY_ANEW = Counter(measure_cost=1, score_parameters=1, check_parameter_orders=
 EVERYTHING = Counter(download_model=1, download_task=1, tokenize_task=1) + STUDY_ANEW - Counter(plan_runs=1)
 PREDICTIONS_AND_BELOW = Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION
 EVALUATIONS_AND_BELOW = Counter(evaluate=6, compare=5) + AGGREGATION
+
+
+def with_section(case: Case) -> Case:
+    """The case with the section on the paper, which is made once from all its parts."""
+    return replace(case, jobs=case.jobs | SECTION) if case.jobs.keys() & SECTION_PARTS else case
 
 
 # --- ways to change a study --------------------------------------------------------------------------------------
@@ -549,11 +557,12 @@ SCRIPTS = {
     "plan_runs": NEW_PLAN,
     "plot_reproduction": Counter(plot_reproduction=5) + REPORT,
     "plot_results": Counter(plot=1) + REPORT,
+    "present_reproduction": SECTION + REPORT,
     "predict": PREDICTIONS_AND_BELOW,
     "probe_layers": Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "record_study": RECORD,
     "reload_models": RELOADED + RECORD,
-    "render_item": Counter(render_item=7) + REPORT,
+    "render_item": Counter(render_item=7) + RECORD,
     "reproduce_item": Counter(reproduce=12, render_item=7, plot_reproduction=5) + REPORT,
     "score_layers": SCORES + REPORT,
     "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + AGGREGATION,
@@ -580,10 +589,19 @@ CODE = {
     ),
     "module surgery.py": Case(code("shallower/surgery/drop_layers.py"), REFINES_AND_BELOW),
     "module figures.py": Case(code("shallower/reporting/figures.py"), Counter(plot=1, plot_reproduction=5) + REPORT),
-    "module observations.py": Case(code("shallower/paper/observations.py"), Counter(judge_observations=1) + REPORT),
+    "module hypotheses.py": Case(code("shallower/paper/hypotheses.py"), Counter(judge_observations=1) + REPORT),
     "module encoder.py": Case(code("shallower/engine/classifiers/packed_encoder.py"), BASELINE_AND_BELOW),
     "module training.py": Case(code("shallower/engine/training.py"), BASELINE_AND_BELOW),
     "module plan.py, which only the plan uses": Case(code("shallower/planning/plan.py"), NOTHING),
+    "the style sheet of all pages": Case(
+        append("workflow/templates/page.css", "p {}\n"),
+        SUMMARY + Counter(render_item=6, judge_observations=1, check_parameter_orders=1),
+    ),
+    "the template of the answer": Case(append("workflow/templates/answer.jinja", "edited\n"), SUMMARY),
+    "the template of the methods": Case(append("workflow/templates/methods.jinja", "edited\n"), REPORT),
+    "the template of the paper's tables": Case(
+        append("workflow/templates/paper_table.jinja", "edited\n"), Counter(render_item=7) + SECTION + REPORT
+    ),
     "a rule's command": Case(
         rule_changed("evaluate.smk", "predict", "python ", "python -X utf8 "), PREDICTIONS_AND_BELOW
     ),
@@ -622,7 +640,7 @@ FILES = {
         BASELINE + Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=5) + RELOADED + AGGREGATION,
     ),
     "a figure deleted": Case(deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"), Counter(plot=1) + REPORT),
-    "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + REPORT),
+    "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + RECORD),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
     "the results table deleted": Case(deleted("results/tiny/results.csv"), AGGREGATION),
     "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),
@@ -684,5 +702,6 @@ GROUPS = {
     "Outputs": FILES,
     "Place and environment": ENVIRONMENT,
 }
+GROUPS = {group: {name: with_section(case) for name, case in cases.items()} for group, cases in GROUPS.items()}
 CASES = {name: case for cases in GROUPS.values() for name, case in cases.items()}
 assert len(CASES) == sum(map(len, GROUPS.values())), "two cases have one name"

@@ -26,7 +26,7 @@ again starts with `drop_layers`, or with the tunings before it.
 """
 
 NOTES = {
-    "Code": "Code counts by its content. A comment is content.",
+    "Code": "Code counts by its content without comments and docstrings, templates by their content.",
     "Outputs": "A file that was edited is not made again: Snakemake takes it for what the next steps are made of. "
     "`make verify` names such files, also those whose time was kept.",
     "Place and environment": "Snakemake's notes on what each file was made of are in `.snakemake`. Without them, times "
@@ -71,7 +71,7 @@ COMPUTING = [
 GATHERING = [
     *("plan_runs", "evaluate", "compare", "aggregate", "tabulate", "plot", "collect_states", "collect_scores"),
     *("reproduce", "render_item", "plot_reproduction", "judge_observations", "check_parameter_orders"),
-    *("write_report", "record_study"),
+    *("present_reproduction", "write_report", "record_study"),
 ]
 
 

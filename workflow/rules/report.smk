@@ -1,6 +1,6 @@
-# The page to send to a colleague: the answer, the tables and figures, the comparison with the paper, methods and provenance.
+# The page to send to a colleague: the answer, tables and figures, further sections, methods and provenance.
 #
-# Needs: everything that the other rules made for people, and the manifests of what it was made from.
+# Needs: the tables and figures, the manifests of what they were made from, and sections that other rules add.
 # Gives: results/{study}/report.html.
 
 
@@ -13,10 +13,10 @@ rule write_report:
         figures=figures("svg"),
         models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
         tasks=[f"{folder}/task.json" for folder in TASK_FOLDERS.values()],
-        # Found by the script through runs.csv, the folder of the task, and the folder of the reproduction.
+        sections=report_sections(),
+        # Found by the script through runs.csv and the folder of the task.
         manifests=[f"{run.directory}/manifest.json" for run in study.runs],
         task_manifests=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],
-        reproduction=reproduction(),
     output:
         report=f"{layout.STUDY}/report.html",
     log:
@@ -27,8 +27,7 @@ rule write_report:
     params:
         **code("write_report"),
         figures=[part for model, task, file in figures_by_task("svg") for part in ("--figure", model, task, file)],
-        paper=["--paper-dir", layout.PAPER.format(study=study.name)] if study.config["reproduction"] else [],
     shell:
         "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
         " {params.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
-        " {params.paper:q} --output {output.report:q} 2>&1 | tee {log:q}"
+        " --sections {input.sections:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -1,26 +1,20 @@
-# The paper's tables, figures and observations, with the paper's numbers beside those of the study.
+# The paper's tables, figures and observations, with the paper's numbers and those of the study.
 #
-# Needs: results.csv, resamples.parquet, predictions; what layers are like, from rule evaluate's probes and similarities.
-# Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it.
+# Needs: results.csv, resamples.parquet, predictions; probes and similarities of the baselines.
+# Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it, and a section of the report.
 
-PAPER_TABLES = ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "gradual"]
-PAPER_FIGURES = ["figure-2", "figure-3", "preprint-figure-3", "preprint-figure-5", "contribution"]
+from shallower.paper.items import FIGURES as PAPER_FIGURES
+from shallower.paper.items import INPUTS as PAPER_INPUTS
+from shallower.paper.items import ITEMS as PAPER_ITEMS
+from shallower.paper.items import TABLES as PAPER_TABLES
+
 PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
 
 
 def item_inputs(wildcards):
-    """What a table or figure is made of, beside the paper's numbers."""
+    """The files of the study that an item of the paper is made from."""
     results = layout.STUDY.format(**wildcards)
-    scored = {"results": f"{results}/results.csv", "resamples": f"{results}/resamples.parquet"}
-    match wildcards.item:
-        case "figure-3" | "preprint-figure-5":
-            return {"states": f"{results}/states.csv"}
-        case "contribution":
-            return {"scores": f"{results}/scores.csv"}
-        case "table-3":
-            return scored | {"summary": f"{results}/tables/summary.csv"}
-        case _:
-            return scored
+    return {name: f"{results}/{PAPER_INPUTS[name]}" for name in PAPER_ITEMS[wildcards.item].inputs}
 
 
 rule collect_states:
@@ -80,7 +74,7 @@ rule reproduce:
     log:
         "logs/reproduce/{study}/{item}.log",
     wildcard_constraints:
-        item="|".join([*PAPER_TABLES, *PAPER_FIGURES]),
+        item="|".join(PAPER_ITEMS),
     localrule: True
     conda:
         "../../envs/report.yaml"
@@ -88,10 +82,7 @@ rule reproduce:
         **code("reproduce_item"),
         settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
         inputs=lambda wildcards, input: [
-            part
-            for name in ("results", "resamples", "summary", "states", "scores")
-            if name in input.keys()
-            for part in (f"--{name}", input[name])
+            part for name in PAPER_ITEMS[wildcards.item].inputs for part in (f"--{name}", input[name])
         ],
     shell:
         "python {params.script:q} --item {wildcards.item:q} {params.inputs:q} --settings {params.settings:q}"
@@ -198,3 +189,32 @@ rule check_parameter_orders:
     shell:
         "python {params.script:q} {params.models:q} --counterparts {params.counterparts:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule present_reproduction:
+    input:
+        frames=[f"{layout.PAPER}/{item}.csv" for item in PAPER_ITEMS],
+        figures=[f"{layout.PAPER}/{item}.svg" for item in PAPER_FIGURES],
+        observations=f"{layout.PAPER}/observations.csv",
+        orders=f"{layout.PAPER}/parameter-orders.csv",
+    output:
+        section=f"{layout.PAPER}/section.json",
+    log:
+        "logs/present_reproduction/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("present_reproduction"),
+        settings=as_json(
+            {
+                "confidence": study.config["evaluate"]["confidence"],
+                "models": study.counterparts["models"],
+                "probe_examples": study.config["probe"]["train_examples"],
+                "parameters": study.config["parameter_scores"]["weights"],
+            }
+        ),
+    shell:
+        "python {params.script:q} --frames {input.frames:q} --figures {input.figures:q}"
+        " --observations {input.observations:q} --parameter-orders {input.orders:q} --settings {params.settings:q}"
+        " --output {output.section:q} 2>&1 | tee {log:q}"

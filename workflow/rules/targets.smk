@@ -44,14 +44,20 @@ def reloaded_models():
 
 
 def reproduction():
-    """All that the reproduction consists of, for studies that ask for it."""
+    """All files of the reproduction, for studies that ask for it."""
     if not study.config["reproduction"]:
         return []
     folder = layout.PAPER.format(study=study.name)
     return [
         *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
         *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
+        *report_sections(),
     ]
+
+
+def report_sections():
+    """Sections that are added to the report."""
+    return [f"{layout.PAPER.format(study=study.name)}/section.json"] if study.config["reproduction"] else []
 
 
 def plan():

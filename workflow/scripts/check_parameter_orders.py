@@ -1,7 +1,7 @@
-"""Compare the orders in which layers go by variance with those that the paper prints, for each reading.
+"""Compare the orders in which layers are dropped by variance with those that the paper prints, for each reading.
 
-In: folders of checkpoints. Out: parameter-orders.csv and parameter-orders.html. It needs no tuned model, so it also
-runs by itself, from the project's folder, on whatever checkpoints are at hand:
+In: folders of checkpoints. Out: parameter-orders.csv and parameter-orders.html. It needs no tuned model, so it can also
+be run alone, from the project's folder, on any checkpoints:
 
     PYTHONPATH=workflow python workflow/scripts/check_parameter_orders.py --model bert=path/to/bert-base-cased
     --counterparts '{"bert": "BERT"}' --output-dir orders
@@ -13,7 +13,8 @@ from pathlib import Path
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import write_text
 from shallower.core.tables import write_table
-from shallower.paper.parameter_orders import orders_page, parameter_orders
+from shallower.paper.orders_page import orders_page
+from shallower.paper.parameter_orders import parameter_orders
 from shallower.paper.values import read_values
 
 

@@ -1,6 +1,6 @@
 """Judge the paper's observations: results, resamples and layer-wise curves in, observations.csv and .html out.
 
-Answers are read from predictions.parquet in each run's directory, which results.csv names.
+Predictions are read from predictions.parquet in each run's directory, which results.csv names.
 """
 
 import argparse
@@ -10,8 +10,9 @@ from shallower.core.cli import json_argument, run_step
 from shallower.core.files import write_text
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
-from shallower.paper.observations import Evidence, judge
+from shallower.paper.evidence import Evidence
 from shallower.paper.observations_page import observations_page
+from shallower.paper.verdicts import judge
 
 
 def main(arguments: argparse.Namespace) -> None:

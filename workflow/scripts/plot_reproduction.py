@@ -1,16 +1,16 @@
-"""Draw one of the paper's figures with our numbers beside the paper's: {item}.csv in, PNG and SVG out."""
+"""Draw one of the paper's figures with our numbers and the paper's: {item}.csv in, PNG and SVG out."""
 
 import argparse
 from pathlib import Path
 
 from shallower.core.cli import run_step
-from shallower.core.tables import read_table
 from shallower.paper.figures import DRAWINGS, draw
+from shallower.paper.frames import read_frame
 from shallower.reporting.figures import save
 
 
 def main(arguments: argparse.Namespace) -> None:
-    save(draw(arguments.item, read_table(arguments.frame)), arguments.output_dir / arguments.item)
+    save(draw(arguments.item, read_frame(arguments.frame)), arguments.output_dir / arguments.item)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from shallower.core.cli import run_step
 from shallower.core.files import write_text
-from shallower.paper.page import ITEM_TITLES, item_page, read_frame
+from shallower.paper.frames import read_frame
+from shallower.paper.items import TABLES
+from shallower.paper.page import item_page
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -15,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--item", required=True, choices=list(ITEM_TITLES))
+    parser.add_argument("--item", required=True, choices=TABLES)
     parser.add_argument("--frame", type=Path, required=True, help="{item}.csv")
     parser.add_argument("--confidence", type=float, default=0.95, help="level of the intervals, 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="{item}.html")

@@ -14,8 +14,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from shallower.core.tables import read_table, write_table
-from shallower.paper.figures import DRAWINGS, LOWEST_THRESHOLD, PAPER_COLOUR, TITLES, draw
+from shallower.core.tables import write_table
+from shallower.paper.figures import DRAWINGS, LOWEST_THRESHOLD, PAPER_COLOUR, draw
+from shallower.paper.frames import read_frame
+from shallower.paper.items import FIGURES, ITEMS
 from shallower.paper.values import read_values
 from shallower.reporting.figures import save
 
@@ -218,10 +220,14 @@ def drawn(name):
     return item, make()
 
 
+def test_every_figure_has_a_drawing():
+    assert sorted(DRAWINGS) == sorted(FIGURES)
+
+
 @pytest.mark.parametrize("item", DRAWINGS)
 def test_an_empty_frame_is_a_figure(item):
     empty = numbered([{"row": "r", "column": "c"}]).iloc[:0]
-    assert {TITLES[item], "nothing was run that belongs here"} <= set(texts(draw(item, empty)))
+    assert {ITEMS[item].title, "nothing was run that belongs here"} <= set(texts(draw(item, empty)))
 
 
 def test_the_mean_over_seven_tasks_is_shown():
@@ -238,7 +244,7 @@ def test_lines_by_depth():
     np.testing.assert_allclose(ours.get_ydata(), frame["ours"])
     np.testing.assert_allclose(paper.get_ydata(), frame["paper"])
     assert len(panel.collections) == 2
-    assert "bert-base beside the paper's BERT: without MNLI" in texts(panel.figure)
+    assert "bert-base and the paper's BERT: without MNLI" in texts(panel.figure)
 
 
 def test_heat_map_shows_each_score():
@@ -264,6 +270,6 @@ def test_script_draws_the_same_file_again(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
     done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    save(draw("figure-2", read_table(tmp_path / "figure-2.csv")), tmp_path / "again")
+    save(draw("figure-2", read_frame(tmp_path / "figure-2.csv")), tmp_path / "again")
     for suffix in (".png", ".svg"):
         assert (tmp_path / f"out/figure-2{suffix}").read_bytes() == (tmp_path / f"again{suffix}").read_bytes()

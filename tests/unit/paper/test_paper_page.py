@@ -8,18 +8,11 @@ import pytest
 from read_pages import Page, value
 from shallower.core.errors import UserError
 from shallower.core.tables import write_table
-from shallower.paper.page import (
-    ITEM_NOTES,
-    ITEM_TITLES,
-    item_page,
-    number,
-    read_frame,
-    table_fragment,
-    tally,
-)
+from shallower.paper.frames import prepared, read_frame
+from shallower.paper.page import Tally, item_page, number, tally
 
 PROJECT = Path(__file__).resolve().parents[3]
-ONE_SEED = "one seed: the interval leaves the luck of training out"
+ONE_SEED = "one seed: the interval does not include seed variance"
 
 
 @pytest.fixture
@@ -43,8 +36,17 @@ def frame():
     )
 
 
+def shown(frame: pd.DataFrame) -> str:
+    return item_page("table-2", frame, 0.95)
+
+
+def table_text(frame: pd.DataFrame) -> str:
+    """The text below the explanations."""
+    return Page(shown(frame)).text.partition("the notes say why.")[2].strip()
+
+
 def cells(frame: pd.DataFrame) -> list[str]:
-    return [" ".join(cell.split()) for cell in Page(table_fragment(frame)).cells][1:]  # the first is the corner
+    return [" ".join(cell.split()) for cell in Page(shown(frame)).cells][1:]  # the first is the corner
 
 
 def test_a_cell_has_ours_its_interval_the_papers_value_and_a_verdict(frame):
@@ -54,7 +56,7 @@ def test_a_cell_has_ours_its_interval_the_papers_value_and_a_verdict(frame):
 
 
 def test_rows_and_columns_come_in_their_order_and_nothing_is_filled_in(frame):
-    text = Page(table_fragment(frame.sample(frac=1, random_state=3))).text
+    text = table_text(frame.sample(frac=1, random_state=3))
     assert text.index("SST-2") < text.index("mean")
     assert text.index("mine, 0 dropped") < text.index("mine, 2 dropped") < text.index("ALBERT, 2 dropped")
     found = cells(frame)
@@ -65,12 +67,12 @@ def test_rows_and_columns_come_in_their_order_and_nothing_is_filled_in(frame):
 
 
 def test_remarks_are_said_once(frame):
-    page = Page(table_fragment(frame)).text
+    page = table_text(frame)
     assert page.count("not in this study") == 1  # in the heading of its row
     assert page.endswith("the paper gives no number not run")
     ours = frame["ours"].notna()
     frame.loc[ours, "remark"] = [f"{ONE_SEED}; {remark}".removesuffix("; ") for remark in frame.loc[ours, "remark"]]
-    page = Page(table_fragment(frame)).text
+    page = table_text(frame)
     assert page.count(ONE_SEED) == 1
     assert f"Wherever ours stands: {ONE_SEED}." in page
 
@@ -79,7 +81,7 @@ def test_a_remark_on_a_whole_column_stands_at_its_heading(frame):
     means = frame["column"] == "mean"
     frame.loc[means, "remark"] = [f"{remark}; without RTE".removeprefix("; ") for remark in frame.loc[means, "remark"]]
     frame.loc[frame["ours"].isna() & ~means, "remark"] += "; a misprint of this very cell"
-    page = Page(table_fragment(frame))
+    page = Page(shown(frame))
     assert "mean 1 mine" in page.text  # the first footnote, at the heading
     assert page.text.count("without RTE") == 1
     assert page.text.count("not in this study") == 1
@@ -112,33 +114,33 @@ def test_numbers(shown, expected):
 
 def test_tally(frame):
     counts = tally(frame)
-    assert (counts.inside, counts.outside, counts.alone, counts.missing) == (1, 1, 1, 3)
+    assert counts == Tally(inside=1, outside=1, ours_alone=1, not_run=3)
     assert counts.compared == 2
+    assert sum([counts, counts], Tally()) == Tally(2, 2, 2, 6)
 
 
 def test_an_empty_frame_says_so(frame):
-    assert "Nothing to compare" in table_fragment(frame.iloc[:0])
+    assert "Nothing to compare" in shown(frame.iloc[:0])
 
 
 def test_names_are_escaped(frame):
     frame["row"] = "<b>&"
     frame["column"] = frame["column"] + "<i>"
     frame["remark"] = "<script>"
-    assert "<script>" not in table_fragment(frame)
-    Page(table_fragment(frame))
+    assert "<script>" not in shown(frame)
+    Page(shown(frame))
 
 
-def test_every_item_has_a_title_and_a_note(frame):
-    assert ITEM_TITLES.keys() == ITEM_NOTES.keys()
+def test_a_page_has_the_item_and_how_to_read_it(frame):
     page = Page(item_page("table-2", frame, 0.9))
     assert page.loads == []
-    assert page.text.startswith("Beside the paper Table 2")
+    assert page.text.startswith("Compared with the paper Table 2")
     assert "90 % interval" in page.text
 
 
 def test_script_writes_a_page_from_a_file(frame, tmp_path):
     write_table(tmp_path / "table-2.csv", frame)
-    assert read_frame(tmp_path / "table-2.csv")["remark"].tolist() == frame["remark"].tolist()
+    assert read_frame(tmp_path / "table-2.csv")["remark"].tolist() == prepared(frame)["remark"].tolist()
     command = [
         *(sys.executable, PROJECT / "workflow/scripts/render_item.py", "--item", "table-2"),
         *("--frame", "table-2.csv", "--output", "table-2.html"),
@@ -146,6 +148,6 @@ def test_script_writes_a_page_from_a_file(frame, tmp_path):
     environment = {"PYTHONPATH": str(PROJECT / "workflow")}
     subprocess.run([*map(str, command)], cwd=tmp_path, env=environment, check=True)
     written = (tmp_path / "table-2.html").read_text(encoding="utf-8")
-    assert table_fragment(frame) in written
+    assert written == shown(frame)
     with pytest.raises(UserError, match="file not found"):
         read_frame(tmp_path / "other.csv")

@@ -11,7 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from shallower.core.tables import read_table
-from shallower.paper.parameter_orders import COLUMNS, common_prefix, orders_page, parameter_orders
+from shallower.paper.orders_page import orders_page
+from shallower.paper.parameter_orders import COLUMNS, common_prefix, parameter_orders
 from shallower.paper.values import read_values
 
 PROJECT = Path(__file__).parents[3]
@@ -117,10 +118,11 @@ def test_common_prefix(ours, paper, length):
 def test_page_escapes_names_and_leaves_blank_what_is_unknown(tmp_path):
     folder = make_checkpoint(tmp_path / "model", BERT_ORDER)
 
-    page = orders_page(parameter_orders({"<b>": folder}, {"<b>": "BERT"}, VALUES))
+    orders = parameter_orders({"<b>": folder}, {"<b>": "BERT"}, VALUES)
+    page = orders_page(orders)
 
-    assert "<td>&lt;b&gt;</td><td>BERT</td><td>output-matrix</td><td>0 11 7 8 10 1</td>" in page
-    assert not [word for word in ("nan", "None", "<NA>") if f"<td>{word}</td>" in page]
+    assert '<th scope="row">&lt;b&gt;</th><td>BERT</td><td>output-matrix</td><td>0 11 7 8 10 1</td>' in page
+    assert not [word for word in ("nan", "None", "<NA>") if f">{word}</t" in page]
 
 
 def test_script_compares_with_the_papers_own_orders(tmp_path):

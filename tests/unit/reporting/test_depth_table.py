@@ -96,10 +96,10 @@ def test_damaged_answers_are_refused(runs):
         collect_states(runs, METRICS)
     for content in (b"", b"nonsense"):
         write_bytes(path, content)
-        with pytest.raises(UserError, match=r"probes\.parquet: not a file of answers"):
+        with pytest.raises(UserError, match=r"probes\.parquet: not a file of predictions"):
             collect_states(runs, METRICS)
     parquet.write_table(table.drop_columns("id"), path)
-    with pytest.raises(UserError, match=r"probes\.parquet: not a file of answers"):
+    with pytest.raises(UserError, match=r"probes\.parquet: not a file of predictions"):
         collect_states(runs, METRICS)
 
 

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -7,11 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
-from read_pages import Page, value
+from read_pages import Page
+from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
-from shallower.core.tables import read_table, write_table
-from shallower.reporting.report import Report, Reproduction, image, report_page
+from shallower.core.tables import read_table
+from shallower.reporting.images import image_uri
+from shallower.reporting.report import Report, report_page
+from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
 from synthetic_runs import SMALL, write_results, write_study
 
@@ -75,7 +78,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def report(made):
-    """The report of a study that does not reproduce the paper."""
+    """The report of a study."""
     runs = read_table(made / FOLDER / "runs.csv")
     tasks = [made / "resources/tasks" / name for name in ("docs-pair", "similarity")]
     return Report(
@@ -90,18 +93,14 @@ def report(made):
 
 
 @pytest.fixture
-def reproduction(made):
-    """One table, one figure and two judged claims."""
-    beside = {"ours": 83.0, "low": 82.0, "high": 84.0, "paper": 83.43, "difference": -0.43, "verdict": "inside"}
-    frame = pd.DataFrame([value("minilm, 0 dropped", "mean", **beside)])
-    claims = {"hypothesis": ["a", "a", "b", "c"], "model": "minilm"}
-    verdicts = ["supported", "supported", "not supported", "supported"]
-    return Reproduction(
-        frames={"preprint-figure-3": frame, "table-2": frame.assign(verdict="outside")},
-        figures={"preprint-figure-3": made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg"},
-        observations=pd.DataFrame({**claims, "verdict": verdicts}),
-        observations_fragment="<p>JUDGED</p>",
-        parameter_orders=pd.DataFrame({"model": ["minilm"], "common_prefix": ["2"]}),
+def section():
+    """What another package adds."""
+    return Section(
+        lead=Markup("<b>2</b> of 3."),
+        contents={"further": "A <further> part"},
+        body=Markup('<section id="further"><h2>Further</h2></section>'),
+        methods=["A step < the others."],
+        terms={"Term": "A text."},
     )
 
 
@@ -109,11 +108,21 @@ def test_the_answer_comes_first_then_methods_and_provenance(report):
     page = Page(report_page(report))
     assert page.loads == []
     assert set(page.anchors) <= set(page.ids)
-    assert page.text.startswith("Study small · 1 model · 2 tasks · 2 seeds How many layers can go? minilm can lose")
-    order = ["Layers that can go", "What is left", "Every variant in numbers", "Methods", "Statistics", "Provenance"]
+    assert page.text.startswith(
+        "Study small · 1 model · 2 tasks · 2 seeds How many layers can be dropped? minilm can lose"
+    )
+    order = [
+        "Layers that can be dropped",
+        "Score by layers dropped",
+        "Every arm in numbers",
+        "Methods",
+        "Statistics",
+        "Provenance",
+    ]
     places = [page.text.rindex(title) for title in order]
     assert places == sorted(places)
-    assert "paper's observations" not in page.text
+    assert "compared with the paper's" in page.text  # a model has a counterpart
+    assert "observations" not in page.text
 
 
 def test_the_methods_tell_the_settings(report):
@@ -126,7 +135,6 @@ def test_the_methods_tell_the_settings(report):
     assert "The upper layers, next to the task's head. section 3.1 1, 2, 3 everywhere" in text
     assert "origin pretrained and finetuned" in text
     assert "95 % percentile intervals from 1,000 bootstrap samples" in text
-    assert "Beside the paper, seeds are resampled as well" in text
 
 
 def test_gradual_dropping_has_settings_of_its_own(report):
@@ -137,7 +145,7 @@ def test_gradual_dropping_has_settings_of_its_own(report):
 
 def test_one_seed_is_said(report):
     config = {**CONFIG, "seeds": [1]}
-    assert "no interval holds the luck of training" in Page(report_page(replace(report, config=config))).text
+    assert "no interval includes seed variance" in Page(report_page(replace(report, config=config))).text
 
 
 def test_provenance_names_code_packages_machine_and_data(report):
@@ -147,53 +155,62 @@ def test_provenance_names_code_packages_machine_and_data(report):
     text = Page(report_page(report)).text
     assert "a1a1a1a1a1a1 with uncommitted changes and 4f4f4f4f4f4f" in text
     assert "torch 2.12.0 and 2.13.0" in text
-    assert "cpu, fp32, 1 thread a run" in text
+    assert "cpu, fp32, 1 thread per run" in text
     assert f"{len(report.runs)} runs" in text
     assert "1 of them are the same as another" in text
     assert f"task similarity train.parquet {'cd' * 32}" in text
 
 
-def test_the_paper_stands_between_answer_and_methods(report, reproduction):
-    page = Page(report_page(replace(report, reproduction=reproduction)))
+def test_sections_are_between_the_figures_and_all_numbers(report, section, tmp_path):
+    section.write(tmp_path / "section.json")
+    read = Section.read(tmp_path / "section.json")
+    assert read == section
+    page = Page(report_page(replace(report, sections=[read])))
     assert set(page.anchors) <= set(page.ids)
     assert page.loads == []
-    assert "2 supported and 1 not supported" in page.text
-    assert "1 of the 2 values of the paper" in page.text
-    assert "minilm beside DistilBERT" in page.text
-    places = [page.text.index(part) for part in ("JUDGED", "ours beside them", "Table 2: top", "Every variant in")]
+    assert "further" in page.anchors
+    parts = (
+        "2 of 3.",
+        "A <further> part",
+        "Score by layers dropped, and",
+        "Further",
+        "Every arm in",
+        "A step <",
+        "A text.",
+    )
+    places = [page.text.index(part) for part in parts]
     assert places == sorted(places)
-    assert page.text.index("common prefix") > page.text.rindex("Figure 3 of the preprint")
 
 
-def test_a_study_without_counterparts_says_so(report, reproduction):
-    config = {**CONFIG, "models": [CONFIG["models"][0] | {"counterpart": None}], "reproduction": True}
-    config |= {"probe": {"train_examples": 5000}, "parameter_scores": {"weights": "output-matrix"}}
-    text = Page(report_page(replace(report, config=config, reproduction=reproduction))).text
-    assert "its numbers stand alone" in text
-    assert "on at most 5,000 training examples" in text
+def test_a_damaged_section_is_named(tmp_path):
+    write_json(tmp_path / "section.json", {"lead": ""})
+    with pytest.raises(UserError, match=r"section\.json: not a section"):
+        Section.read(tmp_path / "section.json")
+
+
+def test_without_counterparts_there_is_no_column_for_them(report):
+    config = {**CONFIG, "models": [CONFIG["models"][0] | {"counterpart": None}]}
+    assert "the paper's" not in Page(report_page(replace(report, config=config))).text
 
 
 def test_images_are_in_the_page(made, tmp_path):
-    source = image(made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg", "<title>")
-    assert 'alt="&lt;title&gt;"' in source
-    data = source.split('src="')[1].split('"')[0]
+    source = image_uri(made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg")
+    data = source.removeprefix("data:image/svg+xml,")
     assert not set('<>#&"\n') & set(data)
     assert "M0 0 L9 9" in data
     (tmp_path / "dot.png").write_bytes(b"\x89PNG")
-    assert 'src="data:image/png;base64,iVBORw=="' in image(tmp_path / "dot.png", "dot")
+    assert image_uri(tmp_path / "dot.png") == "data:image/png;base64,iVBORw=="
 
 
-def test_script_writes_the_same_report_again(made, reproduction):
-    for item, frame in reproduction.frames.items():
-        write_table(made / FOLDER / f"paper/{item}.csv", frame)
-    (made / FOLDER / "study.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+def test_script_writes_the_same_report_again(made, section):
+    section.write(made / "section.json")
     command = [
         *(sys.executable, PROJECT / "workflow/scripts/write_report.py", "--study", f"{FOLDER}/study.json"),
         *("--summary", f"{FOLDER}/summary.csv", "--runs", f"{FOLDER}/runs.csv"),
         *("--costs", f"{FOLDER}/minilm/cost.json", "--models", "resources/models/minilm-1/manifest.json"),
         *("--tasks", "resources/tasks/docs-pair/task.json", "resources/tasks/similarity/task.json"),
-        *("--figure", "minilm", "docs-pair", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
-        *("--paper-dir", f"{FOLDER}/paper", "--output", "report.html"),
+        *("--figures", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
+        *("--sections", "section.json", "--output", "report.html"),
     ]
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
 
@@ -202,6 +219,6 @@ def test_script_writes_the_same_report_again(made, reproduction):
         return (made / "report.html").read_text(encoding="utf-8")
 
     page = written()
-    assert "Table 2: top layers dropped" in Page(page).text
+    assert "Further" in Page(page).text
     assert "data:image/svg+xml" in page
     assert page == written()

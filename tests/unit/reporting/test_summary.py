@@ -11,12 +11,13 @@ from read_pages import Page
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
 from shallower.core.wording import counted, layer_ranges, listed, percent
-from shallower.reporting.answer import answer_page, cases, span, summary_page
+from shallower.reporting.answer import answer_page, span, summary_page, task_answers
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import (
     answer,
     choose,
     droppable,
+    layer_sets,
     read_comparisons,
     read_costs,
     summarise,
@@ -104,6 +105,7 @@ def test_seeds_that_drop_different_layers_count_with_the_fewest(whole):
     results.loc[odd, ["n_dropped", "kept_layers", "model_bytes"]] = [1, "0 1 2 3 4", 99_000_000]
     row = arm(summarise(results, comparisons, costs), "docs-pair", "pretrained", "top", "2")
     assert (row["n_dropped"], row["kept_layers"]) == (1, "0 1 2 3 | 0 1 2 3 4")
+    assert layer_sets(row["kept_layers"]) == [[0, 1, 2, 3], [0, 1, 2, 3, 4]]
     assert row["model_bytes"] == 99_000_000
     assert row["latency_ms_batch1"] == costs["minilm"]["depths"][4]["latency"][0]["median_ms"]
 
@@ -163,14 +165,14 @@ def test_the_choice_drops_most_layers_then_keeps_most(tolerance, amount):
     assert (None if chosen is None else chosen["amount"]) == amount
 
 
-def test_an_answer_and_how_sure_it_is():
+def test_an_answer_and_whether_it_is_robust():
     found = answer(ARMS, BASELINE, 1)
-    assert (found["n_dropped"], found["directory"], found["sure"]) == (2, "c", False)  # its interval leaves 1 %
-    assert answer(ARMS, BASELINE, 2)["sure"] is False  # a seed is far below
-    assert answer(ARMS.assign(score_min=0.79), BASELINE, 2)["sure"] is True
-    assert answer(ARMS, BASELINE, 0.9)["sure"] is True  # arm a
+    assert (found["n_dropped"], found["directory"], found["robust"]) == (2, "c", False)  # its interval leaves 1 %
+    assert answer(ARMS, BASELINE, 2)["robust"] is False  # a seed is far below
+    assert answer(ARMS.assign(score_min=0.79), BASELINE, 2)["robust"] is True
+    assert answer(ARMS, BASELINE, 0.9)["robust"] is True  # arm a
     nothing = answer(ARMS, BASELINE, 0.1)
-    assert (nothing["n_dropped"], nothing["sure"], nothing["kept_percent"]) == (0, None, 100)
+    assert (nothing["n_dropped"], nothing["robust"], nothing["kept_percent"]) == (0, None, 100)
 
 
 def test_the_held_out_check_chooses_on_one_half_and_measures_on_the_other():
@@ -234,14 +236,14 @@ def read(text: str) -> str:
 
 def test_the_page_answers_first(whole, summary):
     text = read(answer_page(summary, [3, 1], 0.95, whole[2]))
-    case = cases(summary, [1, 3])[0]
+    case = task_answers(summary, [1, 3])[0]
     drops = [case.answers[tolerance]["n_dropped"] for tolerance in (1, 3)]
-    assert text.startswith("Study small How many layers can go? minilm can lose")
-    assert text.index("stay within 1 % of its score") < text.index("Every variant in numbers")
+    assert text.startswith("Study small How many layers can be dropped? minilm can lose")
+    assert text.index("stay within 1 % of its score") < text.index("Every arm in numbers")
     assert f"drop {drops[1]} of 6 layers" in text
     assert case.answers[3]["directory"] in text
     assert "Collapsed, so never chosen: bottom-3 (pretrained, 1 of 2 seeds)." in text
-    assert "Each variant was trained with 2 seeds" in text
+    assert "Each arm was trained with 2 seeds" in text
     assert "minilm on cpu with 1 thread, texts of 64 tokens, median of 30" in text
     assert text.count("minilm on docs-pair") == 2  # its card and its table
     for _, row in case.arms.iterrows():
@@ -259,13 +261,13 @@ def test_the_page_says_when_there_is_no_answer(whole, summary):
     assert "No answer on docs-pair." in text
 
 
-def test_the_page_says_when_no_layer_can_go(whole, summary):
+def test_the_page_says_when_no_layer_can_be_dropped(whole, summary):
     arms = summary["origin"] != "baseline"
     summary.loc[arms, ["kept_percent", "kept_percent_half1"]] = 70.0
     text = read(answer_page(summary, [1, 3], 0.95, whole[2]))
     assert "minilm needs all of its 6 layers on every task to stay within 1 % of its score; within 3 %" in text
     assert "Every layer is needed here." in text
-    assert "Within 1 % and 3 %: no layer can go" in text
+    assert "Within 1 % and 3 %: no layer can be dropped" in text
 
 
 @pytest.mark.parametrize("kept_low", [99.9, 90.0])
@@ -332,7 +334,7 @@ def test_wording():
 
 def test_a_model_of_which_nothing_was_dropped_is_in_the_numbers_but_has_no_answer(summary):
     bare = summary[(summary["task"] != "similarity") | (summary["origin"] == "baseline")]
-    answer, numbers = answer_page(bare, [1.0], 0.95, {}).split("<h2>Every variant in numbers</h2>")
+    answer, numbers = answer_page(bare, [1.0], 0.95, {}).split("<h2>Every arm in numbers</h2>")
     assert "docs-pair" in answer and "similarity" not in answer.split("How to read this")[0]
     assert "similarity" in numbers
 

@@ -6,25 +6,25 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from shallower.core.runs import BASELINE
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
 from shallower.evaluation.estimates import POINTS
 from shallower.paper.comparison import (
     NOT_IN_STUDY,
     NOT_RUN,
     Arm,
-    Comparison,
+    Counterparts,
     Ours,
     Pair,
     TaskColumn,
+    arm_columns,
     cell,
     frame,
-    identity,
 )
 from shallower.paper.names import SEVEN
 
 RANGE = "range over seeds"
 NO_RANGE = "one seed: no range"
-WHOLE = Arm(BASELINE, "none", "0", 0)
+FULL_MODEL = Arm(BASELINE, NO_STRATEGY, NO_AMOUNT, 0)
 
 
 class _Measure(NamedTuple):
@@ -36,30 +36,31 @@ class _Measure(NamedTuple):
     factor: float
 
 
-def figure_3(comparison: Comparison, states: pd.DataFrame) -> pd.DataFrame:
+def figure_3(counterparts: Counterparts, states: pd.DataFrame) -> pd.DataFrame:
     """Figure 3: scores of classifiers on each layer of the fine-tuned models, in points, mean over tasks."""
-    return _by_depth(comparison, states, _Measure("probe", "probe_score", "figure-3", POINTS))
+    return _by_depth(counterparts, states, _Measure("probe", "probe_score", "figure-3", POINTS))
 
 
-def preprint_figure_5(comparison: Comparison, states: pd.DataFrame) -> pd.DataFrame:
+def preprint_figure_5(counterparts: Counterparts, states: pd.DataFrame) -> pd.DataFrame:
     """The preprint's Figure 5: cosine of pre-trained and fine-tuned vectors by layer, mean over tasks."""
-    return _by_depth(comparison, states, _Measure("similarity", "similarity", "preprint-figure-5", 1.0))
+    return _by_depth(counterparts, states, _Measure("similarity", "similarity", "preprint-figure-5", 1.0))
 
 
-def _by_depth(comparison: Comparison, states: pd.DataFrame, measure: _Measure) -> pd.DataFrame:
-    """One row a model, one column a depth: 0 is the embedding output, L what the last of L layers gives."""
+def _by_depth(counterparts: Counterparts, states: pd.DataFrame, measure: _Measure) -> pd.DataFrame:
+    """One row for each model, one column for each depth: 0 is the embedding output, L the output of the last of L "
+    "layers."""
     states = states[states["quantity"] == measure.quantity]
-    column = comparison.mean_column(SEVEN)
+    column = counterparts.mean_column(SEVEN)
     if not column.ours:
-        # A study of other tasks alone: their mean, beside which the paper has nothing.
-        ours = tuple(comparison.tasks)
+        # A study without the paper's tasks: the mean over its own, which the paper does not have.
+        ours = tuple(counterparts.tasks)
         column = replace(column, label="mean of all tasks", task="mean", paper_task="", ours=ours, papers=())
-    pairs = comparison.pairs(states.groupby("model")["depth"].max().to_dict(), measure.item)
-    return frame(cell for pair in pairs for cell in _line(comparison, states, measure, pair, column))
+    pairs = counterparts.pairs(states.groupby("model")["depth"].max().to_dict(), measure.item)
+    return frame(cell for pair in pairs for cell in _line(counterparts, states, measure, pair, column))
 
 
 def _line(
-    comparison: Comparison, states: pd.DataFrame, measure: _Measure, pair: Pair, column: TaskColumn
+    counterparts: Counterparts, states: pd.DataFrame, measure: _Measure, pair: Pair, column: TaskColumn
 ) -> Iterator[dict[str, Any]]:
     here = states[(states["model"] == pair.model) & states["task"].isin(column.ours)]
     missing = [task for task in column.ours if task not in set(here["task"])]
@@ -68,12 +69,16 @@ def _line(
     curve = {} if missing or not pair.model else _curve(here, measure.factor)
     where = {"model": pair.counterpart, "quantity": measure.name}
     for depth in range(pair.num_layers + 1):
-        # The figures do not say which tasks their means are of, so that they are compared with any.
+        # The figures do not say over which tasks their means are, so any mean is compared.
         comparable = pair.counterpart and column.papers
-        paper = comparison.find([measure.item], **where, depth=depth) if comparable else None
+        paper = counterparts.find([measure.item], **where, depth=depth) if comparable else None
         if depth in curve or paper:
             said = remarks if depth in curve else [why, *remarks]
-            named = identity(pair, WHOLE) | {"task": column.task, "paper_task": column.paper_task, "depth": depth}
+            named = arm_columns(pair, FULL_MODEL) | {
+                "task": column.task,
+                "paper_task": column.paper_task,
+                "depth": depth,
+            }
             yield cell(pair.name, f"depth {depth}", curve.get(depth), paper, measure.name, said, **named)
 
 
@@ -94,21 +99,21 @@ def _curve(states: pd.DataFrame, factor: float) -> dict[int, Ours]:
     }
 
 
-def contribution(comparison: Comparison, scores: pd.DataFrame) -> pd.DataFrame:
-    """Contribution scores of the pre-trained models (section 3.4): one row a task, and their mean; one column a layer.
+def contribution(counterparts: Counterparts, scores: pd.DataFrame) -> pd.DataFrame:
+    """Contribution scores of the pre-trained models (section 3.4): rows are tasks and their mean, columns are layers.
 
-    Here `depth` is the layer, 0-based. The paper prints no scores, only which layers they made it drop.
+    Here `depth` is the layer, 0-based. The paper prints no scores, only the layers that it drops by them.
     """
     scores = scores[scores["method"] == "contribution"]
     layers = scores.groupby("model")["layer"].max() + 1
     cells: list[dict[str, Any]] = []
-    for pair in comparison.pairs(layers.to_dict(), "contribution"):
+    for pair in counterparts.pairs(layers.to_dict(), "contribution"):
         table = scores[scores["model"] == pair.model].pivot_table(index="task", columns="layer", values="value")
-        sets = _paper_sets(comparison, pair.counterpart)
-        for task in [*(task for task in comparison.tasks if task in table.index), "mean"]:
+        sets = _paper_sets(counterparts, pair.counterpart)
+        for task in [*(task for task in counterparts.tasks if task in table.index), "mean"]:
             values = table.mean() if task == "mean" else table.loc[task]
-            named = identity(pair, Arm("pretrained", "contribution", "", None))
-            named |= {"task": task, "paper_task": comparison.tasks.get(task) or ""}
+            named = arm_columns(pair, Arm("pretrained", "contribution", "", None))
+            named |= {"task": task, "paper_task": counterparts.tasks.get(task) or ""}
             for layer in range(pair.num_layers) if pair.model else []:
                 row = f"{pair.name}, {'mean of tasks' if task == 'mean' else task}"
                 said = [pair.remark, *(f"dropped by the paper: {name}" for name, its in sets.items() if layer in its)]
@@ -117,9 +122,9 @@ def contribution(comparison: Comparison, scores: pd.DataFrame) -> pd.DataFrame:
     return frame(cells)
 
 
-def _paper_sets(comparison: Comparison, counterpart: str) -> dict[str, set[int]]:
-    """The layers that the paper drops by contribution, by the words for where it says so."""
-    numbers = comparison.of_items("contribution")
+def _paper_sets(counterparts: Counterparts, counterpart: str) -> dict[str, set[int]]:
+    """The layers that the paper drops by contribution, by where it says so."""
+    numbers = counterparts.of_items("contribution")
     numbers = numbers[(numbers["quantity"] == "dropped_layers") & (numbers["model"] == counterpart)]
     return {
         cell.removesuffix(", layers"): {int(layer) for layer in layers.split()}

@@ -1,10 +1,10 @@
-"""A study's numbers beside the paper's, as tidy frames: one row a cell of one of the paper's tables and figures.
+"""A study's numbers and the paper's in tidy frames: one row for each value of one of the paper's tables and figures.
 
-Here is what every item shares: which of our models and tasks stand beside which of the paper's, what makes a cell, and
-when the paper's number agrees with ours. What stands in the cells is made in the modules `reproduction_*`.
+This module has what all items share: which of our models and tasks are compared with which of the paper's, how a value
+becomes a row, and when the paper's number agrees with ours. `score_tables`, `table_4` and `by_depth` make the items.
 
-Nothing is ever filled in: a cell that was not run stays blank and says why, and a model is shown beside one of the
-paper's only if they have equally many layers.
+Nothing is filled in: a value that was not run is blank and says why, and a model is compared with one of the paper's
+only if both have the same number of layers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,9 +14,12 @@ from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
-from shallower.core.runs import BASELINE
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
+from shallower.core.wording import TIMES
 from shallower.evaluation.estimates import Estimate, Scores, mean
+from shallower.paper.frames import INSIDE, OUTSIDE
 from shallower.paper.names import FIVE, PAPER_MODELS, PAPER_TASKS, SEVEN
+from shallower.paper.remarks import join_remarks
 from shallower.paper.values import PaperNumber, paper_value
 
 COLUMNS = [
@@ -28,23 +31,23 @@ UNITS = {
     **dict.fromkeys(("score", "loss", "difference", "held_out_loss", "probe_score"), "points"),
     **dict.fromkeys(("similarity", "contribution"), "cosine"),
     "parameters_millions": "M",
-    "finetune_speedup": "\N{MULTIPLICATION SIGN}",
+    "finetune_speedup": TIMES,
     "inference_time_change_percent": "%",
     "droppable_layers": "layers",
 }
 NOT_IN_STUDY = "not in this study"
 NOT_RUN = "not run"
 NO_NUMBER = "the paper gives no number"
-ONE_SEED = "one seed: the interval leaves the luck of training out"
-# A number that lies on the edge of an interval must not fall out of it by the last bit of a float.
+ONE_SEED = "one seed: the interval does not include seed variance"
+# A number on the edge of an interval must not be outside by the last bit of a float.
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One of the study's models and the paper's model beside it; one of them can be missing, "".
+    """One of the study's models and the paper's that it is compared with; one of them can be missing, "".
 
-    `remark` says why a model stands alone although it has a counterpart.
+    `remark` says why a model is not compared although it has a counterpart.
     """
 
     model: str
@@ -54,7 +57,7 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """What people call the row: our model where there is one."""
+        """Name of the row: our model where there is one."""
         return self.model or self.counterpart
 
 
@@ -69,9 +72,9 @@ class Arm(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskColumn:
-    """A task or a mean over tasks: `ours` are the study's tasks, `papers` what the paper calls them.
+    """A task or a mean over tasks: `ours` are the study's tasks, `papers` the paper's names of them.
 
-    `paper_task` is under which name the paper's number stands, "" for a mean that must be taken over fewer tasks.
+    `paper_task` is the paper's name of the column, "" for a mean that must be taken over fewer tasks.
     """
 
     label: str
@@ -99,10 +102,10 @@ class Ours(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What is compared: names of the study's `models` and `tasks`, each with the paper's name or None.
+class Counterparts:
+    """What is compared with what: names of the study's `models` and `tasks`, each with the paper's name or None.
 
-    `values` are the paper's numbers (`paper_values.read_values`), `confidence` is that of intervals, between 0 and 1.
+    `values` are the paper's numbers (`values.read_values`), `confidence` is that of intervals, between 0 and 1.
     """
 
     models: Mapping[str, str | None]
@@ -111,10 +114,13 @@ class Comparison:
     values: pd.DataFrame
 
     def pairs(self, num_layers: Mapping[str, int], item: str) -> list[Pair]:
-        """The study's models, given their numbers of layers, then the paper's in an item that stand beside none."""
+        """The study's models, given their numbers of layers, then the models of the paper's item without a "
+        "counterpart."""
         ours = [self._pair(model, num_layers[model]) for model in self.models if model in num_layers]
-        beside = {pair.counterpart for pair in ours}
-        others = [name for name in self.of_items(item)["model"].unique() if name in PAPER_MODELS and name not in beside]
+        compared = {pair.counterpart for pair in ours}
+        others = [
+            name for name in self.of_items(item)["model"].unique() if name in PAPER_MODELS and name not in compared
+        ]
         return ours + [Pair("", name, PAPER_MODELS[name]) for name in others]
 
     def _pair(self, model: str, num_layers: int) -> Pair:
@@ -136,7 +142,7 @@ class Comparison:
         return None if rows is None else paper_value(self.values.iloc[rows])
 
     def _index(self, columns: tuple[str, ...]) -> Mapping[tuple[Any, ...], list[int]]:
-        """Positions of the paper's numbers by what they are of; a search for every cell would take its time."""
+        """Positions of the paper's numbers by these columns: searching for each value takes seconds."""
         if columns not in self._indices:
             index = self._indices.setdefault(columns, {})
             for position, key in enumerate(self.values[list(columns)].itertuples(index=False, name=None)):
@@ -148,7 +154,7 @@ class Comparison:
         return {}
 
     def task_columns(self, papers: Sequence[str]) -> list[TaskColumn]:
-        """These tasks of the paper's, in its order, then all others of the study."""
+        """Columns of these tasks of the paper, in its order, then of all other tasks of the study."""
         columns = []
         for paper in papers:
             ours = [task for task in self.tasks if self.tasks[task] == paper]
@@ -158,8 +164,8 @@ class Comparison:
     def mean_column(self, papers: Sequence[str]) -> TaskColumn:
         """The mean over the paper's seven or five tasks, or those of them that the study has."""
         name = f"mean{len(papers)}"
-        # The first of ours stands for a task of the paper's that comes twice.
-        ours = {paper: task for task, paper in reversed(self.tasks.items()) if paper in papers}
+        # The first of ours counts where two are the same task of the paper.
+        ours = {paper: task for task, paper in reversed(list(self.tasks.items())) if paper in papers}
         present = [paper for paper in papers if paper in ours]
         missing = [paper for paper in papers if paper not in ours]
         tasks = tuple(ours[paper] for paper in present)
@@ -189,12 +195,12 @@ def cuts(num_layers: int) -> list[int]:
 def top_arm(n_dropped: int) -> Arm:
     """The arm that drops that many top layers of the pre-trained model; for 0, the baseline."""
     if n_dropped == 0:
-        return Arm(BASELINE, "none", "0", 0)
+        return Arm(BASELINE, NO_STRATEGY, NO_AMOUNT, 0)
     return Arm("pretrained", "top", str(n_dropped), n_dropped)
 
 
 def dropped_label(n_dropped: int) -> str:
-    """How many layers a row or column is about, for people."""
+    """The number of dropped layers in the label of a row or column."""
     return f"{n_dropped} dropped" if n_dropped else "all layers"
 
 
@@ -216,7 +222,7 @@ def mean_number(parts: Sequence[PaperNumber]) -> PaperNumber:
     notes = dict.fromkeys(["mean of the paper's values of the same tasks", *(part.note for part in parts)])
     values, errors = [part.value for part in parts], [part.uncertainty for part in parts]
     value = sum(values) / len(values)
-    note = "; ".join(filter(None, notes))
+    note = join_remarks(notes)
     return replace(
         parts[0], value=value, printed=value, how="derived", uncertainty=sum(errors) / len(errors), note=note, cell=""
     )
@@ -229,38 +235,37 @@ def cell(
     paper: PaperNumber | None,
     quantity: str,
     remarks: Iterable[str] = (),
-    **identity: Any,
+    **columns: Any,
 ) -> dict[str, Any]:
-    """One row of a frame; `identity` are its model, counterpart, task, origin and so on, `remarks` for people.
+    """One row of a frame; `columns` are its model, counterpart, task, origin and so on.
 
-    The difference is ours less the paper's. The verdict is "inside" when the paper's number, as it should read, lies
-    within our interval widened by its uncertainty, "outside" when not, "" when one of the two is missing.
+    The difference is ours minus the paper's. The verdict is `INSIDE` when the paper's number, misprints corrected, is
+    within our interval widened by its uncertainty, `OUTSIDE` when not, "" when one of the two is missing.
     """
     said = list(remarks)
     filled: dict[str, Any] = {}
     if ours:
         filled |= {"ours": ours.value, "low": ours.low, "high": ours.high, "seeds": ours.seeds}
-        told = paper or any(text.startswith("the paper") for text in said)
-        said += [ours.remark, "" if told else NO_NUMBER]
+        has_reason = paper or any(text.startswith("the paper") for text in said)
+        said += [ours.remark, "" if has_reason else NO_NUMBER]
     if paper:
         filled |= {"paper": paper.value, "paper_how": paper.how, "uncertainty": paper.uncertainty}
         said += ["from the preprint" if paper.source == "preprint" else "", paper.note]
         said += [f"printed as {paper.printed:g}" if paper.printed != paper.value else ""]
     if ours and paper:
-        filled |= {"difference": ours.value - paper.value, "verdict": _verdict(ours, paper)}
-    remark = "; ".join(dict.fromkeys(filter(None, said)))
-    return {"row": row, "column": column, "quantity": quantity, "remark": remark, **identity, **filled}
+        filled |= {"difference": ours.value - paper.value, "verdict": _inside_or_outside(ours, paper)}
+    return {"row": row, "column": column, "quantity": quantity, "remark": join_remarks(said), **columns, **filled}
 
 
-def _verdict(ours: Ours, paper: PaperNumber) -> str:
+def _inside_or_outside(ours: Ours, paper: PaperNumber) -> str:
     if ours.low is None or ours.high is None:
         return ""
     slack = paper.uncertainty + ROUNDING
-    return "inside" if ours.low - slack <= paper.value <= ours.high + slack else "outside"
+    return INSIDE if ours.low - slack <= paper.value <= ours.high + slack else OUTSIDE
 
 
 def frame(cells: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The cells as a frame with `COLUMNS`; rows and columns stand in the order in which they first come."""
+    """The cells as a frame with `COLUMNS`; rows and columns are in the order of first appearance."""
     table = pd.DataFrame(list(cells), columns=COLUMNS)
     for side in ("row", "column"):
         table[f"{side}_order"] = pd.factorize(table[side])[0]
@@ -272,16 +277,16 @@ def frame(cells: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ScoreLines:
-    """Makes the lines of tables of scores: one arm of one pair of models in each, with its columns."""
+    """Makes the rows of tables of scores: each is one arm of one pair of models."""
 
-    comparison: Comparison
+    counterparts: Counterparts
     scores: Scores
     items: Sequence[str]
 
     def pairs(self) -> list[Pair]:
         """The models of the first of the items."""
         models = self.scores.runs["model"].unique()
-        return self.comparison.pairs({model: self.scores.num_layers(model) for model in models}, self.items[0])
+        return self.counterparts.pairs({model: self.scores.num_layers(model) for model in models}, self.items[0])
 
     def line(
         self,
@@ -295,7 +300,7 @@ class ScoreLines:
         remarks: Sequence[str] = (),
         keep: bool = False,
     ) -> list[dict[str, Any]]:
-        """Cells of an arm, none when neither the study nor the paper has a number in them (unless `keep`).
+        """Cells of an arm; none, unless `keep`, when neither the study nor the paper has a number in them.
 
         `of_task` estimates the quantity on one of our tasks (by default the score), `find` finds the paper's number
         for one of its tasks.
@@ -312,7 +317,7 @@ class ScoreLines:
         if not counterpart or arm.n_dropped is None:
             return None
         where = {"origin": arm.origin, "strategy": arm.strategy, "n_dropped": arm.n_dropped}
-        return self.comparison.find(self.items, model=counterpart, **where, task=task, quantity=quantity)
+        return self.counterparts.find(self.items, model=counterpart, **where, task=task, quantity=quantity)
 
     def _cell(
         self,
@@ -333,14 +338,21 @@ class ScoreLines:
         elif missing:
             why = [NOT_RUN if len(column.ours) == 1 else f"{NOT_RUN} on {', '.join(missing)}"]
         else:
-            ours = Ours.of(mean([estimate for estimate in estimates.values() if estimate]), self.comparison.confidence)
+            ours = Ours.of(
+                mean([estimate for estimate in estimates.values() if estimate]), self.counterparts.confidence
+            )
             why = [*self._collapsed(pair.model, arm, column)]
         paper = paper_number(column, find)
-        if not paper and column.remark and (whole := find(column.task)):
-            why.append(f"the paper's {whole.value:g} is the mean of {column.task.removeprefix('mean')} tasks")
+        if not paper and column.remark and (full := find(column.task)):
+            why.append(f"the paper's {full.value:g} is the mean of {column.task.removeprefix('mean')} tasks")
         return cell(
-            *(row, column.label, ours, paper, quantity, [*why, column.remark, *remarks]),
-            **identity(pair, arm),
+            row,
+            column.label,
+            ours,
+            paper,
+            quantity,
+            [*why, column.remark, *remarks],
+            **arm_columns(pair, arm),
             task=column.task,
             paper_task=column.paper_task,
         )
@@ -351,6 +363,6 @@ class ScoreLines:
             yield f"{collapsed} of {len(runs)} runs collapsed: they give the same answer to every example"
 
 
-def identity(pair: Pair, arm: Arm) -> dict[str, Any]:
-    """Which model and arm a cell is of."""
+def arm_columns(pair: Pair, arm: Arm) -> dict[str, Any]:
+    """The columns that name a cell's models and arm."""
     return {"model": pair.model, "counterpart": pair.counterpart} | arm._asdict()

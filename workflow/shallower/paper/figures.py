@@ -1,9 +1,8 @@
-"""The paper's figures with a study's own numbers beside the paper's, drawn from comparison frames.
+"""The paper's figures with a study's numbers and the paper's, drawn from comparison frames.
 
-A frame (results/{study}/paper/{item}.csv, see `shallower.paper.comparison`) has one row a value: ours with its
-interval, the paper's, and a remark where one of them is blank. Each model has a panel; what is blank is not drawn, and
-says why.
-Ours is blue throughout, the paper's numbers are orange diamonds, hollow where they lie outside our interval.
+A frame (results/{study}/paper/{item}.csv, see `shallower.paper.comparison`) has one row for each value: ours with its
+interval, the paper's, and remarks where one of them is blank. Each model has a panel; blank values are not drawn, and a
+note says why. Ours are blue, the paper's are orange diamonds, hollow where they are outside our interval.
 """
 
 import itertools
@@ -22,26 +21,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from shallower.core.runs import NO_STRATEGY
 from shallower.core.wording import listed
+from shallower.paper.frames import OUTSIDE, prepared
+from shallower.paper.items import ITEMS
+from shallower.paper.remarks import join_remarks
 from shallower.reporting.figures import BASELINE_COLOUR, INK, SETTINGS, SOFT
 
 OURS_COLOUR, PAPER_COLOUR, PAPER_MARKER = "#0072b2", "#d55e00", "D"
 SHADES = LinearSegmentedColormap.from_list("shades", ["#b3d4ea", "#4f97c9", "#0b4a7d"])
 HEAT = LinearSegmentedColormap.from_list("heat", ["#f4f7fa", "#9fc6e3", "#2f7fb8", "#0b3c66"])
-TITLES = {
-    "figure-2": "Strategies compared (Figure 2 of the paper)",
-    "preprint-figure-3": "Strategies compared on six layers (Figure 3 of the preprint)",
-    "figure-3": "Classifiers on each fine-tuned layer (Figure 3 of the paper)",
-    "preprint-figure-5": "Pre-trained against fine-tuned (Figure 5 of the preprint)",
-    "contribution": "How little each layer changes the sentence token",
-}
-NO_STRATEGY = "none"
 FULL_MEAN = "mean7"
-REMARK_SEPARATOR = "; "
 # The paper's lowest threshold (section 3.4): a layer above it might be dropped.
 LOWEST_THRESHOLD = 0.9
-TEXT_COLUMNS = ["row", "column", "model", "counterpart", "task", "strategy", "amount", "verdict", "remark"]
-NUMBER_COLUMNS = ["n_dropped", "depth", "ours", "low", "high", "paper", "uncertainty"]
 # Of a group of bars, in bars: room for the name of its strategy, and to the next group.
 NARROWEST_GROUP, GROUP_GAP = 2.6, 0.7
 NARROWEST_PANEL = 12.0
@@ -50,12 +42,10 @@ CHARACTERS_PER_INCH = 14.5  # of a remark
 
 def draw(item: str, frame: pd.DataFrame) -> Figure:
     """The figure of an item; the keys of `DRAWINGS` are the items that have one."""
-    texts = {name: frame[name].astype("object").fillna("").astype(str) for name in TEXT_COLUMNS}
-    numbers = {name: pd.to_numeric(frame[name]).astype(float) for name in NUMBER_COLUMNS}
-    frame = frame.assign(**texts, **numbers).sort_values(["row_order", "column_order"], kind="stable")
+    frame = prepared(frame)
     with mpl.rc_context(SETTINGS):
         figure = DRAWINGS[item](frame) if len(frame) else _empty_figure("nothing was run that belongs here")
-        figure.suptitle(TITLES[item], x=0.01, ha="left", fontsize=13, fontweight="bold")
+        figure.suptitle(ITEMS[item].title, x=0.01, ha="left", fontsize=13, fontweight="bold")
     return figure
 
 
@@ -66,7 +56,7 @@ def strategies_figure(frame: pd.DataFrame) -> Figure:
     """Mean score a strategy and number of layers dropped; the full model is a line."""
     if (frame["task"] == FULL_MEAN).any():
         frame = frame[frame["task"] == FULL_MEAN]
-    seen = frame[_shown(frame)]
+    seen = frame[_has_value(frame)]
     depths = sorted(seen.loc[seen["strategy"] != NO_STRATEGY, "n_dropped"].dropna().astype(int).unique())
     colours = {depth: to_hex(SHADES(place / max(1, len(depths) - 1))) for place, depth in enumerate(depths)}
     panels = list(_panels(frame))
@@ -97,7 +87,7 @@ def strategies_figure(frame: pd.DataFrame) -> Figure:
 
 def _width(rows: pd.DataFrame) -> float:
     """Width of a panel in bars."""
-    arms = rows[_shown(rows) & (rows["strategy"] != NO_STRATEGY)]
+    arms = rows[_has_value(rows) & (rows["strategy"] != NO_STRATEGY)]
     return float(arms.groupby("strategy").size().clip(lower=NARROWEST_GROUP).add(GROUP_GAP).sum())
 
 
@@ -108,11 +98,13 @@ def _draw_strategies(axis: Axes, rows: pd.DataFrame, colours: dict[int, str], lo
         axis.axhline(ours, color=BASELINE_COLOUR, linewidth=1.3, linestyle=(0, (5, 2)), zorder=1)
     for paper in full["paper"].dropna():
         axis.axhline(paper, color=PAPER_COLOUR, linewidth=1.3, linestyle=":", zorder=1)
-    arms = rows[_shown(rows) & (rows["strategy"] != NO_STRATEGY)]
+    arms = rows[_has_value(rows) & (rows["strategy"] != NO_STRATEGY)]
     if arms.empty:
-        _say(axis, listed(list(rows["remark"].unique())) or "nothing to compare")
+        _say(axis, _all_remarks(rows) or "nothing to compare")
         return
-    at, ticks, names = 0.0, {}, {}
+    at = 0.0
+    ticks: dict[float, int] = {}
+    names: dict[float, str] = {}
     for strategy, unordered in arms.groupby("strategy", sort=False):
         group = unordered.sort_values("n_dropped", kind="stable")
         room = max(NARROWEST_GROUP, len(group))
@@ -134,8 +126,8 @@ def _draw_group(axis: Axes, places: np.ndarray, group: pd.DataFrame, colours: Se
     axis.bar(places - 0.1, ours - lowest, width=0.62, bottom=lowest, color=colours, zorder=2)
     axis.vlines(places - 0.1, low, high, color=INK, linewidth=1.1, zorder=3)
     for place, row in zip(places, group.itertuples(), strict=True):
-        beside = 0.0 if np.isnan(row.ours) else 0.33
-        _draw_paper_value(axis, place + beside, row.paper, row.uncertainty, hollow=row.verdict == "outside")
+        shift = 0.0 if np.isnan(row.ours) else 0.33
+        _draw_paper_value(axis, place + shift, row.paper, row.uncertainty, hollow=row.verdict == OUTSIDE)
 
 
 def _draw_paper_value(axis: Axes, x: float, value: float, uncertainty: float, hollow: bool) -> None:
@@ -154,8 +146,8 @@ def _notes(rows: pd.DataFrame) -> list[str]:
     if rows["ours"].isna().all():
         return []  # the title says so
     common = _common(rows)
-    blank = rows[rows["ours"].isna() & (rows["remark"] != "")]
-    reasons = blank["remark"].map(lambda remark: _parts(remark)[0])
+    blank = rows[rows["ours"].isna() & rows["remarks"].map(bool)]
+    reasons = blank["remarks"].map(lambda remarks: remarks[0])
     missing = []
     for reason, group in blank.groupby(reasons, sort=False):
         arms = group.groupby("strategy", sort=False)
@@ -168,13 +160,14 @@ def _notes(rows: pd.DataFrame) -> list[str]:
 
 
 def _common(rows: pd.DataFrame) -> list[str]:
-    """What the remarks say of all of our values."""
-    remarks = [_parts(remark) for remark in rows.loc[rows["ours"].notna(), "remark"]]
-    return [part for part in (remarks or [[]])[0] if part and all(part in parts for parts in remarks)]
+    """The remarks that all of our values have."""
+    first, *others = list(rows.loc[rows["ours"].notna(), "remarks"]) or [[]]
+    return [text for text in first if all(text in other for other in others)]
 
 
-def _parts(remark: str) -> list[str]:
-    return remark.split(REMARK_SEPARATOR)
+def _all_remarks(rows: pd.DataFrame) -> str:
+    """The remarks of all values in words, each once."""
+    return listed(list(dict.fromkeys(join_remarks(remarks) for remarks in rows["remarks"] if remarks)))
 
 
 def _arm_text(row: Any) -> str:
@@ -212,19 +205,21 @@ def _depths_figure(frame: pd.DataFrame, label: str) -> Figure:
         axis.remove()
     for axis in axes[::columns]:
         axis.set_ylabel(label)
-    handles = [Line2D([], [], color=OURS_COLOUR, marker="o", markeredgecolor="white", label="this study, mean")]
+    handles: list[Artist] = [
+        Line2D([], [], color=OURS_COLOUR, marker="o", markeredgecolor="white", label="this study, mean")
+    ]
     if (frame["high"] > frame["low"]).any():
         handles.append(Patch(facecolor=OURS_COLOUR, alpha=0.2, label="lowest to highest seed"))
     if frame["paper"].notna().any():
-        style = {"linestyle": (0, (4, 2)), "marker": PAPER_MARKER, "markersize": 4}
+        style: dict[str, Any] = {"linestyle": (0, (4, 2)), "marker": PAPER_MARKER, "markersize": 4}
         handles.append(Line2D([], [], color=PAPER_COLOUR, label="paper, measured off its figure", **style))
     _legend(figure, handles, _by_remark((title, _common(rows)) for title, rows in panels))
     return figure
 
 
 def _draw_depths(axis: Axes, rows: pd.DataFrame) -> None:
-    if not _shown(rows).any():
-        _say(axis, listed(list(rows["remark"].unique())) or "nothing to compare")
+    if not _has_value(rows).any():
+        _say(axis, _all_remarks(rows) or "nothing to compare")
         return
     axis.set_xlim(-0.5, rows["depth"].max() + 0.5)
     paper = rows.dropna(subset="paper")
@@ -247,7 +242,7 @@ def _draw_depths(axis: Axes, rows: pd.DataFrame) -> None:
 
 
 def contribution_figure(frame: pd.DataFrame) -> Figure:
-    """Mean cosine of the sentence token's vector before and after each layer; a row a task, a panel a model."""
+    """Mean cosine of the [CLS] token's vector before and after each layer; a row a task, a panel a model."""
     panels = [(title, rows) for title, rows in _panels(frame) if rows["ours"].notna().any()]
     remarks = _by_remark((title, list(_said_of_layers(rows))) for title, rows in _panels(frame))
     if not panels:
@@ -286,12 +281,11 @@ def _draw_heat(axis: Axes, rows: pd.DataFrame, lowest: float, highest: float) ->
 
 
 def _said_of_layers(rows: pd.DataFrame) -> Iterator[str]:
-    """Each part of the remarks, with the layers that it is about unless these are all."""
-    parts = rows["remark"].map(_parts).explode()
-    for part, its in rows["column"].loc[parts.index].groupby(parts.to_numpy(), sort=False):
-        if part:
-            layers = list(its.unique())
-            yield part if len(layers) == rows["column"].nunique() else f"{part} ({listed(layers)})"
+    """Each remark, with the layers that it is about unless these are all."""
+    remarks = rows["remarks"].explode().dropna()
+    for text, its in rows["column"].loc[remarks.index].groupby(remarks.to_numpy(), sort=False):
+        layers = list(its.unique())
+        yield text if len(layers) == rows["column"].nunique() else f"{text} ({listed(layers)})"
 
 
 # --- shared ---
@@ -306,14 +300,14 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Figure]] = {
 
 
 def _panels(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Title and rows of each model: ours beside its counterpart, then those of the paper alone."""
+    """Title and rows of each model: ours with its counterpart, then those of the paper alone."""
     for (model, counterpart), rows in frame.groupby(["model", "counterpart"], sort=False):
         if not model:
             yield f"{counterpart}, paper only (not in this study)", rows
         elif not counterpart or rows["paper"].isna().all():
             yield model, rows
         else:
-            yield f"{model} beside the paper's {counterpart}", rows
+            yield f"{model} and the paper's {counterpart}", rows
 
 
 def _by_remark(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
@@ -325,7 +319,7 @@ def _by_remark(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     return [f"{', '.join(titles)}: {remark}" for remark, titles in panels.items()]
 
 
-def _shown(frame: pd.DataFrame) -> pd.Series:
+def _has_value(frame: pd.DataFrame) -> pd.Series:
     return frame["ours"].notna() | frame["paper"].notna()
 
 
@@ -339,8 +333,8 @@ def _range(values: pd.DataFrame) -> tuple[float, float]:
 
 
 def _paper_handles(seen: pd.DataFrame) -> list[Artist]:
-    style = {"color": PAPER_COLOUR, "marker": PAPER_MARKER, "markersize": 5.5, "linestyle": "none"}
-    has_paper, outside = seen["paper"].notna(), seen["verdict"] == "outside"
+    style: dict[str, Any] = {"color": PAPER_COLOUR, "marker": PAPER_MARKER, "markersize": 5.5, "linestyle": "none"}
+    has_paper, outside = seen["paper"].notna(), seen["verdict"] == OUTSIDE
     handles = {
         "paper": (has_paper & ~outside).any(),
         "paper, outside our interval": (has_paper & outside).any(),

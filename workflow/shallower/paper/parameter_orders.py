@@ -1,11 +1,10 @@
-"""Does a reading of "final weights" reproduce the orders in which the paper drops layers by variance?
+"""Which reading of "final weights" reproduces the orders in which the paper drops layers by variance?
 
-The paper prints, for three models, the order of the six layers that go first (section 5.1), but neither which
-weights of a layer they come from nor their variances. Checkpoints are all it takes to find out.
+The paper prints, for three models, the first six layers in the order of dropping (section 5.1), but neither which
+weights of a layer they come from nor their variances. Checkpoints alone suffice to find out.
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -24,13 +23,13 @@ COLUMNS = ["model", "counterpart", "method", "weights", "ours", "paper", "match"
 def parameter_orders(
     folders: Mapping[str, str | Path], counterparts: Mapping[str, str | None], values: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row a model and reading, with our order of the lowest six layers beside the paper's (`COLUMNS`).
+    """One row for each model and reading, with the first six layers in our order and in the paper's (`COLUMNS`).
 
-    `folders` are the models' checkpoints; `counterparts` name the paper's model beside which each is shown;
-    `values` are the paper's numbers, whose item is parameter-orders. Orders are texts such as "0 11 7", 0-based,
-    the first to be dropped first. `match` is yes or no, `common_prefix` how many layers the two orders share from
-    their start; both are empty, with a remark, where there is nothing to compare. Orders of the paper that
-    stand beside none of ours come last. Raises UserError as `parameter_scores` does.
+    `folders` are the models' checkpoints; `counterparts` name the paper's model that each is compared with; `values`
+    are the paper's numbers. Orders are texts such as "0 11 7", 0-based, in the order of dropping. `match` is yes or no,
+    `common_prefix` the number of layers that both orders share from their start; both are empty, with a remark, where
+    there is nothing to compare. Orders of the paper without a model of ours come last. Raises UserError as
+    `parameter_scores` does.
     """
     printed = _printed(values)
     rows = [
@@ -51,37 +50,6 @@ def common_prefix(ours: Sequence[int], paper: Sequence[int]) -> int:
     """How many layers two orders share from their start."""
     differing = (place for place, (one, other) in enumerate(zip(ours, paper, strict=False)) if one != other)
     return next(differing, min(len(ours), len(paper)))
-
-
-def orders_page(orders: pd.DataFrame) -> str:
-    """The table as a page."""
-    headings = ["model", "paper's model", "weights", "our order", "paper's order", "same", "same from the start", ""]
-    columns = ["model", "counterpart", "weights", "ours", "paper", "match", "common_prefix", "remark"]
-    head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{'' if pd.isna(cell) else escape(str(cell))}</td>" for cell in row) + "</tr>\n"
-        for row in orders[columns].itertuples(index=False)
-    )
-    return f"""<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Orders by variance</title>
-<style>
-body {{ margin: 2rem auto; max-width: 68rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #1b1f24 }}
-div {{ overflow-x: auto }}
-table {{ border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums }}
-th, td {{ text-align: left; padding: 0.35rem 0.75rem 0.35rem 0; border-bottom: 1px solid #d8dee4; white-space: nowrap }}
-</style></head>
-<body>
-<h1>Orders by variance</h1>
-<p>Which layers go first when those whose weights vary least are dropped first, by what counts as a layer's final
-weights, beside the orders that the paper prints (section 5.1). Layers are counted from 0 at the bottom.</p>
-<div><table><thead><tr>{head}</tr></thead>
-<tbody>
-{body}</tbody></table></div>
-</body>
-</html>
-"""
 
 
 def _printed(values: pd.DataFrame) -> dict[str, list[int]]:
@@ -114,10 +82,16 @@ def _row(
     ours: list[int],
     num_layers: int,
 ) -> dict[str, object]:
-    row = {"model": model, "counterpart": counterpart, "method": METHOD, "weights": reading, "ours": _text(ours)}
+    row: dict[str, object] = {
+        "model": model,
+        "counterpart": counterpart,
+        "method": METHOD,
+        "weights": reading,
+        "ours": _text(ours),
+    }
     if reading is None:
         return row | {"remark": "all layers are one set of weights"}
-    if counterpart not in printed:
+    if counterpart is None or counterpart not in printed:
         return row | {"remark": "the paper prints no order for it"}
     if num_layers != PAPER_MODELS[counterpart]:
         remark = f"{num_layers} layers, the paper's {counterpart} has {PAPER_MODELS[counterpart]}"

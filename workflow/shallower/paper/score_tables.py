@@ -12,16 +12,16 @@ from shallower.paper.comparison import (
     NOT_IN_STUDY,
     NOT_RUN,
     Arm,
-    Comparison,
+    Counterparts,
     Ours,
     Pair,
     ScoreLines,
     TaskColumn,
+    arm_columns,
     cell,
     cuts,
     dropped_label,
     frame,
-    identity,
     top_arm,
 )
 from shallower.paper.names import FIVE, PAPER_MODELS, SEVEN
@@ -30,7 +30,7 @@ from shallower.reporting.summary import batch_sizes
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import COUNT, STRATEGIES
 
-FULL = "the whole model, which the others are measured against"
+FULL = "the full model, which the others are compared with"
 # The paper's strategies, in the order of Figure 2.
 PAPER_STRATEGIES = (
     "top",
@@ -51,25 +51,25 @@ NO_IMPROVEMENT = "the paper reports no improvement"
 WHOLE_NUMBER = 0.5
 
 
-def table_2(comparison: Comparison, scores: Scores) -> pd.DataFrame:
+def table_2(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     """Table 2: top layers dropped, by task, with means over seven and five tasks. ALBERT is in Table 5."""
-    lines = ScoreLines(comparison, scores, ["table-2", "table-6"])
-    return _top_table(lines, [pair for pair in lines.pairs() if not _is(comparison, pair, "ALBERT")], SEVEN)
+    lines = ScoreLines(counterparts, scores, ["table-2", "table-6"])
+    return _top_table(lines, [pair for pair in lines.pairs() if not _is(counterparts, pair, "ALBERT")], SEVEN)
 
 
-def table_5(comparison: Comparison, scores: Scores) -> pd.DataFrame:
+def table_5(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     """Table 5: the same for ALBERT, on five tasks."""
-    lines = ScoreLines(comparison, scores, ["table-5"])
-    return _top_table(lines, [pair for pair in lines.pairs() if _is(comparison, pair, "ALBERT")], FIVE)
+    lines = ScoreLines(counterparts, scores, ["table-5"])
+    return _top_table(lines, [pair for pair in lines.pairs() if _is(counterparts, pair, "ALBERT")], FIVE)
 
 
-def _is(comparison: Comparison, pair: Pair, *names: str) -> bool:
-    """Whether a pair is about one of these models of the paper's, even where depths forbid to compare."""
-    return (comparison.models.get(pair.model) or pair.counterpart) in names
+def _is(counterparts: Counterparts, pair: Pair, *names: str) -> bool:
+    """Whether a pair is about one of these models of the paper, even if a different depth prevents the comparison."""
+    return (counterparts.models.get(pair.model) or pair.counterpart) in names
 
 
 def _top_table(lines: ScoreLines, pairs: list[Pair], papers: tuple[str, ...]) -> pd.DataFrame:
-    columns = lines.comparison.columns(papers)
+    columns = lines.counterparts.columns(papers)
     return frame(
         cell
         for pair in pairs
@@ -78,41 +78,41 @@ def _top_table(lines: ScoreLines, pairs: list[Pair], papers: tuple[str, ...]) ->
     )
 
 
-def table_6(comparison: Comparison, scores: Scores) -> pd.DataFrame:
-    """Table 6: distilled models beside those cut to half their layers, and the paper's quotations of others."""
-    lines = ScoreLines(comparison, scores, ["table-6"])
-    columns = comparison.columns(FIVE)
+def table_6(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
+    """Table 6: distilled models, those with half of their layers dropped, and what the paper quotes from others."""
+    lines = ScoreLines(counterparts, scores, ["table-6"])
+    columns = counterparts.columns(FIVE)
     cells = []
     pairs = lines.pairs()
     for pair in (pair for pair in pairs if pair.model):
         half = cuts(pair.num_layers)[-1]
-        if pair.num_layers == PAPER_MODELS["DistilBERT"] or _is(comparison, pair, "DistilBERT", "DistilRoBERTa"):
+        if pair.num_layers == PAPER_MODELS["DistilBERT"] or _is(counterparts, pair, "DistilBERT", "DistilRoBERTa"):
             half = 0
         kept = f"{pair.num_layers - half} of {pair.num_layers}" if half else f"all {pair.num_layers}"
         cells += lines.line(pair, top_arm(half), columns, f"{pair.name}, {kept} layers")
-    beside = {pair.counterpart for pair in pairs if pair.model}
-    rows = comparison.of_items("table-6").drop_duplicates(["model", "origin", "strategy", "n_dropped"])
+    compared = {pair.counterpart for pair in pairs if pair.model}
+    rows = counterparts.of_items("table-6").drop_duplicates(["model", "origin", "strategy", "n_dropped"])
     for model, origin, strategy, n in rows[["model", "origin", "strategy", "n_dropped"]].itertuples(index=False):
-        if model not in beside:
+        if model not in compared:
             n_dropped = None if pd.isna(n) else int(n)
             arm = Arm(origin, strategy, "" if n_dropped is None else str(n_dropped), n_dropped)
             row = f"{model}, 6 of 12 layers" if n_dropped else model
 
             def find(task: str, model: str = model, origin: str = origin) -> PaperNumber | None:
-                return comparison.find(["table-6"], model=model, origin=origin, task=task, quantity="score")
+                return counterparts.find(["table-6"], model=model, origin=origin, task=task, quantity="score")
 
             cells += lines.line(Pair("", model, PAPER_MODELS.get(model, 6)), arm, columns, row, find=find)
     return frame(cells)
 
 
-def table_7(comparison: Comparison, scores: Scores) -> pd.DataFrame:
+def table_7(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     """Table 7: half of the layers dropped from the top of the pre-trained and of the fine-tuned model.
 
-    With whatever else the study drops from the fine-tuned model; the layers to be dropped may have been frozen in the
-    first fine-tuning, as the caption of the preprint's Table 5 has it.
+    Also everything else that the study drops from the fine-tuned model; the layers to drop may have been frozen in the
+    first fine-tuning, as in the caption of the preprint's Table 5.
     """
-    lines = ScoreLines(comparison, scores, ["table-7"])
-    columns = comparison.columns(FIVE)
+    lines = ScoreLines(counterparts, scores, ["table-7"])
+    columns = counterparts.columns(FIVE)
     cells = []
     for pair in lines.pairs():
         half = str(cuts(pair.num_layers)[-1])
@@ -126,26 +126,24 @@ def table_7(comparison: Comparison, scores: Scores) -> pd.DataFrame:
     return frame(cells)
 
 
-def gradual(comparison: Comparison, scores: Scores) -> pd.DataFrame:
-    """Gradual dropping less dropping at once, in points: the same layers, one after every two epochs (section 4)."""
-    lines = ScoreLines(comparison, scores, ["gradual"])
-    columns = comparison.columns(SEVEN)
+def gradual(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
+    """Gradual dropping minus dropping at once, in points: the same layers, one after every two epochs (section 4)."""
+    lines = ScoreLines(counterparts, scores, ["gradual"])
+    columns = counterparts.columns(SEVEN)
     cells = []
     for pair in lines.pairs():
         half = ("top", str(cuts(pair.num_layers)[-1]))
         for strategy, amount in _run_arms(scores, pair.model, ("gradual",)) or [half]:
             arm = Arm("gradual", strategy, amount, _n_dropped(scores, pair, strategy, amount))
 
-            def less_at_once(task: str, model: str = pair.model, arm: Arm = arm) -> Estimate | None:
+            def minus_at_once(task: str, model: str = pair.model, arm: Arm = arm) -> Estimate | None:
                 gradually = scores.score(model, task, *arm[:3])
                 at_once = scores.score(model, task, "pretrained", *arm[1:3])
                 return gradually - at_once if gradually and at_once else None
 
-            row = f"{pair.name}, {strategy} {amount}, gradual less at once"
+            row = f"{pair.name}, {strategy} {amount}, gradual minus at once"
             cells += lines.line(
-                *(pair, arm, columns, row, "difference", less_at_once),
-                remarks=[NO_IMPROVEMENT],
-                keep=True,
+                pair, arm, columns, row, "difference", of_task=minus_at_once, remarks=[NO_IMPROVEMENT], keep=True
             )
     return frame(cells)
 
@@ -157,7 +155,7 @@ def _run_arms(scores: Scores, model: str, origins: tuple[str, ...]) -> list[tupl
 
 
 def _n_dropped(scores: Scores, pair: Pair, strategy: str, amount: str) -> int | None:
-    """How many layers an arm drops: what most of its runs dropped; None where it is known to no run."""
+    """How many layers an arm drops, for thresholds in most of its runs; None without a run."""
     if strategy in STRATEGIES and STRATEGIES[strategy].amount is COUNT:
         return int(amount)
     runs = scores.runs
@@ -168,14 +166,14 @@ def _n_dropped(scores: Scores, pair: Pair, strategy: str, amount: str) -> int | 
 # --- Table 3 -------------------------------------------------------------------------------------------------------
 
 
-def table_3(comparison: Comparison, scores: Scores, summary: pd.DataFrame) -> pd.DataFrame:
+def table_3(counterparts: Counterparts, scores: Scores, summary: pd.DataFrame) -> pd.DataFrame:
     """Table 3: loss, size, and speed of fine-tuning and inference when top layers are dropped.
 
     The paper's losses mix means over seven tasks (BERT, XLNet) and five (RoBERTa): here both are given.
     """
-    lines = ScoreLines(comparison, scores, ["table-3"])
-    table_2_lines = ScoreLines(comparison, scores, ["table-2"])
-    means = [comparison.mean_column(SEVEN), comparison.mean_column(FIVE)]
+    lines = ScoreLines(counterparts, scores, ["table-3"])
+    table_2_lines = ScoreLines(counterparts, scores, ["table-2"])
+    means = [counterparts.mean_column(SEVEN), counterparts.mean_column(FIVE)]
     means = [replace(column, label=f"loss, {column.label}") for column in means]
     cells = []
     for pair in lines.pairs():
@@ -184,23 +182,23 @@ def table_3(comparison: Comparison, scores: Scores, summary: pd.DataFrame) -> pd
             row = f"{pair.name}, {dropped_label(n)}"
 
             def loss(task: str, model: str = pair.model, arm: Arm = arm) -> Estimate | None:
-                whole, cut = scores.baseline(model, task), scores.score(model, task, *arm[:3])
-                return whole - cut if whole and cut else None
+                full, cut = scores.baseline(model, task), scores.score(model, task, *arm[:3])
+                return full - cut if full and cut else None
 
             def find(task: str, name: str = pair.counterpart, arm: Arm = arm) -> PaperNumber | None:
                 if found := lines.find(name, arm, task, "loss"):
                     return found
-                whole, cut = (table_2_lines.find(name, which, task) for which in (top_arm(0), arm))
-                note = "from the scores of Table 2"
-                value = whole.value - cut.value if whole and cut else 0.0
-                derived = {"value": value, "printed": value, "how": "derived", "note": note, "cell": ""}
-                return replace(whole, **derived) if whole and cut else None
+                full, cut = (table_2_lines.find(name, which, task) for which in (top_arm(0), arm))
+                if full is None or cut is None:
+                    return None
+                value, note = full.value - cut.value, "from the scores of Table 2"
+                return replace(full, value=value, printed=value, how="derived", note=note, cell="")
 
             if n:
                 line = lines.line(pair, arm, means, row, "loss", loss, find)
             else:
                 line = [
-                    cell(row, column.label, None, None, "loss", [FULL], **identity(pair, arm), task=column.task)
+                    cell(row, column.label, None, None, "loss", [FULL], **arm_columns(pair, arm), task=column.task)
                     for column in means
                 ]
             line += [
@@ -221,14 +219,14 @@ def _parameters(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> dict[str, 
 
 
 def _finetuning_speedup(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> dict[str, Any]:
-    """Time to fine-tune the whole model over that to fine-tune the cut one, mean over tasks."""
+    """Time to fine-tune the full model divided by that of the pruned one, mean over tasks."""
     quantity, column = "finetune_speedup", "speed-up of fine-tuning"
     if arm.n_dropped == 0:
         return _measured(lines, pair, arm, row, column, quantity, None, FULL)
     runs = _runs(lines.scores, pair.model, arm)
-    whole = _runs(lines.scores, pair.model, top_arm(0))
-    seconds = runs.merge(whole, on=["task", "seed"], suffixes=("", "_whole"))
-    ratios = seconds["train_seconds_whole"] / seconds["train_seconds"]
+    full = _runs(lines.scores, pair.model, top_arm(0))
+    seconds = runs.merge(full, on=["task", "seed"], suffixes=("", "_full"))
+    ratios = seconds["train_seconds_full"] / seconds["train_seconds"]
     if ratios.empty:
         return _measured(lines, pair, arm, row, column, quantity, None, _why(pair, runs))
     value = ratios.groupby(seconds["task"]).mean().mean()
@@ -242,26 +240,26 @@ def _inference_time(lines: ScoreLines, pair: Pair, arm: Arm, row: str, summary: 
     quantity, column = "inference_time_change_percent", "inference time"
     if arm.n_dropped == 0:
         return _measured(lines, pair, arm, row, column, quantity, None, FULL)
-    cut, whole = (_runs(summary, pair.model, which) for which in (arm, top_arm(0)))
-    if cut.empty or whole.empty or not (sizes := batch_sizes(summary)):
+    cut, full = (_runs(summary, pair.model, which) for which in (arm, top_arm(0)))
+    if cut.empty or full.empty or not (sizes := batch_sizes(summary)):
         return _measured(lines, pair, arm, row, column, quantity, None, _why(pair, cut) or "not measured")
     batch = f"batch{sizes[-1]}"
     names = [f"latency_{part}ms_{batch}" for part in ("", "low_", "high_")]
     middle, low, high = (100 * cut.iloc[0][name] for name in names)
-    whole_middle, whole_low, whole_high = (whole.iloc[0][name] for name in names)
+    full_middle, full_low, full_high = (full.iloc[0][name] for name in names)
     remark = f"batches of {sizes[-1]} on this machine; range from the quartiles of both times"
-    ours = Ours(middle / whole_middle - 100, low / whole_high - 100, high / whole_low - 100, None, remark)
+    ours = Ours(middle / full_middle - 100, low / full_high - 100, high / full_low - 100, None, remark)
     return _measured(lines, pair, arm, row, column, quantity, ours)
 
 
 def _measured(
     lines: ScoreLines, pair: Pair, arm: Arm, row: str, column: str, quantity: str, ours: Ours | None, why: str = ""
 ) -> dict[str, Any]:
-    """A cell that is about no single task."""
+    """A cell that is not of a single task."""
     paper = None if why == FULL else lines.find(pair.counterpart, arm, "", quantity)
     if paper and quantity != "finetune_speedup":
         paper = replace(paper, uncertainty=WHOLE_NUMBER)
-    return cell(row, column, ours, paper, quantity, [why, pair.remark], **identity(pair, arm))
+    return cell(row, column, ours, paper, quantity, [why, pair.remark], **arm_columns(pair, arm))
 
 
 def _why(pair: Pair, runs: pd.DataFrame) -> str:
@@ -280,16 +278,16 @@ def _runs(source: Scores | pd.DataFrame, model: str, arm: Arm) -> pd.DataFrame:
 # --- strategies compared -------------------------------------------------------------------------------------------
 
 
-def figure_2(comparison: Comparison, scores: Scores) -> pd.DataFrame:
+def figure_2(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     """Figure 2: the mean over tasks by strategy and number of dropped layers, for models of more than six layers."""
-    # What the bars leave out: RoBERTa's numbers from Table 2 and the running text.
-    lines = ScoreLines(comparison, scores, ["figure-2", "table-2", "text"])
+    # Not among the bars: RoBERTa's numbers, which are in Table 2 and the running text.
+    lines = ScoreLines(counterparts, scores, ["figure-2", "table-2", "text"])
     return _strategy_figure(lines, [pair for pair in lines.pairs() if pair.num_layers > 6])
 
 
-def preprint_figure_3(comparison: Comparison, scores: Scores) -> pd.DataFrame:
+def preprint_figure_3(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     """The preprint's Figure 3: the same for models of up to six layers."""
-    lines = ScoreLines(comparison, scores, ["preprint-figure-3", "table-2"])
+    lines = ScoreLines(counterparts, scores, ["preprint-figure-3", "table-2"])
     return _strategy_figure(lines, [pair for pair in lines.pairs() if pair.num_layers <= 6])
 
 
@@ -300,22 +298,22 @@ def _strategy_figure(lines: ScoreLines, pairs: list[Pair]) -> pd.DataFrame:
 
 
 def _strategy_lines(lines: ScoreLines, pair: Pair) -> Iterator[dict[str, Any]]:
-    mean = lines.comparison.mean_column(SEVEN)
+    mean = lines.counterparts.mean_column(SEVEN)
     arms = _strategy_arms(lines, pair)
     if pair.model:
         mean = _shared(lines, pair.model, arms, mean)
     else:
-        # Nothing of ours is beside it, so that the paper's own mean can stand, whichever tasks the study has.
+        # No model of ours is compared, so the paper's own mean is shown, whichever tasks the study has.
         mean = replace(mean, paper_task=mean.task, papers=SEVEN, remark="")
     for arm in arms:
         column = replace(mean, label=dropped_label(arm.n_dropped or 0))
         by_threshold = arm.strategy in STRATEGIES and STRATEGIES[arm.strategy].amount is not COUNT
-        row = f"{pair.name}, {arm.strategy if arm.strategy != 'none' else 'whole'}"
+        row = f"{pair.name}, {arm.strategy if arm.strategy != NO_STRATEGY else 'full model'}"
         if by_threshold and arm.amount:
             row += f" {arm.amount}"
         if by_threshold and arm.n_dropped == 0:
             why = f"{arm.strategy} {arm.amount} drops no layer"
-            named = identity(pair, arm) | {"task": column.task}
+            named = arm_columns(pair, arm) | {"task": column.task}
             yield cell(row, column.label, None, None, "score", [why, pair.remark], **named)
             continue
         remarks = [_spread(lines.scores, pair.model, arm)] if by_threshold and arm.amount else []
@@ -342,14 +340,14 @@ def _shared(lines: ScoreLines, model: str, arms: list[Arm], mean: TaskColumn) ->
 
 
 def _strategy_arms(lines: ScoreLines, pair: Pair) -> list[Arm]:
-    """Arms of the study, and what the paper has beyond them, in the order of the figure."""
+    """Arms of the study, then further ones of the paper, in the order of the figure."""
     arms = [top_arm(0)]
     for strategy, amount in _run_arms(lines.scores, pair.model, ("pretrained",)):
         n_dropped = _n_dropped(lines.scores, pair, strategy, amount)
         if n_dropped in cuts(pair.num_layers) or STRATEGIES[strategy].amount is not COUNT:
             arms.append(Arm("pretrained", strategy, amount, n_dropped))
     known = {(arm.strategy, arm.n_dropped) for arm in arms}
-    numbers = lines.comparison.of_items(*lines.items)
+    numbers = lines.counterparts.of_items(*lines.items)
     numbers = numbers[(numbers["model"] == pair.counterpart) & (numbers["quantity"] == "score")]
     numbers = numbers[numbers["origin"] == "pretrained"].drop_duplicates(["strategy", "n_dropped"])
     for strategy, n_dropped in numbers[["strategy", "n_dropped"]].itertuples(index=False, name=None):
@@ -366,7 +364,7 @@ def _run_arms_of(scores: Scores, model: str, strategy: str) -> bool:
 
 
 def _spread(scores: Scores, model: str, arm: Arm) -> str:
-    """What to say of an arm that drops other numbers of layers on other tasks."""
+    """A remark on an arm that drops different numbers of layers on different tasks; "" for others."""
     dropped = _runs(scores, model, arm)["n_dropped"]
     if dropped.nunique() == 1:
         return ""

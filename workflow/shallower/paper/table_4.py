@@ -1,7 +1,7 @@
-"""Table 4: how many top layers can go, chosen on one half of the validation examples and judged on the other.
+"""Table 4: how many top layers can be dropped, chosen on one half of the validation examples and judged on the other.
 
-The paper splits once. Here the split is repeated with other random halves: what is shown is the median over splits, and
-the interval tells how much of it is the luck of the split.
+The paper splits once. Here the split is repeated with other random halves: the table has the median over splits, and
+the interval shows how much depends on the split.
 """
 
 from pathlib import Path
@@ -22,38 +22,38 @@ from shallower.paper.comparison import (
     ONE_SEED,
     ROUNDING,
     Arm,
-    Comparison,
+    Counterparts,
     Ours,
     Pair,
     TaskColumn,
+    arm_columns,
     cell,
     frame,
-    identity,
 )
 from shallower.paper.names import FIVE
 from shallower.paper.values import PaperNumber
 
 TOLERANCES = (1, 2, 3)
-SPLITS = 200
+NUM_SPLITS = 200
 SEED = 0
 PREDICTIONS = "predictions.parquet"
-# The journal's table has no DistilBERT; the preprint's, which chose and judged on all examples, has.
-ITEMS = ("table-4", "preprint-table-2")
+# The journal's table does not have DistilBERT; the preprint's does, chosen and judged on all examples.
+SOURCE_ITEMS = ("table-4", "preprint-table-2")
 
 
 class HalfLosses(NamedTuple):
-    """Points lost against the whole model, on both halves of each split: [amounts, splits], mean over seeds.
+    """Points lost against the full model, on both halves of each split: [amounts, splits], mean over seeds.
 
     `amounts` are the numbers of top layers dropped, ascending from 0; `seeds` is the smallest number of seeds.
     """
 
-    amounts: NDArray
-    chosen_on: NDArray
-    judged_on: NDArray
+    amounts: NDArray[Any]
+    chosen_on: NDArray[Any]
+    judged_on: NDArray[Any]
     seeds: int
 
 
-def split_rows(n_examples: int, splits: int = SPLITS) -> tuple[NDArray, NDArray]:
+def split_rows(n_examples: int, splits: int = NUM_SPLITS) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of two random halves of the examples, for each split: [splits, n // 2] and [splits, n - n // 2]."""
     random = np.random.default_rng(SEED)
     order = np.stack([random.permutation(n_examples) for _ in range(splits)])
@@ -66,16 +66,14 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     `runs` are rows of results.csv of one model and task; predictions are read from their folders.
     """
     top = runs[(runs["origin"] == "pretrained") & (runs["strategy"] == "top")]
-    whole = runs[runs["origin"] == BASELINE]
-    if top.empty or whole.empty:
+    full = runs[runs["origin"] == BASELINE]
+    if top.empty or full.empty:
         return None
     metric = METRICS[runs["metric"].iloc[0]]
-    groups = [whole, *(group for _, group in sorted(top.groupby("n_dropped")))]
-    reference, answers = None, []
-    for group in groups:
-        paths = [Path(directory, PREDICTIONS) for directory in group["directory"]]
-        reference, of_group = read_matched(paths, reference, metric.target)
-        answers.append(of_group)
+    groups = [full, *(group for _, group in sorted(top.groupby("n_dropped")))]
+    paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
+    reference, of_full = read_matched(paths[0], None, metric.target)
+    answers = [of_full, *(read_matched(of_group, reference, metric.target)[1] for of_group in paths[1:])]
     halves = split_rows(len(reference.ids))
     scores = [[mean_score(metric, reference.labels, of_group, rows) for rows in halves] for of_group in answers]
     losses = POINTS * (np.array(scores[0]) - np.array(scores))
@@ -83,24 +81,24 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     return HalfLosses(amounts, losses[:, 0], losses[:, 1], min(map(len, groups)))
 
 
-def droppable(losses: HalfLosses, tolerance: float) -> tuple[NDArray, NDArray]:
+def dropped_by_split(losses: HalfLosses, tolerance: float) -> tuple[NDArray[Any], NDArray[Any]]:
     """For each split, the most layers that lose up to `tolerance` points on one half, and the loss on the other."""
     within = losses.chosen_on <= tolerance + ROUNDING
-    # Dropping nothing loses nothing, so that there always is one; the largest is the first from the end.
+    # Dropping nothing loses nothing, so one always qualifies; the largest is the first from the end.
     chosen = len(within) - 1 - within[::-1].argmax(axis=0)
     return losses.amounts[chosen], losses.judged_on[chosen, np.arange(within.shape[1])]
 
 
-def table_4(comparison: Comparison, scores: Scores) -> pd.DataFrame:
+def table_4(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     """Table 4: each cell is two rows of the frame, droppable_layers and held_out_loss.
 
     `amount` is the tolerance, in points.
     """
     models = {model: scores.num_layers(model) for model in scores.runs["model"].unique()}
-    pairs = comparison.pairs(models, ITEMS[0])
-    beside = {pair.counterpart for pair in pairs}
-    pairs += [pair for pair in comparison.pairs({}, ITEMS[1]) if pair.counterpart not in beside]
-    columns = comparison.task_columns(FIVE)
+    pairs = counterparts.pairs(models, SOURCE_ITEMS[0])
+    compared = {pair.counterpart for pair in pairs}
+    pairs += [pair for pair in counterparts.pairs({}, SOURCE_ITEMS[1]) if pair.counterpart not in compared]
+    columns = counterparts.task_columns(FIVE)
     cells = []
     for pair in pairs:
         losses = {task: _losses(scores, pair.model, task) for column in columns for task in column.ours}
@@ -108,7 +106,7 @@ def table_4(comparison: Comparison, scores: Scores) -> pd.DataFrame:
             part
             for tolerance in TOLERANCES
             for column in columns
-            for part in _cells(comparison, pair, column, tolerance, losses)
+            for part in _cells(counterparts, pair, column, tolerance, losses)
         ]
         cells += lines if any(part.keys() & {"ours", "paper"} for part in lines) else []
     return frame(cells)
@@ -120,25 +118,25 @@ def _losses(scores: Scores, model: str, task: str) -> HalfLosses | None:
 
 
 def _cells(
-    comparison: Comparison, pair: Pair, column: TaskColumn, tolerance: int, losses: dict[str, HalfLosses | None]
+    counterparts: Counterparts, pair: Pair, column: TaskColumn, tolerance: int, losses: dict[str, HalfLosses | None]
 ) -> list[dict[str, Any]]:
-    """How many layers can go, and what that loses on the examples that did not choose."""
+    """How many layers can be dropped, and what that loses on the examples that were not used for the choice."""
     row = f"{pair.name}, within {tolerance} point{'s' if tolerance > 1 else ''}"
-    named = identity(pair, Arm("pretrained", "top", str(tolerance), None))
+    named = arm_columns(pair, Arm("pretrained", "top", str(tolerance), None))
     named |= {"task": column.task, "paper_task": column.paper_task}
     found = next((losses[task] for task in column.ours), None) if pair.model else None
     remarks = [pair.remark]
     layers = loss = None
     if found:
-        by_split = droppable(found, tolerance)
-        layers, loss = (_over_splits(values, found.seeds, comparison.confidence) for values in by_split)
-        remarks += [f"median and interval over {SPLITS} random splits", _tried(found.amounts, pair.num_layers)]
+        by_split = dropped_by_split(found, tolerance)
+        layers, loss = (_over_splits(values, found.seeds, counterparts.confidence) for values in by_split)
+        remarks += [f"median and interval over {NUM_SPLITS} random splits", _tried(found.amounts, pair.num_layers)]
     else:
         remarks.insert(0, NOT_RUN if pair.model and column.ours else NOT_IN_STUDY)
 
     def paper(quantity: str) -> PaperNumber | None:
         where = {"model": pair.counterpart, "task": column.paper_task, "tolerance": tolerance, "quantity": quantity}
-        return comparison.find(ITEMS, **where) if pair.counterpart and column.paper_task else None
+        return counterparts.find(SOURCE_ITEMS, **where) if pair.counterpart and column.paper_task else None
 
     return [
         cell(row, column.label, ours, paper(quantity), quantity, remarks, **named)
@@ -146,14 +144,14 @@ def _cells(
     ]
 
 
-def _over_splits(values: NDArray, seeds: int, confidence: float) -> Ours:
-    """Median and interval over splits; values that occur, so that layers stay whole numbers."""
+def _over_splits(values: NDArray[Any], seeds: int, confidence: float) -> Ours:
+    """Median and interval over splits; values that occur, so that numbers of layers stay integers."""
     tail = 50.0 * (1.0 - confidence)
     low, middle, high = np.percentile(values, [tail, 50.0, 100.0 - tail], method="inverted_cdf").tolist()
     return Ours(middle, low, high, seeds, ONE_SEED if seeds == 1 else "")
 
 
-def _tried(amounts: NDArray, num_layers: int) -> str:
-    """Which numbers of layers could have been chosen, where that is not all."""
+def _tried(amounts: NDArray[Any], num_layers: int) -> str:
+    """A remark on the numbers of layers that could have been chosen, "" if these are all."""
     tried = [int(amount) for amount in amounts if amount]
     return "" if tried == list(range(1, num_layers)) else f"only {', '.join(map(str, tried))} dropped layers were tried"

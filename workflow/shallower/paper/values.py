@@ -1,13 +1,13 @@
-"""The numbers of Sajjad et al., to be shown beside a study's own: values.csv beside this file.
+"""The numbers of Sajjad et al., which a study's are compared with: values.csv in this folder.
 
-The file has one row a number: where it stands (`source`, the journal version or the preprint of 2020, `item`, `cell`),
-what it is of (`model`, `origin`, `strategy`, `n_dropped`, `task`, `depth`, `tolerance`), what it is (`quantity`) and
-how it was come by (`how`): "printed", "measured" off a figure to within `uncertainty`, or "derived" from printed ones.
-`corrected` is what a misprint should read. An item has the journal's name where the journal has it, "preprint-..."
-otherwise; "text" is what only the running text says.
+The file has one row for each number: where it is printed (`source`, the journal version or the preprint of 2020,
+`item`, `cell`), what it belongs to (`model`, `origin`, `strategy`, `n_dropped`, `task`, `depth`, `tolerance`), what it
+is (`quantity`) and how it was obtained (`how`): "printed", "measured" off a figure to within `uncertainty`, or
+"derived" from printed ones. `corrected` is what a misprint should read. An item has the journal's name where the
+journal has it, "preprint-..." otherwise; "text" is what only the running text says.
 
 Scores, losses and differences are in points (0 to 100), similarities cosines, layers 0-based from the bottom, depths
-the number of layers passed (0 is the embeddings). A loss is positive when a model scores less than the whole one.
+the number of layers passed (0 is the embeddings). A loss is positive when a model scores less than the full one.
 """
 
 import math

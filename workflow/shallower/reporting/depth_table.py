@@ -1,4 +1,4 @@
-"""states.csv: what the vectors of fine-tuned models tell at each depth, one row a model, task, seed and depth.
+"""states.csv: probes and similarities of fine-tuned models, one row for each model, task, seed and depth.
 
 A depth is the number of layers that a text has passed, 0 for the embedding output.
 """
@@ -15,9 +15,9 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.metrics import METRICS, chance_score, score
+from shallower.reporting.missing import missing_files_error
 
 COLUMNS = ["study", "model", "task", "seed", "quantity", "depth", "metric", "value", "chance"]
-MISSING_NAMED = 10
 
 
 def collect_states(runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -29,10 +29,9 @@ def collect_states(runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]]) -> 
     """
     baselines = runs[runs["origin"] == BASELINE].to_dict("records")
     files = [Path(run["directory"], name) for run in baselines for name in ("probes.parquet", "similarity.json")]
-    if missing := [str(path) for path in files if not path.is_file()]:
-        named = "\n".join(f"  {path}" for path in missing[:MISSING_NAMED])
-        more = f"\n  and {len(missing) - MISSING_NAMED} more" if len(missing) > MISSING_NAMED else ""
-        raise UserError(f"{len(missing)} files of fine-tuned models are not there yet:\n{named}{more}\nmake them first")
+    if missing := [path for path in files if not path.is_file()]:
+        problem = f"{len(missing)} files of fine-tuned models are missing"
+        raise missing_files_error(problem, missing, "make them first")
     rows = [
         {**{key: run[key] for key in ("study", "model", "task", "seed")}, **row}
         for run in baselines
@@ -46,7 +45,7 @@ def _probe_rows(directory: Path, metric_name: str) -> Iterator[dict[str, Any]]:
     try:
         table = parquet.read_table(path, columns=["depth", "id", "label", "prediction"]).to_pandas()
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a file of answers ({error}); delete it and run again") from None
+        raise UserError(f"{path}: not a file of predictions ({error}); delete it and run again") from None
     if table.empty or table.groupby("depth").size().nunique() != 1:
         raise UserError(f"{path}: depths differ in their number of examples; delete the file and run again")
     metric = METRICS[metric_name]

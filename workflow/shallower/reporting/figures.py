@@ -1,13 +1,14 @@
-"""Figures of one model on one task: the score by layers dropped, and by what the model costs.
+"""Figures of one model on one task: the score by layers dropped, and by time and size.
 
-Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with any colour vision; each
-strategy has a marker of its own too, and keeps both in all figures.
+Colours are those of Okabe and Ito ("Color Universal Design", 2008), which can be distinguished with any colour vision.
+Each strategy has its own marker too, and has both in all figures.
 """
 
 import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,11 +21,11 @@ from matplotlib.ticker import MaxNLocator
 from shallower.core.files import write_bytes
 from shallower.core.runs import BASELINE
 from shallower.core.wording import metric_title, score_text
+from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
-from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import LAYERS, STRATEGIES
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 10.5,
     "axes.spines.top": False,
@@ -52,7 +53,6 @@ STYLES = {
 PANELS_A_ROW = 2
 SIZES = {"*": 1.4}  # of markers that look smaller than the others
 OTHER_STYLES = [("#7f7f7f", "p"), ("#b8860b", "d"), ("#2f6f73", "<"), ("#c0392b", "8")]
-PANEL_TITLES = {name: origin.title for name, origin in ORIGINS.items()}
 # An amount of these strategies is a set of layers, which no line joins to another.
 UNORDERED = {name for name, strategy in STRATEGIES.items() if strategy.amount is LAYERS}
 
@@ -65,9 +65,9 @@ def styles_of(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
-    """Score against layers dropped: a line a strategy through the means, a dot a seed, a panel an origin.
+    """Score by layers dropped: lines through the means of strategies, dots for seeds, a panel for each origin.
 
-    `summary` and `results` hold the rows of one model and task. The full model is a line with a band from its
+    `summary` and `results` hold the rows of one model and task. The full model is a line, with a band from its
     worst to its best seed.
     """
     baseline, arms = _split(summary)
@@ -79,7 +79,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
         rows = math.ceil(len(origins) / columns)
         figure = Figure(figsize=(1.2 + 4.6 * columns, 1.4 + 3.6 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, sharex=rows > 1, sharey=True, squeeze=False)
-        panels = grid.ravel()[: len(origins)]
+        panels = list(grid.ravel()[: len(origins)])
         for unused in grid.ravel()[len(origins) :]:
             unused.set_visible(False)
         for panel, origin in zip(panels, origins, strict=True):
@@ -89,7 +89,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
                 mine = (here["strategy"] == strategy).to_numpy()
                 seeds = runs[(runs["origin"] == origin) & (runs["strategy"] == strategy)]
                 _draw_strategy(panel, here[mine], seeds, offsets[strategy], colour, marker)
-            panel.set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK)
+            panel.set_title(origin_title(origin), loc="left", color=INK)
             panel.set_xlabel("layers dropped")
             panel.tick_params(labelbottom=True)
             panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
@@ -102,16 +102,15 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
         extra = [_handle("one seed", SOFT, ".", line=False)] if several else []
         if runs["collapsed"].any():
             extra.append(_handle("collapsed seed", INK, "x", line=False))
-        _finish(figure, baseline, "what is left when layers go", styles, extra)
+        _finish(figure, baseline, "score by layers dropped", styles, extra)
     return figure
 
 
 def score_by_cost(summary: pd.DataFrame) -> Figure:
-    """Score against time (a column a batch size) and model size; a row an origin, left is cheaper.
+    """Score by time, a column for each batch size, and by model size; a row for each origin.
 
-    `summary` holds the rows of one model and task. The numbers above a panel tell how many layers are left,
-    so that a point is named by its marker (strategy) and its column (layers). A grey line joins the best
-    variant of each depth.
+    `summary` holds the rows of one model and task. The numbers above a panel are the layers left, so a point is
+    identified by its marker (strategy) and its column (layers). A grey line joins the best arm at each depth.
     """
     baseline, arms = _split(summary)
     styles = styles_of(arms["strategy"])
@@ -126,7 +125,7 @@ def score_by_cost(summary: pd.DataFrame) -> Figure:
                 _draw_costs(panel, column, here, baseline, styles)
                 panel.set_xlabel(label if origin == origins[-1] else "")
             panels[0].set_ylabel(metric_title(baseline["metric"]))
-            panels[0].set_title(PANEL_TITLES.get(origin, origin), loc="left", color=INK, pad=30)
+            panels[0].set_title(origin_title(origin), loc="left", color=INK, pad=30)
             _draw_baseline(panels, baseline, labelled=False)
         extra = [
             _handle("full model", BASELINE_COLOUR, "o", line=False),
@@ -181,7 +180,7 @@ def _draw_strategy(
     )
     if (arms["seeds"] == 1).all():
         runs = runs[runs["collapsed"]]
-    # A seed stands where its arm does, also where seeds of an arm dropped different numbers of layers.
+    # A seed has the place of its arm, even where the seeds of an arm dropped different numbers of layers.
     fewest = runs.groupby("amount")["n_dropped"].transform("min") + offset
     fine = ~runs["collapsed"].to_numpy(dtype=bool)
     panel.scatter(fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
@@ -197,7 +196,7 @@ def _draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool =
 
 
 def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[float]) -> None:
-    """The score of a constant answer: a line where it is near, a remark where it would squeeze the rest."""
+    """The score of a constant answer: a line if it is near the others, otherwise a remark."""
     low, high = min(scores), max(scores)
     if baseline["chance"] >= low - 0.6 * (high - low):
         for panel in panels:
@@ -221,7 +220,7 @@ def _label_line(panel: Axes, height: float, text: str, colour: str) -> None:
 
 
 def _cost_columns(summary: pd.DataFrame) -> dict[str, str]:
-    """Columns of a summary that tell what a model costs, with labels; those that depth changes."""
+    """Columns of a summary with the cost of a model, with labels; only those that depend on depth."""
     texts = {size: "one text" if size == 1 else f"{size} texts at once" for size in batch_sizes(summary)}
     columns = {f"latency_ms_batch{size}": f"time for {text} (ms), left is faster" for size, text in texts.items()}
     columns["model_megabytes"] = "model file (MB), left is smaller"
@@ -235,7 +234,7 @@ def _cost(rows: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _varies(costs: pd.Series) -> bool:
-    return costs.max() > 1.01 * costs.min()
+    return bool(costs.max() > 1.01 * costs.min())
 
 
 def _draw_costs(
@@ -270,7 +269,7 @@ def _draw_costs(
 
 
 def _number_depths(panel: Axes, cost_of_depth: pd.Series) -> None:
-    """How many layers are left, above the panel, wherever there is room for the number."""
+    """The numbers of layers left, above the panel, where there is room."""
     least = 0.05 * (cost_of_depth.max() - cost_of_depth.min())
     shown: list[tuple[float, int]] = []
     for depth, cost in sorted(cost_of_depth.items(), reverse=True):
@@ -313,6 +312,6 @@ def _finish(
     ]
     handles += extra
     # A column is as wide as the longest name, at about 0.075 inches a letter, and its sign.
-    longest = max(len(handle.get_label()) for handle in handles)
+    longest = max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, int((figure.get_figwidth() - 0.2) / (0.7 + 0.075 * longest)))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), columns), fontsize=9.5)

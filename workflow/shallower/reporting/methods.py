@@ -1,22 +1,14 @@
-"""The last part of the report: how the numbers were made, what they can and cannot tell, and from what."""
+"""How the numbers of a report were made, and from what, as data for the templates."""
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, counted, listed, metric_title, score_text
-from shallower.reporting.answer import ORIGIN_TITLES
-from shallower.reporting.page import definitions, folded, plain_table
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
-PAPER = (
-    "Sajjad, Dalvi, Durrani and Nakov, <i>On the effect of dropping layers of pre-trained transformer models</i>, "
-    'Computer Speech &amp; Language 77, 2023 (<a href="https://doi.org/10.1016/j.csl.2022.101429">'
-    'doi:10.1016/j.csl.2022.101429</a>; preprint <a href="https://arxiv.org/abs/2004.03844">arXiv:2004.03844</a>)'
-)
 SETTINGS = {
     "epochs": "epochs",
     "batch_size": "batch size",
@@ -30,198 +22,139 @@ SETTINGS = {
 LIMITS = ("models", "tasks", "origins")
 
 
-def methods(config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]) -> str:
-    """What was done, in the study's own settings (HTML).
+def methods_content(
+    config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The variables of methods.jinja.
 
-    `config` is the study with its defaults filled in, `tasks` the content of task.json by task.
+    `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json by
+    task.
     """
-    origins = [origin["name"] for origin in config["origins"]]
-    steps = [
-        "Each model was fine-tuned with all its layers on each task: the <b>full model</b>.",
-        f"Layers were dropped by each strategy, and what was left was tuned: "
-        f"{listed([f'<i>{escape(name)}</i> ({ORIGIN_TITLES.get(name, name)})' for name in origins])}.",
-        "Every tuned model was loaded anew from its folder and answered the validation examples. All scores, intervals "
-        "and tests were computed from these stored answers."
-        + (
-            " That it answers the same when loaded with plain <code>from_pretrained</code> was checked "
-            "(<code>reloaded.csv</code> beside its task)."
-            if config.get("keep_models")
-            else ""
-        ),
-        "Time and size were measured for every depth of each model, with random weights of the same shape.",
-    ]
-    if config.get("reproduction"):
-        steps.append(
-            f"For the paper's analyses, a linear classifier was trained on the sentence token's vector at every "
-            f"depth of the full models (on at most {config['probe']['train_examples']:,} training examples), and "
-            f"these vectors were compared with those of the pre-trained model. Parameter scores are of each layer's "
-            f"{config['parameter_scores']['weights'].replace('-', ' ')}."
-        )
-    return (
-        f"<p>The method is that of {PAPER}.</p><ol>{''.join(f'<li>{step}</li>' for step in steps)}</ol>"
-        f"{_models(config)}{_tasks(config, summary, tasks)}{_training(config)}{_strategies(config)}"
-    )
-
-
-def statistics(config: Mapping[str, Any], beside_paper: bool) -> str:
-    """What intervals, verdicts and tests mean, and their limits (HTML)."""
-    evaluate = config["evaluate"]
-    several = max(len(task.get("seeds") or config["seeds"]) for task in config["tasks"]) > 1
-    texts = {
-        "Intervals": f"{100 * evaluate['confidence']:g} % percentile intervals from {evaluate['bootstrap_samples']:,} "
-        "bootstrap samples of the validation examples. Every run of a task sees the same samples, so differences are "
-        "paired: what is hard for both cancels.",
-        "Seeds": "Where an arm has several seeds, its score is their mean. "
-        + (
-            "Beside the paper, seeds are resampled as well, so that those intervals hold the luck of training too; "
-            "with so few seeds they are still somewhat too narrow."
-            if several
-            else "There is one seed here, so no interval holds the luck of training, which is often the larger part."
-        ),
+    seeds = [len(_seeds(config, task)) for task in config["tasks"]]
+    columns = _training_columns(config)
+    return {
+        "origins": [origin["name"] for origin in config["origins"]],
+        "models_kept": bool(config.get("keep_models")),
+        "models": [_model(model) for model in config["models"]],
+        "has_counterparts": any(model.get("counterpart") for model in config["models"]),
+        "tasks": [_task(config, task, summary, tasks.get(task["name"], {})) for task in config["tasks"]],
+        "training_columns": list(columns),
+        "training": [
+            (title, *(f"{settings[key]:g}" for settings in columns.values()))
+            for key, title in SETTINGS.items()
+            if key in config["train"]
+        ],
+        "exceptions": [
+            f"on {task['name']} {_settings(task[part])}{' after layers were dropped' if part == 'refine' else ''}"
+            for task in config["tasks"]
+            for part in ("train", "refine")
+            if task.get(part)
+        ],
+        "strategies": [_strategy(entry) for entry in config["strategies"]],
+        "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
+        "several_seeds": max(seeds) > 1,
     }
-    if beside_paper:
-        texts |= {
-            "Inside, outside": "The paper gives single numbers, with neither seeds nor intervals. A value of it lies "
-            "inside when it is within our interval (widened by the uncertainty of what was measured off a figure). "
-            "Its own luck is not in the verdict: another run of the very same experiment can fall outside too, and a "
-            "wide interval holds nearly anything.",
-            "Means": "Over the paper's seven tasks, and over the five that it calls stable "
-            "(without RTE and MRPC, whose small validation sets swing by several points). Means over fewer tasks say "
-            "so.",
-        }
-    texts["Limits"] = (
-        "Scores are those of the validation split, as in the paper; choosing the best of many arms on it flatters the "
-        "winner. Latency is that of one machine. Classification and similarity of short texts say nothing about "
-        "generation or reasoning."
-    )
-    return definitions(texts)
 
 
-def provenance(
+def provenance_content(
     manifests: Sequence[Mapping[str, Any]], models: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
-) -> str:
-    """Code, packages, machine, and checksums (HTML), from the manifests of the runs, models and tasks."""
+) -> dict[str, Any]:
+    """The variables of provenance.jinja, from the manifests of the runs, models and tasks."""
     codes = [manifest["code"] for manifest in manifests if "code" in manifest]
-    commits = dict.fromkeys(_commit(code) for code in codes)
     versions: dict[str, set[str]] = {}
     for manifest in manifests:
         for package, version in manifest.get("versions", {}).items():
             versions.setdefault(package, set()).add(str(version))
-    machines = dict.fromkeys(_machine(manifest) for manifest in manifests if "device" in manifest)
-    texts = {
-        "Runs": _effort(manifests),
-        "Machine": "; ".join(map(escape, machines)),
-        "Code": listed(list(commits)),
-        "Packages": escape(
-            ", ".join(f"{package} {' and '.join(sorted(found))}" for package, found in versions.items())
-        ),
-    }
-    sums = [
-        (f"model {source['name']}", file, digest) for source in models for file, digest in source["sha256"].items()
-    ] + [
-        (f"task {source['source']['name']}", file, digest)
-        for source in tasks
-        for file, digest in source["sha256"].items()
-    ]
-    table = plain_table(
-        ("what", "file", "SHA-256"),
-        ([escape(what), escape(file), f"<code>{digest}</code>"] for what, file, digest in sums),
-    )
-    checksums = folded("Checksums of models and data", table) if sums else ""
-    return (
-        f"{definitions(texts)}{checksums}<p class=note>Beside each run, <code>manifest.json</code> says from which "
-        "weights, data, settings, seed, code and packages it was made.</p>"
-    )
-
-
-def _models(config: Mapping[str, Any]) -> str:
-    rows = (
-        [escape(model["name"]), _model_source(model), escape(model.get("counterpart") or DASH)]
-        for model in config["models"]
-    )
-    return plain_table(("model", "weights", "beside the paper's"), rows)
-
-
-def _model_source(model: Mapping[str, Any]) -> str:
-    if model["source"] == "hub":
-        return f"hub, {escape(model['repository'])} <code>{model['revision'][:12]}</code>"
-    if model["source"] == "package":
-        return f"package {escape(model['package'])} {escape(model['version'])}"
-    return f"folder <code>{escape(str(model['directory']))}</code>"
-
-
-def _tasks(config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]) -> str:
-    """Rows as they were used, so that a slice of a task cannot pass for the whole."""
-    rows = []
-    for task in config["tasks"]:
-        baseline = summary[(summary["task"] == task["name"]) & (summary["origin"] == BASELINE)].iloc[0]
-        used = tasks.get(task["name"], {}).get("rows", {})
-        seeds = task.get("seeds") or config["seeds"]
-        rows.append(
-            [
-                escape(task["name"]),
-                _task_source(task),
-                f"{used['train']:,}{_slice(task, 'train_examples')}" if used else DASH,
-                f"{baseline['n_examples']:,}{_slice(task, 'validation_examples')}",
-                escape(listed([metric_title(metric) for metric in task["metrics"]])),
-                score_text(baseline["chance"]),
-                escape(" ".join(map(str, seeds))),
+    return {
+        "effort": _effort(manifests),
+        "machines": _unique(_machine(manifest) for manifest in manifests if "device" in manifest),
+        "commits": _unique((code["commit"], code["dirty"]) for code in codes),
+        "packages": [f"{package} {' and '.join(sorted(found))}" for package, found in versions.items()],
+        "checksums": [
+            (f"{kind} {name}", file, digest)
+            for kind, name, source in [
+                *(("model", source["name"], source) for source in models),
+                *(("task", source["source"]["name"], source) for source in tasks),
             ]
-        )
-    headings = ("task", "data", "training", "validation", "score (first: the one shown)", "constant answer", "seeds")
-    return plain_table(headings, rows)
+            for file, digest in source["sha256"].items()
+        ],
+    }
 
 
-def _slice(task: Mapping[str, Any], key: str) -> str:
-    return " <span class=tag>a subset</span>" if task.get(key) and task["source"] != "installed-docs" else ""
+def _unique(items: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(items))
+
+
+def _seeds(config: Mapping[str, Any], task: Mapping[str, Any]) -> list[int]:
+    return list(task.get("seeds") or config["seeds"])
+
+
+def _model(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Name, where the weights come from, in words and as code, and the paper's model."""
+    match model["source"]:
+        case "hub":
+            where, exact = f"hub, {model['repository']}", model["revision"][:12]
+        case "package":
+            where, exact = f"package {model['package']} {model['version']}", ""
+        case _:
+            where, exact = "folder", str(model["directory"])
+    return {"name": model["name"], "where": where, "exact": exact, "counterpart": model.get("counterpart") or DASH}
+
+
+def _task(
+    config: Mapping[str, Any], task: Mapping[str, Any], summary: pd.DataFrame, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Numbers of examples are those that were used; `subset_of` names the splits of which only a part was."""
+    baseline = summary[(summary["task"] == task["name"]) & (summary["origin"] == BASELINE)].iloc[0]
+    rows = record.get("rows", {})
+    return {
+        "name": task["name"],
+        "source": _task_source(task),
+        "training": f"{rows['train']:,}" if rows else DASH,
+        "validation": f"{baseline['n_examples']:,}",
+        "subset_of": [
+            split
+            for split, key in (("training", "train_examples"), ("validation", "validation_examples"))
+            if task.get(key) and task["source"] != "installed-docs" and (rows or split == "validation")
+        ],
+        "metrics": listed([metric_title(metric) for metric in task["metrics"]]),
+        "chance": score_text(baseline["chance"]),
+        "seeds": " ".join(map(str, _seeds(config, task))),
+    }
 
 
 def _task_source(task: Mapping[str, Any]) -> str:
     if task["source"] == "glue":
-        return f"GLUE {escape(task['subset'])}"
+        return f"GLUE {task['subset']}"
     if task["source"] == "hub":
-        return f"hub, {escape(task['repository'])}"
+        return f"hub, {task['repository']}"
     return "docstrings of installed packages" if task["source"] == "installed-docs" else "own files"
 
 
-def _training(config: Mapping[str, Any]) -> str:
+def _training_columns(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The settings of each kind of training, by its heading."""
     columns = {"full model": config["train"]}
     for origin in config["origins"]:
         columns[origin["name"]] = {**config["train"], **config["refine"], **origin.get("refine", {})}
         if "stage" in origin:
             columns[f"{origin['name']}, before each drop"] = {**config["train"], **origin["stage"]}
-    rows = (
-        [title, *(f"{settings[key]:g}" for settings in columns.values())]
-        for key, title in SETTINGS.items()
-        if key in config["train"]
-    )
-    exceptions = [
-        f"on {escape(task['name'])} {_settings(task[part])}{' when layers are gone' if part == 'refine' else ''}"
-        for task in config["tasks"]
-        for part in ("train", "refine")
-        if task.get(part)
-    ]
-    said = f"<p class=note>Otherwise: {'; '.join(exceptions)}.</p>" if exceptions else ""
-    return plain_table(("training (AdamW)", *map(escape, columns)), rows) + said
+    return columns
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
     return listed([f"{SETTINGS[key].split(',')[0]} {value:g}" for key, value in settings.items()])
 
 
-def _strategies(config: Mapping[str, Any]) -> str:
-    rows = []
-    for entry in config["strategies"]:
-        strategy = STRATEGIES[entry["name"]]
-        where = "; ".join(f"{key[:-1]} {listed(entry[key])}" for key in LIMITS if entry.get(key)) or "everywhere"
-        amounts = ", ".join(amount_label(amount) for amount in entry["amounts"])
-        section = f" <small>{escape(_section(strategy.section))}</small>"
-        rows.append([escape(strategy.name), escape(strategy.description) + section, escape(amounts), escape(where)])
-    return plain_table(("strategy", "drops", "amounts", "where"), rows)
-
-
-def _section(section: str) -> str:
-    return f"section {section}" if section[0].isdigit() else section
+def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:
+    strategy = STRATEGIES[entry["name"]]
+    section = strategy.section
+    return {
+        "name": strategy.name,
+        "description": strategy.description,
+        "section": f"section {section}" if section[0].isdigit() else section,
+        "amounts": ", ".join(amount_label(amount) for amount in entry["amounts"]),
+        "where": "; ".join(f"{key[:-1]} {listed(entry[key])}" for key in LIMITS if entry.get(key)) or "everywhere",
+    }
 
 
 def _effort(manifests: Sequence[Mapping[str, Any]]) -> str:
@@ -234,10 +167,4 @@ def _effort(manifests: Sequence[Mapping[str, Any]]) -> str:
 
 def _machine(manifest: Mapping[str, Any]) -> str:
     text = f"{manifest['device']}, {manifest['precision']}"
-    return text + (f", {counted(manifest['threads'], 'thread')} a run" if manifest["device"] == "cpu" else "")
-
-
-def _commit(code: Mapping[str, Any]) -> str:
-    if not code["commit"]:
-        return "not from a git checkout"
-    return f"<code>{escape(code['commit'][:12])}</code>{' with uncommitted changes' if code['dirty'] else ''}"
+    return text + (f", {counted(manifest['threads'], 'thread')} per run" if manifest["device"] == "cpu" else "")

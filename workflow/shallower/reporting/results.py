@@ -1,4 +1,4 @@
-"""results.csv: what every run of a study scored, one row a run and metric."""
+"""results.csv: the scores of every run of a study, one row for each run and metric."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.reporting.missing import missing_files_error
 
 RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
 COLUMNS = [
@@ -15,19 +16,16 @@ COLUMNS = [
     *("metric", "primary", "value", "low", "high", "chance", "n_examples"),
     *("parameters", "model_bytes", "train_seconds", "collapsed", "directory"),
 ]
-MISSING_NAMED = 10
 
 
 def collect_results(runs: pd.DataFrame) -> pd.DataFrame:
     """Rows of results.csv, in the order of the plan, from `metrics.json` in each run's directory.
 
-    Raises UserError naming the runs without one, or the one whose metrics.json is of another run.
+    Raises UserError naming the runs without one, or a metrics.json of another run.
     """
     missing = [path for path in map(_metrics_path, runs["directory"]) if not path.is_file()]
     if missing:
-        named = "\n".join(f"  {path}" for path in missing[:MISSING_NAMED])
-        more = f"\n  and {len(missing) - MISSING_NAMED} more" if len(missing) > MISSING_NAMED else ""
-        raise UserError(f"{len(missing)} of {len(runs)} runs have no metrics yet:\n{named}{more}\nrun them first")
+        raise missing_files_error(f"{len(missing)} of {len(runs)} runs have no metrics yet", missing, "run them first")
     return pd.DataFrame(_rows(runs.to_dict("records")), columns=COLUMNS)
 
 

@@ -1,4 +1,4 @@
-"""The study's answers as tables: every arm in one row, and how many layers can go within a tolerance."""
+"""summary.csv, a row for each arm, and droppable.csv, how many layers can be dropped within a tolerance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,8 @@ from shallower.core.runs import BASELINE
 
 ARM = ["study", "model", "task", "origin", "strategy", "amount"]
 FAMILY_OF_ARMS = ["study", "model", "task", "origin", "strategy"]
+# Between the sets of layers in `kept_layers`, where seeds of an arm dropped different ones.
+SET_SEPARATOR = " | "
 # A share of 99 % must not fail a tolerance of 1 % by the last bit of a float.
 ROUNDING = 1e-9
 
@@ -36,13 +38,15 @@ def summarise(
     comparisons: Mapping[tuple[str, ...], Mapping[str, Any]],
     costs: Mapping[str, Mapping[str, Any]],
 ) -> pd.DataFrame:
-    """summary.csv: one row a model, task and arm, the baseline first; scores are the primary metric's.
+    """summary.csv: one row for each model, task and arm, the baseline first; scores are of the primary metric.
 
     `score` is the mean over seeds, with standard deviation (empty for one seed), minimum and maximum.
     `kept_percent` is that mean in percent of the baseline's, with its interval over validation examples, and
-    apart on two random halves of them. Where seeds dropped different layers, `n_dropped` is the fewest, and
-    size and speed are those of the largest. `latency_ms_batch1` and the like are medians at the arm's depth,
-    `speedup_batch1` their ratio to all layers. `collapsed` counts seeds; `directory` is the best seed's run.
+    its values on two random halves of them. Where seeds dropped different layers, `n_dropped` is the smallest number,
+    size and speed are those of the largest model, and `kept_layers` names each set. `latency_ms_batch1` and the like
+    are medians at the arm's depth, `speedup_batch1` is the full model's latency divided by the arm's. `collapsed`
+    counts seeds; `directory` is the run of the best seed. Raises UserError when a baseline or a depth in cost.json is
+    missing.
     """
     primary = results[results["primary"]]
     arms = primary.groupby(ARM, sort=False, dropna=False)
@@ -63,7 +67,7 @@ def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
         **arm,
         "num_layers": int(runs["num_layers"].iloc[0]),
         "n_dropped": int(runs["n_dropped"].min()),
-        "kept_layers": " | ".join(runs["kept_layers"].unique()),
+        "kept_layers": SET_SEPARATOR.join(runs["kept_layers"].unique()),
         "metric": runs["metric"].iloc[0],
         "n_examples": int(runs["n_examples"].iloc[0]),
         "seeds": len(runs),
@@ -78,6 +82,11 @@ def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
         "train_seconds": runs["train_seconds"].mean(),
         "directory": runs.loc[runs["value"].idxmax(), "directory"],
     }
+
+
+def layer_sets(kept_layers: str) -> list[list[int]]:
+    """The sets of layers in a field `kept_layers`: one, or several where seeds dropped different layers."""
+    return [[int(layer) for layer in layers.split()] for layers in kept_layers.split(SET_SEPARATOR)]
 
 
 _KEPT_BY_BASELINE = {"kept_percent": 100.0, "kept_percent_half1": 100.0, "kept_percent_half2": 100.0}
@@ -110,28 +119,28 @@ def _speed(cost: Mapping[str, Any] | None, num_layers: int, depth: int) -> dict[
 
 
 def batch_sizes(summary: pd.DataFrame) -> list[int]:
-    """Batch sizes with a latency in a summary, ascending."""
+    """Batch sizes whose latency a summary has, ascending."""
     prefix = "latency_ms_batch"
     return sorted(int(column.removeprefix(prefix)) for column in summary if column.startswith(prefix))
 
 
 def without_answer(baseline: pd.Series) -> str | None:
-    """Why nothing can be said relative to this baseline, or None when something can."""
+    """Why no score can be compared with this baseline's, or None when scores can."""
     if baseline["collapsed"]:
         return (
             f"the full model itself collapsed in {baseline['collapsed']} of {baseline['seeds']} runs: "
             "it gives the same answer to every example"
         )
     if not baseline["score"] > baseline["chance"]:
-        return "the full model scores no better than a constant answer: it has not learnt the task"
+        return "the full model scores no better than a constant answer: it has not learned the task"
     return None
 
 
 def choose(arms: pd.DataFrame, tolerance: float, kept: str = "kept_percent") -> pd.Series | None:
-    """The arm that drops most layers while its share `kept` stays within `tolerance` percent of 100.
+    """The arm that drops most layers while the score kept, column `kept`, is at least 100 less `tolerance` percent.
 
-    An arm with a collapsed run never qualifies. Among equally shallow arms the one that keeps most wins;
-    None when no arm qualifies.
+    An arm with a collapsed run never qualifies. Among arms of the same depth, the one that keeps most is chosen; None
+    when no arm qualifies.
     """
     within = arms[(arms["n_dropped"] > 0) & (arms["collapsed"] == 0) & (arms[kept] >= 100.0 - tolerance - ROUNDING)]
     if within.empty:
@@ -140,22 +149,22 @@ def choose(arms: pd.DataFrame, tolerance: float, kept: str = "kept_percent") -> 
 
 
 def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[str, Any]:
-    """How many layers can go within a tolerance, by the best of these arms of one model and task.
+    """How many layers can be dropped within a tolerance, by the best of these arms of one model and task.
 
-    `n_dropped` is 0 when no arm qualifies; everything is None when the baseline allows no answer. `sure`
-    tells whether the whole interval and every seed are within the tolerance. `held_out_n_dropped` is the same
-    choice made on one half of the validation examples, `held_out_kept_percent` what it keeps on the other.
+    `n_dropped` is 0 when no arm qualifies; every value is None when the baseline allows no answer. `robust` says
+    whether the interval and every seed are within the tolerance. `held_out_n_dropped` is the same choice made on one
+    half of the validation examples, `held_out_kept_percent` the score kept on the other half.
     """
     chosen = choose(arms, tolerance)
     on_half = choose(arms, tolerance, "kept_percent_half1")
     row = baseline if chosen is None else chosen
     speedups = [column for column in arms if column.startswith("speedup_")]
     least = 100.0 - tolerance - ROUNDING
-    sure = row["kept_low"] >= least and 100.0 * row["score_min"] >= least * baseline["score"]
+    robust = row["kept_low"] >= least and 100.0 * row["score_min"] >= least * baseline["score"]
     found = {
         "n_dropped": int(row["n_dropped"]),
         **{key: row[key] for key in ("amount", "kept_layers", "score", "kept_percent", "kept_low", "kept_high")},
-        "sure": None if chosen is None else bool(sure),
+        "robust": None if chosen is None else bool(robust),
         **{key: row[key] for key in ("model_bytes", "size_percent", *speedups)},
         "held_out_n_dropped": 0 if on_half is None else int(on_half["n_dropped"]),
         "held_out_kept_percent": 100.0 if on_half is None else on_half["kept_percent_half2"],
@@ -165,7 +174,7 @@ def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[st
 
 
 def baseline_of(summary: pd.DataFrame, model: str, task: str) -> pd.Series:
-    """The baseline's row of a summary."""
+    """The baseline's row in a summary."""
     here = (summary["model"] == model) & (summary["task"] == task) & (summary["origin"] == BASELINE)
     return summary[here].iloc[0]
 

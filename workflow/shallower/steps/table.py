@@ -192,6 +192,7 @@ STEPS: dict[str, Step] = {
             "paper/parameter-orders.csv",
             "paper/parameter-orders.html",
         ),
+        _study_step("present_reproduction", "present_reproduction", "paper/section.json"),
         _study_step("write_report", "write_report", "report.html"),
         _study_step("record_study", "record_study", "provenance.json", "SHA256SUMS"),
         # Run by `make verify` and `make publish`.

@@ -11,7 +11,7 @@ from shallower.core.files import canonical_json
 from shallower.core.tables import read_table
 from shallower.evaluation.estimates import Scores
 from shallower.paper.by_depth import contribution, figure_3, preprint_figure_5
-from shallower.paper.comparison import COLUMNS, NO_NUMBER, NOT_IN_STUDY, ONE_SEED, Comparison, Ours, cell, cuts, frame
+from shallower.paper.comparison import COLUMNS, NO_NUMBER, NOT_IN_STUDY, ONE_SEED, Counterparts, Ours, cell, cuts, frame
 from shallower.paper.names import FIVE, PAPER_TASKS, SEVEN
 from shallower.paper.score_tables import (
     FROM,
@@ -25,7 +25,7 @@ from shallower.paper.score_tables import (
     table_6,
     table_7,
 )
-from shallower.paper.table_4 import HalfLosses, droppable, half_losses, split_rows, table_4
+from shallower.paper.table_4 import HalfLosses, dropped_by_split, half_losses, split_rows, table_4
 from shallower.paper.values import PaperNumber, read_values
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import COUNT, STRATEGIES, Strategy
@@ -38,8 +38,8 @@ TOP = [BASELINE, *(("pretrained", "top", str(n), n) for n in range(1, 7))]
 NOISE = np.random.default_rng(1).normal(scale=0.01, size=300)
 
 
-def comparison(models=None, tasks=PAPER_TASKS):
-    return Comparison(models or {"bert": "BERT"}, tasks, 0.95, VALUES)
+def counterparts(models=None, tasks=PAPER_TASKS):
+    return Counterparts(models or {"bert": "BERT"}, tasks, 0.95, VALUES)
 
 
 def study(
@@ -121,7 +121,7 @@ def test_cuts_are_the_papers_and_their_like(num_layers, expected):
 
 
 def test_a_model_of_another_depth_stands_alone_and_the_papers_model_too():
-    table = table_2(comparison({"tiny": "BERT"}), study({"tiny": 4}))
+    table = table_2(counterparts({"tiny": "BERT"}), study({"tiny": 4}))
     ours = at(table, "tiny, 2 dropped", "SST-2")
     assert (ours["counterpart"], pd.isna(ours["paper"])) == ("", True)
     assert "4 layers, not the 12 of BERT" in ours["remark"]
@@ -131,20 +131,20 @@ def test_a_model_of_another_depth_stands_alone_and_the_papers_model_too():
 def test_a_task_of_the_study_alone_has_a_column_but_no_part_in_the_means():
     tasks = {**PAPER_TASKS, "docs": None}
     scores = study(tasks=tuple(tasks), value=lambda run: 0.1 if run["task"] == "docs" else 0.9)
-    table = table_2(comparison(tasks=tasks), scores)
+    table = table_2(counterparts(tasks=tasks), scores)
     own = at(table, "bert, all layers", "docs")
     assert (own["ours"], own["remark"]) == (pytest.approx(10), NO_NUMBER)
     assert at(table, "bert, all layers", "mean of 7 tasks")["ours"] == pytest.approx(90)
 
 
 def test_a_task_under_another_name_is_named():
-    table = table_2(comparison(tasks={"sst2-slice": "SST-2"}), study(tasks=("sst2-slice",)))
+    table = table_2(counterparts(tasks={"sst2-slice": "SST-2"}), study(tasks=("sst2-slice",)))
     assert at(table, "bert, all layers", "SST-2 (sst2-slice)")["paper"] == 92.43
 
 
 def test_a_mean_over_fewer_tasks_says_so_and_is_compared_with_the_same_tasks_of_the_paper():
     tasks = {name: PAPER_TASKS[name] for name in ("sst2", "mnli", "rte")}
-    table = table_2(comparison(tasks=tasks), study(tasks=tuple(tasks)))
+    table = table_2(counterparts(tasks=tasks), study(tasks=tuple(tasks)))
     mean = at(table, "bert, 4 dropped", "mean of 3 of the 7 tasks")
     assert mean["paper"] == pytest.approx((90.60 + 82.51 + 67.87) / 3)
     assert mean["paper_how"] == "derived"
@@ -155,7 +155,7 @@ def test_a_mean_over_fewer_tasks_says_so_and_is_compared_with_the_same_tasks_of_
 def test_a_mean_that_the_paper_gives_over_other_tasks_only_is_not_put_beside():
     tasks = {"sst2": "SST-2", "mnli": "MNLI"}
     arms = [BASELINE, ("pretrained", "bottom", "2", 2)]
-    row = at(figure_2(comparison(tasks=tasks), study(tasks=tuple(tasks), arms=arms)), "bert, bottom", "2 dropped")
+    row = at(figure_2(counterparts(tasks=tasks), study(tasks=tuple(tasks), arms=arms)), "bert, bottom", "2 dropped")
     assert pd.isna(row["paper"])
     assert "the paper's 83.3 is the mean of 7 tasks" in row["remark"]
 
@@ -164,7 +164,7 @@ def test_a_mean_that_the_paper_gives_over_other_tasks_only_is_not_put_beside():
 
 
 def test_table_2_shows_ours_beside_the_papers():
-    table = table_2(comparison(), study())
+    table = table_2(counterparts(), study())
     row = at(table, "bert, 2 dropped", "SST-2")
     assert (row["ours"], row["seeds"], row["n_dropped"]) == (pytest.approx(88), 2, 2)
     assert row["low"] < row["ours"] < row["high"]
@@ -181,11 +181,11 @@ def test_table_2_shows_ours_beside_the_papers():
 
 
 def test_an_interval_of_one_seed_says_what_it_leaves_out():
-    assert ONE_SEED in at(table_2(comparison(), study(seeds=(1,))), "bert, all layers", "RTE")["remark"]
+    assert ONE_SEED in at(table_2(counterparts(), study(seeds=(1,))), "bert, all layers", "RTE")["remark"]
 
 
 def test_what_was_not_run_is_blank():
-    table = table_2(comparison(), study(arms=[BASELINE, ("pretrained", "top", "2", 2)]))
+    table = table_2(counterparts(), study(arms=[BASELINE, ("pretrained", "top", "2", 2)]))
     row = at(table, "bert, 6 dropped", "QQP")
     assert (row["paper"], row["remark"]) == (90.35, "not run")
     assert pd.isna(row["ours"])
@@ -195,7 +195,7 @@ def test_a_mean_with_a_missing_part_is_blank_and_names_it():
     scores = study()
     keep = ~((scores.runs["task"] == "rte") & (scores.runs["n_dropped"] == 2))
     scores = Scores(scores.runs[keep], {f"run{row}": 0.9 + NOISE for row in scores.runs.index})
-    row = at(table_2(comparison(), scores), "bert, 2 dropped", "mean of 7 tasks")
+    row = at(table_2(counterparts(), scores), "bert, 2 dropped", "mean of 7 tasks")
     assert pd.isna(row["ours"])
     assert "not run on rte" in row["remark"]
 
@@ -204,19 +204,19 @@ def test_collapsed_runs_are_told():
     scores = study()
     collapsed = scores.runs["directory"] == scores.rows("bert", "sst2", *TOP[2][:3])["directory"].iloc[0]
     scores = Scores(scores.runs.assign(collapsed=collapsed), {f"run{row}": 0.9 + NOISE for row in scores.runs.index})
-    assert "1 of 2 runs collapsed" in at(table_2(comparison(), scores), "bert, 2 dropped", "SST-2")["remark"]
+    assert "1 of 2 runs collapsed" in at(table_2(counterparts(), scores), "bert, 2 dropped", "SST-2")["remark"]
 
 
 def test_table_5_is_alberts():
-    table = table_5(comparison({"albert": "ALBERT", "bert": "BERT"}), study({"albert": 12, "bert": 12}))
+    table = table_5(counterparts({"albert": "ALBERT", "bert": "BERT"}), study({"albert": 12, "bert": 12}))
     assert set(table["model"]) == {"albert"}
     assert at(table, "albert, 4 dropped", "STS-B")["paper"] == 87.00
-    assert "albert" not in set(table_2(comparison({"albert": "ALBERT"}), study({"albert": 12}))["model"])
+    assert "albert" not in set(table_2(counterparts({"albert": "ALBERT"}), study({"albert": 12}))["model"])
 
 
 def test_table_6_puts_distilled_models_beside_halves():
     models = {"minilm": "DistilBERT", "bert": "BERT"}
-    table = table_6(comparison(models), study({"minilm": 6, "bert": 12}))
+    table = table_6(counterparts(models), study({"minilm": 6, "bert": 12}))
     assert at(table, "minilm, all 6 layers", "STS-B")["paper"] == 87.14
     assert at(table, "bert, 6 of 12 layers", "QNLI")["paper"] == 87.63
     quoted = table[~table["counterpart"].isin(["BERT", "DistilBERT"])]
@@ -227,8 +227,8 @@ def test_table_6_puts_distilled_models_beside_halves():
 
 def test_table_7_corrects_the_misprint_and_leaves_out_what_nobody_has():
     arms = [*TOP, ("finetuned", "top", "6", 6), ("finetuned-frozen", "bottom", "2", 2)]
-    table = table_7(comparison(), study(arms=arms))
-    row = at(table, f"bert, top 6, {ORIGINS['pretrained'].title}", "SST-2")
+    table = table_7(counterparts(), study(arms=arms))
+    row = at(table, "bert, top 6, from pre-trained", "SST-2")
     assert row["paper"] == 90.25
     assert "printed as 92.25" in row["remark"]
     assert at(table, f"bert, top 6, {ORIGINS['finetuned'].title}", "SST-2")["paper"] == 90.02
@@ -240,7 +240,7 @@ def test_table_7_corrects_the_misprint_and_leaves_out_what_nobody_has():
 def test_gradual_is_a_paired_difference():
     arms = [*TOP, ("gradual", "top", "3", 3)]
     scores = study(arms=arms, value=lambda run: 0.9 - 0.01 * run["n_dropped"] + 0.02 * (run["origin"] == "gradual"))
-    row = at(gradual(comparison(), scores), "bert, top 3, gradual less at once", "QQP")
+    row = at(gradual(counterparts(), scores), "bert, top 3, gradual minus at once", "QQP")
     assert row["ours"] == pytest.approx(2)
     # The noise is that of the examples, the same in both, so that it cancels.
     assert (row["low"], row["high"]) == (pytest.approx(2), pytest.approx(2))
@@ -248,7 +248,7 @@ def test_gradual_is_a_paired_difference():
 
 
 def test_gradual_that_was_not_run_is_blank():
-    table = gradual(comparison(), study())
+    table = gradual(counterparts(), study())
     assert table["ours"].isna().all()
     assert table["remark"].str.contains("not run").all()
 
@@ -266,7 +266,7 @@ def summary(scores):
 
 def test_table_3_has_loss_size_and_speed():
     scores = study()
-    table = table_3(comparison(), scores, summary(scores))
+    table = table_3(counterparts(), scores, summary(scores))
     loss = at(table, "bert, 6 dropped", "loss, mean of 7 tasks")
     assert (loss["ours"], loss["low"]) == (pytest.approx(6), pytest.approx(6))
     assert loss["paper"] == pytest.approx(2.91)
@@ -282,14 +282,14 @@ def test_table_3_has_loss_size_and_speed():
 
 def test_table_3_gives_both_means_of_robertas_loss():
     scores = study({"roberta": 12})
-    table = table_3(comparison({"roberta": "RoBERTa"}), scores, summary(scores))
+    table = table_3(counterparts({"roberta": "RoBERTa"}), scores, summary(scores))
     assert at(table, "roberta, 6 dropped", "loss, mean of 7 tasks")["paper"] == pytest.approx(1.64, abs=0.02)
     assert at(table, "roberta, 6 dropped", "loss, mean of 5 tasks")["paper"] == 0.89
 
 
 def test_table_3_without_latencies_says_so():
     scores = study()
-    time = at(table_3(comparison(), scores, scores.runs), "bert, 2 dropped", "inference time")
+    time = at(table_3(counterparts(), scores, scores.runs), "bert, 2 dropped", "inference time")
     assert pd.isna(time["ours"])
     assert "not measured" in time["remark"]
 
@@ -311,7 +311,7 @@ def test_the_largest_number_within_the_tolerance_is_judged_on_the_other_half():
         judged_on=np.array([[0.0, 0.0], [0.7, 0.7], [0.8, 0.8], [3.0, 3.0]]),
         seeds=1,
     )
-    layers, loss = droppable(losses, 1)
+    layers, loss = dropped_by_split(losses, 1)
     # 3 layers are within a point though 2 are not; in the second split nothing is.
     assert (layers.tolist(), loss.tolist()) == ([3, 0], [3.0, 0.0])
 
@@ -342,7 +342,7 @@ def test_half_losses_come_from_the_predictions(predicted):
 
 
 def test_table_4_has_layers_and_loss_in_a_cell(predicted):
-    table = table_4(comparison({"tiny": None}, {"sst2": "SST-2"}), predicted)
+    table = table_4(counterparts({"tiny": None}, {"sst2": "SST-2"}), predicted)
     layers = at(table, "tiny, within 1 point", "SST-2", "droppable_layers")
     assert (layers["ours"], layers["low"], layers["high"], layers["unit"]) == (1, 1, 1, "layers")
     assert at(table, "tiny, within 1 point", "SST-2", "held_out_loss")["ours"] == 0
@@ -355,7 +355,7 @@ def test_table_4_has_layers_and_loss_in_a_cell(predicted):
 def test_table_4_tells_which_numbers_were_tried(predicted):
     runs = predicted.runs[predicted.runs["n_dropped"] != 1]
     table = table_4(
-        comparison({"tiny": None}, {"sst2": "SST-2"}), Scores(runs, dict.fromkeys(runs["directory"], NOISE))
+        counterparts({"tiny": None}, {"sst2": "SST-2"}), Scores(runs, dict.fromkeys(runs["directory"], NOISE))
     )
     assert "only 2 dropped layers" in at(table, "tiny, within 1 point", "SST-2", "droppable_layers")["remark"]
 
@@ -367,7 +367,7 @@ def test_figure_2_puts_strategies_that_the_paper_does_not_have_last_and_says_so(
     made_up = Strategy("made-up", "The layers of a test.", "not in the paper", COUNT, None, range, lambda *_: None)
     monkeypatch.setitem(STRATEGIES, "made-up", made_up)
     arms = [*TOP, ("pretrained", "made-up", "2", 2), ("pretrained", "bottom", "2", 2)]
-    table = figure_2(comparison(), study(arms=arms))
+    table = figure_2(counterparts(), study(arms=arms))
     ours = table[(table["model"] == "bert") & table["ours"].notna()]
     assert list(ours["strategy"].unique()) == ["none", "top", "bottom", "made-up"]
     remarks = ours.set_index("strategy")["remark"]
@@ -377,8 +377,8 @@ def test_figure_2_puts_strategies_that_the_paper_does_not_have_last_and_says_so(
 
 def test_figure_2_has_every_strategy_at_each_cut():
     arms = [*TOP, ("pretrained", "contribution-rank", "2", 2), ("pretrained", "bottom", "6", 6)]
-    table = figure_2(comparison(), study(arms=arms))
-    whole = at(table, "bert, whole", "all layers")
+    table = figure_2(counterparts(), study(arms=arms))
+    whole = at(table, "bert, full model", "all layers")
     assert (whole["strategy"], whole["paper"], whole["task"]) == ("none", 86.19, "mean7")
     assert at(table, "bert, top", "4 dropped")["paper"] == pytest.approx(84.1)
     assert at(table, "bert, top", "4 dropped")["uncertainty"] == pytest.approx(0.1)
@@ -392,11 +392,17 @@ def test_figure_2_has_every_strategy_at_each_cut():
     assert at(table, "XLNet, symmetric", "2 dropped")["paper"] == 82.9
 
 
+def test_a_strategy_that_the_paper_does_not_have_comes_last(monkeypatch):
+    monkeypatch.setitem(STRATEGIES, "made-up", STRATEGIES["top"])
+    table = figure_2(counterparts(), study(arms=[*TOP, ("pretrained", "made-up", "2", 2)]))
+    assert table.loc[table["model"] == "bert", "strategy"].iloc[-1] == "made-up"
+
+
 def test_bars_are_over_the_tasks_on_which_every_strategy_was_run():
     arms = [*TOP, ("pretrained", "bottom", "2", 2)]
     scores = study(arms=arms, value=lambda run: 0.9 if run["task"] in ("sst2", "stsb") else 0.5)
     runs = scores.runs[(scores.runs["strategy"] != "bottom") | scores.runs["task"].isin(["sst2", "stsb"])]
-    table = figure_2(comparison(), Scores(runs, dict.fromkeys(runs["directory"], 0.9 + NOISE)))
+    table = figure_2(counterparts(), Scores(runs, dict.fromkeys(runs["directory"], 0.9 + NOISE)))
     top = at(table, "bert, top", "2 dropped")
     assert top["ours"] == pytest.approx(90)
     assert "over SST-2, STS-B, on which every strategy was run" in top["remark"]
@@ -411,7 +417,7 @@ def test_thresholds_stand_where_they_came_out():
     scores = study(arms=arms)
     one_other = (scores.runs["amount"] == "0.9") & (scores.runs["task"] == "rte") & (scores.runs["seed"] == 1)
     runs = scores.runs.assign(n_dropped=scores.runs["n_dropped"].where(~one_other, 3))
-    table = figure_2(comparison(), Scores(runs, dict.fromkeys(runs["directory"], 0.9 + NOISE)))
+    table = figure_2(counterparts(), Scores(runs, dict.fromkeys(runs["directory"], 0.9 + NOISE)))
     row = at(table, "bert, contribution 0.9", "4 dropped")
     assert (row["paper"], row["amount"]) == (83.1, "0.9")
     assert "drops 3 to 4 layers" in row["remark"]
@@ -422,8 +428,8 @@ def test_thresholds_stand_where_they_came_out():
 def test_strategy_figures_part_at_six_layers():
     models = {"bert": "BERT", "minilm": "DistilBERT"}
     scores = study({"bert": 12, "minilm": 6})
-    assert set(figure_2(comparison(models), scores)["model"]) == {"bert", ""}
-    table = preprint_figure_3(comparison(models), scores)
+    assert set(figure_2(counterparts(models), scores)["model"]) == {"bert", ""}
+    table = preprint_figure_3(counterparts(models), scores)
     assert set(table["model"]) == {"minilm"}
     assert at(table, "minilm, top", "3 dropped")["paper"] == pytest.approx(80.2)
 
@@ -439,7 +445,7 @@ def states(quantity, seeds=(1, 2), num_layers=12, tasks=tuple(PAPER_TASKS)):
 
 
 def test_figure_3_is_the_mean_over_tasks_with_the_range_over_seeds():
-    table = figure_3(comparison(), states("probe"))
+    table = figure_3(counterparts(), states("probe"))
     row = at(table, "bert", "depth 12")
     assert (row["ours"], row["low"], row["high"]) == tuple(map(pytest.approx, (87.5, 87, 88)))
     assert (row["paper"], row["depth"], row["unit"]) == (89, 12, "points")
@@ -448,14 +454,14 @@ def test_figure_3_is_the_mean_over_tasks_with_the_range_over_seeds():
 
 
 def test_a_curve_of_one_seed_has_no_range():
-    row = at(preprint_figure_5(comparison(), states("similarity", seeds=(1,))), "bert", "depth 6")
+    row = at(preprint_figure_5(counterparts(), states("similarity", seeds=(1,))), "bert", "depth 6")
     assert (row["ours"], row["paper"], row["unit"]) == (pytest.approx(0.69), 0.75, "cosine")
     assert (pd.isna(row["low"]), row["verdict"]) == (True, "")
     assert "one seed" in row["remark"]
 
 
 def test_a_curve_without_one_of_the_tasks_is_blank():
-    table = figure_3(comparison(), states("probe", tasks=("sst2", "mnli")))
+    table = figure_3(counterparts(), states("probe", tasks=("sst2", "mnli")))
     row = at(table, "bert", "depth 3")
     assert pd.isna(row["ours"])
     assert "not run on qnli, qqp" in row["remark"]
@@ -468,7 +474,7 @@ def test_contribution_scores_tell_which_layers_the_paper_drops():
         for task in ("sst2", "rte")
         for layer in range(12)
     )
-    table = contribution(comparison(tasks={"sst2": "SST-2", "rte": "RTE"}), scores)
+    table = contribution(counterparts(tasks={"sst2": "SST-2", "rte": "RTE"}), scores)
     assert at(table, "bert, rte", "layer 4")["ours"] == pytest.approx(0.86)
     mean = at(table, "bert, mean of tasks", "layer 4")
     assert (mean["ours"], mean["depth"]) == (pytest.approx(0.85), 4)
@@ -520,7 +526,7 @@ def test_script_names_the_file_that_an_item_lacks(made):
 
 def test_every_item_of_a_written_study_is_a_frame(made, monkeypatch):
     monkeypatch.chdir(made)
-    compared = comparison({"minilm": "DistilBERT"}, {"docs-pair": "MRPC", "similarity": "STS-B"})
+    compared = counterparts({"minilm": "DistilBERT"}, {"docs-pair": "MRPC", "similarity": "STS-B"})
     folder = Path("results/small")
     scores = Scores.read(folder / "results.csv", folder / "resamples.parquet")
     by_layer = [figure_3(compared, read_table(folder / "states.csv"))]

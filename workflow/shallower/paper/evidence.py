@@ -1,0 +1,225 @@
+"""What a study knows about the paper's claims: contrasts of scores and of layer-wise curves, with intervals and tests.
+
+A contrast is a weighted sum of scores that is above zero if the paper is right.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
+from shallower.core.wording import listed
+from shallower.evaluation.estimates import POINTS, Estimate, Scores
+from shallower.evaluation.predictions import Predictions, read_matched
+from shallower.evaluation.significance import bootstrap_p, mcnemar, over_tasks
+from shallower.paper.names import FIVE, SEVEN
+
+# The role of a contrast: the hypothesis claims it; it must not come out the other way round; it is only reported.
+DECIDES, CHECKS, SHOWN = "decides", "checks", "shown"
+
+
+class ScoreKey(NamedTuple):
+    """An arm of a model and task: the arguments of `Scores.score`."""
+
+    model: str
+    task: str
+    origin: str
+    strategy: str
+    amount: str
+
+
+# The weights of a weighted sum of scores.
+Terms = Mapping[ScoreKey, float]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A contrast with its estimate and test; `effect` is above zero where the paper's claim holds.
+
+    Attributes:
+        comparison: the contrast in words.
+        task: the study's name of the task, or the name of the mean ("mean7", "mean5", "mean of 3").
+        n_dropped: number of layers dropped, None where none are.
+        unit: of effect, low and high: "points" (0 to 100) or "cosine".
+        p: two-sided; NaN where there is nothing to test with.
+        seeds_agreeing: the number of seeds whose own effect is above zero.
+    """
+
+    comparison: str
+    task: str
+    n_dropped: int | None
+    role: str
+    effect: float
+    low: float
+    high: float
+    unit: str
+    p: float
+    seeds: int
+    seeds_agreeing: int
+    test: str
+
+
+class Evidence:
+    """Scores, layer-wise curves and predictions of a study, and the contrasts that they allow.
+
+    Attributes:
+        scores: the study's scores.
+        tasks: the study's name of each of the paper's tasks that it has, in the paper's order.
+    """
+
+    def __init__(self, scores: Scores, states: pd.DataFrame, settings: Mapping[str, Any]) -> None:
+        """`states` is states.csv; `settings`: `confidence`, and the paper's name of each of `models` and `tasks`."""
+        self.scores = scores
+        self.confidence = settings["confidence"]
+        run = set(scores.runs["task"])
+        ours = {paper: task for task, paper in reversed(settings["tasks"].items()) if paper and task in run}
+        self.tasks = {paper: ours[paper] for paper in SEVEN if paper in ours}
+        self._counterparts = settings["models"]
+        self._states = states
+        self._examples: dict[str, Predictions] = {}
+        self._correct: dict[str, NDArray[np.bool_]] = {}
+
+    @property
+    def models(self) -> list[str]:
+        """The study's models, in its order."""
+        return list(self.scores.runs["model"].unique())
+
+    def stand_ins(self, *names: str) -> tuple[list[str], str]:
+        """The study's counterparts of some of the paper's models; or none, and why they cannot be compared."""
+        found = {name: model for model, name in reversed(self._counterparts.items()) if model in self.models}
+        if missing := [name for name in names if name not in found]:
+            return [], f"no model of this study stands for {listed(missing)}"
+        models = [found[name] for name in names]
+        if len({self.scores.num_layers(model) for model in models}) > 1:
+            return [], f"{listed(models)} differ in their number of layers"
+        return models, ""
+
+    def ran(self, terms: Terms) -> bool:
+        """Whether all arms of a weighted sum were run."""
+        return not any(self.scores.rows(*arm).empty for arm in terms)
+
+    def compare(self, text: str, task: str, n_dropped: int, terms: Terms, role: str) -> Contrast:
+        """A contrast of scores, in points."""
+        estimate = self._estimate(terms)
+        low, high = estimate.interval(self.confidence)
+        by_seed = sum(weight * self._by_seed(arm) for arm, weight in terms.items()).dropna()
+        p, test = self._test(terms, estimate)
+        agreeing = int((by_seed > 0).sum())
+        numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
+        return Contrast(text, task, n_dropped, role, *numbers, test)
+
+    def compare_over_tasks(
+        self, text: str, n_dropped: int, terms: Mapping[str, Terms], decide: bool = True
+    ) -> list[Contrast]:
+        """The mean over tasks, which decides, and each task, which checks; a single task decides.
+
+        `terms` are by the paper's names of tasks; those with arms that were not run are left out. Without `decide`,
+        there are only means, which are shown. The mean over the paper's five stable tasks is always only shown.
+        """
+        ran = {name: of_task for name, of_task in terms.items() if self.ran(of_task)}
+        stable = [name for name in ran if name in FIVE]
+
+        def mean_over(names: Sequence[str], role: str) -> Contrast:
+            average = weighted_sum({name: 1 / len(names) for name in names}, ran)
+            return self.compare(text, mean_name(names), n_dropped, average, role)
+
+        means = [mean_over(list(ran), DECIDES if decide else SHOWN)] if len(ran) > 1 else []
+        means += [mean_over(stable, SHOWN)] if 1 < len(stable) < len(ran) else []
+        if not decide:
+            return means
+        role = CHECKS if means else DECIDES
+        return means + [self.compare(text, self.tasks[name], n_dropped, ran[name], role) for name in ran]
+
+    def curves(self, model: str, quantity: str) -> pd.DataFrame:
+        """A layer-wise quantity of a model: rows (task, seed), columns depth (layers passed)."""
+        states = self._states
+        chosen = states[
+            (states["model"] == model)
+            & (states["quantity"] == quantity)
+            & states["task"].isin(list(self.tasks.values()))
+        ]
+        return chosen.pivot(index=["task", "seed"], columns="depth", values="value")
+
+    def compare_states(self, text: str, values: pd.Series, unit: str) -> list[Contrast]:
+        """A contrast of values by (task, seed), tested over the tasks; none without values."""
+        values = values.dropna()
+        if values.empty:
+            return []
+        of_tasks = values.groupby(level="task").mean()
+        p, (low, high) = over_tasks(of_tasks.to_numpy(), self.confidence)
+        by_seed = values.groupby(level="seed").mean()
+        names = [name for name, task in self.tasks.items() if task in of_tasks.index]
+        task = mean_name(names) if len(names) > 1 else self.tasks[names[0]]
+        numbers = (float(of_tasks.mean()), low, high, unit, p, len(by_seed), int((by_seed > 0).sum()))
+        return [Contrast(text, task, None, DECIDES, *numbers, "t-test over tasks")]
+
+    def _estimate(self, terms: Terms) -> Estimate:
+        value, samples, seeds = 0.0, np.zeros(()), []
+        for arm, weight in terms.items():
+            estimate = self.scores.score(*arm)
+            if estimate is None:
+                raise ValueError(f"{arm} was not run")
+            value, samples = value + weight * estimate.value, samples + weight * estimate.samples
+            seeds.append(estimate.seeds)
+        return Estimate(value, samples, min(seeds))
+
+    def _by_seed(self, arm: ScoreKey) -> pd.Series:
+        return POINTS * self.scores.rows(*arm).set_index("seed")["value"]
+
+    def _test(self, terms: Terms, estimate: Estimate) -> tuple[float, str]:
+        """p-value and name of the test that suits a weighted sum."""
+        pair = sorted(terms, key=lambda arm: terms[arm], reverse=True)
+        two_arms = sorted(terms.values()) == [-1, 1] and pair[0].task == pair[1].task
+        if not two_arms or set(self.scores.rows(*pair[0])["metric"]) != {"accuracy"}:
+            return bootstrap_p(estimate.value, estimate.samples), "paired bootstrap"
+        directories = [self.scores.rows(*arm).set_index("seed")["directory"] for arm in pair]
+        ours, theirs = directories[0].align(directories[1], join="inner")
+        correct = [np.stack([self._correct_predictions(at, pair[0].task) for at in side]) for side in (ours, theirs)]
+        return mcnemar(*correct), "McNemar"
+
+    def _correct_predictions(self, directory: str, task: str) -> NDArray[np.bool_]:
+        """Which predictions of a run are correct [examples], in the order of the task's ids."""
+        if directory not in self._correct:
+            path = Path(directory, "predictions.parquet")
+            examples, predictions = read_matched([path], self._examples.get(task), "classification")
+            self._examples.setdefault(task, examples)
+            self._correct[directory] = predictions[0] == examples.labels
+        return self._correct[directory]
+
+
+def mean_name(paper_tasks: Sequence[str]) -> str:
+    """Name of the mean over some of the paper's tasks."""
+    known = {frozenset(SEVEN): "mean7", frozenset(FIVE): "mean5"}
+    return known.get(frozenset(paper_tasks), f"mean of {len(paper_tasks)}")
+
+
+def weighted_sum(weights: Mapping[Any, float], terms: Mapping[Any, Terms]) -> Terms:
+    """A weighted sum of weighted sums."""
+    total: dict[ScoreKey, float] = {}
+    for name, weight in weights.items():
+        for arm, inner in terms[name].items():
+            total[arm] = total.get(arm, 0.0) + weight * inner
+    return total
+
+
+def pruned(model: str, task: str, strategy: str, n_dropped: int) -> ScoreKey:
+    """The arm of a strategy whose amount is a number of layers, from the pre-trained model."""
+    return ScoreKey(model, task, "pretrained", strategy, str(n_dropped))
+
+
+def loss(model: str, task: str, strategy: str, n_dropped: int) -> Terms:
+    """Score of the full model minus that of a pruned one."""
+    return {
+        ScoreKey(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT): 1.0,
+        pruned(model, task, strategy, n_dropped): -1.0,
+    }
+
+
+def difference(first: Terms, second: Terms) -> Terms:
+    """The first sum minus the second."""
+    return weighted_sum({"first": 1.0, "second": -1.0}, {"first": first, "second": second})

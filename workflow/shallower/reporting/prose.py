@@ -1,0 +1,18 @@
+"""Explanations that pages, the captions of Snakemake's report and the README share, word for word."""
+
+KEPT = "the mean score of a pruned model in percent of the full model's mean score"
+INTERVAL = "paired bootstrap over the validation examples"
+NO_SEED_VARIANCE = "It does not include seed variance"
+ROBUST = "the interval and every seed stay within the tolerance"
+COLLAPSED = "gives the same answer to every example"
+NEVER_CHOSEN = "It stays in tables and figures and is never chosen."
+LAYERS = "counted from 0 at the bottom, next to the embeddings"
+HELD_OUT = "chosen on one half of the validation examples, measured on the other"
+SELECTION_BIAS = (
+    "Scores are those of the validation split. Choosing the best of many arms on it is optimistic (selection bias)."
+)
+STORED_PREDICTIONS = (
+    "Every tuned model was loaded from its folder and predicted the validation examples. All scores, intervals and "
+    "tests were computed from these stored predictions."
+)
+MEASURED = "Time and size were measured for every depth of each model"
