@@ -23,6 +23,7 @@ from shallower.evaluation.resamples import collect_resamples, write_resamples
 from shallower.paper.evidence import Evidence
 from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import COLUMNS, judge
+from shallower.surgery.strategies import drop_order
 
 PROJECT = Path(__file__).resolve().parents[3]
 TASKS = {"sst2": "SST-2", "mnli": "MNLI", "qnli": "QNLI", "qqp": "QQP", "stsb": "STS-B"}

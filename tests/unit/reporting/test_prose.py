@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from shallower.reporting import prose
-from shallower.reporting.labels import ORIGIN_TITLES
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = {
@@ -31,11 +30,6 @@ def plain(path: str) -> str:
 @pytest.mark.parametrize(("path", "name"), [(path, name) for path, names in SHARED.items() for name in names])
 def test_shared_sentences_are_the_same_everywhere(path: str, name: str):
     assert getattr(prose, name) in plain(path)
-
-
-@pytest.mark.parametrize("name", ORIGIN_TITLES)
-def test_the_overview_describes_origins_as_figures_and_pages_do(name: str):
-    assert re.search(rf"\b{name} is {ORIGIN_TITLES[name]}", plain("workflow.rst"))
 
 
 def test_every_shared_sentence_is_used():
