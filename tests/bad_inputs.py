@@ -606,7 +606,7 @@ MODEL = [
     Case(
         "missing tensor of all layers",
         drop_tensors(".output.dense.weight"),
-        ("lack", "output.dense.weight", "get the model anew"),
+        ("lack", "output.dense.weight", "download it again"),
     ),
     Case("missing embeddings", drop_tensors("word_embeddings"), ("lack 1 tensors", "word_embeddings.weight")),
     Case(

@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import tiny
+from glue_files import glue_folder
 from shallower.core.files import write_json
 from shallower.models.encoder_families import NAMES
 from shallower.models.size import ModelSize
@@ -30,8 +31,6 @@ from shallower.planning.estimate import (
 )
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.study import resolve_study
-
-GLUE = Path(__file__).parents[4] / "shared" / "glue"
 
 
 def make_checkpoint(folder, config):
@@ -236,10 +235,9 @@ def test_the_plan_in_words(study, tmp_path):
 @pytest.mark.glue
 @pytest.mark.parametrize("subset", ["cola", "mrpc", "rte", "sst2", "stsb", "wnli"])
 def test_rows_of_glue(subset):
-    if not GLUE.is_dir():
-        pytest.skip(f"no GLUE files in {GLUE}")
+    folder = glue_folder() / subset
     names = ("train", GLUE_TASKS[subset].validation)
-    found = tuple(pq.read_metadata(GLUE / subset / f"{name}.parquet").num_rows for name in names)
+    found = tuple(pq.read_metadata(folder / f"{name}.parquet").num_rows for name in names)
     assert GLUE_SIZES[subset][:2] == found
 
 

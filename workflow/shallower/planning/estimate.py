@@ -20,7 +20,7 @@ from shallower.core.files import canonical_json, read_json
 from shallower.core.runs import BASELINE, Run
 from shallower.core.wording import counted, listed
 from shallower.models.size import ModelSize, assumed_config
-from shallower.sources.tasks import SPLITS
+from shallower.sources.task_sources import SPLITS
 from shallower.study.study import Study, local_task_files
 from shallower.surgery.strategies import COUNT, LAYERS, STRATEGIES, drop_order
 
@@ -261,18 +261,16 @@ def task_size(study: Study, name: str) -> TaskSize:
     match definition["source"]:
         case "glue":
             *rows, tokens = GLUE_SIZES[definition["subset"]]
-        case "installed-docs":
-            rows, tokens = [], TOKENS_A_TEXT * (2 if definition["kind"] == "pair" else 1)
         case _:
             rows, tokens = [HUB_ROWS, HUB_ROWS], TOKENS_A_TEXT * len(definition["text"])
     if files := local_task_files(definition):
-        rows = [_count_rows(Path(file)) for file in files]
+        rows = [_count_rows(Path(file), has_header="columns" not in definition) for file in files]
     asked = [definition.get(f"{split}_examples") for split in SPLITS]
-    train, validation = (wanted or found for wanted, found in zip(asked, rows or asked, strict=True))
+    train, validation = (wanted or found for wanted, found in zip(asked, rows, strict=True))
     return TaskSize(train, validation, min(tokens, study.max_length(name)))
 
 
-def _count_rows(file: Path) -> int:
+def _count_rows(file: Path, has_header: bool) -> int:
     """Rows of a data file without its header."""
     if file.suffix == ".parquet":
         return pq.read_metadata(file).num_rows
@@ -280,8 +278,8 @@ def _count_rows(file: Path) -> int:
         if file.suffix == ".jsonl":
             return sum(1 for line in lines if line.strip())
         if file.suffix == ".tsv":
-            return sum(1 for line in lines) - 1
-        return sum(1 for row in csv.reader(lines)) - 1
+            return sum(1 for line in lines) - has_header
+        return sum(1 for row in csv.reader(lines)) - has_header
 
 
 def _input_bytes(study: Study, models: Mapping[str, ModelSize], tasks: Mapping[str, TaskSize]) -> int:
@@ -306,7 +304,9 @@ def _assumptions(study: Study, unknown_models: list[str]) -> list[str]:
     if others := [name for name, source in sources.items() if source != "glue"]:
         found.append(f"Texts are taken to have {TOKENS_A_TEXT} tokens: {listed(others)}.")
     hub = [
-        name for name in study.tasks if sources[name] == "hub" and "train_examples" not in study.task_definition(name)
+        name
+        for name in study.tasks
+        if sources[name] in ("hub", "package") and "train_examples" not in study.task_definition(name)
     ]
     if hub:
         found.append(f"Not downloaded yet, so taken to have {HUB_ROWS:,} rows: {listed(hub)}.")

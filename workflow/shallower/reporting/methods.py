@@ -173,7 +173,7 @@ def _tasks(config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str,
 
 
 def _slice(task: Mapping[str, Any], key: str) -> str:
-    return " <span class=tag>a subset</span>" if task.get(key) and task["source"] != "installed-docs" else ""
+    return " <span class=tag>a subset</span>" if task.get(key) else ""
 
 
 def _task_source(task: Mapping[str, Any]) -> str:
@@ -181,7 +181,9 @@ def _task_source(task: Mapping[str, Any]) -> str:
         return f"GLUE {escape(task['subset'])}"
     if task["source"] == "hub":
         return f"hub, {escape(task['repository'])}"
-    return "docstrings of installed packages" if task["source"] == "installed-docs" else "own files"
+    if task["source"] == "package":
+        return f"{escape(task['package'])} {escape(task['version'])}, {escape(task['path'].rpartition('/')[2])}"
+    return "own files"
 
 
 def _training(config: Mapping[str, Any]) -> str:

@@ -22,7 +22,6 @@ from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import fingerprint
 from shallower.core.runs import Run
 from shallower.models.families import family_of, position_limit
-from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task, task_files
@@ -256,8 +255,8 @@ def _resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[
             directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
             known = {"metrics": list(GLUE_TASKS[task["subset"]].metrics), "directory": directory}
             return known | {"counterpart": GLUE_TASKS[task["subset"]].paper_name} | dict(task)
-        case "installed-docs":
-            return {"metrics": list(DOCS_TASKS[task["kind"]].metrics)} | dict(task)
+        case "package":
+            return {"format": "tsv"} | dict(task)
         case _:
             return dict(task)
 
@@ -492,7 +491,7 @@ def _task_problems(config: Mapping[str, Any]) -> Iterator[str]:
         for metric in task["metrics"]:
             if metric not in allowed:
                 yield f"{place}.metrics: {metric} does not suit {target}; choose from {', '.join(sorted(allowed))}"
-        if task["source"] in ("files", "hub"):
+        if task["source"] != "glue":
             labels = task.get("labels")
             if target == "classification" and not labels:
                 yield f"{place}: missing 'labels'; list the names of the classes in the order of their ids"
@@ -510,7 +509,5 @@ def _target(task: Mapping[str, Any]) -> str:
     match task["source"]:
         case "glue":
             return GLUE_TASKS[task["subset"]].target
-        case "installed-docs":
-            return "classification"
         case _:
             return task["target"]
