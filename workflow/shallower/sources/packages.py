@@ -35,7 +35,6 @@ from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import yaml
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -378,6 +377,8 @@ def fetch_for_study(study: Mapping[str, Any]) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    import yaml  # for set-up alone: the environment of the download step does not have it
+
     fetch_for_study(yaml.safe_load(arguments.study.read_text(encoding="utf-8")))
 
 

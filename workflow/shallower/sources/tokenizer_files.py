@@ -10,7 +10,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.sources.model_checks import first_line, read_mapping, there_are
 
-# Each of these groups is a whole vocabulary; the first that is complete is enough.
+# Each of these groups is a complete vocabulary; the first one that is there is used.
 VOCABULARIES = (
     {"tokenizer.json"},
     {"vocab.txt"},
