@@ -15,9 +15,11 @@ import base64
 import contextlib
 import importlib.metadata
 import importlib.util
+import itertools
 import logging
 import lzma
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -323,16 +325,14 @@ def extract_file(archive: Path, path: str, target: Path) -> None:
     """
     wanted = PurePosixPath(*path_parts(path, "file"))
     with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
-        names = []
-        while True:
-            inner = Path(folder) / str(len(names))
-            member = _unpack(archive, wanted, inner)
-            names.append(member.as_posix())
+        for level in itertools.count():
+            unpacked = Path(folder) / str(level)
+            member = _unpack(archive, wanted, unpacked)
             if member == wanted:
                 break
-            archive, wanted = inner, wanted.relative_to(member)
+            archive, wanted = unpacked, wanted.relative_to(member)
         with replacing(target) as partial:
-            inner.replace(partial)
+            shutil.copyfile(unpacked, partial)
 
 
 def _unpack(archive: Path, wanted: PurePosixPath, target: Path) -> PurePosixPath:
