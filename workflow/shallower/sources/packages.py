@@ -339,6 +339,7 @@ def _unpack(archive: Path, wanted: PurePosixPath, target: Path) -> PurePosixPath
     """Write the file `wanted`, or the file that is a folder on the way to it, to `target`; return its name."""
     try:
         with contextlib.ExitStack() as stack:
+            members: Iterable[tuple[str, Any]]
             opener: Any
             if zipfile.is_zipfile(archive):
                 zipped = stack.enter_context(zipfile.ZipFile(archive))
