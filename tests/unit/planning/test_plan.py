@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import tiny
+from glue_files import glue_folder
 from shallower.core.files import write_json
 from shallower.models.encoder_families import NAMES
 from shallower.models.size import ModelSize
@@ -22,7 +23,6 @@ from shallower.planning.sizes import GLUE_SIZES, job_of
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 
-GLUE = os.environ.get("GLUE")  # a folder with the GLUE files
 # Operations per second, and the least time of a training step per layer.
 CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.002
 
@@ -245,10 +245,9 @@ def test_a_job_has_the_settings_of_its_study(study, tmp_path):
 @pytest.mark.glue
 @pytest.mark.parametrize("subset", ["cola", "mrpc", "rte", "sst2", "stsb", "wnli"])
 def test_rows_of_glue(subset):
-    if not GLUE:
-        pytest.skip("the environment variable GLUE does not name a folder with the GLUE files")
+    folder = glue_folder() / subset
     names = ("train", GLUE_TASKS[subset].validation)
-    found = tuple(pq.read_metadata(Path(GLUE) / subset / f"{name}.parquet").num_rows for name in names)
+    found = tuple(pq.read_metadata(folder / f"{name}.parquet").num_rows for name in names)
     assert GLUE_SIZES[subset][:2] == found
 
 

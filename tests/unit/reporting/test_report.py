@@ -27,7 +27,7 @@ CONFIG = {
         {"name": "minilm", "source": "package", "package": "gt-minilm", "version": "0.1", "counterpart": "DistilBERT"}
     ],
     "tasks": [
-        {"name": "docs-pair", "source": "installed-docs", "metrics": ["accuracy", "f1"], "train": {"epochs": 5}},
+        {"name": "docs-pair", "source": "files", "metrics": ["accuracy", "f1"], "train": {"epochs": 5}},
         {"name": "similarity", "source": "glue", "subset": "stsb", "train_examples": 1500, "metrics": ["pearson"]},
     ],
     "origins": [{"name": "pretrained"}, {"name": "finetuned", "refine": {"epochs": 1}}],
@@ -130,7 +130,7 @@ def test_the_methods_tell_the_settings(report):
     assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
     assert "on docs-pair epochs 5" in text
     assert "similarity GLUE stsb 1,500 a subset 300 Pearson correlation" in text
-    assert "docs-pair docstrings of installed packages 1,500 300" in text
+    assert "docs-pair own files 1,500 300" in text
     assert "minilm package gt-minilm 0.1 DistilBERT" in text
     assert "The upper layers, next to the task's head. section 3.1 1, 2, 3 everywhere" in text
     assert "origin pretrained and finetuned" in text

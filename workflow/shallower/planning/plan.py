@@ -233,7 +233,9 @@ def _assumptions(study: Study, unknown_models: list[str]) -> list[str]:
     if others := [name for name, source in sources.items() if source != "glue"]:
         found.append(f"Texts are assumed to have {TOKENS_PER_TEXT} tokens: {listed(others)}.")
     hub = [
-        name for name in study.tasks if sources[name] == "hub" and "train_examples" not in study.task_definition(name)
+        name
+        for name in study.tasks
+        if sources[name] in ("hub", "package") and "train_examples" not in study.task_definition(name)
     ]
     if hub:
         found.append(f"Not downloaded yet, assumed to have {HUB_ROWS:,} rows: {listed(hub)}.")

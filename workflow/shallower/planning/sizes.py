@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
-from shallower.sources.tasks import SPLITS
+from shallower.sources.task_sources import SPLITS
 from shallower.steps.job import Job
 from shallower.study.local_files import local_task_files
 from shallower.study.study import Study
@@ -80,29 +80,25 @@ def task_size(study: Study, name: str) -> TaskSize:
     match definition["source"]:
         case "glue":
             *rows, tokens = GLUE_SIZES[definition["subset"]]
-        case "installed-docs":
-            rows, tokens = [], TOKENS_PER_TEXT * (2 if definition["kind"] == "pair" else 1)
         case _:
             rows, tokens = [HUB_ROWS, HUB_ROWS], TOKENS_PER_TEXT * len(definition["text"])
     if files := local_task_files(definition):
-        rows = [_count_rows(Path(file)) for file in files]
-    # A task without known rows (source installed-docs) always states its numbers of examples.
+        rows = [_count_rows(Path(file), has_header="columns" not in definition) for file in files]
     limits = [f"{split}_examples" for split in SPLITS]
-    rows = rows or [definition[limit] for limit in limits]
     train, validation = (int(definition.get(limit) or found) for limit, found in zip(limits, rows, strict=True))
     return TaskSize(train, validation, min(tokens, study.max_length(name)))
 
 
-def _count_rows(file: Path) -> int:
-    """Rows of a data file without its header."""
+def _count_rows(file: Path, has_header: bool) -> int:
+    """Rows of a data file without its header, which only CSV and TSV files can have."""
     if file.suffix == ".parquet":
         return int(pq.read_metadata(file).num_rows)
     with file.open(encoding="utf-8", newline="") as lines:
         if file.suffix == ".jsonl":
             return sum(1 for line in lines if line.strip())
         if file.suffix == ".tsv":
-            return sum(1 for line in lines) - 1
-        return sum(1 for row in csv.reader(lines)) - 1
+            return sum(1 for line in lines) - has_header
+        return sum(1 for row in csv.reader(lines)) - has_header
 
 
 def job_of(

@@ -115,7 +115,7 @@ def _task(
         "subset_of": [
             split
             for split, key in (("training", "train_examples"), ("validation", "validation_examples"))
-            if task.get(key) and task["source"] != "installed-docs" and (rows or split == "validation")
+            if task.get(key) and (rows or split == "validation")
         ],
         "metrics": listed([metric_title(metric) for metric in task["metrics"]]),
         "chance": score_text(baseline["chance"]),
@@ -128,7 +128,9 @@ def _task_source(task: Mapping[str, Any]) -> str:
         return f"GLUE {task['subset']}"
     if task["source"] == "hub":
         return f"hub, {task['repository']}"
-    return "docstrings of installed packages" if task["source"] == "installed-docs" else "own files"
+    if task["source"] == "package":
+        return f"{task['package']} {task['version']}, {task['path'].rpartition('/')[2]}"
+    return "own files"
 
 
 def _training_columns(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

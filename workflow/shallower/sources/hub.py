@@ -27,7 +27,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 
 from shallower.core.errors import UserError
@@ -37,13 +36,13 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# Seconds before each further attempt when the hub answers with an error that may pass, or not at all.
+# Seconds before each further attempt when the hub answers with a transient error, or not at all.
 WAITS = (1, 2, 4, 8, 16)
-# The hub counts requests in windows of five minutes, so it never asks for a longer wait in good faith.
+# The hub counts requests in windows of five minutes, so a longer wait is never needed.
 LONGEST_WAIT = 310
 # Seconds without an answer after which a question about a repository counts as lost.
 ANSWER_TIMEOUT = 20
-NO_HUB = "{} does not answer as a Hugging Face hub does; check HF_ENDPOINT and proxies"
+NO_HUB = "{} is not a Hugging Face hub endpoint; check HF_ENDPOINT and proxies"
 
 
 @dataclass(frozen=True)
@@ -105,15 +104,27 @@ def list_files(repository: str, revision: str, repo_type: str = "model") -> list
     commit = _commit(repository, revision, repo_type)
     if not huggingface_hub.is_offline_mode():
         return sorted(_ask_for_digests(commit))
-    snapshot = _snapshot(commit)
-    names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
+    try:
+        snapshot = Path(
+            huggingface_hub.snapshot_download(
+                commit.repository,
+                revision=commit.revision,
+                repo_type=commit.repo_type,
+                cache_dir=constants.HF_HUB_CACHE,
+                local_files_only=True,
+            )
+        )
+    except LocalEntryNotFoundError:
+        names = []
+    else:
+        names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
     if not names:
         _refuse_offline(commit, ["files"])
     return sorted(names)
 
 
 def check_revision(revision: str) -> str | None:
-    """What is wrong with a revision, or None: only a full commit hash names the same files for ever."""
+    """What is wrong with a revision, or None: only a full commit hash always names the same files."""
     if re.fullmatch(r"[0-9a-f]{40}", str(revision)):
         return None
     return (
@@ -123,7 +134,7 @@ def check_revision(revision: str) -> str | None:
 
 
 def check_repository(repository: str, filenames: Iterable[str] = ()) -> str | None:
-    """What is wrong with the name of a repository or of files in it, or None; asks nobody."""
+    """What is wrong with the name of a repository or of files in it, or None; needs no connection."""
     try:
         validate_repo_id(repository)
     except HFValidationError as error:
@@ -151,26 +162,27 @@ def _is_filename(filename: str) -> bool:
 # The cache
 
 
-def _snapshot(commit: _Commit) -> Path:
-    folder = repo_folder_name(repo_id=commit.repository, repo_type=commit.repo_type)
-    return Path(constants.HF_HUB_CACHE) / folder / "snapshots" / commit.revision
-
-
 def _cached(commit: _Commit, filename: str) -> Path | None:
-    """The file in the cache, if its content agrees with its hash; a spoilt file is deleted.
+    """The file in the cache, if its content matches its hash; a damaged file is deleted.
 
     The cache links each file to a blob that is named by its hash. Where links are not possible, the hash
     is not known without the hub, and None is returned.
     """
-    path = _snapshot(commit) / filename
-    if not path.is_symlink() or not path.exists():
+    found = huggingface_hub.try_to_load_from_cache(
+        commit.repository,
+        filename,
+        revision=commit.revision,
+        repo_type=commit.repo_type,
+        cache_dir=constants.HF_HUB_CACHE,
+    )
+    if not isinstance(found, str) or not (path := Path(found)).is_symlink():
         return None
     digest = path.readlink().name
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digest):
         return None
     if _agrees(path, digest):
         return path
-    log.warning("%s: %s in the cache differs from its hash; deleted, to be fetched again", commit, filename)
+    log.warning("%s: %s in the cache differs from its hash; deleted, it is downloaded again", commit, filename)
     _discard(path)
     return None
 
@@ -228,7 +240,7 @@ def _ask_for_digests(commit: _Commit) -> dict[str, str]:
         file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in getattr(info, "siblings", None) or []
     }
     if not all(digests.values()):
-        raise UserError(f"{commit}: {constants.ENDPOINT} does not tell the hashes of files; use another HF_ENDPOINT")
+        raise UserError(f"{commit}: {constants.ENDPOINT} does not provide file hashes; use another HF_ENDPOINT")
     return digests
 
 
@@ -259,12 +271,12 @@ def _fetch(commit: _Commit, filename: str, digest: str) -> Path:
 
 
 def _with_retries(what: str, action: Callable[[], Result]) -> Result:
-    """Run an action of the hub; errors that may pass are logged and the action is tried again."""
+    """Run a request to the hub; transient errors are logged and it is tried again."""
     for wait in WAITS:
         try:
             return action()
         except (HTTPError, OSError, RuntimeError) as error:
-            if not _may_pass(error):
+            if not _is_transient(error):
                 raise
             seconds = max(wait, min(_requested_wait(error), LONGEST_WAIT))
             log.warning("%s: %s; next attempt in %s s", what, _brief(error), seconds)
@@ -272,8 +284,8 @@ def _with_retries(what: str, action: Callable[[], Result]) -> Result:
     return action()
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether a second attempt makes sense.
+def _is_transient(error: Exception) -> bool:
+    """Whether an error is transient, so that a second attempt makes sense.
 
     huggingface_hub resumes broken transfers and repeats its question about a file by itself; what it gives up
     on is a LocalEntryNotFoundError. It does not repeat other questions, nor a transfer that is answered by an
@@ -308,7 +320,7 @@ def _brief(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-# What to tell the user
+# Messages
 
 
 def _refuse_offline(commit: _Commit, missing: list[str]) -> None:
@@ -334,7 +346,7 @@ def _refuse_absent(commit: _Commit, wanted: list[str], present: Iterable[str]) -
 
 @contextmanager
 def _explained(commit: _Commit, filename: str | None = None) -> Iterator[None]:
-    """Turn the errors of huggingface_hub into UserErrors that name the culprit and the cure."""
+    """Turn the errors of huggingface_hub into UserErrors that name the cause and a fix."""
     try:
         yield
     except (HTTPError, OSError, RuntimeError) as error:
@@ -350,8 +362,8 @@ def _explanation(commit: _Commit, filename: str | None, error: BaseException) ->
     what = f"{commit}: {filename}" if filename else str(commit)
     has_token = bool(_token())
     if isinstance(error, GatedRepoError):
-        cure = "with the account of HF_TOKEN" if has_token else "and set HF_TOKEN to a read token of your account"
-        return f"{commit} is gated: accept its terms at {commit.page} {cure}"
+        fix = "with the account of HF_TOKEN" if has_token else "and set HF_TOKEN to a read token of your account"
+        return f"{commit} is gated: accept its terms at {commit.page} {fix}"
     if isinstance(error, RepositoryNotFoundError):
         doubt = "not open to the token in HF_TOKEN" if has_token else "private (then set HF_TOKEN)"
         return f"{commit} does not exist, or is {doubt}; check the name at {commit.page}"
@@ -364,11 +376,11 @@ def _explanation(commit: _Commit, filename: str | None, error: BaseException) ->
     if isinstance(error, FileMetadataError):
         return f"{what}: {NO_HUB.format(constants.ENDPOINT)}"
     if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
-        cure = "check the token in HF_TOKEN" if has_token else "it may need a token in HF_TOKEN"
-        return f"{what}: refused with {_brief(error)}; {cure}"
-    if isinstance(error, HfHubHTTPError) and not _may_pass(error):
+        fix = "check the token in HF_TOKEN" if has_token else "it may need a token in HF_TOKEN"
+        return f"{what}: refused with {_brief(error)}; {fix}"
+    if isinstance(error, HfHubHTTPError) and not _is_transient(error):
         return f"{what}: the hub answered {_brief(error)}"
-    if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _may_pass(error):
+    if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _is_transient(error):
         cache = constants.HF_HUB_CACHE
         return f"{what}: cannot write to the cache {cache} ({error.strerror}); free space or set HF_HOME"
     return (

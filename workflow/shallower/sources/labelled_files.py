@@ -22,10 +22,10 @@ from shallower.core.errors import StudyErrors, UserError
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 
-# How many bad rows of a file are told one by one, and how much of a value or of a library's words.
-TOLD_ROWS = 10
-TOLD_CHARACTERS = 200
-TOLD_LABELS = 20
+# How many bad rows and labels a message lists, and how much of a value or of a library's message it quotes.
+MAX_REPORTED_ROWS = 10
+MAX_REPORTED_CHARACTERS = 200
+MAX_REPORTED_LABELS = 20
 
 # How files begin that are often taken for text: archives, spreadsheets, compressed files.
 PACKED = {
@@ -51,12 +51,17 @@ class Columns:
         label: the column of the label.
         labels: class names in the order of their ids; None for regression.
         may_be_empty: whether empty texts are taken as they are, as a published data set has them.
+        names: the columns' names in their order, for CSV and TSV files without a header.
+        ranges: for each class the lowest and the highest number (both included) that counts as it, for files whose
+            labels are ratings. Rows with a rating in no range are left out.
     """
 
     text: tuple[str, ...]
     label: str
     labels: tuple[str, ...] | None
     may_be_empty: bool = False
+    names: tuple[str, ...] | None = None
+    ranges: tuple[tuple[float, float], ...] | None = None
 
 
 def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
@@ -70,14 +75,14 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
     used = [*columns.text, columns.label]
-    with _telling_file(path):
+    with _naming_file(path):
         if not path.exists():
             raise UserError(f"{path}: file not found")
         if not path.is_file():
             raise UserError(f"{path}: is not a file; name a file of labelled rows")
         if kind := _packed_kind(path):
             raise UserError(f"{path}: is {kind}, not {path.suffix[1:]}; unpack or convert it")
-        names, values, stored_names = _READERS[path.suffix](path, used)
+        names, values, stored_names = _READERS[path.suffix](path, used, columns.names)
     if not names:
         raise UserError(f"{path}: the file is empty")
     if repeated := [name for name in used if names.count(name) > 1]:
@@ -90,50 +95,59 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     problems: list[str] = []
     for name in columns.text:
         problems += _text_problems(name, values[name], columns.may_be_empty)
-    labels = []
+    labels: list[float | None] = []
     for row, value in enumerate(values[columns.label], start=1):
         try:
-            labels.append(_label(value, columns.labels, stored_names))
+            labels.append(_label(value, columns, stored_names))
         except ValueError as error:
             problems.append(f"row {row}: {columns.label} {error}")
     _refuse_rows(path, problems)
-    return labelled_table([values[name] for name in columns.text], labels, classes=columns.labels is not None)
-
-
-def labelled_table(texts: Sequence[Sequence[str]], labels: Sequence[float], classes: bool) -> pa.Table:
-    """A table in the form that the module's text describes, from one or two columns of text and labels."""
-    return pa.table(
+    texts = zip(("text", "text_pair"), columns.text, strict=False)
+    table = pa.table(
         {
             "id": pa.array(range(len(labels)), pa.int64()),
-            **{name: pa.array(column, pa.string()) for name, column in zip(("text", "text_pair"), texts, strict=False)},
-            "label": pa.array(labels, pa.int64() if classes else pa.float64()),
+            **{name: pa.array(values[column], pa.string()) for name, column in texts},
+            "label": pa.array(labels, pa.int64() if columns.labels else pa.float64()),
         }
     )
+    table = table.filter(table["label"].is_valid())
+    if not len(table):
+        raise UserError(f"{path}: no {columns.label} is in any of the label_ranges; correct them")
+    return table
+
+
+def without_repeats(table: pa.Table) -> pa.Table:
+    """The first row of each text (or pair of texts), compared without case and repeated blanks."""
+    names = [name for name in ("text", "text_pair") if name in table.column_names]
+    first: dict[tuple[str, ...], int] = {}
+    for row, texts in enumerate(zip(*(table[name].to_pylist() for name in names), strict=True)):
+        first.setdefault(tuple(" ".join(text.casefold().split()) for text in texts), row)
+    return table.take(list(first.values()))
 
 
 def _refuse_rows(path: Path, problems: Sequence[str]) -> None:
     """Raise StudyErrors with the first problems, if there are any."""
     if problems:
-        shown = [f"{path}: {problem}" for problem in problems[:TOLD_ROWS]]
-        rest = len(problems) - TOLD_ROWS
+        shown = [f"{path}: {problem}" for problem in problems[:MAX_REPORTED_ROWS]]
+        rest = len(problems) - MAX_REPORTED_ROWS
         raise StudyErrors([*shown, *([f"{path}: {rest} more problems like these"] if rest > 0 else [])])
 
 
 @contextmanager
-def _telling_file(path: Path) -> Iterator[None]:
-    """Turn what readers raise into a UserError that names the file and the cure."""
+def _naming_file(path: Path) -> Iterator[None]:
+    """Turn what readers raise into a UserError that names the file and a fix."""
     try:
         yield
     except UnicodeDecodeError:
         raise UserError(f"{path}: line {_first_bad_line(path)} is not UTF-8; convert the file to UTF-8") from None
     except (csv.Error, pa.ArrowException, ValueError, RecursionError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:TOLD_CHARACTERS]
+        reason = " ".join(str(error).split())[:MAX_REPORTED_CHARACTERS]
         raise UserError(
-            f"{path}: cannot be read as {path.suffix[1:]} ({reason or type(error).__name__}); write the file anew"
+            f"{path}: cannot be read as {path.suffix[1:]} ({reason or type(error).__name__}); write the file again"
         ) from None
     except OSError as error:
         # Arrow raises OSError without a number for damaged content.
-        reason = error.strerror or " ".join(str(error).split())[:TOLD_CHARACTERS]
+        reason = error.strerror or " ".join(str(error).split())[:MAX_REPORTED_CHARACTERS]
         raise UserError(f"{path}: cannot be read ({reason}); check the file") from None
 
 
@@ -158,7 +172,7 @@ def _first_bad_line(path: Path) -> int:
 _Read = tuple[list[str], dict[str, list[Any]], Sequence[str] | None]
 
 
-def _read_parquet(path: Path, used: Sequence[str]) -> _Read:
+def _read_parquet(path: Path, used: Sequence[str], _: Sequence[str] | None) -> _Read:
     with pq.ParquetFile(path) as file:  # not a table by path, which takes folder names such as a=1 for columns
         schema = file.schema_arrow
         present = [name for name in used if schema.names.count(name) == 1]
@@ -178,18 +192,18 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
     return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
 
 
-def _read_separated(path: Path, used: Sequence[str]) -> _Read:
+def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | None) -> _Read:
     # TSV files in the wild, GLUE's among them, hold quotation marks that quote nothing.
     if path.suffix == ".tsv":
-        style, cure = (
+        style, fix = (
             {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
             "texts must not hold tabs or line breaks",
         )
     else:
-        style, cure = {"strict": True}, "put texts with commas or quotation marks in quotation marks"
+        style, fix = {"strict": True}, "put texts with commas or quotation marks in quotation marks"
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, **style)
-        names = next(reader, [])
+        names = list(header) if header else next(reader, [])
         places = {name: names.index(name) for name in used if name in names}
         values: dict[str, list[Any]] = {name: [] for name in places}
         problems = []
@@ -199,14 +213,15 @@ def _read_separated(path: Path, used: Sequence[str]) -> _Read:
                     for name, place in places.items():
                         values[name].append(fields[place])
                 else:
-                    problems.append(f"row {row} has {len(fields)} fields, the header {len(names)}; {cure}")
+                    expected = f"the study names {len(names)}" if header else f"the header {len(names)}"
+                    problems.append(f"row {row} has {len(fields)} fields, {expected}; {fix}")
         except csv.Error as error:
-            problems.append(f"line {reader.line_num} cannot be read ({error}); {cure}")
+            problems.append(f"line {reader.line_num} cannot be read ({error}); {fix}")
     _refuse_rows(path, problems)
     return names, values, None
 
 
-def _read_json_lines(path: Path, used: Sequence[str]) -> _Read:
+def _read_json_lines(path: Path, used: Sequence[str], _: Sequence[str] | None) -> _Read:
     names: dict[str, None] = {}
     values: dict[str, list[Any]] = {name: [] for name in used}
     problems = []
@@ -267,14 +282,22 @@ def _is_unicode(text: str) -> bool:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= TOLD_CHARACTERS else f"{text[:TOLD_CHARACTERS]}…"
+    return text if len(text) <= MAX_REPORTED_CHARACTERS else f"{text[:MAX_REPORTED_CHARACTERS]}…"
 
 
-def _label(value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
-    """A label as an id or a number. Raises ValueError with what is wrong, to follow the column's name."""
+def _label(value: Any, columns: Columns, stored_names: Sequence[str] | None) -> float | None:
+    """A label as an id or a number, or None for a rating outside all ranges.
+
+    Raises ValueError with what is wrong, to follow the column's name.
+    """
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         raise ValueError("is missing; fill it or remove the row")
-    return _number(value) if labels is None else _class_id(value, labels, stored_names)
+    if columns.labels is None:
+        return _number(value)
+    if columns.ranges is None:
+        return _class_id(value, columns.labels, stored_names)
+    number = _number(value)
+    return next((index for index, (low, high) in enumerate(columns.ranges) if low <= number <= high), None)
 
 
 def _number(value: Any) -> float:
@@ -283,7 +306,7 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{_shown(value)} is not a finite number; a regression needs one")
+        raise ValueError(f"{_shown(value)} is not a finite number; a regression or a rating needs one")
     return number
 
 
@@ -306,8 +329,8 @@ def _class_id(value: Any, labels: Sequence[str], stored_names: Sequence[str] | N
 
 
 def _listed(labels: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, labels[:TOLD_LABELS]))
-    return shown + (f" and {len(labels) - TOLD_LABELS} more" if len(labels) > TOLD_LABELS else "")
+    shown = ", ".join(map(repr, labels[:MAX_REPORTED_LABELS]))
+    return shown + (f" and {len(labels) - MAX_REPORTED_LABELS} more" if len(labels) > MAX_REPORTED_LABELS else "")
 
 
 def split_problems(tables: Mapping[str, pa.Table], labels: Sequence[str] | None) -> Iterator[str]:

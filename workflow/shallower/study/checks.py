@@ -251,9 +251,7 @@ def _target(task: Mapping[str, Any], sound: Callable[..., bool]) -> str | None:
     match task.get("source"):
         case "glue" if sound("subset"):
             return GLUE_TASKS[task["subset"]].target
-        case "installed-docs":
-            return "classification"
-        case "files" | "hub" if sound("target"):
+        case str() as source if source != "glue" and sound("source", "target"):
             target: str = task["target"]
             return target
         case _:
@@ -274,7 +272,7 @@ def _metric_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Ite
 
 
 def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iterator[str]:
-    if task.get("source") not in ("files", "hub") or not sound("target", "labels"):
+    if task.get("source") == "glue" or not sound("source", "target", "labels"):
         return
     if task["target"] == "classification" and "labels" not in task:
         yield ": missing 'labels'; list the names of the classes in the order of their ids"

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.settings import StudySettings
 from shallower.surgery.origins import ORIGINS
@@ -31,7 +30,7 @@ def resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[s
             glue = GLUE_TASKS[task["subset"]]
             directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
             return {"metrics": list(glue.metrics), "directory": directory, "counterpart": glue.paper_name, **task}
-        case "installed-docs":
-            return {"metrics": list(DOCS_TASKS[task["kind"]].metrics), **task}
+        case "package":
+            return {"format": "tsv", **task}
         case _:
             return dict(task)

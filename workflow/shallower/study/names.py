@@ -1,7 +1,7 @@
 """The names that a study may use, each from the registry that knows it."""
 
-from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
+from shallower.sources.labelled_files import SUFFIXES
 from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
@@ -19,7 +19,8 @@ METRICS = {
 }
 TARGETS = tuple(dict.fromkeys(METRICS.values()))
 GLUE_SUBSETS = tuple(GLUE_TASKS)
-DOCS_KINDS = tuple(DOCS_TASKS)
+# Of data files, as their names end.
+FORMATS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
 PAPER_MODELS = ("BERT", "RoBERTa", "XLNet", "ALBERT", "DistilBERT", "DistilRoBERTa")
 PAPER_TASKS = tuple(task.paper_name for task in GLUE_TASKS.values() if task.paper_name)
 

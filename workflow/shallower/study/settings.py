@@ -26,7 +26,7 @@ from shallower.study.fields import (
     optional,
 )
 from shallower.study.names import (
-    DOCS_KINDS,
+    FORMATS,
     GLUE_SUBSETS,
     METRICS,
     ORIGIN_NAMES,
@@ -38,6 +38,7 @@ from shallower.study.names import (
 
 Seeds = Annotated[list[Annotated[Whole, Field(ge=0, le=2**32 - 1)]], Strict(), Field(min_length=1)]
 Metrics = Annotated[list[Annotated[str, OneOf(tuple(METRICS))]], Strict(), Field(min_length=1), Distinct()]
+Range = Annotated[list[Number], Strict(), Field(min_length=2, max_length=2)]
 Examples = Annotated[Whole, Field(ge=2)]
 Limit = Annotated[list[Annotated[str, Strict()]], Strict(), Field(min_length=1), Distinct()]
 
@@ -150,7 +151,7 @@ class GlueTask(Task):
 
 
 class LabelledTask(Task):
-    """Labelled text in a file for training and a file for validation."""
+    """Labelled text in files with columns of text and of labels."""
 
     text: Annotated[list[Text], Strict(), Field(min_length=1, max_length=2), Distinct()]
     """Names of one or two columns of text."""
@@ -160,6 +161,13 @@ class LabelledTask(Task):
     """What the label is."""
     labels: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
     """Names of the classes, in the order of their ids. Only for classification."""
+    columns: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
+    """Names of all columns in their order, for CSV and TSV files without a header."""
+    label_ranges: Annotated[list[Range], Strict(), Field(min_length=2)] = optional()
+    """
+    For labels that are ratings: the lowest and the highest number that counts as each class, both included, in the order
+    of labels. Rows with a rating in no range are left out. Only for classification.
+    """
     metrics: Metrics
     """Scores to compute; the first is the primary one, which tables and figures show."""
 
@@ -190,17 +198,26 @@ class HubTask(LabelledTask):
     """Path of the validation file inside the repository."""
 
 
-class DocsTask(Task):
-    """Sentences from the docstrings of the installed libraries; needs no download."""
+class PackageTask(LabelledTask):
+    """A file of labelled text inside a Python package's source archive or wheel, read as data and never run.
 
-    source: Literal["installed-docs"]
-    """The task is made from docstrings of the installed libraries."""
-    kind: Annotated[str, OneOf(DOCS_KINDS)]
-    """source asks which library a sentence documents; pair asks whether two sentences are from the same docstring."""
-    train_examples: Examples
-    """How many training examples to make."""
+    Rows with the same text are one example; they are divided at random, with a fixed seed, into training and validation.
+    """
+
+    source: Literal["package"]
+    """The task is a file inside a Python package."""
+    package: Package
+    """Name of the package in the Python package index."""
+    version: Version
+    """Exact version, as text in quotes."""
+    sha256: Sha256
+    """SHA-256 of the source archive or wheel, as the package index has it."""
+    path: Path
+    """Path of the data file inside it. An archive on the way counts as a folder."""
+    format: Annotated[str, OneOf(FORMATS)] = "tsv"
+    """Format of the data file, whatever its name."""
     validation_examples: Examples
-    """How many validation examples to make."""
+    """How many examples are for validation, drawn with a fixed seed."""
 
 
 # --- what is dropped -----------------------------------------------------------------------------------------------
@@ -322,7 +339,7 @@ class StudySettings(Settings):
     ]
     """Pre-trained models."""
     tasks: Annotated[
-        list[Annotated[GlueTask | FilesTask | HubTask | DocsTask, Field(discriminator="source")]],
+        list[Annotated[GlueTask | FilesTask | HubTask | PackageTask, Field(discriminator="source")]],
         Strict(),
         Field(min_length=1),
     ]

@@ -1,0 +1,121 @@
+"""What the files of a model must have before it is used: weights, configuration, tensors."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shallower.core.errors import UserError
+from shallower.core.files import canonical_json, read_json, sha256_of
+from shallower.models.encoder_families import missing_tensors
+from shallower.models.families import family_of
+from shallower.models.size import ModelSize
+from shallower.models.weight_files import INDEX_FILE, WEIGHTS_FILE
+
+# Other frameworks' weights, or pickles, which can run code when they are read.
+OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json)?")
+
+
+def weight_file(names: list[str]) -> str:
+    """The weights among a source's files: one file, or the index of several."""
+    if "config.json" not in names:
+        raise UserError(f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}")
+    if WEIGHTS_FILE in names:
+        return WEIGHTS_FILE
+    if INDEX_FILE in names:
+        return INDEX_FILE
+    if others := [name for name in names if OTHER_WEIGHTS.fullmatch(name)]:
+        raise UserError(
+            f"the weights come only as {', '.join(others)}, which are not read because pickles can run code; "
+            f"choose a revision with {WEIGHTS_FILE} (on the hub often a pull request of SFconvertbot), or "
+            "convert a model that you trust with save_pretrained and use source local"
+        )
+    raise UserError(f"there is neither {WEIGHTS_FILE} nor {INDEX_FILE}; {there_are(names)}")
+
+
+def there_are(names: list[str]) -> str:
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"there are: {shown or 'no files'}"
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path.name} does not hold a mapping; it is damaged or not of a model")
+    return content
+
+
+def checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """A configuration of which layers can be dropped, with the sizes that a model must have."""
+    config = read_mapping(path)
+    try:
+        canonical_json(config).encode("utf-8")
+    except ValueError:
+        raise UserError(
+            f"{path.name} holds a number that is not finite, or text that is not Unicode; correct it"
+        ) from None
+    num_layers = family_of(config).num_layers(config)
+    size = ModelSize.of(config)
+    if size.hidden_size % size.num_heads:
+        raise UserError(f"{path.name}: {size.num_heads} heads cannot share {size.hidden_size} dimensions; correct it")
+    padding = config.get("pad_token_id", 0)
+    # RoBERTa counts positions from behind it.
+    if type(padding) is not int and (padding is not None or config["model_type"] == "roberta"):
+        raise UserError(f"{path.name}: 'pad_token_id' is {padding!r}; it must be a token's id, a whole number")
+    if definition.get("num_layers", num_layers) != num_layers:
+        raise UserError(
+            f"the model has {num_layers} layers, the study says num_layers: {definition['num_layers']}; correct it"
+        )
+    return config
+
+
+def check_hash(definition: Mapping[str, Any], weights: Path) -> None:
+    """The weights must be those that the study means."""
+    if (expected := definition.get("sha256")) and (found := sha256_of(weights)) != expected.lower():
+        raise UserError(
+            f"{WEIGHTS_FILE} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
+            "weights that the study was made for"
+        )
+
+
+def check_tensors(config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]]) -> None:
+    """The weights must hold the layers and words that the configuration states.
+
+    `tensors` is what `shallower.models.weight_files.header` gives.
+    """
+    family = family_of(config)
+    family.check_layers(family.num_layers(config), tensors)
+    if missing := missing_tensors(config, tensors):
+        raise UserError(
+            f"the weights lack {len(missing)} tensors of the model that config.json describes, such as {missing[0]!r}; "
+            "download it again"
+        )
+    embeddings = [entry["shape"] for name, entry in tensors.items() if name.endswith(family.word_embeddings)]
+    if not embeddings:
+        raise UserError(
+            f"the weights hold no {family.word_embeddings}, as every {family.name} model does; download it again"
+        )
+    size = ModelSize.of(config)
+    stated = [size.vocabulary, config.get("embedding_size", size.hidden_size)]
+    if embeddings[0] != stated:
+        raise UserError(
+            f"{family.word_embeddings} has the shape {embeddings[0]}, but config.json states {stated} (words, "
+            "dimensions); the weights and the configuration do not belong together"
+        )
+
+
+def check_with_transformers(directory: Path) -> None:
+    """Raise UserError for a configuration that transformers itself does not take."""
+    # Importing transformers takes seconds, which the checks of a study must not wait for.
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # validation below raises all kinds
+        raise UserError(
+            f"config.json cannot be used ({type(error).__name__}: {first_line(error)}); correct it"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "no message")

@@ -1,0 +1,144 @@
+"""A model's tokenizer: checked, and saved as a fast tokenizer whatever files it comes as."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shallower.core.errors import UserError
+from shallower.core.files import read_json, write_json
+from shallower.sources.model_checks import first_line, read_mapping, there_are
+
+# Each of these groups is a complete vocabulary; the first one that is there is used.
+VOCABULARIES = (
+    {"tokenizer.json"},
+    {"vocab.txt"},
+    {"vocab.json", "merges.txt"},
+    {"spiece.model"},
+    {"sentencepiece.bpe.model"},
+    {"tokenizer.model"},
+)
+TOKENIZER_SETTINGS = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}
+
+# Traces of how and where a tokenizer was loaded, and lengths: each call of a tokenizer gives its own.
+TRANSIENT_SETTINGS = {
+    "is_local",
+    "local_files_only",
+    "name_or_path",
+    "max_length",
+    "pad_to_multiple_of",
+    "stride",
+    "truncation_strategy",
+}
+
+# Short, long, accented, unknown, empty: a tokenizer must not change by being saved.
+PROBES = [
+    "A short sentence, isn't it?",
+    "Ünïcödé and CAPITALS 12,345.67",
+    "one  two\tthree\n" * 5,
+    "龍 🙂",
+    "",
+]
+
+
+def tokenizer_files(names: list[str]) -> list[str]:
+    """The tokenizer's files among a source's files."""
+    vocabulary = next((group for group in VOCABULARIES if group <= set(names)), None)
+    if vocabulary is None:
+        raise UserError(f"there is no tokenizer (tokenizer.json, or a vocabulary); {there_are(names)}")
+    return sorted(vocabulary | (TOKENIZER_SETTINGS & set(names)))
+
+
+NO_PADDING = "the tokenizer has no padding token; name one as pad_token in tokenizer_config.json"
+
+
+def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
+    """Refuse what can be seen without loading a tokenizer: own code, no padding token, ids beyond the model's."""
+    if (directory / "tokenizer_config.json").is_file():
+        settings = read_mapping(directory / "tokenizer_config.json")
+        if settings.get("auto_map"):
+            raise UserError("tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run")
+        if settings.get("pad_token", "") is None:
+            raise UserError(NO_PADDING)
+        # transformers makes attributes of all keys, also of those that Python keeps for itself.
+        if own := [key for key in settings if key.startswith("__")]:
+            raise UserError(f"tokenizer_config.json has the key {own[0]!r}, which is no setting; remove it")
+    if (directory / "tokenizer.json").is_file():
+        content = read_mapping(directory / "tokenizer.json")
+        model = content.get("model")
+        vocabulary = model.get("vocab") if isinstance(model, dict) else None
+        match vocabulary:
+            case dict() if vocabulary and all(type(token) is int for token in vocabulary.values()):
+                largest = max(vocabulary.values())
+            case list() if vocabulary:
+                largest = len(vocabulary) - 1
+            case _:
+                raise UserError("tokenizer.json has no vocabulary (model, vocab); it is damaged: download it again")
+        _check_largest_id(largest, config)
+
+
+def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> None:
+    """Write a model's tokenizer as tokenizer.json and tokenizer_config.json, whatever files it comes as.
+
+    Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, or
+    does not fit the model's vocabulary.
+    """
+    tokenizer = _load_tokenizer(directory)
+    if tokenizer.pad_token is None:
+        raise UserError(NO_PADDING)
+    # MiniLM's tokenizer.json, for one, would cut every text at 128 tokens.
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.save_pretrained(target_dir)
+    saved_settings = read_json(target_dir / "tokenizer_config.json")
+    kept = {key: value for key, value in saved_settings.items() if key not in TRANSIENT_SETTINGS}
+    write_json(target_dir / "tokenizer_config.json", kept)
+
+    shutil.copyfile(directory / "config.json", target_dir / "config.json")
+    saved = _load_tokenizer(target_dir)
+    with _refusing("the tokenizer cannot be used"):
+        changed = any(tokenizer(probe, probe).data != saved(probe, probe).data for probe in PROBES)
+    if changed:
+        raise UserError("the tokenizer gives other tokens once it is saved as tokenizer.json; use another model")
+    _check_vocabulary(saved, config)
+
+
+def _load_tokenizer(directory: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    with _refusing("the tokenizer cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    if not tokenizer.is_fast:
+        raise UserError("the tokenizer has no fast version; choose a model with tokenizer.json")
+    return tokenizer
+
+
+@contextmanager
+def _refusing(problem: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the libraries below raise all kinds for damaged files
+        raise UserError(
+            f"{problem} ({type(error).__name__}: {first_line(error)}); its files are damaged, or a package needed "
+            "to build a fast tokenizer is missing: choose a model with tokenizer.json"
+        ) from error
+
+
+def _check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
+    """Token ids must be rows of the model's embeddings, and both must mean the same by padding."""
+    _check_largest_id(max(tokenizer.get_vocab().values()), config)
+    pad_token_id = config.get("pad_token_id")
+    if pad_token_id is not None and pad_token_id != tokenizer.pad_token_id:
+        raise UserError(
+            f"padding is token {tokenizer.pad_token_id} to the tokenizer but pad_token_id {pad_token_id} in "
+            "config.json; some models count positions from it: correct one of them"
+        )
+
+
+def _check_largest_id(largest: int, config: Mapping[str, Any]) -> None:
+    if largest >= config["vocab_size"]:
+        raise UserError(
+            f"the tokenizer has token ids up to {largest}, but the model's vocab_size is {config['vocab_size']}: "
+            "tokenizer and model do not belong together"
+        )
