@@ -12,7 +12,7 @@ from shallower.analysis import hidden_states as sentence_vectors
 from shallower.analysis.hidden_states import in_order, load_encoder, sentence_positions, vectors_by_depth
 from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
 from token_sets import make_tokens
 

@@ -21,7 +21,7 @@ from shallower.engine.batches import make_batch, training_batches
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
 from shallower.engine.optimizer import AdamW
 from shallower.engine.training import TrainSettings, check_length, learning_rate_factor, loss_of, train

@@ -6,7 +6,7 @@ import torch
 import tiny
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.classifiers.xlnet_last_token import compute_sentence_token_only
 from token_sets import make_tokens
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from shallower.core.errors import UserError
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.tokens import TokenSet
+from shallower.models.families import FAMILIES
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +32,9 @@ def load_encoder(model_dir: str | Path) -> PreTrainedModel:
 
     Raises UserError when any of it is missing but for the pooler, which comes after the vectors.
     """
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    model, report = AutoModel.from_pretrained(
-        model_dir,
-        dtype=torch.float32,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler"))
+    model, report = load_pretrained(AutoModel, model_dir)
+    family = FAMILIES[model.config.model_type]
+    missing = sorted(name for name in report["missing_keys"] if not family.in_pooler(name))
     if missing:
         raise UserError(
             f"{model_dir}: {missing[0]} and {len(missing) - 1} more tensors are missing; check the model's source"

@@ -11,7 +11,7 @@ import torch
 from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
 

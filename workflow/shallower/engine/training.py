@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from shallower.core.errors import UserError
 from shallower.core.signals import Interrupted, noting_interruptions
@@ -143,14 +142,6 @@ def check_length(config: Mapping[str, Any], longest: int) -> None:
         )
 
 
-def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy for integer labels [B], mean squared error of the single output for float labels."""
-    logits = logits.float()
-    if labels.is_floating_point():
-        return functional.mse_loss(logits.squeeze(-1), labels)
-    return functional.cross_entropy(logits, labels)
-
-
 class _Run:
     """A training run between two steps: everything that a checkpoint has to hold is reached from here."""
 
@@ -177,7 +168,7 @@ class _Run:
         self.batches_epoch = -1
 
         # Without weight decay a word that never occurs stays as it is.
-        classifier.begin_training(tokens, compute.device, used_words_only=settings.weight_decay == 0)
+        classifier.begin_training(tokens, compute.device, train_used_embeddings_only=settings.weight_decay == 0)
         self.optimiser = AdamW(classifier.module.parameters(), settings.weight_decay)
         torch.manual_seed(seed)  # dropout, where torch draws it
         self.started = self.told = time.monotonic()
@@ -213,7 +204,7 @@ class _Run:
         """Forward, backward and optimiser step; returns [loss, gradient norm] without waiting for the device."""
         with self.compute.autocast():
             logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
-        loss = loss_of(logits, labels)
+        loss = self.classifier.kind.loss(logits.float(), labels)
         loss.backward()
         norm = self.optimiser.step(learning_rate, self.settings.max_grad_norm)
         return torch.stack([loss.detach(), norm])

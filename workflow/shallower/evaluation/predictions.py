@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from shallower.core.errors import UserError, damaged
+from shallower.task_kinds.registry import task_kind
 
 # Entry of a file's metadata.
 DIGEST = b"sha256"
@@ -47,7 +48,7 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     if table.num_rows == 0:
         raise UserError(f"{path}: no predictions in it")
     ids, stored_labels = ids.to_numpy(), labels.to_numpy()
-    labels = stored_labels.astype(np.int64 if target == "classification" else np.float64)
+    labels = stored_labels.astype(task_kind(target).label_dtype)
     lists = lists.combine_chunks()
     lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
     if len(lengths) != 1 or not lengths[0] > 0:
@@ -73,10 +74,8 @@ def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
 
 
 def predictions_of(logits: NDArray, target: str) -> NDArray:
-    """Answers [n] of a model from its logits [n, outputs]: the most likely class, or the value itself."""
-    if target == "classification":
-        return logits.argmax(axis=1).astype(np.int64)
-    return logits[:, 0].astype(np.float64)
+    """Answers [n] of a model from its logits [n, outputs], in the form of the labels of that kind of task."""
+    return task_kind(target).answers(logits)
 
 
 def paired_seeds(paths: Sequence[Path], baseline: Sequence[Path]) -> list[int]:

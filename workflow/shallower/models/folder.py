@@ -38,7 +38,7 @@ def copy_tokenizer(tokenizer_dir: str | Path, output_dir: str | Path) -> None:
             shutil.copyfile(Path(tokenizer_dir) / name, part)
 
 
-def unlike_config(model_dir: str | Path, faults: list[str]) -> UserError:
+def weights_mismatch_error(model_dir: str | Path, faults: list[str]) -> UserError:
     """The error that a checkpoint's weights are not those that its config.json speaks of."""
     shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
     return UserError(

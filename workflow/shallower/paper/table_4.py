@@ -74,7 +74,7 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     reference, answers = None, []
     for group in groups:
         paths = [Path(directory, PREDICTIONS) for directory in group["directory"]]
-        reference, of_group = read_matched(paths, reference, metric.target)
+        reference, of_group = read_matched(paths, reference, metric.kind)
         answers.append(of_group)
     halves = split_rows(len(reference.ids))
     scores = [[mean_score(metric, reference.labels, of_group, rows) for rows in halves] for of_group in answers]

@@ -20,11 +20,11 @@ from shallower.core.wording import (
     layer_ranges,
     listed,
     megabytes,
-    metric_title,
     milliseconds,
     percent,
     score_text,
 )
+from shallower.evaluation.metrics import metric_title
 from shallower.reporting.page import definitions, folded, page
 from shallower.reporting.summary import answer, baseline_of, batch_sizes, without_answer
 

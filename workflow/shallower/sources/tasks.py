@@ -17,7 +17,8 @@ from shallower.core.provenance import code_state, versions
 from shallower.sources import hub
 from shallower.sources.docstrings import DOCS_TASKS, check_sizes, installed_versions, make_examples
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
-from shallower.sources.labelled_files import SUFFIXES, Columns, labelled_table, read_labelled, split_problems
+from shallower.sources.labelled_files import SUFFIXES, Columns, labelled_table, read_labelled
+from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         target_dir / TASK,
         {
             "name": definition["name"],
-            "target": "classification" if labels else "regression",
+            "target": task_target(definition),
             "labels": list(labels) if labels else None,
             "has_pair": "text_pair" in tables["train"].column_names,
             "rows": {split: len(table) for split, table in tables.items()},
@@ -172,7 +173,8 @@ def _tables(definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[st
         except UserError as error:
             problems.append(str(error))
     if not problems:
-        problems += split_problems(tables, columns.labels)
+        found = {split: table.column("label").to_pylist() for split, table in tables.items()}
+        problems += task_kind(columns.target).split_problems(found, columns.labels)
     if problems:
         raise StudyErrors(problems)
     return tables
@@ -188,7 +190,7 @@ def _docs_tables(definition: Mapping[str, Any]) -> dict[str, pa.Table]:
                 *([[example.text_pair for example in chosen]] if task.has_pair else []),
             ],
             [example.label for example in chosen],
-            classes=True,
+            task_kind("classification"),
         )
         for split, chosen in examples.items()
     }
@@ -198,8 +200,19 @@ def _columns(definition: Mapping[str, Any]) -> Columns:
     if definition["source"] == "glue":
         task = GLUE_TASKS[definition["subset"]]
         # QQP has some empty questions; GLUE is scored on them, too.
-        return Columns(task.text, "label", task.labels, may_be_empty=True)
-    return Columns(tuple(definition["text"]), definition["label"], _labels(definition))
+        return Columns(task.text, "label", task.labels, may_be_empty=True, target=task.target)
+    return Columns(tuple(definition["text"]), definition["label"], _labels(definition), target=definition["target"])
+
+
+def task_target(definition: Mapping[str, Any]) -> str:
+    """The name of a task's kind."""
+    match definition["source"]:
+        case "glue":
+            return GLUE_TASKS[definition["subset"]].target
+        case "installed-docs":
+            return "classification"
+        case _:
+            return definition["target"]
 
 
 def _labels(definition: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -209,7 +222,7 @@ def _labels(definition: Mapping[str, Any]) -> tuple[str, ...] | None:
         case "installed-docs":
             return DOCS_TASKS[definition["kind"]].labels
         case _:
-            return tuple(definition["labels"]) if definition["target"] == "classification" else None
+            return tuple(definition["labels"]) if task_kind(definition["target"]).has_classes else None
 
 
 def _sliced(table: pa.Table, examples: int | None, path: Path) -> pa.Table:

@@ -21,13 +21,15 @@ import yaml
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import fingerprint
 from shallower.core.runs import Run
+from shallower.evaluation.metrics import METRICS, metric_names
 from shallower.models.families import family_of, position_limit
 from shallower.sources.docstrings import DOCS_TASKS
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import check_model, local_config
-from shallower.sources.tasks import check_task, task_files
+from shallower.sources.tasks import check_task, task_files, task_target
 from shallower.study.grid import expand
 from shallower.surgery.strategies import COUNT, STRATEGIES, amount_label, check_amount
+from shallower.task_kinds.registry import task_kind
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "study.schema.yaml"
 
@@ -50,9 +52,6 @@ LARGEST = 10.0**300
 
 # How many unknown keys of a mapping are told.
 TOLD_KEYS = 10
-
-CLASSIFICATION_METRICS = {"accuracy", "f1", "macro_f1", "matthews_correlation"}
-REGRESSION_METRICS = {"pearson", "spearmanr"}
 
 
 @dataclass(frozen=True)
@@ -487,30 +486,21 @@ def _model_problems(config: Mapping[str, Any]) -> Iterator[str]:
 def _task_problems(config: Mapping[str, Any]) -> Iterator[str]:
     for index, task in enumerate(config["tasks"]):
         place = f"tasks[{index}] ({task['name']})"
-        target = _target(task)
-        allowed = REGRESSION_METRICS if target == "regression" else CLASSIFICATION_METRICS
+        target = task_target(task)
+        kind, allowed = task_kind(target), metric_names(target)
         for metric in task["metrics"]:
             if metric not in allowed:
                 yield f"{place}.metrics: {metric} does not suit {target}; choose from {', '.join(sorted(allowed))}"
         if task["source"] in ("files", "hub"):
             labels = task.get("labels")
-            if target == "classification" and not labels:
+            if kind.has_classes and not labels:
                 yield f"{place}: missing 'labels'; list the names of the classes in the order of their ids"
                 continue
-            if target == "regression" and labels:
-                yield f"{place}.labels: a regression has no classes; remove the key"
+            if labels and not kind.has_classes:
+                yield f"{place}.labels: a {target} has no classes; remove the key"
                 continue
-            if "f1" in task["metrics"] and labels and len(labels) > 2:
-                yield f"{place}.metrics: f1 is for two classes, there are {len(labels)}; use macro_f1"
+            for metric in (METRICS[name] for name in allowed if name in task["metrics"]):
+                if metric.most_classes and len(labels or ()) > metric.most_classes:
+                    yield f"{place}.metrics: {metric.name} is for two classes, there are {len(labels)}; use macro_f1"
         definition = {"name": task["name"]} | {key: value for key, value in task.items() if key not in TASK_USE_KEYS}
         yield from (f"{place}: {problem}" for problem in check_task(definition))
-
-
-def _target(task: Mapping[str, Any]) -> str:
-    match task["source"]:
-        case "glue":
-            return GLUE_TASKS[task["subset"]].target
-        case "installed-docs":
-            return "classification"
-        case _:
-            return task["target"]

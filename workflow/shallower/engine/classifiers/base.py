@@ -14,6 +14,7 @@ from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import family_of
 from shallower.models.folder import copy_tokenizer
+from shallower.task_kinds.base import TaskKind
 
 
 class Classifier(ABC):
@@ -22,17 +23,19 @@ class Classifier(ABC):
     Attributes:
         module: holds the parameters, by whatever names.
         config: content of its config.json.
+        kind: the kind of task that it is trained on; None for a classifier that only predicts.
     """
 
     module: nn.Module
     config: dict[str, Any]
+    kind: TaskKind | None = None
 
     @abstractmethod
-    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
+    def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
         """Get ready for steps of training on these tokens.
 
-        With `used_words_only` the embeddings of words that never occur are left out, which is right only where the
-        optimiser would not move them.
+        With `train_used_embeddings_only` the embeddings of tokens that never occur are not optimised, which is right
+        only where the optimiser would not change them.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from shallower.core.files import read_json
 from shallower.engine.classifiers.base import Classifier
 from shallower.models.encoder_families import encoder_config
 from shallower.models.folder import CONFIG, check_model
+from shallower.task_kinds.registry import task_kind
 
 
 def load_for_training(
@@ -28,7 +29,10 @@ def load_for_training(
         from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_training as load
-    return load(model_dir, task_config(task), seed)
+    kind = task_kind(task["target"])
+    classifier = load(model_dir, kind.model_config(task), seed)
+    classifier.kind = kind
+    return classifier
 
 
 def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> Classifier:
@@ -43,17 +47,6 @@ def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> C
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_prediction as load
     return load(model_dir)
-
-
-def task_config(task: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model's configuration says of its task, as transformers names it."""
-    regression = task["target"] == "regression"
-    labels = [task["name"]] if regression else task["labels"]
-    return {
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: index for index, label in enumerate(labels)},
-        "problem_type": "regression" if regression else "single_label_classification",
-    }
 
 
 def is_packed(config: Mapping[str, Any], padding_side: str) -> bool:

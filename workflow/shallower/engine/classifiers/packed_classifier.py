@@ -18,9 +18,9 @@ from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
-from shallower.models.encoder_families import NAMES, encoder_config, spellings
+from shallower.models.encoder_families import ENCODERS, encoder_config, key_variants
 from shallower.models.families import family_of
-from shallower.models.folder import CONFIG, WEIGHTS, unlike_config
+from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ class PackedClassifier(Classifier):
     def __init__(self, module: Encoder, config: Mapping[str, Any]) -> None:
         self.module = module
         self.config = dict(config)
-        self._names = NAMES[config["model_type"]].modules(len(module.layers))
+        self._names = ENCODERS[config["model_type"]].modules(len(module.layers))
         self._all_words: torch.Tensor | None = None  # the whole embedding, while some rows of it are trained
         self._words: np.ndarray | None = None  # ids of these rows, ascending
         self._rows: np.ndarray | None = None  # row of each word
 
-    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
-        if used_words_only:
+    def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
+        if train_used_embeddings_only:
             self._words = np.unique(tokens.input_ids).astype(np.int64)
             self._all_words = self.module.word_embeddings.weight.detach()
             self._rows = np.zeros(len(self._all_words), dtype=np.int64)
@@ -81,7 +81,7 @@ def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, An
     config = read_json(Path(model_dir) / CONFIG)
     # The precision by its new name; the number of labels follows from their names.
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path", "num_labels")}
-    config |= {"architectures": [NAMES[config["model_type"]].architecture], "dtype": "float32", **task_config}
+    config |= {"architectures": [ENCODERS[config["model_type"]].architecture], "dtype": "float32", **task_config}
     module, missing, left_over = _build(model_dir, config)
     generator = torch.Generator().manual_seed(seed)
     new = [own for own in missing if own.startswith("head_")]
@@ -95,7 +95,7 @@ def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, An
     layer_of = family_of(config).layer_of
     faults += [f"{name} is left over" for name in left_over if layer_of(name) is not None]
     if faults:
-        raise unlike_config(model_dir, faults)
+        raise weights_mismatch_error(model_dir, faults)
     if new:
         logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(missing[own] for own in new))
     return PackedClassifier(module, config)
@@ -108,7 +108,7 @@ def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
     faults = [f"{name} is missing" for name in missing.values()]
     faults += [f"{name} is left over" for name in left_over]
     if faults:
-        raise unlike_config(model_dir, faults)
+        raise weights_mismatch_error(model_dir, faults)
     return PackedClassifier(module, config)
 
 
@@ -121,7 +121,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
         checkpoint = load_file(Path(model_dir) / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise damaged(Path(model_dir) / WEIGHTS, f"not a whole safetensors file ({error})") from None
-    names = NAMES[config["model_type"]]
+    names = ENCODERS[config["model_type"]]
     module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))
     missing = {}
@@ -141,7 +141,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
 
 def _find(checkpoint: Mapping[str, torch.Tensor], name: str, kind: str, prefix: str) -> str | None:
     """The key of a tensor, with or without the base model's prefix, by its new or its old name."""
-    return next((spelling for spelling in spellings(name, kind, prefix) if spelling in checkpoint), None)
+    return next((key for key in key_variants(name, kind, prefix) if key in checkpoint), None)
 
 
 def _joined(parts: Sequence[torch.Tensor], shape: torch.Size) -> torch.Tensor | None:

@@ -96,8 +96,8 @@ class Encoder(nn.Module):
         """Context [T, H] of every token."""
         mixed = batch.pad(layer.query_key_value(states))
         query, key, value = self._heads(mixed, 3)
-        context = attention(query, key, value, batch.padding_bias, self.config.attention_dropout, dropout)
-        return batch.unpad(context.transpose(1, 2).reshape(batch.size, batch.width, -1))
+        context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
+        return batch.unpad(context.transpose(1, 2).reshape(batch.size, batch.max_length, -1))
 
     def _attend_from_sentence_token(
         self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout
@@ -108,7 +108,7 @@ class Encoder(nn.Module):
         sentence = functional.linear(states.index_select(0, batch.starts), weight[:size], bias[:size])
         mixed = batch.pad(functional.linear(states, weight[size:], bias[size:]))
         (query,), (key, value) = self._heads(sentence[:, None], 1), self._heads(mixed, 2)
-        context = attention(query, key, value, batch.padding_bias, self.config.attention_dropout, dropout)
+        context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
         return context.reshape(batch.size, size)
 
     def _heads(self, mixed: torch.Tensor, parts: int) -> torch.Tensor:
@@ -128,22 +128,22 @@ def attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    padding_bias: torch.Tensor | None,
+    attention_bias: torch.Tensor | None,
     rate: float,
     dropout: Dropout,
 ) -> torch.Tensor:
     """Scaled dot-product attention, with dropout on its weights: of Q queries on L keys, to [B, heads, Q, d].
 
-    `padding_bias` [B, 1, 1, L] is added to the scores.
+    `attention_bias` [B, 1, 1, L] is added to the scores.
     """
     if query.is_cuda:
-        bias = None if padding_bias is None else padding_bias.to(query.dtype)
+        bias = None if attention_bias is None else attention_bias.to(query.dtype)
         return functional.scaled_dot_product_attention(query, key, value, bias, dropout.rate(rate))
     # On a CPU torch's own has no fast way with dropout. One product for each example and head:
     shape = query.shape
     query, key, value = (part.reshape(-1, *part.shape[2:]) for part in (query * shape[-1] ** -0.5, key, value))
     scores = torch.bmm(query, key.transpose(1, 2)).view(*shape[:3], -1)
-    if padding_bias is not None:
-        scores = scores + padding_bias
+    if attention_bias is not None:
+        scores = scores + attention_bias
     weights = dropout(torch.softmax(scores, -1), rate)
     return torch.bmm(weights.flatten(0, 1), value).view(shape)
