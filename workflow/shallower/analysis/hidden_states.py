@@ -1,4 +1,4 @@
-"""The sentence token's vector at every depth of a model, read in one forward pass.
+"""The [CLS] token's vector at every depth of a model, read in one forward pass.
 
 A depth is the number of layers that a text has passed: 0 is the embedding output, L what the last of L layers gives.
 """
@@ -45,15 +45,15 @@ def load_encoder(model_dir: str | Path) -> PreTrainedModel:
 def vectors_by_depth(
     model: PreTrainedModel, tokens: TokenSet, compute: Compute, chosen: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
-    """Batch by batch: which examples of `chosen` it holds [B], and the sentence token's vectors [L + 1, B, hidden].
+    """Batch by batch: which examples of `chosen` it holds [B], and the [CLS] token's vectors [L + 1, B, hidden].
 
     `chosen` are the positions in the token set of the examples to read, all by default. Batches are the same for
     every model, so that those of two models can be read side by side. Vectors are float32 on the compute's device.
-    Raises UserError when there are no examples, or one has no sentence token.
+    Raises UserError when there are no examples, or one has no [CLS] token.
     """
     chosen = np.arange(len(tokens.labels)) if chosen is None else chosen
     if not len(chosen):
-        raise UserError("there are no examples to read sentence vectors of; check the task's data")
+        raise UserError("there are no examples to read hidden states of; check the task's data")
     model.eval().to(compute.device)
     done, told = 0, time.monotonic()
     for members in evaluation_batches(np.diff(tokens.offsets)[chosen], TOKEN_BUDGET[compute.device]):
@@ -61,7 +61,7 @@ def vectors_by_depth(
         done += len(members)
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            logger.info("read the sentence vectors of %d of %d examples", done, len(chosen))
+            logger.info("read the hidden states of %d of %d examples", done, len(chosen))
 
 
 def in_order(
@@ -83,8 +83,8 @@ def in_order(
     return np.concatenate([values for _, values in batches], axis=1)[:, order]
 
 
-def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
-    """Where each example's sentence token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
+def cls_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
+    """Where each example's [CLS] token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
 
     It is the first of its kind where padding is on the right, the last where it is on the left: a text may spell
     out further ones. Raises UserError, naming an example, when there is none.
@@ -92,9 +92,7 @@ def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
     found = batch.input_ids == tokens.cls_token_id
     if not found.any(axis=1).all():
         example = tokens.ids[batch.examples[~found.any(axis=1)][0]]
-        raise UserError(
-            f"example {example} has no sentence token (id {tokens.cls_token_id}); check the model's tokenizer"
-        )
+        raise UserError(f"example {example} has no [CLS] token (id {tokens.cls_token_id}); check the model's tokenizer")
     if tokens.padding_side == "right":
         return found.argmax(axis=1)
     return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
@@ -103,7 +101,7 @@ def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
 # On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.
 @torch.inference_mode()
 def _vectors_of_batch(model: PreTrainedModel, batch: Batch, tokens: TokenSet, compute: Compute) -> torch.Tensor:
-    positions = to_device(sentence_positions(batch, tokens), compute.device)
+    positions = to_device(cls_positions(batch, tokens), compute.device)
     rows = torch.arange(len(positions), device=compute.device)
     with compute.autocast():
         outputs = model(**model_inputs(model, batch, compute.device), output_hidden_states=True)

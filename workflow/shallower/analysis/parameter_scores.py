@@ -47,21 +47,21 @@ def parameter_scores(model_dir: str | Path, method: str, reading: str = "output-
             weights[layer].append(values)
         scores = [float(METHODS[method](np.concatenate(parts))) if parts else None for parts in weights]
         if None in scores:
-            raise UserError(f"no layer has the tensor {family.output_matrix}.weight; get the model anew")
+            raise UserError(f"no layer has the tensor {family.output_matrix}.weight; get the model again")
         if bad := [layer for layer, score in enumerate(scores) if not np.isfinite(score)]:
-            raise UserError(f"the weights of layers {bad} are not finite; get the model anew")
+            raise UserError(f"the weights of layers {bad} are not finite; get the model again")
     except UserError as error:
         raise UserError(f"{model_dir}: {error}") from error
     return scores
 
 
 def _checked(config: dict, files: list[Path]) -> tuple[Family, int]:
-    """The family and the number of layers of a checkpoint whose layers can be told apart."""
+    """The family and the number of layers of a checkpoint whose layers can be distinguished."""
     family = family_of(config)
     num_layers = family.num_layers(config)
     if family.shares_layers:
         raise UserError(
-            f"all layers of {family.name} are one set of weights, so parameter scores cannot tell them apart; "
+            f"all layers of {family.name} are one set of weights, so parameter scores cannot distinguish them; "
             "leave the parameter strategies out for this model"
         )
     family.check_layers(num_layers, [name for file in files for name in header(file)])

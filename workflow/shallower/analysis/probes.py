@@ -1,4 +1,4 @@
-"""Layer-wise classifiers: what a linear model can tell from the sentence token at each depth (paper figure 3).
+"""Layer-wise classifiers: what a linear model can tell from the [CLS] token at each depth (paper figure 3).
 
 The paper does not say which classifier it used. Here it is an L2-penalised logistic regression, or a ridge regression
 where the task is one, on standardised vectors. Nothing is drawn at random but the training examples, always the same.
@@ -30,7 +30,7 @@ SEED = 0
 PENALTY = 100.0
 MAX_ITERATIONS = 1000
 # A feature that varies less than this share of the vectors' size (root mean square) is constant but for rounding, as
-# all features of BERT's sentence token are before the first layer. Standardised, it would be noise made loud.
+# all features of BERT's [CLS] token are before the first layer. Standardised, it would be noise made loud.
 CONSTANT_SPREAD = 1e-5
 
 
@@ -61,7 +61,7 @@ def fit_probes(vectors: NDArray[np.float32], labels: NDArray, target: str) -> li
     Raises UserError when a vector is not finite and when there is but one class to learn.
     """
     if not np.isfinite(vectors).all():
-        raise UserError("a sentence vector is not finite; the run diverged, lower its learning rate")
+        raise UserError("a hidden state is not finite; the run diverged, lower its learning rate")
     kind = task_kind(target)
     if problem := kind.probe_problem(labels):
         raise UserError(f"{problem}; raise probe.train_examples")

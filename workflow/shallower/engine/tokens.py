@@ -63,9 +63,8 @@ def tokenize(
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text.
 
-    Raises UserError when the tokenizer lacks a padding or sentence token, when `max_length` leaves no room for
-    each text, and when there are ids or lengths that a model of `vocab_size` words and `position_limit` positions
-    does not know.
+    Raises UserError when the tokenizer lacks a padding or [CLS] token, when `max_length` leaves no room for each
+    text, when a token id is not below `vocab_size`, and when an input is longer than `position_limit`.
     """
     texts_each = 2 if "text_pair" in table.column_names else 1
     if max_length < (least := tokenizer.num_special_tokens_to_add(pair=texts_each == 2) + texts_each):
@@ -92,7 +91,7 @@ def tokenize(
     flat_types = np.concatenate([np.asarray(types, np.int8) for types in token_type_ids])
     if (highest := int(flat_ids.max())) >= vocab_size:
         raise UserError(
-            f"the tokenizer makes the id {highest}, but the model knows {vocab_size} words; "
+            f"token id {highest} is outside the model's vocabulary ({vocab_size} tokens); "
             "use the tokenizer that the model was trained with"
         )
     if position_limit is not None and (longest := max(lengths)) > position_limit:

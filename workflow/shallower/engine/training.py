@@ -133,11 +133,11 @@ def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def check_length(config: Mapping[str, Any], longest: int) -> None:
-    """Raise UserError when an input of `longest` tokens has more positions than the model of a config.json knows."""
+    """Raise UserError when an input of `longest` tokens is too long for the positions of a model's config.json."""
     known = position_limit(config)
     if known is not None and longest > known:
         raise UserError(
-            f"the longest input has {longest} tokens, but the model knows {known} positions; "
+            f"the longest input has {longest} tokens, but the model has {known} positions; "
             f"set max_length to at most {known}"
         )
 

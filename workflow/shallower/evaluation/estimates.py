@@ -23,7 +23,7 @@ from shallower.evaluation.resamples import read_collected
 
 # The same seeds are drawn for every arm with that many seeds, so that differences are paired in them too.
 SEED = 0
-# Results are told in points, 0 to 100, as the paper does.
+# Results are given in points, 0 to 100, as the paper does.
 POINTS = 100.0
 
 
@@ -64,7 +64,7 @@ def over_seeds(values: NDArray, samples: NDArray) -> Estimate:
     """The mean over seeds of scores [seeds] whose resampled values are [seeds, samples].
 
     With several seeds, each sample is of resampled seeds too (a two-level bootstrap), so that the interval covers the
-    luck of training; with one seed it covers the validation examples only.
+    seed variance; with one seed it covers the validation examples only.
     """
     n_seeds, n_samples = samples.shape
     chosen = np.random.default_rng(SEED).integers(n_seeds, size=(n_samples, n_seeds))
@@ -97,7 +97,7 @@ class Scores:
         return cls(runs, by_directory)
 
     def num_layers(self, model: str) -> int:
-        """Number of layers of the whole model."""
+        """Number of layers of the full model."""
         return int(self.runs.loc[self.runs["model"] == model, "num_layers"].iloc[0])
 
     def rows(self, model: str, task: str, origin: str, strategy: str, amount: str) -> pd.DataFrame:

@@ -157,7 +157,7 @@ class Family:
                 name = self.moved_to(lost[0], layer)
                 raise UserError(
                     f"the weights of layer {layer} lack {len(lost)} of {len(whole)} tensors, "
-                    f"such as {name!r}; get the model anew"
+                    f"such as {name!r}; get the model again"
                 )
 
     @property

@@ -93,7 +93,7 @@ def _first(config: Mapping[str, Any], *keys: str) -> int:
     """The size under the first key that a config.json has. Raises UserError when there is none, or it is no size."""
     key = next((key for key in keys if key in config), None)
     if key is None:
-        raise UserError(f"config.json lacks {keys[0]!r}; get the model anew")
+        raise UserError(f"config.json lacks {keys[0]!r}; get the model again")
     value = config[key]
     if type(value) is not int or not 0 < value < 2**31:
         raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")

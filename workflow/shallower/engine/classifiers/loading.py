@@ -50,5 +50,5 @@ def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> C
 
 
 def is_packed(config: Mapping[str, Any], padding_side: str) -> bool:
-    """Whether the encoder computes a model; it takes the first token of an example for the sentence token."""
+    """Whether the encoder computes a model; it takes the first token of an example for the [CLS] token."""
     return padding_side == "right" and encoder_config(config) is not None

@@ -24,7 +24,7 @@ from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
-# Old checkpoints hold these, and every reader computes them anew.
+# Old checkpoints hold these, and every reader computes them again.
 BUFFERS = ("position_ids",)
 # What a config.json that says nothing of labels means.
 DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
@@ -37,25 +37,25 @@ class PackedClassifier(Classifier):
         self.module = module
         self.config = dict(config)
         self._names = ENCODERS[config["model_type"]].modules(len(module.layers))
-        self._all_words: torch.Tensor | None = None  # the whole embedding, while some rows of it are trained
-        self._words: np.ndarray | None = None  # ids of these rows, ascending
-        self._rows: np.ndarray | None = None  # row of each word
+        self._all_embeddings: torch.Tensor | None = None  # the full matrix, while some rows of it are trained
+        self._used_ids: np.ndarray | None = None  # token ids of these rows, ascending
+        self._rows: np.ndarray | None = None  # row of each token id
 
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
         if train_used_embeddings_only:
-            self._words = np.unique(tokens.input_ids).astype(np.int64)
-            self._all_words = self.module.word_embeddings.weight.detach()
-            self._rows = np.zeros(len(self._all_words), dtype=np.int64)
-            self._rows[self._words] = np.arange(len(self._words))
-            self.module.word_embeddings.weight = nn.Parameter(self._all_words[self._words])
+            self._used_ids = np.unique(tokens.input_ids).astype(np.int64)
+            self._all_embeddings = self.module.word_embeddings.weight.detach()
+            self._rows = np.zeros(len(self._all_embeddings), dtype=np.int64)
+            self._rows[self._used_ids] = np.arange(len(self._used_ids))
+            self.module.word_embeddings.weight = nn.Parameter(self._all_embeddings[self._used_ids])
         self.module.train().to(device)
 
     def end_training(self) -> None:
         self.module.to("cpu")
-        if self._all_words is not None:
-            self._all_words[self._words] = self.module.word_embeddings.weight.detach()
-            self.module.word_embeddings.weight = nn.Parameter(self._all_words)
-            self._all_words = self._words = self._rows = None
+        if self._all_embeddings is not None:
+            self._all_embeddings[self._used_ids] = self.module.word_embeddings.weight.detach()
+            self.module.word_embeddings.weight = nn.Parameter(self._all_embeddings)
+            self._all_embeddings = self._used_ids = self._rows = None
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
         batch = pack(tokens, examples, self.module.head_output.weight.device.type, self._rows)

@@ -1,7 +1,7 @@
 """Classifiers of BERT's kind: the same function of the same weights as in transformers, with less work.
 
 The tokens of a batch are packed one after another, so that only attention ever sees padding. Queries, keys and values
-come from one product. The last layer is computed for the sentence token alone, which is all that the head reads; the
+come from one product. The last layer is computed for the [CLS] token alone, which is all that the head reads; the
 other tokens matter there as keys and values. Dropout is that of `shallower.engine.dropout`. None of it changes the
 mathematics: tests hold logits and gradients together with those of transformers' models.
 """
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
         for layer in self.layers[:-1]:
             states = self._transform(layer, self._attend(layer, states, batch, dropout), states, dropout)
         last = self.layers[-1]
-        context = self._attend_from_sentence_token(last, states, batch, dropout)
+        context = self._attend_from_cls_token(last, states, batch, dropout)
         states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
         if config.drops_head_input:
             states = dropout(states, config.head_dropout)
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
         context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
         return batch.unpad(context.transpose(1, 2).reshape(batch.size, batch.max_length, -1))
 
-    def _attend_from_sentence_token(
+    def _attend_from_cls_token(
         self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout
     ) -> torch.Tensor:
         """Context [B, H] of each example's first token."""

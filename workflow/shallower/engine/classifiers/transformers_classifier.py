@@ -16,7 +16,7 @@ from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
-from shallower.engine.classifiers.xlnet_last_token import compute_sentence_token_only
+from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
 from shallower.engine.tokens import TokenSet
@@ -39,7 +39,7 @@ class TransformersClassifier(Classifier):
         if train_used_embeddings_only:
             compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
         self._dropouts = replace_dropout(self.module)
-        self._hooks = compute_sentence_token_only(self.module, tokens.padding_side)
+        self._hooks = compute_cls_token_only(self.module, tokens.padding_side)
         self.module.train().to(device)
 
     def end_training(self) -> None:
