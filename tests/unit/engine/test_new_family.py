@@ -50,7 +50,8 @@ def test_from_a_checkpoint_to_predictions(tmp_path, family):
     classifier.freeze([1])
     settings = TrainSettings.parse({"epochs": 6, "learning_rate": 2e-3, "batch_size": 8})
     records = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "scratch", {}), "new").records
-    assert records[-1]["loss"] < 0.9 * records[0]["loss"]
+    losses = [record["loss"] for record in records]
+    assert np.mean(losses[-6:]) < np.mean(losses[:6])
 
     classifier.save(source, tmp_path / "tuned")
     logits = predict(load_for_prediction(tmp_path / "tuned", tokens.padding_side), tokens, CPU)
