@@ -29,8 +29,8 @@ SEED = 0
 # Weight of half the squared coefficients relative to the loss (log loss, half the squared error) summed over examples.
 PENALTY = 100.0
 MAX_ITERATIONS = 1000
-# A feature that varies less than this share of the vectors' size (root mean square) is constant but for rounding, as
-# all features of BERT's [CLS] token are before the first layer. Standardised, it would be noise made loud.
+# A feature that varies less than this share of the vectors' size (root mean square) is constant up to rounding, as all
+# features of BERT's [CLS] token are before the first layer. Standardising it would amplify noise.
 CONSTANT_SPREAD = 1e-5
 
 

@@ -1,4 +1,4 @@
-"""Proof that a tuned model is what a user gets: loaded with plain from_pretrained it answers as the stored predictions.
+"""Check that a fine-tuned model, loaded with plain from_pretrained as users load it, gives the stored predictions.
 
 Predictions may come from another computation of the same model (see `shallower.engine.classifiers.base`).
 """

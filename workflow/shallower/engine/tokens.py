@@ -1,9 +1,9 @@
-"""Tokenised examples: made once for each tokenizer and task, kept flat and unpadded in one safetensors file.
+"""Tokenised examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
-all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
-float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made of, and the SHA-256 of
-all this.
+all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
+whole numbers and float32 for others; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made
+of, and the SHA-256 of all this.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from transformers import PreTrainedTokenizerFast
 
-# Texts handed to the tokenizer at once: enough to keep its threads busy.
+# Texts tokenised in one call: enough to keep the tokenizer's threads busy.
 CHUNK = 1000
 
 

@@ -1,7 +1,7 @@
 """Fine-tuning: AdamW with a linear decay of the learning rate, batches by length, resumable, exact on a CPU.
 
-The same seed, inputs and number of threads give the same weights on a CPU, also when the run was killed and resumed
-on the way. Defaults are the paper's (section 4: the defaults of the library of that time).
+The same seed, inputs and number of threads give the same weights on a CPU, even when the run is killed and resumed.
+Defaults are the paper's (section 4: the defaults of the library of that time).
 """
 
 import logging
@@ -27,7 +27,7 @@ from shallower.models.families import position_limit
 
 logger = logging.getLogger(__name__)
 
-# About so many lines in a training log. Between two of them the losses stay on the device.
+# Approximate number of lines in a training log. Between two of them the losses stay on the device.
 LOG_LINES = 200
 PROGRESS_SECONDS = 10.0
 # Writing checkpoints may take at most this share of the time.
@@ -167,7 +167,7 @@ class _Run:
         self.batches: list[np.ndarray] = []
         self.batches_epoch = -1
 
-        # Without weight decay a word that never occurs stays as it is.
+        # Without weight decay the embedding of a token that never occurs does not change.
         classifier.begin_training(tokens, compute.device, train_used_embeddings_only=settings.weight_decay == 0)
         self.optimiser = AdamW(classifier.module.parameters(), settings.weight_decay)
         torch.manual_seed(seed)  # dropout, where torch draws it

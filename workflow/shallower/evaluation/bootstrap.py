@@ -1,7 +1,7 @@
-"""How much a score would move with other validation examples: bootstrap intervals.
+"""Bootstrap intervals: how much a score varies with the choice of validation examples.
 
-The intervals speak of the validation examples alone. What another seed would change is shown by the spread
-of the seeds, which the tables and figures give next to them.
+The intervals cover the validation examples alone. Seed variance is shown by the spread of the seeds, which the tables
+and figures give next to them.
 """
 
 import warnings
@@ -15,7 +15,7 @@ from scipy import stats
 from shallower.core.errors import UserError
 from shallower.evaluation.metrics import Metric, resampled_scores
 
-# The same resamples in every run and arm: differences between runs are never differences of luck here.
+# The same resamples in every run and arm, so that comparisons are paired.
 SEED = 0
 ROWS_AT_ONCE = 2_000_000  # bounds the memory of a batch of resamples (8 bytes each, a few arrays)
 
@@ -39,7 +39,7 @@ def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confide
     if n_examples < 2:
         raise UserError("an interval needs at least two validation examples")
     with warnings.catch_warnings():
-        # NaN ends are an answer here (see Interval), not a surprise.
+        # NaN ends are expected here (see Interval).
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
             (np.arange(n_examples),),

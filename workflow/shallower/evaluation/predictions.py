@@ -1,4 +1,4 @@
-"""Predictions as they lie on disk: one row an example, with its id, label and logits."""
+"""Predictions on disk: one row an example, with its id, label and logits."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What is written down about one run, and about one arm (all its seeds) against the baseline."""
+"""The records of a run, and of the comparison of an arm (all its seeds) with the baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -8,7 +8,7 @@ import torch
 from shallower.engine.devices import to_device
 from shallower.engine.tokens import TokenSet
 
-# Added to the score of a padded position: nothing of it is left after the softmax, in bf16 too.
+# Added to the attention score of padding, whose weight after the softmax is then 0, in bf16 too.
 MASK_VALUE = -1e9
 
 
@@ -43,7 +43,7 @@ class Packed:
 def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray | None = None) -> Packed:
     """Pack examples (positions in the token set) for a device.
 
-    `rows`, where given, says which row of the embedding each word of the vocabulary has.
+    `rows`, where given, is the row of the embedding matrix of each token id.
     """
     offsets = tokens.offsets[examples]
     lengths = tokens.offsets[examples + 1] - offsets

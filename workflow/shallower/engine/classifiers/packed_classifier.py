@@ -1,4 +1,4 @@
-"""Classifiers that our packed encoder computes: read from and written to checkpoints as transformers has them."""
+"""Classifiers computed by the packed encoder, read from and written to checkpoints in transformers' format."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
-# Old checkpoints hold these, and every reader computes them again.
+# Old checkpoints store these; they are computed when a model is loaded.
 BUFFERS = ("position_ids",)
-# What a config.json that says nothing of labels means.
+# transformers' default when config.json has no labels.
 DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 
 
@@ -79,7 +79,7 @@ class PackedClassifier(Classifier):
 def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, Any], seed: int) -> PackedClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that the encoder computes."""
     config = read_json(Path(model_dir) / CONFIG)
-    # The precision by its new name; the number of labels follows from their names.
+    # The dtype has a new key; the number of labels follows from their names.
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path", "num_labels")}
     config |= {"architectures": [ENCODERS[config["model_type"]].architecture], "dtype": "float32", **task_config}
     module, missing, left_over = _build(model_dir, config)

@@ -1,9 +1,9 @@
-"""Classifiers of BERT's kind: the same function of the same weights as in transformers, with less work.
+"""BERT-like classifiers: the same function of the same weights as in transformers, computed with less work.
 
-The tokens of a batch are packed one after another, so that only attention ever sees padding. Queries, keys and values
-come from one product. The last layer is computed for the [CLS] token alone, which is all that the head reads; the
-other tokens matter there as keys and values. Dropout is that of `shallower.engine.dropout`. None of it changes the
-mathematics: tests hold logits and gradients together with those of transformers' models.
+The tokens of a batch are packed one after another, so that only attention sees padding. Queries, keys and values are
+computed by one matrix product. In the last layer only the [CLS] token is computed, since the head reads nothing else;
+the other tokens are only keys and values there. Dropout is that of `shallower.engine.dropout`. The results are the
+same: tests compare logits and gradients with those of transformers' models.
 """
 
 import torch
@@ -22,8 +22,8 @@ ACTIVATIONS = {
 }
 
 
-# Weights come from a checkpoint: random ones would be drawn for nothing, and on the device "meta" torch imports its
-# compiler to draw them.
+# Weights come from a checkpoint, so random initialisation would be wasted time. (On the device "meta", which would also
+# avoid it, torch imports its compiler.)
 class _Linear(nn.Linear):
     def reset_parameters(self) -> None:
         pass
@@ -54,7 +54,7 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head; new parameters hold whatever was in memory."""
+    """Embeddings, layers and a classification head. New parameters are not initialised."""
 
     def __init__(self, config: EncoderConfig, num_labels: int) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ def attention(
     if query.is_cuda:
         bias = None if attention_bias is None else attention_bias.to(query.dtype)
         return functional.scaled_dot_product_attention(query, key, value, bias, dropout.rate(rate))
-    # On a CPU torch's own has no fast way with dropout. One product for each example and head:
+    # On a CPU torch's own function is slow with dropout. One product for each example and head:
     shape = query.shape
     query, key, value = (part.reshape(-1, *part.shape[2:]) for part in (query * shape[-1] ** -0.5, key, value))
     scores = torch.bmm(query, key.transpose(1, 2)).view(*shape[:3], -1)

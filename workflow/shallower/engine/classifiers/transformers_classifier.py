@@ -1,4 +1,4 @@
-"""Classifiers that transformers computes: for architectures that our packed encoder does not know."""
+"""Classifiers computed by transformers: architectures that the packed encoder does not support."""
 
 import logging
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class TransformersClassifier(Classifier):
-    """A model of transformers, trained with less work where that changes nothing."""
+    """A model of transformers, trained with less work where the result is the same."""
 
     def __init__(self, module: PreTrainedModel) -> None:
         self.module = module
