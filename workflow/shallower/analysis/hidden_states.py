@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,9 +69,9 @@ def in_order(
     model: PreTrainedModel,
     tokens: TokenSet,
     compute: Compute,
-    function: Callable[[NDArray[np.float32]], NDArray],
+    function: Callable[[NDArray[np.float32]], NDArray[Any]],
     chosen: NDArray[np.int64] | None = None,
-) -> NDArray:
+) -> NDArray[Any]:
     """What a function makes of the vectors, [L + 1, n, ...], in the order of `chosen` (of the token set by default).
 
     `function` maps the vectors of a batch [L + 1, B, hidden] to an array [L + 1, B, ...].

@@ -42,7 +42,7 @@ class Probe:
     scale: NDArray[np.float64]
     model: Any  # a scikit-learn estimator
 
-    def answers(self, vectors: NDArray[np.float32]) -> NDArray:
+    def answers(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
         """Classes (int64) or values (float64) [n] for vectors [n, hidden]."""
         return self.model.predict((vectors - self.mean) * self.scale)
 
@@ -54,7 +54,7 @@ def choose_examples(n_examples: int, at_most: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).choice(n_examples, at_most, replace=False))
 
 
-def fit_probes(vectors: NDArray[np.float32], labels: NDArray, target: str) -> list[Probe]:
+def fit_probes(vectors: NDArray[np.float32], labels: NDArray[Any], target: str) -> list[Probe]:
     """One probe a depth, from vectors [depths, n, hidden] and labels [n] (classes or values).
 
     `target` is the name of the kind of task. A probe that does not converge is used as it is, with a warning.
@@ -68,12 +68,12 @@ def fit_probes(vectors: NDArray[np.float32], labels: NDArray, target: str) -> li
     return [_fit(at_depth, labels, kind, depth) for depth, at_depth in enumerate(vectors)]
 
 
-def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray:
+def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray[Any]:
     """Answers [depths, n] of each depth's probe for that depth's vectors [depths, n, hidden]."""
     return np.stack([probe.answers(at_depth) for probe, at_depth in zip(probes, vectors, strict=True)])
 
 
-def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
+def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> None:
     """Write answers [depths, n] as parquet: depth (int64), id (int64), label and prediction (int64 or float64)."""
     depths, n_examples = answers.shape
     kind = np.int64 if np.issubdtype(tokens.labels.dtype, np.integer) else np.float64
@@ -90,7 +90,7 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray) -> None:
     write_whole(path, content.getvalue().to_pybytes())
 
 
-def _fit(vectors: NDArray[np.float32], labels: NDArray, kind: TaskKind, depth: int) -> Probe:
+def _fit(vectors: NDArray[np.float32], labels: NDArray[Any], kind: TaskKind, depth: int) -> Probe:
     vectors = vectors.astype(np.float64)
     mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
     varies = spread > CONSTANT_SPREAD * np.sqrt(np.mean(vectors**2))

@@ -9,7 +9,7 @@ both cancels.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def mean(estimates: Sequence[Estimate]) -> Estimate:
     )
 
 
-def over_seeds(values: NDArray, samples: NDArray) -> Estimate:
+def over_seeds(values: NDArray[Any], samples: NDArray[Any]) -> Estimate:
     """The mean over seeds of scores [seeds] whose resampled values are [seeds, samples].
 
     With several seeds, each sample is of resampled seeds too (a two-level bootstrap), so that the interval covers the
@@ -79,7 +79,7 @@ class Scores:
         runs: rows of results.csv with the primary metric, and `num_layers`; one row a run.
     """
 
-    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray]) -> None:
+    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray[Any]]) -> None:
         """`resamples` are the resampled scores [samples], 0 to 1, by the run's directory."""
         layers = runs["kept_layers"].str.split().str.len()
         self.runs = runs.assign(num_layers=layers + runs["n_dropped"])

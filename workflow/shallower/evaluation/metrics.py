@@ -7,6 +7,7 @@ checks need the names alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,22 +32,26 @@ class Metric:
     name: str
     title: str
     kind: str
-    function: Callable[[NDArray, NDArray, NDArray], NDArray]
-    reference: Callable[[NDArray, NDArray], float]
+    function: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]
+    reference: Callable[[NDArray[Any], NDArray[Any]], float]
     most_classes: int | None = None
 
 
-def of_counts(score: Callable[[NDArray], NDArray]) -> Callable[[NDArray, NDArray, NDArray], NDArray]:
+def of_counts(
+    score: Callable[[NDArray[Any]], NDArray[Any]],
+) -> Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]:
     """A metric's function from a score of confusion matrices [..., classes, classes] (rows: labels)."""
     return lambda labels, predictions, rows: score(_confusion(labels, predictions, rows))
 
 
-def of_pairs(score: Callable[[NDArray, NDArray], NDArray]) -> Callable[[NDArray, NDArray, NDArray], NDArray]:
+def of_pairs(
+    score: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
+) -> Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]:
     """A metric's function from a score of labels and predictions [..., n] along the last axis."""
     return lambda labels, predictions, rows: score(labels[rows], predictions[rows])
 
 
-def _confusion(labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
+def _confusion(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """Confusion matrices [..., classes, classes] of resamples (rows: labels, columns: predictions)."""
     n_classes = max(2, int(max(labels.max(), predictions.max())) + 1)
     cells = (labels * n_classes + predictions)[rows]
@@ -58,29 +63,29 @@ def _confusion(labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
     return counts.reshape(*cells.shape[:-1], n_classes, n_classes)
 
 
-def _accuracy(confusion: NDArray) -> NDArray:
+def _accuracy(confusion: NDArray[Any]) -> NDArray[Any]:
     return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
 
 
-def _f1_by_class(confusion: NDArray) -> tuple[NDArray, NDArray]:
+def _f1_by_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """F1 of each class [..., classes], 0 where a class does not occur, and whether it occurs at all."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     occurrences = confusion.sum(-1) + confusion.sum(-2)
     return 2 * hits / np.maximum(occurrences, 1), occurrences > 0
 
 
-def _f1(confusion: NDArray) -> NDArray:
+def _f1(confusion: NDArray[Any]) -> NDArray[Any]:
     if confusion.shape[-1] != 2:
         raise UserError("metric f1 is for two classes with label 1 as the positive one; use macro_f1 here")
     return _f1_by_class(confusion)[0][..., 1]
 
 
-def _macro_f1(confusion: NDArray) -> NDArray:
+def _macro_f1(confusion: NDArray[Any]) -> NDArray[Any]:
     scores, occurs = _f1_by_class(confusion)
     return scores.sum(-1) / occurs.sum(-1)
 
 
-def _matthews_correlation(confusion: NDArray) -> NDArray:
+def _matthews_correlation(confusion: NDArray[Any]) -> NDArray[Any]:
     """For any number of classes: Gorodkin, "Comparing two K-category assignments", 2004."""
     confusion = confusion.astype(np.float64)
     total = confusion.sum((-2, -1))
@@ -90,12 +95,12 @@ def _matthews_correlation(confusion: NDArray) -> NDArray:
     return np.divide(covariance, np.sqrt(variances), out=np.zeros_like(covariance), where=variances > 0)
 
 
-def _is_constant(values: NDArray) -> NDArray:
+def _is_constant(values: NDArray[Any]) -> NDArray[Any]:
     """Whether values [..., n] are all the same, but for rounding, along the last axis."""
     return np.ptp(values, axis=-1) <= 1e-9 * np.abs(values).max(axis=-1)
 
 
-def _pearson(labels: NDArray, predictions: NDArray) -> NDArray:
+def _pearson(labels: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
     from scipy import stats
 
     constant = _is_constant(labels) | _is_constant(predictions)
@@ -106,16 +111,16 @@ def _pearson(labels: NDArray, predictions: NDArray) -> NDArray:
     return np.where(constant, 0.0, stats.pearsonr(labels, predictions, axis=-1).statistic)
 
 
-def _spearman(labels: NDArray, predictions: NDArray) -> NDArray:
+def _spearman(labels: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
     from scipy import stats
 
     return _pearson(stats.rankdata(labels, axis=-1), stats.rankdata(predictions, axis=-1))
 
 
-def _sklearn(name: str, **settings: object) -> Callable[[NDArray, NDArray], float]:
+def _sklearn(name: str, **settings: object) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     """A function of `sklearn.metrics`."""
 
-    def reference(labels: NDArray, predictions: NDArray) -> float:
+    def reference(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
         from sklearn import metrics
 
         return float(getattr(metrics, name)(labels, predictions, **settings))
@@ -123,10 +128,10 @@ def _sklearn(name: str, **settings: object) -> Callable[[NDArray, NDArray], floa
     return reference
 
 
-def _scipy(name: str) -> Callable[[NDArray, NDArray], float]:
+def _scipy(name: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     """A correlation of `scipy.stats`; 0.0, not NaN, where a side is constant and a correlation does not exist."""
 
-    def reference(labels: NDArray, predictions: NDArray) -> float:
+    def reference(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
         from scipy import stats
 
         if np.ptp(labels) == 0 or np.ptp(predictions) == 0:
@@ -180,16 +185,18 @@ def metric_for(name: str, target: str) -> Metric:
     return METRICS[name]
 
 
-def resampled_scores(metric: Metric, labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
+def resampled_scores(
+    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]
+) -> NDArray[Any]:
     """Scores [...] on resamples, each given by the rows [..., n] that it takes of labels and predictions."""
     return metric.function(labels, predictions, rows)
 
 
-def score(metric: Metric, labels: NDArray, predictions: NDArray) -> float:
+def score(metric: Metric, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
     """The score of predictions [n] against labels [n]; 0.0 for a correlation that does not exist."""
     return float(resampled_scores(metric, labels, predictions, np.arange(len(labels))))
 
 
-def chance_score(metric: Metric, labels: NDArray) -> float:
+def chance_score(metric: Metric, labels: NDArray[Any]) -> float:
     """The score of the best answer that is the same for every example."""
     return score(metric, labels, np.full_like(labels, task_kind(metric.kind).constant_answer(labels)))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +23,9 @@ DIGEST = b"sha256"
 class Predictions:
     """ids [n] ascending, labels [n] (int64 classes or float64 values), logits [n, outputs] float32."""
 
-    ids: NDArray
-    labels: NDArray
-    logits: NDArray
+    ids: NDArray[Any]
+    labels: NDArray[Any]
+    logits: NDArray[Any]
 
 
 def read_predictions(path: str | Path, target: str) -> Predictions:
@@ -65,7 +66,7 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     return Predictions(ids[order], labels[order], logits[order])
 
 
-def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
+def content_digest(ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> str:
     """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
     digest = hashlib.sha256()
     for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
@@ -73,7 +74,7 @@ def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
     return digest.hexdigest()
 
 
-def predictions_of(logits: NDArray, target: str) -> NDArray:
+def predictions_of(logits: NDArray[Any], target: str) -> NDArray[Any]:
     """Answers [n] of a model from its logits [n, outputs], in the form of the labels of that kind of task."""
     return task_kind(target).answers(logits)
 
@@ -91,7 +92,7 @@ def paired_seeds(paths: Sequence[Path], baseline: Sequence[Path]) -> list[int]:
 
 def read_matched(
     paths: Sequence[str | Path], reference: Predictions | None, target: str
-) -> tuple[Predictions, NDArray]:
+) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n].
 
     Examples are matched by id, never by position. Raises UserError, naming the file, when ids or labels

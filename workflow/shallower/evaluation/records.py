@@ -14,8 +14,8 @@ from shallower.task_kinds.registry import task_kind
 
 def metrics_record(
     target: str,
-    labels: NDArray,
-    predictions: NDArray,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
     settings: Mapping[str, Any],
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """The scores of one run with their intervals and chance levels, and the primary score resampled.
@@ -46,7 +46,7 @@ def metrics_record(
     return record, resamples[0]
 
 
-def halves(n_examples: int) -> tuple[NDArray, NDArray]:
+def halves(n_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two random halves of the examples, by row; the same for every arm of a task."""
     order = np.random.default_rng(SEED).permutation(n_examples)
     return np.sort(order[: n_examples // 2]), np.sort(order[n_examples // 2 :])
@@ -54,9 +54,9 @@ def halves(n_examples: int) -> tuple[NDArray, NDArray]:
 
 def comparison_record(
     target: str,
-    labels: NDArray,
-    predictions: NDArray,
-    baseline: NDArray,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    baseline: NDArray[Any],
     seeds: Sequence[int],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def comparison_record(
         metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"]
     )
 
-    def kept(ours: NDArray, theirs: NDArray, rows: NDArray) -> float | None:
+    def kept(ours: NDArray[Any], theirs: NDArray[Any], rows: NDArray[Any]) -> float | None:
         return _number(kept_percent(metric, labels, ours, theirs, rows))
 
     return {

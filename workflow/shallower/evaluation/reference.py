@@ -8,6 +8,7 @@ scores all runs of a study. The metric is the class below; nothing is fetched fr
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import datasets
 import evaluate
@@ -42,7 +43,9 @@ class ReferenceMetric(evaluate.Metric):
         return {name: METRICS[name].reference(labels, answers) for name in metrics}
 
 
-def reference_scores(target: str, labels: NDArray, predictions: NDArray, metrics: Iterable[str]) -> dict[str, float]:
+def reference_scores(
+    target: str, labels: NDArray[Any], predictions: NDArray[Any], metrics: Iterable[str]
+) -> dict[str, float]:
     """Scores by name of predictions [n] against labels [n], computed through `evaluate`."""
     with TemporaryDirectory() as cache:
         metric = ReferenceMetric(config_name=target, keep_in_memory=True, cache_dir=cache)

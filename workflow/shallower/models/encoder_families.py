@@ -122,9 +122,9 @@ class EncoderFamily:
     settings: Callable[[Mapping[str, Any]], EncoderConfig]
     architecture: str
     prefix: str
-    base: Mapping[str, tuple[str, ...]]
-    layer: Mapping[str, tuple[str, ...]]
-    head: Mapping[str, tuple[str, ...]]
+    base: dict[str, tuple[str, ...]]
+    layer: dict[str, tuple[str, ...]]
+    head: dict[str, tuple[str, ...]]
 
     def modules(self, num_layers: int) -> dict[str, tuple[str, ...]]:
         """Full names in a checkpoint by the encoder's own module names."""

@@ -61,15 +61,15 @@ class TaskKind(ABC):
         """Mean loss of logits [B, outputs] (fp32) for labels [B]."""
 
     @abstractmethod
-    def answers(self, logits: NDArray) -> NDArray:
+    def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         """Answers [n] for logits [n, outputs], in the form of labels."""
 
     @abstractmethod
-    def is_collapsed(self, labels: NDArray, answers: NDArray) -> bool:
+    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
         """Whether a model answers (all but) the same for every example."""
 
     @abstractmethod
-    def constant_answer(self, labels: NDArray) -> float:
+    def constant_answer(self, labels: NDArray[Any]) -> float:
         """The best answer [one] for all examples alike; its score is the chance level."""
 
     @abstractmethod
@@ -79,7 +79,7 @@ class TaskKind(ABC):
         `penalty` is the weight of half the squared coefficients, relative to the loss summed over all examples.
         """
 
-    def probe_problem(self, labels: NDArray) -> str | None:
+    def probe_problem(self, labels: NDArray[Any]) -> str | None:
         """Why `linear_model` cannot learn from these labels; None if it can."""
         return None
 

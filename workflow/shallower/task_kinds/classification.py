@@ -63,13 +63,13 @@ class Classification(TaskKind):
 
         return functional.cross_entropy(logits, labels)
 
-    def answers(self, logits: NDArray) -> NDArray:
+    def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits.argmax(axis=1).astype(np.int64)
 
-    def is_collapsed(self, labels: NDArray, answers: NDArray) -> bool:
+    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
         return bool((answers == answers[0]).all())
 
-    def constant_answer(self, labels: NDArray) -> float:
+    def constant_answer(self, labels: NDArray[Any]) -> float:
         return int(np.bincount(labels).argmax())
 
     def linear_model(self, penalty: float, max_iterations: int) -> Any:
@@ -77,7 +77,7 @@ class Classification(TaskKind):
 
         return LogisticRegression(C=1 / penalty, max_iter=max_iterations)
 
-    def probe_problem(self, labels: NDArray) -> str | None:
+    def probe_problem(self, labels: NDArray[Any]) -> str | None:
         if len(np.unique(labels)) > 1:
             return None
         return f"all {len(labels)} training examples of the layer-wise classifiers have the label {labels[0]}"

@@ -48,14 +48,14 @@ class Regression(TaskKind):
 
         return functional.mse_loss(logits.squeeze(-1), labels)
 
-    def answers(self, logits: NDArray) -> NDArray:
+    def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits[:, 0].astype(np.float64)
 
-    def is_collapsed(self, labels: NDArray, answers: NDArray) -> bool:
+    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
         constant = np.ptp(answers) <= ROUNDING * np.abs(answers).max()
         return bool(answers.std() < COLLAPSED_SPREAD * labels.std() or constant)
 
-    def constant_answer(self, labels: NDArray) -> float:
+    def constant_answer(self, labels: NDArray[Any]) -> float:
         return float(labels.mean())
 
     def linear_model(self, penalty: float, max_iterations: int) -> Any:
