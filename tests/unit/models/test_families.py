@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+import tiny
 from shallower.core.errors import UserError
 from shallower.models.families import FAMILIES, Family, check_kept_layers, family_of, position_limit
 
@@ -204,3 +205,7 @@ def test_only_optional_tensors_may_be_missing_from_some_layers():
     with pytest.raises(UserError, match=r"layer 1 lack 1 of 2"):
         FAMILIES["bert"].check_layers(2, tensors)
     replace(FAMILIES["bert"], optional_tensors=("bias.weight",)).check_layers(2, tensors)
+
+
+def test_every_family_has_a_tiny_model():
+    assert set(tiny.FAMILIES) == set(FAMILIES)
