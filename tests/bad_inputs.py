@@ -646,7 +646,7 @@ MODEL = [
     Case(
         "missing tensor of a layer",
         drop_tensors(".layer.2.output.dense.weight"),
-        ("layer 2 lack 1 of 16 tensors", "anew"),
+        ("layer 2 lack 1 of 16 tensors", "get the model again"),
     ),
     Case(
         "missing tensor of all layers",

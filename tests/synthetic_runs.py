@@ -18,7 +18,6 @@ from scipy.stats import norm
 
 from shallower.core.files import write_json
 from shallower.core.tables import read_table, write_table
-from shallower.evaluation.metrics import metric_for, score
 from shallower.evaluation.predictions import Predictions, read_matched
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.resamples import collect_resamples, write_resamples
@@ -250,8 +249,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
 
     task = task_of(run["task"], definition)
     answers = predictions.logits.argmax(1) if task["labels"] else predictions.logits[:, 0].astype(float)
-    values = {name: score(metric_for(name, task["target"]), predictions.labels, answers) for name in task["metrics"]}
-    record, resamples = metrics_record(task["target"], predictions.labels, answers, values, settings_of(task))
+    record, resamples = metrics_record(task["target"], predictions.labels, answers, settings_of(task))
     identity = {key: value for key, value in run.items() if key != "directory"}
     write_json(directory / "metrics.json", {**identity, **record, **layers, "n_dropped": n_dropped, **manifest})
     write_resamples(directory / "resamples.npy", resamples)

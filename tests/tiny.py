@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 FAMILIES = ("bert", "roberta", "xlnet", "distilbert", "albert")
+# Architectures that the library does not support, for tests that add one.
+OTHERS = ("electra", "xlm-roberta")
 
 GOOD_WORDS = ["good", "great", "happy", "clear", "warm", "bright", "kind", "fresh", "strong", "lovely"]
 BAD_WORDS = ["bad", "poor", "sad", "dull", "cold", "dark", "cruel", "stale", "weak", "awful"]
@@ -97,8 +99,11 @@ def make_config(family: str, num_layers: int, tokenizer: Any) -> Any:
     usual = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
     if family == "bert":
         return transformers.BertConfig(**common, **usual, max_position_embeddings=MAX_LENGTH)
-    if family == "roberta":
-        return transformers.RobertaConfig(
+    if family == "electra":
+        return transformers.ElectraConfig(**common, **usual, embedding_size=16, max_position_embeddings=MAX_LENGTH)
+    if family in ("roberta", "xlm-roberta"):
+        config_class = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
+        return config_class(
             **common,
             **usual,
             max_position_embeddings=MAX_LENGTH + tokenizer.pad_token_id + 1,
@@ -136,7 +141,7 @@ def make_config(family: str, num_layers: int, tokenizer: Any) -> Any:
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
         )
-    raise ValueError(f"no tiny model of family {family!r}; families: {', '.join(FAMILIES)}")
+    raise ValueError(f"no tiny model of family {family!r}; families: {', '.join(FAMILIES + OTHERS)}")
 
 
 def make_tokenizer(family: str) -> Any:
@@ -148,11 +153,11 @@ def make_tokenizer(family: str) -> Any:
     """
     import transformers
 
-    if family in ("bert", "distilbert"):
+    if family in ("bert", "distilbert", "electra"):
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         vocabulary = {token: index for index, token in enumerate([*special, *WORDS, ".", ",", "?"])}
         return transformers.BertTokenizer(vocab=vocabulary, model_max_length=MAX_LENGTH)
-    if family == "roberta":
+    if family in ("roberta", "xlm-roberta"):
         return _make_byte_pair_tokenizer()
     if family == "albert":
         special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
@@ -162,7 +167,7 @@ def make_tokenizer(family: str) -> Any:
         return transformers.XLNetTokenizer(
             vocab=_unigram_pieces(special), do_lower_case=True, model_max_length=MAX_LENGTH
         )
-    raise ValueError(f"no tiny tokenizer of family {family!r}; families: {', '.join(FAMILIES)}")
+    raise ValueError(f"no tiny tokenizer of family {family!r}; families: {', '.join(FAMILIES + OTHERS)}")
 
 
 def _unigram_pieces(special: list[str]) -> list[tuple[str, float]]:

@@ -189,7 +189,7 @@ ROWS = st.lists(
 COLUMNS = st.sampled_from(
     [
         Columns(("text",), "label", ("bad", "good")),
-        Columns(("text",), "label", None),
+        Columns(("text",), "label", None, target="regression"),
         Columns(("text", "other"), "label", ("0", "1", "2"), may_be_empty=True),
     ]
 )

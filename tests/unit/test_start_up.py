@@ -14,17 +14,17 @@ LIBRARY = SCRIPTS.parent
 
 # What importing a step's code asks for itself, but for numpy; what these packages load in turn is their affair.
 IMPORTED = {
-    "aggregate_results": "pandas pyarrow",
+    "aggregate_results": "datasets pandas pyarrow",
     "check_parameter_orders": "pandas",
     "choose_layers": "",
     "collect_scores": "",
-    "collect_states": "pandas pyarrow scipy",
+    "collect_states": "pandas pyarrow",
     "compare_runs": "pyarrow scipy",
     "compare_states": "torch transformers",
     "download_model": "",
     "download_task": "pyarrow",
     "drop_layers": "",
-    "evaluate_predictions": "datasets pyarrow scipy sklearn",
+    "evaluate_predictions": "pyarrow scipy",
     "finetune": "torch",
     "judge_observations": "pandas pyarrow scipy",
     "measure_cost": "torch transformers",
@@ -53,7 +53,7 @@ LOADED = {
     "collect_scores": "",
     "compare_runs": "scipy pyarrow numpy",
     "drop_layers": "",
-    "evaluate_predictions": "datasets sklearn scipy pandas pyarrow numpy",
+    "evaluate_predictions": "scipy pyarrow numpy",
     "plan_runs": "",
     "score_parameters": "numpy",
 }

@@ -47,6 +47,7 @@ rule aggregate:
         # Not on the command line, which has a length limit: the script finds them through runs.csv.
         metrics=[f"{run.directory}/metrics.json" for run in study.runs],
         run_resamples=[f"{run.directory}/resamples.npy" for run in study.runs],
+        predictions=[f"{run.directory}/predictions.parquet" for run in study.runs],
     output:
         results=report(
             f"{layout.STUDY}/results.csv",

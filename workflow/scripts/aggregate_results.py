@@ -1,17 +1,24 @@
-"""Gather the scores of all runs of a study: runs.csv and each run's metrics.json and resamples.npy in, tables out."""
+"""Gather the scores of all runs of a study, computed by the evaluate package.
+
+In: runs.csv and each run's metrics.json, predictions.parquet and resamples.npy. Out: results.csv, resamples.parquet.
+"""
 
 import argparse
 from pathlib import Path
 
 from shallower.core.cli import run_step
 from shallower.core.tables import read_table, write_table
+from shallower.evaluation.reference import checked_scores
 from shallower.evaluation.resamples import collect_resamples
 from shallower.reporting.results import collect_results
 
 
 def main(arguments: argparse.Namespace) -> None:
     runs = read_table(arguments.runs)
-    write_table(arguments.output, collect_results(runs))
+    results = collect_results(runs)
+    scores = checked_scores(runs["directory"])
+    results["value"] = [scores[at][metric] for at, metric in zip(results["directory"], results["metric"], strict=True)]
+    write_table(arguments.output, results)
     collect_resamples(list(runs["directory"]), arguments.resamples)
 
 

@@ -5,12 +5,10 @@ resamples.npy holds the primary score on resampled validation examples, the same
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.layers import Layers
-from shallower.evaluation import evaluate_metric
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import write_resamples
@@ -22,11 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     manifest = read_json(arguments.manifest)
     table = read_predictions(arguments.predictions, target)
     predictions = predictions_of(table.logits, target)
-    with TemporaryDirectory() as directory:
-        metric = evaluate_metric.load(target, directory)
-        names = arguments.settings["metrics"]
-        values = metric.compute(predictions=predictions, references=table.labels, metrics=names)
-    record, resamples = metrics_record(target, table.labels, predictions, values, arguments.settings)
+    record, resamples = metrics_record(target, table.labels, predictions, arguments.settings)
     write_resamples(arguments.resamples, resamples)
     write_json(
         arguments.output,

@@ -1,4 +1,4 @@
-"""Contribution scores: the cosine of the sentence token before and after each layer, found in every family."""
+"""Contribution scores: the cosine of the [CLS] token before and after each layer, found in every family."""
 
 import itertools
 
@@ -32,7 +32,7 @@ def hooked_cosines(model, family, tokens):
         def hook(_, inputs, keywords, outputs):
             before = inputs[0] if inputs else next(iter(keywords.values()))
             after = outputs[0] if isinstance(outputs, tuple) else outputs
-            # One example without padding: the sentence token stands at an end. XLNet: [length, batch, hidden].
+            # One example without padding: the [CLS] token stands at an end. XLNet: [length, batch, hidden].
             pair = (before[-1, 0], after[-1, 0]) if family == "xlnet" else (before[0, 0], after[0, 0])
             cosines.append(torch.nn.functional.cosine_similarity(*pair, dim=0).item())
 

@@ -1,4 +1,4 @@
-"""The sentence token's vector at every depth: the right token, the right example, whatever shares a batch."""
+"""The [CLS] token's vector at every depth: the right token, the right example, whatever shares a batch."""
 
 import dataclasses
 
@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from shallower.analysis import hidden_states as sentence_vectors
-from shallower.analysis.hidden_states import in_order, load_encoder, sentence_positions, vectors_by_depth
+from shallower.analysis.hidden_states import cls_positions, in_order, load_encoder, vectors_by_depth
 from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
 from token_sets import make_tokens
 
@@ -74,28 +74,28 @@ def test_no_examples_are_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_the_sentence_token_is_found_behind_or_before_the_padding(tmp_path, family):
+def test_the_cls_token_is_found_behind_or_before_the_padding(tmp_path, family):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, family), 10)
     batch = make_batch(tokens, np.arange(10))
-    positions = sentence_positions(batch, tokens)
+    positions = cls_positions(batch, tokens)
     width = batch.input_ids.shape[1]
     assert positions.tolist() == [width - 1 if family == "xlnet" else 0] * 10
     assert (batch.input_ids[np.arange(10), positions] == tokens.cls_token_id).all()
 
 
-def test_a_text_that_spells_the_sentence_token_out_does_not_mislead(tmp_path):
+def test_a_text_that_spells_the_cls_token_out_does_not_mislead(tmp_path):
     for family, expected in (("bert", 0), ("xlnet", -1)):
         tokens, _ = make_tokens(tiny.make_model(tmp_path / family, family), 3)
         tokens.input_ids[tokens.offsets[:-1] + 2] = tokens.cls_token_id
         batch = make_batch(tokens, np.arange(3))
-        assert sentence_positions(batch, tokens).tolist() == [expected % batch.input_ids.shape[1]] * 3
+        assert cls_positions(batch, tokens).tolist() == [expected % batch.input_ids.shape[1]] * 3
 
 
-def test_an_example_without_the_sentence_token_is_named(tmp_path):
+def test_an_example_without_the_cls_token_is_named(tmp_path):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert"), 3)
     tokens.input_ids[tokens.offsets[1]] = 9
     with pytest.raises(UserError, match="example 101"):
-        sentence_positions(make_batch(tokens, np.arange(3)), tokens)
+        cls_positions(make_batch(tokens, np.arange(3)), tokens)
 
 
 def test_missing_weights_are_an_error(tmp_path):

@@ -1,10 +1,10 @@
-"""Costs: exact parameters of every depth, and times that make sense."""
+"""Costs: exact parameters of every depth, and the times of its own passes."""
 
 import pytest
 import torch
 
 import tiny
-from shallower.analysis import latency as cost
+from shallower.analysis import latency
 from shallower.analysis.latency import measure_costs
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -24,34 +24,40 @@ def test_every_depth_has_its_exact_parameters(tmp_path, family):
         real = tiny.make_model(tmp_path / str(entry["depth"]), family, num_layers=entry["depth"])
         assert entry["parameters"] == load_for_training(real, TASK, seed=1).count_parameters()
         assert entry["bytes"] == 4 * entry["parameters"]
-        assert [latency["batch_size"] for latency in entry["latency"]] == [1, 2]
-        for latency in entry["latency"]:
-            assert 0 < latency["low_ms"] <= latency["median_ms"] <= latency["high_ms"]
+        assert [times["batch_size"] for times in entry["latency"]] == [1, 2]
+        for times in entry["latency"]:
+            assert 0 < times["low_ms"] <= times["median_ms"] <= times["high_ms"]
 
 
-def test_less_depth_takes_less_time(tmp_path):
-    config = {**tiny.make_config("bert", 8, tiny.make_tokenizer("bert")).to_dict(), "hidden_size": 128}
-    costs = measure_costs(config, [4], 32, 7, CPU)
-    times = [entry["latency"][0]["median_ms"] for entry in costs]
-    assert times[7] > 2 * times[0]
+def test_times_are_those_of_each_models_own_passes(monkeypatch):
+    """By a clock that only the layers advance, by one millisecond each, a pass takes as long as the model is deep."""
+    models = latency._models(tiny.make_config("bert", 5, tiny.make_tokenizer("bert")).to_dict(), [1, 2, 5])
+    now, order, modes = [0.0], [], set()
 
+    def tick(*_):
+        now[0] += 0.001
 
-def test_models_of_all_depths_share_their_weights_and_run_in_turn(monkeypatch):
-    config = tiny.make_config("bert", 3, tiny.make_tokenizer("bert")).to_dict()
-    order = []
-    models = cost._models(config, [1, 2, 3])
     for depth, model in models.items():
-        model.register_forward_pre_hook(lambda *_, depth=depth: order.append(depth))
-    times = cost.time_models(models, 2, 8, 4, CPU)
+        model.register_forward_pre_hook(lambda model, _, depth=depth: order.append(depth))
+        model.register_forward_pre_hook(lambda model, _: modes.add((model.training, torch.is_inference_mode_enabled())))
+        for layer in model.bert.encoder.layer:
+            layer.register_forward_pre_hook(tick)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    times = latency.time_models(models, 2, 8, 4, CPU)
+    monkeypatch.undo()
+    assert times == {depth: pytest.approx([depth] * 4) for depth in (1, 2, 5)}
+    assert modes == {(False, True)}
     rounds = [order[start : start + 3] for start in range(0, len(order), 3)]
-    assert len(rounds) == 4 + cost.WARM_UP_ROUNDS
-    assert all(sorted(turn) == [1, 2, 3] for turn in rounds)
-    assert {depth: len(values) for depth, values in times.items()} == {1: 4, 2: 4, 3: 4}
-    storage = {id(model.bert.embeddings.word_embeddings.weight.untyped_storage()) for model in models.values()}
-    pointers = {model.bert.embeddings.word_embeddings.weight.data_ptr() for model in models.values()}
-    assert len(pointers) == 1
-    assert len(storage) >= 1
-    assert all(not torch.is_grad_enabled() or not model.training for model in models.values())
+    assert len(rounds) == 4 + latency.WARM_UP_ROUNDS
+    assert all(sorted(turn) == [1, 2, 5] for turn in rounds)
+    assert len({tuple(turn) for turn in rounds}) > 1  # in random order
+
+
+def test_models_of_all_depths_share_their_weights():
+    models = latency._models(tiny.make_config("bert", 3, tiny.make_tokenizer("bert")).to_dict(), [1, 2, 3])
+    tensors = [dict(model.named_parameters()) for model in models.values()]
+    for name, parameter in tensors[0].items():
+        assert {other[name].data_ptr() for other in tensors} == {parameter.data_ptr()}, name
 
 
 def test_sequences_longer_than_the_positions_are_refused():

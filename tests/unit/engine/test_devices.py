@@ -8,7 +8,7 @@ import tiny
 from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import choose_compute
 from token_sets import make_tokens
 

@@ -11,7 +11,7 @@ from shallower.engine.classifiers.loading import load_for_prediction, load_for_t
 from shallower.engine.classifiers.packed_classifier import PackedClassifier
 from shallower.engine.classifiers.packed_encoder import attention
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.dropout import Dropout
 from shallower.models.encoder_families import encoder_config
 from token_sets import make_tokens
@@ -35,14 +35,14 @@ def reference_logits(model, tokens, examples):
     return model(**model_inputs(model, make_batch(tokens, examples), "cpu")).logits
 
 
-@pytest.mark.parametrize("used_words_only", [False, True])
+@pytest.mark.parametrize("train_used_embeddings_only", [False, True])
 @pytest.mark.parametrize("task", [{}, {"pair": True}, {"regression": True}])
 @pytest.mark.parametrize("family", PACKED)
-def test_logits_and_gradients_are_those_of_transformers(tmp_path, family, task, used_words_only):
+def test_logits_and_gradients_are_those_of_transformers(tmp_path, family, task, train_used_embeddings_only):
     classifier, model, tokens = both(tmp_path, family, **task)
     assert len(set(np.diff(tokens.offsets))) > 1  # something to pad
     names = classifier._names
-    classifier.begin_training(tokens, "cpu", used_words_only)
+    classifier.begin_training(tokens, "cpu", train_used_embeddings_only)
     logits, labels = classifier.forward(tokens, EXAMPLES, Dropout())
     expected = reference_logits(model, tokens, EXAMPLES)
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
@@ -56,7 +56,7 @@ def test_logits_and_gradients_are_those_of_transformers(tmp_path, family, task, 
     for own, parameter in classifier.module.named_parameters():
         module, _, kind = own.rpartition(".")
         theirs = torch.cat([gradients[f"{name}.{kind}"] for name in names[module]])
-        if own == "word_embeddings.weight" and used_words_only:
+        if own == "word_embeddings.weight" and train_used_embeddings_only:
             assert not theirs[np.setdiff1d(np.arange(len(theirs)), tokens.input_ids)].any()
             theirs = theirs[np.unique(tokens.input_ids)]
         torch.testing.assert_close(parameter.grad, theirs, rtol=1e-4, atol=1e-4)
@@ -74,23 +74,41 @@ def test_other_activations(tmp_path, family, change):
     torch.testing.assert_close(logits, reference_logits(model, tokens, EXAMPLES), rtol=0, atol=1e-5)
 
 
+RATES = {
+    "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    "roberta": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
+}
+
+
 @pytest.mark.parametrize("family", PACKED)
-def test_dropout_is_transformers_in_the_mean_and_drops_where_it_does(tmp_path, family):
-    """Every rate by itself moves the logits; all at 0 give those without dropout."""
-    rates = {
-        "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
-    }.get(family, ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"))
-    for moving in (*rates, None):
-        change = {rate: 0.5 if rate == moving else 0.0 for rate in rates}
-        classifier, model, tokens = both(tmp_path / str(moving), family, change)
-        logits, _ = classifier.forward(tokens, EXAMPLES, Dropout(seed=1, step=2))
-        expected = reference_logits(model, tokens, EXAMPLES)
-        assert torch.allclose(logits, expected, atol=1e-5) == (moving is None)
+def test_dropout_has_the_distribution_of_transformers(tmp_path, family):
+    """Mean and spread of the logits over many draws, with one rate above 0 at a time."""
+    draws = np.tile(EXAMPLES, 400)
+    for moving in RATES[family]:
+        change = {rate: 0.4 if rate == moving else 0.0 for rate in RATES[family]}
+        classifier, model, tokens = both(tmp_path / moving, family, change)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            ours, _ = classifier.forward(tokens, draws, Dropout(seed=1, step=2))
+            theirs = reference_logits(model.train(), tokens, draws)
+        ours, theirs = (logits.view(400, -1) for logits in (ours, theirs))
+        assert ours.std(0).min() > 1e-3
+        error = (ours.var(0) / 400 + theirs.var(0) / 400).sqrt()
+        assert ((ours.mean(0) - theirs.mean(0)).abs() < 5 * error).all(), moving
+        torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.25, atol=0)
+
+
+@pytest.mark.parametrize("family", PACKED)
+def test_rates_of_zero_drop_nothing(tmp_path, family):
+    classifier, model, tokens = both(tmp_path, family, dict.fromkeys(RATES[family], 0.0))
+    logits, _ = classifier.forward(tokens, EXAMPLES, Dropout(seed=1, step=2))
+    torch.testing.assert_close(logits, reference_logits(model, tokens, EXAMPLES), rtol=0, atol=1e-5)
 
 
 def test_bf16_is_near(tmp_path):
     classifier, model, tokens = both(tmp_path, "bert")
-    classifier.begin_training(tokens, "cpu", used_words_only=True)
+    classifier.begin_training(tokens, "cpu", train_used_embeddings_only=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits, _ = classifier.forward(tokens, EXAMPLES, Dropout(1, 0))
         plain, _ = classifier.forward(tokens, EXAMPLES, Dropout())

@@ -134,7 +134,7 @@ def test_the_same_tokens_give_the_same_bytes(bert: Any, tmp_path: Path) -> None:
 def test_a_tokenizer_of_another_model(bert: Any) -> None:
     highest = int(tokenize(table(), bert, 64, VOCABULARY).input_ids.max())
     tokenize(table(), bert, 64, vocab_size=highest + 1)
-    with pytest.raises(UserError, match=f"id {highest}, but the model knows {highest} words"):
+    with pytest.raises(UserError, match=rf"token id {highest} is outside the model's vocabulary \({highest} tokens\)"):
         tokenize(table(), bert, 64, vocab_size=highest)
 
 

@@ -21,10 +21,10 @@ from shallower.engine.batches import make_batch, training_batches
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
 from shallower.engine.optimizer import AdamW
-from shallower.engine.training import TrainSettings, check_length, learning_rate_factor, loss_of, train
+from shallower.engine.training import TrainSettings, check_length, learning_rate_factor, train
 from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[3]
@@ -196,13 +196,6 @@ def test_learning_rate_rises_then_falls():
     factors = [learning_rate_factor(step, 10, 2) for step in range(10)]
     assert factors == pytest.approx([0, 0.5, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
     assert learning_rate_factor(0, 5, 0) == 1
-
-
-def test_losses():
-    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    expected = -(torch.log_softmax(logits[0], 0)[0] + torch.log_softmax(logits[1], 0)[0]) / 2
-    assert loss_of(logits, torch.tensor([0, 0])).item() == pytest.approx(expected.item())
-    assert loss_of(torch.tensor([[1.0], [4.0]]), torch.tensor([2.0, 2.0])).item() == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize("rows", [1, 9])

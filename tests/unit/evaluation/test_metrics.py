@@ -1,39 +1,32 @@
-import subprocess
-import sys
+"""Metrics: those of scikit-learn and scipy, for one run and for many resamples at once."""
 
 import numpy as np
 import pytest
-from scipy import stats
-from sklearn import metrics as sklearn_metrics
 
 from shallower.core.errors import UserError
-from shallower.evaluation import evaluate_metric as task_metric
 from shallower.evaluation.metrics import (
     METRICS,
+    Metric,
     chance_score,
-    is_collapsed,
     metric_for,
+    metric_names,
+    metric_title,
+    of_counts,
     resampled_scores,
     score,
 )
-from shallower.evaluation.predictions import predictions_of
+from shallower.evaluation.records import metrics_record
+from shallower.evaluation.reference import reference_scores
 
 CLASSIFICATION = ["accuracy", "f1", "macro_f1", "matthews_correlation"]
 REGRESSION = ["pearson", "spearmanr"]
-REFERENCE = {
-    "accuracy": sklearn_metrics.accuracy_score,
-    "f1": sklearn_metrics.f1_score,
-    "macro_f1": lambda labels, predictions: sklearn_metrics.f1_score(labels, predictions, average="macro"),
-    "matthews_correlation": sklearn_metrics.matthews_corrcoef,
-    "pearson": lambda labels, predictions: stats.pearsonr(labels, predictions).statistic,
-    "spearmanr": lambda labels, predictions: stats.spearmanr(labels, predictions).statistic,
-}
+REFERENCE = {name: metric.reference for name, metric in METRICS.items()}
 
 
 def drawn(name: str, seed: int, n: int = 200, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Labels and predictions that agree somewhat."""
     rng = np.random.default_rng(seed)
-    if METRICS[name].target == "regression":
+    if METRICS[name].kind == "regression":
         labels = rng.integers(0, 11, n) / 2
         return labels, labels + rng.normal(size=n).round(1)
     labels = rng.integers(0, classes, n)
@@ -87,28 +80,12 @@ def test_constant_values_score_zero_without_a_warning(name, recwarn):
     assert not recwarn.list
 
 
-def test_collapsed_runs_are_recognised():
-    labels = np.array([0, 1, 0, 1])
-    assert is_collapsed(labels, np.array([1, 1, 1, 1]), "classification")
-    assert not is_collapsed(labels, np.array([1, 1, 1, 0]), "classification")
-    values = np.array([0.0, 2.0, 3.0, 5.0])
-    assert is_collapsed(values, np.full(4, 2.5), "regression")
-    assert is_collapsed(values, 2.5 + 1e-3 * values, "regression")
-    assert not is_collapsed(values, 2.5 + 0.1 * values, "regression")
-
-
 def test_chance_is_the_score_of_the_most_frequent_label():
     labels = np.array([0, 1, 1, 1])
     assert chance_score(METRICS["accuracy"], labels) == 0.75
     assert chance_score(METRICS["f1"], labels) == pytest.approx(6 / 7)
     assert chance_score(METRICS["matthews_correlation"], labels) == 0.0
     assert chance_score(METRICS["pearson"], labels.astype(float)) == 0.0
-
-
-def test_predictions_of_logits():
-    logits = np.array([[0.1, 2.0], [3.0, -1.0]], np.float32)
-    np.testing.assert_array_equal(predictions_of(logits, "classification"), [1, 0])
-    np.testing.assert_allclose(predictions_of(logits[:, :1], "regression"), [0.1, 3.0], rtol=1e-6)
 
 
 def test_unknown_and_unsuitable_metrics_are_refused():
@@ -118,35 +95,36 @@ def test_unknown_and_unsuitable_metrics_are_refused():
         metric_for("accuracy", "regression")
 
 
-@pytest.mark.parametrize(("target", "names"), [("classification", CLASSIFICATION), ("regression", REGRESSION)])
-def test_the_evaluate_module_agrees(target, names, tmp_path):
-    metric = task_metric.load(target, tmp_path)
-    for seed in range(3):
-        labels, predictions = drawn(names[0], seed)
-        values = metric.compute(predictions=predictions, references=labels, metrics=names)
-        assert values == pytest.approx({name: score(METRICS[name], labels, predictions) for name in names})
+def test_every_metric_has_a_title():
+    assert metric_title("spearmanr") == "Spearman correlation"
+    assert metric_title("error_rate") == "error rate"  # one of a table that was written by other code
 
 
-def test_the_evaluate_module_scores_constants_with_zero(tmp_path, recwarn):
-    labels = np.array([0.5, 1.5, 2.5])
-    metric = task_metric.load("regression", tmp_path)
-    values = metric.compute(predictions=np.full(3, 1.0), references=labels, metrics=REGRESSION)
-    assert values == {"pearson": 0.0, "spearmanr": 0.0}
+def cohen_kappa(confusion):
+    total = confusion.sum((-2, -1))
+    expected = (confusion.sum(-1) * confusion.sum(-2)).sum(-1) / total
+    return (np.trace(confusion, axis1=-2, axis2=-1) - expected) / (total - expected)
 
 
-def test_loading_the_evaluate_module_needs_neither_network_nor_transformers_nor_home(tmp_path):
-    program = f"""
-import socket, sys
-def refuse(*arguments, **settings):
-    raise AssertionError("no network")
-socket.socket.connect = refuse
-from shallower.evaluation import evaluate_metric as task_metric
-metric = task_metric.load("classification", {str(tmp_path / "cache")!r})
-print(metric.compute(predictions=[0, 1], references=[0, 0], metrics=["accuracy"]))
-assert "transformers" not in sys.modules and "torch" not in sys.modules
-"""
-    environment = {"PYTHONPATH": "workflow", "HOME": str(tmp_path / "home"), "PATH": "/usr/bin"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "{'accuracy': 0.5}" in done.stdout
-    assert not (tmp_path / "home").exists()
+def kappa_of_scikit_learn(labels, predictions):
+    from sklearn.metrics import cohen_kappa_score
+
+    return cohen_kappa_score(labels, predictions)
+
+
+def test_a_new_metric_is_one_entry(monkeypatch):
+    kappa = Metric("kappa", "Cohen's kappa", "classification", of_counts(cohen_kappa), kappa_of_scikit_learn)
+    monkeypatch.setitem(METRICS, "kappa", kappa)
+    assert "kappa" in metric_names("classification")
+    assert "kappa" not in metric_names("regression")
+    assert metric_title("kappa") == "Cohen's kappa"
+    assert metric_for("kappa", "classification") is kappa
+
+    labels, predictions = drawn("accuracy", 0, classes=3)
+    settings = {"metrics": ["kappa"], "confidence": 0.9, "bootstrap_samples": 100}
+    record, resamples = metrics_record("classification", labels, predictions, settings)
+    assert record["metrics"]["kappa"]["value"] == pytest.approx(kappa.reference(labels, predictions))
+    assert record["metrics"]["kappa"]["chance"] == pytest.approx(0.0)
+    assert resamples.std() > 0
+    scores = reference_scores("classification", labels, predictions, ["kappa"])
+    assert scores == pytest.approx({"kappa": record["metrics"]["kappa"]["value"]})

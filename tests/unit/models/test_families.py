@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+import tiny
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES, check_kept_layers, family_of
+from shallower.models.families import FAMILIES, Family, check_kept_layers, family_of, position_limit
 
 
 @pytest.mark.parametrize(
@@ -188,3 +189,23 @@ def test_whole_layers_pass_the_check():
 def test_weights_of_other_layers_than_stated_are_refused(tensors, words):
     with pytest.raises(UserError, match=words):
         FAMILIES["bert"].check_layers(3, tensors)
+
+
+def test_positions_counted_from_behind_the_padding_token_leave_fewer_for_tokens(monkeypatch):
+    config = {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}
+    assert position_limit(config) == 512
+    assert position_limit(config | {"model_type": "bert"}) == 514
+    monkeypatch.setitem(FAMILIES, "mpnet", Family("mpnet", r"layer\.", "output.dense", positions_after_padding=True))
+    assert position_limit(config | {"model_type": "mpnet"}) == 512
+    assert position_limit({"model_type": "xlnet", "max_position_embeddings": -1}) is None
+
+
+def test_only_optional_tensors_may_be_missing_from_some_layers():
+    tensors = ["encoder.layer.0.a.weight", "encoder.layer.0.bias.weight", "encoder.layer.1.a.weight"]
+    with pytest.raises(UserError, match=r"layer 1 lack 1 of 2"):
+        FAMILIES["bert"].check_layers(2, tensors)
+    replace(FAMILIES["bert"], optional_tensors=("bias.weight",)).check_layers(2, tensors)
+
+
+def test_every_family_has_a_tiny_model():
+    assert set(tiny.FAMILIES) == set(FAMILIES)

@@ -63,7 +63,7 @@ def test_files_on_the_hub() -> None:
 def test_the_real_files_fit(name: str, split: str) -> None:
     task = GLUE_TASKS[name]
     path = glue_folder() / name / f"{task.validation if split == 'validation' else split}.parquet"
-    table = read_labelled(path, Columns(task.text, "label", task.labels))
+    table = read_labelled(path, Columns(task.text, "label", task.labels, target=task.target))
     assert len(table) == ROWS[name][split == "validation"]
     assert table.column_names == ["id", "text", *["text_pair"][: len(task.text) - 1], "label"]
     # Ids as in the file: the classes there are in the same order as in our table.

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.sources.labelled_files import MAX_REPORTED_ROWS, SUFFIXES, Columns, read_labelled, split_problems
+from shallower.sources.labelled_files import MAX_REPORTED_ROWS, SUFFIXES, Columns, read_labelled
 
 CLASSES = Columns(("text",), "label", ("neg", "pos"))
-SCORES = Columns(("text",), "label", None)
+SCORES = Columns(("text",), "label", None, target="regression")
 
 Row = dict[str, Any]
 
@@ -267,26 +267,3 @@ def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").touch()
     assert problems_of(tmp_path / "a.xlsx") == ["unknown kind of file; use .parquet, .csv, .tsv, .jsonl"]
     assert problems_of(tmp_path / "absent.csv") == ["file not found"]
-
-
-# --- splits --------------------------------------------------------------------------------------------------------
-
-
-def split(labels: Sequence[float]) -> pa.Table:
-    return pa.table({"label": labels})
-
-
-def test_good_splits() -> None:
-    assert list(split_problems({"train": split([0, 1, 2]), "validation": split([1, 0])}, ("a", "b", "c"))) == []
-    assert list(split_problems({"train": split([0.0, 1.0]), "validation": split([2.0, 3.0])}, None)) == []
-
-
-def test_splits_of_one_class_or_value() -> None:
-    found = list(split_problems({"train": split([1, 1]), "validation": split([0, 1])}, ("a", "b")))
-    assert len(found) == 2
-    assert "train split has only the class 'b'" in found[0]
-    assert "'a', which the train split lacks" in found[1]
-    (found,) = split_problems({"train": split([2.5, 2.5]), "validation": split([1.0, 2.0])}, None)
-    assert "train split has only the value 2.5" in found
-    (found,) = split_problems({"train": split([1.0, 2.5]), "validation": split([1.0, 1.0])}, None)
-    assert "validation split has only the value 1.0" in found

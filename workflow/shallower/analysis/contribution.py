@@ -1,4 +1,4 @@
-"""How much each layer changes the vector of the sentence token: the contribution score (paper section 3.4)."""
+"""How much each layer changes the vector of the [CLS] token: the contribution score (paper section 3.4)."""
 
 import torch
 from torch.nn import functional
@@ -10,7 +10,7 @@ from shallower.engine.tokens import TokenSet
 
 
 def contribution_scores(model: PreTrainedModel, tokens: TokenSet, compute: Compute) -> list[float]:
-    """Mean cosine, over all examples, of the sentence token's vector before and after each layer.
+    """Mean cosine, over all examples, of the [CLS] token's vector before and after each layer.
 
     One score a layer, 0-based from the bottom, in [-1, 1]. The closer to 1, the less the layer contributes.
     Raises UserError when there are no examples.

@@ -1,4 +1,4 @@
-"""The sentence token's vector at every depth of a model, read in one forward pass.
+"""The [CLS] token's vector at every depth of a model, read in one forward pass.
 
 A depth is the number of layers that a text has passed: 0 is the embedding output, L what the last of L layers gives.
 """
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from shallower.core.errors import UserError
 from shallower.core.progress import Progress
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.tokens import TokenSet
+from shallower.models.families import FAMILIES
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +32,9 @@ def load_encoder(model_dir: str | Path) -> PreTrainedModel:
 
     Raises UserError when any of it is missing but for the pooler, which comes after the vectors.
     """
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    model, report = AutoModel.from_pretrained(
-        model_dir,
-        dtype=torch.float32,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler"))
+    model, report = load_pretrained(AutoModel, model_dir)
+    family = FAMILIES[model.config.model_type]
+    missing = sorted(name for name in report["missing_keys"] if not family.in_pooler(name))
     if missing:
         raise UserError(
             f"{model_dir}: {missing[0]} and {len(missing) - 1} more tensors are missing; check the model's source"
@@ -53,21 +45,21 @@ def load_encoder(model_dir: str | Path) -> PreTrainedModel:
 def vectors_by_depth(
     model: PreTrainedModel, tokens: TokenSet, compute: Compute, chosen: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
-    """Batch by batch: which examples of `chosen` it holds [B], and the sentence token's vectors [L + 1, B, hidden].
+    """Batch by batch: which examples of `chosen` it holds [B], and the [CLS] token's vectors [L + 1, B, hidden].
 
     `chosen` are the positions in the token set of the examples to read, all by default. Batches are the same for
     every model, so that those of two models can be read side by side. Vectors are float32 on the compute's device.
-    Raises UserError when there are no examples, or one has no sentence token.
+    Raises UserError when there are no examples, or one has no [CLS] token.
     """
     chosen = np.arange(len(tokens.labels)) if chosen is None else chosen
     if not len(chosen):
-        raise UserError("there are no examples to read sentence vectors of; check the task's data")
+        raise UserError("there are no examples to read hidden states of; check the task's data")
     model.eval().to(compute.device)
     done, progress = 0, Progress(logger)
     for members in evaluation_batches(np.diff(tokens.offsets)[chosen], TOKEN_BUDGET[compute.device]):
         yield members, _vectors_of_batch(model, make_batch(tokens, chosen[members]), tokens, compute)
         done += len(members)
-        progress.log("read the sentence vectors of %d of %d examples", done, len(chosen))
+        progress.log("read the hidden states of %d of %d examples", done, len(chosen))
 
 
 def in_order(
@@ -89,8 +81,8 @@ def in_order(
     return np.concatenate([values for _, values in batches], axis=1)[:, order]
 
 
-def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
-    """Where each example's sentence token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
+def cls_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
+    """Where each example's [CLS] token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
 
     It is the first of its kind where padding is on the right, the last where it is on the left: a text may spell
     out further ones. Raises UserError, naming an example, when there is none.
@@ -98,9 +90,7 @@ def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
     found = batch.input_ids == tokens.cls_token_id
     if not found.any(axis=1).all():
         example = tokens.ids[batch.examples[~found.any(axis=1)][0]]
-        raise UserError(
-            f"example {example} has no sentence token (id {tokens.cls_token_id}); check the model's tokenizer"
-        )
+        raise UserError(f"example {example} has no [CLS] token (id {tokens.cls_token_id}); check the model's tokenizer")
     if tokens.padding_side == "right":
         return found.argmax(axis=1)
     return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
@@ -109,7 +99,7 @@ def sentence_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
 # On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.
 @torch.inference_mode()
 def _vectors_of_batch(model: PreTrainedModel, batch: Batch, tokens: TokenSet, compute: Compute) -> torch.Tensor:
-    positions = to_device(sentence_positions(batch, tokens), compute.device)
+    positions = to_device(cls_positions(batch, tokens), compute.device)
     rows = torch.arange(len(positions), device=compute.device)
     with compute.autocast():
         outputs = model(**model_inputs(model, batch, compute.device), output_hidden_states=True)

@@ -1,6 +1,6 @@
-"""What a model costs at each depth: parameters, bytes and time of a forward pass.
+"""The cost of a model at each depth: parameters, bytes and time of a forward pass.
 
-Depends on the architecture and the depth, not on the weights, which are random here.
+It depends on the architecture and the depth, not on the weights, which are random here.
 """
 
 import logging
@@ -33,8 +33,8 @@ def measure_costs(
     """Parameters, fp32 bytes and latency of a two-class classifier of each depth from 1 to the full one.
 
     Latency is the time of one forward pass of a batch of full sequences, in milliseconds: median and quartiles of
-    `repeats` measurements. All depths take turns in every round, in random order, so that a change of the machine's
-    speed meets them all alike.
+    `repeats` measurements. Every round measures all depths in random order, so that a change of the machine's speed
+    affects all of them alike.
     """
     depths = range(1, family_of(config).num_layers(config) + 1)
     models = _models(config, depths)

@@ -47,10 +47,10 @@ def parameter_scores(model_dir: str | Path, method: str, reading: str = "output-
         for layer, values in _layer_weights(files, family, reading):
             weights[layer].append(values)
         if not all(weights):
-            raise UserError(f"no layer has the tensor {family.output_matrix}.weight; get the model anew")
+            raise UserError(f"no layer has the tensor {family.output_matrix}.weight; download it again")
         scores = [float(METHODS[method](np.concatenate(parts))) for parts in weights]
         if bad := [layer for layer, score in enumerate(scores) if not np.isfinite(score)]:
-            raise UserError(f"the weights of layers {bad} are not finite; get the model anew")
+            raise UserError(f"the weights of layers {bad} are not finite; get the model again")
     except UserError as error:
         raise UserError(f"{model_dir}: {error}") from error
     return scores
@@ -62,7 +62,7 @@ def _checked(config: dict[str, Any], files: list[Path]) -> tuple[Family, int]:
     num_layers = family.num_layers(config)
     if family.shares_layers:
         raise UserError(
-            f"all layers of {family.name} are one set of weights, so parameter scores cannot tell them apart; "
+            f"all layers of {family.name} are one set of weights, so parameter scores cannot distinguish them; "
             "leave the parameter strategies out for this model"
         )
     family.check_layers(num_layers, [name for file in files for name in header(file)])

@@ -1,4 +1,4 @@
-"""Layer-wise classifiers: what a linear model can tell from the sentence token at each depth (paper figure 3).
+"""Layer-wise classifiers: what a linear model can tell from the [CLS] token at each depth (paper figure 3).
 
 The paper does not say which classifier it used. Here it is an L2-penalised logistic regression, or a ridge regression
 where the task is one, on standardised vectors. Nothing is drawn at random but the training examples, always the same.
@@ -15,20 +15,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from shallower.core.errors import UserError
 from shallower.core.parquet import write_parquet
 from shallower.engine.tokens import TokenSet
+from shallower.task_kinds.base import TaskKind
+from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
 
 SEED = 0
-# Weight of half the squared coefficients beside the loss (log loss, half the squared error) summed over all examples.
+# Weight of half the squared coefficients relative to the loss (log loss, half the squared error) summed over examples.
 PENALTY = 100.0
 MAX_ITERATIONS = 1000
-# A feature that varies less than this share of the vectors' size (root mean square) is constant but for rounding, as
-# all features of BERT's sentence token are before the first layer. Standardised, it would be noise made loud.
+# A feature that varies less than this share of the vectors' size (root mean square) is constant up to rounding, as all
+# features of BERT's [CLS] token are before the first layer. Standardising it would amplify noise.
 CONSTANT_SPREAD = 1e-5
 
 
@@ -38,7 +39,7 @@ class Probe:
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
-    model: LogisticRegression | Ridge
+    model: Any  # a scikit-learn estimator
 
     def answers(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
         """Classes (int64) or values (float64) [n] for vectors [n, hidden]."""
@@ -55,17 +56,15 @@ def choose_examples(n_examples: int, at_most: int) -> NDArray[np.int64]:
 def fit_probes(vectors: NDArray[np.float32], labels: NDArray[Any], target: str) -> list[Probe]:
     """One probe a depth, from vectors [depths, n, hidden] and labels [n] (classes or values).
 
-    `target` is "classification" or "regression". A probe that does not converge is used as it is, with a warning.
+    `target` is the name of the kind of task. A probe that does not converge is used as it is, with a warning.
     Raises UserError when a vector is not finite and when there is but one class to learn.
     """
     if not np.isfinite(vectors).all():
-        raise UserError("a sentence vector is not finite; the run diverged, lower its learning rate")
-    if target == "classification" and len(np.unique(labels)) < 2:
-        raise UserError(
-            f"all {len(labels)} training examples of the layer-wise classifiers have the label {labels[0]}; "
-            "raise probe.train_examples"
-        )
-    return [_fit(at_depth, labels, target, depth) for depth, at_depth in enumerate(vectors)]
+        raise UserError("a hidden state is not finite; the run diverged, lower its learning rate")
+    kind = task_kind(target)
+    if problem := kind.probe_problem(labels):
+        raise UserError(f"{problem}; raise probe.train_examples")
+    return [_fit(at_depth, labels, kind, depth) for depth, at_depth in enumerate(vectors)]
 
 
 def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray[Any]:
@@ -88,19 +87,18 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> N
     write_parquet(path, table)
 
 
-def _fit(vectors: NDArray[np.float32], labels: NDArray[Any], target: str, depth: int) -> Probe:
+def _fit(vectors: NDArray[np.float32], labels: NDArray[Any], kind: TaskKind, depth: int) -> Probe:
     vectors = vectors.astype(np.float64)
     mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
     varies = spread > CONSTANT_SPREAD * np.sqrt(np.mean(vectors**2))
     scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
     features = (vectors - mean) * scale
-    if target == "regression":
-        return Probe(mean, scale, Ridge(alpha=PENALTY).fit(features, labels.astype(np.float64)))
-    model = LogisticRegression(C=1 / PENALTY, max_iter=MAX_ITERATIONS)
+    model = kind.linear_model(PENALTY, MAX_ITERATIONS)
     with warnings.catch_warnings():
-        # Told below, with the depth.
+        # Logged below, with the depth.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(features, labels)
-    if model.n_iter_.max() >= MAX_ITERATIONS:
+        model.fit(features, labels.astype(kind.label_dtype))
+    iterations = getattr(model, "n_iter_", None)  # a model that is not solved step by step has none
+    if iterations is not None and np.max(iterations) >= MAX_ITERATIONS:
         logger.warning("the classifier at depth %d had not converged after %d iterations", depth, MAX_ITERATIONS)
     return Probe(mean, scale, model)

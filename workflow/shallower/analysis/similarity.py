@@ -1,4 +1,4 @@
-"""How far fine-tuning has moved the sentence token's vector at each depth (preprint, arXiv 2004.03844v1, figure 5).
+"""How far fine-tuning has moved the [CLS] token's vector at each depth (preprint, arXiv 2004.03844v1, figure 5).
 
 The preprint does not say which vector it compares; here it is the one that the task's head reads.
 """
@@ -16,7 +16,7 @@ from shallower.engine.tokens import TokenSet
 def similarity_by_depth(
     model: PreTrainedModel, pretrained: PreTrainedModel, tokens: TokenSet, compute: Compute
 ) -> list[float]:
-    """Mean cosine, over all examples, of the sentence token's vectors in two models of one shape.
+    """Mean cosine, over all examples, of the [CLS] token's vectors in two models of one shape.
 
     One value a depth, 0 (the embedding output) to L (after the last layer), in [-1, 1].
     Raises UserError when the models differ in depth or width, and when there are no examples.

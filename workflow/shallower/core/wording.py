@@ -2,23 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-_METRICS = {
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "macro_f1": "macro F1",
-    "matthews_correlation": "Matthews correlation",
-    "pearson": "Pearson correlation",
-    "spearmanr": "Spearman correlation",
-}
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 JOINED = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
-
-
-def metric_title(name: str) -> str:
-    """The name of a metric for readers."""
-    return _METRICS.get(name, name.replace("_", " "))
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,7 +1,7 @@
 """Batches of tokenised examples: grouped by length, padded no further than the batch needs.
 
-Everything here is numpy and a pure function of its arguments, so that a broken-off training run can find its place
-again from the number of steps alone.
+Everything here is numpy and a pure function of its arguments, so that an interrupted training run can resume from the
+number of steps alone.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where and how precisely torch computes, and how batches get there."""
+"""The device and the precision that torch computes with, and the transfer of batches to it."""
 
 import logging
 import platform
@@ -25,7 +25,7 @@ class Compute:
 
     @property
     def processor(self) -> str:
-        """What the processor or the GPU is called by its maker; that of the architecture where a CPU does not tell."""
+        """The model name of the GPU or CPU; the name of the architecture where the CPU has none."""
         if self.device == "cuda":
             return torch.cuda.get_device_name()
         cpuinfo = Path("/proc/cpuinfo")
@@ -40,13 +40,13 @@ class Compute:
         return nullcontext()
 
     def synchronise(self) -> None:
-        """Wait until the device has done what it was asked to, as timing needs."""
+        """Wait until the device has finished its work, as timing requires."""
         if self.device == "cuda":
             torch.cuda.synchronize()
 
 
 def choose_compute(device: str, precision: str, threads: int) -> Compute:
-    """Turn "auto" into what this machine has, take a place on a GPU if it is one, and set torch's number of threads.
+    """Resolve "auto" for this machine, take a slot on a GPU if one is used, and set torch's number of threads.
 
     device "auto": a GPU if there is one; precision "auto": bfloat16 on a GPU that has it, else fp32.
     Raises UserError when something is asked for that the machine cannot do.
@@ -57,7 +57,7 @@ def choose_compute(device: str, precision: str, threads: int) -> Compute:
         raise UserError(f"compute.precision {precision!r} is not one of auto, fp32, bf16")
     if threads < 1:
         raise UserError(f"compute.threads must be at least 1, not {threads}")
-    # Before CUDA is asked for anything: it reads which GPUs it may see only once.
+    # Before CUDA is initialised: it reads which GPUs are visible only once.
     hold_gpu_slot(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

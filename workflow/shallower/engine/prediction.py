@@ -25,7 +25,7 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 32768}
 def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.ndarray:
     """Logits of every example, float32 [N, number of outputs], in the token set's order.
 
-    The result does not depend on which examples share a batch, but for rounding.
+    Up to rounding, the result does not depend on which examples share a batch.
     """
     classifier.begin_prediction(compute.device)
     batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])

@@ -1,4 +1,4 @@
-"""Proof that a tuned model is what a user gets: loaded with plain from_pretrained it answers as the stored predictions.
+"""Check that a fine-tuned model, loaded with plain from_pretrained as users load it, gives the stored predictions.
 
 Predictions may come from another computation of the same model (see `shallower.engine.classifiers.base`).
 """
@@ -11,7 +11,7 @@ import torch
 from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_inputs import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
 

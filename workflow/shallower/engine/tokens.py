@@ -1,9 +1,9 @@
-"""Tokenised examples: made once for each tokenizer and task, kept flat and unpadded in one safetensors file.
+"""Tokenised examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
-all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` int64 or
-float32 [N]; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made of, and the SHA-256 of
-all this.
+all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
+whole numbers and float32 for others; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made
+of, and the SHA-256 of all this.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from transformers import PreTrainedTokenizerBase
 
-# Texts handed to the tokenizer at once: enough to keep its threads busy.
+# Texts tokenised in one call: enough to keep the tokenizer's threads busy.
 CHUNK = 1000
 
 
@@ -63,9 +63,8 @@ def tokenize(
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text.
 
-    Raises UserError when the tokenizer lacks a padding or sentence token, when `max_length` leaves no room for
-    each text, and when there are ids or lengths that a model of `vocab_size` words and `position_limit` positions
-    does not know.
+    Raises UserError when the tokenizer lacks a padding or [CLS] token, when `max_length` leaves no room for each
+    text, when a token id is not below `vocab_size`, and when an input is longer than `position_limit`.
     """
     texts_each = 2 if "text_pair" in table.column_names else 1
     if max_length < (least := tokenizer.num_special_tokens_to_add(pair=texts_each == 2) + texts_each):
@@ -92,7 +91,7 @@ def tokenize(
     flat_types = np.concatenate([np.asarray(types, np.int8) for types in token_type_ids])
     if (highest := int(flat_ids.max())) >= vocab_size:
         raise UserError(
-            f"the tokenizer makes the id {highest}, but the model knows {vocab_size} words; "
+            f"token id {highest} is outside the model's vocabulary ({vocab_size} tokens); "
             "use the tokenizer that the model was trained with"
         )
     if position_limit is not None and (longest := max(lengths)) > position_limit:

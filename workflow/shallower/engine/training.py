@@ -1,7 +1,7 @@
 """Fine-tuning: AdamW with a linear decay of the learning rate, batches by length, resumable, exact on a CPU.
 
-The same seed, inputs and number of threads give the same weights on a CPU, also when the run was killed and resumed
-on the way. Defaults are the paper's (section 4: the defaults of the library of that time).
+The same seed, inputs and number of threads give the same weights on a CPU, even when the run is killed and resumed.
+Defaults are the paper's (section 4: the defaults of the library of that time).
 """
 
 import logging
@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from shallower.core.errors import UserError
 from shallower.core.progress import Progress
@@ -29,7 +28,7 @@ from shallower.models.families import position_limit
 
 logger = logging.getLogger(__name__)
 
-# About so many lines in a training log. Between two of them the losses stay on the device.
+# Approximate number of lines in a training log. Between two of them the losses stay on the device.
 LOG_LINES = 200
 # Writing checkpoints may take at most this share of the time.
 CHECKPOINT_SHARE = 0.02
@@ -134,21 +133,13 @@ def learning_rate_factor(step: int, steps: int, warmup_steps: int) -> float:
 
 
 def check_length(config: Mapping[str, Any], longest: int) -> None:
-    """Raise UserError when an input of `longest` tokens has more positions than the model of a config.json knows."""
+    """Raise UserError when an input of `longest` tokens is too long for the positions of a model's config.json."""
     known = position_limit(config)
     if known is not None and longest > known:
         raise UserError(
-            f"the longest input has {longest} tokens, but the model knows {known} positions; "
+            f"the longest input has {longest} tokens, but the model has {known} positions; "
             f"set max_length to at most {known}"
         )
-
-
-def loss_of(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy for integer labels [B], mean squared error of the single output for float labels."""
-    logits = logits.float()
-    if labels.is_floating_point():
-        return functional.mse_loss(logits.squeeze(-1), labels)
-    return functional.cross_entropy(logits, labels)
 
 
 class _Run:
@@ -176,8 +167,8 @@ class _Run:
         self.batches: list[np.ndarray] = []
         self.batches_epoch = -1
 
-        # Without weight decay a word that never occurs stays as it is.
-        classifier.begin_training(tokens, compute.device, used_words_only=settings.weight_decay == 0)
+        # Without weight decay the embedding of a token that never occurs does not change.
+        classifier.begin_training(tokens, compute.device, train_used_embeddings_only=settings.weight_decay == 0)
         self.optimiser = AdamW(classifier.module.parameters(), settings.weight_decay)
         torch.manual_seed(seed)  # dropout, where torch draws it
         self.started = time.monotonic()
@@ -214,7 +205,7 @@ class _Run:
         """Forward, backward and optimiser step; returns [loss, gradient norm] without waiting for the device."""
         with self.compute.autocast():
             logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
-        loss = loss_of(logits, labels)
+        loss = self.classifier.kind.loss(logits.float(), labels)
         loss.backward()
         norm = self.optimiser.step(learning_rate, self.settings.max_grad_norm)
         return torch.stack([loss.detach(), norm])

@@ -1,12 +1,12 @@
-"""How much a score would move with other validation examples: bootstrap intervals.
+"""Bootstrap intervals: how much a score varies with the choice of validation examples.
 
-The intervals speak of the validation examples alone. What another seed would change is shown by the spread
-of the seeds, which the tables and figures give next to them.
+The intervals cover the validation examples alone. Seed variance is shown by the spread of the seeds, which the tables
+and figures give next to them.
 """
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from scipy import stats
 from shallower.core.errors import UserError
 from shallower.evaluation.metrics import Metric, resampled_scores
 
-# The same resamples in every run and arm: differences between runs are never differences of luck here.
+# The same resamples in every run and arm, so that comparisons are paired.
 SEED = 0
 ROWS_AT_ONCE = 2_000_000  # bounds the memory of a batch of resamples (8 bytes each, a few arrays)
 
@@ -34,12 +34,14 @@ class Bootstrap(NamedTuple):
     resamples: NDArray[np.float64]
 
 
-def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confidence: float, samples: int) -> Bootstrap:
+def _bootstrap(
+    statistic: Callable[[NDArray[Any]], NDArray[Any]], n_examples: int, confidence: float, samples: int
+) -> Bootstrap:
     """Percentile interval of a statistic of rows [..., n_examples], which gives [...]."""
     if n_examples < 2:
         raise UserError("an interval needs at least two validation examples")
     with warnings.catch_warnings():
-        # NaN ends are an answer here (see Interval), not a surprise.
+        # NaN ends are expected here (see Interval).
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
             (np.arange(n_examples),),
@@ -56,7 +58,7 @@ def _bootstrap(statistic: Callable[[NDArray], NDArray], n_examples: int, confide
 
 
 def score_bootstrap(
-    metric: Metric, labels: NDArray, predictions: NDArray, confidence: float, samples: int
+    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], confidence: float, samples: int
 ) -> Bootstrap:
     """The score of predictions [n] against labels [n] over resampled examples.
 
@@ -67,13 +69,15 @@ def score_bootstrap(
     )
 
 
-def mean_score(metric: Metric, labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
+def mean_score(metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """Mean over seeds of the scores on rows [..., n] of predictions [seeds, examples]: [...]."""
     scores = [resampled_scores(metric, labels, of_seed, rows) for of_seed in predictions]
     return np.mean(scores, axis=0)
 
 
-def kept_percent(metric: Metric, labels: NDArray, predictions: NDArray, baseline: NDArray, rows: NDArray) -> NDArray:
+def kept_percent(
+    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], baseline: NDArray[Any], rows: NDArray[Any]
+) -> NDArray[Any]:
     """Mean score in percent of the baseline's mean score, on the same rows [..., n]: [...].
 
     `predictions` and `baseline` are [seeds, examples]. NaN where the baseline scores nothing (0 or less),
@@ -86,9 +90,9 @@ def kept_percent(metric: Metric, labels: NDArray, predictions: NDArray, baseline
 
 def kept_interval(
     metric: Metric,
-    labels: NDArray,
-    predictions: NDArray,
-    baseline: NDArray,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    baseline: NDArray[Any],
     confidence: float,
     samples: int,
 ) -> Interval:

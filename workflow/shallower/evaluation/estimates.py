@@ -9,7 +9,7 @@ both cancels.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from shallower.evaluation.resamples import read_collected
 
 # The same seeds are drawn for every arm with that many seeds, so that differences are paired in them too.
 SEED = 0
-# Results are told in points, 0 to 100, as the paper does.
+# Results are given in points, 0 to 100, as the paper does.
 POINTS = 100.0
 
 
@@ -54,11 +54,11 @@ def mean(estimates: Sequence[Estimate]) -> Estimate:
     )
 
 
-def over_seeds(values: NDArray, samples: NDArray) -> Estimate:
+def over_seeds(values: NDArray[Any], samples: NDArray[Any]) -> Estimate:
     """The mean over seeds of scores [seeds] whose resampled values are [seeds, samples].
 
     With several seeds, each sample is of resampled seeds too (a two-level bootstrap), so that the interval covers the
-    luck of training; with one seed it covers the validation examples only.
+    seed variance; with one seed it covers the validation examples only.
     """
     n_seeds, n_samples = samples.shape
     chosen = np.random.default_rng(SEED).integers(n_seeds, size=(n_samples, n_seeds))
@@ -73,7 +73,7 @@ class Scores:
         runs: rows of results.csv with the primary metric; one row a run.
     """
 
-    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray]) -> None:
+    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray[Any]]) -> None:
         """`resamples` are the resampled scores [samples], 0 to 1, by the run's directory."""
         self.runs = runs
         self._resamples = resamples
@@ -90,7 +90,7 @@ class Scores:
         return cls(runs, by_directory)
 
     def num_layers(self, model: str) -> int:
-        """Number of layers of the whole model."""
+        """Number of layers of the full model."""
         return int(self.runs.loc[self.runs["model"] == model, "num_layers"].iloc[0])
 
     def rows(self, model: str, task: str, origin: str, strategy: str, amount: str) -> pd.DataFrame:

@@ -1,59 +1,91 @@
-"""Scores of predictions, computed on arrays so that thousands of resamples cost little.
+"""The metrics, computed on arrays so that thousands of resamples cost little.
 
-The scores that a run reports come from `shallower.evaluation.evaluate_metric`, which asks scikit-learn and scipy. The
-functions here give the same numbers (the tests hold them together) for many resamples at once: a
-classification score is a function of the confusion matrix, a correlation is taken along the last axis.
+`METRICS` is the only list of them. Each function is checked against scikit-learn or scipy: by the tests, and for every
+run of a study by `shallower.evaluation.reference`. Both libraries are imported where they are used, since the study's
+checks need the names alone.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from shallower.core.errors import UserError
-
-# A model whose answers vary less than this share of the true values' spread answers nothing.
-COLLAPSED_SPREAD = 0.01
+from shallower.task_kinds.registry import TASK_KINDS, task_kind
 
 
 @dataclass(frozen=True)
 class Metric:
     """A score in [-1, 1], higher is better.
 
-    `function` maps confusion matrices [..., classes, classes] (rows: labels, columns: predictions) to
-    scores [...] for classification, and labels and predictions [..., n] to scores [...] for regression.
+    Attributes:
+        name: what a study and results.csv call it.
+        title: what people call it.
+        kind: the name of the kind of task that it is for.
+        function: scores [...] on resamples of labels and predictions, by the rows [..., n] that each resample takes.
+        reference: the score of labels and predictions by scikit-learn or scipy.
+        most_classes: the largest number of classes that it is defined for; None for any.
     """
 
     name: str
-    target: str
-    function: Callable[..., NDArray]
+    title: str
+    kind: str
+    function: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]
+    reference: Callable[[NDArray[Any], NDArray[Any]], float]
+    most_classes: int | None = None
 
 
-def _accuracy(confusion: NDArray) -> NDArray:
+def of_counts(
+    score: Callable[[NDArray[Any]], NDArray[Any]],
+) -> Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]:
+    """A metric's function from a score of confusion matrices [..., classes, classes] (rows: labels)."""
+    return lambda labels, predictions, rows: score(_confusion(labels, predictions, rows))
+
+
+def of_pairs(
+    score: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]],
+) -> Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]:
+    """A metric's function from a score of labels and predictions [..., n] along the last axis."""
+    return lambda labels, predictions, rows: score(labels[rows], predictions[rows])
+
+
+def _confusion(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """Confusion matrices [..., classes, classes] of resamples (rows: labels, columns: predictions)."""
+    n_classes = max(2, int(max(labels.max(), predictions.max())) + 1)
+    cells = (labels * n_classes + predictions)[rows]
+    resamples = cells.reshape(-1, cells.shape[-1])
+    cells_each = n_classes * n_classes
+    # Each resample counts in cells of its own, so that one pass counts them all.
+    shifted = resamples + cells_each * np.arange(len(resamples))[:, None]
+    counts = np.bincount(shifted.ravel(), minlength=cells_each * len(resamples))
+    return counts.reshape(*cells.shape[:-1], n_classes, n_classes)
+
+
+def _accuracy(confusion: NDArray[Any]) -> NDArray[Any]:
     return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
 
 
-def _f1_by_class(confusion: NDArray) -> tuple[NDArray, NDArray]:
+def _f1_by_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """F1 of each class [..., classes], 0 where a class does not occur, and whether it occurs at all."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     occurrences = confusion.sum(-1) + confusion.sum(-2)
     return 2 * hits / np.maximum(occurrences, 1), occurrences > 0
 
 
-def _f1(confusion: NDArray) -> NDArray:
+def _f1(confusion: NDArray[Any]) -> NDArray[Any]:
     if confusion.shape[-1] != 2:
         raise UserError("metric f1 is for two classes with label 1 as the positive one; use macro_f1 here")
     return _f1_by_class(confusion)[0][..., 1]
 
 
-def _macro_f1(confusion: NDArray) -> NDArray:
+def _macro_f1(confusion: NDArray[Any]) -> NDArray[Any]:
     scores, occurs = _f1_by_class(confusion)
     return scores.sum(-1) / occurs.sum(-1)
 
 
-def _matthews_correlation(confusion: NDArray) -> NDArray:
+def _matthews_correlation(confusion: NDArray[Any]) -> NDArray[Any]:
     """For any number of classes: Gorodkin, "Comparing two K-category assignments", 2004."""
     confusion = confusion.astype(np.float64)
     total = confusion.sum((-2, -1))
@@ -63,80 +95,108 @@ def _matthews_correlation(confusion: NDArray) -> NDArray:
     return np.divide(covariance, np.sqrt(variances), out=np.zeros_like(covariance), where=variances > 0)
 
 
-def _is_constant(values: NDArray) -> NDArray:
+def _is_constant(values: NDArray[Any]) -> NDArray[Any]:
     """Whether values [..., n] are all the same, but for rounding, along the last axis."""
     return np.ptp(values, axis=-1) <= 1e-9 * np.abs(values).max(axis=-1)
 
 
-def _pearson(labels: NDArray, predictions: NDArray) -> NDArray:
+def _pearson(labels: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
+    from scipy import stats
+
     constant = _is_constant(labels) | _is_constant(predictions)
-    # A constant has no correlation: 0 by convention. Anything varied stands in, to spare scipy's warning.
+    # A constant has no correlation: 0 by convention. Varied values replace it, to avoid scipy's warning.
     varied = np.arange(labels.shape[-1], dtype=np.float64)
     labels = np.where(constant[..., None], varied, labels)
     predictions = np.where(constant[..., None], varied, predictions)
     return np.where(constant, 0.0, stats.pearsonr(labels, predictions, axis=-1).statistic)
 
 
-def _spearman(labels: NDArray, predictions: NDArray) -> NDArray:
+def _spearman(labels: NDArray[Any], predictions: NDArray[Any]) -> NDArray[Any]:
+    from scipy import stats
+
     return _pearson(stats.rankdata(labels, axis=-1), stats.rankdata(predictions, axis=-1))
+
+
+def _sklearn(name: str, **settings: object) -> Callable[[NDArray[Any], NDArray[Any]], float]:
+    """A function of `sklearn.metrics`."""
+
+    def reference(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+        from sklearn import metrics
+
+        return float(getattr(metrics, name)(labels, predictions, **settings))
+
+    return reference
+
+
+def _scipy(name: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
+    """A correlation of `scipy.stats`; 0.0, not NaN, where a side is constant and a correlation does not exist."""
+
+    def reference(labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+        from scipy import stats
+
+        if np.ptp(labels) == 0 or np.ptp(predictions) == 0:
+            return 0.0
+        return float(getattr(stats, name)(labels, predictions).statistic)
+
+    return reference
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "classification", _accuracy),
-        Metric("f1", "classification", _f1),
-        Metric("macro_f1", "classification", _macro_f1),
-        Metric("matthews_correlation", "classification", _matthews_correlation),
-        Metric("pearson", "regression", _pearson),
-        Metric("spearmanr", "regression", _spearman),
+        Metric("accuracy", "accuracy", "classification", of_counts(_accuracy), _sklearn("accuracy_score")),
+        Metric("f1", "F1", "classification", of_counts(_f1), _sklearn("f1_score", zero_division=0), most_classes=2),
+        Metric(
+            name="macro_f1",
+            title="macro F1",
+            kind="classification",
+            function=of_counts(_macro_f1),
+            reference=_sklearn("f1_score", average="macro", zero_division=0),
+        ),
+        Metric(
+            name="matthews_correlation",
+            title="Matthews correlation",
+            kind="classification",
+            function=of_counts(_matthews_correlation),
+            reference=_sklearn("matthews_corrcoef"),
+        ),
+        Metric("pearson", "Pearson correlation", "regression", of_pairs(_pearson), _scipy("pearsonr")),
+        Metric("spearmanr", "Spearman correlation", "regression", of_pairs(_spearman), _scipy("spearmanr")),
     )
 }
 
 
+def metric_names(target: str) -> list[str]:
+    """Names of the metrics that suit a kind of task."""
+    return [metric.name for metric in METRICS.values() if metric.kind in TASK_KINDS[target].scored_as]
+
+
+def metric_title(name: str) -> str:
+    """A metric's name as one would say it."""
+    return METRICS[name].title if name in METRICS else name.replace("_", " ")
+
+
 def metric_for(name: str, target: str) -> Metric:
-    """The metric of that name. Raises UserError when there is none, or not for this target."""
+    """The metric of that name. Raises UserError when there is none, or not for this kind of task."""
     if name not in METRICS:
         raise UserError(f"unknown metric {name!r}; there are {', '.join(METRICS)}")
-    if METRICS[name].target != target:
-        usable = ", ".join(metric.name for metric in METRICS.values() if metric.target == target)
-        raise UserError(f"metric {name!r} does not suit a {target} task; use one of {usable}")
+    if name not in (usable := metric_names(target)):
+        raise UserError(f"metric {name!r} does not suit a {target} task; use one of {', '.join(usable)}")
     return METRICS[name]
 
 
-def resampled_scores(metric: Metric, labels: NDArray, predictions: NDArray, rows: NDArray) -> NDArray:
+def resampled_scores(
+    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]
+) -> NDArray[Any]:
     """Scores [...] on resamples, each given by the rows [..., n] that it takes of labels and predictions."""
-    if metric.target == "regression":
-        return metric.function(labels[rows], predictions[rows])
-    n_classes = max(2, int(max(labels.max(), predictions.max())) + 1)
-    cells = (labels * n_classes + predictions)[rows]
-    resamples = cells.reshape(-1, cells.shape[-1])
-    cells_each = n_classes * n_classes
-    # Each resample counts in cells of its own, so that one pass counts them all.
-    shifted = resamples + cells_each * np.arange(len(resamples))[:, None]
-    counts = np.bincount(shifted.ravel(), minlength=cells_each * len(resamples))
-    return metric.function(counts.reshape(*cells.shape[:-1], n_classes, n_classes))
+    return metric.function(labels, predictions, rows)
 
 
-def score(metric: Metric, labels: NDArray, predictions: NDArray) -> float:
+def score(metric: Metric, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
     """The score of predictions [n] against labels [n]; 0.0 for a correlation that does not exist."""
     return float(resampled_scores(metric, labels, predictions, np.arange(len(labels))))
 
 
-def is_collapsed(labels: NDArray, predictions: NDArray, target: str) -> bool:
-    """Whether a model has learnt to answer the same whatever it is asked.
-
-    Classification: one class for every example. Regression: answers that spread less than 1 % of the
-    spread (standard deviation) of the labels.
-    """
-    if target == "classification":
-        return bool((predictions == predictions[0]).all())
-    return bool(predictions.std() < COLLAPSED_SPREAD * labels.std() or _is_constant(predictions))
-
-
-def chance_score(metric: Metric, labels: NDArray) -> float:
-    """The score of always answering the most frequent label (classification) or one value (regression)."""
-    if metric.target == "regression":
-        return 0.0
-    most_frequent = np.bincount(labels).argmax()
-    return score(metric, labels, np.full_like(labels, most_frequent))
+def chance_score(metric: Metric, labels: NDArray[Any]) -> float:
+    """The score of the best answer that is the same for every example."""
+    return score(metric, labels, np.full_like(labels, task_kind(metric.kind).constant_answer(labels)))

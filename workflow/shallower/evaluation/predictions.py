@@ -1,9 +1,10 @@
-"""Predictions as they lie on disk: one row an example, with its id, label and logits."""
+"""Predictions on disk: one row an example, with its id, label and logits."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from shallower.core.errors import UserError, corrupt_file_error
+from shallower.task_kinds.registry import task_kind
 
 # Entry of a file's metadata.
 DIGEST = b"sha256"
@@ -20,9 +22,9 @@ DIGEST = b"sha256"
 class Predictions:
     """ids [n] ascending, labels [n] (int64 classes or float64 values), logits [n, outputs] float32."""
 
-    ids: NDArray
-    labels: NDArray
-    logits: NDArray
+    ids: NDArray[Any]
+    labels: NDArray[Any]
+    logits: NDArray[Any]
 
 
 def read_predictions(path: str | Path, target: str) -> Predictions:
@@ -48,7 +50,7 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     if table.num_rows == 0:
         raise UserError(f"{path}: no predictions in it")
     ids, stored_labels = ids.to_numpy(), labels.to_numpy()
-    labels = stored_labels.astype(np.int64 if target == "classification" else np.float64)
+    labels = stored_labels.astype(task_kind(target).label_dtype)
     lists = lists.combine_chunks()
     lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
     if len(lengths) != 1 or not lengths[0] > 0:
@@ -65,7 +67,7 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     return Predictions(ids[order], labels[order], logits[order])
 
 
-def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
+def content_digest(ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> str:
     """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
     digest = hashlib.sha256()
     for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
@@ -73,16 +75,14 @@ def content_digest(ids: NDArray, labels: NDArray, logits: NDArray) -> str:
     return digest.hexdigest()
 
 
-def predictions_of(logits: NDArray, target: str) -> NDArray:
-    """Answers [n] of a model from its logits [n, outputs]: the most likely class, or the value itself."""
-    if target == "classification":
-        return logits.argmax(axis=1).astype(np.int64)
-    return logits[:, 0].astype(np.float64)
+def predictions_of(logits: NDArray[Any], target: str) -> NDArray[Any]:
+    """Answers [n] of a model from its logits [n, outputs], in the form of the labels of that kind of task."""
+    return task_kind(target).answers(logits)
 
 
 def read_matched(
     paths: Sequence[str | Path], reference: Predictions | None, target: str
-) -> tuple[Predictions, NDArray]:
+) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n].
 
     Examples are matched by id, never by position. Raises UserError, naming the file, when ids or labels

@@ -1,4 +1,4 @@
-"""What is written down about one run, and about one arm (all its seeds) against the baseline."""
+"""The records of a run, and of the comparison of an arm (all its seeds) with the baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
-from shallower.evaluation.metrics import chance_score, is_collapsed, metric_for, score
+from shallower.evaluation.metrics import chance_score, metric_for, score
+from shallower.task_kinds.registry import task_kind
 
 
 def metrics_record(
     target: str,
-    labels: NDArray,
-    predictions: NDArray,
-    values: Mapping[str, float],
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
     settings: Mapping[str, Any],
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """The scores of one run, `values` by metric, with their intervals and chance levels; the primary score resampled.
+    """The scores of one run with their intervals and chance levels, and the primary score resampled.
 
-    `target` is "classification" or "regression"; labels and predictions are [n]; `settings` holds `metrics`
+    `target` is the name of the kind of task; labels and predictions are [n]; `settings` holds `metrics`
     (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`, the length of
     the resampled scores.
     """
@@ -31,21 +31,22 @@ def metrics_record(
         bootstrap = score_bootstrap(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
         resamples.append(bootstrap.resamples.astype(np.float32))
         scores[name] = {
-            "value": values[name],
+            "value": score(metric, labels, predictions),
             "low": bootstrap.interval.low,
             "high": bootstrap.interval.high,
             "chance": chance_score(metric, labels),
         }
     record = {
+        "target": target,
         "primary": settings["metrics"][0],
         "metrics": scores,
         "n_examples": len(labels),
-        "collapsed": is_collapsed(labels, predictions, target),
+        "collapsed": task_kind(target).is_collapsed(labels, predictions),
     }
     return record, resamples[0]
 
 
-def halves(n_examples: int) -> tuple[NDArray, NDArray]:
+def halves(n_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two random halves of the examples, by row; the same for every arm of a task."""
     order = np.random.default_rng(SEED).permutation(n_examples)
     return np.sort(order[: n_examples // 2]), np.sort(order[n_examples // 2 :])
@@ -53,9 +54,9 @@ def halves(n_examples: int) -> tuple[NDArray, NDArray]:
 
 def comparison_record(
     target: str,
-    labels: NDArray,
-    predictions: NDArray,
-    baseline: NDArray,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    baseline: NDArray[Any],
     seeds: Sequence[int],
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -70,13 +71,13 @@ def comparison_record(
         raise UserError(
             f"{len(predictions)} runs, {len(baseline)} runs of the baseline and {len(seeds)} seeds do not fit"
         )
-    metric = metric_for(settings["metrics"][0], target)
+    kind, metric = task_kind(target), metric_for(settings["metrics"][0], target)
     everything = np.arange(len(labels))
     interval = kept_interval(
         metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"]
     )
 
-    def kept(ours: NDArray, theirs: NDArray, rows: NDArray) -> float | None:
+    def kept(ours: NDArray[Any], theirs: NDArray[Any], rows: NDArray[Any]) -> float | None:
         return _number(kept_percent(metric, labels, ours, theirs, rows))
 
     return {
@@ -90,7 +91,7 @@ def comparison_record(
         "kept_percent_halves": [kept(predictions, baseline, rows) for rows in halves(len(labels))],
         "confidence": settings["confidence"],
         "collapsed_seeds": [
-            seed for seed, answers in zip(seeds, predictions, strict=True) if is_collapsed(labels, answers, target)
+            seed for seed, answers in zip(seeds, predictions, strict=True) if kind.is_collapsed(labels, answers)
         ],
         "per_seed": [
             {

@@ -7,6 +7,7 @@ differences of two runs' resampled scores are those of a paired bootstrap.
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from shallower.core.parquet import write_parquet
 FILE = "resamples.npy"
 
 
-def write_resamples(path: str | Path, values: NDArray) -> None:
+def write_resamples(path: str | Path, values: NDArray[Any]) -> None:
     """Write the resampled scores [samples] of a run."""
     content = io.BytesIO()
     np.save(content, values.astype(np.float32), allow_pickle=False)

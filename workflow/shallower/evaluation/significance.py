@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from scipy import stats
 from shallower.evaluation.bootstrap import Interval
 
 
-def mcnemar(right: NDArray, rival: NDArray) -> float:
+def mcnemar(right: NDArray[Any], rival: NDArray[Any]) -> float:
     """Exact McNemar test of which answers are right more often, over seeds.
 
     `right` and `rival` are [seeds, examples], True where an answer is right; rows of a seed belong together. For each
@@ -42,7 +43,7 @@ def over_seeds(p_values: Sequence[float]) -> float:
     return float(p_values[0]) if len(p_values) == 1 else min(1.0, 2.0 * float(np.median(p_values)))
 
 
-def bootstrap_p(value: float, samples: NDArray) -> float:
+def bootstrap_p(value: float, samples: NDArray[Any]) -> float:
     """Whether a value is zero, by its bootstrap standard error: `samples` [n] are the value on resampled data.
 
     The tail is the normal distribution's, since counting resamples beyond zero could tell no p-value below 1 / n,
@@ -54,7 +55,7 @@ def bootstrap_p(value: float, samples: NDArray) -> float:
     return float(2.0 * stats.norm.sf(abs(value) / error)) if error > 0 else 0.0
 
 
-def over_tasks(differences: NDArray, confidence: float) -> tuple[float, Interval]:
+def over_tasks(differences: NDArray[Any], confidence: float) -> tuple[float, Interval]:
     """Student's t-test and interval of the mean of differences [tasks], of which each task is one draw.
 
     NaN, for both, from fewer than two tasks.

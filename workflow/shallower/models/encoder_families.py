@@ -3,17 +3,18 @@
 Reads configurations as plain mappings (config.json) and needs no torch.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.models.families import FAMILIES
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
 
 # What norms were called once; transformers still reads these names.
-OLD_KINDS = {"weight": "gamma", "bias": "beta"}
+LEGACY_NAMES = {"weight": "gamma", "bias": "beta"}
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,10 @@ def encoder_config(config: Mapping[str, Any]) -> EncoderConfig | None:
     """
     if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder"):
         return None
-    match config.get("model_type"):
-        case "bert" | "roberta":
-            settings = _bert_settings(config)
-        case "distilbert":
-            settings = _distilbert_settings(config)
-        case _:
-            return None
+    family = ENCODERS.get(config.get("model_type", ""))
+    if family is None:
+        return None
+    settings = family.settings(config)
     return settings if settings.activation in ACTIVATIONS else None
 
 
@@ -64,7 +62,6 @@ def _size(config: Mapping[str, Any], key: str) -> int:
 
 
 def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
-    roberta = config["model_type"] == "roberta"
     hidden_dropout = config.get("hidden_dropout_prob", 0.1)
     classifier_dropout = config.get("classifier_dropout")
     return EncoderConfig(
@@ -74,8 +71,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         intermediate_size=_size(config, "intermediate_size"),
         vocab_size=_size(config, "vocab_size"),
         num_positions=_size(config, "max_position_embeddings"),
-        # RoBERTa counts from behind its padding token's id.
-        first_position=config.get("pad_token_id", 1) + 1 if roberta else 0,
+        first_position=FAMILIES[config["model_type"]].first_position(config),
         num_token_types=config.get("type_vocab_size", 2),
         activation=config.get("hidden_act", "gelu"),
         norm_epsilon=config.get("layer_norm_eps", 1e-12),
@@ -83,10 +79,14 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         attention_dropout=config.get("attention_probs_dropout_prob", 0.1),
         attention_output_dropout=hidden_dropout,
         head_dropout=hidden_dropout if classifier_dropout is None else classifier_dropout,
-        drops_head_input=roberta,
+        drops_head_input=False,
         head_activation="tanh",
         initializer_range=config.get("initializer_range", 0.02),
     )
+
+
+def _roberta_settings(config: Mapping[str, Any]) -> EncoderConfig:
+    return replace(_bert_settings(config), drops_head_input=True)
 
 
 def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
@@ -112,18 +112,19 @@ def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 @dataclass(frozen=True)
-class EncoderNames:
-    """A family's names of modules in a checkpoint, by the encoder's own names.
+class EncoderFamily:
+    """How to read a family's config.json, and its names of modules in a checkpoint, by the encoder's own names.
 
     A module with several names is their tensors one after another. `{}` stands for a layer's index. Names of the base
     model, `base`, are without its prefix, which some checkpoints leave out; those of the head never have it.
     """
 
+    settings: Callable[[Mapping[str, Any]], EncoderConfig]
     architecture: str
     prefix: str
-    base: Mapping[str, tuple[str, ...]]
-    layer: Mapping[str, tuple[str, ...]]
-    head: Mapping[str, tuple[str, ...]]
+    base: dict[str, tuple[str, ...]]
+    layer: dict[str, tuple[str, ...]]
+    head: dict[str, tuple[str, ...]]
 
     def modules(self, num_layers: int) -> dict[str, tuple[str, ...]]:
         """Full names in a checkpoint by the encoder's own module names."""
@@ -152,22 +153,25 @@ _BERT_LAYER = {
     "output_norm": ("encoder.layer.{}.output.LayerNorm",),
 }
 
-NAMES = {
-    "bert": EncoderNames(
+ENCODERS = {
+    "bert": EncoderFamily(
+        settings=_bert_settings,
         architecture="BertForSequenceClassification",
         prefix="bert",
         base=_BERT_EMBEDDINGS | {"head_dense": ("pooler.dense",)},
         layer=_BERT_LAYER,
         head={"head_output": ("classifier",)},
     ),
-    "roberta": EncoderNames(
+    "roberta": EncoderFamily(
+        settings=_roberta_settings,
         architecture="RobertaForSequenceClassification",
         prefix="roberta",
         base=_BERT_EMBEDDINGS,
         layer=_BERT_LAYER,
         head={"head_dense": ("classifier.dense",), "head_output": ("classifier.out_proj",)},
     ),
-    "distilbert": EncoderNames(
+    "distilbert": EncoderFamily(
+        settings=_distilbert_settings,
         architecture="DistilBertForSequenceClassification",
         prefix="distilbert",
         base={own: names for own, names in _BERT_EMBEDDINGS.items() if own != "token_type_embeddings"},
@@ -189,19 +193,19 @@ def missing_tensors(config: Mapping[str, Any], tensors: Collection[str]) -> list
     settings = encoder_config(config)
     if settings is None:
         return []
-    names = NAMES[config["model_type"]]
+    names = ENCODERS[config["model_type"]]
     missing = []
     for own, modules in names.modules(settings.num_layers).items():
         if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
             continue
         for kind in ("weight",) if own.endswith("_embeddings") else ("weight", "bias"):
             for module in modules:
-                if not any(spelling in tensors for spelling in spellings(module, kind, names.prefix)):
+                if not any(key in tensors for key in key_variants(module, kind, names.prefix)):
                     missing.append(f"{module}.{kind}")
     return missing
 
 
-def spellings(module: str, kind: str, prefix: str) -> list[str]:
+def key_variants(module: str, kind: str, prefix: str) -> list[str]:
     """What a tensor ("weight" or "bias" of a module) is called in checkpoints, with or without the model's prefix."""
     forms = (module, module.removeprefix(f"{prefix}."))
-    return [f"{form}.{spelling}" for form in forms for spelling in (kind, OLD_KINDS[kind])]
+    return [f"{form}.{name}" for form in forms for name in (kind, LEGACY_NAMES[kind])]

@@ -1,12 +1,14 @@
-"""The architectures whose layers can be dropped: one table of what differs between them.
+"""The architectures whose layers can be dropped: one table, `FAMILIES`, of all that differs between them.
 
-Reads configurations as plain mappings (config.json) and needs neither torch nor transformers.
+A family that transformers computes is added by its entry in the table alone. One that the packed encoder is to compute
+has an entry in `shallower.models.encoder_families`, too. Configurations are read as plain mappings (config.json);
+neither torch nor transformers is needed.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shallower.core.errors import UserError
@@ -17,18 +19,27 @@ MAX_LAYERS = 1000
 
 @dataclass(frozen=True)
 class Family:
-    """What an architecture calls its layers, in its tensors' names and in its configuration.
+    """What is particular to an architecture: the names of its tensors and of its settings, and how it counts.
+
+    Which side is padded and where the [CLS] token stands depends on the tokenizer, so it is stored with the tokens.
 
     Attributes:
         name: `model_type` in config.json.
         layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
             from the start; the base model's own prefix is optional, since checkpoints come with and without
             it. None when all layers share one set of weights.
-        word_embeddings: how the name of the matrix of word embeddings ends.
         output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
             None when all layers share one set of weights.
+        word_embeddings: how the name of the matrix of word embeddings ends.
         depth_key: the configuration's number of layers.
+        hidden_key, inner_key, heads_key: the configuration's sizes of vectors and of the feed-forward network's inner
+            layer, and its number of attention heads.
         per_layer_lists: keys of configuration lists with one entry a layer.
+        optional_tensors: tensors, named as within a layer, that some layers may lack.
+        pooler: what the base model calls its part of the head, which a checkpoint may lack.
+        attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
+        positions_after_padding: whether positions are counted from behind the padding token's id.
+        forward_arguments: further arguments of the model's forward pass.
     """
 
     name: str
@@ -36,7 +47,15 @@ class Family:
     output_matrix: str | None
     word_embeddings: str = "word_embeddings.weight"
     depth_key: str = "num_hidden_layers"
+    hidden_key: str = "hidden_size"
+    inner_key: str = "intermediate_size"
+    heads_key: str = "num_attention_heads"
     per_layer_lists: tuple[str, ...] = ()
+    optional_tensors: tuple[str, ...] = ()
+    pooler: str = "pooler"
+    attention_matrices: int = 4
+    positions_after_padding: bool = False
+    forward_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shares_layers(self) -> bool:
@@ -104,10 +123,18 @@ class Family:
             raise ValueError(f"{tensor} is not a tensor of a {self.name} layer")
         return f"{tensor[: match.start('layer')]}{layer}{tensor[match.end('layer') :]}"
 
+    def in_pooler(self, tensor: str) -> bool:
+        """Whether a tensor, named as within the base model, belongs to its pooler."""
+        return tensor.startswith(f"{self.pooler}.")
+
+    def first_position(self, config: Mapping[str, Any]) -> int:
+        """The position of an example's first token."""
+        return config.get("pad_token_id", 1) + 1 if self.positions_after_padding else 0
+
     def check_layers(self, num_layers: int, tensors: Iterable[str]) -> None:
         """Raise UserError unless a checkpoint's tensors are those of exactly `num_layers` whole layers.
 
-        Layers are whole when all have the same tensors. Shared weights are not checked.
+        Layers are whole when all have the same tensors but for `optional_tensors`. Shared weights are not checked.
         """
         if self.shares_layers:
             return
@@ -125,11 +152,12 @@ class Family:
             )
         whole = set().union(*parts.values())
         for layer in sorted(parts):
-            if lost := sorted(whole - parts[layer]):
+            optional = {tensor for tensor in whole if self.within_layer(tensor) in self.optional_tensors}
+            if lost := sorted(whole - parts[layer] - optional):
                 name = self.moved_to(lost[0], layer)
                 raise UserError(
                     f"the weights of layer {layer} lack {len(lost)} of {len(whole)} tensors, "
-                    f"such as {name!r}; get the model anew"
+                    f"such as {name!r}; get the model again"
                 )
 
     @property
@@ -145,9 +173,28 @@ FAMILIES = {
     family.name: family
     for family in (
         Family("bert", r"(bert\.)?encoder\.layer\.", "output.dense"),
-        Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense"),
-        Family("xlnet", r"(transformer\.)?layer\.", "ff.layer_2", "word_embedding.weight", depth_key="n_layer"),
-        Family("distilbert", r"(distilbert\.)?transformer\.layer\.", "ffn.lin2", depth_key="n_layers"),
+        Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense", positions_after_padding=True),
+        Family(
+            name="xlnet",
+            layer_pattern=r"(transformer\.)?layer\.",
+            output_matrix="ff.layer_2",
+            word_embeddings="word_embedding.weight",
+            depth_key="n_layer",
+            hidden_key="d_model",
+            inner_key="d_inner",
+            heads_key="n_head",
+            attention_matrices=5,  # the fifth is for relative positions
+            forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
+        ),
+        Family(
+            name="distilbert",
+            layer_pattern=r"(distilbert\.)?transformer\.layer\.",
+            output_matrix="ffn.lin2",
+            depth_key="n_layers",
+            hidden_key="dim",
+            inner_key="hidden_dim",
+            heads_key="n_heads",
+        ),
         Family("albert", None, None),
     )
 }
@@ -178,9 +225,8 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
     positions = config.get("max_position_embeddings")
     if positions is None or positions < 1:  # XLNet says -1
         return None
-    if config.get("model_type") == "roberta":
-        return positions - config.get("pad_token_id", 1) - 1  # RoBERTa counts from behind its padding id
-    return positions
+    family = FAMILIES.get(config.get("model_type", ""))
+    return positions - family.first_position(config) if family else positions
 
 
 def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:

@@ -1,6 +1,6 @@
-"""How large a model is, told from its config.json alone: parameters, bytes, operations.
+"""How large a model is by its config.json: parameters, bytes, operations.
 
-Neither reads weights nor needs torch.
+No weights are read, and torch is not needed.
 """
 
 from collections.abc import Mapping
@@ -51,10 +51,10 @@ class ModelSize:
         Raises UserError for an architecture that is not supported, and for a size that is missing or no whole number.
         """
         family = family_of(config)
-        hidden = _first(config, "hidden_size", "dim", "d_model")
-        inner = _first(config, "intermediate_size", "hidden_dim", "d_inner")
-        # Four matrices of attention (XLNet's fifth is for relative positions) and two of the feed-forward network.
-        attention = (5 if family.name == "xlnet" else 4) * hidden**2
+        # transformers reads the common names too, whatever a family's own ones are.
+        hidden = _first(config, family.hidden_key, "hidden_size")
+        inner = _first(config, family.inner_key, "intermediate_size")
+        attention = family.attention_matrices * hidden**2
         embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
@@ -66,9 +66,9 @@ class ModelSize:
         return cls(
             num_layers=family.num_layers(config),
             hidden_size=hidden,
-            num_heads=_first(config, "num_attention_heads", "n_heads", "n_head"),
+            num_heads=_first(config, family.heads_key, "num_attention_heads"),
             vocabulary=vocabulary,
-            layer_parameters=attention + 2 * hidden * inner,
+            layer_parameters=attention + 2 * hidden * inner,  # two matrices of the feed-forward network
             other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
             shares_layers=family.shares_layers,
         )
@@ -93,7 +93,7 @@ def _first(config: Mapping[str, Any], *keys: str) -> int:
     """The size under the first key that a config.json has. Raises UserError when there is none, or it is no size."""
     key = next((key for key in keys if key in config), None)
     if key is None:
-        raise UserError(f"config.json lacks {keys[0]!r}; get the model anew")
+        raise UserError(f"config.json lacks {keys[0]!r}; get the model again")
     value = config[key]
     if type(value) is not int or not 0 < value < 2**31:
         raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")

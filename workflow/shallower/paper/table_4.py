@@ -72,8 +72,8 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     metric = METRICS[runs["metric"].iloc[0]]
     groups = [full, *(group for _, group in sorted(top.groupby("n_dropped")))]
     paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
-    reference, of_full = read_matched(paths[0], None, metric.target)
-    answers = [of_full, *(read_matched(of_group, reference, metric.target)[1] for of_group in paths[1:])]
+    reference, of_full = read_matched(paths[0], None, metric.kind)
+    answers = [of_full, *(read_matched(of_group, reference, metric.kind)[1] for of_group in paths[1:])]
     halves = split_rows(len(reference.ids))
     scores = [[mean_score(metric, reference.labels, of_group, rows) for rows in halves] for of_group in answers]
     losses = POINTS * (np.array(scores[0]) - np.array(scores))

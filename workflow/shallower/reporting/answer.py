@@ -14,11 +14,11 @@ from shallower.core.wording import (
     layer_ranges,
     listed,
     megabytes,
-    metric_title,
     milliseconds,
     percent,
     score_text,
 )
+from shallower.evaluation.metrics import metric_title
 from shallower.reporting.drawings import layer_stack
 from shallower.reporting.labels import origin_title
 from shallower.reporting.numbers import NumbersTable, numbers_table

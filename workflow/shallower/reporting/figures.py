@@ -20,7 +20,8 @@ from matplotlib.ticker import MaxNLocator
 
 from shallower.core.files import write_bytes
 from shallower.core.runs import BASELINE
-from shallower.core.wording import metric_title, score_text
+from shallower.core.wording import score_text
+from shallower.evaluation.metrics import metric_title
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
 from shallower.surgery.strategies import LAYERS, STRATEGIES

@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from shallower.core.runs import BASELINE
-from shallower.core.wording import DASH, counted, listed, metric_title, score_text
+from shallower.core.wording import DASH, counted, listed, score_text
+from shallower.evaluation.metrics import metric_title
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
 SETTINGS = {

@@ -8,7 +8,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from shallower.core.runs import BASELINE
-from shallower.core.wording import DASH, TIMES, metric_title, percent, score_text
+from shallower.core.wording import DASH, TIMES, percent, score_text
+from shallower.evaluation.metrics import metric_title
 from shallower.reporting.drawings import Scale, layer_stack
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes, layer_sets

@@ -1,15 +1,12 @@
 """Labelled text in files (parquet, CSV, TSV, JSON lines), read into one form and checked row by row.
 
 The form is a table with the columns `id` int64 (the row's number in the file, from 0), `text` string,
-`text_pair` string where a task has two texts, and `label`: int64, an index into the class names, or float64 for
-regression.
+`text_pair` string where a task has two texts, and `label`, read and stored as the kind of task says.
 """
 
 import csv
 import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.task_kinds.base import TaskKind, listed, shown
+from shallower.task_kinds.registry import task_kind
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 
-# How many bad rows and labels a message lists, and how much of a value or of a library's message it quotes.
+# How many bad rows a message lists, and how much of a value or of a library's message it quotes.
 MAX_REPORTED_ROWS = 10
 MAX_REPORTED_CHARACTERS = 200
-MAX_REPORTED_LABELS = 20
 
 # How files begin that are often taken for text: archives, spreadsheets, compressed files.
 PACKED = {
@@ -49,11 +47,12 @@ class Columns:
     Attributes:
         text: one or two columns of text.
         label: the column of the label.
-        labels: class names in the order of their ids; None for regression.
+        labels: class names in the order of their ids; None for a kind of task without classes.
         may_be_empty: whether empty texts are taken as they are, as a published data set has them.
         names: the columns' names in their order, for CSV and TSV files without a header.
         ranges: for each class the lowest and the highest number (both included) that counts as it, for files whose
             labels are ratings. Rows with a rating in no range are left out.
+        target: the kind of task, which reads the labels.
     """
 
     text: tuple[str, ...]
@@ -62,6 +61,7 @@ class Columns:
     may_be_empty: bool = False
     names: tuple[str, ...] | None = None
     ranges: tuple[tuple[float, float], ...] | None = None
+    target: str = "classification"
 
 
 def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
@@ -80,15 +80,15 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
             raise UserError(f"{path}: file not found")
         if not path.is_file():
             raise UserError(f"{path}: is not a file; name a file of labelled rows")
-        if kind := _packed_kind(path):
-            raise UserError(f"{path}: is {kind}, not {path.suffix[1:]}; unpack or convert it")
+        if packed := _packed_kind(path):
+            raise UserError(f"{path}: is {packed}, not {path.suffix[1:]}; unpack or convert it")
         names, values, stored_names = _READERS[path.suffix](path, used, columns.names)
     if not names:
         raise UserError(f"{path}: the file is empty")
     if repeated := [name for name in used if names.count(name) > 1]:
         raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
     if missing := [name for name in used if name not in names]:
-        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {_listed(names)}")
+        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}")
     if not values[columns.label]:
         raise UserError(f"{path}: no rows; a split needs labelled examples")
 
@@ -96,9 +96,10 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     for name in columns.text:
         problems += _text_problems(name, values[name], columns.may_be_empty)
     labels: list[float | None] = []
+    kind = task_kind(columns.target)
     for row, value in enumerate(values[columns.label], start=1):
         try:
-            labels.append(_label(value, columns, stored_names))
+            labels.append(_label(value, columns, kind, stored_names))
         except ValueError as error:
             problems.append(f"row {row}: {columns.label} {error}")
     _refuse_rows(path, problems)
@@ -107,7 +108,7 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
         {
             "id": pa.array(range(len(labels)), pa.int64()),
             **{name: pa.array(values[column], pa.string()) for name, column in texts},
-            "label": pa.array(labels, pa.int64() if columns.labels else pa.float64()),
+            "label": pa.array(labels, kind.label_dtype),
         }
     )
     table = table.filter(table["label"].is_valid())
@@ -264,7 +265,7 @@ _READERS = {
 def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iterator[str]:
     for row, value in enumerate(values, start=1):
         if not isinstance(value, str):
-            yield f"row {row}: {name} is {'missing' if value is None else f'{_shown(value)}, not text'}"
+            yield f"row {row}: {name} is {'missing' if value is None else f'{shown(value)}, not text'}"
         elif not may_be_empty and not value.strip():
             yield f"row {row}: {name} is empty; fill it or remove the row"
         elif not _is_unicode(value):
@@ -280,66 +281,12 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_REPORTED_CHARACTERS else f"{text[:MAX_REPORTED_CHARACTERS]}…"
-
-
-def _label(value: Any, columns: Columns, stored_names: Sequence[str] | None) -> float | None:
+def _label(value: Any, columns: Columns, kind: TaskKind, stored_names: Sequence[str] | None) -> float | None:
     """A label as an id or a number, or None for a rating outside all ranges.
 
     Raises ValueError with what is wrong, to follow the column's name.
     """
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        raise ValueError("is missing; fill it or remove the row")
-    if columns.labels is None:
-        return _number(value)
     if columns.ranges is None:
-        return _class_id(value, columns.labels, stored_names)
-    number = _number(value)
-    return next((index for index, (low, high) in enumerate(columns.ranges) if low <= number <= high), None)
-
-
-def _number(value: Any) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{_shown(value)} is not a finite number; a regression or a rating needs one")
-    return number
-
-
-def _class_id(value: Any, labels: Sequence[str], stored_names: Sequence[str] | None) -> int:
-    if stored_names is not None and isinstance(value, int) and 0 <= value < len(stored_names):
-        value = stored_names[value]  # by name, since the study may list the classes in another order
-    if isinstance(value, str | int) and str(value) in labels:  # also where the names are numbers, such as stars
-        return list(labels).index(str(value))
-    if isinstance(value, str):
-        if not re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
-            raise ValueError(f"{_shown(value)} is none of the labels {_listed(labels)}")
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{_shown(value)} is neither the name of a class nor its id, a whole number")
-    if value == -1:
-        raise ValueError("-1 marks a hidden label; use a split whose labels are known")
-    if not 0 <= value < len(labels):
-        raise ValueError(f"{_shown(value)} is out of range; {len(labels)} labels have the ids 0 to {len(labels) - 1}")
-    return value
-
-
-def _listed(labels: Sequence[str]) -> str:
-    shown = ", ".join(map(repr, labels[:MAX_REPORTED_LABELS]))
-    return shown + (f" and {len(labels) - MAX_REPORTED_LABELS} more" if len(labels) > MAX_REPORTED_LABELS else "")
-
-
-def split_problems(tables: Mapping[str, pa.Table], labels: Sequence[str] | None) -> Iterator[str]:
-    """What is wrong with the labels of the splits "train" and "validation" as a whole."""
-    found = {split: set(table.column("label").to_pylist()) for split, table in tables.items()}
-    for split, values in found.items():
-        if len(values) == 1:
-            only = f"the class {labels[values.copy().pop()]!r}" if labels else f"the value {values.copy().pop()}"
-            yield f"the {split} split has only {only}; nothing can be learnt or scored from one"
-    if labels and (unseen := found["validation"] - found["train"]):
-        names = ", ".join(repr(labels[index]) for index in sorted(unseen))
-        yield f"the validation split has {names}, which the train split lacks; add or remove such rows"
+        return kind.read_label(value, columns.labels, stored_names)
+    rating = task_kind("regression").read_label(value, None, None)
+    return next((index for index, (low, high) in enumerate(columns.ranges) if low <= rating <= high), None)

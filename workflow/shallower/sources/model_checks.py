@@ -59,8 +59,7 @@ def checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if size.hidden_size % size.num_heads:
         raise UserError(f"{path.name}: {size.num_heads} heads cannot share {size.hidden_size} dimensions; correct it")
     padding = config.get("pad_token_id", 0)
-    # RoBERTa counts positions from behind it.
-    if type(padding) is not int and (padding is not None or config["model_type"] == "roberta"):
+    if type(padding) is not int and (padding is not None or family_of(config).positions_after_padding):
         raise UserError(f"{path.name}: 'pad_token_id' is {padding!r}; it must be a token's id, a whole number")
     if definition.get("num_layers", num_layers) != num_layers:
         raise UserError(

@@ -13,6 +13,7 @@ from shallower.sources import hub
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
+from shallower.task_kinds.registry import task_kind
 
 SPLITS = ("train", "validation")
 
@@ -41,7 +42,8 @@ class TaskSource:
         return Columns(
             tuple(definition["text"]),
             definition["label"],
-            tuple(definition["labels"]) if definition["target"] == "classification" else None,
+            tuple(definition["labels"]) if task_kind(definition["target"]).has_classes else None,
+            target=definition["target"],
             names=tuple(definition["columns"]) if "columns" in definition else None,
             ranges=tuple((low, high) for low, high in ranges) if ranges else None,
         )
@@ -91,7 +93,7 @@ class GlueSource(TaskSource):
     def columns(self, definition: Mapping[str, Any]) -> Columns:
         task = GLUE_TASKS[definition["subset"]]
         # QQP has some empty questions; GLUE is scored on them, too.
-        return Columns(task.text, "label", task.labels, may_be_empty=True)
+        return Columns(task.text, "label", task.labels, may_be_empty=True, target=task.target)
 
     def pin(self, definition: Mapping[str, Any]) -> dict[str, str]:
         return {} if definition["directory"] else {"repository": HUB_REPOSITORY, "revision": HUB_REVISION}

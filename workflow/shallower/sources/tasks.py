@@ -12,8 +12,8 @@ from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
-from shallower.sources.labelled_files import split_problems
 from shallower.sources.task_sources import TASK_SOURCES
+from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     for split, table in tables.items():
         write_parquet(target_dir / f"{split}.parquet", table)
         logger.info("%s: %d examples", split, len(table))
-    labels = source.columns(definition).labels
+    columns = source.columns(definition)
     write_json(
         target_dir / TASK,
         {
             "name": definition["name"],
-            "target": "classification" if labels else "regression",
-            "labels": list(labels) if labels else None,
+            "target": columns.target,
+            "labels": list(columns.labels) if columns.labels else None,
             "has_pair": "text_pair" in tables["train"].column_names,
             "rows": {split: len(table) for split, table in tables.items()},
         },
@@ -84,6 +84,8 @@ def _tables(definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[st
     """Both splits, read and checked. Raises StudyErrors or UserError with what is wrong."""
     source = TASK_SOURCES[definition["source"]]
     tables = source.tables(definition, files)
-    if problems := list(split_problems(tables, source.columns(definition).labels)):
+    columns = source.columns(definition)
+    found = {split: table.column("label").to_pylist() for split, table in tables.items()}
+    if problems := list(task_kind(columns.target).split_problems(found, columns.labels)):
         raise StudyErrors(problems)
     return tables

@@ -12,17 +12,19 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.wording import listed
+from shallower.evaluation.metrics import METRICS, metric_names
 from shallower.models.families import family_of, position_limit
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
 from shallower.study.messages import KeyPath, place, shown, unknown
-from shallower.study.names import METRICS, RESERVED_NAMES
+from shallower.study.names import RESERVED_NAMES
 from shallower.study.settings import Measure
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
+from shallower.task_kinds.registry import task_kind
 
 AXES = ("models", "tasks", "origins")
 # Keys of an entry that say which file or folder of a local source is wrong.
@@ -263,18 +265,21 @@ def _metric_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Ite
     if target is None or not sound("metrics"):
         return
     metrics = task.get("metrics", [])
+    suitable = metric_names(target)
     for metric in metrics:
-        if METRICS[metric] != target:
-            suitable = ", ".join(sorted(name for name, kind in METRICS.items() if kind == target))
-            yield f".metrics: {metric} does not suit {target}; choose from {suitable}"
-    if sound("labels") and "f1" in metrics and len(labels := task.get("labels", [])) > 2:
-        yield f".metrics: f1 is for two classes, there are {len(labels)}; use macro_f1"
+        if metric not in suitable:
+            yield f".metrics: {metric} does not suit {target}; choose from {', '.join(sorted(suitable))}"
+    classes = len(task.get("labels", [])) if sound("labels") else 0
+    for metric in (METRICS[name] for name in metrics if name in suitable):
+        if metric.most_classes is not None and classes > metric.most_classes:
+            yield f".metrics: {metric.name} is for two classes, there are {classes}; use macro_f1"
 
 
 def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iterator[str]:
     if task.get("source") == "glue" or not sound("source", "target", "labels"):
         return
-    if task["target"] == "classification" and "labels" not in task:
+    has_classes = task_kind(task["target"]).has_classes
+    if has_classes and "labels" not in task:
         yield ": missing 'labels'; list the names of the classes in the order of their ids"
-    if task["target"] == "regression" and "labels" in task:
-        yield ".labels: a regression has no classes; remove the key"
+    if not has_classes and "labels" in task:
+        yield f".labels: a {task['target']} has no classes; remove the key"

@@ -1,23 +1,17 @@
 """The names that a study may use, each from the registry that knows it."""
 
+from shallower.evaluation.metrics import METRICS
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.labelled_files import SUFFIXES
 from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
+from shallower.task_kinds.registry import TASK_KINDS
 
 STRATEGY_NAMES = tuple(sorted(STRATEGIES))
 ORIGIN_NAMES = tuple(ORIGINS)
-# The kind of task that each metric is for.
-METRICS = {
-    "accuracy": "classification",
-    "f1": "classification",
-    "macro_f1": "classification",
-    "matthews_correlation": "classification",
-    "pearson": "regression",
-    "spearmanr": "regression",
-}
-TARGETS = tuple(dict.fromkeys(METRICS.values()))
+METRIC_NAMES = tuple(METRICS)
+TARGETS = tuple(TASK_KINDS)
 GLUE_SUBSETS = tuple(GLUE_TASKS)
 # Of data files, as their names end.
 FORMATS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)

@@ -28,7 +28,7 @@ from shallower.study.fields import (
 from shallower.study.names import (
     FORMATS,
     GLUE_SUBSETS,
-    METRICS,
+    METRIC_NAMES,
     ORIGIN_NAMES,
     PAPER_MODELS,
     PAPER_TASKS,
@@ -37,7 +37,7 @@ from shallower.study.names import (
 )
 
 Seeds = Annotated[list[Annotated[Whole, Field(ge=0, le=2**32 - 1)]], Strict(), Field(min_length=1)]
-Metrics = Annotated[list[Annotated[str, OneOf(tuple(METRICS))]], Strict(), Field(min_length=1), Distinct()]
+Metrics = Annotated[list[Annotated[str, OneOf(METRIC_NAMES)]], Strict(), Field(min_length=1), Distinct()]
 Range = Annotated[list[Number], Strict(), Field(min_length=2, max_length=2)]
 Examples = Annotated[Whole, Field(ge=2)]
 Limit = Annotated[list[Annotated[str, Strict()]], Strict(), Field(min_length=1), Distinct()]
@@ -165,8 +165,8 @@ class LabelledTask(Task):
     """Names of all columns in their order, for CSV and TSV files without a header."""
     label_ranges: Annotated[list[Range], Strict(), Field(min_length=2)] = optional()
     """
-    For labels that are ratings: the lowest and the highest number that counts as each class, both included, in the order
-    of labels. Rows with a rating in no range are left out. Only for classification.
+    For labels that are ratings: the lowest and the highest number that counts as each class, both included, in the
+    order of labels. Rows with a rating in no range are left out. Only for classification.
     """
     metrics: Metrics
     """Scores to compute; the first is the primary one, which tables and figures show."""
@@ -201,7 +201,7 @@ class HubTask(LabelledTask):
 class PackageTask(LabelledTask):
     """A file of labelled text inside a Python package's source archive or wheel, read as data and never run.
 
-    Rows with the same text are one example; they are divided at random, with a fixed seed, into training and validation.
+    Rows with the same text are one example. Examples are divided into training and validation with a fixed seed.
     """
 
     source: Literal["package"]

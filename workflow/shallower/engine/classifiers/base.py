@@ -1,4 +1,4 @@
-"""Sequence classifiers, to be trained or to predict: one interface, whatever computes them."""
+"""Sequence classifiers for training and prediction: one interface for both implementations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,30 +14,33 @@ from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import family_of
 from shallower.models.folder import copy_tokenizer
+from shallower.task_kinds.base import TaskKind
 
 
 class Classifier(ABC):
-    """A model with a classification head (for regression, of one output) in fp32, and how to compute it.
+    """A model with a classification head in fp32 (for regression, of one output), and how to compute it.
 
     Attributes:
-        module: holds the parameters, by whatever names.
+        module: holds the parameters; their names depend on the implementation.
         config: content of its config.json.
+        kind: the kind of task that it is trained on; None for a classifier that only predicts.
     """
 
     module: nn.Module
     config: dict[str, Any]
+    kind: TaskKind | None = None
 
     @abstractmethod
-    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
-        """Get ready for steps of training on these tokens.
+    def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
+        """Prepare for training steps on these tokens.
 
-        With `used_words_only` the embeddings of words that never occur are left out, which is right only where the
-        optimiser would not move them.
+        With `train_used_embeddings_only` the embeddings of tokens that never occur are not optimised, which is right
+        only where the optimiser would not change them.
         """
 
     @abstractmethod
     def end_training(self) -> None:
-        """Undo what `begin_training` did, but for what was learnt; the model is on the CPU then."""
+        """Undo what `begin_training` prepared, keep what was learnt, and move the model to the CPU."""
 
     @abstractmethod
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,14 +52,14 @@ class Classifier(ABC):
 
     @abstractmethod
     def write(self, folder: Path) -> None:
-        """Write model.safetensors, in one file whatever the size, and config.json into an existing folder."""
+        """Write config.json and all weights, as one model.safetensors, into an existing folder."""
 
     def begin_prediction(self, device: str) -> None:
-        """Get ready to compute logits without gradients."""
+        """Prepare to compute logits without gradients."""
         self.module.eval().to(device)
 
     def freeze(self, layers: Sequence[int]) -> None:
-        """Keep layers (0-based from the bottom) out of the training, which leaves their weights as they are.
+        """Exclude layers (0-based from the bottom) from the training: their weights do not change.
 
         Their dropout stays on (as in the authors' code; preprint, caption of Table 5). Raises UserError for layers
         that the model does not have, and when all its layers share one set of weights.

@@ -1,7 +1,7 @@
-"""Load a checkpoint as a classifier, computed by our encoder or by transformers.
+"""Load a checkpoint as a classifier, computed by the packed encoder or by transformers.
 
-Models of BERT's kind are computed by our packed encoder; all others, and these where a setting asks for something that
-the encoder does not know, by transformers itself, whose import alone takes longer than many a small training.
+The packed encoder computes BERT-like models. All others, and BERT-like ones with a setting that the encoder does not
+support, are computed by transformers, whose import alone takes longer than training a small model.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,16 @@ from shallower.core.files import read_json
 from shallower.engine.classifiers.base import Classifier
 from shallower.models.encoder_families import encoder_config
 from shallower.models.folder import CONFIG, check_model
+from shallower.task_kinds.registry import task_kind
 
 
 def load_for_training(
     model_dir: str | Path, task: Mapping[str, Any], seed: int, padding_side: str = "right"
 ) -> Classifier:
-    """Load a checkpoint as a classifier for a task, the content of its task.json.
+    """Load a checkpoint as a classifier for a task (the content of its task.json).
 
-    What the checkpoint lacks is drawn at random from the seed, and may only be the head. A head of another size is
-    replaced. Raises UserError when layers or embeddings are missing or left over.
+    A missing head, or one of another size, is initialised at random from the seed. Raises UserError when layers or
+    embeddings are missing or left over.
     """
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
@@ -28,11 +29,14 @@ def load_for_training(
         from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_training as load
-    return load(model_dir, task_config(task), seed)
+    kind = task_kind(task["target"])
+    classifier = load(model_dir, kind.model_config(task), seed)
+    classifier.kind = kind
+    return classifier
 
 
 def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> Classifier:
-    """Load a fine-tuned classifier, ready to predict.
+    """Load a fine-tuned classifier for prediction.
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
@@ -45,17 +49,6 @@ def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> C
     return load(model_dir)
 
 
-def task_config(task: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model's configuration says of its task, as transformers names it."""
-    regression = task["target"] == "regression"
-    labels = [task["name"]] if regression else task["labels"]
-    return {
-        "id2label": dict(enumerate(labels)),
-        "label2id": {label: index for index, label in enumerate(labels)},
-        "problem_type": "regression" if regression else "single_label_classification",
-    }
-
-
 def is_packed(config: Mapping[str, Any], padding_side: str) -> bool:
-    """Whether the encoder computes a model; it takes the first token of an example for the sentence token."""
+    """Whether the packed encoder computes a model. It needs the [CLS] token to be the first of an example."""
     return padding_side == "right" and encoder_config(config) is not None

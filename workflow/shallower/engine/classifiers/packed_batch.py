@@ -8,8 +8,8 @@ import torch
 from shallower.engine.devices import to_device
 from shallower.engine.tokens import TokenSet
 
-# Added to the score of a padded position: nothing of it is left after the softmax, in bf16 too.
-HIDDEN = -1e9
+# Added to the attention score of padding, whose weight after the softmax is then 0, in bf16 too.
+MASK_VALUE = -1e9
 
 
 @dataclass(frozen=True)
@@ -21,51 +21,51 @@ class Packed:
     positions: torch.Tensor  # int64 [T]: of each token within its example
     starts: torch.Tensor  # int64 [B]: the first token of each example
     places: torch.Tensor | None  # int64 [T]: of each token among B * L padded ones; None when nothing is padded
-    padding_bias: torch.Tensor | None  # float32 [B, 1, 1, L]: 0 for a token, HIDDEN for padding
+    attention_bias: torch.Tensor | None  # float32 [B, 1, 1, L]: 0 for a token, MASK_VALUE for padding
     labels: torch.Tensor  # int64 or float32 [B]
     size: int  # B
-    width: int  # L
+    max_length: int  # L
     n_tokens: int  # T
 
     def pad(self, states: torch.Tensor) -> torch.Tensor:
         """States [T, H] of tokens as [B, L, H], 0 where there is none."""
         if self.places is not None:
-            padded = states.new_zeros(self.size * self.width, states.shape[-1])
+            padded = states.new_zeros(self.size * self.max_length, states.shape[-1])
             states = padded.index_copy(0, self.places, states)
-        return states.view(self.size, self.width, -1)
+        return states.view(self.size, self.max_length, -1)
 
     def unpad(self, states: torch.Tensor) -> torch.Tensor:
         """States [B, L, H] as those of the tokens alone, [T, H]."""
-        states = states.reshape(self.size * self.width, -1)
+        states = states.reshape(self.size * self.max_length, -1)
         return states if self.places is None else states.index_select(0, self.places)
 
 
 def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray | None = None) -> Packed:
     """Pack examples (positions in the token set) for a device.
 
-    `rows`, where given, says which row of the embedding each word of the vocabulary has.
+    `rows`, where given, is the row of the embedding matrix of each token id.
     """
     offsets = tokens.offsets[examples]
     lengths = tokens.offsets[examples + 1] - offsets
-    size, width, n_tokens = len(examples), int(lengths.max()), int(lengths.sum())
+    size, max_length, n_tokens = len(examples), int(lengths.max()), int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
     positions = np.arange(n_tokens) - np.repeat(starts, lengths)
     sources = np.repeat(offsets, lengths) + positions
     input_ids = tokens.input_ids[sources]
     types = None if tokens.token_type_ids is None else tokens.token_type_ids[sources].astype(np.int64)
-    places = padding_bias = None
-    if n_tokens < size * width:
-        places = np.repeat(np.arange(size) * width, lengths) + positions
-        hidden = np.arange(width) >= lengths[:, None]
-        padding_bias = np.where(hidden, np.float32(HIDDEN), np.float32(0))[:, None, None, :]
+    places = attention_bias = None
+    if n_tokens < size * max_length:
+        places = np.repeat(np.arange(size) * max_length, lengths) + positions
+        hidden = np.arange(max_length) >= lengths[:, None]
+        attention_bias = np.where(hidden, np.float32(MASK_VALUE), np.float32(0))[:, None, None, :]
     arrays = {
         "input_ids": (input_ids if rows is None else rows[input_ids]).astype(np.int64),
         "token_type_ids": types,
         "positions": positions,
         "starts": starts,
         "places": places,
-        "padding_bias": padding_bias,
+        "attention_bias": attention_bias,
         "labels": tokens.labels[examples],
     }
     tensors = {name: None if array is None else to_device(array, device) for name, array in arrays.items()}
-    return Packed(**tensors, size=size, width=width, n_tokens=n_tokens)
+    return Packed(**tensors, size=size, max_length=max_length, n_tokens=n_tokens)

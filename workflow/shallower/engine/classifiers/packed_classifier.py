@@ -1,4 +1,4 @@
-"""Classifiers that our packed encoder computes: read from and written to checkpoints as transformers has them."""
+"""Classifiers computed by the packed encoder, read from and written to checkpoints in transformers' format."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
-from shallower.models.encoder_families import NAMES, encoder_config, spellings
+from shallower.models.encoder_families import ENCODERS, encoder_config, key_variants
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
-# Old checkpoints hold these, and every reader computes them anew.
+# Old checkpoints store these; they are computed when a model is loaded.
 BUFFERS = ("position_ids",)
-# What a config.json that says nothing of labels means.
+# transformers' default when config.json has no labels.
 DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 
 
@@ -36,26 +36,26 @@ class PackedClassifier(Classifier):
     def __init__(self, module: Encoder, config: Mapping[str, Any]) -> None:
         self.module = module
         self.config = dict(config)
-        self._names = NAMES[config["model_type"]].modules(len(module.layers))
-        self._all_words: torch.Tensor | None = None  # the whole embedding, while some rows of it are trained
-        self._words: np.ndarray | None = None  # ids of these rows, ascending
-        self._rows: np.ndarray | None = None  # row of each word
+        self._names = ENCODERS[config["model_type"]].modules(len(module.layers))
+        self._all_embeddings: torch.Tensor | None = None  # the full matrix, while some rows of it are trained
+        self._used_ids: np.ndarray | None = None  # token ids of these rows, ascending
+        self._rows: np.ndarray | None = None  # row of each token id
 
-    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
-        if used_words_only:
-            self._words = np.unique(tokens.input_ids).astype(np.int64)
-            self._all_words = self.module.word_embeddings.weight.detach()
-            self._rows = np.zeros(len(self._all_words), dtype=np.int64)
-            self._rows[self._words] = np.arange(len(self._words))
-            self.module.word_embeddings.weight = nn.Parameter(self._all_words[self._words])
+    def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
+        if train_used_embeddings_only:
+            self._used_ids = np.unique(tokens.input_ids).astype(np.int64)
+            self._all_embeddings = self.module.word_embeddings.weight.detach()
+            self._rows = np.zeros(len(self._all_embeddings), dtype=np.int64)
+            self._rows[self._used_ids] = np.arange(len(self._used_ids))
+            self.module.word_embeddings.weight = nn.Parameter(self._all_embeddings[self._used_ids])
         self.module.train().to(device)
 
     def end_training(self) -> None:
         self.module.to("cpu")
-        if self._all_words is not None:
-            self._all_words[self._words] = self.module.word_embeddings.weight.detach()
-            self.module.word_embeddings.weight = nn.Parameter(self._all_words)
-            self._all_words = self._words = self._rows = None
+        if self._all_embeddings is not None:
+            self._all_embeddings[self._used_ids] = self.module.word_embeddings.weight.detach()
+            self.module.word_embeddings.weight = nn.Parameter(self._all_embeddings)
+            self._all_embeddings = self._used_ids = self._rows = None
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
         batch = pack(tokens, examples, self.module.head_output.weight.device.type, self._rows)
@@ -79,9 +79,9 @@ class PackedClassifier(Classifier):
 def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, Any], seed: int) -> PackedClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that the encoder computes."""
     config = read_json(Path(model_dir) / CONFIG)
-    # The precision by its new name; the number of labels follows from their names.
+    # The dtype has a new key; the number of labels follows from their names.
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path", "num_labels")}
-    config |= {"architectures": [NAMES[config["model_type"]].architecture], "dtype": "float32", **task_config}
+    config |= {"architectures": [ENCODERS[config["model_type"]].architecture], "dtype": "float32", **task_config}
     module, missing, left_over = _build(model_dir, config)
     generator = torch.Generator().manual_seed(seed)
     new = [own for own in missing if own.startswith("head_")]
@@ -121,7 +121,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
         checkpoint = load_file(Path(model_dir) / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise corrupt_file_error(Path(model_dir) / WEIGHTS, f"not a valid safetensors file ({error})") from None
-    names = NAMES[config["model_type"]]
+    names = ENCODERS[config["model_type"]]
     module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))
     missing = {}
@@ -141,7 +141,7 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
 
 def _find(checkpoint: Mapping[str, torch.Tensor], name: str, kind: str, prefix: str) -> str | None:
     """The key of a tensor, with or without the base model's prefix, by its new or its old name."""
-    return next((spelling for spelling in spellings(name, kind, prefix) if spelling in checkpoint), None)
+    return next((key for key in key_variants(name, kind, prefix) if key in checkpoint), None)
 
 
 def _joined(parts: Sequence[torch.Tensor], shape: torch.Size) -> torch.Tensor | None:

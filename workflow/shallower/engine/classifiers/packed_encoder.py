@@ -1,9 +1,9 @@
-"""Classifiers of BERT's kind: the same function of the same weights as in transformers, with less work.
+"""BERT-like classifiers: the same function of the same weights as in transformers, computed with less work.
 
-The tokens of a batch are packed one after another, so that only attention ever sees padding. Queries, keys and values
-come from one product. The last layer is computed for the sentence token alone, which is all that the head reads; the
-other tokens matter there as keys and values. Dropout is that of `shallower.engine.dropout`. None of it changes the
-mathematics: tests hold logits and gradients together with those of transformers' models.
+The tokens of a batch are packed one after another, so that only attention sees padding. Queries, keys and values are
+computed by one matrix product. In the last layer only the [CLS] token is computed, since the head reads nothing else;
+the other tokens are only keys and values there. Dropout is that of `shallower.engine.dropout`. The results are the
+same: tests compare logits and gradients with those of transformers' models.
 """
 
 import torch
@@ -22,8 +22,8 @@ ACTIVATIONS = {
 }
 
 
-# Weights come from a checkpoint: random ones would be drawn for nothing, and on the device "meta" torch imports its
-# compiler to draw them.
+# Weights come from a checkpoint, so random initialisation would be wasted time. (On the device "meta", which would also
+# avoid it, torch imports its compiler.)
 class _Linear(nn.Linear):
     def reset_parameters(self) -> None:
         pass
@@ -54,7 +54,7 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head; new parameters hold whatever was in memory."""
+    """Embeddings, layers and a classification head. New parameters are not initialised."""
 
     def __init__(self, config: EncoderConfig, num_labels: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
         for layer in self.layers[:-1]:
             states = self._transform(layer, self._attend(layer, states, batch, dropout), states, dropout)
         last = self.layers[-1]
-        context = self._attend_from_sentence_token(last, states, batch, dropout)
+        context = self._attend_from_cls_token(last, states, batch, dropout)
         states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
         if config.drops_head_input:
             states = dropout(states, config.head_dropout)
@@ -96,10 +96,10 @@ class Encoder(nn.Module):
         """Context [T, H] of every token."""
         mixed = batch.pad(layer.query_key_value(states))
         query, key, value = self._heads(mixed, 3)
-        context = attention(query, key, value, batch.padding_bias, self.config.attention_dropout, dropout)
-        return batch.unpad(context.transpose(1, 2).reshape(batch.size, batch.width, -1))
+        context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
+        return batch.unpad(context.transpose(1, 2).reshape(batch.size, batch.max_length, -1))
 
-    def _attend_from_sentence_token(
+    def _attend_from_cls_token(
         self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout
     ) -> torch.Tensor:
         """Context [B, H] of each example's first token."""
@@ -108,7 +108,7 @@ class Encoder(nn.Module):
         sentence = functional.linear(states.index_select(0, batch.starts), weight[:size], bias[:size])
         mixed = batch.pad(functional.linear(states, weight[size:], bias[size:]))
         (query,), (key, value) = self._heads(sentence[:, None], 1), self._heads(mixed, 2)
-        context = attention(query, key, value, batch.padding_bias, self.config.attention_dropout, dropout)
+        context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
         return context.reshape(batch.size, size)
 
     def _heads(self, mixed: torch.Tensor, parts: int) -> torch.Tensor:
@@ -128,22 +128,22 @@ def attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    padding_bias: torch.Tensor | None,
+    attention_bias: torch.Tensor | None,
     rate: float,
     dropout: Dropout,
 ) -> torch.Tensor:
     """Scaled dot-product attention, with dropout on its weights: of Q queries on L keys, to [B, heads, Q, d].
 
-    `padding_bias` [B, 1, 1, L] is added to the scores.
+    `attention_bias` [B, 1, 1, L] is added to the scores.
     """
     if query.is_cuda:
-        bias = None if padding_bias is None else padding_bias.to(query.dtype)
+        bias = None if attention_bias is None else attention_bias.to(query.dtype)
         return functional.scaled_dot_product_attention(query, key, value, bias, dropout.rate(rate))
-    # On a CPU torch's own has no fast way with dropout. One product for each example and head:
+    # On a CPU torch's own function is slow with dropout. One product for each example and head:
     shape = query.shape
     query, key, value = (part.reshape(-1, *part.shape[2:]) for part in (query * shape[-1] ** -0.5, key, value))
     scores = torch.bmm(query, key.transpose(1, 2)).view(*shape[:3], -1)
-    if padding_bias is not None:
-        scores = scores + padding_bias
+    if attention_bias is not None:
+        scores = scores + attention_bias
     weights = dropout(torch.softmax(scores, -1), rate)
     return torch.bmm(weights.flatten(0, 1), value).view(shape)

@@ -1,7 +1,4 @@
-"""Classifiers that transformers computes: for architectures that our packed encoder does not know.
-
-Loading never reaches for the network and never runs code from a checkpoint.
-"""
+"""Classifiers computed by transformers: architectures that the packed encoder does not support."""
 
 import logging
 from collections.abc import Mapping
@@ -13,25 +10,24 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
-from transformers.utils import logging as transformers_logging
 
 from shallower.core.files import naming_errors
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
-from shallower.engine.classifiers.transformers_inputs import model_inputs
-from shallower.engine.classifiers.xlnet_last_token import compute_sentence_token_only
+from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
+from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
 from shallower.engine.tokens import TokenSet
-from shallower.models.families import family_of
+from shallower.models.families import FAMILIES
 from shallower.models.folder import weights_mismatch_error
 
 logger = logging.getLogger(__name__)
 
 
 class TransformersClassifier(Classifier):
-    """A model of transformers, trained with less work where that changes nothing."""
+    """A model of transformers, trained with less work where the result is the same."""
 
     def __init__(self, module: PreTrainedModel) -> None:
         self.module = module
@@ -39,11 +35,11 @@ class TransformersClassifier(Classifier):
         self._dropouts: list[DropoutModule] = []
         self._hooks: list[RemovableHandle] = []
 
-    def begin_training(self, tokens: TokenSet, device: str, used_words_only: bool) -> None:
-        if used_words_only:
+    def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
+        if train_used_embeddings_only:
             compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
         self._dropouts = replace_dropout(self.module)
-        self._hooks = compute_sentence_token_only(self.module, tokens.padding_side)
+        self._hooks = compute_cls_token_only(self.module, tokens.padding_side)
         self.module.train().to(device)
 
     def end_training(self) -> None:
@@ -61,7 +57,7 @@ class TransformersClassifier(Classifier):
         return self.module(**model_inputs(self.module, batch, device)).logits, to_device(batch.labels, device)
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
-        family = family_of(self.config)
+        family = FAMILIES[self.module.config.model_type]
         return [parameter for name, parameter in self.module.named_parameters() if family.layer_of(name) == layer]
 
     def write(self, folder: Path) -> None:
@@ -74,8 +70,12 @@ def load_transformers_for_training(
 ) -> TransformersClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that transformers computes."""
     torch.manual_seed(seed)
-    model, report = _load(
-        model_dir, num_labels=len(task_config["id2label"]), **task_config, ignore_mismatched_sizes=True
+    model, report = load_pretrained(
+        AutoModelForSequenceClassification,
+        model_dir,
+        num_labels=len(task_config["id2label"]),
+        **task_config,
+        ignore_mismatched_sizes=True,
     )
     new = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     faults = [
@@ -99,7 +99,7 @@ def load_checked(model_dir: str | Path) -> PreTrainedModel:
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
-    model, report = _load(model_dir)
+    model, report = load_pretrained(AutoModelForSequenceClassification, model_dir)
     faults = [
         *(f"{name} is missing" for name in sorted(report["missing_keys"])),
         *(f"{name} is left over" for name in sorted(report["unexpected_keys"])),
@@ -110,27 +110,13 @@ def load_checked(model_dir: str | Path) -> PreTrainedModel:
     return model.eval()
 
 
-def _load(model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
-    # Its load report is replaced by our own checks.
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    return AutoModelForSequenceClassification.from_pretrained(
-        model_dir,
-        dtype=torch.float32,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **settings,
-    )
-
-
 def _is_head(name: str, model: PreTrainedModel) -> bool:
-    """Is this tensor of the classifier part of the head? The pooler is: some checkpoints come without."""
+    """Whether a tensor belongs to the head, of which the pooler is a part."""
     prefix = f"{model.base_model_prefix}."
-    return not name.startswith(prefix) or name.startswith(f"{prefix}pooler")
+    family = FAMILIES[model.config.model_type]
+    return not name.startswith(prefix) or family.in_pooler(name.removeprefix(prefix))
 
 
 def _is_layer(name: str, model: PreTrainedModel) -> bool:
-    """Does this tensor of a checkpoint belong to a layer? Heads of pre-training are no concern of ours."""
-    return family_of(model.config.to_dict()).layer_of(name) is not None
+    """Whether a tensor of a checkpoint belongs to a layer; left over heads of pre-training are expected."""
+    return FAMILIES[model.config.model_type].layer_of(name) is not None

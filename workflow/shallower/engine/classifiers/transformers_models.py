@@ -1,0 +1,58 @@
+"""Models of transformers: how they are loaded, and the arguments of their forward pass.
+
+Loading never reaches for the network and never runs code from a checkpoint.
+"""
+
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from shallower.engine.batches import Batch
+from shallower.engine.devices import to_device
+from shallower.models.families import FAMILIES
+
+
+def load_pretrained(auto_class: Any, model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Load a checkpoint in fp32 with one of transformers' auto classes; returns the model and what did not fit.
+
+    transformers' own report is silenced: callers check what is missing and left over.
+    """
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    model, report = auto_class.from_pretrained(
+        model_dir,
+        dtype=torch.float32,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **settings,
+    )
+    return model, report
+
+
+def model_inputs(model: PreTrainedModel, batch: Batch, device: str) -> dict[str, Any]:
+    """The arguments of a model's forward pass for a batch, leaving out what the model does not take.
+
+    DistilBERT, for one, has no token types although its tokenizer returns some.
+    """
+    arrays = {
+        "input_ids": batch.input_ids,
+        "attention_mask": batch.attention_mask,
+        "token_type_ids": batch.token_type_ids,
+    }
+    accepted = _accepted(type(model))
+    inputs = {
+        name: to_device(array, device) for name, array in arrays.items() if array is not None and name in accepted
+    }
+    return inputs | dict(FAMILIES[model.config.model_type].forward_arguments)
+
+
+@cache
+def _accepted(model_class: type[torch.nn.Module]) -> frozenset[str]:
+    return frozenset(inspect.signature(model_class.forward).parameters)

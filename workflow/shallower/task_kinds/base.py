@@ -1,0 +1,96 @@
+"""What a kind of task has to say: its labels, its loss, its answers and how these are judged.
+
+Torch and scikit-learn are imported inside the methods that use them, since steps that only read JSON, and the study's
+checks, need the rest.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+# Longest value that a message quotes, and how many labels it lists.
+MAX_CHARACTERS = 200
+MAX_LISTED = 20
+
+
+class TaskKind(ABC):
+    """A kind of text task with one label a text, and what everything else has to know of it.
+
+    Attributes:
+        name: the `target` of a task in a study and in task.json.
+        has_classes: whether a task lists the names of its classes in `labels`.
+        label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
+        scored_as: the kinds whose metrics suit this one.
+    """
+
+    name: ClassVar[str]
+    has_classes: ClassVar[bool]
+    label_dtype: ClassVar[str]
+    scored_as: ClassVar[tuple[str, ...]]
+
+    def read_label(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
+        """A label of a file as a number.
+
+        `labels` are the task's class names, `stored_names` those that the file itself has for its ids, if any.
+        Raises ValueError with what is wrong, to follow the column's name.
+        """
+        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+            raise ValueError("is missing; fill it or remove the row")
+        return self._read(value, labels, stored_names)
+
+    @abstractmethod
+    def _read(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
+        """`read_label` of a value that is there."""
+
+    @abstractmethod
+    def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
+        """What is wrong with the labels found in the splits "train" and "validation" as a whole."""
+
+    @abstractmethod
+    def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """What config.json of a model says of its task (the content of task.json), under transformers' keys."""
+
+    @abstractmethod
+    def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+        """Mean loss of logits [B, outputs] (fp32) for labels [B]."""
+
+    @abstractmethod
+    def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
+        """Answers [n] for logits [n, outputs], in the form of labels."""
+
+    @abstractmethod
+    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
+        """Whether a model answers (all but) the same for every example."""
+
+    @abstractmethod
+    def constant_answer(self, labels: NDArray[Any]) -> float:
+        """The best answer [one] for all examples alike; its score is the chance level."""
+
+    @abstractmethod
+    def linear_model(self, penalty: float, max_iterations: int) -> Any:
+        """An unfitted scikit-learn model, to learn answers from the vectors of one layer.
+
+        `penalty` is the weight of half the squared coefficients, relative to the loss summed over all examples.
+        """
+
+    def probe_problem(self, labels: NDArray[Any]) -> str | None:
+        """Why `linear_model` cannot learn from these labels; None if it can."""
+        return None
+
+
+def shown(value: Any) -> str:
+    """A value as messages quote it, cut to a reasonable length."""
+    text = repr(value)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Labels as messages list them, the first ones of many."""
+    more = f" and {len(labels) - MAX_LISTED} more" if len(labels) > MAX_LISTED else ""
+    return ", ".join(map(repr, labels[:MAX_LISTED])) + more

@@ -1,0 +1,83 @@
+"""Classification: each text belongs to one of several classes."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shallower.task_kinds.base import TaskKind, listed, shown
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Classification(TaskKind):
+    """Labels are indices into the class names; logits have one output a class."""
+
+    name = "classification"
+    has_classes = True
+    label_dtype = "int64"
+    scored_as = ("classification",)
+
+    def _read(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> int:
+        names = list(labels or ())
+        if stored_names is not None and isinstance(value, int) and 0 <= value < len(stored_names):
+            value = stored_names[value]  # by name, since the study may list the classes in another order
+        if isinstance(value, str | int) and str(value) in names:  # also where the names are numbers, such as stars
+            return names.index(str(value))
+        if isinstance(value, str):
+            if not re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
+                raise ValueError(f"{shown(value)} is none of the labels {listed(names)}")
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{shown(value)} is neither the name of a class nor its id, a whole number")
+        if value == -1:
+            raise ValueError("-1 marks a hidden label; use a split whose labels are known")
+        if not 0 <= value < len(names):
+            raise ValueError(f"{shown(value)} is out of range; {len(names)} labels have the ids 0 to {len(names) - 1}")
+        return value
+
+    def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
+        names, classes = list(labels or ()), {split: {int(label) for label in found[split]} for split in found}
+        for split, present in classes.items():
+            if len(present) == 1:
+                yield (
+                    f"the {split} split has only the class {names[min(present)]!r}; "
+                    "nothing can be learnt or scored from one"
+                )
+        if unseen := classes["validation"] - classes["train"]:
+            lacking = ", ".join(repr(names[index]) for index in sorted(unseen))
+            yield f"the validation split has {lacking}, which the train split lacks; add or remove such rows"
+
+    def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "id2label": dict(enumerate(task["labels"])),
+            "label2id": {label: index for index, label in enumerate(task["labels"])},
+            "problem_type": "single_label_classification",
+        }
+
+    def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+        from torch.nn import functional
+
+        return functional.cross_entropy(logits, labels)
+
+    def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
+        return logits.argmax(axis=1).astype(np.int64)
+
+    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
+        return bool((answers == answers[0]).all())
+
+    def constant_answer(self, labels: NDArray[Any]) -> float:
+        return int(np.bincount(labels).argmax())
+
+    def linear_model(self, penalty: float, max_iterations: int) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=1 / penalty, max_iter=max_iterations)
+
+    def probe_problem(self, labels: NDArray[Any]) -> str | None:
+        if len(np.unique(labels)) > 1:
+            return None
+        return f"all {len(labels)} training examples of the layer-wise classifiers have the label {labels[0]}"
