@@ -705,7 +705,7 @@ MODEL = [
     Case(
         "tokenizer without words",
         content("models/bert/tokenizer.json", "{}"),
-        ("tokenizer.json has no vocabulary", "anew"),
+        ("tokenizer.json has no vocabulary", "download it again"),
     ),
     Case(
         "tokenizer without padding",

@@ -93,8 +93,8 @@ def test_what_is_forbidden_is_found(source):
 
 
 HARMLESS = (
-    r"threads|resources\.\w+|wildcards\.(max_length|seed|stage|method)"
-    r"|params\.(device|precision|confidence|compute_threads|sequence_length|repeats|train_examples|weights)"
+    r"resources\.\w+|wildcards\.(max_length|seed|stage|method)"
+    r"|params\.(device|precision|confidence|threads|seeds|sequence_length|repeats|train_examples|weights)"
 )
 
 

@@ -69,7 +69,17 @@ COMPUTING = [
     *("drop_layers", "refine", "predict", "reload_models", "probe_layers", "compare_states", "measure_cost"),
 ]
 GATHERING = [
-    *("plan_runs", "evaluate", "compare", "aggregate", "tabulate", "plot", "collect_states", "collect_scores"),
+    *(
+        "write_study",
+        "plan_runs",
+        "evaluate",
+        "compare",
+        "aggregate",
+        "tabulate",
+        "plot",
+        "collect_states",
+        "collect_scores",
+    ),
     *("reproduce", "render_item", "plot_reproduction", "judge_observations", "check_parameter_orders"),
     *("present_reproduction", "write_report", "record_study"),
 ]

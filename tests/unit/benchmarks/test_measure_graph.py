@@ -42,7 +42,7 @@ def test_results_for_people_and_programs(tmp_path):
 
 def test_snakemake_plans_the_jobs_that_the_size_foretells():
     jobs, seconds, megabytes = plan(synthetic_study(1))
-    # Beside the models' jobs: two tasks, the plan of runs, the results, the tables, the report, the record, the target.
-    assert jobs == JOBS_A_MODEL + 2 + 6
+    # Other jobs: two tasks, the study, the plan of runs, the results, the tables, the report, the record, the target.
+    assert jobs == JOBS_A_MODEL + 2 + 7
     assert seconds > 0
     assert megabytes > 0

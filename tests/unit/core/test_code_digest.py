@@ -49,32 +49,6 @@ def test_steps_depend_on_little():
 
 
 @pytest.mark.parametrize(
-    "script",
-    [
-        "choose_layers",
-        "drop_layers",
-        "evaluate_predictions",
-        "compare_runs",
-        "aggregate_results",
-        "plan_runs",
-        "tabulate_results",
-        "plot_results",
-    ],
-)
-def test_light_steps_never_import_torch(script: str):
-    for path in code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY):
-        text = path.read_text()
-        assert "import torch" not in text, path
-        assert "from transformers" not in text and "import transformers" not in text, path
-
-
-def test_the_library_never_imports_snakemake():
-    for path in (LIBRARY / "shallower").glob("*.py"):
-        text = path.read_text()
-        assert "import snakemake" not in text and "from snakemake" not in text, path
-
-
-@pytest.mark.parametrize(
     ("before", "after", "same"),
     [
         ("x = 1\n", "x = 1  # said differently\n", True),

@@ -17,6 +17,7 @@ import torch
 import tiny
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
+from shallower.core.layers import Layers
 from shallower.engine.batches import make_batch, training_batches
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
@@ -252,11 +253,11 @@ def test_the_layers_to_freeze_come_from_the_file_of_this_model(tmp_path):
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     write_json(tmp_path / "config.json", {"model_type": "bert", "num_hidden_layers": 6})
-    write_json(tmp_path / "layers.json", {"num_layers": 6, "dropped_layers": [4, 5]})
+    write_json(tmp_path / "layers.json", Layers(6, (5, 4)).as_json())
     assert script.layers_to_freeze(tmp_path / "layers.json", tmp_path / "config.json") == [4, 5]
     assert script.layers_to_freeze(None, tmp_path / "config.json") == []
-    write_json(tmp_path / "layers.json", {"num_layers": 12, "dropped_layers": [10, 11]})
-    with pytest.raises(UserError, match="model of 12 layers"):
+    write_json(tmp_path / "layers.json", Layers(12, (11, 10)).as_json())
+    with pytest.raises(UserError, match="has 6 layers instead of 12"):
         script.layers_to_freeze(tmp_path / "layers.json", tmp_path / "config.json")
 
 
@@ -366,7 +367,7 @@ def finetune_command(folder, output, scratch):
 def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path):
     tokens, task = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 64)
     write_task(tmp_path, tokens, task)
-    write_json(tmp_path / "layers.json", {"num_layers": 4, "dropped_layers": [2, 3]})
+    write_json(tmp_path / "layers.json", Layers(4, (3, 2)).as_json())
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
     scratch = tmp_path / "scratch"
     command = finetune_command(tmp_path, tmp_path / "killed", scratch)

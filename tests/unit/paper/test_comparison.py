@@ -228,7 +228,7 @@ def test_table_6_puts_distilled_models_beside_halves():
 def test_table_7_corrects_the_misprint_and_leaves_out_what_nobody_has():
     arms = [*TOP, ("finetuned", "top", "6", 6), ("finetuned-frozen", "bottom", "2", 2)]
     table = table_7(counterparts(), study(arms=arms))
-    row = at(table, "bert, top 6, from pre-trained", "SST-2")
+    row = at(table, f"bert, top 6, {ORIGINS['pretrained'].title}", "SST-2")
     assert row["paper"] == 90.25
     assert "printed as 92.25" in row["remark"]
     assert at(table, f"bert, top 6, {ORIGINS['finetuned'].title}", "SST-2")["paper"] == 90.02

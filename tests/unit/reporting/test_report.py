@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -204,12 +205,13 @@ def test_images_are_in_the_page(made, tmp_path):
 
 def test_script_writes_the_same_report_again(made, section):
     section.write(made / "section.json")
+    (made / FOLDER / "study.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     command = [
         *(sys.executable, PROJECT / "workflow/scripts/write_report.py", "--study", f"{FOLDER}/study.json"),
         *("--summary", f"{FOLDER}/summary.csv", "--runs", f"{FOLDER}/runs.csv"),
         *("--costs", f"{FOLDER}/minilm/cost.json", "--models", "resources/models/minilm-1/manifest.json"),
         *("--tasks", "resources/tasks/docs-pair/task.json", "resources/tasks/similarity/task.json"),
-        *("--figures", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
+        *("--figure", "minilm", "docs-pair", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
         *("--sections", "section.json", "--output", "report.html"),
     ]
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}

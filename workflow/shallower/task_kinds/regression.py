@@ -32,7 +32,7 @@ class Regression(TaskKind):
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise ValueError(f"{shown(value)} is not a finite number; a regression needs one")
+            raise ValueError(f"{shown(value)} is not a finite number; a regression or a rating needs one")
         return number
 
     def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
