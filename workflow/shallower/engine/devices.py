@@ -5,6 +5,7 @@ import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class Compute:
         names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
         return next(names, platform.machine())
 
-    def autocast(self) -> AbstractContextManager:
+    def autocast(self) -> AbstractContextManager[Any]:
         """The context of a forward pass: bfloat16 where it is safe with "bf16", nothing with "fp32"."""
         if self.precision == "bf16":
             return torch.autocast(self.device, dtype=torch.bfloat16)

@@ -37,9 +37,9 @@ def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.nd
             outputs.append(logits.float())
             done += len(examples)
             progress.log("predicted %d of %d examples", done, len(tokens.labels))
-    logits = torch.cat(outputs).cpu().numpy()
-    ordered = np.empty_like(logits)
-    ordered[np.concatenate(batches)] = logits
+    computed = torch.cat(outputs).cpu().numpy()
+    ordered = np.empty_like(computed)
+    ordered[np.concatenate(batches)] = computed
     return ordered
 
 

@@ -149,5 +149,5 @@ def _digest(arrays: Mapping[str, np.ndarray], padding: Mapping[str, Any]) -> str
     shapes = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
     digest = hashlib.sha256(canonical_json({"arrays": shapes, "padding": padding}).encode("utf-8"))
     for name in sorted(arrays):
-        digest.update(arrays[name])
+        digest.update(arrays[name].data)
     return digest.hexdigest()

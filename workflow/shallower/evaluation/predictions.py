@@ -71,7 +71,7 @@ def content_digest(ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]
     """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
     digest = hashlib.sha256()
     for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
-        digest.update(np.ascontiguousarray(array, kind))
+        digest.update(np.ascontiguousarray(array, kind).data)
     return digest.hexdigest()
 
 

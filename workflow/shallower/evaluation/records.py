@@ -105,5 +105,5 @@ def comparison_record(
     }
 
 
-def _number(value: float) -> float | None:
+def _number(value: float | NDArray[Any]) -> float | None:
     return float(value) if np.isfinite(value) else None

@@ -25,7 +25,7 @@ from shallower.task_kinds.registry import task_kind
 TOLERANCE = 1e-9
 
 
-class ReferenceMetric(evaluate.Metric):
+class ReferenceMetric(evaluate.Metric):  # type: ignore[misc]
     """The reference scores of `METRICS` by name; `config_name` is the kind of task."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -138,13 +138,13 @@ class EncoderFamily:
         return {**based, **self.head}
 
 
-_BERT_EMBEDDINGS = {
+_BERT_EMBEDDINGS: dict[str, tuple[str, ...]] = {
     "word_embeddings": ("embeddings.word_embeddings",),
     "position_embeddings": ("embeddings.position_embeddings",),
     "token_type_embeddings": ("embeddings.token_type_embeddings",),
     "embedding_norm": ("embeddings.LayerNorm",),
 }
-_BERT_LAYER = {
+_BERT_LAYER: dict[str, tuple[str, ...]] = {
     "query_key_value": tuple(f"encoder.layer.{{}}.attention.self.{part}" for part in ("query", "key", "value")),
     "attention_output": ("encoder.layer.{}.attention.output.dense",),
     "attention_norm": ("encoder.layer.{}.attention.output.LayerNorm",),

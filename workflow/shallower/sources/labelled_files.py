@@ -195,11 +195,9 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
 
 def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | None) -> _Read:
     # TSV files in the wild, GLUE's among them, hold quotation marks that quote nothing.
+    style: dict[str, Any]
     if path.suffix == ".tsv":
-        style, fix = (
-            {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
-            "texts must not hold tabs or line breaks",
-        )
+        style, fix = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}, "texts must not hold tabs or line breaks"
     else:
         style, fix = {"strict": True}, "put texts with commas or quotation marks in quotation marks"
     with path.open(encoding="utf-8-sig", newline="") as file:

@@ -16,7 +16,9 @@ from shallower.sources.packages import installed, path_parts, wheel
 class ModelPlace(Protocol):
     """A place that has a model's files; `pin` goes into the manifest and identifies the version that was read."""
 
-    pin: Mapping[str, str]
+    @property
+    def pin(self) -> Mapping[str, str]:
+        """Which version of the model was read, for the manifest."""
 
     def names(self) -> list[str]:
         """Names of the files there."""
