@@ -1,4 +1,4 @@
-# The whole model is fine-tuned: once for each model, task and seed, shared by everything that is compared with it.
+# The full model is fine-tuned: once for each model, task and seed, shared by everything that is compared with it.
 #
 # Needs: a downloaded model and a task's tokens.
 # Gives: results/{study}/{model}/{task}/baseline/seed{seed}, a model that loads with from_pretrained.
@@ -7,7 +7,7 @@
 rule finetune_baseline:
     input:
         unpack(checkpoint(model_folder)),
-        unpack(tuning_inputs),
+        unpack(training_inputs),
     output:
         weights=keep(f"{layout.BASELINE_RUN}/model.safetensors"),
         config=f"{layout.BASELINE_RUN}/config.json",

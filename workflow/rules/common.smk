@@ -152,7 +152,7 @@ def checkpoint(folder):
     return files
 
 
-def tuning_inputs(wildcards):
+def training_inputs(wildcards):
     """What a training needs in addition to the checkpoint that it starts from."""
     return {
         "tokenizer": f"{model_folder(wildcards)}/tokenizer.json",

@@ -1,6 +1,6 @@
 # Layers are scored where a strategy asks for it, chosen, and dropped from the checkpoint.
 #
-# Needs: a downloaded model (origin pretrained) or a tuned one with all its layers (the other origins).
+# Needs: a downloaded model (origin pretrained) or a fine-tuned one with all its layers (the other origins).
 # Gives: layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
 
 
@@ -102,7 +102,7 @@ rule drop_layers:
         manifest=temp(f"{layout.DROPPED}/manifest.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
-    # On a cluster one job with the tuning that needs it: a step of seconds, whose large output is soon deleted.
+    # On a cluster one job with the training that needs it: a step of seconds, whose large output is soon deleted.
     group:
         "refine"
     conda:

@@ -1,6 +1,6 @@
 # Models predict, predictions are scored, and each way of dropping is compared with the baseline.
 #
-# Needs: tuned models, validation tokens.
+# Needs: fine-tuned models, validation tokens.
 # Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm.
 
 
@@ -17,7 +17,7 @@ rule predict:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.log",
     benchmark:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
-    # Not with the tuning: when a job fails, all that its group had made goes with it.
+    # Not with the training: when a job fails, all that its group had made is lost with it.
     group:
         "evaluate"
     conda:

@@ -1,14 +1,14 @@
-# Two ways to tune a model that still has layers to lose. Both end in drop_layers and refine, as the other origins do.
+# Trainings before the last layers are dropped, for the origins that have them. All end in drop_layers and refine.
 #
 # Needs: a downloaded model, the task's tokens, and layers.json, which says what will be dropped and in which order.
-# Gives: frozen/, the whole model tuned while the layers that will go are frozen (origin finetuned-frozen), and stage{n}/, the
-# model tuned after n layers have gone (origin gradual). All of it is deleted after its use.
+# Gives: frozen/, the full model trained while the layers to drop are frozen (origin finetuned-frozen), and stage{n}/, the
+# model trained after n layers were dropped (origin gradual). All of it is deleted after its use.
 
 
 use rule finetune_baseline as finetune_frozen with:
     input:
         unpack(checkpoint(start_folder)),
-        unpack(tuning_inputs),
+        unpack(training_inputs),
         layers=f"{layout.PRUNED_RUN}/layers.json",
     output:
         weights=temp(f"{layout.FROZEN}/model.safetensors"),
@@ -45,7 +45,7 @@ use rule drop_layers as drop_next_layer with:
 use rule finetune_baseline as finetune_stage with:
     input:
         unpack(stage_start),
-        unpack(tuning_inputs),
+        unpack(training_inputs),
     output:
         weights=temp(f"{layout.STAGE}/model.safetensors"),
         config=temp(f"{layout.STAGE}/config.json"),

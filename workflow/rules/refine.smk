@@ -1,4 +1,4 @@
-# The shorter model is tuned: the same script as the baseline, from other weights.
+# The pruned model is fine-tuned: the same script as the baseline, from other weights.
 #
 # Needs: dropped/ and the task's tokens.
 # Gives: results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}, a model that loads with from_pretrained.
@@ -6,7 +6,7 @@
 
 use rule finetune_baseline as refine with:
     input:
-        unpack(tuning_inputs),
+        unpack(training_inputs),
         weights=f"{layout.DROPPED}/model.safetensors",
         config=f"{layout.DROPPED}/config.json",
         manifest=f"{layout.DROPPED}/manifest.json",

@@ -69,7 +69,7 @@ def on_cluster(value):
 
 
 def every_core(wildcards):
-    """Threads that are claimed so that nothing else runs beside a step; on a cluster there are other ways."""
+    """Threads that are claimed so that nothing else runs at the same time; on a cluster there are other ways."""
     available = cores(workflow)
     return available if available and runs_locally(workflow) else THREADS
 

@@ -30,7 +30,7 @@ def figures(form):
 
 
 def delivered_models():
-    """The tuned models that the study keeps."""
+    """The fine-tuned models that the study keeps."""
     return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
 
 

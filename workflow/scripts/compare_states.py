@@ -1,4 +1,4 @@
-"""Compare the sentence token's vectors of a fine-tuned model with those of the pre-trained one, depth by depth.
+"""Compare the [CLS] token's hidden states of a fine-tuned model with those of the pre-trained one, depth by depth.
 
 In: two model folders, a tokens file. Out: similarity.json with one mean cosine a depth, from 0, the embedding output.
 """

@@ -1,4 +1,4 @@
-"""Train a linear classifier on the sentence token at every depth of a fine-tuned model, and let each one predict.
+"""Fit a linear model to the [CLS] token at every depth of a fine-tuned model, and let each one predict.
 
 In: a model folder, tokens files, task.json. Out: probes.parquet with one row a depth and validation example.
 """

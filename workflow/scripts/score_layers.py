@@ -1,4 +1,4 @@
-"""Score the layers of a model by how little they change the sentence token's vector.
+"""Score the layers of a model by how little they change the [CLS] token's vector.
 
 In: a model folder, a tokens file. Out: scores.json with one score a layer, 0-based from the bottom.
 """

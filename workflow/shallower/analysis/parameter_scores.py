@@ -57,7 +57,7 @@ def parameter_scores(model_dir: str | Path, method: str, reading: str = "output-
 
 
 def _checked(config: dict[str, Any], files: list[Path]) -> tuple[Family, int]:
-    """The family and the number of layers of a checkpoint whose layers can be told apart."""
+    """The family and the number of layers of a checkpoint whose layers have weights of their own."""
     family = family_of(config)
     num_layers = family.num_layers(config)
     if family.shares_layers:

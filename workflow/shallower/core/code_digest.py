@@ -15,7 +15,7 @@ from typing import Any
 from shallower.core.files import canonical_json, sha256_of
 
 PACKAGE = "shallower"
-# The folder of templates and style sheets, beside the package. Code names them by file name in plain strings, and
+# The folder of templates and style sheets, next to the package. Code names them by file name in plain strings, and
 # templates name others in the same way.
 TEMPLATES = "templates"
 TEMPLATE_NAME = re.compile(r"[\w-]+\.(?:jinja|css)")
