@@ -24,9 +24,6 @@ rule write_study:
 
 
 rule plan_runs:
-    input:
-        # Most changes of a study leave its runs as they are.
-        study=ancient(STUDY_FILE),
     output:
         runs=f"{layout.STUDY}/runs.csv",
     log:
@@ -36,9 +33,11 @@ rule plan_runs:
         "../../envs/report.yaml"
     params:
         **code("plan_runs"),
-        grid=fingerprint(study.grid),
+        # Not study.json, not even as an ancient input: Snakemake would miss other changes of all that comes after a job
+        # that reads a file which is written again.
+        grid=as_json(study.grid),
     shell:
-        "python {params.script:q} --study {input.study:q} --output {output.runs:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
 
 
 rule aggregate:

@@ -16,7 +16,6 @@ from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
-from shallower.core.files import fingerprint
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files

@@ -44,8 +44,7 @@ rule collect_states:
 
 rule collect_scores:
     input:
-        study=ancient(STUDY_FILE),
-        # Found by the script through the study.
+        # Found by the script through the pairs of models and tasks.
         scores=[
             layout.LAYER_SCORES.format(
                 study=study.name, model=model, task=task, method="contribution", scored="pretrained"
@@ -61,8 +60,10 @@ rule collect_scores:
         "../../envs/report.yaml"
     params:
         **code("collect_scores"),
+        pairs=as_json(list(RUNS)),
     shell:
-        "python {params.script:q} --study {input.study:q} --output {output.scores:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {wildcards.study:q} --pairs {params.pairs:q} --output {output.scores:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule reproduce:
