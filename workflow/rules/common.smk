@@ -16,6 +16,10 @@ from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
+from shallower.paper.items import FIGURES as PAPER_FIGURES
+from shallower.paper.items import INPUTS as PAPER_INPUTS
+from shallower.paper.items import ITEMS as PAPER_ITEMS
+from shallower.paper.items import TABLES as PAPER_TABLES
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files
@@ -249,3 +253,9 @@ def stage_start(wildcards):
         "config": f"{dropped}/config.json",
         "manifest": f"{dropped}/manifest.json",
     }
+
+
+def item_inputs(wildcards):
+    """The files of the study that an item of the paper is made from."""
+    results = layout.STUDY.format(**wildcards)
+    return {name: f"{results}/{PAPER_INPUTS[name]}" for name in PAPER_ITEMS[wildcards.item].inputs}

@@ -3,18 +3,7 @@
 # Needs: results.csv, resamples.parquet, predictions; probes and similarities of the baselines.
 # Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it, and a section of the report.
 
-from shallower.paper.items import FIGURES as PAPER_FIGURES
-from shallower.paper.items import INPUTS as PAPER_INPUTS
-from shallower.paper.items import ITEMS as PAPER_ITEMS
-from shallower.paper.items import TABLES as PAPER_TABLES
-
 PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
-
-
-def item_inputs(wildcards):
-    """The files of the study that an item of the paper is made from."""
-    results = layout.STUDY.format(**wildcards)
-    return {name: f"{results}/{PAPER_INPUTS[name]}" for name in PAPER_ITEMS[wildcards.item].inputs}
 
 
 rule collect_states:
