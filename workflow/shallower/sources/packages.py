@@ -66,7 +66,7 @@ TIMEOUT = 60
 # What the readers of archives raise for damaged, encrypted or unknown ones.
 ARCHIVE_ERRORS = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, OSError, RuntimeError, NotImplementedError, ValueError),
+    *(EOFError, OSError, RuntimeError, ValueError),
 )
 
 
