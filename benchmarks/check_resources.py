@@ -3,7 +3,7 @@
 In a folder with a finished study: python benchmarks/check_resources.py --configfile config.yaml
 While a study runs, for its largest space on disk: python benchmarks/check_resources.py -- snakemake --cores all
 
-Reads the benchmark files that Snakemake wrote beside the logs. Steps that only copied an identical run are left out.
+Reads the benchmark files that Snakemake wrote next to the logs. Steps that only copied an identical run are left out.
 """
 
 import argparse

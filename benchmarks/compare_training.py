@@ -116,13 +116,13 @@ def compare(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
         if entry == FLOOR:
             rate = matrix_rate(config, arguments.threads, arguments.side_by_side, arguments.device)
             rates[repetition], device = rate["flops"], rate["device"]
-            told = f"{rate['flops'] / 1e9:.0f} GFLOP/s"
+            text = f"{rate['flops'] / 1e9:.0f} GFLOP/s"
         else:
             found = list(run_entry(arguments, template, repetition, *entry, tasks, folder))
             rows += found
-            told = f"{found[0]['train_seconds']:.1f} s of training, {found[0]['wall_seconds']:.1f} s in all"
+            text = f"{found[0]['train_seconds']:.1f} s of training, {found[0]['wall_seconds']:.1f} s in all"
         left = (time.monotonic() - started) * (total - number) / number
-        logger.info("%d of %d, %s: %s; about %.0f min left", number, total, entry, told, left / 60)
+        logger.info("%d of %d, %s: %s; about %.0f min left", number, total, entry, text, left / 60)
     runs = pd.DataFrame(rows)
     outputs = {name: len(GLUE_TASKS[name].labels or [None]) for name in tasks}
     work = {name: training_flops(config, lengths[name], outputs[name], arguments.epochs) for name in tasks}

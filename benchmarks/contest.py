@@ -2,7 +2,7 @@
 
 Contestants are `stock` and `tuned` (transformers' Trainer, see train_with_trainer.py) and `ours`: this project's own
 scripts, called as the workflow calls them. Each starts from a model folder and a task's text files and ends with the
-logits of the validation split, in fresh processes, with tokens made anew.
+logits of the validation split, in fresh processes, with texts tokenized again.
 """
 
 import json

@@ -50,7 +50,7 @@ class Stopwatch(TrainerCallback):
 
 
 def training_arguments(arguments: argparse.Namespace) -> TrainingArguments:
-    """What a contestant asks of the Trainer beside batch size, epochs, learning rate and seed."""
+    """What a contestant asks of the Trainer in addition to batch size, epochs, learning rate and seed."""
     common = {
         "output_dir": str(arguments.output_dir),
         "per_device_train_batch_size": arguments.batch_size,

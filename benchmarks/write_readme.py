@@ -99,29 +99,29 @@ def _spread(row: pd.Series, name: str) -> str:
 
 
 def _means_line(means: pd.Series) -> str:
-    told = [
+    ratios = [
         f"{means[f'over_{rival}']:.2f} times the {rival} Trainer's examples/s, "
         f"{means[f'wall_over_{rival}']:.2f} times its runs/h"
         for rival in ("stock", "tuned")
         if not math.isnan(means[f"over_{rival}"])
     ]
-    return f"Ours, geometric mean over tasks: {'; '.join(told)}."
+    return f"Ours, geometric mean over tasks: {'; '.join(ratios)}."
 
 
 def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     header = ["task", "score", "ours", "rival", "rival's", "difference", "spread over seeds", "seeds", "verdict"]
     found = {(row["task"], row["contestant"]): row for _, row in summary.iterrows()}
 
-    def told(task: str, contestant: str) -> str:
+    def score(task: str, contestant: str) -> str:
         row = found[task, contestant]
         spread = f" ± {row['score_sd']:.4f}" if row["seeds"] > 1 else ""
         return f"{row['score']:.4f}{spread}"
 
     rows = [
         [
-            *(row["task"], row["metric"], told(row["task"], "ours"), TITLES[row["rival"]]),
+            *(row["task"], row["metric"], score(row["task"], "ours"), TITLES[row["rival"]]),
             *(
-                told(row["task"], row["rival"]),
+                score(row["task"], row["rival"]),
                 f"{row['difference']:+.4f}",
                 f"{row['spread']:.4f}" if row["spread"] > 0 else "",
             ),

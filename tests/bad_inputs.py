@@ -1,8 +1,8 @@
 """Malformed studies, data files and checkpoints, each with the words that its error message must hold.
 
 A case changes a folder with a sound tiny study: config.yaml, data/train.csv, data/validation.csv, models/bert. The
-words are those of the culprit (file, key or row) and of the cure. `PLANNED` are told before any job runs, `FETCHED`
-by the step that fetches the model.
+words are those of the culprit (file, key or row) and of the remedy. `PLANNED` are reported before any job runs,
+`FETCHED` by the step that fetches the model.
 """
 
 import gzip
@@ -35,7 +35,7 @@ class Case:
 
     name: str
     spoil: Spoil
-    told: tuple[str, ...]
+    message_parts: tuple[str, ...]
 
 
 def make_base(folder: Path) -> Study:
@@ -189,7 +189,7 @@ def payload(folder: Path) -> bytes:
     return pickle.dumps(_Payload(str(folder / "pwned")))
 
 
-def gone(name: str) -> Spoil:
+def deleted(name: str) -> Spoil:
     return lambda folder, _: (folder / name).unlink()
 
 
@@ -267,7 +267,7 @@ def second(axis: str, **changes: Any) -> Spoil:
     return lambda _, study: study[axis].append(study[axis][0] | changes)
 
 
-# --- told before any job runs --------------------------------------------------------------------------------------
+# --- reported before any job runs ------------------------------------------------------------------------------------
 
 STUDY_FILE = [
     Case("empty file", file_text(""), ("config.yaml: the file is empty", "write a study")),
@@ -585,7 +585,7 @@ MODEL = [
         ("models[0] (bert).directory", "no folder models/no"),
     ),
     Case("a file for a folder", setting("models.0.directory", "models/bert/config.json"), ("there is no folder",)),
-    Case("no configuration", gone("models/bert/config.json"), ("there is no config.json", "there are: model.safet")),
+    Case("no configuration", deleted("models/bert/config.json"), ("there is no config.json", "there are: model.safet")),
     Case(
         "broken configuration",
         content("models/bert/config.json", "{"),
@@ -627,7 +627,7 @@ MODEL = [
     ),
     Case("vocabulary that does not fit", config_json(vocab_size=100), ("token ids up to 230", "vocab_size is 100")),
     Case("wider configuration", config_json(hidden_size=64), ("has the shape", "config.json states")),
-    Case("no weights", gone("models/bert/model.safetensors"), ("there is neither model.safetensors nor model.saf",)),
+    Case("no weights", deleted("models/bert/model.safetensors"), ("there is neither model.safetensors nor model.saf",)),
     Case(
         "empty weights",
         content("models/bert/model.safetensors", b""),
@@ -700,7 +700,7 @@ MODEL = [
         sharded(index_of(lambda places: places.update(a=min(places.values())))),
         ("lacks the tensor 'a'",),
     ),
-    Case("no tokenizer", gone("models/bert/tokenizer.json"), ("there is no tokenizer (tokenizer.json, or a vocab",)),
+    Case("no tokenizer", deleted("models/bert/tokenizer.json"), ("there is no tokenizer (tokenizer.json, or a vocab",)),
     Case("broken tokenizer", content("models/bert/tokenizer.json", "{"), ("tokenizer.json: not valid JSON",)),
     Case(
         "tokenizer without words",
@@ -723,7 +723,7 @@ MODEL = [
 PLANNED = [*STUDY_FILE, *STUDY, *DATA, *MODEL]
 
 
-# --- told by the step that fetches ---------------------------------------------------------------------------------
+# --- reported by the step that fetches -------------------------------------------------------------------------------
 
 
 def vocabulary_of(size: int) -> Spoil:
@@ -805,14 +805,14 @@ def as_page() -> str:
         "# Bad inputs",
         "",
         f"{len(PLANNED) + len(FETCHED)} mistakes, and words of the message that each must give. All but the last group",
-        "are told before any job runs. Each gives one message and an exit code, no traceback, and nothing is computed.",
+        "are reported before any job runs. Each gives one message and an exit code, no traceback, no computation.",
         "",
         "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",
         "`make test` tries each in Python and some with snakemake, `make test-inputs` all of them with snakemake.",
     ]
     for title, cases in GROUPS.items():
-        lines += ["", f"## {title}", "", f"| Mistake ({len(cases)}) | Told |", "|---|---|"]
-        lines += [f"| {case.name} | {' … '.join(map(_as_code, case.told))} |" for case in cases]
+        lines += ["", f"## {title}", "", f"| Mistake ({len(cases)}) | Reported |", "|---|---|"]
+        lines += [f"| {case.name} | {' … '.join(map(_as_code, case.message_parts))} |" for case in cases]
     return "\n".join(lines) + "\n"
 
 

@@ -92,7 +92,7 @@ def kill(processes: list[psutil.Process], number: int = signal.SIGKILL) -> None:
 
 
 def identities(*folders: Path) -> dict[Path, tuple[int, int]]:
-    """Which files are in folders, as nothing but writing them anew changes: inode and time of modification."""
+    """Which files are in folders, as only writing them again changes: inode and time of modification."""
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 

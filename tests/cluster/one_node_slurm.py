@@ -185,7 +185,7 @@ class OneNodeSlurm:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a process needs to talk to this SLURM, beside the environment it has."""
+        """What a process needs to talk to this SLURM, in addition to its environment."""
         return {"PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}", "ONE_NODE_SLURM": str(self.folder)}
 
     def output(self, *command: str) -> str:

@@ -1,4 +1,4 @@
-"""Every malformed study, data file and checkpoint is refused with one message that names the culprit and the cure."""
+"""Every malformed study, data file and checkpoint is refused with one message that names the culprit and the remedy."""
 
 import copy
 import shutil
@@ -68,7 +68,7 @@ def test_the_study_that_is_spoilt_is_sound(spoilt):
 
 
 @pytest.mark.parametrize("case", PLANNED, ids=lambda case: case.name)
-def test_told_before_any_job_runs(case, spoilt):
+def test_reported_before_any_job_runs(case, spoilt):
     folder = spoilt(case)
     with pytest.raises(UserError) as caught:
         planned()
@@ -76,7 +76,7 @@ def test_told_before_any_job_runs(case, spoilt):
 
 
 @pytest.mark.parametrize("case", FETCHED, ids=lambda case: case.name)
-def test_told_when_the_model_is_fetched(case, spoilt):
+def test_reported_when_the_model_is_fetched(case, spoilt):
     folder = spoilt(case)
     study = planned()
     with pytest.raises(UserError) as caught:
@@ -88,7 +88,7 @@ def test_told_when_the_model_is_fetched(case, spoilt):
 def check(case: Case, error: UserError, folder: Path) -> None:
     """One problem (rows of a file may have one each), the words, and nothing done."""
     message = str(error)
-    assert all(part in message for part in case.told), message
+    assert all(part in message for part in case.message_parts), message
     problems = error.problems if isinstance(error, StudyErrors) else [message]
     places = {problem.split(": row ")[0] for problem in problems}
     assert len(places) == 1, message

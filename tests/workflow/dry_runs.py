@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.pool import Pool
 
-# What the Snakefile imports beside the project's own code takes most of the time.
+# What the Snakefile imports in addition to the project's own code takes most of the time.
 PRELOADED = ["snakemake.cli", "snakemake.api", "pandas", "pyarrow.parquet", "pydantic", "huggingface_hub.errors"]
 
 # A job of a dry-run: its rule, and what tells it from the rule's other jobs.

@@ -1,6 +1,6 @@
 """The numbers of a finished study that another machine must find again: python machine_results.py FOLDER writes them.
 
-FOLDER is the project's; what is written, beside this file, is what test_another_machine.py compares with.
+FOLDER is the project's; what is written, next to this file, is what test_another_machine.py compares with.
 """
 
 import json

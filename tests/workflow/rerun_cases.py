@@ -60,7 +60,7 @@ ONE_NEW_RUN = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evalu
 ONE_NEW_ARM = ONE_NEW_RUN + RELOADED
 # The plan of the runs also says where predictions of layer-wise classifiers are.
 NEW_PLAN = Counter(plan_runs=1, collect_states=1) + STATES_ITEMS + AGGREGATION
-# Dropped checkpoints are temporary, as is what they are dropped from, so what starts from them is made anew.
+# Dropped checkpoints are temporary, as is what they are dropped from, so what starts from them is made again.
 UP_TO_GRADUAL = Counter(finetune_stage=2, drop_next_layer=1)
 UP_TO_REFINE = Counter(drop_layers=5, finetune_frozen=1) + UP_TO_GRADUAL
 REFINES_AND_BELOW = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + RELOADED + AGGREGATION
@@ -272,7 +272,7 @@ def committed(project: Project) -> None:
 
 
 def checked_out(project: Project) -> None:
-    """Go to a branch without code and back: every tracked file is written anew."""
+    """Go to a branch without code and back: every tracked file is written again."""
     committed(project)
     git(project.folder, "checkout", "--orphan", "empty")
     git(project.folder, "rm", "--force", "-r", ".")
@@ -393,10 +393,10 @@ SETTINGS = {
         entry("tasks", 0, metrics=["f1", "accuracy"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
     ),
-    "the paper's task that a task stands beside": Case(
+    "the task of the paper that a task is compared with": Case(
         entry("tasks", 0, counterpart="MRPC"), RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + REPORT
     ),
-    "the paper's model that a model stands beside": Case(
+    "the model of the paper that a model is compared with": Case(
         entry("models", 0, counterpart="RoBERTa"),
         RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT,
     ),

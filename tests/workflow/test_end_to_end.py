@@ -134,7 +134,7 @@ def test_pretrained_and_kept_layers_keep_their_weights(make_project):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda study: study["train"].update(learning_rate="2e-5"), "write 2.0e-05 without quotes"),
         (lambda study: study["train"].update(epoch=2), "unknown key 'epoch'; did you mean 'epochs'?"),
@@ -143,11 +143,11 @@ def test_pretrained_and_kept_layers_keep_their_weights(make_project):
         (lambda study: study["tasks"][0].update(validation_file="data/no.csv"), "data/no.csv"),
     ],
 )
-def test_a_bad_study_is_told_without_a_traceback_or_work(make_project, change, told):
+def test_a_bad_study_is_reported_without_a_traceback_or_work(make_project, change, expected):
     project = make_project(change)
     finished = project.snakemake()
     assert finished.returncode != 0
-    assert told in finished.stdout
+    assert expected in finished.stdout
     assert "Traceback" not in finished.stdout
     assert not (project.folder / "results").exists()
     assert not (project.folder / "resources").exists()

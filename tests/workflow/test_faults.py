@@ -1,4 +1,4 @@
-"""Faults on one machine, brought about for real: each is told plainly, loses nothing and ends in the same results."""
+"""Faults on one machine, caused for real: each is reported plainly, loses nothing and ends in the same results."""
 
 import contextlib
 import json
@@ -90,9 +90,9 @@ def test_ctrl_c(project, undisturbed):
     running = start_training(project)
     running.signal_all(signal.SIGINT)
     assert running.end() == 1
-    told = [line for line in running.output.splitlines() if line.startswith("stopped by SIGINT: ")]
-    assert len(told) == 1, running.output
-    assert re.search(r": checkpoint after step \d+ of 1000; the next run goes on from there$", told[0])
+    reported = [line for line in running.output.splitlines() if line.startswith("stopped by SIGINT: ")]
+    assert len(reported) == 1, running.output
+    assert re.search(r": checkpoint after step \d+ of 1000; the next run goes on from there$", reported[0])
     assert "Traceback" not in running.output
     assert "exit status 130" in running.output
     wait_until_idle(project.folder, seconds=1)
@@ -209,8 +209,8 @@ def test_a_full_disk_of_results(project, undisturbed):
         (results / "filling").write_bytes(bytes(150_000))
         failed = project.snakemake(PREDICTIONS)
         assert failed.returncode == 1
-        (told,) = error_lines(failed.stdout)
-        assert re.match(rf"error: {ARM}/\S*: No space left on device; free some space and run again", told)
+        (reported,) = error_lines(failed.stdout)
+        assert re.match(rf"error: {ARM}/\S*: No space left on device; free some space and run again", reported)
         assert "Traceback" not in failed.stdout
         assert not (project.folder / ARM / "model.safetensors").exists()
         (results / "filling").unlink()
@@ -226,13 +226,13 @@ def test_a_full_and_a_read_only_disk_of_scratch(project, undisturbed):
     shutil.rmtree(scratch)
     with small_disk(scratch, "size=100k"):
         failed = project.snakemake(PREDICTIONS)
-        (told,) = error_lines(failed.stdout)
-        assert re.match(r"error: \.scratch/\w+: No space left on device; free some space and run again", told)
+        (reported,) = error_lines(failed.stdout)
+        assert re.match(r"error: \.scratch/\w+: No space left on device; free some space and run again", reported)
         assert "Traceback" not in failed.stdout
         remount(scratch, "size=10m,ro")
         failed = project.snakemake(PREDICTIONS)
-        (told,) = error_lines(failed.stdout)
-        assert re.match(r"error: \.scratch/\w+\.lock: Read-only file system; make it writable", told)
+        (reported,) = error_lines(failed.stdout)
+        assert re.match(r"error: \.scratch/\w+\.lock: Read-only file system; make it writable", reported)
         assert "Traceback" not in failed.stdout
         remount(scratch, "size=10m,rw")
         go_on(project, undisturbed, resumed=0)
@@ -243,8 +243,9 @@ def test_a_file_in_the_place_of_scratch(project):
     shutil.rmtree(project.folder / ".scratch")
     (project.folder / ".scratch").write_text("in the way")
     failed = project.snakemake(PREDICTIONS)
-    (told,) = error_lines(failed.stdout)
-    assert told == "error: .scratch: File exists; a file stands where a folder should be; move it away and run again"
+    (reported,) = error_lines(failed.stdout)
+    wanted = "error: .scratch: File exists; a file stands where a folder should be; move it away and run again"
+    assert reported == wanted
     assert "Traceback" not in failed.stdout
 
 
@@ -307,13 +308,13 @@ def test_a_damaged_file_is_told_before_any_training_and_its_cure_makes_nothing_e
     failed = project.snakemake(PREDICTIONS)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stdout
-    told = error_lines(failed.stdout)
-    assert told, failed.stdout
-    assert told[0].startswith(f"error: {path}: "), told
+    reported = error_lines(failed.stdout)
+    assert reported, failed.stdout
+    assert reported[0].startswith(f"error: {path}: "), reported
     assert not list((project.folder / ".scratch").glob("*/step-*"))
 
-    command = re.search(r"with: snakemake --cores all (.*) \(and your --configfile\)$", told[0])
-    assert command, told
+    command = re.search(r"with: snakemake --cores all (.*) \(and your --configfile\)$", reported[0])
+    assert command, reported
     project.run(*shlex.split(command[1]))
     assert project.planned("--", PREDICTIONS) <= to_do
     project.run(PREDICTIONS)
@@ -381,7 +382,7 @@ def test_downloads_that_fail_in_every_way(hub_folders, make_project, tmp_path, m
         model = re.search(r"resources/models/[^/]+/config\.json", listing.stdout)[0]
         task = re.search(r"resources/tasks/[^/]+/train\.parquet", listing.stdout)[0]
 
-        # A hub that refuses: told in one line, after Snakemake's attempts, and nothing half is left.
+        # A hub that refuses: reported in one line, after Snakemake's attempts, and nothing half is left.
         refusing = Fault(r"/resolve/.*/config\.json", times=ALWAYS, status=403)
         hub.faults.insert(0, refusing)
         failed = project.snakemake(model, task)

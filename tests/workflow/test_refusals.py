@@ -42,9 +42,9 @@ def faults(case: Case, base: tuple[Path, dict[str, Any]], folder: Path) -> list[
     if "Traceback" in finished.stdout:
         found.append("a traceback")
     # Snakemake shows the step's command after its message.
-    messages = [part for part in case.told if finished.stdout.count(part) != 1]
+    messages = [part for part in case.message_parts if finished.stdout.count(part) != 1]
     if messages:
-        found.append(f"not told, or not once: {messages}")
+        found.append(f"not reported, or not once: {messages}")
     made = [path for name in ("results", "resources") for path in (folder / name).rglob("*") if path.is_file()]
     left = [str(path.relative_to(folder)) for path in made]
     if surplus := [name for name in left if case in PLANNED or not ALLOWED.fullmatch(name)]:

@@ -145,7 +145,7 @@ ORIGINS["warmed-up"] = Origin(
 use rule finetune_baseline as warm_up with:
     input:
         unpack(checkpoint(start_folder)),
-        unpack(tuning_inputs),
+        unpack(training_inputs),
     output:
         weights=temp(f"{layout.PRUNED_RUN}/warm-up/model.safetensors"),
         config=temp(f"{layout.PRUNED_RUN}/warm-up/config.json"),

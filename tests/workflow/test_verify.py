@@ -141,14 +141,14 @@ def test_a_sound_study_passes(project):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_is_named(name: str, project):
-    change, told = FAULTS[name]
+    change, expected = FAULTS[name]
     change(project)
     with pytest.raises(UserError) as caught:
         verify("results/tiny", "resources")
     faults = str(caught.value).splitlines()[1:]
-    for text in told:
+    for text in expected:
         assert any(text in fault for fault in faults), faults
-    kinds = {text.split(":")[0] for text in told if ": " in text}
+    kinds = {text.split(":")[0] for text in expected if ": " in text}
     assert all(fault.strip().split(":")[0] in kinds for fault in faults), faults
 
 

@@ -94,8 +94,8 @@ def test_speed_is_compared_within_a_task_and_averaged_geometrically():
     ],
 )
 def test_parity_is_a_difference_within_the_spread_over_seeds(ours, theirs, verdict):
-    difference, spread, told = training_summary.parity(ours, theirs)
-    assert told == verdict and difference == pytest.approx(np.mean(ours) - np.mean(theirs))
+    difference, spread, verdict_found = training_summary.parity(ours, theirs)
+    assert verdict_found == verdict and difference == pytest.approx(np.mean(ours) - np.mean(theirs))
     if verdict == "lower":
         assert spread == pytest.approx(0.02)
 

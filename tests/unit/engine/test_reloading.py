@@ -1,4 +1,4 @@
-"""Models loaded anew: the same answers as stored, and a loud end when they are not."""
+"""Models loaded again: the same answers as stored, and a loud end when they are not."""
 
 import csv
 import dataclasses

@@ -41,7 +41,7 @@ def one_thread():
 
 
 def prepare(folder, family="bert", rows=24, dropout=True, **task):
-    """A tiny model, loaded anew at each call of the returned function, and the tokens of a task."""
+    """A tiny model, loaded at each call of the returned function, and the tokens of a task."""
     tokens, definition = make_tokens(tiny.make_model(folder, family), rows, **task)
     if not dropout:
         config = read_json(folder / "config.json")

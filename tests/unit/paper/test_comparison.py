@@ -117,7 +117,7 @@ def test_cuts_are_the_papers_and_their_like(num_layers, expected):
     assert cuts(num_layers) == expected
 
 
-# --- which models and tasks stand beside which ---------------------------------------------------------------------
+# --- which models and tasks are compared with which ------------------------------------------------------------------
 
 
 def test_a_model_of_another_depth_stands_alone_and_the_papers_model_too():

@@ -63,7 +63,7 @@ def paper_bars(item):
 
 
 def bars(item, model, counterpart, scale=1, others=()):
-    """A frame of strategies: `model` beside `counterpart`, then the paper's other models alone."""
+    """A frame of strategies: `model` next to `counterpart`, then the paper's other models alone."""
     random, paper = np.random.default_rng(1), paper_bars(item)
     mean = {"task": "mean7", "paper_task": "mean7", "quantity": "score", "unit": "points"}
     full = {"strategy": "none", "n_dropped": 0, "row": f"{model}, whole", "column": "all layers", "origin": "baseline"}

@@ -1,4 +1,4 @@
-"""Our orders by variance beside the paper's, on checkpoints whose weights are made to vary as wanted."""
+"""Our orders by variance next to the paper's, on checkpoints whose weights are made to vary as wanted."""
 
 import json
 import subprocess

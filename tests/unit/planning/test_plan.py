@@ -150,7 +150,7 @@ def test_weights_kept_in_half_the_space(study, tmp_path):
 def test_long_trainings_have_checkpoints_beside_them(study, tmp_path, minutes, checkpoints):
     size = size_of_model(study)
     study["strategies"] = [{"name": "top", "amounts": [1]}]
-    # Predictions of the tiny model take no time beside such a training.
+    # Predictions of the tiny model take no time compared with such a training.
     study["refine"]["epochs"] = round(60 * minutes * CPU_RATE / (FORWARD * 3 * 3 * 21))
     assert costs(study, tmp_path).work_bytes == (1 + 3 * checkpoints) * size.bytes(3)
 

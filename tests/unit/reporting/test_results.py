@@ -74,10 +74,10 @@ def test_names_that_look_like_nothing_stay_names(tmp_path):
 
 
 def test_missing_runs_are_named(runs):
-    runs["directory"] = runs["directory"].str.replace("/top-2/", "/gone/")
+    runs["directory"] = runs["directory"].str.replace("/top-2/", "/deleted/")
     with pytest.raises(UserError, match=r"8 of 52 runs have no metrics yet") as error:
         collect_results(runs)
-    assert "results/small/minilm/docs-pair/pretrained/gone/seed1/metrics.json" in str(error.value)
+    assert "results/small/minilm/docs-pair/pretrained/deleted/seed1/metrics.json" in str(error.value)
     runs["directory"] = "nowhere"
     with pytest.raises(UserError, match="and 42 more"):
         collect_results(runs)
@@ -104,7 +104,7 @@ def test_script_aggregates(made):
     assert done.returncode == 0, done.stderr
     assert len(read_table(made / "out/results.csv")) == 104
     assert len(read_collected(made / "out/resamples.parquet")) == 52
-    (made / "short.csv").write_text((made / "results/small/runs.csv").read_text().replace("top-1", "gone"))
+    (made / "short.csv").write_text((made / "results/small/runs.csv").read_text().replace("top-1", "deleted"))
     outputs = ("--output", "out/short.csv", "--resamples", "out/short.parquet")
     done = step("aggregate_results", "--runs", "short.csv", *outputs, folder=made)
     assert done.returncode == 1

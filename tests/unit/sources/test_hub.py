@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def folders(tmp_path: Path) -> dict[tuple[str, str], Path]:
-    """Two small repositories: a model with unneeded files beside it, and a data set with sub-folders."""
+    """Two small repositories: a model with unneeded files next to it, and a data set with sub-folders."""
     model, data = tmp_path / "served" / "model", tmp_path / "served" / "data"
     (data / "mrpc").mkdir(parents=True)
     model.mkdir()

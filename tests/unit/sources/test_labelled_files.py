@@ -1,4 +1,4 @@
-"""Labelled text from files of every kind: read as it stands, refused with the row and the cure."""
+"""Labelled text from files of every kind: read as it stands, refused with the row and the remedy."""
 
 import json
 import re

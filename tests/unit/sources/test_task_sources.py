@@ -1,4 +1,4 @@
-"""Tasks from every source come out in one form, and what is wrong with them is told before any job runs."""
+"""Tasks from every source come out in one form, and what is wrong with them is reported before any job runs."""
 
 import json
 import os

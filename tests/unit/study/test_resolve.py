@@ -114,12 +114,12 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("apply", "told"), BAD, ids=[told for _, told in BAD])
-def test_each_problem_is_reported_with_its_place_and_remedy(study, apply, told):
+@pytest.mark.parametrize(("apply", "expected"), BAD, ids=[expected for _, expected in BAD])
+def test_each_problem_is_reported_with_its_place_and_remedy(study, apply, expected):
     apply(study)
     problems = problems_of(study)
     assert problems
-    assert all(re.search(told, problem) for problem in problems), problems
+    assert all(re.search(expected, problem) for problem in problems), problems
 
 
 def test_problems_of_every_kind_are_reported_together(study):
@@ -190,7 +190,7 @@ def test_several_unknown_keys_of_a_mapping_are_one_problem(study):
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "expected"),
     [
         ({}, "study file: missing 'study', 'models', 'tasks', 'origins', 'strategies', 'seeds'; add it"),
         ([], "study file: [] is not a mapping of keys to values"),
@@ -198,8 +198,8 @@ def test_several_unknown_keys_of_a_mapping_are_one_problem(study):
         ({"\ud800": 1}, "study file: '\\ud800' holds half of a surrogate pair, which is no text; remove it"),
     ],
 )
-def test_what_is_no_study_at_all(config, told):
-    assert problems_of(config) == [told]
+def test_what_is_no_study_at_all(config, expected):
+    assert problems_of(config) == [expected]
 
 
 def test_defaults_are_filled_in_and_entries_stay_as_written(study):

@@ -67,12 +67,12 @@ def test_a_study_without_a_valid_name(content, tmp_path):
 def test_as_a_program_before_snakemake_reads_the_file(tmp_path):
     (tmp_path / "study.yaml").write_text("study: [\n")
 
-    def told(path: str) -> subprocess.CompletedProcess[str]:
+    def check(path: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "shallower.study.file", path]
         return subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True)
 
-    assert told("../config.yaml").returncode == 0
-    refused = told(str(tmp_path / "study.yaml"))
+    assert check("../config.yaml").returncode == 0
+    refused = check(str(tmp_path / "study.yaml"))
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"error: {tmp_path}/study.yaml: line 2")
     assert "Traceback" not in refused.stderr
