@@ -44,6 +44,6 @@ def value(row: str, column: str, **known) -> dict:
     places = {"row_order": 0, "column_order": 0, "quantity": "score", "unit": "points", "model": row.split(",")[0]}
     empty = dict.fromkeys(("counterpart", "task", "paper_task", "origin", "strategy", "amount", "paper_how"), "")
     numbers = dict.fromkeys(
-        ("n_dropped", "depth", "ours", "low", "high", "seeds", "paper", "uncertainty", "difference")
+        ("num_dropped", "depth", "ours", "low", "high", "seeds", "paper", "uncertainty", "difference")
     )
     return {**empty, **numbers, **places, "row": row, "column": column, "verdict": "", "remark": "", **known}

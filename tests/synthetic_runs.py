@@ -78,9 +78,9 @@ def write_study(root: Path, study: Study | None = None) -> Path:
                     {"study": study.name, "model": model, "task": task, **arm, "seed": seed} for seed in study.seeds
                 ]
     plan = pd.DataFrame(runs)
-    n_dropped = plan.pop("n_dropped")
+    num_dropped = plan.pop("num_dropped")
     plan["directory"] = [str(_directory(run)) for run in plan.to_dict("records")]
-    for run, dropped in zip(plan.to_dict("records"), n_dropped, strict=True):
+    for run, dropped in zip(plan.to_dict("records"), num_dropped, strict=True):
         _write_run(root, study, run, dropped)
     for (_, task), group in plan.groupby(["model", "task"], sort=False):
         _write_comparisons(root, task_of(task, study.tasks[task]), group)
@@ -156,13 +156,13 @@ def _arms(study: Study, num_layers: int) -> list[dict[str, Any]]:
             "origin": origin,
             "strategy": strategy,
             "amount": str(amount),
-            "n_dropped": len(_dropped(strategy, num_layers, amount)),
+            "num_dropped": len(_dropped(strategy, num_layers, amount)),
         }
         for origin in study.origins
         for strategy in study.strategies
         for amount in _amounts(strategy, num_layers)
     ]
-    return [{"origin": "baseline", "strategy": "none", "amount": "0", "n_dropped": 0}, *dropped]
+    return [{"origin": "baseline", "strategy": "none", "amount": "0", "num_dropped": 0}, *dropped]
 
 
 def _amounts(strategy: str, num_layers: int) -> list[Any]:
@@ -223,9 +223,9 @@ def _size(num_layers: int) -> int:
     return 11_800_000 + 1_770_000 * num_layers
 
 
-def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) -> None:
+def _write_run(root: Path, study: Study, run: dict[str, Any], num_dropped: int) -> None:
     num_layers, definition = study.models[run["model"]], study.tasks[run["task"]]
-    harm = 0.16 * HARM.get(run["strategy"], 1.0) * (n_dropped / num_layers) ** 2
+    harm = 0.16 * HARM.get(run["strategy"], 1.0) * (num_dropped / num_layers) ** 2
     skill = definition["skill"] + 0.002 * num_layers - harm - 0.006 * (run["origin"] == "finetuned")
     luck = sum(ord(letter) * 7**place for place, letter in enumerate(run["directory"])) % 2**32
     skill += np.random.default_rng(luck).normal(scale=0.006)
@@ -235,7 +235,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
     write_predictions(directory / "predictions.parquet", predictions)
 
     amount = float(run["amount"]) if "." in run["amount"] else int(run["amount"])
-    dropped = _dropped(run["strategy"], num_layers, amount) if n_dropped else []
+    dropped = _dropped(run["strategy"], num_layers, amount) if num_dropped else []
     kept = sorted(set(range(num_layers)) - set(dropped))
     parameters = _size(len(kept))
     layers = {"family": "bert", "num_layers": num_layers, "kept_layers": kept}
@@ -251,7 +251,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], n_dropped: int) ->
     answers = predictions.logits.argmax(1) if task["labels"] else predictions.logits[:, 0].astype(float)
     record, resamples = metrics_record(task["target"], predictions.labels, answers, settings_of(task))
     identity = {key: value for key, value in run.items() if key != "directory"}
-    write_json(directory / "metrics.json", {**identity, **record, **layers, "n_dropped": n_dropped, **manifest})
+    write_json(directory / "metrics.json", {**identity, **record, **layers, "num_dropped": num_dropped, **manifest})
     write_resamples(directory / "resamples.npy", resamples)
 
 

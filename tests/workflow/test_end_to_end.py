@@ -26,7 +26,7 @@ def test_three_families_from_files_to_report(finished_families, tmp_path):
 
     rows = results_of(project)
     assert {row["model"] for row in rows} == set(families)
-    assert {(row["origin"], row["strategy"], row["n_dropped"]) for row in rows} == {
+    assert {(row["origin"], row["strategy"], row["num_dropped"]) for row in rows} == {
         ("baseline", "none", "0"),
         ("finetuned", "top", "1"),
     }
@@ -86,7 +86,7 @@ def test_every_origin_and_everything_of_the_paper(finished_project):
         assert (results / f"paper/{item}.png").read_bytes().startswith(PNG_MAGIC)
     with open(results / "paper/table-2.csv", newline="") as file:
         cells = list(csv.DictReader(file))
-    ours = next(cell for cell in cells if (cell["model"], cell["n_dropped"], cell["task"]) == ("bert", "0", "tiny"))
+    ours = next(cell for cell in cells if (cell["model"], cell["num_dropped"], cell["task"]) == ("bert", "0", "tiny"))
     scores = [
         row["value"] for row in results_of(finished_project) if (row["origin"], row["primary"]) == ("baseline", "True")
     ]

@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
         "model": str(arguments.model_dir),
         "pretrained": str(arguments.pretrained_dir),
         "token": "sentence",
-        "n_examples": len(tokens.labels),
+        "num_examples": len(tokens.labels),
         "cosine": similarity_by_depth(model, pretrained, tokens, compute),
     }
     write_json(arguments.output, similarity)

@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
             "family": family,
             "num_layers": layers.num_layers,
             "kept_layers": layers.kept,
-            "n_dropped": len(layers.dropped),
+            "num_dropped": len(layers.dropped),
             **{key: manifest[key] for key in ("parameters", "model_bytes", "train_seconds")},
         },
     )

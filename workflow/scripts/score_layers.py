@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
         },
         "device": compute.device,
         "versions": versions(),
-        "n_examples": len(tokens.labels),
+        "num_examples": len(tokens.labels),
     }
     write_json(arguments.output, scores)
 

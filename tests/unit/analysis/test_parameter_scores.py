@@ -15,7 +15,7 @@ import tiny
 from shallower.analysis.parameter_scores import METHODS, READINGS, parameter_scores
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of
-from shallower.models.weight_files import WEIGHTS_FILE
+from shallower.models.folder import WEIGHTS
 
 PROJECT = Path(__file__).parents[3]
 
@@ -68,7 +68,7 @@ def test_checkpoints_without_prefix_or_in_shards(variant, tmp_path):
     folder = tiny.make_model(tmp_path, "bert", NUM_LAYERS, **variant)
     _, matrices = layers_and_matrices(folder, "bert")
 
-    assert (folder / WEIGHTS_FILE).exists() == ("bare" in variant)
+    assert (folder / WEIGHTS).exists() == ("bare" in variant)
     expected = [pooled([matrix.weight]).var() for matrix in matrices]
     assert parameter_scores(folder, "parameter-variance") == pytest.approx(expected)
 
@@ -77,8 +77,8 @@ def copy_of(source: Path, target: Path, change) -> Path:
     """The model with each tensor changed."""
     target.mkdir()
     (target / "config.json").write_text((source / "config.json").read_text())
-    tensors = {name: change(name, tensor) for name, tensor in load_file(source / WEIGHTS_FILE).items()}
-    save_file(tensors, target / WEIGHTS_FILE, metadata={"format": "pt"})
+    tensors = {name: change(name, tensor) for name, tensor in load_file(source / WEIGHTS).items()}
+    save_file(tensors, target / WEIGHTS, metadata={"format": "pt"})
     return target
 
 

@@ -85,7 +85,7 @@ def test_the_script_says_what_was_compared(tmp_path):
         "model": str(tmp_path / "tuned"),
         "pretrained": str(tmp_path / "original"),
         "token": "sentence",
-        "n_examples": 6,
+        "num_examples": 6,
     }
     assert len(cosines) == 5
     assert all(-1 <= cosine <= 1 for cosine in cosines)

@@ -99,7 +99,7 @@ def test_record_of_a_run():
     low, high = np.percentile(resamples, [2.5, 97.5])
     assert (low, high) == pytest.approx(tuple(record["metrics"]["accuracy"][end] for end in ("low", "high")), abs=1e-6)
     assert record["primary"] == "accuracy"
-    assert record["n_examples"] == 400
+    assert record["num_examples"] == 400
     assert record["collapsed"] is False
     accuracy = record["metrics"]["accuracy"]
     assert accuracy["value"] == np.mean(predictions == LABELS)  # as measured, not as resampled

@@ -50,7 +50,7 @@ def results(tmp_path, amounts=("1", "1")):
     ]  # fmt: skip
     frame = pd.DataFrame(rows).assign(
         num_layers=3,
-        n_dropped=[0, *(int(amount) for amount in amounts)],
+        num_dropped=[0, *(int(amount) for amount in amounts)],
         kept_layers=["0 1 2", *(["0 1"] * len(amounts))],
         primary=True,
         value=[0.9, 0.7, 0.8],

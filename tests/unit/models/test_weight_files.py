@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from shallower.core.errors import UserError
-from shallower.models.weight_files import INDEX_FILE, copy_tensors, header, merge_shards, weight_files
+from shallower.models.folder import WEIGHTS_INDEX
+from shallower.models.weight_files import copy_tensors, header, merge_shards, weight_files
 
 
 def some_tensors() -> dict[str, torch.Tensor]:
@@ -41,7 +42,7 @@ def sharded(directory, tensors, count=3):
         part = dict(list(tensors.items())[shard::count])
         save_file(part, directory / name, metadata={"format": "pt"})
         places |= dict.fromkeys(part, name)
-    (directory / INDEX_FILE).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    (directory / WEIGHTS_INDEX).write_text(json.dumps({"metadata": {}, "weight_map": places}))
     return directory
 
 
@@ -147,9 +148,9 @@ def test_a_tensor_missing_from_its_shard_is_named(tmp_path):
 
 @pytest.mark.parametrize("index", ["[]", "{}", '{"weight_map": {}}', "not JSON"])
 def test_unusable_indexes_are_refused(tmp_path, index):
-    (tmp_path / INDEX_FILE).write_text(index)
+    (tmp_path / WEIGHTS_INDEX).write_text(index)
 
-    with pytest.raises(UserError, match=INDEX_FILE):
+    with pytest.raises(UserError, match=WEIGHTS_INDEX):
         weight_files(tmp_path)
 
 
@@ -157,7 +158,7 @@ def test_an_index_cannot_point_outside_its_folder(tmp_path):
     save_file(some_tensors(), tmp_path / "secret.safetensors")
     (tmp_path / "model").mkdir()
     places = dict.fromkeys(some_tensors(), "../secret.safetensors")
-    (tmp_path / "model" / INDEX_FILE).write_text(json.dumps({"weight_map": places}))
+    (tmp_path / "model" / WEIGHTS_INDEX).write_text(json.dumps({"weight_map": places}))
 
     with pytest.raises(UserError, match="not a safetensors file in its folder"):
         weight_files(tmp_path / "model")

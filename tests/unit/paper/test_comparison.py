@@ -43,12 +43,12 @@ def counterparts(models=None, tasks=PAPER_TASKS):
 
 
 def study(
-    models=None, tasks=tuple(PAPER_TASKS), arms=TOP, seeds=(1, 2), value=lambda run: 0.9 - 0.01 * run["n_dropped"]
+    models=None, tasks=tuple(PAPER_TASKS), arms=TOP, seeds=(1, 2), value=lambda run: 0.9 - 0.01 * run["num_dropped"]
 ):
     """Made-up scores: `arms` are tuples of origin, strategy, amount and number of dropped layers."""
     models = models or {"bert": 12}
     runs = pd.DataFrame(
-        {"model": model, "task": task, "origin": origin, "strategy": strategy, "amount": amount, "n_dropped": n}
+        {"model": model, "task": task, "origin": origin, "strategy": strategy, "amount": amount, "num_dropped": n}
         | {"seed": seed, "num_layers": num_layers, "layers": num_layers - n}
         for model, num_layers in models.items()
         for task in tasks
@@ -166,7 +166,7 @@ def test_a_mean_that_the_paper_gives_over_other_tasks_only_is_not_put_beside():
 def test_table_2_shows_ours_beside_the_papers():
     table = table_2(counterparts(), study())
     row = at(table, "bert, 2 dropped", "SST-2")
-    assert (row["ours"], row["seeds"], row["n_dropped"]) == (pytest.approx(88), 2, 2)
+    assert (row["ours"], row["seeds"], row["num_dropped"]) == (pytest.approx(88), 2, 2)
     assert row["low"] < row["ours"] < row["high"]
     assert (row["paper"], row["verdict"]) == (92.20, "outside")
     assert row["difference"] == pytest.approx(-4.2)
@@ -193,7 +193,7 @@ def test_what_was_not_run_is_blank():
 
 def test_a_mean_with_a_missing_part_is_blank_and_names_it():
     scores = study()
-    keep = ~((scores.runs["task"] == "rte") & (scores.runs["n_dropped"] == 2))
+    keep = ~((scores.runs["task"] == "rte") & (scores.runs["num_dropped"] == 2))
     scores = Scores(scores.runs[keep], {f"run{row}": 0.9 + NOISE for row in scores.runs.index})
     row = at(table_2(counterparts(), scores), "bert, 2 dropped", "mean of 7 tasks")
     assert pd.isna(row["ours"])
@@ -239,7 +239,7 @@ def test_table_7_corrects_the_misprint_and_leaves_out_what_nobody_has():
 
 def test_gradual_is_a_paired_difference():
     arms = [*TOP, ("gradual", "top", "3", 3)]
-    scores = study(arms=arms, value=lambda run: 0.9 - 0.01 * run["n_dropped"] + 0.02 * (run["origin"] == "gradual"))
+    scores = study(arms=arms, value=lambda run: 0.9 - 0.01 * run["num_dropped"] + 0.02 * (run["origin"] == "gradual"))
     row = at(gradual(counterparts(), scores), "bert, top 3, gradual minus at once", "QQP")
     assert row["ours"] == pytest.approx(2)
     # The noise is that of the examples, the same in both, so that it cancels.
@@ -325,7 +325,7 @@ def predicted(tmp_path):
     directories = [str(tmp_path / name) for name in scores.runs["directory"]]
     runs = scores.runs.assign(metric="accuracy", directory=directories)
     for run in runs.itertuples():
-        skill = 0.7 if run.n_dropped == 2 else 0.9
+        skill = 0.7 if run.num_dropped == 2 else 0.9
         order = np.random.default_rng(run.Index).permutation(500)
         write_predictions(
             Path(run.directory, "predictions.parquet"), draw_predictions(definition, skill, run.seed), order
@@ -353,7 +353,7 @@ def test_table_4_has_layers_and_loss_in_a_cell(predicted):
 
 
 def test_table_4_tells_which_numbers_were_tried(predicted):
-    runs = predicted.runs[predicted.runs["n_dropped"] != 1]
+    runs = predicted.runs[predicted.runs["num_dropped"] != 1]
     table = table_4(
         counterparts({"tiny": None}, {"sst2": "SST-2"}), Scores(runs, dict.fromkeys(runs["directory"], NOISE))
     )
@@ -416,7 +416,7 @@ def test_thresholds_stand_where_they_came_out():
     arms = [BASELINE, ("pretrained", "contribution", "0.95", 0), ("pretrained", "contribution", "0.9", 4)]
     scores = study(arms=arms)
     one_other = (scores.runs["amount"] == "0.9") & (scores.runs["task"] == "rte") & (scores.runs["seed"] == 1)
-    runs = scores.runs.assign(n_dropped=scores.runs["n_dropped"].where(~one_other, 3))
+    runs = scores.runs.assign(num_dropped=scores.runs["num_dropped"].where(~one_other, 3))
     table = figure_2(counterparts(), Scores(runs, dict.fromkeys(runs["directory"], 0.9 + NOISE)))
     row = at(table, "bert, contribution 0.9", "4 dropped")
     assert (row["paper"], row["amount"]) == (83.1, "0.9")

@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parents[3]
 BLANK = {
     **dict.fromkeys(["model", "counterpart", "task", "paper_task", "origin", "strategy", "amount"], ""),
     **dict.fromkeys(
-        ["n_dropped", "depth", "ours", "low", "high", "seeds", "paper", "uncertainty", "difference"], np.nan
+        ["num_dropped", "depth", "ours", "low", "high", "seeds", "paper", "uncertainty", "difference"], np.nan
     ),
     **dict.fromkeys(["quantity", "unit", "paper_how", "verdict", "remark"], ""),
 }
@@ -59,19 +59,25 @@ def compared(row, ours, half_width, paper=np.nan, uncertainty=np.nan):
 def paper_bars(item):
     values = read_values()
     rows = values[values["item"] == item]
-    return {(row.model, row.strategy, int(row.n_dropped)): float(row.value) for row in rows.itertuples()}
+    return {(row.model, row.strategy, int(row.num_dropped)): float(row.value) for row in rows.itertuples()}
 
 
 def bars(item, model, counterpart, scale=1, others=()):
     """A frame of strategies: `model` next to `counterpart`, then the paper's other models alone."""
     random, paper = np.random.default_rng(1), paper_bars(item)
     mean = {"task": "mean7", "paper_task": "mean7", "quantity": "score", "unit": "points"}
-    full = {"strategy": "none", "n_dropped": 0, "row": f"{model}, whole", "column": "all layers", "origin": "baseline"}
+    full = {
+        "strategy": "none",
+        "num_dropped": 0,
+        "row": f"{model}, whole",
+        "column": "all layers",
+        "origin": "baseline",
+    }
     named = {"model": model, "counterpart": counterpart, "remark": "without MNLI"} | mean
     rows = [compared(named | full, 84.1, 0.9, paper.get((counterpart, "none", 0), np.nan))]
     for strategy, counts in COUNTS.items():
         for count in (scale * count for count in counts):
-            row = named | {"strategy": strategy, "n_dropped": count, "row": f"{model}, {strategy}"}
+            row = named | {"strategy": strategy, "num_dropped": count, "row": f"{model}, {strategy}"}
             row |= {"column": f"{count} dropped", "remark": "without MNLI; measured"}
             ours = 84 - {"bottom": 3.5, "symmetric": 1.4}.get(strategy, 1.1) * count / scale + random.normal(0, 0.5)
             printed = paper.get((counterpart, strategy, count), np.nan)
@@ -81,7 +87,7 @@ def bars(item, model, counterpart, scale=1, others=()):
     for other in others:
         for (name, strategy, count), value in paper.items():
             if name == other:
-                row = {"counterpart": other, "strategy": strategy, "n_dropped": count, "row": f"{other}, {strategy}"}
+                row = {"counterpart": other, "strategy": strategy, "num_dropped": count, "row": f"{other}, {strategy}"}
                 row |= {"column": f"{count} dropped", "paper": value, "uncertainty": 0.1, "remark": "not in this study"}
                 rows.append(mean | row)
     return numbered(rows)

@@ -21,8 +21,8 @@ def best(rows):
     return rows["corrected"].fillna(rows["value"].astype(float))
 
 
-def score(values, model, n_dropped, task, item="table-2"):
-    return paper_value(values, item=item, quantity="score", model=model, n_dropped=n_dropped, task=task)
+def score(values, model, num_dropped, task, item="table-2"):
+    return paper_value(values, item=item, quantity="score", model=model, num_dropped=num_dropped, task=task)
 
 
 def test_columns_and_words(values):
@@ -35,7 +35,7 @@ def test_columns_and_words(values):
     assert set(values["task"]) - {""} == {*SEVEN, *MEANS}
     assert set(values["quantity"]) == {
         *("score", "loss", "parameters_millions", "finetune_speedup", "inference_time_change_percent"),
-        *("droppable_layers", "held_out_loss", "probe_score", "similarity", "n_dropped", "dropped_layers"),
+        *("droppable_layers", "held_out_loss", "probe_score", "similarity", "num_dropped", "dropped_layers"),
         *("train_examples", "validation_examples", "parameters_change_percent", "kept_percent"),
     }
     assert set(values.loc[values["item"] != "table-6", "model"]) - {""} <= set(PAPER_MODELS)
@@ -98,7 +98,7 @@ def test_scores_are_fractions_of_the_validation_examples(values):
 def test_means_are_of_the_printed_values(values):
     groups = values[(values["quantity"] == "score") & values["item"].str.startswith("table-")]
     checked = 0
-    for _, rows in groups.groupby(["item", "model", "origin", "n_dropped"], dropna=False):
+    for _, rows in groups.groupby(["item", "model", "origin", "num_dropped"], dropna=False):
         by_task = best(rows).set_axis(rows["task"])
         for name in set(MEANS) & set(by_task.index):
             assert by_task[name] == pytest.approx(by_task[list(MEANS[name])].mean(), abs=0.0051)
@@ -109,11 +109,11 @@ def test_means_are_of_the_printed_values(values):
 def test_losses_are_those_of_the_scores(values):
     losses = values[(values["item"] == "table-3") & (values["quantity"] == "loss")]
     own = [
-        score(values, row.model, 0, row.task).value - score(values, row.model, row.n_dropped, row.task).value
+        score(values, row.model, 0, row.task).value - score(values, row.model, row.num_dropped, row.task).value
         for row in losses.itertuples()
     ]
     assert best(losses).to_numpy() == pytest.approx(own, abs=0.021)
-    roberta = losses[(losses["model"] == "RoBERTa") & (losses["how"] == "printed")].set_index("n_dropped")
+    roberta = losses[(losses["model"] == "RoBERTa") & (losses["how"] == "printed")].set_index("num_dropped")
     assert dict(roberta["task"]) == {0: "mean7", 2: "mean7", 4: "mean5", 6: "mean5"}
     assert roberta.loc[2, "value"] == -0.42
     assert roberta.loc[2, "corrected"] == pytest.approx(-0.84)
@@ -125,7 +125,7 @@ def test_the_same_cell_says_the_same_everywhere(values):
     compared = 0
     for row in twice[twice["model"] != "DistilRoBERTa"].itertuples():
         right = row.value if math.isnan(row.corrected) else row.corrected
-        assert right == score(values, row.model, row.n_dropped, row.task).value, row.cell
+        assert right == score(values, row.model, row.num_dropped, row.task).value, row.cell
         compared += 1
     assert compared == 5 * 6
 
@@ -135,17 +135,17 @@ def test_bars_agree_with_the_means_of_the_tables(values):
         bars = values[(values["item"] == item) & values["strategy"].isin(["top", "none"])]
         assert len(bars) == (8 if item == "figure-2" else 4)
         for bar in bars.itertuples():
-            assert score(values, bar.model, bar.n_dropped, "mean7").value == pytest.approx(bar.value, abs=0.11)
+            assert score(values, bar.model, bar.num_dropped, "mean7").value == pytest.approx(bar.value, abs=0.11)
 
 
 def test_contribution_sets_are_in_the_figure(values):
     sets = values[(values["item"] == "contribution") & (values["quantity"] == "dropped_layers")]
-    counts = values[(values["item"] == "contribution") & (values["quantity"] == "n_dropped")]
-    assert [len(text.split()) for text in sets["value"]] == list(counts["value"]) == list(sets["n_dropped"])
+    counts = values[(values["item"] == "contribution") & (values["quantity"] == "num_dropped")]
+    assert [len(text.split()) for text in sets["value"]] == list(counts["value"]) == list(sets["num_dropped"])
     bars = values[(values["item"] == "figure-2") & (values["strategy"] == "contribution")]
     plotted = sets[~sets["note"].str.contains("not in Figure 2")]
-    assert set(zip(bars["model"], bars["n_dropped"], strict=True)) == set(
-        zip(plotted["model"], plotted["n_dropped"], strict=True)
+    assert set(zip(bars["model"], bars["num_dropped"], strict=True)) == set(
+        zip(plotted["model"], plotted["num_dropped"], strict=True)
     )
 
 
@@ -165,7 +165,7 @@ def test_some_numbers_as_printed(values):
     table4 = {"item": "table-4", "model": "RoBERTa", "task": "QQP", "tolerance": 3}
     assert paper_value(values, quantity="droppable_layers", **table4).value == 10
     assert paper_value(values, quantity="held_out_loss", **table4).value == 3.21
-    bar = paper_value(values, item="figure-2", model="XLNet", strategy="symmetric", n_dropped=2)
+    bar = paper_value(values, item="figure-2", model="XLNet", strategy="symmetric", num_dropped=2)
     assert (bar.value, bar.how, bar.uncertainty) == (82.9, "measured", 0.1)
     assert paper_value(values, item="preprint-figure-5", model="XLNet", depth=12).value == 0.49
     assert paper_value(values, item="figure-3", model="RoBERTa", depth=1).value == 71.5
@@ -175,15 +175,15 @@ def test_misprints_keep_what_is_printed(values):
     found = paper_value(values, item="table-7", model="BERT", origin="pretrained", task="SST-2")
     assert (found.printed, found.value) == (92.25, 90.25)
     assert "misprint" in found.note
-    sizes = {"quantity": "parameters_millions", "n_dropped": 6}
+    sizes = {"quantity": "parameters_millions", "num_dropped": 6}
     assert paper_value(values, model="RoBERTa", **sizes).value == 82.1
     assert paper_value(values, model="BERT", **sizes).value == 66
 
 
 def test_lookups(values):
-    assert paper_value(values, item="figure-2", model="XLNet", strategy="contribution", n_dropped=2) is None
+    assert paper_value(values, item="figure-2", model="XLNet", strategy="contribution", num_dropped=2) is None
     with pytest.raises(ValueError, match="7 of the paper's numbers"):
-        paper_value(values, item="table-2", model="BERT", n_dropped=2, how="printed")
+        paper_value(values, item="table-2", model="BERT", num_dropped=2, how="printed")
     with pytest.raises(KeyError):
         paper_value(values, amount=2)
 

@@ -32,7 +32,7 @@ CLAIMS = pd.DataFrame(
         "verdict": ["supported", "supported", "not supported", "supported"],
         "reason": "Reason",
         "comparison": None,
-        "n_dropped": pd.Series([None] * 4, dtype="Int64"),
+        "num_dropped": pd.Series([None] * 4, dtype="Int64"),
         "role": None,
         "unit": None,
     }

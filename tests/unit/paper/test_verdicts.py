@@ -83,23 +83,23 @@ def make(
     rows = []
     for model, num_layers in models.items():
         for task in tasks:
-            for strategy, n_dropped in [("none", 0), *((name, cut) for name, cuts in arms.items() for cut in cuts)]:
-                dropped = drop_order(strategy, num_layers, n_dropped) if n_dropped else []
+            for strategy, num_dropped in [("none", 0), *((name, cut) for name, cuts in arms.items() for cut in cuts)]:
+                dropped = drop_order(strategy, num_layers, num_dropped) if num_dropped else []
                 kept = " ".join(str(layer) for layer in range(num_layers) if layer not in dropped)
                 for seed in seeds:
                     run = {
                         "study": "made",
                         "model": model,
                         "task": task,
-                        "origin": "pretrained" if n_dropped else "baseline",
+                        "origin": "pretrained" if num_dropped else "baseline",
                         "strategy": strategy,
-                        "amount": str(n_dropped),
+                        "amount": str(num_dropped),
                         "num_layers": num_layers,
-                        "n_dropped": n_dropped,
+                        "num_dropped": num_dropped,
                         "kept_layers": kept,
                         "seed": seed,
                     }
-                    rows.append(write_run(root, run, skill(model, task, strategy, n_dropped)))
+                    rows.append(write_run(root, run, skill(model, task, strategy, num_dropped)))
     results = pd.DataFrame(rows)
     write_table(root / "results.csv", results)
     collect_resamples(results["directory"].tolist(), root / "resamples.parquet")
@@ -144,7 +144,7 @@ def test_planted_orderings_are_supported(as_claimed):
     assert (decisive["low"] < decisive["effect"]).all()
     assert (decisive["high"] > decisive["effect"]).all()
     assert (decisive["seeds_agreeing"] == 3).all()
-    assert (decisive["n_dropped"] == 3).all()
+    assert (decisive["num_dropped"] == 3).all()
 
 
 def test_each_task_has_the_test_that_suits_its_metric(as_claimed):
@@ -197,7 +197,7 @@ def test_the_cut_is_the_deepest_that_a_third_strategy_shares(tmp_path):
     )
     frame = judged(scores, {"mini": None})  # rte stands for no task of the paper in these settings
     rows = of(frame, "bottom-worst")
-    assert set(rows["n_dropped"]) == {2}
+    assert set(rows["num_dropped"]) == {2}
     assert set(rows["task"]) == {"sst2"}
     assert set(rows["role"]) == {"decides"}
     reason = rows["reason"].iloc[0]
@@ -282,7 +282,7 @@ def test_objectives(tmp_path, loss, planted, verdict):
     frame = judged(scores, TRIO, curves(planted))
     found = verdicts(frame)
     assert {found[name] for name in ("middle-layers", "deep-cut", "plateau", "similarity")} == {verdict}
-    assert set(of(frame, "middle-layers")["n_dropped"]) == {2}
+    assert set(of(frame, "middle-layers")["num_dropped"]) == {2}
     assert set(of(frame, "deep-cut", "decides")["task"]) == {"mean of 3"}
     assert set(of(frame, "similarity")["unit"]) == {"cosine"}
     assert of(frame, "plateau")["comparison"].iloc[0] == "gain from depth 7 to 12: bert minus roberta"

@@ -28,11 +28,11 @@ COSINES = [1.0, 0.5, -0.25]
 
 
 def write_probes(path, labels, answers):
-    depths, n_examples = answers.shape
+    depths, num_examples = answers.shape
     table = pa.table(
         {
-            "depth": np.repeat(np.arange(depths), n_examples),
-            "id": np.tile(np.arange(n_examples), depths),
+            "depth": np.repeat(np.arange(depths), num_examples),
+            "id": np.tile(np.arange(num_examples), depths),
             "label": np.tile(labels, depths),
             "prediction": answers.ravel(),
         }

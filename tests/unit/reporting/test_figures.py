@@ -91,7 +91,7 @@ def test_score_by_layers_shows_means_seeds_and_the_full_model(tables):
     colour = STYLES["top"][0]
     line = next(line for line in panel.lines if to_hex(line.get_color()) == colour)
     np.testing.assert_allclose(line.get_ydata(), arms["score"])
-    np.testing.assert_array_equal(np.round(line.get_xdata()), arms["n_dropped"])
+    np.testing.assert_array_equal(np.round(line.get_xdata()), arms["num_dropped"])
     full = summary[summary["origin"] == "baseline"].iloc[0]["score"]
     assert any(np.allclose(line.get_ydata(), full) for line in panel.lines)
     seeds = results[results["primary"] & (results["origin"] == "pretrained")]
@@ -111,7 +111,7 @@ def test_score_by_cost_names_depths_and_marks_collapsed(tables):
     assert {"3", "4", "5", "6", "layers left", "best at each depth", "hollow: a seed collapsed"} <= set(found)
     best = next(line for line in figure.axes[0].lines if line.get_linewidth() == 3)
     sound = summary[(summary["origin"].isin(["baseline", "pretrained"])) & (summary["collapsed"] == 0)]
-    by_depth = sound.groupby("n_dropped")["score"].max().sort_index(ascending=False)
+    by_depth = sound.groupby("num_dropped")["score"].max().sort_index(ascending=False)
     np.testing.assert_allclose(best.get_ydata(), by_depth)
 
 

@@ -50,8 +50,8 @@ def test_one_row_a_run_and_metric(runs):
     assert row["metric"] == "accuracy"
     assert row["value"] == record["metrics"]["accuracy"]["value"]
     assert (row["low"], row["high"]) == tuple(record["metrics"]["accuracy"][end] for end in ("low", "high"))
-    assert (row["kept_layers"], row["n_dropped"], row["seed"]) == ("0 1 2 3", 2, 2)
-    assert (row["parameters"], row["n_examples"], row["collapsed"]) == (record["parameters"], 300, False)
+    assert (row["kept_layers"], row["num_dropped"], row["seed"]) == ("0 1 2 3", 2, 2)
+    assert (row["parameters"], row["num_examples"], row["collapsed"]) == (record["parameters"], 300, False)
     assert results["collapsed"].sum() == 2
 
 

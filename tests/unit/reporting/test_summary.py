@@ -73,7 +73,7 @@ def test_one_row_an_arm_with_the_primary_metric(whole, summary):
     assert (row["score_min"], row["score_max"]) == (mine["value"].min(), mine["value"].max())
     assert row["train_seconds"] == pytest.approx(mine["train_seconds"].mean())
     assert row["directory"] == mine.loc[mine["value"].idxmax(), "directory"]
-    assert (row["seeds"], row["n_dropped"], row["num_layers"], row["kept_layers"]) == (2, 2, 6, "0 1 2 3")
+    assert (row["seeds"], row["num_dropped"], row["num_layers"], row["kept_layers"]) == (2, 2, 6, "0 1 2 3")
     comparison = comparisons[("small", "minilm", "docs-pair", "pretrained", "top", "2")]
     assert [row[key] for key in ("kept_percent", "kept_low", "kept_high")] == [
         comparison[key] for key in ("kept_percent", "kept_low", "kept_high")
@@ -102,9 +102,9 @@ def test_seeds_that_drop_different_layers_count_with_the_fewest(whole):
     results, comparisons, costs, _ = whole
     results = results.copy()
     odd = results["directory"].str.endswith("docs-pair/pretrained/top-2/seed2")
-    results.loc[odd, ["n_dropped", "kept_layers", "model_bytes"]] = [1, "0 1 2 3 4", 99_000_000]
+    results.loc[odd, ["num_dropped", "kept_layers", "model_bytes"]] = [1, "0 1 2 3 4", 99_000_000]
     row = arm(summarise(results, comparisons, costs), "docs-pair", "pretrained", "top", "2")
-    assert (row["n_dropped"], row["kept_layers"]) == (1, "0 1 2 3 | 0 1 2 3 4")
+    assert (row["num_dropped"], row["kept_layers"]) == (1, "0 1 2 3 | 0 1 2 3 4")
     assert layer_sets(row["kept_layers"]) == [[0, 1, 2, 3], [0, 1, 2, 3, 4]]
     assert row["model_bytes"] == 99_000_000
     assert row["latency_ms_batch1"] == costs["minilm"]["depths"][4]["latency"][0]["median_ms"]
@@ -134,7 +134,7 @@ def test_results_without_a_baseline_are_refused(whole):
 
 ARMS = pd.DataFrame(
     {
-        "n_dropped": [1, 2, 2, 3, 4, 0],
+        "num_dropped": [1, 2, 2, 3, 4, 0],
         "kept_percent": [99.5, 98.0, 99.0, 97.5, 99.9, 100.0],
         "kept_low": [99.1, 97.0, 98.5, 96.0, 99.0, 99.9],
         "kept_high": [100.0, 99.0, 99.5, 98.0, 100.5, 100.1],
@@ -167,18 +167,18 @@ def test_the_choice_drops_most_layers_then_keeps_most(tolerance, amount):
 
 def test_an_answer_and_whether_it_is_robust():
     found = answer(ARMS, BASELINE, 1)
-    assert (found["n_dropped"], found["directory"], found["robust"]) == (2, "c", False)  # its interval leaves 1 %
+    assert (found["num_dropped"], found["directory"], found["robust"]) == (2, "c", False)  # its interval leaves 1 %
     assert answer(ARMS, BASELINE, 2)["robust"] is False  # a seed is far below
     assert answer(ARMS.assign(score_min=0.79), BASELINE, 2)["robust"] is True
     assert answer(ARMS, BASELINE, 0.9)["robust"] is True  # arm a
     nothing = answer(ARMS, BASELINE, 0.1)
-    assert (nothing["n_dropped"], nothing["robust"], nothing["kept_percent"]) == (0, None, 100)
+    assert (nothing["num_dropped"], nothing["robust"], nothing["kept_percent"]) == (0, None, 100)
 
 
 def test_the_held_out_check_chooses_on_one_half_and_measures_on_the_other():
     found = answer(ARMS, BASELINE, 1)
     assert found["amount"] == "c"
-    assert (found["held_out_n_dropped"], found["held_out_kept_percent"]) == (2, 96.6)  # arm b
+    assert (found["held_out_num_dropped"], found["held_out_kept_percent"]) == (2, 96.6)  # arm b
 
 
 @pytest.mark.parametrize(
@@ -200,9 +200,9 @@ def test_a_share_that_does_not_exist_is_never_chosen():
 def test_droppable_has_a_row_for_each_strategy_and_tolerance(summary):
     table = droppable(summary, [1, 3])
     assert len(table) == 2 * 2 * 2 * 2
-    by_tolerance = table.pivot(index=["model", "task", "origin", "strategy"], columns="tolerance", values="n_dropped")
+    by_tolerance = table.pivot(index=["model", "task", "origin", "strategy"], columns="tolerance", values="num_dropped")
     assert (by_tolerance[1] <= by_tolerance[3]).all()
-    for _, row in table[table["n_dropped"] > 0].iterrows():
+    for _, row in table[table["num_dropped"] > 0].iterrows():
         assert row["kept_percent"] >= 100 - row["tolerance"]
         source = arm(summary, row["task"], row["origin"], row["strategy"], row["amount"])
         assert (row["score"], row["directory"]) == (source["score"], source["directory"])
@@ -211,9 +211,9 @@ def test_droppable_has_a_row_for_each_strategy_and_tolerance(summary):
 def test_droppable_without_an_answer_is_empty_not_zero(summary, tmp_path):
     summary.loc[summary["origin"] == "baseline", "collapsed"] = 1
     table = droppable(summary, [1])
-    assert table["n_dropped"].isna().all()
+    assert table["num_dropped"].isna().all()
     write_table(tmp_path / "droppable.csv", table)
-    assert read_table(tmp_path / "droppable.csv")["n_dropped"].isna().all()
+    assert read_table(tmp_path / "droppable.csv")["num_dropped"].isna().all()
 
 
 class Sentences(Page):
@@ -237,7 +237,7 @@ def read(text: str) -> str:
 def test_the_page_answers_first(whole, summary):
     text = read(answer_page(summary, [3, 1], 0.95, whole[2]))
     case = task_answers(summary, [1, 3])[0]
-    drops = [case.answers[tolerance]["n_dropped"] for tolerance in (1, 3)]
+    drops = [case.answers[tolerance]["num_dropped"] for tolerance in (1, 3)]
     assert text.startswith("Study small How many layers can be dropped? minilm can lose")
     assert text.index("stay within 1 % of its score") < text.index("Every arm in numbers")
     assert f"drop {drops[1]} of 6 layers" in text

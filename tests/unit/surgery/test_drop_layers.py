@@ -16,8 +16,8 @@ import tiny
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of
 from shallower.models.families import FAMILIES
-from shallower.models.folder import dropped_from
-from shallower.models.weight_files import WEIGHTS_FILE, header, weight_files
+from shallower.models.folder import WEIGHTS, dropped_from
+from shallower.models.weight_files import header, weight_files
 from shallower.surgery.drop_layers import drop_layers
 
 PROJECT = Path(__file__).parents[3]
@@ -130,8 +130,8 @@ def test_a_fresh_process_loads_every_tensor_at_the_right_depth(family, reloaded)
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_kept_tensors_are_the_same_and_dropped_ones_gone(family, full_models, reloaded):
-    before = load_file(full_models[family] / WEIGHTS_FILE)
-    after = load_file(reloaded[family]["folder"] / WEIGHTS_FILE)
+    before = load_file(full_models[family] / WEIGHTS)
+    after = load_file(reloaded[family]["folder"] / WEIGHTS)
     origins = {}
     for name in before:
         layer = FAMILIES[family].layer_of(name)
@@ -159,12 +159,12 @@ def test_configuration_changes_in_nothing_but_depth(family, full_models, reloade
 def test_only_weights_configuration_and_manifest_are_written(reloaded):
     for answer in reloaded.values():
         names = sorted(path.name for path in answer["folder"].iterdir())
-        assert names == ["config.json", "manifest.json", WEIGHTS_FILE]
+        assert names == ["config.json", "manifest.json", WEIGHTS]
 
 
 def tensors_of(folder):
     """Type, shape and bytes of each tensor of a model."""
-    with safe_open(folder / WEIGHTS_FILE, "np") as file:
+    with safe_open(folder / WEIGHTS, "np") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     return {name: (tensor.dtype, tensor.shape, tensor.tobytes()) for name, tensor in tensors.items()}
 
@@ -172,17 +172,17 @@ def tensors_of(folder):
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_the_manifest_holds_the_checksums_of_the_files_and_of_their_source(family, full_models, tmp_path):
     drop_layers(full_models[family], KEPT, tmp_path / "dropped")
-    assert dropped_from(tmp_path / "dropped") == [sha256_of(full_models[family] / WEIGHTS_FILE)]
+    assert dropped_from(tmp_path / "dropped") == [sha256_of(full_models[family] / WEIGHTS)]
     assert dropped_from(full_models[family]) is None
     manifest = json.loads((tmp_path / "dropped/manifest.json").read_text())
-    names = [WEIGHTS_FILE, "config.json"]
+    names = [WEIGHTS, "config.json"]
     assert manifest["sha256"] == {name: sha256_of(tmp_path / "dropped" / name) for name in names}
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_a_sharded_checkpoint_gives_the_same_weights(family, full_models, reloaded, tmp_path):
     sharded = tiny.make_model(tmp_path / "sharded", family, NUM_LAYERS, labels=3, max_shard_size="20KB")
-    assert not (sharded / WEIGHTS_FILE).exists()
+    assert not (sharded / WEIGHTS).exists()
 
     drop_layers(sharded, KEPT, tmp_path / "dropped")
 
@@ -211,9 +211,9 @@ def test_checkpoints_without_classifier_lose_layers_too(family, bare, tmp_path):
 def test_keeping_every_layer_copies_the_model(full_models, tmp_path):
     drop_layers(full_models["bert"], range(NUM_LAYERS), tmp_path)
 
-    for name in (WEIGHTS_FILE, "config.json"):
+    for name in (WEIGHTS, "config.json"):
         source, copy = full_models["bert"] / name, tmp_path / name
-        if name == WEIGHTS_FILE:
+        if name == WEIGHTS:
             assert header(copy) == header(source)
             size = sum(tensor.nbytes for tensor in load_file(source).values())
             assert copy.read_bytes()[-size:] == source.read_bytes()[-size:]
@@ -223,12 +223,12 @@ def test_keeping_every_layer_copies_the_model(full_models, tmp_path):
 
 def test_half_precision_weights_stay_as_they_are(full_models, tmp_path):
     shutil.copytree(full_models["bert"], tmp_path / "full")
-    tensors = {name: tensor.bfloat16() for name, tensor in load_file(tmp_path / "full" / WEIGHTS_FILE).items()}
-    save_file(tensors, tmp_path / "full" / WEIGHTS_FILE, metadata={"format": "pt"})
+    tensors = {name: tensor.bfloat16() for name, tensor in load_file(tmp_path / "full" / WEIGHTS).items()}
+    save_file(tensors, tmp_path / "full" / WEIGHTS, metadata={"format": "pt"})
 
     drop_layers(tmp_path / "full", [1], tmp_path / "dropped")
 
-    after = load_file(tmp_path / "dropped" / WEIGHTS_FILE)
+    after = load_file(tmp_path / "dropped" / WEIGHTS)
     name = "bert.encoder.layer.{}.output.dense.weight"
     assert torch.equal(after[name.format(0)], tensors[name.format(1)])
     assert {tensor.dtype for tensor in after.values()} == {torch.bfloat16}
@@ -254,9 +254,9 @@ def test_weights_of_another_depth_than_stated_are_refused(stated, words, full_mo
 
 def test_a_layer_that_lacks_a_tensor_is_refused(full_models, tmp_path):
     shutil.copytree(full_models["xlnet"], tmp_path / "full")
-    tensors = load_file(tmp_path / "full" / WEIGHTS_FILE)
+    tensors = load_file(tmp_path / "full" / WEIGHTS)
     del tensors["transformer.layer.2.ff.layer_2.weight"]
-    save_file(tensors, tmp_path / "full" / WEIGHTS_FILE, metadata={"format": "pt"})
+    save_file(tensors, tmp_path / "full" / WEIGHTS, metadata={"format": "pt"})
 
     with pytest.raises(UserError, match=r"layer 2 lack 1 of .*'transformer\.layer\.2\.ff\.layer_2\.weight'"):
         drop_layers(tmp_path / "full", [0, 1], tmp_path / "dropped")
@@ -270,11 +270,11 @@ def test_unusable_layers_to_keep_are_refused(kept, words, full_models, tmp_path)
 
 
 def test_a_model_is_not_replaced_by_its_shallower_self(full_models):
-    before = (full_models["bert"] / WEIGHTS_FILE).read_bytes()
+    before = (full_models["bert"] / WEIGHTS).read_bytes()
 
     with pytest.raises(UserError, match="name another folder"):
         drop_layers(full_models["bert"], KEPT, full_models["bert"] / "../bert")
-    assert (full_models["bert"] / WEIGHTS_FILE).read_bytes() == before
+    assert (full_models["bert"] / WEIGHTS).read_bytes() == before
 
 
 # --- drop_layers.py ---
@@ -305,7 +305,7 @@ def test_script_drops_what_layers_json_says(full_models, reloaded, tmp_path):
 
     assert result.returncode == 0, result.stderr
     expected = reloaded["distilbert"]["folder"]
-    for name in (WEIGHTS_FILE, "config.json"):
+    for name in (WEIGHTS, "config.json"):
         assert (tmp_path / "dropped" / name).read_bytes() == (expected / name).read_bytes()
 
 

@@ -46,11 +46,11 @@ class Probe:
         return self.model.predict((vectors - self.mean) * self.scale)
 
 
-def choose_examples(n_examples: int, at_most: int) -> NDArray[np.int64]:
+def choose_examples(num_examples: int, at_most: int) -> NDArray[np.int64]:
     """Positions of the training examples that probes learn from: ascending, the same for every model of a task."""
-    if n_examples <= at_most:
-        return np.arange(n_examples)
-    return np.sort(np.random.default_rng(SEED).choice(n_examples, at_most, replace=False))
+    if num_examples <= at_most:
+        return np.arange(num_examples)
+    return np.sort(np.random.default_rng(SEED).choice(num_examples, at_most, replace=False))
 
 
 def fit_probes(vectors: NDArray[np.float32], labels: NDArray[Any], target: str) -> list[Probe]:
@@ -74,11 +74,11 @@ def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDAr
 
 def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> None:
     """Write answers [depths, n] as parquet: depth (int64), id (int64), label and prediction (int64 or float64)."""
-    depths, n_examples = answers.shape
+    depths, num_examples = answers.shape
     kind = np.int64 if np.issubdtype(tokens.labels.dtype, np.integer) else np.float64
     table = pa.table(
         {
-            "depth": np.repeat(np.arange(depths), n_examples),
+            "depth": np.repeat(np.arange(depths), num_examples),
             "id": np.tile(tokens.ids, depths),
             "label": np.tile(tokens.labels.astype(kind), depths),
             "prediction": answers.astype(kind).ravel(),

@@ -27,7 +27,7 @@ class Batch:
     attention_mask: np.ndarray | None  # int64 [B, L]: 1 for a token, 0 for padding
     token_type_ids: np.ndarray | None  # int64 [B, L]
     labels: np.ndarray  # int64 or float32 [B]
-    n_tokens: int  # without padding
+    num_tokens: int  # without padding
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -73,15 +73,15 @@ def make_batch(tokens: TokenSet, examples: np.ndarray) -> Batch:
         filled[is_token] = values[sources]
         return filled
 
-    n_tokens = int(lengths.sum())
+    num_tokens = int(lengths.sum())
     types = tokens.token_type_ids
     return Batch(
         examples=examples,
         input_ids=padded(tokens.input_ids, tokens.pad_token_id),
-        attention_mask=None if n_tokens == is_token.size else is_token.astype(np.int64),
+        attention_mask=None if num_tokens == is_token.size else is_token.astype(np.int64),
         token_type_ids=None if types is None else padded(types, tokens.pad_token_type_id),
         labels=tokens.labels[examples],
-        n_tokens=n_tokens,
+        num_tokens=num_tokens,
     )
 
 

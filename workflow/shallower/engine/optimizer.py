@@ -1,7 +1,7 @@
 """AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019) by torch's fused kernel.
 
 The numbers are those of `torch.optim.AdamW(fused=True)`, whose class imports torch's compiler when it is first used:
-three seconds of computing in every training. Beside, the kernel scales gradients while it reads them, which spares
+three seconds of computing in every training. Also, the kernel scales gradients while it reads them, which spares
 clipping a pass over all of them.
 """
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import atomic_write, read_json, sha256_of, write_json
+from shallower.models.folder import CONFIG, WEIGHTS
 
 logger = logging.getLogger(__name__)
 
 # The files to copy from a finished run. The tokenizer is copied from the model; the manifest is in the record.
-RESULT_FILES = ("model.safetensors", "config.json", "training.jsonl")
+RESULT_FILES = (WEIGHTS, CONFIG, "training.jsonl")
 
 
 class FinishedRun:

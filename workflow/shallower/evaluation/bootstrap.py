@@ -35,19 +35,19 @@ class Bootstrap(NamedTuple):
 
 
 def _bootstrap(
-    statistic: Callable[[NDArray[Any]], NDArray[Any]], n_examples: int, confidence: float, samples: int
+    statistic: Callable[[NDArray[Any]], NDArray[Any]], num_examples: int, confidence: float, samples: int
 ) -> Bootstrap:
-    """Percentile interval of a statistic of rows [..., n_examples], which gives [...]."""
-    if n_examples < 2:
+    """Percentile interval of a statistic of rows [..., num_examples], which gives [...]."""
+    if num_examples < 2:
         raise UserError("an interval needs at least two validation examples")
     with warnings.catch_warnings():
         # NaN ends are expected here (see Interval).
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
-            (np.arange(n_examples),),
+            (np.arange(num_examples),),
             lambda rows, axis: statistic(rows),
             n_resamples=samples,
-            batch=max(1, ROWS_AT_ONCE // n_examples),
+            batch=max(1, ROWS_AT_ONCE // num_examples),
             vectorized=True,
             confidence_level=confidence,
             method="percentile",

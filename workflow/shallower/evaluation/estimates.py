@@ -60,10 +60,10 @@ def over_seeds(values: NDArray[Any], samples: NDArray[Any]) -> Estimate:
     With several seeds, each sample is of resampled seeds too (a two-level bootstrap), so that the interval covers the
     seed variance; with one seed it covers the validation examples only.
     """
-    n_seeds, n_samples = samples.shape
-    chosen = np.random.default_rng(SEED).integers(n_seeds, size=(n_samples, n_seeds))
-    resampled = samples[chosen, np.arange(n_samples)[:, None]].mean(axis=1)
-    return Estimate(float(np.mean(values)), resampled, n_seeds)
+    num_seeds, num_samples = samples.shape
+    chosen = np.random.default_rng(SEED).integers(num_seeds, size=(num_samples, num_seeds))
+    resampled = samples[chosen, np.arange(num_samples)[:, None]].mean(axis=1)
+    return Estimate(float(np.mean(values)), resampled, num_seeds)
 
 
 class Scores:

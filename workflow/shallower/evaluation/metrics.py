@@ -53,14 +53,14 @@ def of_pairs(
 
 def _confusion(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """Confusion matrices [..., classes, classes] of resamples (rows: labels, columns: predictions)."""
-    n_classes = max(2, int(max(labels.max(), predictions.max())) + 1)
-    cells = (labels * n_classes + predictions)[rows]
+    num_classes = max(2, int(max(labels.max(), predictions.max())) + 1)
+    cells = (labels * num_classes + predictions)[rows]
     resamples = cells.reshape(-1, cells.shape[-1])
-    cells_each = n_classes * n_classes
+    cells_each = num_classes * num_classes
     # Each resample counts in cells of its own, so that one pass counts them all.
     shifted = resamples + cells_each * np.arange(len(resamples))[:, None]
     counts = np.bincount(shifted.ravel(), minlength=cells_each * len(resamples))
-    return counts.reshape(*cells.shape[:-1], n_classes, n_classes)
+    return counts.reshape(*cells.shape[:-1], num_classes, num_classes)
 
 
 def _accuracy(confusion: NDArray[Any]) -> NDArray[Any]:

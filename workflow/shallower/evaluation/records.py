@@ -40,16 +40,16 @@ def metrics_record(
         "target": target,
         "primary": settings["metrics"][0],
         "metrics": scores,
-        "n_examples": len(labels),
+        "num_examples": len(labels),
         "collapsed": task_kind(target).is_collapsed(labels, predictions),
     }
     return record, resamples[0]
 
 
-def halves(n_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def halves(num_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two random halves of the examples, by row; the same for every arm of a task."""
-    order = np.random.default_rng(SEED).permutation(n_examples)
-    return np.sort(order[: n_examples // 2]), np.sort(order[n_examples // 2 :])
+    order = np.random.default_rng(SEED).permutation(num_examples)
+    return np.sort(order[: num_examples // 2]), np.sort(order[num_examples // 2 :])
 
 
 def comparison_record(

@@ -17,6 +17,7 @@ from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
 from shallower.core.runs import Run
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 
 # Not at run time: verifying a study needs none of its checks.
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SUMS = "SHA256SUMS"
 WRITTEN_LATER = ("provenance.html",)
 # A model on the way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; its manifests stay.
 DROPPED = "dropped"
-INTERMEDIATE_FILES = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")
+INTERMEDIATE_FILES = (WEIGHTS, CONFIG, *TOKENIZER_FILES)
 
 
 def record_study(study: Study, library: Path, root: str | Path = ".") -> None:
@@ -123,7 +124,7 @@ class Membership:
         if path.name not in INTERMEDIATE_FILES and path.parent.name != DROPPED:
             return False
         below_a_run = any(run in path.parent.parents for run in self.runs)
-        return below_a_run or (path.name == "model.safetensors" and not self.keeps_models)
+        return below_a_run or (path.name == WEIGHTS and not self.keeps_models)
 
 
 def _in_study(pattern: str, **names: Any) -> PurePosixPath:

@@ -13,9 +13,8 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.core.runs import BASELINE
 from shallower.integrity.record import RECORD, SUMS, Membership, present_files
+from shallower.models.folder import WEIGHTS
 from shallower.surgery.origins import ORIGINS
-
-WEIGHTS = "model.safetensors"
 
 
 def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> int:

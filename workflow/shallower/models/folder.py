@@ -7,6 +7,8 @@ from shallower.core.errors import UserError
 from shallower.core.files import atomic_write, read_json
 
 WEIGHTS = "model.safetensors"
+# Of weights in several files: which file has which tensor.
+WEIGHTS_INDEX = "model.safetensors.index.json"
 CONFIG = "config.json"
 MANIFEST = "manifest.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")

@@ -17,9 +17,7 @@ from safetensors import SafetensorError, safe_open
 
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import atomic_write, read_json
-
-WEIGHTS_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
+from shallower.models.folder import WEIGHTS, WEIGHTS_INDEX
 
 # Weights that can only be read by unpickling, which may run any code; they are never opened.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -52,17 +50,17 @@ def weight_files(directory: str | Path) -> list[Path]:
     shard that the index names.
     """
     directory = Path(directory)
-    if (directory / WEIGHTS_FILE).is_file():
-        return [directory / WEIGHTS_FILE]
-    if (directory / INDEX_FILE).is_file():
+    if (directory / WEIGHTS).is_file():
+        return [directory / WEIGHTS]
+    if (directory / WEIGHTS_INDEX).is_file():
         return _shards(directory)
     if pickles := sorted({path.name for pattern in PICKLES for path in directory.glob(pattern)}):
         raise UserError(
             f"{directory}: the weights are there only as pickles ({', '.join(pickles)}), which are never "
             "read, as they can run any code; if you trust them, load the model yourself with transformers "
-            f"and save it with save_pretrained, which writes {WEIGHTS_FILE}"
+            f"and save it with save_pretrained, which writes {WEIGHTS}"
         )
-    raise UserError(f"{directory}: no {WEIGHTS_FILE} or {INDEX_FILE}; name a folder that save_pretrained wrote")
+    raise UserError(f"{directory}: no {WEIGHTS} or {WEIGHTS_INDEX}; name a folder that save_pretrained wrote")
 
 
 def merge_shards(directory: str | Path) -> Path:
@@ -70,7 +68,7 @@ def merge_shards(directory: str | Path) -> Path:
 
     Does nothing when there is such a file already. Raises UserError as `weight_files` does.
     """
-    target = Path(directory) / WEIGHTS_FILE
+    target = Path(directory) / WEIGHTS
     files = weight_files(directory)
     if files != [target]:
         copy_tensors(files, target)
@@ -118,7 +116,7 @@ def weight_map(index: str | Path) -> dict[str, str]:
 
 
 def _shards(directory: Path) -> list[Path]:
-    places = weight_map(directory / INDEX_FILE)
+    places = weight_map(directory / WEIGHTS_INDEX)
     names = sorted(set(places.values()))
     if missing := [name for name in names if not (directory / name).is_file()]:
         raise UserError(f"{directory}: {len(missing)} of {len(names)} weight files are missing: {', '.join(missing)}")
@@ -126,7 +124,7 @@ def _shards(directory: Path) -> list[Path]:
     if lost := sorted(set(places.items()) - found):
         tensor, name = lost[0]
         raise UserError(
-            f"{directory / name}: lacks the tensor {tensor!r}, which {INDEX_FILE} says is there"
+            f"{directory / name}: lacks the tensor {tensor!r}, which {WEIGHTS_INDEX} says is there"
             + (f", and {len(lost) - 1} more" if len(lost) > 1 else "")
             + "; download the checkpoint again"
         )

@@ -24,7 +24,7 @@ from shallower.paper.values import PaperNumber, paper_value
 
 COLUMNS = [
     *("row", "column", "row_order", "column_order", "model", "counterpart", "task", "paper_task", "origin", "strategy"),
-    *("amount", "n_dropped", "depth", "quantity", "unit", "ours", "low", "high", "seeds", "paper", "paper_how"),
+    *("amount", "num_dropped", "depth", "quantity", "unit", "ours", "low", "high", "seeds", "paper", "paper_how"),
     *("uncertainty", "difference", "verdict", "remark"),
 ]
 UNITS = {
@@ -62,12 +62,12 @@ class Pair:
 
 
 class Arm(NamedTuple):
-    """What was done to a model. `n_dropped` is a number of layers, None where that is no single number."""
+    """What was done to a model. `num_dropped` is a number of layers, None where that is no single number."""
 
     origin: str
     strategy: str
     amount: str
-    n_dropped: int | None
+    num_dropped: int | None
 
 
 @dataclass(frozen=True)
@@ -192,16 +192,16 @@ def cuts(num_layers: int) -> list[int]:
     return sorted({round(num_layers * part / 6) for part in (1, 2, 3)} - {0})
 
 
-def top_arm(n_dropped: int) -> Arm:
+def top_arm(num_dropped: int) -> Arm:
     """The arm that drops that many top layers of the pre-trained model; for 0, the baseline."""
-    if n_dropped == 0:
+    if num_dropped == 0:
         return Arm(BASELINE, NO_STRATEGY, NO_AMOUNT, 0)
-    return Arm("pretrained", "top", str(n_dropped), n_dropped)
+    return Arm("pretrained", "top", str(num_dropped), num_dropped)
 
 
-def dropped_label(n_dropped: int) -> str:
+def dropped_label(num_dropped: int) -> str:
     """The number of dropped layers in the label of a row or column."""
-    return f"{n_dropped} dropped" if n_dropped else "all layers"
+    return f"{num_dropped} dropped" if num_dropped else "all layers"
 
 
 def paper_number(column: TaskColumn, find: Callable[[str], PaperNumber | None]) -> PaperNumber | None:
@@ -270,7 +270,7 @@ def frame(cells: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     for side in ("row", "column"):
         table[f"{side}_order"] = pd.factorize(table[side])[0]
     table["unit"] = table["quantity"].map(UNITS)
-    counts = dict.fromkeys(["n_dropped", "depth", "seeds"], "Int64")
+    counts = dict.fromkeys(["num_dropped", "depth", "seeds"], "Int64")
     numbers = dict.fromkeys(["ours", "low", "high", "paper", "uncertainty", "difference"], "float64")
     return table.astype(counts | numbers)
 
@@ -314,9 +314,9 @@ class ScoreLines:
 
     def find(self, counterpart: str, arm: Arm, task: str, quantity: str = "score") -> PaperNumber | None:
         """The paper's number of an arm of one of its models; `task` is its name there, or mean7, mean5."""
-        if not counterpart or arm.n_dropped is None:
+        if not counterpart or arm.num_dropped is None:
             return None
-        where = {"origin": arm.origin, "strategy": arm.strategy, "n_dropped": arm.n_dropped}
+        where = {"origin": arm.origin, "strategy": arm.strategy, "num_dropped": arm.num_dropped}
         return self.counterparts.find(self.items, model=counterpart, **where, task=task, quantity=quantity)
 
     def _cell(

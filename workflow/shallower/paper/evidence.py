@@ -44,7 +44,7 @@ class Contrast:
     Attributes:
         comparison: the contrast in words.
         task: the study's name of the task, or the name of the mean ("mean7", "mean5", "mean of 3").
-        n_dropped: number of layers dropped, None where none are.
+        num_dropped: number of layers dropped, None where none are.
         unit: of effect, low and high: "points" (0 to 100) or "cosine".
         p: two-sided; NaN where there is nothing to test with.
         seeds_agreeing: the number of seeds whose own effect is above zero.
@@ -52,7 +52,7 @@ class Contrast:
 
     comparison: str
     task: str
-    n_dropped: int | None
+    num_dropped: int | None
     role: str
     effect: float
     low: float
@@ -103,7 +103,7 @@ class Evidence:
         """Whether all arms of a weighted sum were run."""
         return not any(self.scores.rows(*arm).empty for arm in terms)
 
-    def compare(self, text: str, task: str, n_dropped: int, terms: Terms, role: str) -> Contrast:
+    def compare(self, text: str, task: str, num_dropped: int, terms: Terms, role: str) -> Contrast:
         """A contrast of scores, in points."""
         estimate = self._estimate(terms)
         low, high = estimate.interval(self.confidence)
@@ -111,10 +111,10 @@ class Evidence:
         p, test = self._test(terms, estimate)
         agreeing = int((by_seed > 0).sum())
         numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
-        return Contrast(text, task, n_dropped, role, *numbers, test)
+        return Contrast(text, task, num_dropped, role, *numbers, test)
 
     def compare_over_tasks(
-        self, text: str, n_dropped: int, terms: Mapping[str, Terms], decide: bool = True
+        self, text: str, num_dropped: int, terms: Mapping[str, Terms], decide: bool = True
     ) -> list[Contrast]:
         """The mean over tasks, which decides, and each task, which checks; a single task decides.
 
@@ -126,14 +126,14 @@ class Evidence:
 
         def mean_over(names: Sequence[str], role: str) -> Contrast:
             average = weighted_sum({name: 1 / len(names) for name in names}, ran)
-            return self.compare(text, mean_name(names), n_dropped, average, role)
+            return self.compare(text, mean_name(names), num_dropped, average, role)
 
         means = [mean_over(list(ran), DECIDES if decide else SHOWN)] if len(ran) > 1 else []
         means += [mean_over(stable, SHOWN)] if 1 < len(stable) < len(ran) else []
         if not decide:
             return means
         role = CHECKS if means else DECIDES
-        return means + [self.compare(text, self.tasks[name], n_dropped, ran[name], role) for name in ran]
+        return means + [self.compare(text, self.tasks[name], num_dropped, ran[name], role) for name in ran]
 
     def curves(self, model: str, quantity: str) -> pd.DataFrame:
         """A layer-wise quantity of a model: rows (task, seed), columns depth (layers passed)."""
@@ -207,16 +207,16 @@ def weighted_sum(weights: Mapping[Any, float], terms: Mapping[Any, Terms]) -> Te
     return total
 
 
-def pruned(model: str, task: str, strategy: str, n_dropped: int) -> ScoreKey:
+def pruned(model: str, task: str, strategy: str, num_dropped: int) -> ScoreKey:
     """The arm of a strategy whose amount is a number of layers, from the pre-trained model."""
-    return ScoreKey(model, task, "pretrained", strategy, str(n_dropped))
+    return ScoreKey(model, task, "pretrained", strategy, str(num_dropped))
 
 
-def loss(model: str, task: str, strategy: str, n_dropped: int) -> Terms:
+def loss(model: str, task: str, strategy: str, num_dropped: int) -> Terms:
     """Score of the full model minus that of a pruned one."""
     return {
         ScoreKey(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT): 1.0,
-        pruned(model, task, strategy, n_dropped): -1.0,
+        pruned(model, task, strategy, num_dropped): -1.0,
     }
 
 

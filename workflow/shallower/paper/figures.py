@@ -57,7 +57,7 @@ def strategies_figure(frame: pd.DataFrame) -> Figure:
     if (frame["task"] == FULL_MEAN).any():
         frame = frame[frame["task"] == FULL_MEAN]
     seen = frame[_has_value(frame)]
-    depths = sorted(seen.loc[seen["strategy"] != NO_STRATEGY, "n_dropped"].dropna().astype(int).unique())
+    depths = sorted(seen.loc[seen["strategy"] != NO_STRATEGY, "num_dropped"].dropna().astype(int).unique())
     colours = {depth: to_hex(SHADES(place / max(1, len(depths) - 1))) for place, depth in enumerate(depths)}
     panels = list(_panels(frame))
     width = float(np.clip(1.6 + 0.3 * max(_width(rows) for _, rows in panels), 7.5, 14.0))
@@ -106,11 +106,11 @@ def _draw_strategies(axis: Axes, rows: pd.DataFrame, colours: dict[int, str], lo
     ticks: dict[float, int] = {}
     names: dict[float, str] = {}
     for strategy, unordered in arms.groupby("strategy", sort=False):
-        group = unordered.sort_values("n_dropped", kind="stable")
+        group = unordered.sort_values("num_dropped", kind="stable")
         room = max(NARROWEST_GROUP, len(group))
         places = at + (room - len(group) + 1) / 2 + np.arange(len(group))
-        _draw_group(axis, places, group, [colours[int(depth)] for depth in group["n_dropped"]], lowest)
-        ticks |= dict(zip(places, group["n_dropped"].astype(int), strict=True))
+        _draw_group(axis, places, group, [colours[int(depth)] for depth in group["num_dropped"]], lowest)
+        ticks |= dict(zip(places, group["num_dropped"].astype(int), strict=True))
         names[at + room / 2] = strategy.replace("-", "-\n")
         at += room + GROUP_GAP
     axis.set_xlim(-0.4, max(NARROWEST_PANEL, at) - GROUP_GAP + 0.4)
@@ -171,7 +171,7 @@ def _all_remarks(rows: pd.DataFrame) -> str:
 
 
 def _arm_text(row: Any) -> str:
-    return row.amount or f"{row.n_dropped:.0f}"
+    return row.amount or f"{row.num_dropped:.0f}"
 
 
 # --- lines: depths ---

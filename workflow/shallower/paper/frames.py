@@ -26,7 +26,7 @@ TEXTS = [
     ),
     *("paper_how", "verdict", "remark"),
 ]
-NUMBERS = ["n_dropped", "depth", "ours", "low", "high", "paper", "uncertainty", "difference"]
+NUMBERS = ["num_dropped", "depth", "ours", "low", "high", "paper", "uncertainty", "difference"]
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:

@@ -65,19 +65,19 @@ def ranked_cut(evidence: Evidence, model: str) -> tuple[int, list[str]] | None:
     counted_runs = runs[
         (runs["model"] == model)
         & (runs["origin"] == "pretrained")
-        & (runs["amount"] == runs["n_dropped"].astype(str))
+        & (runs["amount"] == runs["num_dropped"].astype(str))
         & ~runs["strategy"].isin(NOT_RANKED)
         & runs["task"].isin(list(evidence.tasks.values()))
     ]
     at_cut = {
-        int(n_dropped): list(rows["strategy"].unique())
-        for n_dropped, rows in counted_runs.groupby("n_dropped")
+        int(num_dropped): list(rows["strategy"].unique())
+        for num_dropped, rows in counted_runs.groupby("num_dropped")
         if {"top", "bottom"} <= set(rows["strategy"])
     }
     if not at_cut:
         return None
-    n_dropped = max(at_cut, key=lambda cut: (len(at_cut[cut]) > 2, cut))
-    return n_dropped, at_cut[n_dropped]
+    num_dropped = max(at_cut, key=lambda cut: (len(at_cut[cut]) > 2, cut))
+    return num_dropped, at_cut[num_dropped]
 
 
 def _orderings(evidence: Evidence, champion: str, is_best: bool) -> Iterator[Finding]:
@@ -87,12 +87,12 @@ def _orderings(evidence: Evidence, champion: str, is_best: bool) -> Iterator[Fin
         if found is None:
             yield Finding(model, [], "top and bottom were not run at the same cut on any of the paper's tasks")
             continue
-        n_dropped, strategies = found
+        num_dropped, strategies = found
         contrasts, same = [], []
         for rival in (name for name in strategies if name != champion):
             better, worse = (champion, rival) if is_best else (rival, champion)
             arms = {
-                name: (pruned(model, task, better, n_dropped), pruned(model, task, worse, n_dropped))
+                name: (pruned(model, task, better, num_dropped), pruned(model, task, worse, num_dropped))
                 for name, task in evidence.tasks.items()
             }
             if all(_same_layers(evidence, *pair) for pair in arms.values()):
@@ -100,10 +100,10 @@ def _orderings(evidence: Evidence, champion: str, is_best: bool) -> Iterator[Fin
                 continue
             terms = {name: {one: 1.0, other: -1.0} for name, (one, other) in arms.items()}
             text = f"{better} minus {worse}"
-            contrasts += evidence.compare_over_tasks(text, n_dropped, terms, decide=rival in RANKED_STRATEGIES)
+            contrasts += evidence.compare_over_tasks(text, num_dropped, terms, decide=rival in RANKED_STRATEGIES)
         remarks = [
             f"dropping the same layers as {champion}, so left out: {listed(same)}" if same else "",
-            _not_run([name for name in RANKED_STRATEGIES if name not in strategies], n_dropped),
+            _not_run([name for name in RANKED_STRATEGIES if name not in strategies], num_dropped),
         ]
         yield Finding(model, contrasts, join_remarks(remarks))
 
@@ -114,8 +114,8 @@ def _same_layers(evidence: Evidence, one: ScoreKey, other: ScoreKey) -> bool:
     return not all(kept) or kept[0] == kept[1]
 
 
-def _not_run(strategies: Sequence[str], n_dropped: int) -> str:
-    return f"not run with {counted(n_dropped, 'layer')} dropped: {listed(strategies)}" if strategies else ""
+def _not_run(strategies: Sequence[str], num_dropped: int) -> str:
+    return f"not run with {counted(num_dropped, 'layer')} dropped: {listed(strategies)}" if strategies else ""
 
 
 # --- some tasks are robust ---
@@ -148,13 +148,13 @@ def _robust_tasks(evidence: Evidence) -> Iterator[Finding]:
 # --- objectives differ ---
 
 
-def _compare_losses(evidence: Evidence, more: str, less: str, strategy: str, n_dropped: int) -> list[Contrast]:
+def _compare_losses(evidence: Evidence, more: str, less: str, strategy: str, num_dropped: int) -> list[Contrast]:
     """The claim that one model loses more than another at the same cut."""
     terms = {
-        name: difference(loss(more, task, strategy, n_dropped), loss(less, task, strategy, n_dropped))
+        name: difference(loss(more, task, strategy, num_dropped), loss(less, task, strategy, num_dropped))
         for name, task in evidence.tasks.items()
     }
-    return evidence.compare_over_tasks(f"loss of {more} minus loss of {less}", n_dropped, terms)
+    return evidence.compare_over_tasks(f"loss of {more} minus loss of {less}", num_dropped, terms)
 
 
 def _middle_layers(evidence: Evidence) -> Iterator[Finding]:
@@ -164,7 +164,7 @@ def _middle_layers(evidence: Evidence) -> Iterator[Finding]:
         return
     runs = evidence.scores.runs
     symmetric = runs[(runs["strategy"] == "symmetric") & (runs["origin"] == "pretrained")]
-    shared = set.intersection(*(set(symmetric.loc[symmetric["model"] == model, "n_dropped"]) for model in models))
+    shared = set.intersection(*(set(symmetric.loc[symmetric["model"] == model, "num_dropped"]) for model in models))
     if not shared:
         yield Finding(listed(models), [], f"symmetric was not run at the same cut for {listed(models)}")
         return

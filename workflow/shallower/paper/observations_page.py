@@ -65,7 +65,7 @@ def _claim(rows: pd.DataFrame) -> Claim:
 def _verdict(model: str, rows: pd.DataFrame) -> ModelVerdict:
     first = rows.iloc[0]
     contrasts = rows[rows["comparison"].notna()]
-    dropped = [f"{counted(int(number), 'layer')} dropped" for number in contrasts["n_dropped"].dropna().unique()]
+    dropped = [f"{counted(int(number), 'layer')} dropped" for number in contrasts["num_dropped"].dropna().unique()]
     return ModelVerdict(
         model=model,
         verdict=first["verdict"],

@@ -91,12 +91,12 @@ def table_6(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
         kept = f"{pair.num_layers - half} of {pair.num_layers}" if half else f"all {pair.num_layers}"
         cells += lines.line(pair, top_arm(half), columns, f"{pair.name}, {kept} layers")
     compared = {pair.counterpart for pair in pairs if pair.model}
-    rows = counterparts.of_items("table-6").drop_duplicates(["model", "origin", "strategy", "n_dropped"])
-    for model, origin, strategy, n in rows[["model", "origin", "strategy", "n_dropped"]].itertuples(index=False):
+    rows = counterparts.of_items("table-6").drop_duplicates(["model", "origin", "strategy", "num_dropped"])
+    for model, origin, strategy, n in rows[["model", "origin", "strategy", "num_dropped"]].itertuples(index=False):
         if model not in compared:
-            n_dropped = None if pd.isna(n) else int(n)
-            arm = Arm(origin, strategy, "" if n_dropped is None else str(n_dropped), n_dropped)
-            row = f"{model}, 6 of 12 layers" if n_dropped else model
+            num_dropped = None if pd.isna(n) else int(n)
+            arm = Arm(origin, strategy, "" if num_dropped is None else str(num_dropped), num_dropped)
+            row = f"{model}, 6 of 12 layers" if num_dropped else model
 
             def find(task: str, model: str = model, origin: str = origin) -> PaperNumber | None:
                 return counterparts.find(["table-6"], model=model, origin=origin, task=task, quantity="score")
@@ -119,7 +119,7 @@ def table_7(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
         arms = dict.fromkeys([("top", half), *_run_arms(scores, pair.model, FINETUNED)])
         for strategy, amount in arms:
             for origin in FROM:
-                arm = Arm(origin, strategy, amount, _n_dropped(scores, pair, strategy, amount))
+                arm = Arm(origin, strategy, amount, _num_dropped(scores, pair, strategy, amount))
                 row = f"{pair.name}, {strategy} {amount}, {ORIGINS[origin].title}"
                 keep = bool(pair.model) and strategy == "top" and amount == half and origin != "finetuned-frozen"
                 cells += lines.line(pair, arm, columns, row, keep=keep)
@@ -134,7 +134,7 @@ def gradual(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
     for pair in lines.pairs():
         half = ("top", str(cuts(pair.num_layers)[-1]))
         for strategy, amount in _run_arms(scores, pair.model, ("gradual",)) or [half]:
-            arm = Arm("gradual", strategy, amount, _n_dropped(scores, pair, strategy, amount))
+            arm = Arm("gradual", strategy, amount, _num_dropped(scores, pair, strategy, amount))
 
             def minus_at_once(task: str, model: str = pair.model, arm: Arm = arm) -> Estimate | None:
                 gradually = scores.score(model, task, *arm[:3])
@@ -154,13 +154,13 @@ def _run_arms(scores: Scores, model: str, origins: tuple[str, ...]) -> list[tupl
     return list(runs[["strategy", "amount"]].drop_duplicates().itertuples(index=False, name=None))
 
 
-def _n_dropped(scores: Scores, pair: Pair, strategy: str, amount: str) -> int | None:
+def _num_dropped(scores: Scores, pair: Pair, strategy: str, amount: str) -> int | None:
     """How many layers an arm drops, for thresholds in most of its runs; None without a run."""
     if strategy in STRATEGIES and STRATEGIES[strategy].amount is COUNT:
         return int(amount)
     runs = scores.runs
     here = (runs["model"] == pair.model) & (runs["strategy"] == strategy) & (runs["amount"] == amount)
-    return int(runs.loc[here, "n_dropped"].mode().iloc[0]) if here.any() else None
+    return int(runs.loc[here, "num_dropped"].mode().iloc[0]) if here.any() else None
 
 
 # --- Table 3 -------------------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def _parameters(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> dict[str, 
 def _finetuning_speedup(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> dict[str, Any]:
     """Time to fine-tune the full model divided by that of the pruned one, mean over tasks."""
     quantity, column = "finetune_speedup", "speed-up of fine-tuning"
-    if arm.n_dropped == 0:
+    if arm.num_dropped == 0:
         return _measured(lines, pair, arm, row, column, quantity, None, FULL)
     runs = _runs(lines.scores, pair.model, arm)
     full = _runs(lines.scores, pair.model, top_arm(0))
@@ -238,7 +238,7 @@ def _finetuning_speedup(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> di
 def _inference_time(lines: ScoreLines, pair: Pair, arm: Arm, row: str, summary: pd.DataFrame) -> dict[str, Any]:
     """How much less time a batch takes, in percent (negative), for the largest batch that was measured."""
     quantity, column = "inference_time_change_percent", "inference time"
-    if arm.n_dropped == 0:
+    if arm.num_dropped == 0:
         return _measured(lines, pair, arm, row, column, quantity, None, FULL)
     cut, full = (_runs(summary, pair.model, which) for which in (arm, top_arm(0)))
     if cut.empty or full.empty or not (sizes := batch_sizes(summary)):
@@ -294,7 +294,7 @@ def preprint_figure_3(counterparts: Counterparts, scores: Scores) -> pd.DataFram
 def _strategy_figure(lines: ScoreLines, pairs: list[Pair]) -> pd.DataFrame:
     """One row a strategy of a model, one column a number of dropped layers."""
     table = frame(cell for pair in pairs for cell in _strategy_lines(lines, pair))
-    return table.assign(column_order=(table["n_dropped"].rank(method="dense") - 1).astype("Int64"))
+    return table.assign(column_order=(table["num_dropped"].rank(method="dense") - 1).astype("Int64"))
 
 
 def _strategy_lines(lines: ScoreLines, pair: Pair) -> Iterator[dict[str, Any]]:
@@ -306,12 +306,12 @@ def _strategy_lines(lines: ScoreLines, pair: Pair) -> Iterator[dict[str, Any]]:
         # No model of ours is compared, so the paper's own mean is shown, whichever tasks the study has.
         mean = replace(mean, paper_task=mean.task, papers=SEVEN, remark="")
     for arm in arms:
-        column = replace(mean, label=dropped_label(arm.n_dropped or 0))
+        column = replace(mean, label=dropped_label(arm.num_dropped or 0))
         by_threshold = arm.strategy in STRATEGIES and STRATEGIES[arm.strategy].amount is not COUNT
         row = f"{pair.name}, {arm.strategy if arm.strategy != NO_STRATEGY else 'full model'}"
         if by_threshold and arm.amount:
             row += f" {arm.amount}"
-        if by_threshold and arm.n_dropped == 0:
+        if by_threshold and arm.num_dropped == 0:
             why = f"{arm.strategy} {arm.amount} drops no layer"
             named = arm_columns(pair, arm) | {"task": column.task}
             yield cell(row, column.label, None, None, "score", [why, pair.remark], **named)
@@ -343,20 +343,20 @@ def _strategy_arms(lines: ScoreLines, pair: Pair) -> list[Arm]:
     """Arms of the study, then further ones of the paper, in the order of the figure."""
     arms = [top_arm(0)]
     for strategy, amount in _run_arms(lines.scores, pair.model, ("pretrained",)):
-        n_dropped = _n_dropped(lines.scores, pair, strategy, amount)
-        if n_dropped in cuts(pair.num_layers) or STRATEGIES[strategy].amount is not COUNT:
-            arms.append(Arm("pretrained", strategy, amount, n_dropped))
-    known = {(arm.strategy, arm.n_dropped) for arm in arms}
+        num_dropped = _num_dropped(lines.scores, pair, strategy, amount)
+        if num_dropped in cuts(pair.num_layers) or STRATEGIES[strategy].amount is not COUNT:
+            arms.append(Arm("pretrained", strategy, amount, num_dropped))
+    known = {(arm.strategy, arm.num_dropped) for arm in arms}
     numbers = lines.counterparts.of_items(*lines.items)
     numbers = numbers[(numbers["model"] == pair.counterpart) & (numbers["quantity"] == "score")]
-    numbers = numbers[numbers["origin"] == "pretrained"].drop_duplicates(["strategy", "n_dropped"])
-    for strategy, n_dropped in numbers[["strategy", "n_dropped"]].itertuples(index=False, name=None):
-        if pair.counterpart and (strategy, int(n_dropped)) not in known:
-            amount = str(n_dropped) if STRATEGIES[strategy].amount is COUNT else ""
-            arms.append(Arm("pretrained", strategy, amount, int(n_dropped)))
+    numbers = numbers[numbers["origin"] == "pretrained"].drop_duplicates(["strategy", "num_dropped"])
+    for strategy, num_dropped in numbers[["strategy", "num_dropped"]].itertuples(index=False, name=None):
+        if pair.counterpart and (strategy, int(num_dropped)) not in known:
+            amount = str(num_dropped) if STRATEGIES[strategy].amount is COUNT else ""
+            arms.append(Arm("pretrained", strategy, amount, int(num_dropped)))
     # Strategies that the paper does not have come last, in the order of the registry.
     order = [NO_STRATEGY, *PAPER_STRATEGIES, *STRATEGIES]
-    return sorted(arms, key=lambda arm: (order.index(arm.strategy), arm.n_dropped or 0))
+    return sorted(arms, key=lambda arm: (order.index(arm.strategy), arm.num_dropped or 0))
 
 
 def _run_arms_of(scores: Scores, model: str, strategy: str) -> bool:
@@ -365,7 +365,7 @@ def _run_arms_of(scores: Scores, model: str, strategy: str) -> bool:
 
 def _spread(scores: Scores, model: str, arm: Arm) -> str:
     """A remark on an arm that drops different numbers of layers on different tasks; "" for others."""
-    dropped = _runs(scores, model, arm)["n_dropped"]
+    dropped = _runs(scores, model, arm)["num_dropped"]
     if dropped.nunique() == 1:
         return ""
     return f"drops {dropped.min()} to {dropped.max()} layers, by task and seed; shown at the most common number"

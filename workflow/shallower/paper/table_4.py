@@ -53,11 +53,11 @@ class HalfLosses(NamedTuple):
     seeds: int
 
 
-def split_rows(n_examples: int, splits: int = NUM_SPLITS) -> tuple[NDArray[Any], NDArray[Any]]:
+def split_rows(num_examples: int, splits: int = NUM_SPLITS) -> tuple[NDArray[Any], NDArray[Any]]:
     """Rows of two random halves of the examples, for each split: [splits, n // 2] and [splits, n - n // 2]."""
     random = np.random.default_rng(SEED)
-    order = np.stack([random.permutation(n_examples) for _ in range(splits)])
-    return order[:, : n_examples // 2], order[:, n_examples // 2 :]
+    order = np.stack([random.permutation(num_examples) for _ in range(splits)])
+    return order[:, : num_examples // 2], order[:, num_examples // 2 :]
 
 
 def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
@@ -70,14 +70,14 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     if top.empty or full.empty:
         return None
     metric = METRICS[runs["metric"].iloc[0]]
-    groups = [full, *(group for _, group in sorted(top.groupby("n_dropped")))]
+    groups = [full, *(group for _, group in sorted(top.groupby("num_dropped")))]
     paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
     reference, of_full = read_matched(paths[0], None, metric.kind)
     answers = [of_full, *(read_matched(of_group, reference, metric.kind)[1] for of_group in paths[1:])]
     halves = split_rows(len(reference.ids))
     scores = [[mean_score(metric, reference.labels, of_group, rows) for rows in halves] for of_group in answers]
     losses = POINTS * (np.array(scores[0]) - np.array(scores))
-    amounts = np.array([0, *sorted(top["n_dropped"].unique())])
+    amounts = np.array([0, *sorted(top["num_dropped"].unique())])
     return HalfLosses(amounts, losses[:, 0], losses[:, 1], min(map(len, groups)))
 
 

@@ -1,8 +1,8 @@
 """The numbers of Sajjad et al., which a study's are compared with: values.csv in this folder.
 
 The file has one row for each number: where it is printed (`source`, the journal version or the preprint of 2020,
-`item`, `cell`), what it belongs to (`model`, `origin`, `strategy`, `n_dropped`, `task`, `depth`, `tolerance`), what it
-is (`quantity`) and how it was obtained (`how`): "printed", "measured" off a figure to within `uncertainty`, or
+`item`, `cell`), what it belongs to (`model`, `origin`, `strategy`, `num_dropped`, `task`, `depth`, `tolerance`), what
+it is (`quantity`) and how it was obtained (`how`): "printed", "measured" off a figure to within `uncertainty`, or
 "derived" from printed ones. `corrected` is what a misprint should read. An item has the journal's name where the
 journal has it, "preprint-..." otherwise; "text" is what only the running text says.
 
@@ -19,9 +19,9 @@ import pandas as pd
 
 VALUES = Path(__file__).with_name("values.csv")
 TEXT = ["source", "item", "cell", "model", "origin", "strategy", "task", "quantity", "how", "note"]
-NUMBERS = ["n_dropped", "depth", "tolerance", "corrected", "uncertainty"]
+NUMBERS = ["num_dropped", "depth", "tolerance", "corrected", "uncertainty"]
 COLUMNS = [
-    *("source", "item", "cell", "model", "origin", "strategy", "n_dropped", "task", "depth", "tolerance"),
+    *("source", "item", "cell", "model", "origin", "strategy", "num_dropped", "task", "depth", "tolerance"),
     *("quantity", "value", "corrected", "how", "uncertainty", "note"),
 ]
 # The one quantity whose values are not numbers but lists of layers: "2 4".
@@ -52,11 +52,11 @@ class PaperNumber:
 
 
 def read_values(path: str | Path = VALUES) -> pd.DataFrame:
-    """All rows. Text is "" where it does not apply, numbers are missing (`n_dropped` and `depth` are Int64).
+    """All rows. Text is "" where it does not apply, numbers are missing (`num_dropped` and `depth` are Int64).
 
     `value` is a float, or text for lists of layers.
     """
-    types = {**dict.fromkeys(TEXT, "str"), "n_dropped": "Int64", "depth": "Int64", "value": "str"}
+    types = {**dict.fromkeys(TEXT, "str"), "num_dropped": "Int64", "depth": "Int64", "value": "str"}
     table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={name: [""] for name in NUMBERS})
     is_layers = table["quantity"] == LAYERS
     values = [text if layers else float(text) for text, layers in zip(table["value"], is_layers, strict=True)]

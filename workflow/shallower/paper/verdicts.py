@@ -24,7 +24,7 @@ from shallower.paper.remarks import join_remarks
 
 COLUMNS = [
     *("observation", "hypothesis", "claim", "rule", "model", "verdict", "reason"),
-    *("comparison", "task", "n_dropped", "role", "effect", "low", "high", "unit"),
+    *("comparison", "task", "num_dropped", "role", "effect", "low", "high", "unit"),
     *("p", "p_holm", "outcome", "seeds", "seeds_agreeing", "test"),
 ]
 
@@ -38,7 +38,7 @@ def judge(evidence: Evidence) -> pd.DataFrame:
         for row in _rows(hypothesis, finding, 1.0 - evidence.confidence)
     ]
     return pd.DataFrame(rows, columns=COLUMNS).astype(
-        {"n_dropped": "Int64", "seeds": "Int64", "seeds_agreeing": "Int64"}
+        {"num_dropped": "Int64", "seeds": "Int64", "seeds_agreeing": "Int64"}
     )
 
 

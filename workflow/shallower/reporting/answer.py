@@ -71,10 +71,10 @@ class Lead:
 
 @dataclass(frozen=True)
 class Cell:
-    """The answer for one model, task and tolerance; `n_dropped` is None where there is none."""
+    """The answer for one model, task and tolerance; `num_dropped` is None where there is none."""
 
     tolerance: float
-    n_dropped: int | None
+    num_dropped: int | None
     num_layers: int
     stack: Markup | None = None
     kept: str = ""
@@ -89,7 +89,7 @@ class Choice:
     """
 
     tolerances: Sequence[float]
-    n_dropped: int
+    num_dropped: int
     robust_within: float | None = None
     arm: Mapping[str, Any] | None = None
 
@@ -174,7 +174,7 @@ def lead(group: Sequence[TaskAnswer]) -> Lead:
     if not usable:
         return Lead(model, problem=group[0].problem or "")
     first, last = min(usable[0].answers), max(usable[0].answers)
-    counts, counts_at_last = ([one.answers[at]["n_dropped"] for one in usable] for at in (first, last))
+    counts, counts_at_last = ([one.answers[at]["num_dropped"] for one in usable] for at in (first, last))
     if len(usable) == 1:
         where = f" on {usable[0].task}"
     else:
@@ -186,7 +186,7 @@ def lead(group: Sequence[TaskAnswer]) -> Lead:
         first=first,
         dropped=span(counts),
         any_dropped=any(counts),
-        robust=all(one.answers[first]["robust"] for one in usable if one.answers[first]["n_dropped"]),
+        robust=all(one.answers[first]["robust"] for one in usable if one.answers[first]["num_dropped"]),
         last=last if last != first else None,
         dropped_at_last=span(counts_at_last),
         saved=_saved([one.answers[last] for one in usable]),
@@ -206,8 +206,8 @@ def span(counts: Sequence[int]) -> str:
 
 def _saved(answers: Sequence[Mapping[str, Any]]) -> str:
     """How much smaller and faster the shallowest of these is; "" when nothing was dropped."""
-    best = max(answers, key=lambda found: found["n_dropped"])
-    if not best["n_dropped"]:
+    best = max(answers, key=lambda found: found["num_dropped"])
+    if not best["num_dropped"]:
         return ""
     saved = [words for words in (_smaller(best), _faster(best)) if words]
     return f"{'up to ' if len(answers) > 1 else ''}{listed(saved) if saved else 'no smaller'}"
@@ -228,10 +228,10 @@ def _cell(one: TaskAnswer, tolerance: float) -> Cell:
     found, num_layers = one.answers[tolerance], one.baseline["num_layers"]
     if one.problem:
         return Cell(tolerance, None, num_layers)
-    if not found["n_dropped"]:
+    if not found["num_dropped"]:
         return Cell(tolerance, 0, num_layers)
     stack = layer_stack(layer_sets(found["kept_layers"])[0], num_layers)
-    return Cell(tolerance, found["n_dropped"], num_layers, stack, percent(found["kept_percent"]), found["robust"])
+    return Cell(tolerance, found["num_dropped"], num_layers, stack, percent(found["kept_percent"]), found["robust"])
 
 
 def _card(one: TaskAnswer) -> Card:
@@ -258,15 +258,15 @@ def _card(one: TaskAnswer) -> Card:
 
 
 def _held_out(found: Mapping[str, Any]) -> str:
-    n_dropped = found["held_out_n_dropped"]
-    if not n_dropped:
+    num_dropped = found["held_out_num_dropped"]
+    if not num_dropped:
         return "no layer"
-    return f"{counted(n_dropped, 'layer')}, {percent(found['held_out_kept_percent'])} kept"
+    return f"{counted(num_dropped, 'layer')}, {percent(found['held_out_kept_percent'])} kept"
 
 
 def _choice(one: TaskAnswer, group: Sequence[tuple[float, Mapping[str, Any]]]) -> Choice:
     found, tolerances = group[0][1], [tolerance for tolerance, _ in group]
-    if not found["n_dropped"]:
+    if not found["num_dropped"]:
         return Choice(tolerances, 0)
     chosen = one.arms.loc[one.arms["directory"] == found["directory"]].iloc[0]
     arm = {
@@ -282,7 +282,7 @@ def _choice(one: TaskAnswer, group: Sequence[tuple[float, Mapping[str, Any]]]) -
         "directory": chosen["directory"],
     }
     robust = [tolerance for tolerance, item in group if item["robust"]]
-    return Choice(tolerances, found["n_dropped"], robust[0] if robust else None, arm)
+    return Choice(tolerances, found["num_dropped"], robust[0] if robust else None, arm)
 
 
 def _kept(sets: Sequence[Sequence[int]]) -> str:

@@ -85,7 +85,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
             unused.set_visible(False)
         for panel, origin in zip(panels, origins, strict=True):
             here = arms[arms["origin"] == origin]
-            offsets = _offsets(list(styles), here["n_dropped"])
+            offsets = _offsets(list(styles), here["num_dropped"])
             for strategy, (colour, marker) in styles.items():
                 mine = (here["strategy"] == strategy).to_numpy()
                 seeds = runs[(runs["origin"] == origin) & (runs["strategy"] == strategy)]
@@ -166,8 +166,8 @@ def _offsets(strategies: Sequence[str], positions: pd.Series, most: float = np.i
 def _draw_strategy(
     panel: Axes, arms: pd.DataFrame, runs: pd.DataFrame, offset: float, colour: str, marker: str
 ) -> None:
-    arms = arms.sort_values("n_dropped", kind="stable")
-    x = arms["n_dropped"] + offset
+    arms = arms.sort_values("num_dropped", kind="stable")
+    x = arms["num_dropped"] + offset
     panel.vlines(x, arms["score_min"], arms["score_max"], color=colour, linewidth=1.2, alpha=0.55)
     panel.plot(
         x,
@@ -182,7 +182,7 @@ def _draw_strategy(
     if (arms["seeds"] == 1).all():
         runs = runs[runs["collapsed"]]
     # A seed has the place of its arm, even where the seeds of an arm dropped different numbers of layers.
-    fewest = runs.groupby("amount")["n_dropped"].transform("min") + offset
+    fewest = runs.groupby("amount")["num_dropped"].transform("min") + offset
     fine = ~runs["collapsed"].to_numpy(dtype=bool)
     panel.scatter(fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
     panel.scatter(fewest[~fine], runs["value"][~fine], s=48, color=INK, marker="x", linewidths=1.6, zorder=5)
@@ -242,7 +242,7 @@ def _draw_costs(
     panel: Axes, column: str, arms: pd.DataFrame, baseline: pd.Series, styles: dict[str, tuple[str, str]]
 ) -> None:
     rows = pd.concat([baseline.to_frame().T.astype(arms.dtypes), arms])
-    cost, depth = _cost(rows, column), rows["num_layers"] - rows["n_dropped"]
+    cost, depth = _cost(rows, column), rows["num_layers"] - rows["num_dropped"]
     sound = rows["collapsed"] == 0
     best = rows["score"][sound].groupby(depth[sound]).idxmax()
     panel.plot(cost[best], rows["score"][best], color=BEST_COLOUR, linewidth=3, zorder=1.5, solid_capstyle="round")

@@ -112,7 +112,7 @@ def _task(
         "name": task["name"],
         "source": _task_source(task),
         "training": f"{rows['train']:,}" if rows else DASH,
-        "validation": f"{baseline['n_examples']:,}",
+        "validation": f"{baseline['num_examples']:,}",
         "subset_of": [
             split
             for split, key in (("training", "train_examples"), ("validation", "validation_examples"))

@@ -42,7 +42,7 @@ class NumbersTable:
     task: str
     metric: str
     seeds: int
-    n_examples: int
+    num_examples: int
     chance: str
     confidence: float
     others: Sequence[str]
@@ -64,7 +64,7 @@ def numbers_table(baseline: pd.Series, arms: pd.DataFrame, confidence: float) ->
         task=baseline["task"],
         metric=metric_title(baseline["metric"]),
         seeds=int(baseline["seeds"]),
-        n_examples=int(baseline["n_examples"]),
+        num_examples=int(baseline["num_examples"]),
         chance=score_text(baseline["chance"]),
         confidence=confidence,
         others=["size", *(f"speed, batch {size}" for size in sizes), "training"],
@@ -81,7 +81,7 @@ def _arm_row(row: Mapping[str, Any], sizes: Sequence[int], scale: Scale) -> ArmR
         is_baseline=is_baseline,
         collapsed=int(row["collapsed"]),
         stack=layer_stack(layer_sets(row["kept_layers"])[0], row["num_layers"]),
-        depth=row["num_layers"] - row["n_dropped"],
+        depth=row["num_layers"] - row["num_dropped"],
         score=score_text(row["score"]),
         deviation="" if pd.isna(row["score_sd"]) else f"± {row['score_sd']:.3f}",
         drawing=drawing,

@@ -42,7 +42,7 @@ def summarise(
 
     `score` is the mean over seeds, with standard deviation (empty for one seed), minimum and maximum.
     `kept_percent` is that mean in percent of the baseline's, with its interval over validation examples, and
-    its values on two random halves of them. Where seeds dropped different layers, `n_dropped` is the smallest number,
+    its values on two random halves of them. Where seeds dropped different layers, `num_dropped` is the smallest number,
     size and speed are those of the largest model, and `kept_layers` names each set. `latency_ms_batch1` and the like
     are medians at the arm's depth, `speedup_batch1` is the full model's latency divided by the arm's. `collapsed`
     counts seeds; `directory` is the run of the best seed. Raises UserError when a baseline or a depth in cost.json is
@@ -58,7 +58,7 @@ def summarise(
             raise UserError(f"no baseline run of {row['model']} on {row['task']} in the results")
         row["size_percent"] = 100.0 * row["model_bytes"] / baseline["model_bytes"]
         row |= _kept(comparisons[tuple(row[key] for key in ARM)]) if row is not baseline else _KEPT_BY_BASELINE
-        row |= _speed(costs.get(row["model"]), row["num_layers"], row["num_layers"] - row["n_dropped"])
+        row |= _speed(costs.get(row["model"]), row["num_layers"], row["num_layers"] - row["num_dropped"])
     return pd.DataFrame(rows)
 
 
@@ -66,10 +66,10 @@ def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
     return {
         **arm,
         "num_layers": int(runs["num_layers"].iloc[0]),
-        "n_dropped": int(runs["n_dropped"].min()),
+        "num_dropped": int(runs["num_dropped"].min()),
         "kept_layers": SET_SEPARATOR.join(runs["kept_layers"].unique()),
         "metric": runs["metric"].iloc[0],
-        "n_examples": int(runs["n_examples"].iloc[0]),
+        "num_examples": int(runs["num_examples"].iloc[0]),
         "seeds": len(runs),
         "collapsed": int(runs["collapsed"].sum()),
         "score": runs["value"].mean(),
@@ -142,17 +142,17 @@ def choose(arms: pd.DataFrame, tolerance: float, kept: str = "kept_percent") -> 
     An arm with a collapsed run never qualifies. Among arms of the same depth, the one that keeps most is chosen; None
     when no arm qualifies.
     """
-    within = arms[(arms["n_dropped"] > 0) & (arms["collapsed"] == 0) & (arms[kept] >= 100.0 - tolerance - ROUNDING)]
+    within = arms[(arms["num_dropped"] > 0) & (arms["collapsed"] == 0) & (arms[kept] >= 100.0 - tolerance - ROUNDING)]
     if within.empty:
         return None
-    return within.sort_values(["n_dropped", kept], ascending=False, kind="stable").iloc[0]
+    return within.sort_values(["num_dropped", kept], ascending=False, kind="stable").iloc[0]
 
 
 def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[str, Any]:
     """How many layers can be dropped within a tolerance, by the best of these arms of one model and task.
 
-    `n_dropped` is 0 when no arm qualifies; every value is None when the baseline allows no answer. `robust` says
-    whether the interval and every seed are within the tolerance. `held_out_n_dropped` is the same choice made on one
+    `num_dropped` is 0 when no arm qualifies; every value is None when the baseline allows no answer. `robust` says
+    whether the interval and every seed are within the tolerance. `held_out_num_dropped` is the same choice made on one
     half of the validation examples, `held_out_kept_percent` the score kept on the other half.
     """
     chosen = choose(arms, tolerance)
@@ -162,11 +162,11 @@ def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[st
     least = 100.0 - tolerance - ROUNDING
     robust = row["kept_low"] >= least and 100.0 * row["score_min"] >= least * baseline["score"]
     found = {
-        "n_dropped": int(row["n_dropped"]),
+        "num_dropped": int(row["num_dropped"]),
         **{key: row[key] for key in ("amount", "kept_layers", "score", "kept_percent", "kept_low", "kept_high")},
         "robust": None if chosen is None else bool(robust),
         **{key: row[key] for key in ("model_bytes", "size_percent", *speedups)},
-        "held_out_n_dropped": 0 if on_half is None else int(on_half["n_dropped"]),
+        "held_out_num_dropped": 0 if on_half is None else int(on_half["num_dropped"]),
         "held_out_kept_percent": 100.0 if on_half is None else on_half["kept_percent_half2"],
         "directory": row["directory"],
     }
@@ -200,4 +200,4 @@ def droppable(summary: pd.DataFrame, tolerances: Sequence[float]) -> pd.DataFram
                     **answer(group, baseline, tolerance),
                 }
             )
-    return pd.DataFrame(rows).astype({"n_dropped": "Int64", "held_out_n_dropped": "Int64"})
+    return pd.DataFrame(rows).astype({"num_dropped": "Int64", "held_out_num_dropped": "Int64"})

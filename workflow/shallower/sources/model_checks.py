@@ -9,8 +9,8 @@ from shallower.core.errors import UserError
 from shallower.core.files import canonical_json, read_json, sha256_of
 from shallower.models.encoder_families import missing_tensors
 from shallower.models.families import family_of
+from shallower.models.folder import WEIGHTS, WEIGHTS_INDEX
 from shallower.models.size import ModelSize
-from shallower.models.weight_files import INDEX_FILE, WEIGHTS_FILE
 
 # Other frameworks' weights, or pickles, which can run code when they are read.
 OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json)?")
@@ -20,17 +20,17 @@ def weight_file(names: list[str]) -> str:
     """The weights among a source's files: one file, or the index of several."""
     if "config.json" not in names:
         raise UserError(f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}")
-    if WEIGHTS_FILE in names:
-        return WEIGHTS_FILE
-    if INDEX_FILE in names:
-        return INDEX_FILE
+    if WEIGHTS in names:
+        return WEIGHTS
+    if WEIGHTS_INDEX in names:
+        return WEIGHTS_INDEX
     if others := [name for name in names if OTHER_WEIGHTS.fullmatch(name)]:
         raise UserError(
             f"the weights come only as {', '.join(others)}, which are not read because pickles can run code; "
-            f"choose a revision with {WEIGHTS_FILE} (on the hub often a pull request of SFconvertbot), or "
+            f"choose a revision with {WEIGHTS} (on the hub often a pull request of SFconvertbot), or "
             "convert a model that you trust with save_pretrained and use source local"
         )
-    raise UserError(f"there is neither {WEIGHTS_FILE} nor {INDEX_FILE}; {there_are(names)}")
+    raise UserError(f"there is neither {WEIGHTS} nor {WEIGHTS_INDEX}; {there_are(names)}")
 
 
 def there_are(names: list[str]) -> str:
@@ -72,7 +72,7 @@ def check_hash(definition: Mapping[str, Any], weights: Path) -> None:
     """The weights must be those that the study means."""
     if (expected := definition.get("sha256")) and (found := sha256_of(weights)) != expected.lower():
         raise UserError(
-            f"{WEIGHTS_FILE} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
+            f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
             "weights that the study was made for"
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shallower.core.errors import UserError
-from shallower.models.weight_files import INDEX_FILE
+from shallower.models.folder import WEIGHTS_INDEX
 from shallower.sources.hub import download, list_files
 from shallower.sources.packages import installed, path_parts, wheel
 
@@ -62,7 +62,7 @@ class FolderPlace:
         directory.mkdir(parents=True, exist_ok=True)
         for name in names:
             if not (self.folder / name).is_file():
-                raise UserError(f"{self.folder} has no file {name}, which {INDEX_FILE} names; add it")
+                raise UserError(f"{self.folder} has no file {name}, which {WEIGHTS_INDEX} names; add it")
             try:
                 source = (self.folder / name).open("rb")
             except OSError as error:

@@ -15,7 +15,8 @@ from shallower.core.errors import UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.provenance import code_state, versions
 from shallower.models.families import family_of
-from shallower.models.weight_files import INDEX_FILE, WEIGHTS_FILE, header, merge_shards, weight_files, weight_map
+from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
+from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
 from shallower.sources.hub import check_repository
 from shallower.sources.model_checks import (
     check_hash,
@@ -27,7 +28,7 @@ from shallower.sources.model_checks import (
 from shallower.sources.model_places import FolderPlace, folder_on_this_machine, open_place
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
 
-MODEL_FILES = ("config.json", WEIGHTS_FILE, "tokenizer.json", "tokenizer_config.json", "manifest.json")
+MODEL_FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES, MANIFEST)
 SCRATCH = ".partial"
 
 
@@ -66,16 +67,16 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     check_tokenizer_files(fetched, config)
 
     source.fetch([weights], fetched)
-    if weights == INDEX_FILE:
-        source.fetch(sorted(set(weight_map(fetched / INDEX_FILE).values())), fetched)
+    if weights == WEIGHTS_INDEX:
+        source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
-    check_hash(definition, fetched / WEIGHTS_FILE)
-    check_tensors(config, header(fetched / WEIGHTS_FILE))
+    check_hash(definition, fetched / WEIGHTS)
+    check_tensors(config, header(fetched / WEIGHTS))
     check_with_transformers(fetched)
 
     ready.mkdir()
     save_fast_tokenizer(fetched, config, ready)
-    for name in ("config.json", WEIGHTS_FILE):
+    for name in ("config.json", WEIGHTS):
         (fetched / name).replace(ready / name)
     manifest = {
         "name": definition["name"],

@@ -156,15 +156,15 @@ class PackageSource(TaskSource):
     def tables(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
         path = files["data"]
         table = without_repeats(read_labelled(path, self.columns(definition)))
-        n_validation = definition["validation_examples"]
-        n_train = definition.get("train_examples", max(2, len(table) - n_validation))
-        if n_train + n_validation > len(table):
+        num_validation = definition["validation_examples"]
+        num_train = definition.get("train_examples", max(2, len(table) - num_validation))
+        if num_train + num_validation > len(table):
             raise UserError(
-                f"{path.name}: has {len(table)} different texts, the study asks for {n_train} to train on and "
-                f"{n_validation} to validate; ask for fewer"
+                f"{path.name}: has {len(table)} different texts, the study asks for {num_train} to train on and "
+                f"{num_validation} to validate; ask for fewer"
             )
         order = np.random.default_rng(SLICE_SEED).permutation(len(table))
-        chosen = {"train": order[n_validation : n_validation + n_train], "validation": order[:n_validation]}
+        chosen = {"train": order[num_validation : num_validation + num_train], "validation": order[:num_validation]}
         return {split: table.take(np.sort(rows)) for split, rows in chosen.items()}
 
 

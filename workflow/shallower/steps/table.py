@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 from shallower.steps import memory, runtime
 from shallower.steps.job import Job
 from shallower.surgery.strategies import STRATEGIES
 
-CHECKPOINT = ("model.safetensors", "config.json")
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+CHECKPOINT = (WEIGHTS, CONFIG)
 # Written into a study's folder by `make provenance`, which is no step.
 PROVENANCE_PAGE = "provenance.html"
 
@@ -98,7 +98,7 @@ STEPS: dict[str, Step] = {
             "download",
             rules=("download_model",),
             folder=MODEL,
-            outputs=(*CHECKPOINT, *TOKENIZER, "manifest.json"),
+            outputs=(*CHECKPOINT, *TOKENIZER_FILES, "manifest.json"),
         ),
         Step(
             "download_task",
@@ -121,7 +121,7 @@ STEPS: dict[str, Step] = {
             "finetune",
             rules=("finetune_baseline", "finetune_frozen", "finetune_stage", "refine"),
             folder=RUN,
-            outputs=(*CHECKPOINT, *TOKENIZER, "training.jsonl", "manifest.json"),
+            outputs=(*CHECKPOINT, *TOKENIZER_FILES, "training.jsonl", "manifest.json"),
             mem=memory.training,
             seconds=runtime.training,
         ),

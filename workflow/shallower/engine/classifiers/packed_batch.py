@@ -25,7 +25,7 @@ class Packed:
     labels: torch.Tensor  # int64 or float32 [B]
     size: int  # B
     max_length: int  # L
-    n_tokens: int  # T
+    num_tokens: int  # T
 
     def pad(self, states: torch.Tensor) -> torch.Tensor:
         """States [T, H] of tokens as [B, L, H], 0 where there is none."""
@@ -47,14 +47,14 @@ def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray |
     """
     offsets = tokens.offsets[examples]
     lengths = tokens.offsets[examples + 1] - offsets
-    size, max_length, n_tokens = len(examples), int(lengths.max()), int(lengths.sum())
+    size, max_length, num_tokens = len(examples), int(lengths.max()), int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
-    positions = np.arange(n_tokens) - np.repeat(starts, lengths)
+    positions = np.arange(num_tokens) - np.repeat(starts, lengths)
     sources = np.repeat(offsets, lengths) + positions
     input_ids = tokens.input_ids[sources]
     types = None if tokens.token_type_ids is None else tokens.token_type_ids[sources].astype(np.int64)
     places = attention_bias = None
-    if n_tokens < size * max_length:
+    if num_tokens < size * max_length:
         places = np.repeat(np.arange(size) * max_length, lengths) + positions
         hidden = np.arange(max_length) >= lengths[:, None]
         attention_bias = np.where(hidden, np.float32(MASK_VALUE), np.float32(0))[:, None, None, :]
@@ -68,4 +68,4 @@ def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray |
         "labels": tokens.labels[examples],
     }
     tensors = {name: None if array is None else to_device(array, device) for name, array in arrays.items()}
-    return Packed(**tensors, size=size, max_length=max_length, n_tokens=n_tokens)
+    return Packed(**tensors, size=size, max_length=max_length, num_tokens=num_tokens)
