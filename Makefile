@@ -24,7 +24,8 @@ CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(S
 STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan verify publish provenance paper-smoke test test-inputs test-reruns test-faults test-cluster soak audit docs \
+.PHONY: help run run-slurm plan verify publish provenance paper-smoke \
+	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
 
@@ -97,8 +98,11 @@ benchmark: ## run all benchmarks but the last (GLUE=folder)
 	@$(MAKE) benchmark-training
 	@$(MAKE) benchmark-sweep
 
-test: $(READY) ## run the tests and print their coverage of the library (10 minutes)
-	@$(IN_VENV) python -m pytest --cov --cov-report=term $(ARGUMENTS)
+test: $(READY) ## run the tests (15 minutes)
+	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+
+coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
+	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)
 
 test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (15 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
