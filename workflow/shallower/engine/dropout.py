@@ -5,9 +5,13 @@ training step of a small model on one core and much more on several. The generat
 time for less than 1 ns a value. On a GPU torch's own dropout is used.
 """
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd.function import BackwardCFunction
 from torch.nn import functional
 
 # Rates are exact to 1 / RESOLUTION; the scale of what is kept is exact for the rate in use.
@@ -18,46 +22,50 @@ class Dropout:
     """The dropout of one training step, a function of the seed and the step alone; `Dropout()` drops nothing."""
 
     def __init__(self, seed: int | None = None, step: int = 0) -> None:
-        self.active = seed is not None
         self._generator = np.random.SFC64([seed, step]) if seed is not None else None
 
     def __call__(self, states: torch.Tensor, rate: float) -> torch.Tensor:
         """States of any shape with a share `rate` of them set to 0 and the others scaled up."""
-        if not self.active or rate == 0:
+        if self._generator is None or rate == 0:
             return states
         if states.is_cuda:
             return functional.dropout(states, rate)
-        return states * self._mask(states.shape, rate)
+        return states * _mask(self._generator, states.shape, rate)
 
     def add(self, states: torch.Tensor, residual: torch.Tensor, rate: float) -> torch.Tensor:
         """`residual` plus the states after dropout, in one pass where that is faster."""
-        if not self.active or rate == 0 or states.is_cuda:
+        if self._generator is None or rate == 0 or states.is_cuda:
             return residual + self(states, rate)
-        return _MaskedAdd.apply(states, residual, self._mask(states.shape, rate))
+        return _MaskedAdd.apply(states, residual, _mask(self._generator, states.shape, rate))
 
     def rate(self, rate: float) -> float:
         """The rate for functions that drop out themselves."""
-        return rate if self.active else 0.0
+        return rate if self._generator is not None else 0.0
 
-    def _mask(self, shape: torch.Size, rate: float) -> torch.Tensor:
-        """fp32 factors: 0 or the scale of what is kept."""
-        size = shape.numel()
-        cut = round(rate * RESOLUTION)
-        numbers = self._generator.random_raw(-(-size // 4)).view(np.int16)[:size]
-        kept = numbers >= np.int16(cut - RESOLUTION // 2)
-        return torch.from_numpy(np.multiply(kept, np.float32(RESOLUTION / (RESOLUTION - cut)))).view(shape)
+
+def _mask(generator: np.random.SFC64, shape: torch.Size, rate: float) -> torch.Tensor:
+    """fp32 factors: 0 or the scale of what is kept."""
+    size = shape.numel()
+    cut = round(rate * RESOLUTION)
+    numbers = generator.random_raw(-(-size // 4)).view(np.int16)[:size]
+    kept = numbers >= np.int16(cut - RESOLUTION // 2)
+    return torch.from_numpy(np.multiply(kept, np.float32(RESOLUTION / (RESOLUTION - cut)))).view(shape)
 
 
 class _MaskedAdd(torch.autograd.Function):
     """residual + states * mask, reading each once."""
 
+    apply: ClassVar[Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]]
+
     @staticmethod
-    def forward(ctx, states: torch.Tensor, residual: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: BackwardCFunction, states: torch.Tensor, residual: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
         ctx.save_for_backward(mask)
         return torch.addcmul(residual, states, mask)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(ctx: BackwardCFunction, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         (mask,) = ctx.saved_tensors
         return gradient * mask, gradient, None
 

@@ -25,27 +25,29 @@ class AdamW:
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
-        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        trained: list[torch.Tensor] = [parameter for parameter in parameters if parameter.requires_grad]
         self.groups = [
             ([parameter for parameter in trained if parameter.ndim > 1], weight_decay),
             ([parameter for parameter in trained if parameter.ndim <= 1], 0.0),
         ]
-        self.state: dict[nn.Parameter, dict[str, torch.Tensor]] = {}
+        self.state: dict[torch.Tensor, dict[str, torch.Tensor]] = {}
 
     def step(self, learning_rate: float, max_grad_norm: float) -> torch.Tensor:
         """Update the parameters, gradients clipped to a norm, and forget the gradients; returns their norm, a scalar.
 
         Does not wait for a GPU.
         """
-        groups = [([one for one in parameters if one.grad is not None], decay) for parameters, decay in self.groups]
-        norm = nn.utils.get_total_norm([one.grad for parameters, _ in groups for one in parameters])
+        trained = [one for parameters, _ in self.groups for one in parameters]
+        norm = nn.utils.get_total_norm([one.grad for one in trained if one.grad is not None])
         scale = (norm / max_grad_norm).clamp(min=1.0)
-        for parameters, weight_decay in groups:
-            states = [self._state(parameter) for parameter in parameters]
+        for parameters, weight_decay in self.groups:
+            gradients = {one: one.grad for one in parameters if one.grad is not None}
+            states = [self._state(parameter) for parameter in gradients]
             adamw(
-                parameters,
-                [parameter.grad for parameter in parameters],
-                *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq")),
+                list(gradients),
+                list(gradients.values()),
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
                 max_exp_avg_sqs=[],
                 state_steps=[state["step"] for state in states],
                 fused=True,
@@ -58,11 +60,11 @@ class AdamW:
                 eps=EPSILON,
                 maximize=False,
             )
-            for parameter in parameters:
+            for parameter in gradients:
                 parameter.grad = None
         return norm
 
-    def _state(self, parameter: nn.Parameter) -> dict[str, torch.Tensor]:
+    def _state(self, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
         if parameter not in self.state:
             self.state[parameter] = {
                 "step": torch.zeros((), dtype=torch.float32, device=parameter.device),

@@ -23,12 +23,12 @@ class Classifier(ABC):
     Attributes:
         module: holds the parameters; their names depend on the implementation.
         config: content of its config.json.
-        kind: the kind of task that it is trained on; None for a classifier that only predicts.
+        kind: the kind of task that it is trained on; a classifier that only predicts has none.
     """
 
     module: nn.Module
     config: dict[str, Any]
-    kind: TaskKind | None = None
+    kind: TaskKind
 
     @abstractmethod
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:

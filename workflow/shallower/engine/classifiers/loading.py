@@ -4,7 +4,7 @@ The packed encoder computes BERT-like models. All others, and BERT-like ones wit
 support, are computed by transformers, whose import alone takes longer than training a small model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def load_for_training(
     """
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
+    load: Callable[[str | Path, Mapping[str, Any], int], Classifier]
     if is_packed(config, padding_side):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
     else:
@@ -42,6 +43,7 @@ def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> C
     """
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
+    load: Callable[[str | Path], Classifier]
     if is_packed(config, padding_side):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_prediction as load
     else:

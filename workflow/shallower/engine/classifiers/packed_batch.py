@@ -58,14 +58,15 @@ def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray |
         places = np.repeat(np.arange(size) * max_length, lengths) + positions
         hidden = np.arange(max_length) >= lengths[:, None]
         attention_bias = np.where(hidden, np.float32(MASK_VALUE), np.float32(0))[:, None, None, :]
-    arrays = {
-        "input_ids": (input_ids if rows is None else rows[input_ids]).astype(np.int64),
-        "token_type_ids": types,
-        "positions": positions,
-        "starts": starts,
-        "places": places,
-        "attention_bias": attention_bias,
-        "labels": tokens.labels[examples],
-    }
-    tensors = {name: None if array is None else to_device(array, device) for name, array in arrays.items()}
-    return Packed(**tensors, size=size, max_length=max_length, num_tokens=num_tokens)
+    return Packed(
+        input_ids=to_device((input_ids if rows is None else rows[input_ids]).astype(np.int64), device),
+        token_type_ids=None if types is None else to_device(types, device),
+        positions=to_device(positions, device),
+        starts=to_device(starts, device),
+        places=None if places is None else to_device(places, device),
+        attention_bias=None if attention_bias is None else to_device(attention_bias, device),
+        labels=to_device(tokens.labels[examples], device),
+        size=size,
+        max_length=max_length,
+        num_tokens=num_tokens,
+    )

@@ -18,7 +18,7 @@ from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
-from shallower.models.encoder_families import ENCODERS, encoder_config, key_variants
+from shallower.models.encoder_families import ENCODERS, key_variants
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 
@@ -32,6 +32,8 @@ DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 
 class PackedClassifier(Classifier):
     """An encoder with the configuration and the names of the checkpoint that it came from."""
+
+    module: Encoder
 
     def __init__(self, module: Encoder, config: Mapping[str, Any]) -> None:
         self.module = module
@@ -69,8 +71,8 @@ class PackedClassifier(Classifier):
         for own, parameter in self.module.named_parameters():
             module, _, kind = own.rpartition(".")
             names = self._names[module]
-            for name, part in zip(names, parameter.detach().cpu().chunk(len(names)), strict=True):
-                tensors[f"{name}.{kind}"] = part.contiguous()
+            for name, tensor in zip(names, parameter.detach().cpu().chunk(len(names)), strict=True):
+                tensors[f"{name}.{kind}"] = tensor.contiguous()
         with atomic_write(folder / WEIGHTS) as part:
             save_file(tensors, part, metadata={"format": "pt"})
         write_json(folder / CONFIG, self.config)
@@ -122,16 +124,17 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
     except (SafetensorError, OSError) as error:
         raise corrupt_file_error(Path(model_dir) / WEIGHTS, f"not a valid safetensors file ({error})") from None
     names = ENCODERS[config["model_type"]]
-    module = Encoder(encoder_config(config), len(config.get("id2label") or DEFAULT_LABELS))
+    module = Encoder(names.settings(config), len(config.get("id2label") or DEFAULT_LABELS))
     module_names = names.modules(len(module.layers))
     missing = {}
     for own, parameter in list(module.named_parameters()):
         module_name, _, kind = own.rpartition(".")
         keys = [_find(checkpoint, name, kind, names.prefix) for name in module_names[module_name]]
-        parts = [checkpoint[key].float() for key in keys if key]
+        found = [key for key in keys if key]
+        parts = [checkpoint[key].float() for key in found]
         if len(parts) == len(keys) and (value := _joined(parts, parameter.shape)) is not None:
             _set(module, own, value)
-            for key in keys:
+            for key in found:
                 del checkpoint[key]
         else:
             lost = next((index for index, key in enumerate(keys) if key is None), 0)

@@ -6,6 +6,8 @@ the other tokens are only keys and values there. Dropout is that of `shallower.e
 same: tests compare logits and gradients with those of transformers' models.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -56,6 +58,8 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """Embeddings, layers and a classification head. New parameters are not initialised."""
 
+    layers: Sequence[Layer]  # an nn.ModuleList, whose own type does not say of what
+
     def __init__(self, config: EncoderConfig, num_labels: int) -> None:
         super().__init__()
         self.config = config
@@ -65,7 +69,7 @@ class Encoder(nn.Module):
         if config.num_token_types:
             self.token_type_embeddings = _Embedding(config.num_token_types, size)
         self.embedding_norm = _LayerNorm(size, config.norm_epsilon)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
         self.head_dense = _Linear(size, size)
         self.head_output = _Linear(size, num_labels)
 

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 class TransformersClassifier(Classifier):
     """A model of transformers, trained with less work where the result is the same."""
 
+    module: PreTrainedModel
+
     def __init__(self, module: PreTrainedModel) -> None:
         self.module = module
         self.config = module.config.to_dict()
@@ -46,7 +48,7 @@ class TransformersClassifier(Classifier):
         for hook in self._hooks:
             hook.remove()
         restore_dropout(self.module)
-        self.module.to("cpu")
+        self.module.to("cpu")  # type: ignore[arg-type]  # transformers' wrapper of to() loses its types
         restore_embedding(self.module)
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:

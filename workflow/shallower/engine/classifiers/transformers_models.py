@@ -4,6 +4,7 @@ Loading never reaches for the network and never runs code from a checkpoint.
 """
 
 import inspect
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def model_inputs(model: PreTrainedModel, batch: Batch, device: str) -> dict[str,
         "attention_mask": batch.attention_mask,
         "token_type_ids": batch.token_type_ids,
     }
-    accepted = _accepted(type(model))
+    accepted = _accepted(type(model).forward)
     inputs = {
         name: to_device(array, device) for name, array in arrays.items() if array is not None and name in accepted
     }
@@ -54,5 +55,5 @@ def model_inputs(model: PreTrainedModel, batch: Batch, device: str) -> dict[str,
 
 
 @cache
-def _accepted(model_class: type[torch.nn.Module]) -> frozenset[str]:
-    return frozenset(inspect.signature(model_class.forward).parameters)
+def _accepted(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
