@@ -29,6 +29,7 @@ include: "workflow/rules/reproduce.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/record.smk"
+include: "workflow/rules/partial.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -40,10 +41,7 @@ rule all:
         answers(),
         reproduction(),
         f"{STUDY_FOLDER}/report.html",
-        delivered_models(),
-        reloaded_models(),
-        f"{STUDY_FOLDER}/provenance.json",
-        f"{STUDY_FOLDER}/SHA256SUMS",
+        [] if IS_PARTIAL else record(),
 
 
 from shallower.core.signals import pass_on_interrupts
@@ -60,5 +58,9 @@ onstart:
         pass_on_interrupts()
 
 
+onerror:
+    show_what_there_is()
+
+
 onsuccess:
-    print(f"\nDone: {STUDY_FOLDER}\n  report   {STUDY_FOLDER}/report.html")
+    print(f"\n{'Incomplete' if IS_PARTIAL else 'Done'}: {STUDY_FOLDER}\n  report   {STUDY_FOLDER}/report.html")

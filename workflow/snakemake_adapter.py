@@ -5,6 +5,8 @@ Snakemake has no public interface for these; tests/workflow/test_snakemake_adapt
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +17,13 @@ from snakemake.utils import min_version
 
 # Not at run time: it can only be imported after snakemake.api.
 if TYPE_CHECKING:
+    from snakemake.jobs import Job
     from snakemake.workflow import Workflow
 
 OLDEST = "9.20"
 # The next major version may rename what is used here.
 BELOW = 10
+NO_CAUSE = ("", "")
 
 
 def check_version() -> None:
@@ -75,3 +79,36 @@ def lift_job_rate_limit(workflow: Workflow) -> None:
     if not hasattr(workflow.scheduler, "job_rate_limiter"):
         raise AttributeError("Snakemake's scheduler has no job_rate_limiter any more")
     workflow.scheduler.job_rate_limiter = None
+
+
+def has_failed_jobs(workflow: Workflow) -> bool:
+    """Whether jobs of this run have failed, at its end."""
+    return bool(workflow.scheduler.failed)
+
+
+def unmade_files(workflow: Workflow) -> dict[str, tuple[str, str]]:
+    """The files that this run has not made, at its end: by file, the rule and the log of the failed job behind it.
+
+    Both are "" where no job failed: the run ended before.
+    """
+    dag = workflow.dag
+    failed = {job for entry in workflow.scheduler.failed for job in (entry.jobs if entry.is_group() else [entry])}
+    causes: dict[Job, tuple[str, str]] = {}
+    found = {}
+    for job in chain.from_iterable(dag.toposorted(set(dag.needrun_jobs()))):
+        # Jobs come after those that they depend on.
+        behind = (causes[other] for other in dag.job_dependencies(job) if causes.get(other, NO_CAUSE) != NO_CAUSE)
+        causes[job] = (job.rule.name, next(iter(job.log), "")) if job in failed else next(behind, NO_CAUSE)
+        found |= dict.fromkeys(map(str, job.output), causes[job])
+    return found
+
+
+def settings_as_arguments(workflow: Workflow, rules: Iterable[str]) -> list[str]:
+    """The arguments for a run on this machine with the targets and environments of this one, but of some rules only."""
+    return [
+        *("--snakefile", workflow.main_snakefile),
+        *("--cores", str(cores(workflow) or 1)),
+        *(["--sdm", "conda"] if uses_conda(workflow) else []),
+        *("--allowed-rules", *rules),
+        *("--", *workflow.dag_settings.targets),
+    ]

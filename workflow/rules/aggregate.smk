@@ -26,6 +26,7 @@ rule write_study:
 rule plan_runs:
     output:
         runs=f"{layout.STUDY}/runs.csv",
+        missing=f"{layout.STUDY}/missing.csv",
     log:
         "logs/plan_runs/{study}.log",
     localrule: True
@@ -36,17 +37,19 @@ rule plan_runs:
         # Not study.json, not even as an ancient input: Snakemake would miss other changes of all that comes after a job
         # that reads a file which is written again.
         grid=as_json(study.grid),
+        unmade=["--unmade", UNMADE_FILE] if UNMADE else [],
     shell:
-        "python {params.script:q} --grid {params.grid:q} --output {output.runs:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --grid {params.grid:q} {params.unmade:q} --output {output.runs:q}"
+        " --missing {output.missing:q} 2>&1 | tee {log:q}"
 
 
 rule aggregate:
     input:
         runs=f"{layout.STUDY}/runs.csv",
         # Not on the command line, which has a length limit: the script finds them through runs.csv.
-        metrics=[f"{run.directory}/metrics.json" for run in study.runs],
-        run_resamples=[f"{run.directory}/resamples.npy" for run in study.runs],
-        predictions=[f"{run.directory}/predictions.parquet" for run in study.runs],
+        metrics=[f"{run.directory}/metrics.json" for run in PRESENT],
+        run_resamples=[f"{run.directory}/resamples.npy" for run in PRESENT],
+        predictions=[f"{run.directory}/predictions.parquet" for run in PRESENT],
     output:
         results=report(
             f"{layout.STUDY}/results.csv",
@@ -71,7 +74,7 @@ rule tabulate:
     input:
         results=f"{layout.STUDY}/results.csv",
         runs=f"{layout.STUDY}/runs.csv",
-        costs=[f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json" for model in study.models],
+        costs=costs(),
         # Found by the script through runs.csv.
         comparisons=[f"{arm_folder(*arm)}/comparison.json" for arm in ARMS],
     output:

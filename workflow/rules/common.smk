@@ -20,6 +20,7 @@ from shallower.paper.items import FIGURES as PAPER_FIGURES
 from shallower.paper.items import INPUTS as PAPER_INPUTS
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
+from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files
@@ -93,16 +94,32 @@ TASK_KEYS = {task: study.task_key(task) for task in study.tasks}
 MODEL_FOLDERS = {model: layout.MODEL.format(model_key=key) for model, key in MODEL_KEYS.items()}
 TASK_FOLDERS = {task: layout.TASK.format(task_key=key) for task, key in TASK_KEYS.items()}
 
+# After jobs have failed: the files that were not made, and the runs that there are (see partial.smk). Otherwise all runs.
+UNMADE_FILE = os.environ.get(environment.UNMADE)
+UNMADE = read_unmade(UNMADE_FILE) if UNMADE_FILE else {}
+MISSING = missing_runs(study.runs, UNMADE)
+PRESENT = [run for run in study.runs if run not in MISSING]
+
 # All runs of each model and task, and those of each arm that is compared with the baseline.
 RUNS = {(model, task): [] for model in study.models for task in study.tasks}
 ARMS = {}
 # One run of each arm, baselines included, which says what the arm is called.
 FIRST_RUNS = {}
-for run in study.runs:
+for run in PRESENT:
     RUNS[run.model, run.task].append(run)
     FIRST_RUNS.setdefault((run.model, run.task, run.arm), run)
     if not run.is_baseline:
         ARMS.setdefault((run.model, run.task, run.arm), []).append(run)
+
+
+def made(files):
+    """The files without those that failed jobs did not make."""
+    return [file for file in files if file not in UNMADE]
+
+
+def costs():
+    """The measured speed of each model."""
+    return made(f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json" for model in study.models)
 
 
 def identity(wildcards):

@@ -82,7 +82,7 @@ rule compare:
         "../../envs/report.yaml"
     params:
         **code("compare_runs"),
-        seeds=lambda wildcards: study.seeds(wildcards.task),
+        seeds=lambda wildcards: [run.seed for run in ARMS[wildcards.model, wildcards.task, wildcards.arm]],
         identity=lambda wildcards: as_json(identity(wildcards)),
         settings=lambda wildcards: as_json(study.compare_settings(wildcards.task)),
     shell:

@@ -9,14 +9,15 @@ rule write_report:
         study=STUDY_FILE,
         runs=f"{layout.STUDY}/runs.csv",
         summary=f"{layout.TABLES}/summary.csv",
-        costs=[f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json" for model in study.models],
+        missing=f"{layout.STUDY}/missing.csv",
+        costs=costs(),
         figures=figures("svg"),
-        models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
-        tasks=[f"{folder}/task.json" for folder in TASK_FOLDERS.values()],
+        models=made(f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()),
+        tasks=made(f"{folder}/task.json" for folder in TASK_FOLDERS.values()),
         sections=report_sections(),
         # Found by the script through runs.csv and the folder of the task.
-        manifests=[f"{run.directory}/manifest.json" for run in study.runs],
-        task_manifests=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],
+        manifests=[f"{run.directory}/manifest.json" for run in PRESENT],
+        task_manifests=made(f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()),
     output:
         report=f"{layout.STUDY}/report.html",
     log:
@@ -28,6 +29,6 @@ rule write_report:
         **code("write_report"),
         figures=[part for model, task, file in figures_by_task("svg") for part in ("--figure", model, task, file)],
     shell:
-        "python {params.script:q} --runs {input.runs:q} --summary {input.summary:q} --costs {input.costs:q}"
+        "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --summary {input.summary:q} --costs {input.costs:q}"
         " {params.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
         " --sections {input.sections:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -4,18 +4,32 @@
 # Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it, and a section of the report.
 
 PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
+# Contribution scores of each model on each task, and the models that there are.
+CONTRIBUTIONS = {
+    (model, task): file
+    for model, task in RUNS
+    for file in made(
+        [
+            layout.LAYER_SCORES.format(
+                study=study.name, model=model, task=task, method="contribution", scored="pretrained"
+            )
+        ]
+    )
+}
+FETCHED_MODELS = {model: folder for model, folder in MODEL_FOLDERS.items() if made([f"{folder}/model.safetensors"])}
 
 
 rule collect_states:
     input:
         runs=f"{layout.STUDY}/runs.csv",
+        missing=f"{layout.STUDY}/missing.csv",
         # Found by the script through runs.csv.
-        states=[
+        states=made(
             f"{baseline}/{name}"
             for model, task in RUNS
             for baseline in baselines(model, task)
             for name in ("probes.parquet", "similarity.json")
-        ],
+        ),
     output:
         states=f"{layout.STUDY}/states.csv",
     log:
@@ -27,19 +41,14 @@ rule collect_states:
         **code("collect_states"),
         settings=as_json({"metrics": {task: study.evaluate_settings(task)["metrics"] for task in study.tasks}}),
     shell:
-        "python {params.script:q} --runs {input.runs:q} --settings {params.settings:q} --output {output.states:q}"
-        " 2>&1 | tee {log:q}"
+        "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --settings {params.settings:q}"
+        " --output {output.states:q} 2>&1 | tee {log:q}"
 
 
 rule collect_scores:
     input:
         # Found by the script through the pairs of models and tasks.
-        scores=[
-            layout.LAYER_SCORES.format(
-                study=study.name, model=model, task=task, method="contribution", scored="pretrained"
-            )
-            for model, task in RUNS
-        ],
+        scores=list(CONTRIBUTIONS.values()),
     output:
         scores=f"{layout.STUDY}/scores.csv",
     log:
@@ -49,7 +58,7 @@ rule collect_scores:
         "../../envs/report.yaml"
     params:
         **code("collect_scores"),
-        pairs=as_json(list(RUNS)),
+        pairs=as_json(list(CONTRIBUTIONS)),
     shell:
         "python {params.script:q} --study {wildcards.study:q} --pairs {params.pairs:q} --output {output.scores:q}"
         " 2>&1 | tee {log:q}"
@@ -157,8 +166,8 @@ rule judge_observations:
 rule check_parameter_orders:
     input:
         values=PAPER_VALUES,
-        weights=[f"{folder}/model.safetensors" for folder in MODEL_FOLDERS.values()],
-        config=[f"{folder}/config.json" for folder in MODEL_FOLDERS.values()],
+        weights=[f"{folder}/model.safetensors" for folder in FETCHED_MODELS.values()],
+        config=[f"{folder}/config.json" for folder in FETCHED_MODELS.values()],
     output:
         table=f"{layout.PAPER}/parameter-orders.csv",
         page=report(
@@ -173,7 +182,7 @@ rule check_parameter_orders:
         "../../envs/report.yaml"
     params:
         **code("check_parameter_orders"),
-        models=[part for model, folder in MODEL_FOLDERS.items() for part in ("--model", f"{model}={folder}")],
+        models=[part for model, folder in FETCHED_MODELS.items() for part in ("--model", f"{model}={folder}")],
         counterparts=as_json(study.counterparts["models"]),
         folder=subpath(output.table, parent=True),
     shell:

@@ -1,7 +1,7 @@
 # What the study asks for, and the plan that is printed before a run.
 #
 # Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES.
-# Gives: answers(), figures(), figures_by_task(), reproduction(), delivered_models(), reloaded_models(), plan().
+# Gives: answers(), figures(), figures_by_task(), reproduction(), record(), plan().
 from shallower.planning.plan import plan_study, plan_text
 
 
@@ -40,6 +40,16 @@ def reloaded_models():
         return []
     return [
         f"{layout.TASK_RESULTS.format(study=study.name, model=model, task=task)}/reloaded.csv" for model, task in RUNS
+    ]
+
+
+def record():
+    """What only a complete study has: its models, the proof that they load, the record of what made it."""
+    return [
+        *delivered_models(),
+        *reloaded_models(),
+        f"{STUDY_FOLDER}/provenance.json",
+        f"{STUDY_FOLDER}/SHA256SUMS",
     ]
 
 

@@ -1,6 +1,6 @@
 """Gather what fine-tuned models tell at each depth.
 
-In: runs.csv, and probes.parquet and similarity.json of each baseline. Out: states.csv.
+In: runs.csv, missing.csv, and probes.parquet and similarity.json of each baseline. Out: states.csv.
 """
 
 import argparse
@@ -12,12 +12,14 @@ from shallower.reporting.depth_table import collect_states
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_table(arguments.output, collect_states(read_table(arguments.runs), arguments.settings["metrics"]))
+    missing = set(read_table(arguments.missing)["file"])
+    write_table(arguments.output, collect_states(read_table(arguments.runs), arguments.settings["metrics"], missing))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv, the plan of the study")
+    parser.add_argument("--missing", type=Path, required=True, help="missing.csv, what failed jobs did not make")
     parser.add_argument(
         "--settings", type=json_argument, required=True, help='{"metrics": {task: [names, the primary one first]}}'
     )

@@ -1,19 +1,29 @@
-"""Write the plan of a study: its grid in; runs.csv out, one row for each run, with the folder of its files."""
+"""Write the plan of a study: its grid in; runs.csv out, one row for each run, with the folder of its files.
+
+After failed jobs, runs.csv has the runs that there are, and missing.csv the others; otherwise missing.csv has no rows.
+"""
 
 import argparse
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import write_text
+from shallower.planning.missing import missing_as_csv, missing_runs, read_unmade
 from shallower.study.grid import expand, runs_as_csv
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_text(arguments.output, runs_as_csv(expand(arguments.grid)))
+    runs = expand(arguments.grid)
+    unmade = read_unmade(arguments.unmade) if arguments.unmade else {}
+    missing = missing_runs(runs, unmade)
+    write_text(arguments.output, runs_as_csv(run for run in runs if run not in missing))
+    write_text(arguments.missing, missing_as_csv(runs, unmade))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--grid", type=json_argument, required=True, help="names on each axis of the study, as JSON")
+    parser.add_argument("--unmade", type=Path, help="JSON: files that failed jobs did not make, and why")
     parser.add_argument("--output", type=Path, required=True, help="runs.csv")
+    parser.add_argument("--missing", type=Path, required=True, help="missing.csv")
     run_step(parser, main)

@@ -21,6 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     report = Report(
         config=Study.read(arguments.study).config,
         summary=read_table(arguments.summary),
+        missing=read_table(arguments.missing),
         costs=read_costs(arguments.costs),
         runs=[read_json(Path(directory) / "manifest.json") for directory in runs["directory"]],
         models=[read_json(path) for path in arguments.models],
@@ -36,6 +37,7 @@ if __name__ == "__main__":
     parser.add_argument("--study", type=Path, required=True, help="study.json")
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv; manifests are in its runs' folders")
+    parser.add_argument("--missing", type=Path, required=True, help="missing.csv, what failed jobs did not make")
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="manifest.json of each imported model")
     parser.add_argument(

@@ -12,3 +12,5 @@ GPU_LOCKS = "GPU_LOCKS"
 CHECKPOINT_SECONDS = "CHECKPOINT_SECONDS"
 # What HF_HUB_OFFLINE was before the workflow switched the hub off; downloads alone read it.
 HUB_OFFLINE = "HUB_OFFLINE"
+# Read by the workflow itself: a file of what failed jobs did not make, so that tables are made of everything else.
+UNMADE = "SHALLOWER_UNMADE"

@@ -19,6 +19,7 @@ from shallower.core.environment import STARTED_BY
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Signals that follow the first one sooner are the same request: srun forwards what SLURM sends to the step itself.
 REPEAT_SECONDS = 2.0
+_passed_on = threading.Event()
 
 
 class Interrupted(KeyboardInterrupt):
@@ -86,9 +87,15 @@ def pass_on_interrupts() -> None:
             signal.signal(number, _pass_on)
 
 
+def was_interrupted() -> bool:
+    """Whether the workflow has forwarded a signal."""
+    return _passed_on.is_set()
+
+
 def _pass_on(number: int, frame: FrameType | None) -> None:
     import psutil  # a dependency of Snakemake, which steps do not need
 
+    _passed_on.set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.send_signal(number)

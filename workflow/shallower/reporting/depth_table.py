@@ -3,7 +3,7 @@
 A depth is the number of layers that a text has passed, 0 for the embedding output.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +20,34 @@ from shallower.reporting.missing import missing_files_error
 COLUMNS = ["study", "model", "task", "seed", "quantity", "depth", "metric", "value", "chance"]
 
 
-def collect_states(runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def collect_states(
+    runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]], known_missing: Container[str] = ()
+) -> pd.DataFrame:
     """Rows of states.csv from `probes.parquet` and `similarity.json` of each baseline, in the order of the plan.
 
     `metrics` are the names of each task's metrics; probes are scored by the first. The quantity "probe" is a score
     (with that of a constant answer as its `chance`), "similarity" a mean cosine (without chance).
-    Raises UserError naming what is missing or damaged.
+    Files that are `known_missing` are left out. Raises UserError naming what else is missing or damaged.
     """
     baselines = runs[runs["origin"] == BASELINE].to_dict("records")
-    files = [Path(run["directory"], name) for run in baselines for name in ("probes.parquet", "similarity.json")]
-    if missing := [path for path in files if not path.is_file()]:
+    files = [
+        (run, path)
+        for run in baselines
+        for name in ("probes.parquet", "similarity.json")
+        if str(path := Path(run["directory"], name)) not in known_missing
+    ]
+    if missing := [path for _, path in files if not path.is_file()]:
         problem = f"{len(missing)} files of fine-tuned models are missing"
         raise missing_files_error(problem, missing, "make them first")
     rows = [
         {**{key: run[key] for key in ("study", "model", "task", "seed")}, **row}
-        for run in baselines
-        for row in [*_probe_rows(Path(run["directory"]), metrics[run["task"]][0]), *_similarity_rows(run["directory"])]
+        for run, path in files
+        for row in (_probe_rows(path, metrics[run["task"]][0]) if path.suffix == ".parquet" else _similarity_rows(path))
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _probe_rows(directory: Path, metric_name: str) -> Iterator[dict[str, Any]]:
-    path = directory / "probes.parquet"
+def _probe_rows(path: Path, metric_name: str) -> Iterator[dict[str, Any]]:
     try:
         table = parquet.read_table(path, columns=["depth", "id", "label", "prediction"]).to_pandas()
     except (pa.ArrowException, OSError) as error:
@@ -60,6 +66,6 @@ def _probe_rows(directory: Path, metric_name: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _similarity_rows(directory: str) -> Iterator[dict[str, Any]]:
-    for depth, cosine in enumerate(read_json(Path(directory, "similarity.json"))["cosine"]):
+def _similarity_rows(path: Path) -> Iterator[dict[str, Any]]:
+    for depth, cosine in enumerate(read_json(path)["cosine"]):
         yield {"quantity": "similarity", "depth": depth, "metric": "cosine", "value": cosine}

@@ -106,20 +106,20 @@ def _task(
     config: Mapping[str, Any], task: Mapping[str, Any], summary: pd.DataFrame, record: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Numbers of examples are those that were used; `subset_of` names the splits of which only a part was."""
-    baseline = summary[(summary["task"] == task["name"]) & (summary["origin"] == BASELINE)].iloc[0]
+    baselines = summary[(summary["task"] == task["name"]) & (summary["origin"] == BASELINE)]
     rows = record.get("rows", {})
     return {
         "name": task["name"],
         "source": _task_source(task),
         "training": f"{rows['train']:,}" if rows else DASH,
-        "validation": f"{baseline['num_examples']:,}",
+        "validation": DASH if baselines.empty else f"{baselines['num_examples'].iloc[0]:,}",
         "subset_of": [
             split
             for split, key in (("training", "train_examples"), ("validation", "validation_examples"))
             if task.get(key) and (rows or split == "validation")
         ],
         "metrics": listed([metric_title(metric) for metric in task["metrics"]]),
-        "chance": score_text(baseline["chance"]),
+        "chance": DASH if baselines.empty else score_text(baselines["chance"].iloc[0]),
         "seeds": " ".join(map(str, _seeds(config, task))),
     }
 

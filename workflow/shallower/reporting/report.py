@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from shallower.core.runs import BASELINE
 from shallower.core.wording import counted
 from shallower.reporting.answer import answer_content
 from shallower.reporting.images import image_uri
@@ -24,6 +25,7 @@ class Report:
     Attributes:
         config: the study, defaults filled in.
         summary: summary.csv.
+        missing: missing.csv; without rows when every job was finished.
         costs: cost.json by model.
         runs: manifest.json of every run.
         models: manifest.json of every model that was imported.
@@ -34,6 +36,7 @@ class Report:
 
     config: Mapping[str, Any]
     summary: pd.DataFrame
+    missing: pd.DataFrame
     costs: Mapping[str, Mapping[str, Any]]
     runs: Sequence[Mapping[str, Any]]
     models: Sequence[Mapping[str, Any]]
@@ -51,6 +54,8 @@ def report_page(report: Report) -> str:
         "report.jinja",
         **answer_content(report.summary, config["report"]["tolerances"], confidence, report.costs),
         size=_size(config),
+        missing=_missing(report.missing),
+        num_runs=len(report.runs),
         figures=[
             (
                 f"{model} on {task}",
@@ -64,6 +69,18 @@ def report_page(report: Report) -> str:
         methods=methods_content(config, report.summary, of_tasks),
         provenance=provenance_content(report.runs, report.models, [manifest for _, manifest in report.tasks.values()]),
     )
+
+
+def _missing(missing: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Rows of the table of what is missing: what it is, the rule of the job that failed, what its log says, the log."""
+    rows = []
+    for row in missing.fillna("").to_dict("records"):
+        where = f"{row['model']} on {row['task']}" if row["task"] else row["model"]
+        arm = row["origin"] if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}"
+        seed = f"seed {row['seed']:.0f}" if row["seed"] != "" else ""
+        named = [row["missing"], where, arm if row["origin"] else "", seed]
+        rows.append((", ".join(filter(None, named)), row["rule"] or "not started", row["message"], row["log"]))
+    return rows
 
 
 def _ordered(paths: Sequence[Path]) -> list[Path]:

@@ -162,7 +162,7 @@ STEPS: dict[str, Step] = {
         ),
         # Tables, figures and pages.
         _study_step("write_study", "write_study", "study.json"),
-        _study_step("plan_runs", "plan_runs", "runs.csv"),
+        _study_step("plan_runs", "plan_runs", "runs.csv", "missing.csv"),
         _study_step("aggregate_results", "aggregate", "results.csv", "resamples.parquet"),
         _study_step(
             "tabulate_results",
@@ -200,6 +200,15 @@ STEPS: dict[str, Step] = {
         Step("publish_study", "report"),
     )
 }
+
+
+# The rules that only gather and show results; the record of a complete study is not among them.
+RULES_OF_TABLES = tuple(
+    rule
+    for step in STEPS.values()
+    for rule in step.rules
+    if (step.folder == STUDY and step.script != "record_study") or step.script == "compare_runs"
+)
 
 
 def _names_in(folder: str) -> frozenset[str]:
