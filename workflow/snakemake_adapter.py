@@ -98,7 +98,7 @@ def unmade_files(workflow: Workflow) -> dict[str, tuple[str, str]]:
     for job in chain.from_iterable(dag.toposorted(set(dag.needrun_jobs()))):
         # Jobs come after those that they depend on.
         behind = (causes[other] for other in dag.job_dependencies(job) if causes.get(other, NO_CAUSE) != NO_CAUSE)
-        causes[job] = (job.rule.name, next(iter(job.log), "")) if job in failed else next(behind, NO_CAUSE)
+        causes[job] = (job.rule.name, str(next(iter(job.log), ""))) if job in failed else next(behind, NO_CAUSE)
         found |= dict.fromkeys(map(str, job.output), causes[job])
     return found
 

@@ -21,9 +21,9 @@ def models(project: Project, name: str) -> set[str]:
     return {row["model"] for row in rows(project, name)}
 
 
-def set_dropout(config: Path, rate: float) -> None:
-    """With a rate of 1 the model can be loaded and computed, but not trained."""
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"dropout": rate}))
+def set_initializer_range(config: Path, value: float) -> None:
+    """With a huge range of new weights, which are those of the head, a model can be computed but not trained."""
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"initializer_range": value}))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def project(tmp_path_factory) -> Project:
         study["probe"] = {"train_examples": 48}
 
     project = make_tiny_project(tmp_path_factory.mktemp("partial"), change, families=("bert", "distilbert"))
-    set_dropout(project.folder / CONFIG, 1.0)
+    set_initializer_range(project.folder / CONFIG, 1e30)
     finished = project.snakemake()
     project.printed, project.status = finished.stdout, finished.returncode
     return project
@@ -81,7 +81,7 @@ def test_the_same_command_again_makes_nothing_again(project):
 
 
 def test_what_was_missing_is_made_and_shown_when_it_can_be(project):
-    set_dropout(project.folder / CONFIG, 0.1)
+    set_initializer_range(project.folder / CONFIG, 0.02)
     project.run()
     assert models(project, "results.csv") == models(project, "tables/summary.csv") == {"bert", "distilbert"}
     assert rows(project, "missing.csv") == []
