@@ -17,9 +17,10 @@ from shallower.core.errors import UserError
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import canonical_json as as_json
 from shallower.paper.items import FIGURES as PAPER_FIGURES
-from shallower.paper.items import INPUTS as PAPER_INPUTS
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
+from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
+from shallower.paper.shown_runs import Model
 from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
@@ -273,6 +274,19 @@ def stage_start(wildcards):
 
 
 def item_inputs(wildcards):
-    """The files of the study that an item of the paper is made from."""
-    results = layout.STUDY.format(**wildcards)
-    return {name: f"{results}/{PAPER_INPUTS[name]}" for name in PAPER_ITEMS[wildcards.item].inputs}
+    """What an item of the paper is made from: the runs that it shows, or a table of the study."""
+    item, folder = PAPER_ITEMS[wildcards.item], layout.STUDY.format(**wildcards)
+    if item.runs is None:
+        return {"table": f"{folder}/{PAPER_TABLES_OF_STUDY[item.table]}"}
+    models = {name: Model(FULL_MODELS[name].num_layers, study.counterparts["models"][name]) for name in study.models}
+    shown = item.runs(PRESENT, models)
+    return {
+        "runs": f"{folder}/runs.csv",
+        **({"costs": costs()} if item.shows_speed else {}),
+        # Found by the script through runs.csv.
+        **{
+            kind: [f"{run.directory}/{name}" for run in shown]
+            for kind, name in (("metrics", "metrics.json"), ("resamples", "resamples.npy"))
+        },
+        "predictions": [f"{run.directory}/predictions.parquet" for run in shown] if wildcards.item == "table-4" else [],
+    }

@@ -79,9 +79,18 @@ rule reproduce:
         "../../envs/report.yaml"
     params:
         **code("reproduce_item"),
-        settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
+        settings=as_json(
+            {
+                "confidence": study.config["evaluate"]["confidence"],
+                "num_layers": {model: size.num_layers for model, size in FULL_MODELS.items()},
+                **study.counterparts,
+            }
+        ),
         inputs=lambda wildcards, input: [
-            part for name in PAPER_ITEMS[wildcards.item].inputs for part in (f"--{name}", input[name])
+            part
+            for name in ("runs", "costs", "table")
+            if name in input.keys()
+            for part in (f"--{name}", *([input[name]] if isinstance(input[name], str) else input[name]))
         ],
     shell:
         "python {params.script:q} --item {wildcards.item:q} {params.inputs:q} --settings {params.settings:q}"

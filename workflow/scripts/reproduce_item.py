@@ -1,4 +1,7 @@
-"""Make one of the paper's tables or figures from a study: its results in, a CSV of our numbers and the paper's out."""
+"""Make one of the paper's tables or figures from a study: a CSV of our numbers and the paper's.
+
+In: the scores and resamples of the runs that it shows, or a table of the study.
+"""
 
 import argparse
 from collections.abc import Callable
@@ -9,14 +12,16 @@ import pandas as pd
 from shallower.core.cli import json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
-from shallower.evaluation.estimates import Scores
 from shallower.paper import by_depth, score_tables
 from shallower.paper.comparison import Counterparts
-from shallower.paper.items import INPUTS, ITEMS
+from shallower.paper.items import ITEMS
+from shallower.paper.shown_runs import Model
 from shallower.paper.table_4 import table_4
 from shallower.paper.values import read_values
+from shallower.reporting.results import read_scores, runs_of
+from shallower.reporting.summary import read_costs
 
-# The function of each item takes what is compared with what, then the item's inputs; runs are one input.
+# The function of each item takes what is compared with what, then scores (and costs by model) or a table.
 MAKERS: dict[str, Callable[..., pd.DataFrame]] = {
     "table-2": score_tables.table_2,
     "table-3": score_tables.table_3,
@@ -34,24 +39,32 @@ MAKERS: dict[str, Callable[..., pd.DataFrame]] = {
 
 
 def main(arguments: argparse.Namespace) -> None:
-    item, settings = arguments.item, arguments.settings
-    paths = {name: getattr(arguments, name) for name in ITEMS[item].inputs}
-    if missing := [name for name, path in paths.items() if path is None]:
-        raise UserError(f"{item} is made from --{missing[0]}; name the file")
-    inputs: list[Scores | pd.DataFrame] = []
-    if "resamples" in paths:
-        inputs.append(Scores.read(paths.pop("results"), paths.pop("resamples")))
-    inputs += map(read_table, paths.values())
+    item, settings = ITEMS[arguments.item], arguments.settings
     counterparts = Counterparts(settings["models"], settings["tasks"], settings["confidence"], read_values())
-    write_table(arguments.output, MAKERS[item](counterparts, *inputs))
+    make = MAKERS[arguments.item]
+    if (needed := "table" if item.runs is None else "runs") and getattr(arguments, needed) is None:
+        raise UserError(f"{arguments.item} is made from --{needed}; name the file")
+    if item.runs is None:
+        table = make(counterparts, read_table(arguments.table))
+    else:
+        models = {
+            name: Model(num_layers, settings["models"][name]) for name, num_layers in settings["num_layers"].items()
+        }
+        runs = read_table(arguments.runs)
+        shown = {run.directory for run in item.runs(runs_of(runs), models)}
+        scores = read_scores(runs[runs["directory"].isin(shown)])
+        table = make(counterparts, scores, *([read_costs(arguments.costs)] if item.shows_speed else []))
+    write_table(arguments.output, table)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--item", choices=MAKERS, required=True)
-    for name, path in INPUTS.items():
-        items = ", ".join(item for item in ITEMS if name in ITEMS[item].inputs)
-        parser.add_argument(f"--{name}", type=Path, help=f"{Path(path).name}, for {items}")
-    parser.add_argument("--settings", type=json_argument, required=True, help="confidence, models and tasks, as JSON")
+    parser.add_argument("--runs", type=Path, help="runs.csv, for items that show runs; scores are in their folders")
+    parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, for speeds")
+    parser.add_argument("--table", type=Path, help="states.csv or scores.csv, for items that show no runs")
+    parser.add_argument(
+        "--settings", type=json_argument, required=True, help="confidence, models, num_layers and tasks, as JSON"
+    )
     parser.add_argument("--output", type=Path, required=True, help="CSV to write")
     run_step(parser, main)

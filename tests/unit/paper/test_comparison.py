@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from shallower.core.files import canonical_json
+from shallower.core.runs import Run
 from shallower.core.tables import read_table
 from shallower.evaluation.estimates import Scores
 from shallower.paper.by_depth import contribution, figure_3, preprint_figure_5
-from shallower.paper.comparison import COLUMNS, NO_NUMBER, NOT_IN_STUDY, ONE_SEED, Counterparts, Ours, cell, cuts, frame
+from shallower.paper.comparison import COLUMNS, NO_NUMBER, NOT_IN_STUDY, ONE_SEED, Counterparts, Ours, cell, frame
+from shallower.paper.items import ITEMS
 from shallower.paper.names import FIVE, PAPER_TASKS, SEVEN
 from shallower.paper.score_tables import (
-    FROM,
     OTHER_STRATEGY,
     figure_2,
     gradual,
@@ -25,8 +26,11 @@ from shallower.paper.score_tables import (
     table_6,
     table_7,
 )
+from shallower.paper.shown_runs import COMPARED_IN_TABLE_7, Model, cuts
 from shallower.paper.table_4 import HalfLosses, dropped_by_split, half_losses, split_rows, table_4
 from shallower.paper.values import PaperNumber, read_values
+from shallower.reporting.results import RUN_COLUMNS
+from shallower.reporting.summary import read_costs
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import COUNT, STRATEGIES, Strategy
 from synthetic_runs import SMALL, Study, draw_predictions, write_predictions, write_results, write_study
@@ -233,7 +237,7 @@ def test_table_7_corrects_the_misprint_and_leaves_out_what_nobody_has():
     assert "printed as 92.25" in row["remark"]
     assert at(table, f"bert, top 6, {ORIGINS['finetuned'].title}", "SST-2")["paper"] == 90.02
     rows = [row for row in table["row"].unique() if row.startswith("bert")]
-    pretrained, finetuned, frozen = (ORIGINS[name].title for name in FROM)
+    pretrained, finetuned, frozen = (ORIGINS[name].title for name in COMPARED_IN_TABLE_7)
     assert rows == [f"bert, top 6, {pretrained}", f"bert, top 6, {finetuned}", f"bert, bottom 2, {frozen}"]
 
 
@@ -253,20 +257,73 @@ def test_gradual_that_was_not_run_is_blank():
     assert table["remark"].str.contains("not run").all()
 
 
+# --- the runs that an item shows -------------------------------------------------------------------------------------
+
+MAKERS = {
+    "table-2": table_2,
+    "table-3": lambda compared, scores: table_3(compared, scores, costs(scores)),
+    "table-4": table_4,
+    "table-5": table_5,
+    "table-6": table_6,
+    "table-7": table_7,
+    "gradual": gradual,
+    "figure-2": figure_2,
+    "preprint-figure-3": preprint_figure_3,
+}
+STUDY_OF_ALL = [
+    *TOP,
+    *(("pretrained", strategy, "2", 2) for strategy in ("bottom", "symmetric", "parameter-variance", "custom")),
+    ("pretrained", "contribution", "0.9", 3),
+    ("pretrained", "bottom", "5", 5),
+    ("finetuned", "top", "2", 2),
+    ("finetuned", "bottom", "5", 5),
+    ("finetuned-frozen", "top", "3", 3),
+    ("gradual", "top", "3", 3),
+    ("gradual", "bottom", "2", 2),
+]
+COUNTERPARTS = {"bert": "BERT", "albert": "ALBERT", "distil": "DistilBERT", "other": None}
+
+
+@pytest.mark.parametrize("item", MAKERS)
+def test_an_item_is_the_same_when_made_from_the_runs_that_it_shows(item, monkeypatch):
+    scores = study({"bert": 12, "albert": 12, "distil": 6, "other": 4}, arms=STUDY_OF_ALL, seeds=(1,))
+    monkeypatch.setattr("shallower.paper.table_4.half_losses", lambda runs: None)
+    all_runs = scores.runs.assign(study="s", directory=scores.runs["directory"])
+    models = {name: Model(scores.num_layers(name), COUNTERPARTS[name]) for name in COUNTERPARTS}
+    shown = ITEMS[item].runs([Run(**row) for row in all_runs[RUN_COLUMNS].to_dict("records")], models)
+    assert 0 < len(shown) < len(scores.runs)
+    keys = {(run.model, run.task, run.origin, run.strategy, run.amount, run.seed) for run in shown}
+    rows = all_runs[[*RUN_COLUMNS[1:]]].apply(tuple, axis=1).isin(keys)
+    of_shown = Scores(
+        scores.runs[rows.to_numpy()], {row.directory: row.value + NOISE for row in scores.runs.itertuples()}
+    )
+    compared = counterparts(COUNTERPARTS)
+    pd.testing.assert_frame_equal(MAKERS[item](compared, of_shown), MAKERS[item](compared, scores))
+
+
 # --- Table 3 -------------------------------------------------------------------------------------------------------
 
 
-def summary(scores):
-    """Latencies that are in proportion to the number of layers."""
-    table = scores.runs.drop_duplicates(["model", "task", "origin", "strategy", "amount"]).copy()
-    for part, factor in (("", 1.0), ("low_", 0.9), ("high_", 1.1)):
-        table[f"latency_{part}ms_batch1"], table[f"latency_{part}ms_batch32"] = 7.0, 10.0 * factor * table["layers"]
-    return table
+def costs(scores):
+    """Latencies of batches of 32 that are in proportion to the number of layers."""
+
+    def latency(batch_size, middle):
+        return {"batch_size": batch_size, "median_ms": middle, "low_ms": 0.9 * middle, "high_ms": 1.1 * middle}
+
+    return {
+        model: {
+            "depths": [
+                {"depth": depth, "latency": [latency(32, 10.0 * depth), latency(1, 7.0)]}
+                for depth in range(1, scores.num_layers(model) + 1)
+            ]
+        }
+        for model in scores.runs["model"].unique()
+    }
 
 
 def test_table_3_has_loss_size_and_speed():
     scores = study()
-    table = table_3(counterparts(), scores, summary(scores))
+    table = table_3(counterparts(), scores, costs(scores))
     loss = at(table, "bert, 6 dropped", "loss, mean of 7 tasks")
     assert (loss["ours"], loss["low"]) == (pytest.approx(6), pytest.approx(6))
     assert loss["paper"] == pytest.approx(2.91)
@@ -282,14 +339,14 @@ def test_table_3_has_loss_size_and_speed():
 
 def test_table_3_gives_both_means_of_robertas_loss():
     scores = study({"roberta": 12})
-    table = table_3(counterparts({"roberta": "RoBERTa"}), scores, summary(scores))
+    table = table_3(counterparts({"roberta": "RoBERTa"}), scores, costs(scores))
     assert at(table, "roberta, 6 dropped", "loss, mean of 7 tasks")["paper"] == pytest.approx(1.64, abs=0.02)
     assert at(table, "roberta, 6 dropped", "loss, mean of 5 tasks")["paper"] == 0.89
 
 
 def test_table_3_without_latencies_says_so():
     scores = study()
-    time = at(table_3(counterparts(), scores, scores.runs), "bert, 2 dropped", "inference time")
+    time = at(table_3(counterparts(), scores, {}), "bert, 2 dropped", "inference time")
     assert pd.isna(time["ours"])
     assert "not measured" in time["remark"]
 
@@ -494,19 +551,19 @@ def made(tmp_path_factory):
     return folder
 
 
-def reproduce(folder, item, *files):
-    settings = {"confidence": 0.95, "models": {"minilm": "DistilBERT"}}
+def reproduce(folder, item, **files):
+    settings = {"confidence": 0.95, "models": {"minilm": "DistilBERT"}, "num_layers": {"minilm": 6}}
     settings["tasks"] = {"docs-pair": None, "similarity": "STS-B"}
     command = [sys.executable, PROJECT / "workflow/scripts/reproduce_item.py", "--item", item]
-    for file in files:
-        command += [f"--{Path(file).stem}", f"results/small/{file}"]
+    for option, file in files.items():
+        command += [f"--{option}", f"results/small/{file}"]
     command += ["--settings", canonical_json(settings), "--output", f"{item}.csv"]
     environment = {"PYTHONPATH": str(PROJECT / "workflow"), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     return subprocess.run([*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_script_makes_an_item_from_the_files_of_a_study(made):
-    outcome = reproduce(made, "table-4", "results.csv", "resamples.parquet")
+    outcome = reproduce(made, "table-4", runs="runs.csv")
     assert outcome.returncode == 0, outcome.stderr
     table = read_table(made / "table-4.csv")
     assert list(table.columns) == COLUMNS
@@ -517,10 +574,10 @@ def test_script_makes_an_item_from_the_files_of_a_study(made):
 
 
 def test_script_names_the_file_that_an_item_lacks(made):
-    outcome = reproduce(made, "figure-3", "results.csv")
+    outcome = reproduce(made, "figure-3", runs="runs.csv")
     assert (outcome.returncode, outcome.stderr.strip().splitlines()[-1]) == (
         1,
-        "error: figure-3 is made from --states; name the file",
+        "error: figure-3 is made from --table; name the file",
     )
 
 
@@ -533,7 +590,10 @@ def test_every_item_of_a_written_study_is_a_frame(made, monkeypatch):
     by_layer += [preprint_figure_5(compared, read_table(folder / "states.csv"))]
     by_layer += [contribution(compared, read_table(folder / "scores.csv"))]
     of_scores = [make(compared, scores) for make in (table_2, table_5, table_6, table_7, gradual, figure_2)]
-    of_scores += [preprint_figure_3(compared, scores), table_3(compared, scores, read_table(folder / "summary.csv"))]
+    of_scores += [
+        preprint_figure_3(compared, scores),
+        table_3(compared, scores, read_costs([folder / "minilm/cost.json"])),
+    ]
     for table in [*by_layer, *of_scores]:
         assert list(table.columns) == COLUMNS
         assert len(table)

@@ -11,7 +11,7 @@ import pytest
 
 from read_pages import Page, value
 from shallower.core.tables import write_table
-from shallower.paper.items import FIGURES, INPUTS, ITEMS, TABLES
+from shallower.paper.items import FIGURES, ITEMS, TABLES, TABLES_OF_STUDY
 from shallower.paper.section import Reproduction, section
 from shallower.reporting.sections import Section
 
@@ -110,4 +110,4 @@ def test_script_writes_the_section(reproduction, tmp_path):
 
 def test_items_are_tables_or_figures_of_known_files():
     assert sorted([*TABLES, *FIGURES]) == sorted(ITEMS)
-    assert {name for item in ITEMS.values() for name in item.inputs} == set(INPUTS)
+    assert all((item.runs is None) == (item.table in TABLES_OF_STUDY) for item in ITEMS.values())

@@ -187,11 +187,6 @@ def _task_column(task: str, paper: str | None) -> TaskColumn:
     return TaskColumn(paper if PAPER_TASKS.get(task) == paper else f"{paper} ({task})", task, paper, (task,), (paper,))
 
 
-def cuts(num_layers: int) -> list[int]:
-    """The numbers of layers that the paper drops: a sixth, a third and half of them (2, 4, 6 of 12; 1, 2, 3 of 6)."""
-    return sorted({round(num_layers * part / 6) for part in (1, 2, 3)} - {0})
-
-
 def top_arm(num_dropped: int) -> Arm:
     """The arm that drops that many top layers of the pre-trained model; for 0, the baseline."""
     if num_dropped == 0:

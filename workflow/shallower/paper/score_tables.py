@@ -1,6 +1,6 @@
 """The paper's items that are made of scores: Tables 2, 3, 5, 6 and 7, gradual dropping, strategies compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +19,13 @@ from shallower.paper.comparison import (
     TaskColumn,
     arm_columns,
     cell,
-    cuts,
     dropped_label,
     frame,
     top_arm,
 )
 from shallower.paper.names import FIVE, PAPER_MODELS, SEVEN
+from shallower.paper.shown_runs import COMPARED_IN_TABLE_7, FINETUNED, cuts
 from shallower.paper.values import PaperNumber
-from shallower.reporting.summary import batch_sizes
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import COUNT, STRATEGIES
 
@@ -43,9 +42,6 @@ PAPER_STRATEGIES = (
     "bottom",
 )
 OTHER_STRATEGY = "not a strategy of the paper"
-FINETUNED = ("finetuned", "finetuned-frozen")
-# The origins of Table 7.
-FROM = ("pretrained", *FINETUNED)
 NO_IMPROVEMENT = "the paper reports no improvement"
 # Sizes and times are printed without decimals.
 WHOLE_NUMBER = 0.5
@@ -118,7 +114,7 @@ def table_7(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
         half = str(cuts(pair.num_layers)[-1])
         arms = dict.fromkeys([("top", half), *_run_arms(scores, pair.model, FINETUNED)])
         for strategy, amount in arms:
-            for origin in FROM:
+            for origin in COMPARED_IN_TABLE_7:
                 arm = Arm(origin, strategy, amount, _num_dropped(scores, pair, strategy, amount))
                 row = f"{pair.name}, {strategy} {amount}, {ORIGINS[origin].title}"
                 keep = bool(pair.model) and strategy == "top" and amount == half and origin != "finetuned-frozen"
@@ -166,8 +162,10 @@ def _num_dropped(scores: Scores, pair: Pair, strategy: str, amount: str) -> int 
 # --- Table 3 -------------------------------------------------------------------------------------------------------
 
 
-def table_3(counterparts: Counterparts, scores: Scores, summary: pd.DataFrame) -> pd.DataFrame:
+def table_3(counterparts: Counterparts, scores: Scores, costs: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Table 3: loss, size, and speed of fine-tuning and inference when top layers are dropped.
+
+    `costs` is cost.json by model.
 
     The paper's losses mix means over seven tasks (BERT, XLNet) and five (RoBERTa): here both are given.
     """
@@ -204,7 +202,7 @@ def table_3(counterparts: Counterparts, scores: Scores, summary: pd.DataFrame) -
             line += [
                 _parameters(lines, pair, arm, row),
                 _finetuning_speedup(lines, pair, arm, row),
-                _inference_time(lines, pair, arm, row, summary),
+                _inference_time(lines, pair, arm, row, costs.get(pair.model)),
             ]
             cells += line if any(part.keys() & {"ours", "paper"} for part in line) else []
     return frame(cells)
@@ -235,21 +233,26 @@ def _finetuning_speedup(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> di
     return _measured(lines, pair, arm, row, column, quantity, ours)
 
 
-def _inference_time(lines: ScoreLines, pair: Pair, arm: Arm, row: str, summary: pd.DataFrame) -> dict[str, Any]:
+def _inference_time(
+    lines: ScoreLines, pair: Pair, arm: Arm, row: str, cost: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """How much less time a batch takes, in percent (negative), for the largest batch that was measured."""
     quantity, column = "inference_time_change_percent", "inference time"
     if arm.num_dropped == 0:
         return _measured(lines, pair, arm, row, column, quantity, None, FULL)
-    cut, full = (_runs(summary, pair.model, which) for which in (arm, top_arm(0)))
-    if cut.empty or full.empty or not (sizes := batch_sizes(summary)):
-        return _measured(lines, pair, arm, row, column, quantity, None, _why(pair, cut) or "not measured")
-    batch = f"batch{sizes[-1]}"
-    names = [f"latency_{part}ms_{batch}" for part in ("", "low_", "high_")]
-    middle, low, high = (100 * cut.iloc[0][name] for name in names)
-    full_middle, full_low, full_high = (full.iloc[0][name] for name in names)
-    remark = f"batches of {sizes[-1]} on this machine; range from the quartiles of both times"
-    ours = Ours(middle / full_middle - 100, low / full_high - 100, high / full_low - 100, None, remark)
-    return _measured(lines, pair, arm, row, column, quantity, ours)
+    runs = _runs(lines.scores, pair.model, arm)
+    if runs.empty or _runs(lines.scores, pair.model, top_arm(0)).empty or cost is None:
+        return _measured(lines, pair, arm, row, column, quantity, None, _why(pair, runs) or "not measured")
+    slowest = {
+        entry["depth"]: max(entry["latency"], key=lambda latency: latency["batch_size"]) for entry in cost["depths"]
+    }
+    cut, full = slowest[pair.num_layers - (arm.num_dropped or 0)], slowest[pair.num_layers]
+    remark = f"batches of {full['batch_size']} on this machine; range from the quartiles of both times"
+    change, low, high = (
+        100 * cut[ours] / full[theirs] - 100
+        for ours, theirs in (("median_ms", "median_ms"), ("low_ms", "high_ms"), ("high_ms", "low_ms"))
+    )
+    return _measured(lines, pair, arm, row, column, quantity, Ours(change, low, high, None, remark))
 
 
 def _measured(

@@ -76,18 +76,14 @@ def before_or_after_finetuning(runs: Iterable[Run], models: Models) -> list[Run]
     runs = list(runs)
     arms = _arms(runs, FINETUNED)
     halves = set(top_half(runs, models))
-    return [
-        run for run in runs if run in halves or (run.origin in COMPARED_IN_TABLE_7 and _arm(run) in arms)
-    ]
+    return [run for run in runs if run in halves or (run.origin in COMPARED_IN_TABLE_7 and _arm(run) in arms)]
 
 
 def gradual_or_at_once(runs: Iterable[Run], _models: Models) -> list[Run]:
     """What is dropped gradually, and the same at once."""
     runs = list(runs)
     arms = _arms(runs, ("gradual",))
-    return [
-        run for run in runs if run.is_baseline or (run.origin in ("gradual", "pretrained") and _arm(run) in arms)
-    ]
+    return [run for run in runs if run.is_baseline or (run.origin in ("gradual", "pretrained") and _arm(run) in arms)]
 
 
 def _is_top(run: Run) -> bool:
