@@ -295,4 +295,6 @@ def general(output: str) -> str:
     """An output's pattern, where baseline and arms, and the stages of a run, are the same."""
     output = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", output)
     output = output.replace("{origin}/{strategy}-{amount}", "{arm}").replace("baseline/seed", "{arm}/seed")
+    # One for all models of a task or, where models are not kept, one for each.
+    output = output.replace("{arm}/seed{seed}/reloaded.csv", "reloaded.csv")
     return re.sub(r"seed\{seed\}/(frozen|stage\{stage\})/", "seed{seed}/", output)

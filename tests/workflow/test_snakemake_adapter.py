@@ -108,3 +108,62 @@ def test_a_scheduler_without_the_limit_is_noticed():
 
     with pytest.raises(AttributeError, match="job_rate_limiter"):
         snakemake_adapter.lift_job_rate_limit(Workflow())
+
+
+FAILING = f"""
+import json
+import sys
+
+sys.path.insert(0, {str(ROOT / "workflow")!r})
+
+from snakemake_adapter import has_failed_jobs, settings_as_arguments, unmade_files
+
+
+rule all:
+    input:
+        "sound",
+        "late",
+
+
+rule make:
+    output:
+        "sound",
+    shell:
+        "touch {{output}}"
+
+
+rule fail:
+    output:
+        "early",
+    log:
+        "fail.log",
+    shell:
+        "exit 1"
+
+
+rule wait:
+    input:
+        "early",
+    output:
+        "late",
+    shell:
+        "touch {{output}}"
+
+
+onerror:
+    print("SHOWN", json.dumps([has_failed_jobs(workflow), unmade_files(workflow)]), flush=True)
+    print("SHOWN", json.dumps(settings_as_arguments(workflow, rules=["make"])), flush=True)
+"""
+
+
+def test_files_that_failed_jobs_did_not_make(tmp_path):
+    (tmp_path / "Snakefile").write_text(FAILING)
+    command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", "2", "--keep-going", "all"]
+    finished = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert finished.returncode == 1
+    lines = [line.removeprefix("SHOWN ") for line in finished.stdout.splitlines() if line.startswith("SHOWN ")]
+    (failed, unmade), arguments = map(json.loads, lines)
+    assert failed
+    assert unmade == {"early": ["fail", "fail.log"], "late": ["fail", "fail.log"]}
+    snakefile = str(tmp_path / "Snakefile")
+    assert arguments == ["--snakefile", snakefile, "--cores", "2", "--allowed-rules", "make", "--", "all"]

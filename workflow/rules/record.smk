@@ -1,7 +1,8 @@
 # Last of all, models are shown to load, and what made the study is recorded, with the checksums of all its files.
 #
 # Needs: everything that the study consists of.
-# Gives: reloaded.csv of each model and task whose models are kept; results/{study}/provenance.json and SHA256SUMS.
+# Gives: reloaded.csv of each model and task, or of each run where models are deleted; results/{study}/provenance.json and
+# SHA256SUMS.
 
 
 rule reload_models:
@@ -31,6 +32,28 @@ rule reload_models:
     shell:
         "python {params.script:q} --model-dirs {params.folders:q} --tokens {input.tokens:q} --task {input.task:q}"
         " --threads {params.threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
+
+
+# Where models are not kept: each before it is deleted.
+use rule reload_models as reload_model with:
+    input:
+        weights=f"{layout.RUN}/model.safetensors",
+        configs=f"{layout.RUN}/config.json",
+        predictions=f"{layout.RUN}/predictions.parquet",
+        tokens=tokens("validation"),
+        task=task_file,
+    output:
+        reloaded=f"{layout.RUN}/reloaded.csv",
+    log:
+        "logs/reload_models/{study}/{model}/{task}/{arm}/seed{seed}.log",
+    benchmark:
+        "logs/reload_models/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
+    group:
+        "evaluate"
+    params:
+        # An edit of the check's code must not train deleted models again.
+        code=None,
+        folders=subpath(input.configs, parent=True),
 
 
 rule record_study:

@@ -80,12 +80,12 @@ def minutes(step):
     def runtime(wildcards, input, attempt):
         task = wildcards.get("task")
         arrived = task is not None and os.path.isfile(task_file(wildcards))
-        return attempt * asked(size_of_model(wildcards, input), wildcards.model, task, wildcards.get("origin"), arrived)
+        models = 1 if "arm" in wildcards.keys() else len(RUNS.get((wildcards.model, task), []))
+        return attempt * asked(size_of_model(wildcards, input), task, wildcards.get("origin"), arrived, models)
 
     @cache
-    def asked(size, model, task, origin, arrived):
+    def asked(size, task, origin, arrived, models):
         rows = task_rows(task, arrived) if task else None
-        models = len(RUNS.get((model, task), []))
         return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
 
     return runtime

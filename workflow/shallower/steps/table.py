@@ -148,7 +148,7 @@ STEPS: dict[str, Step] = {
         Step("compare_runs", "report", ("compare",), ARM, ("comparison.json",)),
         _model_step(
             "reload_models",
-            rules=("reload_models",),
+            rules=("reload_models", "reload_model"),
             folder=TASK_RESULTS,
             outputs=("reloaded.csv",),
             mem=memory.inference,
