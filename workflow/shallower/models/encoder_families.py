@@ -160,7 +160,7 @@ ENCODERS = {
         prefix="bert",
         base=_BERT_EMBEDDINGS | {"head_dense": ("pooler.dense",)},
         layer=_BERT_LAYER,
-        head={"head_output": ("classifier",)},
+        head={"head_output": (FAMILIES["bert"].output_layer,)},
     ),
     "roberta": EncoderFamily(
         settings=_roberta_settings,
@@ -168,7 +168,7 @@ ENCODERS = {
         prefix="roberta",
         base=_BERT_EMBEDDINGS,
         layer=_BERT_LAYER,
-        head={"head_dense": ("classifier.dense",), "head_output": ("classifier.out_proj",)},
+        head={"head_dense": ("classifier.dense",), "head_output": (FAMILIES["roberta"].output_layer,)},
     ),
     "distilbert": EncoderFamily(
         settings=_distilbert_settings,
@@ -183,7 +183,7 @@ ENCODERS = {
             "output": ("transformer.layer.{}.ffn.lin2",),
             "output_norm": ("transformer.layer.{}.output_layer_norm",),
         },
-        head={"head_dense": ("pre_classifier",), "head_output": ("classifier",)},
+        head={"head_dense": ("pre_classifier",), "head_output": (FAMILIES["distilbert"].output_layer,)},
     ),
 }
 

@@ -37,6 +37,7 @@ class Family:
         per_layer_lists: keys of configuration lists with one entry a layer.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
+        output_layer: what the head for classification calls its last linear layer.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
         positions_after_padding: whether positions are counted from behind the padding token's id.
         forward_arguments: further arguments of the model's forward pass.
@@ -53,6 +54,7 @@ class Family:
     per_layer_lists: tuple[str, ...] = ()
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
+    output_layer: str = "classifier"
     attention_matrices: int = 4
     positions_after_padding: bool = False
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -173,7 +175,13 @@ FAMILIES = {
     family.name: family
     for family in (
         Family("bert", r"(bert\.)?encoder\.layer\.", "output.dense"),
-        Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense", positions_after_padding=True),
+        Family(
+            name="roberta",
+            layer_pattern=r"(roberta\.)?encoder\.layer\.",
+            output_matrix="output.dense",
+            output_layer="classifier.out_proj",
+            positions_after_padding=True,
+        ),
         Family(
             name="xlnet",
             layer_pattern=r"(transformer\.)?layer\.",
@@ -183,6 +191,7 @@ FAMILIES = {
             hidden_key="d_model",
             inner_key="d_inner",
             heads_key="n_head",
+            output_layer="logits_proj",
             attention_matrices=5,  # the fifth is for relative positions
             forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
         ),

@@ -24,11 +24,13 @@ class Classifier(ABC):
         module: holds the parameters; their names depend on the implementation.
         config: content of its config.json.
         kind: the kind of task that it is trained on; None for a classifier that only predicts.
+        head: what became of the checkpoint's own output layer, in words; None likewise.
     """
 
     module: nn.Module
     config: dict[str, Any]
     kind: TaskKind | None = None
+    head: str | None = None
 
     @abstractmethod
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
