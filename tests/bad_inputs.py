@@ -753,6 +753,15 @@ def flipped_weights(folder: Path, study: Study) -> None:
     weight_bytes(lambda content: content[:-1] + bytes([content[-1] ^ 1]))(folder, study)
 
 
+def roberta_without_padding(folder: Path, _: Study) -> None:
+    """A RoBERTa with BERT's tokenizer, whose padding is token 0, which config.json does not say."""
+    tiny.make_model(folder / "other", "roberta")
+    config = json.loads((folder / "other/config.json").read_text())
+    del config["pad_token_id"]
+    (folder / "models/bert/config.json").write_text(json.dumps(config))
+    shutil.copyfile(folder / "other/model.safetensors", folder / "models/bert/model.safetensors")
+
+
 FETCHED = [
     Case(
         "other weights than the study means",
@@ -769,6 +778,11 @@ FETCHED = [
         "padding of another id",
         config_json(pad_token_id=7),
         ("padding is token", "pad_token_id 7", "correct one of them"),
+    ),
+    Case(
+        "padding that RoBERTa does not count from",
+        roberta_without_padding,
+        ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
     ),
     Case(
         "tokenizer of another kind",

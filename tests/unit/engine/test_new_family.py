@@ -31,6 +31,7 @@ NEW = (
         output_matrix="output.dense",
         output_layer="classifier.out_proj",
         positions_after_padding=True,
+        default_padding_id=1,
     ),
 )
 

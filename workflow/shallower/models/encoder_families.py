@@ -27,7 +27,7 @@ class EncoderConfig:
     intermediate_size: int
     vocab_size: int
     num_positions: int
-    first_position: int  # that of an example's first token
+    padding_id: int | None  # positions are counted without this token, from behind its id; None: of all, from 0
     num_token_types: int  # 0 for a family that has none
     activation: str
     norm_epsilon: float
@@ -71,7 +71,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         intermediate_size=_size(config, "intermediate_size"),
         vocab_size=_size(config, "vocab_size"),
         num_positions=_size(config, "max_position_embeddings"),
-        first_position=FAMILIES[config["model_type"]].first_position(config),
+        padding_id=None,
         num_token_types=config.get("type_vocab_size", 2),
         activation=config.get("hidden_act", "gelu"),
         norm_epsilon=config.get("layer_norm_eps", 1e-12),
@@ -86,7 +86,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 def _roberta_settings(config: Mapping[str, Any]) -> EncoderConfig:
-    return replace(_bert_settings(config), drops_head_input=True)
+    return replace(_bert_settings(config), padding_id=FAMILIES["roberta"].padding_id(config), drops_head_input=True)
 
 
 def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
@@ -97,7 +97,7 @@ def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         intermediate_size=_size(config, "hidden_dim"),
         vocab_size=_size(config, "vocab_size"),
         num_positions=_size(config, "max_position_embeddings"),
-        first_position=0,
+        padding_id=None,
         num_token_types=0,
         activation=config.get("activation", "gelu"),
         norm_epsilon=1e-12,

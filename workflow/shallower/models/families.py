@@ -39,7 +39,8 @@ class Family:
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         output_layer: what the head for classification calls its last linear layer.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
-        positions_after_padding: whether positions are counted from behind the padding token's id.
+        positions_after_padding: whether positions are counted without padding tokens, from behind their id.
+        default_padding_id: the padding token's id where config.json has none.
         forward_arguments: further arguments of the model's forward pass.
     """
 
@@ -57,6 +58,7 @@ class Family:
     output_layer: str = "classifier"
     attention_matrices: int = 4
     positions_after_padding: bool = False
+    default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -129,9 +131,13 @@ class Family:
         """Whether a tensor, named as within the base model, belongs to its pooler."""
         return tensor.startswith(f"{self.pooler}.")
 
+    def padding_id(self, config: Mapping[str, Any]) -> int | None:
+        """The padding token's id by a configuration, which may say that there is none."""
+        return config.get("pad_token_id", self.default_padding_id)
+
     def first_position(self, config: Mapping[str, Any]) -> int:
         """The position of an example's first token."""
-        return config.get("pad_token_id", 1) + 1 if self.positions_after_padding else 0
+        return (self.padding_id(config) or 0) + 1 if self.positions_after_padding else 0
 
     def check_layers(self, num_layers: int, tensors: Iterable[str]) -> None:
         """Raise UserError unless a checkpoint's tensors are those of exactly `num_layers` whole layers.
@@ -181,6 +187,7 @@ FAMILIES = {
             output_matrix="output.dense",
             output_layer="classifier.out_proj",
             positions_after_padding=True,
+            default_padding_id=1,
         ),
         Family(
             name="xlnet",
@@ -192,6 +199,7 @@ FAMILIES = {
             inner_key="d_inner",
             heads_key="n_head",
             output_layer="logits_proj",
+            default_padding_id=5,
             attention_matrices=5,  # the fifth is for relative positions
             forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
         ),

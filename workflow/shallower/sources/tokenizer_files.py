@@ -8,6 +8,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
+from shallower.models.families import family_of
 from shallower.sources.model_checks import first_line, read_mapping, there_are
 
 # Each of these groups is a complete vocabulary; the first one that is there is used.
@@ -128,11 +129,18 @@ def _refusing(problem: str) -> Iterator[None]:
 def _check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
     """Token ids must be rows of the model's embeddings, and both must mean the same by padding."""
     _check_largest_id(max(tokenizer.get_vocab().values()), config)
-    pad_token_id = config.get("pad_token_id")
-    if pad_token_id is not None and pad_token_id != tokenizer.pad_token_id:
+    family = family_of(config)
+    stated = config.get("pad_token_id")
+    if stated is not None and stated != tokenizer.pad_token_id:
         raise UserError(
-            f"padding is token {tokenizer.pad_token_id} to the tokenizer but pad_token_id {pad_token_id} in "
+            f"padding is token {tokenizer.pad_token_id} to the tokenizer but pad_token_id {stated} in "
             "config.json; some models count positions from it: correct one of them"
+        )
+    if family.positions_after_padding and family.padding_id(config) != tokenizer.pad_token_id:
+        raise UserError(
+            f"config.json has no pad_token_id, which means {family.default_padding_id} for {family.name}, but padding "
+            f"is token {tokenizer.pad_token_id} to the tokenizer, and positions are counted from it; add "
+            f"pad_token_id: {tokenizer.pad_token_id} to config.json if the model was trained so"
         )
 
 

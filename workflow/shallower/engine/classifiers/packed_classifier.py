@@ -59,7 +59,8 @@ class PackedClassifier(Classifier):
             self._all_embeddings = self._used_ids = self._rows = None
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = pack(tokens, examples, self.module.head_output.weight.device.type, self._rows)
+        device = self.module.head_output.weight.device.type
+        batch = pack(tokens, examples, device, self._rows, self.module.config.padding_id)
         return self.module(batch, dropout), batch.labels
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
