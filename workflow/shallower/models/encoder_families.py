@@ -3,7 +3,7 @@
 Reads configurations as plain mappings (config.json) and needs no torch.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -188,21 +188,43 @@ ENCODERS = {
 }
 
 
-def missing_tensors(config: Mapping[str, Any], tensors: Collection[str]) -> list[str]:
-    """Tensors below the head that a checkpoint lacks for the encoder, by their new names; none for other models."""
-    settings = encoder_config(config)
-    if settings is None:
-        return []
-    names = ENCODERS[config["model_type"]]
-    missing = []
+def expected_tensors(config: Mapping[str, Any]) -> dict[str, tuple[list[str], list[int]]]:
+    """Tensors below the head that a checkpoint must have, by their new names: what they may be called, and their shape.
+
+    Empty for models of other kinds.
+    """
+    names = ENCODERS.get(config.get("model_type", ""))
+    if names is None or config.get("is_decoder"):
+        return {}
+    settings = names.settings(config)
+    shapes = _shapes(settings)
+    expected = {}
     for own, modules in names.modules(settings.num_layers).items():
         if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
             continue
-        for kind in ("weight",) if own.endswith("_embeddings") else ("weight", "bias"):
-            for module in modules:
-                if not any(key in tensors for key in key_variants(module, kind, names.prefix)):
-                    missing.append(f"{module}.{kind}")
-    return missing
+        shape = shapes[own.rpartition(".")[2]]
+        kinds = {"weight": shape} if own.endswith("_embeddings") else {"weight": shape, "bias": shape[:1]}
+        for module in modules:
+            for kind, size in kinds.items():
+                expected[f"{module}.{kind}"] = (key_variants(module, kind, names.prefix), size)
+    return expected
+
+
+def _shapes(settings: EncoderConfig) -> dict[str, list[int]]:
+    """Shapes of weights by the encoder's own names of modules, each of the parts of a joined one."""
+    size, inner = settings.hidden_size, settings.intermediate_size
+    return {
+        "word_embeddings": [settings.vocab_size, size],
+        "position_embeddings": [settings.num_positions, size],
+        "token_type_embeddings": [settings.num_token_types, size],
+        "embedding_norm": [size],
+        "query_key_value": [size, size],
+        "attention_output": [size, size],
+        "attention_norm": [size],
+        "intermediate": [inner, size],
+        "output": [size, inner],
+        "output_norm": [size],
+    }
 
 
 def key_variants(module: str, kind: str, prefix: str) -> list[str]:

@@ -17,15 +17,16 @@ from shallower.core.provenance import code_state, versions
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
+from shallower.sources.finite_weights import check_finite
 from shallower.sources.hub import check_repository
 from shallower.sources.model_checks import (
     check_hash,
-    check_tensors,
     check_with_transformers,
     checked_config,
     weight_file,
 )
 from shallower.sources.model_places import FolderPlace, folder_on_this_machine, open_place
+from shallower.sources.tensor_checks import check_tensors
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
 
 MODEL_FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES, MANIFEST)
@@ -72,6 +73,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
     check_tensors(config, header(fetched / WEIGHTS))
+    check_finite(fetched / WEIGHTS)
     check_with_transformers(fetched)
 
     ready.mkdir()

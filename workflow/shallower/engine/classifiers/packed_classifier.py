@@ -22,11 +22,10 @@ from shallower.models.encoder_families import ENCODERS, encoder_config, key_vari
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 from shallower.models.heads import Head
+from shallower.models.weight_files import BUFFERS
 
 logger = logging.getLogger(__name__)
 
-# Old checkpoints store these; they are computed when a model is loaded.
-BUFFERS = ("position_ids",)
 # transformers' default when config.json has no labels.
 DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 
