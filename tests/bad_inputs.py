@@ -896,6 +896,24 @@ FETCHED = [
         ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
     ),
     Case(
+        "tokenizer that adds no [CLS] token",
+        both(
+            json_file("tokenizer.json", post_processor=None),
+            json_file("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast"),
+        ),
+        ("puts no [CLS] token (cls_token: [CLS]) at the beginning", "tokenizer.json may lack a post_processor: use"),
+    ),
+    Case(
+        "tokenizer that does not name its [CLS] token",
+        json_file("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", cls_token=...),
+        ("puts no [CLS] token (cls_token: None) at the beginning",),
+    ),
+    Case(
+        "padding before the [CLS] token",
+        json_file("tokenizer_config.json", padding_side="left"),
+        ("the tokenizer pads on the left", 'set padding_side to "right" in tokenizer_config.json'),
+    ),
+    Case(
         "tokenizer of another kind",
         content("models/bert/tokenizer.json", '{"model": {"vocab": {"a": 0}}}'),
         ("the tokenizer cannot be loaded", "damaged"),

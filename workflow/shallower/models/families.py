@@ -21,7 +21,7 @@ MAX_LAYERS = 1000
 class Family:
     """What is particular to an architecture: the names of its tensors and of its settings, and how it counts.
 
-    Which side is padded and where the [CLS] token stands depends on the tokenizer, so it is stored with the tokens.
+    Which side is padded depends on the tokenizer, so it is stored with the tokens.
 
     Attributes:
         name: `model_type` in config.json.
@@ -37,6 +37,7 @@ class Family:
         per_layer_lists: keys of configuration lists with one entry a layer.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
+        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
         output_layer: what the head for classification calls its last linear layer.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
         positions_after_padding: whether positions are counted without padding tokens, from behind their id.
@@ -55,6 +56,7 @@ class Family:
     per_layer_lists: tuple[str, ...] = ()
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
+    cls_place: int = 0
     output_layer: str = "classifier"
     attention_matrices: int = 4
     positions_after_padding: bool = False
@@ -198,6 +200,7 @@ FAMILIES = {
             hidden_key="d_model",
             inner_key="d_inner",
             heads_key="n_head",
+            cls_place=-1,
             output_layer="logits_proj",
             default_padding_id=5,
             attention_matrices=5,  # the fifth is for relative positions
