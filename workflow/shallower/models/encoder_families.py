@@ -72,7 +72,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         vocab_size=_size(config, "vocab_size"),
         num_positions=_size(config, "max_position_embeddings"),
         padding_id=None,
-        num_token_types=config.get("type_vocab_size", 2),
+        num_token_types=FAMILIES[config["model_type"]].num_token_types(config) or 0,
         activation=config.get("hidden_act", "gelu"),
         norm_epsilon=config.get("layer_norm_eps", 1e-12),
         hidden_dropout=hidden_dropout,

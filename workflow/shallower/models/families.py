@@ -40,6 +40,8 @@ class Family:
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
         output_layer: what the head for classification calls its last linear layer.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
+        token_types_key: the configuration's number of token types, 2 where it is missing; None for a family that takes
+            any, or none.
         positions_after_padding: whether positions are counted without padding tokens, from behind their id.
         default_padding_id: the padding token's id where config.json has none.
         forward_arguments: further arguments of the model's forward pass.
@@ -59,6 +61,7 @@ class Family:
     cls_place: int = 0
     output_layer: str = "classifier"
     attention_matrices: int = 4
+    token_types_key: str | None = "type_vocab_size"
     positions_after_padding: bool = False
     default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -133,6 +136,10 @@ class Family:
         """Whether a tensor, named as within the base model, belongs to its pooler."""
         return tensor.startswith(f"{self.pooler}.")
 
+    def num_token_types(self, config: Mapping[str, Any]) -> int | None:
+        """How many token types a model's table has; None where any will do."""
+        return None if self.token_types_key is None else config.get(self.token_types_key, 2)
+
     def padding_id(self, config: Mapping[str, Any]) -> int | None:
         """The padding token's id by a configuration, which may say that there is none."""
         return config.get("pad_token_id", self.default_padding_id)
@@ -201,6 +208,7 @@ FAMILIES = {
             inner_key="d_inner",
             heads_key="n_head",
             cls_place=-1,
+            token_types_key=None,
             output_layer="logits_proj",
             default_padding_id=5,
             attention_matrices=5,  # the fifth is for relative positions
@@ -214,6 +222,7 @@ FAMILIES = {
             hidden_key="dim",
             inner_key="hidden_dim",
             heads_key="n_heads",
+            token_types_key=None,
         ),
         Family("albert", None, None),
     )
