@@ -630,7 +630,54 @@ def adapter_only(folder: Path, _: Study) -> None:
     (folder / "models/bert/adapter_config.json").write_text("{}")
 
 
+LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 90868376\n"
+
+
+def inside(name: str) -> Spoil:
+    """The model is in a folder of that name inside the one that the study names."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        (folder / "models/bert").rename(folder / "models" / name)
+        (folder / "models/bert").mkdir()
+        (folder / "models" / name).rename(folder / "models/bert" / name)
+
+    return spoil
+
+
+def checkpoints_of_a_training(folder: Path, study: Study) -> None:
+    inside("checkpoint-500")(folder, study)
+    shutil.copytree(folder / "models/bert/checkpoint-500", folder / "models/bert/checkpoint-1000")
+
+
 MODEL = [
+    *(
+        Case(
+            f"Git LFS pointer for {name}",
+            content(f"models/bert/{name}", LFS_POINTER),
+            (f"{name} is a pointer of Git LFS, not the file itself", "git lfs pull"),
+        )
+        for name in ("model.safetensors", "config.json", "tokenizer.json")
+    ),
+    Case(
+        "Git LFS pointer for a shard",
+        sharded(lambda model: min(model.glob("model-*")).write_text(LFS_POINTER)),
+        ("model-00001-of-", "is a pointer of Git LFS"),
+    ),
+    Case(
+        "folder of a training",
+        checkpoints_of_a_training,
+        ("one in checkpoint-1000, checkpoint-500", "such as directory: models/bert/checkpoint-1000"),
+    ),
+    Case(
+        "folder of sentence-transformers",
+        inside("0_Transformer"),
+        ("no whole model at the top", "such as directory: models/bert/0_Transformer"),
+    ),
+    Case(
+        "some tensors with a prefix",
+        weights(lambda tensors: tensors.update({f"model.{QUERY}": tensors.pop(QUERY)})),
+        ("tensors begin with 'model.', as Lightning names them", "save the model alone"),
+    ),
     Case("integers for weights", weights(as_integers(None)), ("is stored as I8", "choose the model that it was quant")),
     Case("integers with scales", weights(as_integers("SCB")), ("hold what belongs to quantized weights", "SCB")),
     Case("fp8 weights", as_fp8, (f"'{QUERY}' is stored as F8_E4M3", "choose the model that it was quantized from")),

@@ -25,9 +25,10 @@ from shallower.sources.model_checks import (
     checked_config,
     weight_file,
 )
-from shallower.sources.model_places import FolderPlace, folder_on_this_machine, open_place
+from shallower.sources.model_places import FolderPlace, check_place, folder_on_this_machine, open_place
 from shallower.sources.tensor_checks import check_tensors
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
+from shallower.sources.wrappers import strip_wrapper, without_wrapper
 
 MODEL_FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES, MANIFEST)
 SCRATCH = ".partial"
@@ -60,6 +61,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     fetched, ready = scratch / "fetched", scratch / "model"
     source = open_place(definition, scratch)
     names = source.names()
+    check_place(definition, source, names)
     weights, tokenizer = weight_file(names), tokenizer_files(names)
 
     source.fetch(["config.json"], fetched)
@@ -72,6 +74,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
+    strip_wrapper(fetched / WEIGHTS)
     check_tensors(config, header(fetched / WEIGHTS))
     check_finite(fetched / WEIGHTS)
     check_with_transformers(fetched)
@@ -104,11 +107,17 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
             return check_repository(definition["repository"])
         if (folder := folder_on_this_machine(definition)) is None:
             return None
-        names = FolderPlace(folder).names()
-        weight_file(names), tokenizer_files(names)
+        place = FolderPlace(folder)
+        names = place.names()
+        check_place(definition, place, names)
+        weights, tokenizer = weight_file(names), tokenizer_files(names)
+        place.check([CONFIG, weights, *tokenizer])
         config = checked_config(definition, folder / "config.json")
         check_tokenizer_files(folder, config)
-        check_tensors(config, {name: entry for file in weight_files(folder) for name, entry in header(file).items()})
+        if weights == WEIGHTS_INDEX:
+            place.check(weight_map(folder / WEIGHTS_INDEX).values())
+        tensors = {name: entry for file in weight_files(folder) for name, entry in header(file).items()}
+        check_tensors(config, without_wrapper(tensors))
     except UserError as error:
         return str(error)
     return None
