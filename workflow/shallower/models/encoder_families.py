@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES
+from shallower.models.families import FAMILIES, Family
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
@@ -191,11 +191,13 @@ ENCODERS = {
 def expected_tensors(config: Mapping[str, Any]) -> dict[str, tuple[list[str], list[int]]]:
     """Tensors below the head that a checkpoint must have, by their new names: what they may be called, and their shape.
 
-    Empty for models of other kinds.
+    Empty for a family whose tensors are not known, and for decoders.
     """
-    names = ENCODERS.get(config.get("model_type", ""))
-    if names is None or config.get("is_decoder"):
+    if config.get("is_decoder"):
         return {}
+    names = ENCODERS.get(config.get("model_type", ""))
+    if names is None:
+        return _expected_by_family(FAMILIES[config["model_type"]], config)
     settings = names.settings(config)
     shapes = _shapes(settings)
     expected = {}
@@ -207,6 +209,16 @@ def expected_tensors(config: Mapping[str, Any]) -> dict[str, tuple[list[str], li
         for module in modules:
             for kind, size in kinds.items():
                 expected[f"{module}.{kind}"] = (key_variants(module, kind, names.prefix), size)
+    return expected
+
+
+def _expected_by_family(family: Family, config: Mapping[str, Any]) -> dict[str, tuple[list[str], list[int]]]:
+    expected = {}
+    for name, shape in (family.tensors(config) if family.tensors else {}).items():
+        module, _, kind = f"{family.tensor_prefix}.{name}".rpartition(".")
+        has_old_name = kind in LEGACY_NAMES and module.endswith("LayerNorm")
+        variants = key_variants(module, kind, family.tensor_prefix) if has_old_name else [f"{module}.{kind}", name]
+        expected[f"{module}.{kind}"] = (variants, shape)
     return expected
 
 

@@ -7,7 +7,7 @@ neither torch nor transformers is needed.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,9 @@ class Family:
             any, or none.
         positions_after_padding: whether positions are counted without padding tokens, from behind their id.
         default_padding_id: the padding token's id where config.json has none.
+        tensors: names and shapes of the base model's tensors for a configuration, without the prefix that a checkpoint
+            may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
+            `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
     """
 
@@ -63,6 +66,8 @@ class Family:
     attention_matrices: int = 4
     token_types_key: str | None = "type_vocab_size"
     positions_after_padding: bool = False
+    tensor_prefix: str = ""
+    tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
     default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -186,6 +191,54 @@ class Family:
         return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
 
 
+def _linear(name: str, outputs: int, inputs: int) -> dict[str, list[int]]:
+    return {f"{name}.weight": [outputs, inputs], f"{name}.bias": [outputs]}
+
+
+def _norm(name: str, size: int) -> dict[str, list[int]]:
+    return {f"{name}.weight": [size], f"{name}.bias": [size]}
+
+
+def _either(config: Mapping[str, Any], own: str, common: str) -> Any:
+    """A setting by a family's own key or the common one, which transformers reads, too."""
+    return config[own] if own in config else config[common]
+
+
+def _xlnet_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
+    size, inner = _either(config, "d_model", "hidden_size"), _either(config, "d_inner", "intermediate_size")
+    heads = _either(config, "n_head", "num_attention_heads")
+    head = config.get("d_head", size // heads)
+    tensors = {"word_embedding.weight": [config["vocab_size"], size], "mask_emb": [1, 1, size]}
+    for layer in range(_either(config, "n_layer", "num_hidden_layers")):
+        attention, forward = f"layer.{layer}.rel_attn", f"layer.{layer}.ff"
+        tensors |= {f"{attention}.{part}": [size, heads, head] for part in "qkvor"}
+        tensors |= {f"{attention}.r_{part}_bias": [heads, head] for part in "rsw"}
+        tensors |= {f"{attention}.seg_embed": [2, heads, head], **_norm(f"{attention}.layer_norm", size)}
+        tensors |= _norm(f"{forward}.layer_norm", size)
+        tensors |= _linear(f"{forward}.layer_1", inner, size) | _linear(f"{forward}.layer_2", size, inner)
+    return tensors
+
+
+def _albert_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
+    size, inner = config["hidden_size"], config["intermediate_size"]
+    embedding = config.get("embedding_size", 128)
+    rows = {
+        "word": config["vocab_size"],
+        "position": config.get("max_position_embeddings", 512),
+        "token_type": config.get("type_vocab_size", 2),
+    }
+    tensors = {f"embeddings.{kind}_embeddings.weight": [number, embedding] for kind, number in rows.items()}
+    tensors |= _norm("embeddings.LayerNorm", embedding)
+    tensors |= _linear("encoder.embedding_hidden_mapping_in", size, embedding)
+    for part in range(min(config.get("inner_group_num", 1), MAX_LAYERS)):
+        layer = f"encoder.albert_layer_groups.0.albert_layers.{part}"
+        for matrix in ("query", "key", "value", "dense"):
+            tensors |= _linear(f"{layer}.attention.{matrix}", size, size)
+        tensors |= _norm(f"{layer}.attention.LayerNorm", size) | _norm(f"{layer}.full_layer_layer_norm", size)
+        tensors |= _linear(f"{layer}.ffn", inner, size) | _linear(f"{layer}.ffn_output", size, inner)
+    return tensors
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -210,6 +263,8 @@ FAMILIES = {
             cls_place=-1,
             token_types_key=None,
             output_layer="logits_proj",
+            tensor_prefix="transformer",
+            tensors=_xlnet_tensors,
             default_padding_id=5,
             attention_matrices=5,  # the fifth is for relative positions
             forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
@@ -224,7 +279,7 @@ FAMILIES = {
             heads_key="n_heads",
             token_types_key=None,
         ),
-        Family("albert", None, None),
+        Family("albert", None, None, tensor_prefix="albert", tensors=_albert_tensors),
     )
 }
 
