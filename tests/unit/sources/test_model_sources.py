@@ -392,6 +392,18 @@ def test_an_installed_package_is_looked_at(
 # What is refused
 
 
+@pytest.mark.parametrize("family", ["xlnet", "albert"])
+@pytest.mark.parametrize(
+    "key", ["d_head", "inner_group_num", "type_vocab_size", "max_position_embeddings", "d_inner", "hidden_size"]
+)
+def test_sizes_that_are_none_give_no_traceback(family: str, key: str, saved: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(saved[family], tmp_path / "mine"))
+    for value in (None, True, -1, 0, 10**30, 1.5, "8", [], {}):
+        change_json(folder / "config.json", **{key: value})
+        problem = check_model(local(folder))
+        assert problem is None or "config.json" in problem, problem
+
+
 def without(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 

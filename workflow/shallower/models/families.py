@@ -230,7 +230,10 @@ def _albert_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
     tensors = {f"embeddings.{kind}_embeddings.weight": [number, embedding] for kind, number in rows.items()}
     tensors |= _norm("embeddings.LayerNorm", embedding)
     tensors |= _linear("encoder.embedding_hidden_mapping_in", size, embedding)
-    for part in range(min(config.get("inner_group_num", 1), MAX_LAYERS)):
+    parts = config.get("inner_group_num", 1)
+    if type(parts) is not int or not 1 <= parts <= MAX_LAYERS:
+        raise UserError(f"config.json: 'inner_group_num' is {parts!r}; it must be a whole number of at least 1")
+    for part in range(parts):
         layer = f"encoder.albert_layer_groups.0.albert_layers.{part}"
         for matrix in ("query", "key", "value", "dense"):
             tensors |= _linear(f"{layer}.attention.{matrix}", size, size)
