@@ -26,6 +26,7 @@ import tiny
 from project import tiny_study
 
 Study = dict[str, Any]
+Tensors = dict[str, Any]
 Spoil = Callable[[Path, Study], Any]
 
 
@@ -578,7 +579,157 @@ def negative_offsets(content: bytes) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
+QUERY = "bert.encoder.layer.1.attention.self.query.weight"
+
+
+def as_integers(scales: str | None) -> Callable[[Tensors], None]:
+    """All matrices of layers as int8, with or without a tensor of scales for each."""
+
+    def change(tensors: Tensors) -> None:
+        for name in [name for name in tensors if ".layer." in name and tensors[name].ndim == 2]:
+            largest = abs(tensors[name]).max()
+            tensors[name] = (tensors[name] / largest * 127).astype("int8")
+            if scales:
+                tensors[name.removesuffix("weight") + scales] = largest.reshape(1)
+
+    return change
+
+
+def as_fp8(folder: Path, _: Study) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "models/bert/model.safetensors"
+    tensors = load_file(path)
+    tensors[QUERY] = tensors[QUERY].to(torch.float8_e4m3fn)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def with_tensor(name: str, *shape: int) -> Spoil:
+    """One more tensor, which belongs to what another tool put into a layer."""
+
+    def change(tensors: Tensors) -> None:
+        tensors[name] = tensors[QUERY].ravel()[:1].repeat(shape[0]).reshape(-1, 1)
+
+    return weights(change)
+
+
+def without_a_head(tensors: Tensors) -> None:
+    """Without one of four attention heads, in one layer."""
+    for part in ("query", "key", "value"):
+        for kind in ("weight", "bias"):
+            name = QUERY.replace("query.weight", f"{part}.{kind}")
+            tensors[name] = tensors[name][:24].copy()
+    name = "bert.encoder.layer.1.attention.output.dense.weight"
+    tensors[name] = tensors[name][:, :24].copy()
+
+
+def adapter_only(folder: Path, _: Study) -> None:
+    (folder / "models/bert/model.safetensors").rename(folder / "models/bert/adapter_model.safetensors")
+    (folder / "models/bert/config.json").unlink()
+    (folder / "models/bert/adapter_config.json").write_text("{}")
+
+
+LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 90868376\n"
+
+
+def inside(name: str) -> Spoil:
+    """The model is in a folder of that name inside the one that the study names."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        (folder / "models/bert").rename(folder / "models" / name)
+        (folder / "models/bert").mkdir()
+        (folder / "models" / name).rename(folder / "models/bert" / name)
+
+    return spoil
+
+
+def checkpoints_of_a_training(folder: Path, study: Study) -> None:
+    inside("checkpoint-500")(folder, study)
+    shutil.copytree(folder / "models/bert/checkpoint-500", folder / "models/bert/checkpoint-1000")
+
+
 MODEL = [
+    *(
+        Case(
+            f"Git LFS pointer for {name}",
+            content(f"models/bert/{name}", LFS_POINTER),
+            (f"{name} is a pointer of Git LFS, not the file itself", "git lfs pull"),
+        )
+        for name in ("model.safetensors", "config.json", "tokenizer.json")
+    ),
+    Case(
+        "Git LFS pointer for a shard",
+        sharded(lambda model: min(model.glob("model-*")).write_text(LFS_POINTER)),
+        ("model-00001-of-", "is a pointer of Git LFS"),
+    ),
+    Case(
+        "folder of a training",
+        checkpoints_of_a_training,
+        ("one in checkpoint-1000, checkpoint-500", "such as directory: models/bert/checkpoint-1000"),
+    ),
+    Case(
+        "folder of sentence-transformers",
+        inside("0_Transformer"),
+        ("no whole model at the top", "such as directory: models/bert/0_Transformer"),
+    ),
+    Case(
+        "some tensors with a prefix",
+        weights(lambda tensors: tensors.update({f"model.{QUERY}": tensors.pop(QUERY)})),
+        ("tensors begin with 'model.', as Lightning names them", "save the model alone"),
+    ),
+    Case("integers for weights", weights(as_integers(None)), ("is stored as I8", "choose the model that it was quant")),
+    Case("integers with scales", weights(as_integers("SCB")), ("hold what belongs to quantized weights", "SCB")),
+    Case("fp8 weights", as_fp8, (f"'{QUERY}' is stored as F8_E4M3", "choose the model that it was quantized from")),
+    Case(
+        "quantization in the configuration",
+        config_json(quantization_config={"quant_method": "gptq", "bits": 4}),
+        ("config.json has 'quantization_config'", "choose the model that it was quantized from"),
+    ),
+    Case("pruned heads", weights(without_a_head), ("has 24 rows of 32: attention heads are pruned", "before that")),
+    Case(
+        "pruned heads in the configuration",
+        config_json(pruned_heads={"1": [0]}),
+        ("config.json has 'pruned_heads': attention heads are pruned", "choose the model before that"),
+    ),
+    Case(
+        "relative positions",
+        config_json(position_embedding_type="relative_key"),
+        ("'position_embedding_type' is 'relative_key'", "choose a model with absolute ones"),
+    ),
+    Case(
+        "embeddings of relative positions",
+        with_tensor("bert.encoder.layer.0.attention.self.distance_embedding.weight", 8),
+        ("embeddings of relative positions", "absolute positions"),
+    ),
+    Case(
+        "LoRA that is not merged",
+        with_tensor(f"base_model.model.{QUERY.replace('weight', 'lora_A.weight')}", 8),
+        ("adapters of PEFT (LoRA) that are not merged", "merge_and_unload"),
+    ),
+    Case(
+        "adapters",
+        with_tensor("bert.encoder.layer.0.output.adapters.mine.adapter_down.0.weight", 8),
+        ("the weights hold adapters", "choose the model without adapters"),
+    ),
+    Case(
+        "an adapter alone", adapter_only, ("there is an adapter (adapter_config.json) without the model", "merge_and")
+    ),
+    Case(
+        "weights under a mask",
+        with_tensor(QUERY.replace("weight", "weight_mask"), 8),
+        ("weights that torch's prune masks", "end the pruning with"),
+    ),
+    Case(
+        "a tensor that no BERT has",
+        with_tensor("bert.encoder.layer.0.attention.gate.weight", 8),
+        ("1 tensors in layers that no bert model has", "attention.gate.weight"),
+    ),
+    Case(
+        "fewer positions than stated",
+        config_json(max_position_embeddings=512),
+        ("position_embeddings.weight' has the shape [128, 32], but config.json means [512, 32]",),
+    ),
     Case(
         "no such folder",
         setting("models.0.directory", "models/no"),
@@ -753,7 +904,23 @@ def flipped_weights(folder: Path, study: Study) -> None:
     weight_bytes(lambda content: content[:-1] + bytes([content[-1] ^ 1]))(folder, study)
 
 
+def roberta_without_padding(folder: Path, _: Study) -> None:
+    """A RoBERTa with BERT's tokenizer, whose padding is token 0, which config.json does not say."""
+    tiny.make_model(folder / "other", "roberta")
+    config = json.loads((folder / "other/config.json").read_text())
+    del config["pad_token_id"]
+    (folder / "models/bert/config.json").write_text(json.dumps(config))
+    shutil.copyfile(folder / "other/model.safetensors", folder / "models/bert/model.safetensors")
+
+
+def not_finite(tensors: Tensors) -> None:
+    tensors[QUERY][3, 5] = float("nan")
+
+
 FETCHED = [
+    Case(
+        "a weight that is not finite", weights(not_finite), ("query.weight has 1 or more numbers that are not finite",)
+    ),
     Case(
         "other weights than the study means",
         setting("models.0.sha256", "0" * 64),
@@ -769,6 +936,29 @@ FETCHED = [
         "padding of another id",
         config_json(pad_token_id=7),
         ("padding is token", "pad_token_id 7", "correct one of them"),
+    ),
+    Case(
+        "padding that RoBERTa does not count from",
+        roberta_without_padding,
+        ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
+    ),
+    Case(
+        "tokenizer that adds no [CLS] token",
+        both(
+            json_file("tokenizer.json", post_processor=None),
+            json_file("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast"),
+        ),
+        ("puts no [CLS] token (cls_token: [CLS]) at the beginning", "tokenizer.json may lack a post_processor: use"),
+    ),
+    Case(
+        "tokenizer that does not name its [CLS] token",
+        json_file("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", cls_token=...),
+        ("puts no [CLS] token (cls_token: None) at the beginning",),
+    ),
+    Case(
+        "padding before the [CLS] token",
+        json_file("tokenizer_config.json", padding_side="left"),
+        ("the tokenizer pads on the left", 'set padding_side to "right" in tokenizer_config.json'),
     ),
     Case(
         "tokenizer of another kind",

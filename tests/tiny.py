@@ -8,7 +8,7 @@ tiny tokenizer.
 import csv
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,15 @@ def make_model(
     seed: int = 0,
     max_shard_size: str | None = None,
     bare: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Save a tiny random model (hidden size 32, 4 heads) and its fast tokenizer; return the folder.
 
     With `labels` the checkpoint has a sequence classification head, with `regression` one of a single output.
     Otherwise it is a pre-training checkpoint (language-model head, tensor names with the base model's
     prefix) or, with `bare`, the base model alone, whose tensor names have no prefix. A small
-    `max_shard_size` such as "20KB" splits the weights into several files.
+    `max_shard_size` such as "20KB" splits the weights into several files. `settings` replace those of the
+    configuration.
     """
     import torch
     import transformers
@@ -63,6 +65,8 @@ def make_model(
         config.num_labels, config.problem_type = 1, "regression"
     elif labels is not None:
         config.num_labels = labels
+    for name, value in (settings or {}).items():
+        setattr(config, name, value)
 
     if regression or labels is not None:
         model_class = transformers.AutoModelForSequenceClassification

@@ -120,6 +120,7 @@ def train_and_save(
         "sha256": {**identity["sha256"], WEIGHTS: sha256_of(weights), CONFIG: sha256_of(output_dir / CONFIG)},
         "code": code_state(LIBRARY) | {"digest": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)},
         "processor": compute.processor,
+        "head": classifier.head,
         "parameters": classifier.count_parameters(),
         "model_bytes": weights.stat().st_size,
         "examples": len(tokens.labels),

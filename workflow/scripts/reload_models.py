@@ -9,7 +9,7 @@ from pathlib import Path
 from shallower.core.cli import run_step
 from shallower.core.files import csv_text, read_json, write_text
 from shallower.engine.devices import choose_compute
-from shallower.engine.reloading import EXAMPLES, largest_difference
+from shallower.engine.reloading import compare_reloaded
 from shallower.engine.tokens import read_tokens
 from shallower.evaluation.predictions import read_predictions
 from shallower.models.checksums import verified
@@ -23,8 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
     for folder in arguments.model_dirs:
         verified(folder)
         predictions = read_predictions(folder / "predictions.parquet", target)
-        difference = largest_difference(folder, tokens, predictions)
-        rows.append([folder, min(EXAMPLES, len(predictions.ids)), f"{difference:.3g}"])
+        found = compare_reloaded(folder, tokens, predictions)
+        rows.append([folder, found.examples, f"{found.largest_difference:.3g}"])
     write_text(arguments.output, csv_text(["directory", "examples", "largest_difference"], rows))
 
 

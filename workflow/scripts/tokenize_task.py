@@ -15,7 +15,7 @@ from shallower.core.files import read_json
 from shallower.core.provenance import versions
 from shallower.engine.tokens import tokenize, write_tokens
 from shallower.models.checksums import verified
-from shallower.models.families import position_limit
+from shallower.models.families import family_of, position_limit
 from shallower.models.folder import CONFIG, TOKENIZER_FILES
 
 SPLITS = ("train", "validation")
@@ -34,7 +34,14 @@ def main(arguments: argparse.Namespace) -> None:
     code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
     for split in SPLITS:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
-        tokens = tokenize(table, tokenizer, arguments.max_length, config["vocab_size"], position_limit(config))
+        tokens = tokenize(
+            table,
+            tokenizer,
+            arguments.max_length,
+            vocab_size=config["vocab_size"],
+            position_limit=position_limit(config),
+            num_token_types=family_of(config).num_token_types(config),
+        )
         made_from = {
             "sha256": model | {f"{split}.parquet": tables[f"{split}.parquet"]},
             "versions": versions(("transformers", "tokenizers")),

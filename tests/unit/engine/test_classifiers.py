@@ -11,6 +11,8 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.classifiers.transformers_classifier import load_checked
+from shallower.models.families import FAMILIES
+from shallower.surgery.drop_layers import drop_layers
 
 TASK = {"name": "tiny", "target": "classification", "labels": ["bad", "fair", "good"]}
 REGRESSION = {"name": "tiny", "target": "regression", "labels": None}
@@ -49,12 +51,71 @@ def test_regression_has_one_output(tmp_path):
     assert model(input_ids=torch.tensor([[2, 6, 3]])).logits.shape == (1, 1)
 
 
-def test_a_head_of_the_right_size_is_kept_and_another_replaced(tmp_path):
-    tiny.make_model(tmp_path, "bert", labels=3)
-    head = load_file(tmp_path / "model.safetensors")["classifier.weight"]
-    assert torch.equal(load_for_training(tmp_path, TASK, seed=1).module.head_output.weight, head)
-    two = load_for_training(tmp_path, {**TASK, "labels": ["no", "yes"]}, seed=1)
-    assert two.module.head_output.weight.shape == (2, 32)
+def output_layer(folder, family, task):
+    """Weight and bias of the last layer once a checkpoint is loaded for a task, and what was decided."""
+    classifier = load_for_training(folder, task, seed=1)
+    classifier.write(folder.with_name("written"))
+    tensors = load_file(folder.with_name("written") / "model.safetensors")
+    return *(tensors[f"{FAMILIES[family].output_layer}.{kind}"] for kind in ("weight", "bias")), classifier.head
+
+
+def name_outputs(folder, names):
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", {**config, "id2label": dict(enumerate(names))})
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_outputs_of_a_head_follow_their_names(tmp_path, family):
+    (tmp_path / "written").mkdir()
+    source = tiny.make_model(tmp_path / "source", family, labels=3)
+    theirs = load_file(source / "model.safetensors")
+    weight, bias = (theirs[f"{FAMILIES[family].output_layer}.{kind}"] for kind in ("weight", "bias"))
+
+    name_outputs(source, ["bad", "fair", "good"])
+    kept = output_layer(source, family, TASK)
+    assert torch.equal(kept[0], weight) and torch.equal(kept[1], bias)
+    assert kept[2] == "the checkpoint's output layer, whose labels are the task's"
+
+    name_outputs(source, ["Good", "bad", "FAIR"])
+    moved = output_layer(source, family, TASK)
+    assert torch.equal(moved[0], weight[[1, 2, 0]]) and torch.equal(moved[1], bias[[1, 2, 0]])
+    assert moved[2].startswith("the checkpoint's output layer, reordered: it has 'Good', 'bad', 'FAIR', the task")
+
+    for names in (["LABEL_0", "LABEL_1", "LABEL_2"], ["entailment", "neutral", "contradiction"]):
+        name_outputs(source, names)
+        new = output_layer(source, family, TASK)
+        assert not torch.equal(new[0], weight) and not new[1].any()
+        assert new[0].std() == pytest.approx(0.1, rel=0.3)  # initializer_range
+        assert new[2].startswith(f"a new output layer: the checkpoint's is for '{names[0]}'")
+        again = output_layer(source, family, TASK)
+        assert torch.equal(again[0], new[0])
+
+    another = output_layer(source, family, {**TASK, "labels": ["no", "yes"]})
+    assert another[0].shape == (2, 32)
+    assert another[2].startswith("a new output layer")
+
+
+def test_the_rest_of_a_replaced_head_stays(tmp_path):
+    source = tiny.make_model(tmp_path, "roberta", labels=3)
+    dense = load_file(source / "model.safetensors")["classifier.dense.weight"]
+    assert torch.equal(load_for_training(source, TASK, seed=1).module.head_dense.weight, dense)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+@pytest.mark.parametrize("task", [TASK, REGRESSION, {**TASK, "labels": ["LABEL_0", "LABEL_1"]}])
+def test_a_head_of_the_pipelines_own_is_kept_between_its_steps(tmp_path, family, task):
+    source = tiny.make_model(tmp_path / "source", family)
+    tuned = load_for_training(source, task, seed=1)
+    assert tuned.head == "a new output layer, as the checkpoint has none"
+    tuned.save(source, tmp_path / "tuned")
+    drop_layers(tmp_path / "tuned", [0, 2], tmp_path / "dropped")
+    again = load_for_training(tmp_path / "dropped", task, seed=2)
+    assert again.head == "the checkpoint's output layer, whose labels are the task's"
+    again.save(source, tmp_path / "again")
+    before, after = (load_file(tmp_path / name / "model.safetensors") for name in ("tuned", "again"))
+    outside = [name for name in before if FAMILIES[family].layer_of(name) is None]
+    assert FAMILIES[family].output_layer + ".weight" in outside
+    assert all(torch.equal(before[name], after[name]) for name in outside)
 
 
 def test_half_precision_checkpoints_are_trained_in_fp32(tmp_path):

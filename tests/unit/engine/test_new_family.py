@@ -24,8 +24,15 @@ from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
 NEW = (
-    Family("electra", r"(electra\.)?encoder\.layer\.", "output.dense"),
-    Family("xlm-roberta", r"(roberta\.)?encoder\.layer\.", "output.dense", positions_after_padding=True),
+    Family("electra", r"(electra\.)?encoder\.layer\.", "output.dense", output_layer="classifier.out_proj"),
+    Family(
+        name="xlm-roberta",
+        layer_pattern=r"(roberta\.)?encoder\.layer\.",
+        output_matrix="output.dense",
+        output_layer="classifier.out_proj",
+        positions_after_padding=True,
+        default_padding_id=1,
+    ),
 )
 
 

@@ -1,5 +1,7 @@
 """The encoder: transformers' logits and gradients, from packed tokens."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,30 @@ def test_logits_and_gradients_are_those_of_transformers(tmp_path, family, task, 
         torch.testing.assert_close(parameter.grad, theirs, rtol=1e-4, atol=1e-4)
         compared |= {f"{name}.{kind}" for name in names[module]}
     assert compared == set(gradients)
+
+
+@pytest.mark.parametrize("train_used_embeddings_only", [False, True])
+@pytest.mark.parametrize("family", PACKED)
+def test_padding_tokens_inside_texts(tmp_path, family, train_used_embeddings_only):
+    """Positions and gradients are those of transformers, which does not train what it looks up for them."""
+    classifier, model, tokens = both(tmp_path, family)
+    input_ids = tokens.input_ids.copy()
+    for place in (tokens.offsets[0] + 2, tokens.offsets[0] + 3, tokens.offsets[2] + 1, tokens.offsets[4] - 2):
+        input_ids[place] = tokens.pad_token_id
+    tokens = replace(tokens, input_ids=input_ids)
+    classifier.begin_training(tokens, "cpu", train_used_embeddings_only)
+    logits, _ = classifier.forward(tokens, EXAMPLES, Dropout())
+    expected = reference_logits(model, tokens, EXAMPLES)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+    (logits[:, 0].sum() - logits[:, 1].sum()).backward()
+    (expected[:, 0].sum() - expected[:, 1].sum()).backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    for own in ("word_embeddings", "position_embeddings"):
+        theirs = gradients[f"{classifier._names[own][0]}.weight"]
+        ours = getattr(classifier.module, own).weight.grad
+        if own == "word_embeddings" and train_used_embeddings_only:
+            theirs = theirs[np.unique(input_ids)]
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

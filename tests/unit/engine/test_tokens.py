@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 import tiny
 from shallower.core.errors import UserError
 from shallower.engine.tokens import TokenSet, read_tokens, tokenize, write_tokens
-from shallower.models.families import position_limit
+from shallower.models.families import family_of, position_limit
 
 ROOT = Path(__file__).parents[3]
 VOCABULARY = 10_000
@@ -61,6 +61,41 @@ def test_each_example_is_what_the_tokenizer_makes_of_it(tokenizer: Any, pair: bo
     assert tokens.truncated == 0
     assert tokens.ids.tolist() == [3, 5, 8, 13]
     assert tokens.labels.tolist() == [0, 1, 1, 0]
+
+
+def test_a_model_of_one_token_type_gets_type_0(bert: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """RoBERTa with a tokenizer of BERT's kind, on two texts."""
+    usual, single = tokenize(table(pair=True), bert, 64, VOCABULARY), tokenize(table(), bert, 64, VOCABULARY)
+    assert 1 in types(usual, 0)
+    tokens = tokenize(table(pair=True), bert, 64, VOCABULARY, num_token_types=1)
+    assert tokens.token_type_ids is None
+    assert (tokens.input_ids == usual.input_ids).all()
+    assert "all are of type 0" in caplog.text
+    caplog.clear()
+    same = tokenize(table(pair=True), bert, 64, VOCABULARY, num_token_types=2)
+    assert (same.token_type_ids == usual.token_type_ids).all()
+    assert tokenize(table(), bert, 64, VOCABULARY, num_token_types=1).token_type_ids is single.token_type_ids is None
+    assert not caplog.text
+
+
+def test_token_types_beyond_the_models_are_an_error() -> None:
+    xlnet = tiny.make_tokenizer("xlnet")  # [CLS] is of type 2
+    with pytest.raises(UserError, match=r"gives tokens the type 2, but the model has 2 token types \(type_vocab_size"):
+        tokenize(table(pair=True), xlnet, 64, VOCABULARY, num_token_types=2)
+
+
+@pytest.mark.parametrize(
+    "config, number",
+    [
+        ({"model_type": "bert"}, 2),
+        ({"model_type": "roberta", "type_vocab_size": 1}, 1),
+        ({"model_type": "xlnet", "type_vocab_size": 2}, None),
+        ({"model_type": "distilbert"}, None),
+        ({"model_type": "albert", "type_vocab_size": 4}, 4),
+    ],
+)
+def test_token_types_of_a_model(config: dict[str, Any], number: int | None) -> None:
+    assert family_of(config).num_token_types(config) == number
 
 
 @pytest.mark.parametrize("pair", [False, True])

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 import tiny
 from glue_files import glue_folder
 from shallower.core.files import write_json
-from shallower.models.encoder_families import ENCODERS
+from shallower.models.encoder_families import expected_tensors
 from shallower.models.size import ModelSize
 from shallower.planning.plan import plan_study, plan_text
 from shallower.planning.sizes import GLUE_SIZES, job_of
@@ -29,10 +29,9 @@ CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.002
 
 def make_checkpoint(folder, config):
     """As much of a checkpoint as the checks of a study look at."""
-    modules = [name for names in ENCODERS["bert"].modules(config["num_hidden_layers"]).values() for name in names]
     words = np.zeros((config["vocab_size"], config.get("embedding_size", config["hidden_size"])), np.float32)
     folder.mkdir()
-    tensors = {f"{module}.{kind}": words[:1] for module in modules for kind in ("weight", "bias")}
+    tensors = {name: np.zeros(shape, np.float32) for name, (_, shape) in expected_tensors(config).items()}
     save_file(tensors | {"bert.embeddings.word_embeddings.weight": words}, folder / "model.safetensors")
     write_json(folder / "config.json", config)
     write_json(folder / "tokenizer.json", {"model": {"vocab": {"word": 0}}})

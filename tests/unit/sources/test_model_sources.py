@@ -18,6 +18,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.sources import model_places
 from shallower.sources.models import MODEL_FILES, check_model, fetch_model
+from shallower.study.local_files import local_model_files
 from tiny import FAMILIES, make_model
 
 ROOT = Path(__file__).parents[3]
@@ -339,6 +340,40 @@ def test_old_names_of_tensors_pass_the_first_look(bert: Path) -> None:
     assert check_model(local(bert)) is None
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "0.auto_model."])
+def test_prefixes_of_all_tensors_are_taken_off(
+    prefix: str, saved: dict[str, Path], bert: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from safetensors.numpy import save_file
+
+    plain = tensors_of(bert / WEIGHTS)
+    save_file({f"{prefix}{name}": tensor for name, tensor in plain.items()}, bert / WEIGHTS, metadata={"format": "pt"})
+    definition = local(bert, sha256=sha256_of(bert / WEIGHTS))
+    assert check_model(definition) is None
+    with caplog.at_level("INFO"):
+        fetch_model(definition, tmp_path / "out")
+    assert same_tensors(tensors_of(tmp_path / "out" / WEIGHTS), plain)
+    assert f"all tensors have the prefix {prefix}, which is taken off" in caplog.text
+
+
+def test_the_home_folder_may_be_short(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(bert.parent))
+    assert check_model({"name": "mine", "source": "local", "directory": f"~/{bert.name}"}) is None
+    fetch_model({"name": "mine", "source": "local", "directory": f"~/{bert.name}"}, tmp_path / "out")
+    assert local_model_files({"source": "local", "directory": f"~/{bert.name}"}) == local_model_files(local(bert))
+    assert local_model_files(local(bert))
+    assert "there is no folder" in str(check_model({"source": "local", "directory": "~no-such-user/model"}))
+
+
+def test_a_model_inside_a_folder_is_named_wherever_it_is(bert: Path, served: Served, tmp_path: Path) -> None:
+    (tmp_path / "repository").mkdir()
+    bert.rename(tmp_path / "repository/0_Transformer")
+    with pytest.raises(
+        UserError, match=r"one in 0_Transformer; .* a download of the folder 0_Transformer, with source"
+    ):
+        fetch_model(from_hub(served(tmp_path / "repository")), tmp_path / "out")
+
+
 def test_what_has_to_be_fetched_is_not_looked_at() -> None:
     assert check_model(from_package(package="no-such-package-anywhere")) is None
     assert check_model({"name": "m", "source": "hub", "repository": "a/b", "revision": "0" * 40}) is None
@@ -355,6 +390,18 @@ def test_an_installed_package_is_looked_at(
 
 
 # What is refused
+
+
+@pytest.mark.parametrize("family", ["xlnet", "albert"])
+@pytest.mark.parametrize(
+    "key", ["d_head", "inner_group_num", "type_vocab_size", "max_position_embeddings", "d_inner", "hidden_size"]
+)
+def test_sizes_that_are_none_give_no_traceback(family: str, key: str, saved: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(saved[family], tmp_path / "mine"))
+    for value in (None, True, -1, 0, 10**30, 1.5, "8", [], {}):
+        change_json(folder / "config.json", **{key: value})
+        problem = check_model(local(folder))
+        assert problem is None or "config.json" in problem, problem
 
 
 def without(name: str) -> Callable[[Path], None]:

@@ -17,7 +17,7 @@ from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.devices import Compute
 from shallower.engine.prediction import predict, write_predictions
-from shallower.engine.reloading import largest_difference
+from shallower.engine.reloading import compare_reloaded
 from shallower.engine.tokens import tokenize
 from shallower.engine.training import TrainSettings, train
 from shallower.evaluation.metrics import metric_names
@@ -101,7 +101,7 @@ def test_from_a_csv_file_to_scores(tmp_path, definition):
     assert logits.shape == (24, 2)
     write_predictions(run / "predictions.parquet", tokens["validation"], logits)
     stored = read_predictions(run / "predictions.parquet", "ordinal")
-    assert largest_difference(run, tokens["validation"], stored) < 1e-4
+    assert compare_reloaded(run, tokens["validation"], stored).largest_difference < 1e-4
 
     answers = predictions_of(stored.logits, "ordinal")
     record, _ = metrics_record("ordinal", stored.labels, answers, SETTINGS)

@@ -1,8 +1,11 @@
 """Check that a fine-tuned model, loaded with plain from_pretrained as users load it, gives the stored predictions.
 
-Predictions may come from another computation of the same model (see `shallower.engine.classifiers.base`).
+Predictions may come from another computation of the same model (see `shallower.engine.classifiers.base`), so the
+examples that are answered again are those where two computations are most likely to differ.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +18,25 @@ from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
 
-# Validation examples that each model answers again.
+# Validation examples that each model answers again, where there are so many; more if its outputs are many.
 EXAMPLES = 16
+# Outputs and classes of which an example each is chosen, of models with many.
+CLASSES = 16
+BATCH_SIZE = 8
 # Largest difference of a logit that rounding explains, as a share of the largest logit (of 1, when all are smaller).
 TOLERANCE = 1e-3
 
 
-def largest_difference(model_dir: str | Path, tokens: TokenSet, predictions: Predictions) -> float:
-    """How far the stored logits of the first examples are from a freshly loaded model's.
+@dataclass(frozen=True)
+class Comparison:
+    """How many examples a model answered again, and how far its logits were from the stored ones at most."""
+
+    examples: int
+    largest_difference: float
+
+
+def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predictions) -> Comparison:
+    """Compare stored logits of `telling_examples` with those of a freshly loaded model.
 
     Raises UserError when they are further off than rounding explains, when they are of other examples, or when the
     model does not load.
@@ -32,14 +46,65 @@ def largest_difference(model_dir: str | Path, tokens: TokenSet, predictions: Pre
             f"{model_dir}: predictions.parquet is of other examples than the tokens; delete it and run again"
         )
     model = load_checked(model_dir)
-    examples = np.arange(min(EXAMPLES, len(tokens.labels)))
+    logits = predictions.logits[np.searchsorted(predictions.ids, tokens.ids)]
+    examples = telling_examples(tokens, logits)
+    theirs = []
     with torch.inference_mode():
-        theirs = model(**model_inputs(model, make_batch(tokens, examples), "cpu")).logits.numpy()
-    stored = predictions.logits[np.searchsorted(predictions.ids, tokens.ids[examples])]
-    difference = float(np.abs(theirs - stored).max())
+        for start in range(0, len(examples), BATCH_SIZE):
+            batch = make_batch(tokens, examples[start : start + BATCH_SIZE])
+            theirs.append(model(**model_inputs(model, batch, "cpu")).logits.numpy())
+    stored = logits[examples]
+    differences = np.abs(np.concatenate(theirs) - stored).max(axis=1)
+    difference = float(differences.max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(stored).max())):
         raise UserError(
             f"{model_dir}: loaded with from_pretrained, the model's logits are up to {difference:.2g} off the stored "
-            "predictions; delete the folder and run again"
+            f"predictions (most for the example with id {tokens.ids[examples[differences.argmax()]]}); delete the "
+            "folder and run again, and report it if it happens again"
         )
-    return difference
+    return Comparison(len(examples), difference)
+
+
+def telling_examples(tokens: TokenSet, logits: np.ndarray) -> np.ndarray:
+    """Positions [n] of the examples to answer again, ascending and without repeats; the same ones for the same input.
+
+    The longest and the shortest; those with most special tokens inside their texts, with special tokens side by side
+    (an empty text) and with least and most of a second text; one of each class, and the surest of each output; then the
+    first ones. `logits` [N, outputs] are the stored ones, in the token set's order.
+    """
+    chosen = dict.fromkeys(_rare(tokens))
+    for output in range(min(CLASSES, logits.shape[1])):
+        chosen |= dict.fromkeys((int(logits[:, output].argmax()), int(logits[:, output].argmin())))
+    if np.issubdtype(tokens.labels.dtype, np.integer):
+        _, first = np.unique(tokens.labels, return_index=True)
+        chosen |= dict.fromkeys(first[:CLASSES].tolist())
+    others = (example for example in range(len(tokens.labels)) if example not in chosen)
+    while len(chosen) < min(EXAMPLES, len(tokens.labels)):
+        chosen[next(others)] = None
+    return np.sort(np.fromiter(chosen, np.int64))
+
+
+def _rare(tokens: TokenSet) -> Iterator[int]:
+    """The examples at the ends: of lengths, of special tokens, of second texts."""
+    lengths = np.diff(tokens.offsets)
+    yield int(lengths.argmax())
+    yield int(lengths.argmin())
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+
+    def counts(of: np.ndarray) -> np.ndarray:
+        return np.bincount(owners, of, len(lengths))
+
+    # What every example has is put there by the tokenizer: [CLS], [SEP].
+    start, stop = tokens.offsets[lengths.argmin()], tokens.offsets[lengths.argmin() + 1]
+    candidates = np.unique(tokens.input_ids[start:stop])
+    common = [token for token in candidates if counts(tokens.input_ids == token).min() > 0]
+    special = np.unique([*common, tokens.pad_token_id, tokens.cls_token_id])
+    for token in special:
+        yield int(counts(tokens.input_ids == token).argmax())
+    is_special = np.isin(tokens.input_ids, special)
+    beside = is_special[1:] & is_special[:-1] & (owners[1:] == owners[:-1])
+    yield int(counts(np.append(beside, False)).argmax())
+    if tokens.token_type_ids is not None:
+        second = counts(tokens.token_type_ids != 0)
+        yield int(second.argmin())
+        yield int(second.argmax())

@@ -8,6 +8,7 @@ of, and the SHA-256 of all this.
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -23,6 +24,8 @@ from shallower.core.files import canonical_json, write_bytes
 if TYPE_CHECKING:
     import pyarrow as pa
     from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
 
 # Texts tokenised in one call: enough to keep the tokenizer's threads busy.
 CHUNK = 1000
@@ -58,13 +61,17 @@ def tokenize(
     max_length: int,
     vocab_size: int,
     position_limit: int | None = None,
+    num_token_types: int | None = None,
 ) -> TokenSet:
     """Tokenise a task's table (columns id, text, [text_pair], label).
 
-    Inputs of more than `max_length` tokens lose tokens from the end of their longer text.
+    Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
+    type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
+    kind).
 
     Raises UserError when the tokenizer lacks a padding or [CLS] token, when `max_length` leaves no room for each
-    text, when a token id is not below `vocab_size`, and when an input is longer than `position_limit`.
+    text, when a token id is not below `vocab_size` or a token type not below `num_token_types`, and when an input is
+    longer than `position_limit`.
     """
     texts_each = 2 if "text_pair" in table.column_names else 1
     if max_length < (least := tokenizer.num_special_tokens_to_add(pair=texts_each == 2) + texts_each):
@@ -94,6 +101,7 @@ def tokenize(
             f"token id {highest} is outside the model's vocabulary ({vocab_size} tokens); "
             "use the tokenizer that the model was trained with"
         )
+    flat_types = _known_types(flat_types, num_token_types)
     if position_limit is not None and (longest := max(lengths)) > position_limit:
         raise UserError(
             f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
@@ -113,6 +121,20 @@ def tokenize(
         cls_token_id=tokenizer.cls_token_id,
         truncated=truncated,
     )
+
+
+def _known_types(types: np.ndarray, num_token_types: int | None) -> np.ndarray:
+    """Token types that a model with so many has."""
+    highest = int(types.max())
+    if num_token_types is None or highest < max(1, num_token_types):
+        return types
+    if num_token_types > 1:
+        raise UserError(
+            f"the tokenizer gives tokens the type {highest}, but the model has {num_token_types} token types "
+            "(type_vocab_size in config.json); use the tokenizer that the model was trained with"
+        )
+    logger.warning("the tokenizer tells texts apart by token types, which the model does not: all are of type 0")
+    return np.zeros_like(types)
 
 
 def write_tokens(path: str | Path, tokens: TokenSet) -> None:

@@ -3,12 +3,12 @@
 Reads configurations as plain mappings (config.json) and needs no torch.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES
+from shallower.models.families import FAMILIES, Family
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
@@ -27,7 +27,7 @@ class EncoderConfig:
     intermediate_size: int
     vocab_size: int
     num_positions: int
-    first_position: int  # that of an example's first token
+    padding_id: int | None  # positions are counted without this token, from behind its id; None: of all, from 0
     num_token_types: int  # 0 for a family that has none
     activation: str
     norm_epsilon: float
@@ -71,8 +71,8 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         intermediate_size=_size(config, "intermediate_size"),
         vocab_size=_size(config, "vocab_size"),
         num_positions=_size(config, "max_position_embeddings"),
-        first_position=FAMILIES[config["model_type"]].first_position(config),
-        num_token_types=config.get("type_vocab_size", 2),
+        padding_id=None,
+        num_token_types=FAMILIES[config["model_type"]].num_token_types(config) or 0,
         activation=config.get("hidden_act", "gelu"),
         norm_epsilon=config.get("layer_norm_eps", 1e-12),
         hidden_dropout=hidden_dropout,
@@ -86,7 +86,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 def _roberta_settings(config: Mapping[str, Any]) -> EncoderConfig:
-    return replace(_bert_settings(config), drops_head_input=True)
+    return replace(_bert_settings(config), padding_id=FAMILIES["roberta"].padding_id(config), drops_head_input=True)
 
 
 def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
@@ -97,7 +97,7 @@ def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         intermediate_size=_size(config, "hidden_dim"),
         vocab_size=_size(config, "vocab_size"),
         num_positions=_size(config, "max_position_embeddings"),
-        first_position=0,
+        padding_id=None,
         num_token_types=0,
         activation=config.get("activation", "gelu"),
         norm_epsilon=1e-12,
@@ -160,7 +160,7 @@ ENCODERS = {
         prefix="bert",
         base=_BERT_EMBEDDINGS | {"head_dense": ("pooler.dense",)},
         layer=_BERT_LAYER,
-        head={"head_output": ("classifier",)},
+        head={"head_output": (FAMILIES["bert"].output_layer,)},
     ),
     "roberta": EncoderFamily(
         settings=_roberta_settings,
@@ -168,7 +168,7 @@ ENCODERS = {
         prefix="roberta",
         base=_BERT_EMBEDDINGS,
         layer=_BERT_LAYER,
-        head={"head_dense": ("classifier.dense",), "head_output": ("classifier.out_proj",)},
+        head={"head_dense": ("classifier.dense",), "head_output": (FAMILIES["roberta"].output_layer,)},
     ),
     "distilbert": EncoderFamily(
         settings=_distilbert_settings,
@@ -183,26 +183,60 @@ ENCODERS = {
             "output": ("transformer.layer.{}.ffn.lin2",),
             "output_norm": ("transformer.layer.{}.output_layer_norm",),
         },
-        head={"head_dense": ("pre_classifier",), "head_output": ("classifier",)},
+        head={"head_dense": ("pre_classifier",), "head_output": (FAMILIES["distilbert"].output_layer,)},
     ),
 }
 
 
-def missing_tensors(config: Mapping[str, Any], tensors: Collection[str]) -> list[str]:
-    """Tensors below the head that a checkpoint lacks for the encoder, by their new names; none for other models."""
-    settings = encoder_config(config)
-    if settings is None:
-        return []
-    names = ENCODERS[config["model_type"]]
-    missing = []
+def expected_tensors(config: Mapping[str, Any]) -> dict[str, tuple[list[str], list[int]]]:
+    """Tensors below the head that a checkpoint must have, by their new names: what they may be called, and their shape.
+
+    Empty for a family whose tensors are not known, and for decoders.
+    """
+    if config.get("is_decoder"):
+        return {}
+    names = ENCODERS.get(config.get("model_type", ""))
+    if names is None:
+        return _expected_by_family(FAMILIES[config["model_type"]], config)
+    settings = names.settings(config)
+    shapes = _shapes(settings)
+    expected = {}
     for own, modules in names.modules(settings.num_layers).items():
         if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
             continue
-        for kind in ("weight",) if own.endswith("_embeddings") else ("weight", "bias"):
-            for module in modules:
-                if not any(key in tensors for key in key_variants(module, kind, names.prefix)):
-                    missing.append(f"{module}.{kind}")
-    return missing
+        shape = shapes[own.rpartition(".")[2]]
+        kinds = {"weight": shape} if own.endswith("_embeddings") else {"weight": shape, "bias": shape[:1]}
+        for module in modules:
+            for kind, size in kinds.items():
+                expected[f"{module}.{kind}"] = (key_variants(module, kind, names.prefix), size)
+    return expected
+
+
+def _expected_by_family(family: Family, config: Mapping[str, Any]) -> dict[str, tuple[list[str], list[int]]]:
+    expected = {}
+    for name, shape in (family.tensors(config) if family.tensors else {}).items():
+        module, _, kind = f"{family.tensor_prefix}.{name}".rpartition(".")
+        has_old_name = kind in LEGACY_NAMES and module.endswith("LayerNorm")
+        variants = key_variants(module, kind, family.tensor_prefix) if has_old_name else [f"{module}.{kind}", name]
+        expected[f"{module}.{kind}"] = (variants, shape)
+    return expected
+
+
+def _shapes(settings: EncoderConfig) -> dict[str, list[int]]:
+    """Shapes of weights by the encoder's own names of modules, each of the parts of a joined one."""
+    size, inner = settings.hidden_size, settings.intermediate_size
+    return {
+        "word_embeddings": [settings.vocab_size, size],
+        "position_embeddings": [settings.num_positions, size],
+        "token_type_embeddings": [settings.num_token_types, size],
+        "embedding_norm": [size],
+        "query_key_value": [size, size],
+        "attention_output": [size, size],
+        "attention_norm": [size],
+        "intermediate": [inner, size],
+        "output": [size, inner],
+        "output_norm": [size],
+    }
 
 
 def key_variants(module: str, kind: str, prefix: str) -> list[str]:

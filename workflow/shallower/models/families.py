@@ -7,7 +7,7 @@ neither torch nor transformers is needed.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ MAX_LAYERS = 1000
 class Family:
     """What is particular to an architecture: the names of its tensors and of its settings, and how it counts.
 
-    Which side is padded and where the [CLS] token stands depends on the tokenizer, so it is stored with the tokens.
+    Which side is padded depends on the tokenizer, so it is stored with the tokens.
 
     Attributes:
         name: `model_type` in config.json.
@@ -37,8 +37,16 @@ class Family:
         per_layer_lists: keys of configuration lists with one entry a layer.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
+        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
+        output_layer: what the head for classification calls its last linear layer.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
-        positions_after_padding: whether positions are counted from behind the padding token's id.
+        token_types_key: the configuration's number of token types, 2 where it is missing; None for a family that takes
+            any, or none.
+        positions_after_padding: whether positions are counted without padding tokens, from behind their id.
+        default_padding_id: the padding token's id where config.json has none.
+        tensors: names and shapes of the base model's tensors for a configuration, without the prefix that a checkpoint
+            may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
+            `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
     """
 
@@ -53,8 +61,14 @@ class Family:
     per_layer_lists: tuple[str, ...] = ()
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
+    cls_place: int = 0
+    output_layer: str = "classifier"
     attention_matrices: int = 4
+    token_types_key: str | None = "type_vocab_size"
     positions_after_padding: bool = False
+    tensor_prefix: str = ""
+    tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
+    default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -127,9 +141,17 @@ class Family:
         """Whether a tensor, named as within the base model, belongs to its pooler."""
         return tensor.startswith(f"{self.pooler}.")
 
+    def num_token_types(self, config: Mapping[str, Any]) -> int | None:
+        """How many token types a model's table has; None where any will do."""
+        return None if self.token_types_key is None else config.get(self.token_types_key, 2)
+
+    def padding_id(self, config: Mapping[str, Any]) -> int | None:
+        """The padding token's id by a configuration, which may say that there is none."""
+        return config.get("pad_token_id", self.default_padding_id)
+
     def first_position(self, config: Mapping[str, Any]) -> int:
         """The position of an example's first token."""
-        return config.get("pad_token_id", 1) + 1 if self.positions_after_padding else 0
+        return (self.padding_id(config) or 0) + 1 if self.positions_after_padding else 0
 
     def check_layers(self, num_layers: int, tensors: Iterable[str]) -> None:
         """Raise UserError unless a checkpoint's tensors are those of exactly `num_layers` whole layers.
@@ -169,11 +191,69 @@ class Family:
         return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
 
 
+def _linear(name: str, outputs: int, inputs: int) -> dict[str, list[int]]:
+    return {f"{name}.weight": [outputs, inputs], f"{name}.bias": [outputs]}
+
+
+def _norm(name: str, size: int) -> dict[str, list[int]]:
+    return {f"{name}.weight": [size], f"{name}.bias": [size]}
+
+
+def _either(config: Mapping[str, Any], own: str, common: str) -> Any:
+    """A setting by a family's own key or the common one, which transformers reads, too."""
+    return config[own] if own in config else config[common]
+
+
+def _xlnet_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
+    size, inner = _either(config, "d_model", "hidden_size"), _either(config, "d_inner", "intermediate_size")
+    heads = _either(config, "n_head", "num_attention_heads")
+    head = config.get("d_head", size // heads)
+    tensors = {"word_embedding.weight": [config["vocab_size"], size], "mask_emb": [1, 1, size]}
+    for layer in range(_either(config, "n_layer", "num_hidden_layers")):
+        attention, forward = f"layer.{layer}.rel_attn", f"layer.{layer}.ff"
+        tensors |= {f"{attention}.{part}": [size, heads, head] for part in "qkvor"}
+        tensors |= {f"{attention}.r_{part}_bias": [heads, head] for part in "rsw"}
+        tensors |= {f"{attention}.seg_embed": [2, heads, head], **_norm(f"{attention}.layer_norm", size)}
+        tensors |= _norm(f"{forward}.layer_norm", size)
+        tensors |= _linear(f"{forward}.layer_1", inner, size) | _linear(f"{forward}.layer_2", size, inner)
+    return tensors
+
+
+def _albert_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
+    size, inner = config["hidden_size"], config["intermediate_size"]
+    embedding = config.get("embedding_size", 128)
+    rows = {
+        "word": config["vocab_size"],
+        "position": config.get("max_position_embeddings", 512),
+        "token_type": config.get("type_vocab_size", 2),
+    }
+    tensors = {f"embeddings.{kind}_embeddings.weight": [number, embedding] for kind, number in rows.items()}
+    tensors |= _norm("embeddings.LayerNorm", embedding)
+    tensors |= _linear("encoder.embedding_hidden_mapping_in", size, embedding)
+    parts = config.get("inner_group_num", 1)
+    if type(parts) is not int or not 1 <= parts <= MAX_LAYERS:
+        raise UserError(f"config.json: 'inner_group_num' is {parts!r}; it must be a whole number of at least 1")
+    for part in range(parts):
+        layer = f"encoder.albert_layer_groups.0.albert_layers.{part}"
+        for matrix in ("query", "key", "value", "dense"):
+            tensors |= _linear(f"{layer}.attention.{matrix}", size, size)
+        tensors |= _norm(f"{layer}.attention.LayerNorm", size) | _norm(f"{layer}.full_layer_layer_norm", size)
+        tensors |= _linear(f"{layer}.ffn", inner, size) | _linear(f"{layer}.ffn_output", size, inner)
+    return tensors
+
+
 FAMILIES = {
     family.name: family
     for family in (
         Family("bert", r"(bert\.)?encoder\.layer\.", "output.dense"),
-        Family("roberta", r"(roberta\.)?encoder\.layer\.", "output.dense", positions_after_padding=True),
+        Family(
+            name="roberta",
+            layer_pattern=r"(roberta\.)?encoder\.layer\.",
+            output_matrix="output.dense",
+            output_layer="classifier.out_proj",
+            positions_after_padding=True,
+            default_padding_id=1,
+        ),
         Family(
             name="xlnet",
             layer_pattern=r"(transformer\.)?layer\.",
@@ -183,6 +263,12 @@ FAMILIES = {
             hidden_key="d_model",
             inner_key="d_inner",
             heads_key="n_head",
+            cls_place=-1,
+            token_types_key=None,
+            output_layer="logits_proj",
+            tensor_prefix="transformer",
+            tensors=_xlnet_tensors,
+            default_padding_id=5,
             attention_matrices=5,  # the fifth is for relative positions
             forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
         ),
@@ -194,8 +280,9 @@ FAMILIES = {
             hidden_key="dim",
             inner_key="hidden_dim",
             heads_key="n_heads",
+            token_types_key=None,
         ),
-        Family("albert", None, None),
+        Family("albert", None, None, tensor_prefix="albert", tensors=_albert_tensors),
     )
 }
 

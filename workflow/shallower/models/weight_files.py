@@ -22,9 +22,12 @@ from shallower.models.folder import WEIGHTS, WEIGHTS_INDEX
 # Weights that can only be read by unpickling, which may run any code; they are never opened.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 
+# Old checkpoints store these; they are computed when a model is loaded.
+BUFFERS = ("position_ids", "token_type_ids")
+
 
 @dataclass(frozen=True)
-class _Tensor:
+class StoredTensor:
     """A tensor in a file: its bytes are the `size` bytes from `start`."""
 
     name: str
@@ -40,7 +43,21 @@ def header(path: str | Path) -> dict[str, dict[str, Any]]:
 
     Raises UserError when the file is missing, truncated or of another format.
     """
-    return {tensor.name: {"dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in _tensors(Path(path))}
+    return {tensor.name: {"dtype": tensor.dtype, "shape": list(tensor.shape)} for tensor in stored_tensors(Path(path))}
+
+
+def stored_tensors(path: Path) -> list[StoredTensor]:
+    """The tensors of a safetensors file that the safetensors library accepts.
+
+    Raises UserError as `header` does.
+    """
+    content, data_start = _read_header(path)
+    content.pop("__metadata__", None)
+    return [
+        StoredTensor(name, entry["dtype"], tuple(entry["shape"]), path, data_start + start, end - start)
+        for name, entry in content.items()
+        for start, end in [entry["data_offsets"]]
+    ]
 
 
 def weight_files(directory: str | Path) -> list[Path]:
@@ -83,10 +100,10 @@ def copy_tensors(
     Tensors for which `rename` gives None are left out. The bytes of each tensor and the metadata of the files stay the
     same. Raises UserError when two tensors would have one name.
     """
-    chosen: dict[str, _Tensor] = {}
+    chosen: dict[str, StoredTensor] = {}
     metadata = {"format": "pt"}  # required by transformers
     for source in sources:
-        for tensor in _tensors(source):
+        for tensor in stored_tensors(source):
             name = rename(tensor.name)
             if name is None:
                 continue
@@ -120,7 +137,7 @@ def _shards(directory: Path) -> list[Path]:
     names = sorted(set(places.values()))
     if missing := [name for name in names if not (directory / name).is_file()]:
         raise UserError(f"{directory}: {len(missing)} of {len(names)} weight files are missing: {', '.join(missing)}")
-    found = {(tensor.name, name) for name in names for tensor in _tensors(directory / name)}
+    found = {(tensor.name, name) for name in names for tensor in stored_tensors(directory / name)}
     if lost := sorted(set(places.items()) - found):
         tensor, name = lost[0]
         raise UserError(
@@ -129,17 +146,6 @@ def _shards(directory: Path) -> list[Path]:
             + "; download the checkpoint again"
         )
     return [directory / name for name in names]
-
-
-def _tensors(path: Path) -> list[_Tensor]:
-    """Tensors of a file that the safetensors library accepts."""
-    content, data_start = _read_header(path)
-    content.pop("__metadata__", None)
-    return [
-        _Tensor(name, entry["dtype"], tuple(entry["shape"]), path, data_start + start, end - start)
-        for name, entry in content.items()
-        for start, end in [entry["data_offsets"]]
-    ]
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -166,7 +172,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
         return json.loads(file.read(length)), 8 + length
 
 
-def _write(target: Path, tensors: Mapping[str, _Tensor], metadata: Mapping[str, str]) -> None:
+def _write(target: Path, tensors: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file, atomically.
 
     Wide types come first and the header is padded to a multiple of 8 bytes, so that every tensor is aligned for its
@@ -185,7 +191,7 @@ def _write(target: Path, tensors: Mapping[str, _Tensor], metadata: Mapping[str, 
                 file.write(content)
 
 
-def _places(names: Iterable[str], tensors: Mapping[str, _Tensor]) -> dict[str, dict[str, Any]]:
+def _places(names: Iterable[str], tensors: Mapping[str, StoredTensor]) -> dict[str, dict[str, Any]]:
     """The header's entries, by name, for tensors that follow each other in the order of `names`."""
     places = {}
     end = 0
@@ -202,7 +208,7 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
         yield view
 
 
-def _bits(tensor: _Tensor) -> int:
+def _bits(tensor: StoredTensor) -> int:
     """Bits of one element, from the name of the dtype: F32, BF16, F8_E4M3; BOOL has 8."""
     digits = re.search(r"\d+", tensor.dtype)
     return int(digits[0]) if digits else 8

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
+from shallower.sources.model_places import local_path
 from shallower.sources.task_sources import SPLITS
 from shallower.steps.job import Job
 from shallower.study.local_files import local_task_files
@@ -49,7 +50,7 @@ def config_file(study: Study, name: str, resources: str | Path = "resources") ->
     """
     definition = study.model_definition(name)
     if definition["source"] == "local":
-        return Path(definition["directory"]) / "config.json"
+        return local_path(definition) / "config.json"
     downloaded = Path(resources) / "models" / study.model_key(name) / "config.json"
     if definition["source"] == "package" and not downloaded.is_file():
         try:

@@ -1,4 +1,4 @@
-"""What the files of a model must have before it is used: weights, configuration, tensors."""
+"""What the files of a model must have before it is used: weights and a configuration that can be taken."""
 
 import re
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import canonical_json, read_json, sha256_of
-from shallower.models.encoder_families import missing_tensors
 from shallower.models.families import family_of
 from shallower.models.folder import WEIGHTS, WEIGHTS_INDEX
 from shallower.models.size import ModelSize
+from shallower.sources.tensor_checks import check_settings
 
 # Other frameworks' weights, or pickles, which can run code when they are read.
 OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json)?")
@@ -18,6 +18,11 @@ OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json
 
 def weight_file(names: list[str]) -> str:
     """The weights among a source's files: one file, or the index of several."""
+    if "adapter_config.json" in names and not {WEIGHTS, WEIGHTS_INDEX} & set(names):
+        raise UserError(
+            "there is an adapter (adapter_config.json) without the model that it belongs to; load both with PEFT, call "
+            "merge_and_unload, save the model with save_pretrained and use source local"
+        )
     if "config.json" not in names:
         raise UserError(f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}")
     if WEIGHTS in names:
@@ -55,6 +60,7 @@ def checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
             f"{path.name} holds a number that is not finite, or text that is not Unicode; correct it"
         ) from None
     num_layers = family_of(config).num_layers(config)
+    check_settings(config)
     size = ModelSize.of(config)
     if size.hidden_size % size.num_heads:
         raise UserError(f"{path.name}: {size.num_heads} heads cannot share {size.hidden_size} dimensions; correct it")
@@ -74,32 +80,6 @@ def check_hash(definition: Mapping[str, Any], weights: Path) -> None:
         raise UserError(
             f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
             "weights that the study was made for"
-        )
-
-
-def check_tensors(config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]]) -> None:
-    """The weights must hold the layers and words that the configuration states.
-
-    `tensors` is what `shallower.models.weight_files.header` gives.
-    """
-    family = family_of(config)
-    family.check_layers(family.num_layers(config), tensors)
-    if missing := missing_tensors(config, tensors):
-        raise UserError(
-            f"the weights lack {len(missing)} tensors of the model that config.json describes, such as {missing[0]!r}; "
-            "download it again"
-        )
-    embeddings = [entry["shape"] for name, entry in tensors.items() if name.endswith(family.word_embeddings)]
-    if not embeddings:
-        raise UserError(
-            f"the weights hold no {family.word_embeddings}, as every {family.name} model does; download it again"
-        )
-    size = ModelSize.of(config)
-    stated = [size.vocabulary, config.get("embedding_size", size.hidden_size)]
-    if embeddings[0] != stated:
-        raise UserError(
-            f"{family.word_embeddings} has the shape {embeddings[0]}, but config.json states {stated} (words, "
-            "dimensions); the weights and the configuration do not belong together"
         )
 
 

@@ -17,16 +17,18 @@ from shallower.core.provenance import code_state, versions
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
+from shallower.sources.finite_weights import check_finite
 from shallower.sources.hub import check_repository
 from shallower.sources.model_checks import (
     check_hash,
-    check_tensors,
     check_with_transformers,
     checked_config,
     weight_file,
 )
-from shallower.sources.model_places import FolderPlace, folder_on_this_machine, open_place
+from shallower.sources.model_places import FolderPlace, check_place, folder_on_this_machine, open_place
+from shallower.sources.tensor_checks import check_tensors
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
+from shallower.sources.wrappers import strip_wrapper, without_wrapper
 
 MODEL_FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES, MANIFEST)
 SCRATCH = ".partial"
@@ -59,6 +61,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     fetched, ready = scratch / "fetched", scratch / "model"
     source = open_place(definition, scratch)
     names = source.names()
+    check_place(definition, source, names)
     weights, tokenizer = weight_file(names), tokenizer_files(names)
 
     source.fetch(["config.json"], fetched)
@@ -71,7 +74,9 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
+    strip_wrapper(fetched / WEIGHTS)
     check_tensors(config, header(fetched / WEIGHTS))
+    check_finite(fetched / WEIGHTS)
     check_with_transformers(fetched)
 
     ready.mkdir()
@@ -102,11 +107,17 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
             return check_repository(definition["repository"])
         if (folder := folder_on_this_machine(definition)) is None:
             return None
-        names = FolderPlace(folder).names()
-        weight_file(names), tokenizer_files(names)
+        place = FolderPlace(folder)
+        names = place.names()
+        check_place(definition, place, names)
+        weights, tokenizer = weight_file(names), tokenizer_files(names)
+        place.check([CONFIG, weights, *tokenizer])
         config = checked_config(definition, folder / "config.json")
         check_tokenizer_files(folder, config)
-        check_tensors(config, {name: entry for file in weight_files(folder) for name, entry in header(file).items()})
+        if weights == WEIGHTS_INDEX:
+            place.check(weight_map(folder / WEIGHTS_INDEX).values())
+        tensors = {name: entry for file in weight_files(folder) for name, entry in header(file).items()}
+        check_tensors(config, without_wrapper(tensors))
     except UserError as error:
         return str(error)
     return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
+from shallower.models.families import Family, family_of
 from shallower.sources.model_checks import first_line, read_mapping, there_are
 
 # Each of these groups is a complete vocabulary; the first one that is there is used.
@@ -81,8 +82,8 @@ def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
 def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> None:
     """Write a model's tokenizer as tokenizer.json and tokenizer_config.json, whatever files it comes as.
 
-    Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, or
-    does not fit the model's vocabulary.
+    Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, does not
+    fit the model's vocabulary, or does not put the [CLS] token where the model reads it.
     """
     tokenizer = _load_tokenizer(directory)
     if tokenizer.pad_token is None:
@@ -102,6 +103,7 @@ def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: 
     if changed:
         raise UserError("the tokenizer gives other tokens once it is saved as tokenizer.json; use another model")
     _check_vocabulary(saved, config)
+    _check_cls_token(saved, family_of(config))
 
 
 def _load_tokenizer(directory: Path) -> Any:
@@ -128,11 +130,36 @@ def _refusing(problem: str) -> Iterator[None]:
 def _check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
     """Token ids must be rows of the model's embeddings, and both must mean the same by padding."""
     _check_largest_id(max(tokenizer.get_vocab().values()), config)
-    pad_token_id = config.get("pad_token_id")
-    if pad_token_id is not None and pad_token_id != tokenizer.pad_token_id:
+    family = family_of(config)
+    stated = config.get("pad_token_id")
+    if stated is not None and stated != tokenizer.pad_token_id:
         raise UserError(
-            f"padding is token {tokenizer.pad_token_id} to the tokenizer but pad_token_id {pad_token_id} in "
+            f"padding is token {tokenizer.pad_token_id} to the tokenizer but pad_token_id {stated} in "
             "config.json; some models count positions from it: correct one of them"
+        )
+    if family.positions_after_padding and family.padding_id(config) != tokenizer.pad_token_id:
+        raise UserError(
+            f"config.json has no pad_token_id, which means {family.default_padding_id} for {family.name}, but padding "
+            f"is token {tokenizer.pad_token_id} to the tokenizer, and positions are counted from it; add "
+            f"pad_token_id: {tokenizer.pad_token_id} to config.json if the model was trained so"
+        )
+
+
+def _check_cls_token(tokenizer: Any, family: Family) -> None:
+    """The [CLS] token must be where the model's head reads it, in single texts and pairs, with and without padding."""
+    side, end = ("right", "beginning") if family.cls_place == 0 else ("left", "end")
+    for texts in (("one",), ("one", "two")):
+        ids = tokenizer(*texts).input_ids
+        if tokenizer.cls_token_id is None or not ids or ids[family.cls_place] != tokenizer.cls_token_id:
+            raise UserError(
+                f"the tokenizer puts no [CLS] token (cls_token: {tokenizer.cls_token}) at the {end} of a text, where a "
+                f"{family.name} model reads its answer; tokenizer.json may lack a post_processor: use the files of the "
+                "tokenizer that the model was trained with"
+            )
+    if tokenizer.padding_side != side:
+        raise UserError(
+            f"the tokenizer pads on the {tokenizer.padding_side}, so that a {family.name} model would read padding for "
+            f'the [CLS] token; set padding_side to "{side}" in tokenizer_config.json'
         )
 
 

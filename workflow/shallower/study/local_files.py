@@ -1,9 +1,9 @@
 """Files on this machine that a study's models and tasks are made of, which rules have as inputs."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from shallower.sources.model_places import local_path
 from shallower.sources.tasks import task_files
 
 
@@ -11,7 +11,7 @@ def local_model_files(definition: Mapping[str, Any]) -> list[str]:
     """Files of a model on this machine whose content its import depends on; none for other sources."""
     if definition["source"] != "local":
         return []
-    directory = Path(definition["directory"])
+    directory = local_path(definition)
     # Tokenizers come as JSON, as word lists (vocab.txt, merges.txt) or as SentencePiece models.
     patterns = ("*.json", "*.safetensors", "*.txt", "*.model")
     names = (path for pattern in patterns for path in directory.glob(pattern))

@@ -24,11 +24,13 @@ class Classifier(ABC):
         module: holds the parameters; their names depend on the implementation.
         config: content of its config.json.
         kind: the kind of task that it is trained on; a classifier that only predicts has none.
+        head: what became of the checkpoint's own output layer, in words; None when it only predicts.
     """
 
     module: nn.Module
     config: dict[str, Any]
     kind: TaskKind
+    head: str | None = None
 
     @abstractmethod
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:

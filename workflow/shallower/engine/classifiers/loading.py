@@ -4,6 +4,7 @@ The packed encoder computes BERT-like models. All others, and BERT-like ones wit
 support, are computed by transformers, whose import alone takes longer than training a small model.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from shallower.core.files import read_json
 from shallower.engine.classifiers.base import Classifier
 from shallower.models.encoder_families import encoder_config
 from shallower.models.folder import CONFIG, check_model
+from shallower.models.heads import choose_head
 from shallower.task_kinds.registry import task_kind
+
+logger = logging.getLogger(__name__)
 
 
 def load_for_training(
@@ -20,8 +24,9 @@ def load_for_training(
 ) -> Classifier:
     """Load a checkpoint as a classifier for a task (the content of its task.json).
 
-    A missing head, or one of another size, is initialised at random from the seed. Raises UserError when layers or
-    embeddings are missing or left over.
+    The checkpoint's own output layer is kept where its outputs have the names of the task's, in the task's order;
+    another one, and whatever else the head lacks, is initialised at random from the seed. Raises UserError when layers
+    or embeddings are missing or left over.
     """
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
@@ -31,8 +36,11 @@ def load_for_training(
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_training as load
     kind = task_kind(task["target"])
-    classifier = load(model_dir, kind.model_config(task), seed)
-    classifier.kind = kind
+    task_config = kind.model_config(task)
+    head = choose_head(model_dir, config, list(task_config["id2label"].values()))
+    logger.info("head: %s", head.decision)
+    classifier = load(model_dir, task_config, seed, head)
+    classifier.kind, classifier.head = kind, head.decision
     return classifier
 
 

@@ -18,7 +18,8 @@ class Packed:
 
     input_ids: torch.Tensor  # int64 [T]
     token_type_ids: torch.Tensor | None  # int64 [T]; None when all are 0
-    positions: torch.Tensor  # int64 [T]: of each token within its example
+    positions: torch.Tensor  # int64 [T]: of each token, as the model counts
+    padding_row: int | None  # row of the embedding matrix of padding tokens inside texts; None when there are none
     starts: torch.Tensor  # int64 [B]: the first token of each example
     places: torch.Tensor | None  # int64 [T]: of each token among B * L padded ones; None when nothing is padded
     attention_bias: torch.Tensor | None  # float32 [B, 1, 1, L]: 0 for a token, MASK_VALUE for padding
@@ -40,22 +41,33 @@ class Packed:
         return states if self.places is None else states.index_select(0, self.places)
 
 
-def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray | None = None) -> Packed:
+def pack(
+    tokens: TokenSet,
+    examples: np.ndarray,
+    device: str,
+    rows: np.ndarray | None = None,
+    padding_id: int | None = None,
+) -> Packed:
     """Pack examples (positions in the token set) for a device.
 
-    `rows`, where given, is the row of the embedding matrix of each token id.
+    `rows`, where given, is the row of the embedding matrix of each token id. Positions are counted from 0 or, with
+    `padding_id`, as by `count_positions`.
     """
     offsets = tokens.offsets[examples]
     lengths = tokens.offsets[examples + 1] - offsets
     size, max_length, num_tokens = len(examples), int(lengths.max()), int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
-    positions = np.arange(num_tokens) - np.repeat(starts, lengths)
-    sources = np.repeat(offsets, lengths) + positions
+    order = np.arange(num_tokens) - np.repeat(starts, lengths)
+    sources = np.repeat(offsets, lengths) + order
     input_ids = tokens.input_ids[sources]
+    positions = order if padding_id is None else count_positions(input_ids, starts, lengths, padding_id)
+    padding_row = None
+    if (input_ids == tokens.pad_token_id).any():
+        padding_row = tokens.pad_token_id if rows is None else int(rows[tokens.pad_token_id])
     types = None if tokens.token_type_ids is None else tokens.token_type_ids[sources].astype(np.int64)
     places = attention_bias = None
     if num_tokens < size * max_length:
-        places = np.repeat(np.arange(size) * max_length, lengths) + positions
+        places = np.repeat(np.arange(size) * max_length, lengths) + order
         hidden = np.arange(max_length) >= lengths[:, None]
         attention_bias = np.where(hidden, np.float32(MASK_VALUE), np.float32(0))[:, None, None, :]
     return Packed(
@@ -66,7 +78,18 @@ def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray |
         places=None if places is None else to_device(places, device),
         attention_bias=None if attention_bias is None else to_device(attention_bias, device),
         labels=to_device(tokens.labels[examples], device),
+        padding_row=padding_row,
         size=size,
         max_length=max_length,
         num_tokens=num_tokens,
     )
+
+
+def count_positions(input_ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, padding_id: int) -> np.ndarray:
+    """Positions [T] of packed tokens as RoBERTa counts them: from `padding_id` + 1, past padding tokens inside texts.
+
+    Those have the position `padding_id`. (transformers' create_position_ids_from_input_ids)
+    """
+    counted = np.cumsum(input_ids != padding_id)
+    before = counted[starts] - (input_ids[starts] != padding_id)
+    return np.where(input_ids == padding_id, 0, counted - np.repeat(before, lengths)) + padding_id

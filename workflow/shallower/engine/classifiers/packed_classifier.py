@@ -21,11 +21,11 @@ from shallower.engine.tokens import TokenSet
 from shallower.models.encoder_families import ENCODERS, key_variants
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
+from shallower.models.heads import Head
+from shallower.models.weight_files import BUFFERS
 
 logger = logging.getLogger(__name__)
 
-# Old checkpoints store these; they are computed when a model is loaded.
-BUFFERS = ("position_ids",)
 # transformers' default when config.json has no labels.
 DEFAULT_LABELS = ("LABEL_0", "LABEL_1")
 
@@ -60,7 +60,8 @@ class PackedClassifier(Classifier):
             self._all_embeddings = self._used_ids = self._rows = None
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = pack(tokens, examples, self.module.head_output.weight.device.type, self._rows)
+        device = self.module.head_output.weight.device.type
+        batch = pack(tokens, examples, device, self._rows, self.module.config.padding_id)
         return self.module(batch, dropout), batch.labels
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
@@ -78,13 +79,20 @@ class PackedClassifier(Classifier):
         write_json(folder / CONFIG, self.config)
 
 
-def load_packed_for_training(model_dir: str | Path, task_config: Mapping[str, Any], seed: int) -> PackedClassifier:
+def load_packed_for_training(
+    model_dir: str | Path, task_config: Mapping[str, Any], seed: int, head: Head
+) -> PackedClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that the encoder computes."""
     config = read_json(Path(model_dir) / CONFIG)
     # The dtype has a new key; the number of labels follows from their names.
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path", "num_labels")}
     config |= {"architectures": [ENCODERS[config["model_type"]].architecture], "dtype": "float32", **task_config}
     module, missing, left_over = _build(model_dir, config)
+    if head.rows is None:
+        missing |= {f"head_output.{kind}": f"{family_of(config).output_layer}.{kind}" for kind in ("weight", "bias")}
+    elif head.is_reordered:
+        for own in ("head_output.weight", "head_output.bias"):
+            _set(module, own, module.get_parameter(own).detach()[list(head.rows)])
     generator = torch.Generator().manual_seed(seed)
     new = [own for own in missing if own.startswith("head_")]
     for own in new:

@@ -89,8 +89,10 @@ class Encoder(nn.Module):
 
     def _embed(self, batch: Packed) -> torch.Tensor:
         """Embeddings [T, H] of the tokens."""
-        states = self.word_embeddings(batch.input_ids)
-        states = states + self.position_embeddings(batch.positions + self.config.first_position)
+        # As in transformers, what is looked up for padding tokens is not trained.
+        states = functional.embedding(batch.input_ids, self.word_embeddings.weight, batch.padding_row)
+        positions = self.position_embeddings.weight
+        states = states + functional.embedding(batch.positions, positions, self.config.padding_id)
         if self.config.num_token_types:
             types = torch.zeros_like(batch.input_ids) if batch.token_type_ids is None else batch.token_type_ids
             states = states + self.token_type_embeddings(types)

@@ -22,6 +22,7 @@ from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, re
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
 from shallower.models.folder import weights_mismatch_error
+from shallower.models.heads import Head
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class TransformersClassifier(Classifier):
 
 
 def load_transformers_for_training(
-    model_dir: str | Path, task_config: Mapping[str, Any], seed: int
+    model_dir: str | Path, task_config: Mapping[str, Any], seed: int, head: Head
 ) -> TransformersClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that transformers computes."""
     torch.manual_seed(seed)
@@ -86,9 +87,33 @@ def load_transformers_for_training(
     ]
     if faults:
         raise weights_mismatch_error(model_dir, faults)
+    output_layer = FAMILIES[model.config.model_type].output_layer
+    weights = {f"{output_layer}.{kind}" for kind in ("weight", "bias")}
+    if head.rows is None and not weights <= new:
+        _draw(model, output_layer, seed)
+        new |= weights
+    elif head.is_reordered:
+        _reorder(model, output_layer, head)
     if new:
         logger.info("new weights, drawn from seed %d: %s", seed, ", ".join(sorted(new)))
     return TransformersClassifier(model)
+
+
+def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
+    """Initialise a linear layer at random, as transformers does in all families."""
+    layer = model.get_submodule(name)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        layer.weight.normal_(0, model.config.initializer_range, generator=generator)
+        layer.bias.zero_()
+
+
+def _reorder(model: PreTrainedModel, name: str, head: Head) -> None:
+    """Put the outputs of a linear layer into the task's order."""
+    layer = model.get_submodule(name)
+    with torch.no_grad():
+        for parameter in (layer.weight, layer.bias):
+            parameter.copy_(parameter[list(head.rows)].clone())
 
 
 def load_transformers_for_prediction(model_dir: str | Path) -> TransformersClassifier:
