@@ -104,9 +104,10 @@ test: $(READY) ## run the tests (15 minutes)
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
 	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)
 
-test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (15 minutes)
+test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (20 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
 	  tests/workflow/test_refusals.py tests/unit/test_fuzz.py $(ARGUMENTS)
+	@$(IN_VENV) FUZZ_EXAMPLES=30 python -m pytest tests/unit/test_saved_forms.py $(ARGUMENTS)
 
 test-cluster: $(READY) ## run studies, with faults, on a local SLURM that the tests start (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
