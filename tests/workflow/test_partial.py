@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from project import Project, make_tiny_project
+from shallower.core.files import sha256_of
 
 CONFIG = "models/distilbert/config.json"
 RESULTS = "results/tiny"
@@ -72,12 +73,13 @@ def test_what_is_missing_is_said_with_its_cause(project):
     assert "This study is not complete" in report and runs[0]["log"] in report
 
 
-def test_the_same_command_again_makes_nothing_again(project):
-    before = {path: path.stat().st_mtime_ns for path in (project.folder / RESULTS).rglob("*") if path.is_file()}
-    again = project.snakemake()
-    assert again.returncode == 1
-    after = {path: path.stat().st_mtime_ns for path in (project.folder / RESULTS).rglob("*") if path.is_file()}
-    assert after == before
+def test_the_same_command_again_trains_nothing_again_and_shows_the_same(project):
+    folder = project.folder / RESULTS
+    models = {path: path.stat().st_mtime_ns for path in folder.rglob("*/seed1/*")}
+    contents = {path: sha256_of(path) for path in folder.rglob("*") if path.is_file()}
+    assert project.snakemake().returncode == 1
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*/seed1/*")} == models
+    assert {path: sha256_of(path) for path in folder.rglob("*") if path.is_file()} == contents
 
 
 def test_what_was_missing_is_made_and_shown_when_it_can_be(project):

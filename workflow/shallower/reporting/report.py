@@ -73,7 +73,7 @@ def report_page(report: Report) -> str:
 
 def _missing(missing: pd.DataFrame) -> list[tuple[str, ...]]:
     """Rows of the table of what is missing: what it is, the rule of the job that failed, what its log says, the log."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in missing.fillna("").to_dict("records"):
         where = f"{row['model']} on {row['task']}" if row["task"] else row["model"]
         arm = row["origin"] if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}"

@@ -13,7 +13,7 @@ from shallower.core.files import read_json
 from shallower.engine.classifiers.base import Classifier
 from shallower.models.encoder_families import encoder_config
 from shallower.models.folder import CONFIG, check_model
-from shallower.models.heads import choose_head
+from shallower.models.heads import Head, choose_head
 from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def load_for_training(
     """
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
-    load: Callable[[str | Path, Mapping[str, Any], int], Classifier]
+    load: Callable[[str | Path, Mapping[str, Any], int, Head], Classifier]
     if is_packed(config, padding_side):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
     else:

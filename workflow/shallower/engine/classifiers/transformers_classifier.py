@@ -101,7 +101,7 @@ def load_transformers_for_training(
 
 def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
     """Initialise a linear layer at random, as transformers does in all families."""
-    layer = model.get_submodule(name)
+    layer = _linear(model, name)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         layer.weight.normal_(0, model.config.initializer_range, generator=generator)
@@ -110,10 +110,16 @@ def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
 
 def _reorder(model: PreTrainedModel, name: str, head: Head) -> None:
     """Put the outputs of a linear layer into the task's order."""
-    layer = model.get_submodule(name)
+    layer = _linear(model, name)
     with torch.no_grad():
         for parameter in (layer.weight, layer.bias):
-            parameter.copy_(parameter[list(head.rows)].clone())
+            parameter.copy_(parameter[list(head.rows or ())].clone())
+
+
+def _linear(model: PreTrainedModel, name: str) -> nn.Linear:
+    layer = model.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+    return layer
 
 
 def load_transformers_for_prediction(model_dir: str | Path) -> TransformersClassifier:
