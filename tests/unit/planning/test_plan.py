@@ -188,7 +188,7 @@ def test_layers_of_one_set_of_weights_are_all_alike(study, tmp_path):
     config = json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text())
     make_checkpoint(folder, config | albert)
     study["models"][0]["directory"] = str(folder)
-    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "parameter-variance", "amounts": [1]}]
+    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "contribution-rank", "amounts": [1]}]
     assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 2, 2 * 1)
 
 

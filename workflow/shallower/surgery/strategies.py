@@ -43,11 +43,13 @@ class LayerScore:
         script: the script that computes it.
         runs_model: whether the script runs the model on the validation examples, as a job with torch; otherwise it only
             reads the weights.
+        compares_weights: whether it can tell layers apart only by weights that each has of its own.
     """
 
     name: str
     script: str
     runs_model: bool = True
+    compares_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,8 @@ AMOUNT_KINDS = (COUNT, THRESHOLD, LAYERS)
 # --- layer scores ---
 
 CONTRIBUTION = LayerScore("contribution", "score_layers")
-PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False)
-PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False)
+PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False, compares_weights=True)
+PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False, compares_weights=True)
 
 
 # --- strategies ---
