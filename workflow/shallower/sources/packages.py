@@ -248,7 +248,8 @@ def _download(url: str, target: IO[bytes], limit: int, certificates: str | None)
     address = urllib.parse.urlsplit(url)
     if address.username is not None:
         account = ":".join(urllib.parse.unquote(part or "") for part in (address.username, address.password))
-        request.add_header("Authorization", f"Basic {base64.b64encode(account.encode()).decode()}")
+        # Not where a redirect leads: that may be another host.
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(account.encode()).decode()}")
     context = ssl.create_default_context(cafile=certificates)
     for wait in (*WAITS, None):
         target.seek(0)
