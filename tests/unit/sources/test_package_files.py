@@ -1,5 +1,6 @@
 """Distributions of packages: found as pip finds them, compared with their hash, and read without running anything."""
 
+import argparse
 import io
 import os
 import subprocess
@@ -195,6 +196,23 @@ def test_set_up_fetches_what_a_study_needs(folder: Path, tmp_path: Path) -> None
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (cache_folder() / digest).is_file()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["tasks: 1", "- a", "", "tasks: [1, {source: package}]", "tasks: [{source: package, sha256: 1}]"],
+)
+def test_set_up_leaves_a_malformed_study_to_its_checks(content: str, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(content)
+    packages.main(argparse.Namespace(study=tmp_path / "study.yaml"))
+
+
+def test_set_up_reports_a_file_that_is_not_yaml(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    for spoil in (lambda: study.write_text("tasks: ["), lambda: study.write_bytes(b"\xff"), study.unlink):
+        spoil()
+        with pytest.raises(UserError, match=r"study\.yaml: not a YAML file"):
+            packages.main(argparse.Namespace(study=study))
 
 
 # --- archives ------------------------------------------------------------------------------------------------------
