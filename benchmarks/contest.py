@@ -138,7 +138,7 @@ def _our_commands(job: Job) -> list[list[str | Path]]:
             *(sys.executable, SCRIPTS / "finetune.py", "--model-dir", job.model_dir, "--task", task),
             *("--tokens", tokens / "train.safetensors", "--settings", canonical_json(settings)),
             *("--seed", str(job.seed), *compute, "--tokenizer-dir", job.model_dir),
-            *("--scratch", job.folder / "scratch", "--output-dir", job.folder),
+            *("--scratch", job.folder / "scratch", "--checkpoint-seconds", "60", "--output-dir", job.folder),
         ],
         [
             *(sys.executable, SCRIPTS / "predict.py", "--model-dir", job.folder, *compute, "--precision", "fp32"),

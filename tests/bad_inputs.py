@@ -264,6 +264,17 @@ def amounts(name: str, *values: Any) -> Spoil:
     return setting("strategies.0", {"name": name, "amounts": list(values)})
 
 
+def shared_layers(*spoils: Spoil) -> Spoil:
+    """The model is one whose layers all are one set of weights."""
+
+    def spoil(folder: Path, study: Study) -> None:
+        tiny.make_model(folder / "models/albert", "albert")
+        study["models"][0] |= {"name": "albert", "directory": "models/albert"}
+        both(*spoils)(folder, study)
+
+    return spoil
+
+
 def second(axis: str, **changes: Any) -> Spoil:
     return lambda _, study: study[axis].append(study[axis][0] | changes)
 
@@ -376,6 +387,16 @@ STUDY = [
         ("strategies[0] (custom).amounts: [9]: there is no layer 9",),
     ),
     Case("threshold above 1", amounts("contribution", 1.5), ("strategies[0] (contribution).amounts", "1.5")),
+    Case(
+        "shared layers to freeze",
+        shared_layers(setting("origins.0.name", "finetuned-frozen")),
+        ("strategies[0] (top): origin finetuned-frozen needs layers", "albert are one set; limit the entry to other"),
+    ),
+    Case(
+        "shared layers to rank by their weights",
+        shared_layers(amounts("parameter-variance", 1)),
+        ("strategies[0] (parameter-variance): this strategy needs layers", "limit the entry to other models"),
+    ),
     Case("unknown strategy", amounts("topp", 1), ("unknown strategy 'topp'; did you mean 'top'?",)),
     Case("unknown model in a limit", setting("strategies.0.models", ["brt"]), ("unknown model 'brt'; did you mean",)),
     Case(

@@ -38,6 +38,13 @@ def test_verify_finds_the_folder_of_the_study(file, content, folder):
     assert "error: results/mine/SHA256SUMS: file not found" in finished.stderr
 
 
+def test_publish_asks_for_the_folder(folder):
+    (folder / "study.yaml").write_text("study: mine\n")
+    finished = make(folder, "publish", "study.yaml")
+    assert finished.returncode != 0
+    assert "make publish TO=folder" in finished.stderr and "SHA256SUMS" not in finished.stderr
+
+
 @pytest.mark.parametrize("target", ["verify", "provenance"])
 def test_an_invalid_file_is_reported_and_ends_the_target(target, folder):
     (folder / "study.yaml").write_text("study: [\n")

@@ -67,11 +67,14 @@ FAULTS = {
     ),
     "a figure": (
         deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"),
-        ["missing: figures/bert/tiny/score-by-cost.svg"],
+        [
+            "missing: figures/bert/tiny/score-by-cost.svg",
+            ": snakemake --cores all --forcerun results/tiny/figures/bert/tiny/score-by-cost.svg (and",
+        ],
     ),
     "the record": (
         append("results/tiny/provenance.json", "\n"),
-        ["changed: provenance.json", "--forcerun record_study"],
+        ["changed: provenance.json", "snakemake --cores all --forcerun record_study (and your --configfile)"],
     ),
     "a new file": (
         append("results/tiny/tables/own.csv", "x"),

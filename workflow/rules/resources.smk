@@ -1,6 +1,6 @@
 # Resources of each step: threads, memory, time and GPUs, by the size of its model and task.
 #
-# Needs: study, task_folder(), TASK_FOLDERS, RUNS.
+# Needs: study, task_file(), RUNS.
 # Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory() and every_core().
 import os
 from contextlib import suppress
@@ -79,26 +79,23 @@ def minutes(step):
 
     def runtime(wildcards, input, attempt):
         task = wildcards.get("task")
+        # A key of the cache: the number of rows may be another one once the task is downloaded.
         arrived = task is not None and os.path.isfile(task_file(wildcards))
         models = 1 if "arm" in wildcards.keys() else len(RUNS.get((wildcards.model, task), []))
         return attempt * asked(size_of_model(wildcards, input), task, wildcards.get("origin"), arrived, models)
 
     @cache
     def asked(size, task, origin, arrived, models):
-        rows = task_rows(task, arrived) if task else None
+        rows = task_rows(task) if task else None
         return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
 
     return runtime
 
 
-def task_rows(task, arrived):
+def task_rows(task):
     """Rows of a task's splits: as counted once it is downloaded, before that as expected."""
-    if arrived:
-        # The step itself reports a corrupt file.
-        with suppress(UserError, KeyError, TypeError):
-            return read_json(f"{TASK_FOLDERS[task]}/task.json")["rows"]
-    expected = task_size(study, task)
-    return {"train": expected.train_rows, "validation": expected.validation_rows}
+    size = task_size(study, task)
+    return {"train": size.train_rows, "validation": size.validation_rows}
 
 
 def tokenizing_memory(wildcards, input, attempt):

@@ -13,12 +13,18 @@ from pathlib import Path
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import write_text
 from shallower.core.tables import write_table
+from shallower.models.checksums import verified
+from shallower.models.folder import CONFIG
+from shallower.models.weight_files import weight_files
 from shallower.paper.orders_page import orders_page
 from shallower.paper.parameter_orders import parameter_orders
 from shallower.paper.values import read_values
 
 
 def main(arguments: argparse.Namespace) -> None:
+    for _, folder in arguments.model:
+        # Checkpoints of others may have their weights in several files.
+        verified(folder, [CONFIG, *(file.name for file in weight_files(folder))])
     orders = parameter_orders(dict(arguments.model), arguments.counterparts, read_values())
     write_table(arguments.output_dir / "parameter-orders.csv", orders)
     write_text(arguments.output_dir / "parameter-orders.html", orders_page(orders))

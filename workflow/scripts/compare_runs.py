@@ -8,9 +8,11 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.evaluation.predictions import read_matched
 from shallower.evaluation.records import comparison_record
+from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified_file(arguments.task)
     seeds, runs, baselines = map(len, (arguments.seeds, arguments.predictions, arguments.baseline_predictions))
     if not seeds == runs == baselines:
         raise UserError(f"{seeds} seeds, {runs} predictions and {baselines} of the baseline; give one of each a seed")

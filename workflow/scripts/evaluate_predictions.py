@@ -12,9 +12,11 @@ from shallower.core.layers import Layers
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import write_resamples
+from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified_file(arguments.task)
     target = read_json(arguments.task)["target"]
     layers, family = Layers.read(arguments.layers), read_json(arguments.layers)["family"]
     manifest = read_json(arguments.manifest)

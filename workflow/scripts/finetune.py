@@ -106,8 +106,8 @@ def train_and_save(
         arguments.seed,
         compute,
         checkpoints,
+        arguments.checkpoint_seconds,
         label=arguments.label,
-        checkpoint_seconds=arguments.checkpoint_seconds,
     )
     output_dir = arguments.output_dir
     classifier.save(arguments.tokenizer_dir, output_dir)
@@ -148,6 +148,7 @@ if __name__ == "__main__":
     parser.add_argument("--pruned-dtype", choices=["fp32", "bf16"], default="fp32", help="dtype of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     # From the environment in the workflow, so that no result depends on it.
-    parser.add_argument("--checkpoint-seconds", type=float, default=float(os.environ.get(CHECKPOINT_SECONDS, "60")))
+    interval = os.environ.get(CHECKPOINT_SECONDS)
+    parser.add_argument("--checkpoint-seconds", type=float, default=interval, required=interval is None)
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

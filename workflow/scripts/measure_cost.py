@@ -11,9 +11,11 @@ from shallower.core.cli import add_compute_arguments, json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.provenance import versions
 from shallower.engine.devices import choose_compute
+from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified_file(arguments.config)
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
     depths = measure_costs(
         read_json(arguments.config),

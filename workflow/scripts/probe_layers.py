@@ -13,11 +13,12 @@ from shallower.core.cli import add_compute_arguments, run_step
 from shallower.core.files import read_json
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
-from shallower.models.checksums import verified
+from shallower.models.checksums import verified, verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
+    verified_file(arguments.task)
     verified(arguments.model_dir)
     target = read_json(arguments.task)["target"]
     train, validation = read_tokens(arguments.train_tokens), read_tokens(arguments.validation_tokens)

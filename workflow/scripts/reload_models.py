@@ -12,10 +12,11 @@ from shallower.engine.devices import choose_compute
 from shallower.engine.reloading import compare_reloaded
 from shallower.engine.tokens import read_tokens
 from shallower.evaluation.predictions import read_predictions
-from shallower.models.checksums import verified
+from shallower.models.checksums import verified, verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified_file(arguments.task)
     choose_compute("cpu", "fp32", arguments.threads)
     tokens = read_tokens(arguments.tokens)
     target = read_json(arguments.task)["target"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shallower.core.cli import run_step
 from shallower.core.files import read_json, write_text
+from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table
 from shallower.reporting.report import Report, report_page
 from shallower.reporting.sections import Section
@@ -24,6 +25,8 @@ def main(arguments: argparse.Namespace) -> None:
         missing=read_table(arguments.missing),
         costs=read_costs(arguments.costs),
         runs=[read_json(Path(directory) / "manifest.json") for directory in runs["directory"]],
+        # Made before the manifests of their runs, which are inputs of the rule.
+        earlier=[read_json(path) for directory in runs["directory"] for path in earlier_manifests(directory)],
         models=[read_json(path) for path in arguments.models],
         tasks={manifest["source"]["name"]: (task, manifest) for task, manifest in tasks},
         figures=figures,

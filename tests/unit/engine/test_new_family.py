@@ -57,7 +57,7 @@ def test_from_a_checkpoint_to_predictions(tmp_path, family):
     assert isinstance(classifier, TransformersClassifier)
     classifier.freeze([1])
     settings = TrainSettings.parse({"epochs": 6, "learning_rate": 2e-3, "batch_size": 8})
-    records = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "scratch", {}), "new").records
+    records = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "scratch", {}), 60).records
     losses = [record["loss"] for record in records]
     assert np.mean(losses[-6:]) < np.mean(losses[:6])
 

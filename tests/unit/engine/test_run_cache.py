@@ -102,6 +102,7 @@ def finetune_arguments(folder, output):
         "seed": 1,
         "device": "cpu",
         "scratch": folder / "scratch",
+        "checkpoint-seconds": 60,
         "label": output,
         "output-dir": folder / output,
     }

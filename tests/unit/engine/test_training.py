@@ -55,7 +55,7 @@ def prepare(folder, family="bert", rows=24, dropout=True, **task):
 
 def run(classifier, tokens, folder, seed=1, **settings):
     checkpoints = CheckpointFolder(folder / "checkpoints", {})
-    return train(classifier, tokens, TrainSettings.parse(settings), seed, CPU, checkpoints)
+    return train(classifier, tokens, TrainSettings.parse(settings), seed, CPU, checkpoints, checkpoint_seconds=60)
 
 
 def weights(classifier):
@@ -324,7 +324,7 @@ def test_a_broken_run_goes_on_to_exactly_the_same_end(tmp_path, monkeypatch, fam
     load, tokens = prepare(tmp_path, family)
     settings = TrainSettings(epochs=4, learning_rate=1e-3, weight_decay=weight_decay)
     model = load()
-    unbroken = train(model, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "unbroken", {}))
+    unbroken = train(model, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "unbroken", {}), 60)
     sessions = 0
     while True:
         sessions += 1

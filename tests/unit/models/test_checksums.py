@@ -1,13 +1,17 @@
 """One flipped bit, anywhere in what a step reads, is an error before any work, with the file's name and a remedy."""
 
 import random
+import runpy
 import shutil
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import tiny
 from shallower.core.errors import UserError
@@ -20,6 +24,7 @@ from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, dropped_fr
 from shallower.surgery.drop_layers import drop_layers
 from token_sets import make_tokens
 
+PROJECT = Path(__file__).resolve().parents[3]
 FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES)
 
 
@@ -115,6 +120,49 @@ def test_a_pruned_model_can_be_pruned_further(dropped, tmp_path):
     verified(tmp_path)
     assert dropped_from(tmp_path) == [sha256_of(dropped / WEIGHTS)]
     assert read_json(tmp_path / CONFIG)["num_hidden_layers"] == 1
+
+
+def damaged_folder(folder: Path, name: str) -> Path:
+    """A folder whose one file is not what its manifest has on record."""
+    write_json(folder / "manifest.json", {"sha256": {name: "0" * 64}})
+    write_json(folder / name, {})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [
+        *(("evaluate_predictions", "task"), ("compare_runs", "task"), ("probe_layers", "task")),
+        *(("reload_models", "task"), ("measure_cost", "config")),
+    ],
+)
+def test_a_step_refuses_a_damaged_file_before_any_work(tmp_path, script, option):
+    name = f"{option}.json"
+    arguments = {"device": "cpu", "threads": 1, option: damaged_folder(tmp_path, name) / name}
+    main = runpy.run_path(str(PROJECT / f"workflow/scripts/{script}.py"))["main"]
+    with pytest.raises(UserError, match=rf"{option}\.json: damaged"):
+        main(Namespace(**arguments))
+
+
+def test_orders_are_not_of_damaged_weights(model, tmp_path):
+    shutil.copytree(model, tmp_path / "model")
+    flip(tmp_path / "model" / WEIGHTS, -1)
+    main = runpy.run_path(str(PROJECT / "workflow/scripts/check_parameter_orders.py"))["main"]
+    with pytest.raises(UserError, match=r"model\.safetensors: damaged"):
+        main(Namespace(model=[("tiny", tmp_path / "model")], counterparts={}, output_dir=tmp_path))
+
+
+def test_predictions_that_became_infinite_on_disk_are_damaged(tmp_path):
+    """Not those of a run that diverged, whose remedy would be another learning rate."""
+    tokens = SimpleNamespace(ids=np.arange(4), labels=np.arange(4) % 2)
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, tokens, np.ones((4, 2), np.float32))
+    intact = parquet.read_table(path)
+    logits = pa.array([[1.0, 1.0]] * 3 + [[1.0, np.inf]], pa.list_(pa.float32()))
+    table = intact.set_column(intact.schema.get_field_index("logits"), "logits", logits)
+    parquet.write_table(table.replace_schema_metadata(intact.schema.metadata), path)
+    with pytest.raises(UserError, match="damaged"):
+        read_predictions(path, "classification")
 
 
 def test_a_bit_of_predictions(tmp_path):

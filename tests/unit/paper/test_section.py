@@ -38,8 +38,8 @@ CLAIMS = pd.DataFrame(
     }
 )
 ORDERS = pd.DataFrame(
-    {"model": ["minilm"], "counterpart": ["DistilBERT"], "weights": ["layer"], "ours": ["0 1"], "paper": [None]}
-    | {"match": [None], "common_prefix": ["2"], "remark": ["<no order>"]}
+    {"model": ["minilm", "other"], "counterpart": ["DistilBERT", None], "weights": "layer", "ours": ["0 1", "1 0"]}
+    | {"paper": ["0 1", None], "match": ["yes", None], "common_prefix": [2.0, None], "remark": [None, "<no order>"]}
 )
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9"/></svg>'
 
@@ -81,6 +81,7 @@ def test_the_section_has_verdicts_then_items_then_orders(reproduction):
     places = [page.text.rindex(part) for part in parts]
     assert places == sorted(places)
     assert "<no order>" in page.text
+    assert "0 1 0 1 yes 2 other" in page.text  # a whole number of layers, though a blank made it a float
     assert "on at most 5,000 training examples" in made.methods[0]
     assert "each layer's output matrix" in made.methods[0]
 

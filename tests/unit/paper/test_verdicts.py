@@ -19,7 +19,7 @@ from shallower.core.tables import read_table, write_table
 from shallower.evaluation.bootstrap import score_bootstrap
 from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_for
-from shallower.evaluation.resamples import collect_resamples, write_resamples
+from shallower.evaluation.resamples import collect_resamples, read_collected, write_resamples
 from shallower.paper.evidence import Evidence
 from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import COLUMNS, judge
@@ -213,6 +213,18 @@ def test_a_rival_with_the_same_layers_is_left_out(tmp_path):
     assert set(rows["comparison"]) == {"top minus bottom"}
     assert "the same layers as top, so left out: even-alternate" in rows["reason"].iloc[0]
     assert verdicts(frame)["top-best"] == "supported"
+
+
+def test_a_rival_on_other_tasks_does_not_drop_the_same_layers(tmp_path):
+    arms = {"top": (1,), "even-alternate": (1,), "bottom": (1,)}
+    scores = make(tmp_path, lambda model, task, strategy, cut: 0.9, {"mini": 6}, arms, tasks=("sst2", "qqp"))
+    runs = scores.runs
+    only = {"top": "sst2", "even-alternate": "qqp"}
+    here = [only.get(strategy, task) == task for strategy, task in zip(runs["strategy"], runs["task"], strict=True)]
+    frame = judged(Scores(runs[here], read_collected(tmp_path / "resamples.parquet")), {"mini": None})
+    reason = of(frame, "top-best")["reason"].iloc[0]
+    assert "not run on the same tasks as top, so left out: even-alternate" in reason
+    assert "the same layers" not in reason
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,11 @@ def test_weights_kept_in_half_the_space(study, tmp_path):
     assert cost.model_bytes == 2 * (size.bytes(4) + (size.bytes(3) + size.bytes(1)) // 2)
 
 
-@pytest.mark.parametrize(("minutes", "checkpoints"), [(0.5, 0), (1.5, 1), (2.5, 2), (100, 2)])
-def test_long_trainings_have_checkpoints_beside_them(study, tmp_path, minutes, checkpoints):
+@pytest.mark.parametrize(
+    ("minutes", "interval", "checkpoints"), [(0.5, 60, 0), (1.5, 60, 1), (2.5, 60, 2), (100, 60, 2), (2.5, 100, 1)]
+)
+def test_long_trainings_have_checkpoints_beside_them(study, tmp_path, minutes, interval, checkpoints):
+    study["compute"] = {"checkpoint_seconds": interval}
     size = size_of_model(study)
     study["strategies"] = [{"name": "top", "amounts": [1]}]
     # Predictions of the tiny model take no time compared with such a training.
@@ -184,7 +187,7 @@ def test_layers_of_one_set_of_weights_are_all_alike(study, tmp_path):
     config = json.loads((Path(study["models"][0]["directory"]) / "config.json").read_text())
     make_checkpoint(folder, config | albert)
     study["models"][0]["directory"] = str(folder)
-    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "parameter-variance", "amounts": [1]}]
+    study["strategies"] = [{"name": "top", "amounts": [1]}, {"name": "contribution-rank", "amounts": [1]}]
     assert (costs(study, tmp_path).trainings, costs(study, tmp_path).copies) == (2 * 2, 2 * 1)
 
 
@@ -200,6 +203,31 @@ def test_slices_and_rows_of_files(study, tmp_path):
     del study["tasks"][0]["train_examples"]
     training = 3 * 6 * (3 * 4 + 2 * 3 + 2 * 1)
     assert work_of(costs(study, tmp_path)) == pytest.approx(2 * (training + 4 * (4 + 3 + 1)))
+
+
+def test_a_task_of_unknown_size_is_named_until_its_download(study, tmp_path):
+    files = {"train_file": "train.csv", "validation_file": "validation.csv"}
+    study["tasks"][0] |= {"source": "hub", "repository": "a/b", "revision": "0" * 40, **files}
+
+    def assumed(cost):
+        return [text for text in cost.assumptions if "10,000 rows" in text]
+
+    assert assumed(costs(study, tmp_path))
+    study["tasks"][0]["train_examples"] = 20
+    assert assumed(costs(study, tmp_path))
+    study["tasks"][0]["validation_examples"] = 10
+    assert not assumed(costs(study, tmp_path))
+    del study["tasks"][0]["train_examples"]
+    resolved = resolve_study(study)
+    folder = tmp_path / "tasks" / resolved.task_key(resolved.tasks[0])
+    folder.mkdir(parents=True)
+    write_json(folder / "task.json", {"rows": {"train": 21, "validation": 8}})
+    downloaded = costs(study, tmp_path)
+    assert not assumed(downloaded)
+    training = 3 * 21 * (3 * 4 + 2 * 3 + 2 * 1)
+    assert work_of(downloaded) == pytest.approx(2 * (training + 8 * (4 + 3 + 1)))
+    (folder / "task.json").write_text("{")
+    assert assumed(costs(study, tmp_path))
 
 
 def test_a_downloaded_models_size_is_used(study, tmp_path):

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from read_pages import Page
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
+from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table
 from shallower.reporting.images import image_uri
 from shallower.reporting.report import Report, report_page
@@ -91,6 +92,20 @@ def report(made):
         tasks={task.name: (read_json(task / "task.json"), read_json(task / "manifest.json")) for task in tasks},
         figures={("minilm", "docs-pair"): [made / FOLDER / "figures/minilm/docs-pair/score-by-layers.svg"]},
     )
+
+
+def test_all_trainings_of_a_run_count_but_copies_do_not(report):
+    took = [{"train_seconds": 3600.0}] * 2
+    copied = [{"train_seconds": 3600.0, "trained_as": "results/small/other"}]
+    page = Page(report_page(replace(report, runs=took + copied, earlier=took + copied)))
+    assert "3 runs, 4.0 hours of training (1 of them" in page.text
+
+
+def test_the_trainings_before_the_last_drop_are_found(tmp_path):
+    for name in ("stage0", "stage1", "dropped", "frozen"):
+        write_json(tmp_path / name / "manifest.json", {})
+    write_json(tmp_path / "manifest.json", {})
+    assert [path.parent.name for path in earlier_manifests(tmp_path)] == ["frozen", "stage0", "stage1"]
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import copy
 import json
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_seeds_that_drop_different_layers_count_with_the_fewest(whole):
     assert layer_sets(row["kept_layers"]) == [[0, 1, 2, 3], [0, 1, 2, 3, 4]]
     assert row["model_bytes"] == 99_000_000
     assert row["latency_ms_batch1"] == costs["minilm"]["depths"][4]["latency"][0]["median_ms"]
+
+
+def test_the_speed_that_is_told_is_that_of_the_smallest_batch(whole):
+    results, comparisons, costs, _ = whole
+    costs = copy.deepcopy(costs)
+    for depth in costs["minilm"]["depths"]:
+        depth["latency"].reverse()  # as in a study with batch_sizes: [32, 1]
+        for latency in depth["latency"]:
+            latency["median_ms"] = depth["depth"] if latency["batch_size"] == 1 else 100.0
+    page = answer_page(summarise(results, comparisons, costs), [1, 3], 0.95, costs)
+    assert "times as fast" in page.partition("Layers that can be dropped")[0]
 
 
 def test_a_study_without_costs_has_no_times(whole):

@@ -1,5 +1,6 @@
 """Distributions of packages: found as pip finds them, compared with their hash, and read without running anything."""
 
+import argparse
 import io
 import os
 import subprocess
@@ -71,11 +72,15 @@ def test_what_is_not_found_is_said_with_where_it_was_looked_for(folder: Path) ->
 
 
 class Index:
-    """A package index on this machine that wants a name and a password; `faults` are answered first."""
+    """A package index on this machine that wants a name and a password; `faults` are answered first.
+
+    With `moved_to`, its files are at another address.
+    """
 
     def __init__(self, files: Path) -> None:
         self.asked: list[str] = []
         self.faults: list[int] = []
+        self.moved_to = ""
         index = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -83,6 +88,10 @@ class Index:
                 index.asked.append(self.path)
                 if self.headers.get("Authorization") != "Basic bWU6cEBzcw==":
                     return self.send_error(401)
+                if index.moved_to and self.path.startswith("/files/"):
+                    self.send_response(302)
+                    self.send_header("Location", index.moved_to + self.path)
+                    return self.end_headers()
                 if index.faults:
                     return self.send_error(index.faults.pop())
                 path = files / self.path.rpartition("/")[2]
@@ -146,6 +155,27 @@ def test_an_error_that_may_pass_is_tried_again(index: Index, folder: Path) -> No
     assert "p%40ss" not in str(caught.value)
 
 
+def test_a_redirect_does_not_take_the_password_along(index: Index, folder: Path) -> None:
+    headers: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write((folder / SDIST).read_bytes())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as elsewhere:
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        index.moved_to = f"http://127.0.0.1:{elsewhere.server_port}"
+        distribution_file("some-data", "1.0", sha256_of(folder / SDIST))
+        elsewhere.shutdown()
+    assert headers == [None]
+
+
 def test_a_file_beyond_the_limit_is_not_read_to_its_end(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +196,23 @@ def test_set_up_fetches_what_a_study_needs(folder: Path, tmp_path: Path) -> None
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (cache_folder() / digest).is_file()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["tasks: 1", "- a", "", "tasks: [1, {source: package}]", "tasks: [{source: package, sha256: 1}]"],
+)
+def test_set_up_leaves_a_malformed_study_to_its_checks(content: str, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(content)
+    packages.main(argparse.Namespace(study=tmp_path / "study.yaml"))
+
+
+def test_set_up_reports_a_file_that_is_not_yaml(tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    for spoil in (lambda: study.write_text("tasks: ["), lambda: study.write_bytes(b"\xff"), study.unlink):
+        spoil()
+        with pytest.raises(UserError, match=r"study\.yaml: not a YAML file"):
+            packages.main(argparse.Namespace(study=study))
 
 
 # --- archives ------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ JOB = Job(
         # 540; twice 10 MB; of 1024 tokens, three times 100 numbers: 1.2 MB, and 4000 in one layer: 16.4 MB.
         ("predict", 578, 5020),
         ("score_layers", 578, 5020),
-        ("reload_models", 578, 5020),
+        ("reload_models", 578, 578),
         # 540; twice 37.6 MB.
         ("compare_states", 615, 5040),
         # 578; 100; of 1000 examples twice 300 and four times 100 numbers of 4 bytes: 4 MB.

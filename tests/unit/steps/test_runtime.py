@@ -38,7 +38,7 @@ JOB = Job(
         ("score_layers", 10 + 7),
         ("compare_states", 10 + 13),  # two models: 242.4 s
         ("probe_layers", 10 + 11),  # 35,000 texts: 141.4 s; 5,000 examples at 3 depths, 5 ms each: 75 s
-        ("measure_cost", 10 + 17),  # 50 texts, 400 times, 2 depths, each with the full model: 323.2 s
+        ("measure_cost", 10 + 9),  # 50 texts, 400 times, 2 depths: 161.6 s
         ("reload_models", 10 + 60),  # 40 models, half a minute each
     ],
 )

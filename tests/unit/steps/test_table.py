@@ -33,3 +33,12 @@ def test_names_that_a_study_must_not_use():
     records = {"study.json", "report.html", "provenance.json", "provenance.html", "sha256sums"}
     assert folders | tables | records == RESERVED_MODEL_NAMES
     assert {"cost.json"} == RESERVED_TASK_NAMES
+
+
+def test_a_step_without_a_gpu_asks_for_the_same_wherever_the_study_computes():
+    rows = {"train": 100, "validation": 100}
+    here, there = (Job(rows=rows, on_gpu=on_gpu) for on_gpu in (False, True))
+    for name, step in STEPS.items():
+        if step.memory and step.seconds and not step.uses_gpu:
+            assert (step.mem_mb(here), step.runtime(here)) == (step.mem_mb(there), step.runtime(there)), name
+    assert STEPS["predict"].mem_mb(here) != STEPS["predict"].mem_mb(there)

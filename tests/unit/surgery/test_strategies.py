@@ -275,7 +275,15 @@ def test_unknown_strategy_is_refused_with_the_known_ones():
 
 @pytest.mark.parametrize(
     ("amount", "label"),
-    [(2, "2"), (0.95, "0.95"), (0.925, "0.925"), ([3, 5, 8], "3.5.8"), ([10, 9], "9.10"), ((4,), "4")],
+    [
+        (2, "2"),
+        (0.95, "0.95"),
+        (0.925, "0.925"),
+        (1e-5, "0.00001"),
+        ([3, 5, 8], "3.5.8"),
+        ([10, 9], "9.10"),
+        ((4,), "4"),
+    ],
 )
 def test_labels_of_amounts(amount, label):
     assert amount_label(amount) == label

@@ -22,6 +22,11 @@ class StudyErrors(UserError):
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
 
+def snakemake_command(*arguments: str | Path) -> str:
+    """The command that makes a part of a study, as remedies name it, to be pasted into a shell."""
+    return f"snakemake --cores all {shlex.join(map(str, arguments))} (and your --configfile)"
+
+
 def corrupt_file_error(path: str | Path, problem: str) -> UserError:
     """The error that the content of a file has changed or is invalid, with the cheapest remedy.
 
@@ -30,7 +35,5 @@ def corrupt_file_error(path: str | Path, problem: str) -> UserError:
     """
     if Path(path).parts[0] not in ("resources", "results"):
         return UserError(f"{path}: {problem}; download it again")
-    return UserError(
-        f"{path}: {problem}; recreate this file alone, before the next run, with: snakemake --cores all --force "
-        f"{shlex.quote(str(path))} (and your --configfile)"
-    )
+    command = snakemake_command("--force", path)
+    return UserError(f"{path}: {problem}; recreate this file alone, before the next run, with: {command}")

@@ -1,11 +1,14 @@
 """A run: what it is called on each axis of a study, and where its files are."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from shallower.core import layout
 
 # The origin, strategy and amount of a baseline, which keeps all layers.
 BASELINE, NO_STRATEGY, NO_AMOUNT = "baseline", "none", "0"
+# In a run's folder: the pruned model on the way to the run.
+DROPPED = Path(layout.DROPPED).name
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,10 @@ class Run:
     def directory(self) -> str:
         """Folder of the run's files, relative to the working directory."""
         return layout.RUN.format(study=self.study, model=self.model, task=self.task, arm=self.arm, seed=self.seed)
+
+
+def earlier_manifests(directory: str | Path) -> list[Path]:
+    """manifest.json of each training of a run before its last drop of layers, in the folder of the training."""
+    found = Path(directory).glob("*/manifest.json")
+    # The pruned model that the last training starts from has one too, if Snakemake was told to keep it.
+    return sorted(path for path in found if path.parent.name != DROPPED)

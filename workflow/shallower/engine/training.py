@@ -85,8 +85,8 @@ def train(
     seed: int,
     compute: Compute,
     checkpoints: CheckpointFolder,
+    checkpoint_seconds: float,
     label: str = "training",
-    checkpoint_seconds: float = 60.0,
 ) -> TrainingResult:
     """Train a classifier in place and leave it on the CPU. Starts from the newest checkpoint, if there is one.
 

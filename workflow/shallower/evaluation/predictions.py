@@ -56,11 +56,11 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     if len(lengths) != 1 or not lengths[0] > 0:
         raise UserError(f"{path}: rows differ in their number of logits; delete it and run again")
     logits = lists.flatten().to_numpy().astype(np.float32).reshape(table.num_rows, -1)
-    if not np.isfinite(logits).all():
-        raise UserError(f"{path}: a logit is not a finite number; the run diverged, lower its learning rate")
     found = content_digest(ids, stored_labels, logits).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
         raise corrupt_file_error(path, "damaged: its content is not what was written")
+    if not np.isfinite(logits).all():
+        raise UserError(f"{path}: a logit is not a finite number; the run diverged, lower its learning rate")
     order = np.argsort(ids, kind="stable")
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")

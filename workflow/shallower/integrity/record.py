@@ -16,7 +16,7 @@ from shallower.core import layout
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
-from shallower.core.runs import Run
+from shallower.core.runs import DROPPED, Run, earlier_manifests
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 
 # Not at run time: verifying a study needs none of its checks.
@@ -29,7 +29,6 @@ SUMS = "SHA256SUMS"
 # Written by `make provenance` after the study is finished, from Snakemake's own metadata.
 WRITTEN_LATER = ("provenance.html",)
 # A model on the way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; its manifests stay.
-DROPPED = "dropped"
 INTERMEDIATE_FILES = (WEIGHTS, CONFIG, *TOKENIZER_FILES)
 
 
@@ -150,7 +149,6 @@ def _tokens_folder(model_key: str, task_key: str, max_length: int) -> str:
 def _run_record(root: Path, run: Run) -> dict[str, Any]:
     """What made a run: its place in the grid, its layers, and the manifests of its trainings, the last one first."""
     folder = root / run.directory
-    before = [path for path in sorted(folder.glob("*/manifest.json")) if path.parent.name != DROPPED]
     names = {axis: getattr(run, axis) for axis in ("model", "task", "arm", "seed")}
     return {
         **names,
@@ -158,5 +156,5 @@ def _run_record(root: Path, run: Run) -> dict[str, Any]:
         "folder": _in_study(layout.RUN, **names).as_posix(),
         "layers": read_json(folder / "layers.json"),
         "manifest": read_json(folder / "manifest.json"),
-        "before": {path.parent.name: read_json(path) for path in before},
+        "before": {path.parent.name: read_json(path) for path in earlier_manifests(folder)},
     }

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from shallower.core import layout
-from shallower.core.errors import UserError
+from shallower.core.errors import UserError, snakemake_command
 from shallower.core.files import read_json, sha256_of
 from shallower.core.runs import BASELINE
+from shallower.core.wording import counted
 from shallower.integrity.record import RECORD, SUMS, Membership, present_files
 from shallower.models.folder import WEIGHTS
 from shallower.surgery.origins import ORIGINS
+
+_RECORD_AGAIN = f"write it again: {snakemake_command('--forcerun', 'record_study')}"
 
 
 def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> int:
@@ -26,7 +29,7 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
     results_dir = Path(results_dir)
     sums = read_sums(results_dir / SUMS)
     if RECORD not in sums:
-        raise UserError(f"{results_dir / SUMS}: does not list {RECORD}; run snakemake with --forcerun record_study")
+        raise UserError(f"{results_dir / SUMS}: does not list {RECORD}; {_RECORD_AGAIN}")
     record = read_json(results_dir / RECORD)
     hashed = {name: sha256_of(results_dir / name) for name in sums if (results_dir / name).is_file()}
     resources = dict(_recorded_resources(record, Path(resources_dir))) if resources_dir else {}
@@ -37,9 +40,9 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
         *_chain_faults(record, sums),
     ]
     if faults:
-        count = f"{len(faults)} fault{'s' if len(faults) != 1 else ''}"
         name = record["study"]["study"]
-        raise UserError("\n".join([f"{count} in study {name} ({results_dir}):", *(f"  {fault}" for fault in faults)]))
+        heading = f"{counted(len(faults), 'fault')} in study {name} ({results_dir}):"
+        raise UserError("\n".join([heading, *(f"  {fault}" for fault in faults)]))
     return len(hashed) + len(resources)
 
 
@@ -51,7 +54,7 @@ def read_sums(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         raise UserError(f"{path}: file not found; a study has it once snakemake has finished") from None
     except ValueError:
-        raise UserError(f"{path}: not as sha256sum writes it; run snakemake with --forcerun record_study") from None
+        raise UserError(f"{path}: not as sha256sum writes it; {_RECORD_AGAIN}") from None
 
 
 def _file_faults(
@@ -59,9 +62,8 @@ def _file_faults(
 ) -> Iterator[str]:
     place = layout.STUDY.format(study=record["study"]["study"])
     for name, digest in sums.items():
-        again = f"restore it from a copy, or recreate it and all that depends on it: --forcerun {place}/{name}"
-        if name == RECORD:
-            again = "restore it from a copy, or write it again: --forcerun record_study"
+        again = f"recreate it and all that depends on it: {snakemake_command('--forcerun', f'{place}/{name}')}"
+        again = f"restore it from a copy, or {_RECORD_AGAIN if name == RECORD else again}"
         if name not in hashed:
             yield f"missing: {name}; {again}"
         elif hashed[name] != digest:
@@ -92,7 +94,7 @@ def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tup
 def _resource_faults(resources: Mapping[Path, str]) -> Iterator[str]:
     for path, digest in resources.items():
         if not path.is_file():
-            yield f"missing: {path}; restore it from a copy, or recreate it: snakemake {path}"
+            yield f"missing: {path}; restore it from a copy, or recreate it: {snakemake_command(path)}"
         elif sha256_of(path) != digest:
             yield f"changed: {path}; delete its folder and run snakemake: what was made from it may be wrong, too"
 
@@ -107,7 +109,8 @@ def _chain_faults(record: Mapping[str, Any], sums: Mapping[str, str]) -> Iterato
         model, task = (record[kind][run[kind[:-1]]]["manifest"]["sha256"] for kind in ("models", "tasks"))
         tokens = record["tokens"].get(f"{run['tokens']}/train.safetensors")
         baseline = baselines[run["model"], run["task"], run["seed"]]
-        again = f"train it again: --forcerun {layout.STUDY.format(study=record['study']['study'])}/{folder}/{WEIGHTS}"
+        target = f"{layout.STUDY.format(study=record['study']['study'])}/{folder}/{WEIGHTS}"
+        again = f"train it again: {snakemake_command('--forcerun', target)}"
         weights = run["manifest"]["sha256"][WEIGHTS]
         if sums.get(f"{folder}/{WEIGHTS}", weights) != weights:
             yield f"wrong weights: {folder}/{WEIGHTS} does not match the run's manifest.json; {again}"

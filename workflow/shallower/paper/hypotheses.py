@@ -13,7 +13,6 @@ from shallower.paper.evidence import (
     SHOWN,
     Contrast,
     Evidence,
-    ScoreKey,
     difference,
     loss,
     pruned,
@@ -88,30 +87,29 @@ def _orderings(evidence: Evidence, champion: str, is_best: bool) -> Iterator[Fin
             yield Finding(model, [], "top and bottom were not run at the same cut on any of the paper's tasks")
             continue
         num_dropped, strategies = found
-        contrasts, same = [], []
+        contrasts: list[Contrast] = []
+        same: list[str] = []
+        apart: list[str] = []
         for rival in (name for name in strategies if name != champion):
             better, worse = (champion, rival) if is_best else (rival, champion)
             arms = {
                 name: (pruned(model, task, better, num_dropped), pruned(model, task, worse, num_dropped))
                 for name, task in evidence.tasks.items()
             }
-            if all(_same_layers(evidence, *pair) for pair in arms.values()):
-                same.append(rival)
+            kept = [[evidence.scores.rows(*arm)["kept_layers"].tolist() for arm in pair] for pair in arms.values()]
+            both = [pair for pair in kept if all(pair)]
+            if all(one == other for one, other in both):
+                (same if both else apart).append(rival)
                 continue
             terms = {name: {one: 1.0, other: -1.0} for name, (one, other) in arms.items()}
             text = f"{better} minus {worse}"
             contrasts += evidence.compare_over_tasks(text, num_dropped, terms, decide=rival in RANKED_STRATEGIES)
         remarks = [
             f"dropping the same layers as {champion}, so left out: {listed(same)}" if same else "",
+            f"not run on the same tasks as {champion}, so left out: {listed(apart)}" if apart else "",
             _not_run([name for name in RANKED_STRATEGIES if name not in strategies], num_dropped),
         ]
         yield Finding(model, contrasts, join_remarks(remarks))
-
-
-def _same_layers(evidence: Evidence, one: ScoreKey, other: ScoreKey) -> bool:
-    """Whether two arms keep the same layers, or either was not run: then they cannot be compared."""
-    kept = [evidence.scores.rows(*arm)["kept_layers"].tolist() for arm in (one, other)]
-    return not all(kept) or kept[0] == kept[1]
 
 
 def _not_run(strategies: Sequence[str], num_dropped: int) -> str:

@@ -23,5 +23,6 @@ def orders_page(orders: pd.DataFrame) -> str:
 
 def orders_table(orders: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headings, and rows of texts, "" where there is nothing."""
-    rows = orders[list(HEADINGS)].astype("object").itertuples(index=False)
+    # Read from a file, a column of whole numbers with a blank is one of floats.
+    rows = orders.astype({"common_prefix": "Int64"})[list(HEADINGS)].astype("object").itertuples(index=False)
     return list(HEADINGS.values()), [["" if pd.isna(cell) else str(cell) for cell in row] for row in rows]

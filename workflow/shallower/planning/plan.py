@@ -17,7 +17,7 @@ from shallower.core.runs import BASELINE, Run
 from shallower.core.wording import counted, listed
 from shallower.models.size import ModelSize
 from shallower.planning.sizes import (
-    HUB_ROWS,
+    ASSUMED_ROWS,
     TOKENS_PER_TEXT,
     TaskSize,
     config_file,
@@ -31,7 +31,6 @@ from shallower.surgery.strategies import STRATEGIES, drop_order
 
 # A training checkpoint holds weights and two moments. The old one is deleted after the next one is written.
 CHECKPOINT_COPIES = 3
-CHECKPOINT_SECONDS = 60
 MAX_CHECKPOINTS = 2
 # A token of a task on disk: its text, its id and its type.
 BYTES_PER_TOKEN = 10
@@ -90,7 +89,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
     resources = Path(resources)
     files = {name: config_file(study, name, resources) for name in study.models}
     models = {name: model_size(study, name, resources) for name in study.models}
-    tasks = {name: task_size(study, name) for name in study.tasks}
+    tasks = {name: task_size(study, name, resources) for name in study.tasks}
     on_gpu = study.config["compute"]["device"] == "cuda"
     kept: set[tuple[Any, ...]] = set()
     trainings, copies, operations, gpu_seconds, work_bytes = 0, 0, 0.0, 0.0, [0]
@@ -112,7 +111,9 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
             operations += work
             gpu_seconds += seconds
             if not run.is_baseline:
-                work_bytes.append(_work_bytes(model, training.depth, seconds if on_gpu else work / CPU_RATE))
+                duration = seconds if on_gpu else work / CPU_RATE
+                checkpoints = min(MAX_CHECKPOINTS, int(duration // study.config["compute"]["checkpoint_seconds"]))
+                work_bytes.append((1 + CHECKPOINT_COPIES * checkpoints) * model.bytes(training.depth))
         # Only what stays on disk can be copied: neither preparations of a run nor models that are deleted.
         if run.is_baseline or study.config["keep_models"]:
             kept.add(needed[-1].key)
@@ -128,7 +129,13 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
         input_bytes=_input_bytes(study, models, tasks),
         table_bytes=STUDY_BYTES + sum(RUN_BYTES + _tokenizer_bytes(models[run.model]) for run in study.runs),
         work_bytes=max(work_bytes),
-        assumptions=tuple(_assumptions(study, [name for name, file in files.items() if not file.is_file()])),
+        assumptions=tuple(
+            _assumptions(
+                study,
+                [name for name, file in files.items() if not file.is_file()],
+                [name for name, task in tasks.items() if task.is_assumed],
+            )
+        ),
     )
 
 
@@ -196,12 +203,6 @@ def _choice(study: Study, run: Run, model: ModelSize, ordered: bool) -> Any:
     return tuple(order if ordered else sorted(order))
 
 
-def _work_bytes(model: ModelSize, depth: int, seconds: float) -> int:
-    """What a training needs on disk besides its result: the checkpoint it starts from and its training checkpoints."""
-    checkpoints = min(MAX_CHECKPOINTS, int(seconds // CHECKPOINT_SECONDS))
-    return (1 + CHECKPOINT_COPIES * checkpoints) * model.bytes(depth)
-
-
 def _model_bytes(study: Study, run: Run, model: ModelSize) -> int:
     # Baselines stay in fp32: other runs start from their exact weights.
     return model.bytes(_depth(study, run, model), "fp32" if run.is_baseline else study.config["pruned_dtype"])
@@ -221,7 +222,7 @@ def _input_bytes(study: Study, models: Mapping[str, ModelSize], tasks: Mapping[s
     return round(weights + len(models) * tokens * BYTES_PER_TOKEN)
 
 
-def _assumptions(study: Study, unknown_models: list[str]) -> list[str]:
+def _assumptions(study: Study, unknown_models: list[str], unknown_tasks: list[str]) -> list[str]:
     found = [
         f"Assumed: {GPU_RATE / 1e12:.0f} TFLOP/s on a GPU, and at least {1000 * GPU_SECONDS_PER_LAYER:.0f} ms per layer"
         f" and training step; {CPU_RATE / 1e9:.0f} GFLOP/s on a CPU core. More runs may turn out identical; they are"
@@ -232,13 +233,11 @@ def _assumptions(study: Study, unknown_models: list[str]) -> list[str]:
     sources = {name: study.task_definition(name)["source"] for name in study.tasks}
     if others := [name for name, source in sources.items() if source != "glue"]:
         found.append(f"Texts are assumed to have {TOKENS_PER_TEXT} tokens: {listed(others)}.")
-    hub = [
-        name
-        for name in study.tasks
-        if sources[name] in ("hub", "package") and "train_examples" not in study.task_definition(name)
-    ]
-    if hub:
-        found.append(f"Not downloaded yet, assumed to have {HUB_ROWS:,} rows: {listed(hub)}.")
+    if unknown_tasks:
+        found.append(
+            f"Not downloaded yet, assumed to have {ASSUMED_ROWS:,} rows in each split of which the study sets no number"
+            f" of examples: {listed(unknown_tasks)}."
+        )
     unknown = {
         run.strategy
         for run in study.runs

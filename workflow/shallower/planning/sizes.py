@@ -1,16 +1,19 @@
 """Sizes of a study's models and tasks: from local files where they exist, else published or assumed."""
 
 import csv
-import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from shallower.core import layout
+from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.model_places import local_path
+from shallower.sources.packages import installed
 from shallower.sources.task_sources import SPLITS
 from shallower.steps.job import Job
 from shallower.study.local_files import local_task_files
@@ -29,18 +32,22 @@ GLUE_SIZES = {
     "stsb": (5_749, 1_500, 28),
     "wnli": (635, 71, 37),
 }
-# For other tasks: tokens in a text, and rows of a data set on the hub.
+# For other tasks: tokens in a text, and rows of each split until the task is downloaded.
 TOKENS_PER_TEXT = 25
-HUB_ROWS = 10_000
+ASSUMED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class TaskSize:
-    """Number of rows of a task's training and validation set, and mean number of tokens in an example."""
+    """Number of rows of a task's training and validation set, and mean number of tokens in an example.
+
+    `is_assumed` says whether a number of rows is only assumed.
+    """
 
     train_rows: int
     validation_rows: int
     tokens: float
+    is_assumed: bool = False
 
 
 def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
@@ -51,14 +58,11 @@ def config_file(study: Study, name: str, resources: str | Path = "resources") ->
     definition = study.model_definition(name)
     if definition["source"] == "local":
         return local_path(definition) / "config.json"
-    downloaded = Path(resources) / "models" / study.model_key(name) / "config.json"
+    folder = layout.inside(layout.RESOURCES, layout.MODEL).format(model_key=study.model_key(name))
+    downloaded = Path(resources) / folder / "config.json"
     if definition["source"] == "package" and not downloaded.is_file():
-        try:
-            package = importlib.metadata.distribution(definition["package"])
-        except importlib.metadata.PackageNotFoundError:
-            return downloaded
-        if package.version == definition["version"]:
-            return Path(str(package.locate_file(definition["path"]))) / "config.json"
+        package = installed(definition["package"], definition["version"])
+        return package / definition["path"] / "config.json" if package else downloaded
     return downloaded
 
 
@@ -73,21 +77,35 @@ def model_size(study: Study, name: str, resources: str | Path = "resources") -> 
     return ModelSize.of(assumed_config(next(entry for entry in study.config["models"] if entry["name"] == name)))
 
 
-def task_size(study: Study, name: str) -> TaskSize:
-    """Size of a task: by its local files, else as published or assumed."""
+def task_size(study: Study, name: str, resources: str | Path = "resources") -> TaskSize:
+    """Size of a task: as counted in its download or its local files, else as published or assumed."""
     definition = study.task_definition(name)
-    rows: list[int]
+    rows: Sequence[int] | None = None
     tokens: float
     match definition["source"]:
         case "glue":
             *rows, tokens = GLUE_SIZES[definition["subset"]]
         case _:
-            rows, tokens = [HUB_ROWS, HUB_ROWS], TOKENS_PER_TEXT * len(definition["text"])
+            tokens = TOKENS_PER_TEXT * len(definition["text"])
+    tokens = min(tokens, study.max_length(name))
+    folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
+    if counted := _counted_rows(Path(resources) / folder / "task.json"):
+        return TaskSize(*counted, tokens)
     if files := local_task_files(definition):
         rows = [_count_rows(Path(file), has_header="columns" not in definition) for file in files]
-    limits = [f"{split}_examples" for split in SPLITS]
-    train, validation = (int(definition.get(limit) or found) for limit, found in zip(limits, rows, strict=True))
-    return TaskSize(train, validation, min(tokens, study.max_length(name)))
+    limits = [definition.get(f"{split}_examples") for split in SPLITS]
+    train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
+    return TaskSize(train, validation, tokens, is_assumed=rows is None and not all(limits))
+
+
+def _counted_rows(task_file: Path) -> tuple[int, int] | None:
+    """Rows of both splits by a task.json; None while it does not exist. A corrupt one is reported by steps alone."""
+    if not task_file.is_file():
+        return None
+    with suppress(UserError, KeyError, TypeError, ValueError):
+        rows = read_json(task_file)["rows"]
+        return int(rows["train"]), int(rows["validation"])
+    return None
 
 
 def _count_rows(file: Path, has_header: bool) -> int:

@@ -220,8 +220,10 @@ def _smaller(row: Mapping[str, Any]) -> str:
 
 def _faster(row: Mapping[str, Any]) -> str:
     """The speed-up at the smallest batch that was measured, if it is one."""
-    speedups = [value for key, value in row.items() if key.startswith("speedup_batch")]
-    return f"{speedups[0]:.1f} times as fast" if speedups and speedups[0] >= 1.05 else ""
+    prefix = "speedup_batch"
+    speedups = {int(key.removeprefix(prefix)): value for key, value in row.items() if key.startswith(prefix)}
+    speedup = speedups[min(speedups)] if speedups else 1.0
+    return f"{speedup:.1f} times as fast" if speedup >= 1.05 else ""
 
 
 def _cell(one: TaskAnswer, tolerance: float) -> Cell:

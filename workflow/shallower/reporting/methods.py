@@ -58,16 +58,19 @@ def methods_content(
 
 
 def provenance_content(
-    manifests: Sequence[Mapping[str, Any]], models: Sequence[Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
+    manifests: Sequence[Mapping[str, Any]],
+    earlier: Sequence[Mapping[str, Any]],
+    models: Sequence[Mapping[str, Any]],
+    tasks: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The variables of provenance.jinja, from the manifests of the runs, models and tasks."""
+    """The variables of the macro `provenance`, from the manifests of runs, of earlier trainings, models and tasks."""
     codes = [manifest["code"] for manifest in manifests if "code" in manifest]
     versions: dict[str, set[str]] = {}
     for manifest in manifests:
         for package, version in manifest.get("versions", {}).items():
             versions.setdefault(package, set()).add(str(version))
     return {
-        "effort": _effort(manifests),
+        "effort": _effort(manifests, earlier),
         "machines": _unique(_machine(manifest) for manifest in manifests if "device" in manifest),
         "commits": _unique((code["commit"], code["dirty"]) for code in codes),
         "packages": [f"{package} {' and '.join(sorted(found))}" for package, found in versions.items()],
@@ -160,11 +163,12 @@ def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _effort(manifests: Sequence[Mapping[str, Any]]) -> str:
-    trained = [manifest for manifest in manifests if not manifest.get("trained_as")]
-    hours = sum(manifest["train_seconds"] for manifest in trained) / 3600
+def _effort(manifests: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]) -> str:
+    """The number of runs, and the hours of all their trainings; those that were copied are not counted again."""
+    trainings = [*manifests, *earlier]
+    hours = sum(manifest["train_seconds"] for manifest in trainings if not manifest.get("trained_as")) / 3600
     text = f"{counted(len(manifests), 'run')}, {hours:.1f} hours of training"
-    copied = len(manifests) - len(trained)
+    copied = sum(1 for manifest in manifests if manifest.get("trained_as"))
     return text + (f" ({copied} of them are the same as another and were trained once)" if copied else "")
 
 

@@ -67,7 +67,7 @@ def numbers_table(baseline: pd.Series, arms: pd.DataFrame, confidence: float) ->
         num_examples=int(baseline["num_examples"]),
         chance=score_text(baseline["chance"]),
         confidence=confidence,
-        others=["size", *(f"speed, batch {size}" for size in sizes), "training"],
+        others=["size", *(f"speed, batch {size}" for size in sizes), "last training"],
         origins=[("", [_arm_row(baseline.to_dict(), sizes, scale)]), *groups],
     )
 

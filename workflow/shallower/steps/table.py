@@ -5,7 +5,7 @@ resources that rules request, the names that a study must not use and docs/clust
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
@@ -51,13 +51,17 @@ class Step:
         """MB (10^6 bytes) to request for a job. Raises ValueError for a step without a formula."""
         if self.memory is None:
             raise ValueError(f"no formula for the memory of {self.script}")
-        return self.memory(job)
+        return self.memory(self._placed(job))
 
     def runtime(self, job: Job) -> int:
         """Minutes to request for a job. Raises ValueError for a step without a formula."""
         if self.seconds is None:
             raise ValueError(f"no formula for the time of {self.script}")
-        return runtime.minutes(self.seconds(job))
+        return runtime.minutes(self.seconds(self._placed(job)))
+
+    def _placed(self, job: Job) -> Job:
+        """The job on the CPU if the step uses no GPU, wherever the study computes."""
+        return replace(job, on_gpu=job.on_gpu and self.uses_gpu)
 
 
 def _model_step(

@@ -129,11 +129,9 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
 
 
 def _strategy_problems(draft: Draft) -> Iterator[str]:
-    depths = {
-        model["name"]: _known_num_layers(draft, index, model)
-        for index, model in draft.entries("models")
-        if isinstance(model.get("name"), str)
-    }
+    models = [(index, model) for index, model in draft.entries("models") if isinstance(model.get("name"), str)]
+    depths = {model["name"]: _known_num_layers(draft, index, model) for index, model in models}
+    sharing = {model["name"] for index, model in models if _shares_layers(draft, index, model)}
     arms: dict[tuple[str, ...], int] = {}
     for index, strategy in draft.entries("strategies"):
         here = draft.place("strategies", index)
@@ -167,8 +165,9 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
                 f"{here}: origin {origin} needs {needed}, but this strategy's amount is {kind.description}; "
                 f"limit the entry by origins: {fitting}"
             )
-        models = [model for model in limits["models"] if model in depths]
-        yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, models, depths))
+        yield from (f"{here}: {problem}" for problem in _sharing_problems(name, limits, sharing))
+        named = [model for model in limits["models"] if model in depths]
+        yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, named, depths))
 
 
 def _limit(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -> list[str]:
@@ -201,16 +200,44 @@ def _amount_problems(
         yield from (problem + model for problem, model in found.items())
 
 
+def _sharing_problems(strategy: str, limits: Mapping[str, Collection[str]], sharing: Collection[str]) -> Iterator[str]:
+    """What an entry asks of models whose layers are one set of weights, and cannot have."""
+    shared = [model for model in limits["models"] if model in sharing]
+    if not shared:
+        return
+    score = STRATEGIES[strategy].score
+    frozen = [name for name in limits["origins"] if name in ORIGINS and ORIGINS[name].freezes_layers]
+    asking = {f"origin {name}": "models or origins" for name in frozen}
+    if score is not None and score.compares_weights:
+        asking["this strategy"] = "models"
+    for one, limit in asking.items():
+        yield (
+            f"{one} needs layers with weights of their own, but those of {listed(shared)} are one set; "
+            f"limit the entry to other {limit}"
+        )
+
+
 def _known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int | None:
     """Depth of a model as far as it is known without a download."""
     if "num_layers" in model and draft.is_sound("models", index, "num_layers"):
         stated: int = model["num_layers"]
         return stated
+    config = _known_config(draft, index, model)
+    return None if config is None else family_of(config).num_layers(config)
+
+
+def _shares_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> bool:
+    """Whether it is known without a download that all layers of a model share one set of weights."""
+    config = _known_config(draft, index, model)
+    return config is not None and family_of(config).shares_layers
+
+
+def _known_config(draft: Draft, index: int, model: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The checked config.json of a model, if that is known without a download."""
     if not draft.is_sound("models", index, but={"name", "num_layers", *MODEL_USE_KEYS}):
         return None
     try:
-        config = local_config(model)
-        return None if config is None else family_of(config).num_layers(config)
+        return local_config(model)
     except UserError:
         return None  # reported by _model_problems
 

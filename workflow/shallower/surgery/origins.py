@@ -54,6 +54,11 @@ class Origin:
     amounts: Sequence[AmountKind] = AMOUNT_KINDS
     stage: Mapping[str, Any] | None = None
 
+    @property
+    def freezes_layers(self) -> bool:
+        """Whether a training freezes some layers and not others, which takes layers with weights of their own."""
+        return any(preparation.freezes for preparation in self.preparations(1))
+
     def scored_model(self, seed: int | str) -> str:
         """Name of the scores file of the model whose layers are scored: "pretrained" or "finetuned-seed{seed}"."""
         return f"finetuned-seed{seed}" if self.from_baseline else "pretrained"

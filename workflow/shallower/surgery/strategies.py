@@ -13,6 +13,7 @@ score, named in its `LayerScore`, and a rule that runs the script. Everything el
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from shallower.core.errors import UserError
@@ -43,11 +44,13 @@ class LayerScore:
         script: the script that computes it.
         runs_model: whether the script runs the model on the validation examples, as a job with torch; otherwise it only
             reads the weights.
+        compares_weights: whether it can tell layers apart only by weights that each has of its own.
     """
 
     name: str
     script: str
     runs_model: bool = True
+    compares_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,10 +109,11 @@ def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> s
 
 
 def amount_label(amount: Any) -> str:
-    """An amount as paths and tables show it: "2", "0.95" or, for a list, "3.5.8" (ascending)."""
+    """An amount as paths and tables show it, in digits and dots: "2", "0.95" or, for a list, "3.5.8" (ascending)."""
     if isinstance(amount, Sequence) and not isinstance(amount, str):
         return ".".join(str(layer) for layer in sorted(amount))
-    return str(amount)
+    # A float below 0.0001 has an exponent as text.
+    return f"{Decimal(repr(amount)):f}" if isinstance(amount, float) else str(amount)
 
 
 def _strategy(name: str) -> Strategy:
@@ -171,8 +175,8 @@ AMOUNT_KINDS = (COUNT, THRESHOLD, LAYERS)
 # --- layer scores ---
 
 CONTRIBUTION = LayerScore("contribution", "score_layers")
-PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False)
-PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False)
+PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False, compares_weights=True)
+PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False, compares_weights=True)
 
 
 # --- strategies ---

@@ -26,7 +26,6 @@ class Packed:
     labels: torch.Tensor  # int64 or float32 [B]
     size: int  # B
     max_length: int  # L
-    num_tokens: int  # T
 
     def pad(self, states: torch.Tensor) -> torch.Tensor:
         """States [T, H] of tokens as [B, L, H], 0 where there is none."""
@@ -81,7 +80,6 @@ def pack(
         padding_row=padding_row,
         size=size,
         max_length=max_length,
-        num_tokens=num_tokens,
     )
 
 
