@@ -87,6 +87,12 @@ def rows(text: str) -> Spoil:
     return content("data/train.csv", f"text,label\na good day,good\na bad day,bad\n{text}")
 
 
+def ids(text: str) -> Spoil:
+    """Both files with ids for labels; train.csv with these rows after two sound ones."""
+    sound = "text,label\na good day,1\na bad day,0\n"
+    return both(content("data/train.csv", sound + text), content("data/validation.csv", sound))
+
+
 def parquet(**columns: Any) -> Spoil:
     def spoil(folder: Path, study: Study) -> None:
         pq.write_table(pa.table(columns), folder / "data/train.parquet")
@@ -516,7 +522,40 @@ DATA = [
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
     Case("unknown label", rows("a day,fine\n"), ("row 3: label 'fine' is none of the labels 'bad', 'good'",)),
     Case("label in another case", rows("a day,Good\n"), ("row 3: label 'Good' is none of the labels",)),
-    Case("label id out of range", rows("a day,2\n"), ("row 3: label 2 is out of range", "ids 0 to 1")),
+    Case(
+        "label id out of range",
+        ids("a day,2\n"),
+        ("data/train.csv: row 3: label 2 is out of range", "ids 0 to 1"),
+    ),
+    Case(
+        "an id among names",
+        rows("a day,1\n"),
+        ("row 3: label '1' is an id, but 'good' in row 1 of", "is a name; write names or ids in all rows"),
+    ),
+    Case(
+        "ids in one split, names in the other",
+        content("data/train.csv", "text,label\na,1\nb,0\n"),
+        ("data/train.csv: row 1: label '1' is an id, but 'bad' in row 1 of", "validation.csv is a name; write names"),
+    ),
+    Case(
+        "ids of classes whose names are numbers",
+        both(
+            setting("tasks.0.labels", ["1", "2"]),
+            content("data/train.csv", "text,label\na,1\nb,2\nc,0\n"),
+            content("data/validation.csv", "text,label\na,1\nb,2\n"),
+        ),
+        ("label '0' is none of the labels '1', '2'; where these are numbers, no label is an id",),
+    ),
+    Case(
+        "an id with a leading zero",
+        ids("a day,01\n"),
+        ("row 3: label '01' is no id; write a whole number from 0 to 1, without leading zeros",),
+    ),
+    Case(
+        "labels that differ in a blank",
+        setting("tasks.0.labels", ["bad", "bad "]),
+        ("labels: 'bad' and 'bad ' are the same but for blanks", "rename one of them"),
+    ),
     Case("hidden label", rows("a day,-1\n"), ("row 3: label -1 marks a hidden label",)),
     Case("float label in CSV", rows("a day,1.0\n"), ("row 3: label '1.0' is none of the labels",)),
     Case("endless digits for a label", rows(f"a day,{'9' * 5000}\n"), ("row 3: label '999", "none of the labels")),

@@ -80,6 +80,7 @@ def test_the_manifest_says_what_was_used(tmp_path: Path) -> None:
     fetch_task(definition, tmp_path / "out")
     manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["source"] == definition
+    assert manifest["reading"] == {"labels": "names", "remarks": []}
     assert manifest["originals"]["train"] == {"file": "train.csv", "sha256": sha256_of(tmp_path / "train.csv")}
     for name, digest in manifest["sha256"].items():
         assert digest == sha256_of(tmp_path / "out" / name)

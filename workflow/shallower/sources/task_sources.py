@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,9 +11,11 @@ import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.sources import hub
+from shallower.sources.file_formats import SUFFIXES
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
-from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled, without_repeats
+from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
+from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.registry import task_kind
 
 SPLITS = ("train", "validation")
@@ -48,23 +51,21 @@ class TaskSource:
             ranges=tuple((low, high) for low, high in ranges) if ranges else None,
         )
 
-    def tables(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
         """Both splits, cut to the number of examples that the study asks for.
 
         Raises StudyErrors with what is wrong in either file.
         """
-        columns = self.columns(definition)
+        labelled = read_labelled(files, self.columns(definition))
         tables, problems = {}, []
-        for split, path in files.items():
+        for split, table in labelled.tables.items():
             try:
-                tables[split] = _slice(read_labelled(path, columns), definition.get(f"{split}_examples"), path)
-            except StudyErrors as error:
-                problems += error.problems
+                tables[split] = _slice(table, definition.get(f"{split}_examples"), files[split])
             except UserError as error:
                 problems.append(str(error))
         if problems:
             raise StudyErrors(problems)
-        return tables
+        return replace(labelled, tables=tables)
 
     def pin(self, definition: Mapping[str, Any]) -> dict[str, str]:
         """What the data depends on beyond its definition, for the manifest."""
@@ -153,9 +154,10 @@ class PackageSource(TaskSource):
         except UserError as error:
             yield str(error)
 
-    def tables(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
         path = files["data"]
-        table = without_repeats(read_labelled(path, self.columns(definition)))
+        labelled = read_labelled(files, self.columns(definition))
+        table = without_repeats(labelled.tables["data"])
         num_validation = definition["validation_examples"]
         num_train = definition.get("train_examples", max(2, len(table) - num_validation))
         if num_train + num_validation > len(table):
@@ -165,7 +167,7 @@ class PackageSource(TaskSource):
             )
         order = np.random.default_rng(SLICE_SEED).permutation(len(table))
         chosen = {"train": order[num_validation : num_validation + num_train], "validation": order[:num_validation]}
-        return {split: table.take(np.sort(rows)) for split, rows in chosen.items()}
+        return replace(labelled, tables={split: table.take(np.sort(rows)) for split, rows in chosen.items()})
 
 
 TASK_SOURCES: dict[str, TaskSource] = {
@@ -200,6 +202,11 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
     if "columns" in definition:
         absent = [name for name in (*definition["text"], definition["label"]) if name not in definition["columns"]]
         yield from (f"columns: has no {name!r}, which text or label names; add it" for name in absent)
+    names: dict[str, str] = {}
+    for name in definition.get("labels", ()):
+        if (other := names.setdefault(canonical(name), name)) != name:
+            alike = f"{other!r} and {name!r} are the same but for blanks around them or how letters are composed"
+            yield f"labels: {alike}; rename one of them"
     if "label_ranges" not in definition:
         return
     ranges = definition["label_ranges"]
