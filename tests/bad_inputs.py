@@ -517,6 +517,16 @@ DATA = [
     ),
     Case("row with a field too many", rows("one, two,good\n"), ("data/train.csv: row 3 has 3 fields, the header 2",)),
     Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "put texts with commas")),
+    Case(
+        "TSV with a header in quotation marks and rows that are not",
+        data("t.tsv", '"text"\t"label"\n"so" they say\tgood\n'),
+        ("data/t.tsv: no column 'text', 'label'", "quotation marks are read as text; those in line 2 do not quote"),
+    ),
+    Case(
+        "line break in a TSV field",
+        data("t.tsv", "text\tlabel\ntwo\nlines\tgood\n"),
+        ("data/t.tsv: row 1 has 1 fields, the header 2", "line breaks must be in quotation marks, in all of the file"),
+    ),
     Case("empty text", rows(",good\n"), ("data/train.csv: row 3: text is empty; fill it or remove the row",)),
     Case("blank text", rows("   ,good\n"), ("row 3: text is empty",)),
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),

@@ -115,9 +115,65 @@ def test_quoted_fields_may_hold_commas_and_line_breaks(tmp_path: Path) -> None:
     assert table.column("text").to_pylist() == ['one, two\nthree "four"', "five"]
 
 
-def test_quotation_marks_in_tsv_quote_nothing(tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text('text\tlabel\n"open quote\tpos\nnext row\tneg\n')
-    assert read_one(tmp_path / "a.tsv", CLASSES).column("text").to_pylist() == ['"open quote', "next row"]
+TEXTS_OF_TSV = {
+    "open": ('"open quote\tpos\nnext row\tneg\n', ['"open quote', "next row"]),
+    "closed later": ('"open\tpos\nplain\tneg\nclosed"\tpos\n', ['"open', "plain", 'closed"']),
+    "some titles": ('"The Hours"\tpos\na film\tneg\n', ['"The Hours"', "a film"]),
+    "a title and a word": ('"The ""Hours"""\tpos\n"so" they say\tneg\n', ['"The ""Hours"""', '"so" they say']),
+    "commas elsewhere": ('"Well, no"\tpos\nlong, dull\tneg\n', ['"Well, no"', "long, dull"]),
+    "inside": ('say "no"\tpos\n5" disk\tneg\n', ['say "no"', '5" disk']),
+}
+
+
+@pytest.mark.parametrize(("content", "texts"), TEXTS_OF_TSV.values(), ids=TEXTS_OF_TSV)
+def test_quotation_marks_in_tsv_are_text(tmp_path: Path, content: str, texts: list[str]) -> None:
+    (tmp_path / "a.tsv").write_text(f"text\tlabel\n{content}")
+    labelled = read_labelled({"train": tmp_path / "a.tsv"}, CLASSES)
+    assert labelled.tables["train"].column("text").to_pylist() == texts
+    assert [remark.partition(";")[0] for remark in labelled.remarks] == ["a.tsv: quotation marks are read as text"]
+
+
+QUOTED_TSV = {
+    "doubled": ('text\tlabel\n"say ""hi"""\tpos\nplain\tneg\n', ['say "hi"', "plain"]),
+    "all fields": ('"text"\t"label"\n"one"\t"pos"\n"two"\t"neg"\n', ["one", "two"]),
+    "all texts": ('text\tlabel\r\n"one"\tpos\r\n"two"\tneg\r\n', ["one", "two"]),
+    "line break": ('text\tlabel\n"two\nlines"\tpos\nplain\tneg\n', ["two\nlines", "plain"]),
+    "tab": ('text\tlabel\n"a\ttab"\tpos\nplain\tneg\n', ["a\ttab", "plain"]),
+    "only commas": ('text\tlabel\n"Well, no"\tpos\nplain\tneg\n', ["Well, no", "plain"]),
+    "nothing": ('text\tlabel\n""\tpos\nplain\tneg\n', ["", "plain"]),
+}
+
+
+@pytest.mark.parametrize(("content", "texts"), QUOTED_TSV.values(), ids=QUOTED_TSV)
+def test_quoted_tsv_is_noticed(tmp_path: Path, content: str, texts: list[str]) -> None:
+    (tmp_path / "a.tsv").write_bytes(content.encode())
+    labelled = read_labelled({"train": tmp_path / "a.tsv"}, Columns(("text",), "label", ("neg", "pos"), True))
+    assert labelled.tables["train"].column("text").to_pylist() == texts
+    assert labelled.remarks[0].endswith(" fields are quoted, and read without their quotation marks")
+
+
+def test_a_header_that_is_quoted_by_itself_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('"text"\t"label"\n"so" they say\tpos\n')
+    assert problems_of(tmp_path / "a.tsv") == [
+        "no column 'text', 'label'; it has '\"text\"', '\"label\"' "
+        "(quotation marks are read as text; those in line 2 do not quote a field)"
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends(tmp_path: Path, end: str) -> None:
+    for name, between in (("a.csv", ","), ("a.tsv", "\t")):
+        lines = [between.join(fields) + end for fields in (("text", "label"), ("one", "pos"), ("two", "neg"))]
+        (tmp_path / name).write_bytes("".join(lines).encode())
+        assert read_one(tmp_path / name, CLASSES).column("text").to_pylist() == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_break_within_a_line_is_no_line_end(tmp_path: Path, name: str) -> None:
+    between = "," if name == "a.csv" else "\t"
+    (tmp_path / name).write_bytes("text,label\n\rone,pos\ntwo,neg\n".replace(",", between).encode())
+    (problem,) = problems_of(tmp_path / name)
+    assert problem.startswith("line 2 cannot be read (new-line character seen in unquoted field")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.sources.quoting import quoting
 from shallower.task_kinds.base import listed
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
@@ -43,11 +44,13 @@ class Content:
         names: all its columns, in their order.
         values: the columns that are used, row by row.
         stored_names: class names that the file itself has for the ids in its column of labels, if any.
+        remark: what was decided on how to read it, where files of its kind differ.
     """
 
     names: list[str]
     values: dict[str, list[Any]]
     stored_names: Sequence[str] | None = None
+    remark: str | None = None
 
 
 def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
@@ -71,8 +74,9 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
         raise UserError(f"{path}: the file is empty")
     if repeated := [name for name in used if names.count(name) > 1]:
         raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
+    hint = f" ({content.remark})" if content.remark else ""
     if missing := [name for name in used if name not in names]:
-        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}")
+        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}{hint}")
     if not content.values[used[-1]]:
         raise UserError(f"{path}: no rows; a split needs labelled examples")
     return content
@@ -142,13 +146,17 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
 
 
 def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
-    # TSV files in the wild, GLUE's among them, hold quotation marks that quote nothing.
-    style: dict[str, Any]
-    if path.suffix == ".tsv":
-        style, fix = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}, "texts must not hold tabs or line breaks"
-    else:
-        style, fix = {"strict": True}, "put texts with commas or quotation marks in quotation marks"
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    is_tsv = path.suffix == ".tsv"
+    newline = _line_end(path)
+    style: dict[str, Any] = {"delimiter": "\t" if is_tsv else ",", "strict": True}
+    fix, remark = "put texts with commas or quotation marks in quotation marks", None
+    if is_tsv:
+        with path.open(encoding="utf-8-sig", newline=newline) as file:
+            found = quoting(file)
+        if not found.is_used:
+            style["quoting"] = csv.QUOTE_NONE
+        fix, remark = "texts with tabs or line breaks must be in quotation marks, in all of the file", found.remark
+    with path.open(encoding="utf-8-sig", newline=newline) as file:
         reader = csv.reader(file, **style)
         names = list(header) if header else next(reader, [])
         places = {name: names.index(name) for name in used if name in names}
@@ -165,7 +173,14 @@ def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | Non
         except csv.Error as error:
             problems.append(f"line {reader.line_num} cannot be read ({error}); {fix}")
     refuse_rows(path, problems)
-    return Content(names, values)
+    return Content(names, values, remark=remark)
+
+
+def _line_end(path: Path) -> str:
+    """What a file's lines end in, by its first line, for open(): other line breaks are part of a text."""
+    with path.open(encoding="utf-8-sig") as file:
+        file.readline()
+        return "\r" if file.newlines == "\r" else "\n"
 
 
 def _read_json_lines(path: Path, used: Sequence[str], _: Sequence[str] | None) -> Content:

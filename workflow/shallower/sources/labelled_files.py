@@ -84,7 +84,8 @@ def read_labelled(files: Mapping[str, Path], columns: Columns) -> Labelled:
             problems += _problems(error)
     if problems:
         raise StudyErrors(problems)
-    return Labelled(tables, reading.form, list(chain(*(_trimmed(files[split], labels[split]) for split in files))))
+    remarks = chain(*(_remarks(files[split], contents[split], labels[split]) for split in files))
+    return Labelled(tables, reading.form, list(remarks))
 
 
 def _problems(error: UserError) -> list[str]:
@@ -125,8 +126,10 @@ def _in_ranges(label: float, ranges: Sequence[tuple[float, float]] | None) -> fl
     return next((index for index, (low, high) in enumerate(ranges) if low <= label <= high), None)
 
 
-def _trimmed(path: Path, labels: LabelColumn) -> Iterator[str]:
-    """What is said of labels with blanks around them, which were read without."""
+def _remarks(path: Path, content: Content, labels: LabelColumn) -> Iterator[str]:
+    """What was decided on how to read a file, and what of its labels was not read as it stands."""
+    if content.remark:
+        yield f"{path.name}: {content.remark}"
     rows = [
         row for row, value in enumerate(labels.values, start=1) if isinstance(value, str) and value != value.strip()
     ]
