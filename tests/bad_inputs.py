@@ -529,6 +529,7 @@ DATA = [
     ),
     Case("empty text", rows(",good\n"), ("data/train.csv: row 3: text is empty; fill it or remove the row",)),
     Case("blank text", rows("   ,good\n"), ("row 3: text is empty",)),
+    Case("text that cannot be seen", rows("\u200b,good\n"), ("row 3: text holds only characters that cannot be seen",)),
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
     Case("unknown label", rows("a day,fine\n"), ("row 3: label 'fine' is none of the labels 'bad', 'good'",)),
     Case("label in another case", rows("a day,Good\n"), ("row 3: label 'Good' is none of the labels",)),

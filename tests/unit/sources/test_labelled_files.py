@@ -373,6 +373,15 @@ def test_empty_texts(tmp_path: Path, suffix: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_texts_without_a_visible_character(tmp_path: Path, suffix: str) -> None:
+    rows = rows_with([0, 1, 0])
+    rows[1]["text"] = "\u200b \ufeff\x01"
+    assert problems_of(write(tmp_path / f"a{suffix}", rows)) == [
+        "row 2: text holds only characters that cannot be seen, as '\\u200b \\ufeff\\x01'; fill or remove it"
+    ]
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
 def test_texts_that_are_not_text(tmp_path: Path, suffix: str) -> None:
     assert problems_of(write(tmp_path / f"a{suffix}", [{"text": 5, "label": 0}])) == ["row 1: text is 5, not text"]

@@ -4,6 +4,7 @@ The form is a table with the columns `id` int64 (the row's number in its split, 
 string where a task has two texts, and `label`, read and stored as the kind of task says.
 """
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,6 +17,9 @@ from shallower.core.errors import StudyErrors, UserError
 from shallower.sources.file_formats import Content, read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
 from shallower.task_kinds.registry import task_kind
+
+# Unicode's categories of separators, control and format characters, which tokenizers drop.
+INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iter
             yield f"row {row}: {name} is {'missing' if value is None else f'{shown(value)}, not text'}"
         elif not may_be_empty and not value.strip():
             yield f"row {row}: {name} is empty; fill it or remove the row"
+        elif not may_be_empty and all(unicodedata.category(letter) in INVISIBLE for letter in value):
+            yield f"row {row}: {name} holds only characters that cannot be seen, as {shown(value)}; fill or remove it"
         elif not _is_unicode(value):
             yield f"row {row}: {name} holds half of a surrogate pair, which is no character; correct the text"
 
