@@ -392,6 +392,25 @@ STUDY = [
         setting("tasks.0.labels", ["bad", "good", "so so"]),
         ("f1 is for two classes", "macro_f1"),
     ),
+    Case(
+        "positive class that there is not",
+        setting("tasks.0.positive_class", "goood"),
+        ("tasks[0] (tiny).positive_class: unknown class 'goood'; did you mean 'good'?",),
+    ),
+    Case(
+        "positive class of three",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            setting("tasks.0.positive_class", "odd"),
+        ),
+        ("positive_class: is for two classes, there are 3; remove the key",),
+    ),
+    Case(
+        "positive class of a regression",
+        regression(setting("tasks.0.positive_class", "good")),
+        ("positive_class: a regression has no classes; remove the key",),
+    ),
     Case("no metrics", setting("tasks.0.metrics", []), ("metrics: [] is empty",)),
     Case(
         "missing split",

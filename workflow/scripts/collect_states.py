@@ -12,7 +12,9 @@ from shallower.reporting.depth_table import collect_states
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_table(arguments.output, collect_states(read_table(arguments.runs), arguments.settings["metrics"]))
+    settings = arguments.settings
+    states = collect_states(read_table(arguments.runs), settings["metrics"], settings.get("positive_class"))
+    write_table(arguments.output, states)
 
 
 if __name__ == "__main__":

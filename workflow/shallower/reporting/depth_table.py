@@ -14,16 +14,19 @@ import pyarrow.parquet as parquet
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
-from shallower.evaluation.metrics import METRICS, chance_score, score
+from shallower.evaluation.metrics import POSITIVE, Metric, chance_score, metric_of_class, score
 from shallower.reporting.missing import missing_files_error
 
 COLUMNS = ["study", "model", "task", "seed", "quantity", "depth", "metric", "value", "chance"]
 
 
-def collect_states(runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def collect_states(
+    runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]], positive: Mapping[str, int] | None = None
+) -> pd.DataFrame:
     """Rows of states.csv from `probes.parquet` and `similarity.json` of each baseline, in the order of the plan.
 
-    `metrics` are the names of each task's metrics; probes are scored by the first. The quantity "probe" is a score
+    `metrics` are the names of each task's metrics; probes are scored by the first. `positive` are the indices of the
+    classes that metrics of one class are of, by task, where they are not 1. The quantity "probe" is a score
     (with that of a constant answer as its `chance`), "similarity" a mean cosine (without chance).
     Raises UserError naming what is missing or damaged.
     """
@@ -35,12 +38,18 @@ def collect_states(runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]]) -> 
     rows = [
         {**{key: run[key] for key in ("study", "model", "task", "seed")}, **row}
         for run in baselines
-        for row in [*_probe_rows(Path(run["directory"]), metrics[run["task"]][0]), *_similarity_rows(run["directory"])]
+        for row in [
+            *_probe_rows(
+                Path(run["directory"]),
+                metric_of_class(metrics[run["task"]][0], (positive or {}).get(run["task"], POSITIVE)),
+            ),
+            *_similarity_rows(run["directory"]),
+        ]
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _probe_rows(directory: Path, metric_name: str) -> Iterator[dict[str, Any]]:
+def _probe_rows(directory: Path, metric: Metric) -> Iterator[dict[str, Any]]:
     path = directory / "probes.parquet"
     try:
         table = parquet.read_table(path, columns=["depth", "id", "label", "prediction"]).to_pandas()
@@ -48,7 +57,6 @@ def _probe_rows(directory: Path, metric_name: str) -> Iterator[dict[str, Any]]:
         raise UserError(f"{path}: not a file of predictions ({error}); delete it and run again") from None
     if table.empty or table.groupby("depth").size().nunique() != 1:
         raise UserError(f"{path}: depths differ in their number of examples; delete the file and run again")
-    metric = METRICS[metric_name]
     for depth, rows in table.groupby("depth"):
         labels = rows["label"].to_numpy()
         yield {

@@ -2,9 +2,12 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
@@ -54,6 +57,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         {
             "source": dict(definition),
             "originals": originals,
+            "classes": _class_counts(columns.labels, tables),
             "reading": {"labels": labelled.labels_are, "remarks": labelled.remarks},
             "versions": versions(("numpy", "pyarrow")),
             **source.pin(definition),
@@ -61,6 +65,14 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "sha256": {name: sha256_of(target_dir / name) for name in names},
         },
     )
+
+
+def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]] | None:
+    """Numbers of examples of each class, by split; None for a task without classes."""
+    if labels is None:
+        return None
+    counts = {split: Counter(table.column("label").to_pylist()) for split, table in tables.items()}
+    return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
 
 
 def task_files(definition: Mapping[str, Any]) -> list[Path]:
