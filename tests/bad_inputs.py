@@ -618,6 +618,17 @@ DATA = [
         ),
         ("the validation split has 'odd', which the train split lacks",),
     ),
+    Case(
+        "fewer training rows than classes",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            setting("tasks.0.train_examples", 2),
+            content("data/train.csv", "text,label\na,good\nb,odd\nc,bad\n"),
+            content("data/validation.csv", "text,label\nd,good\ne,odd\nf,bad\n"),
+        ),
+        ("train_examples: 2 rows cannot hold the 3 classes of the validation split", "ask for at least 3"),
+    ),
     Case("text for a score", regression(rows("a day,much\n")), ("row 1: label 'good' is not a finite number",)),
     Case(
         "NaN for a score",

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.sources import hub
@@ -15,13 +15,11 @@ from shallower.sources.file_formats import SUFFIXES
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
+from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
 from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.registry import task_kind
 
 SPLITS = ("train", "validation")
-
-# Seed of the draw when a study takes only some of a split's examples: the same ones for everybody.
-SLICE_SEED = 0
 
 
 class TaskSource:
@@ -57,15 +55,15 @@ class TaskSource:
         Raises StudyErrors with what is wrong in either file.
         """
         labelled = read_labelled(files, self.columns(definition))
-        tables, problems = {}, []
-        for split, table in labelled.tables.items():
-            try:
-                tables[split] = _slice(table, definition.get(f"{split}_examples"), files[split])
-            except UserError as error:
-                problems.append(str(error))
+        problems = [
+            f"{files[split]}: has {len(table)} rows, the study asks for {size}; ask for fewer"
+            for split, table in labelled.tables.items()
+            if (size := definition.get(f"{split}_examples", 0)) > len(table)
+        ]
         if problems:
             raise StudyErrors(problems)
-        return replace(labelled, tables=tables)
+        orders = {split: shuffled(table) for split, table in labelled.tables.items()}
+        return _sliced(labelled, self.columns(definition), definition, orders)
 
     def pin(self, definition: Mapping[str, Any]) -> dict[str, str]:
         """What the data depends on beyond its definition, for the manifest."""
@@ -156,7 +154,8 @@ class PackageSource(TaskSource):
 
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
         path = files["data"]
-        labelled = read_labelled(files, self.columns(definition))
+        columns = self.columns(definition)
+        labelled = read_labelled(files, columns)
         table = without_repeats(labelled.tables["data"])
         num_validation = definition["validation_examples"]
         num_train = definition.get("train_examples", max(2, len(table) - num_validation))
@@ -165,9 +164,12 @@ class PackageSource(TaskSource):
                 f"{path.name}: has {len(table)} different texts, the study asks for {num_train} to train on and "
                 f"{num_validation} to validate; ask for fewer"
             )
-        order = np.random.default_rng(SLICE_SEED).permutation(len(table))
-        chosen = {"train": order[num_validation : num_validation + num_train], "validation": order[:num_validation]}
-        return replace(labelled, tables={split: table.take(np.sort(rows)) for split, rows in chosen.items()})
+        order = shuffled(table)
+        validation = drawn(table, order, num_validation, () if _has_classes(columns) else None)
+        # By id, since the validation examples may not be the first of the order.
+        is_left = ~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())
+        labelled = replace(labelled, tables={"train": table, "validation": validation})
+        return _sliced(labelled, columns, {"train_examples": num_train}, {"train": order[is_left]})
 
 
 TASK_SOURCES: dict[str, TaskSource] = {
@@ -220,11 +222,25 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
         yield "label_ranges: two of them overlap (both ends are included); separate them"
 
 
-def _slice(table: pa.Table, examples: int | None, path: Path) -> pa.Table:
-    """The asked number of rows, drawn with a fixed seed and left in their order."""
-    if examples is None:
-        return table
-    if examples > len(table):
-        raise UserError(f"{path}: has {len(table)} rows, the study asks for {examples}; ask for fewer")
-    chosen = np.random.default_rng(SLICE_SEED).permutation(len(table))[:examples]
-    return table.take(np.sort(chosen))
+def _has_classes(columns: Columns) -> bool:
+    return task_kind(columns.target).has_classes
+
+
+def _sliced(
+    labelled: Labelled, columns: Columns, definition: Mapping[str, Any], orders: Mapping[str, NDArray[np.int64]]
+) -> Labelled:
+    """Both splits, cut to the numbers of examples that a definition names, by the orders in which rows are drawn.
+
+    Raises UserError where the training examples are too few for the classes of the validation split.
+    """
+    tables, sizes = dict(labelled.tables), {split: definition.get(f"{split}_examples") for split in SPLITS}
+    needed: set[int] | None = set() if _has_classes(columns) else None
+    if (size := sizes["validation"]) is not None:
+        tables["validation"] = drawn(tables["validation"], orders["validation"], size, needed)
+    if (size := sizes["train"]) is not None:
+        needed = None if needed is None else classes_of(tables["validation"])
+        whole = tables["train"].take(np.sort(orders["train"]))
+        tables["train"] = drawn(tables["train"], orders["train"], size, needed)
+        if needed is not None:
+            check_classes(whole, tables["train"], needed, columns.labels or ())
+    return replace(labelled, tables=tables)
