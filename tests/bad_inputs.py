@@ -88,6 +88,12 @@ def rows(text: str) -> Spoil:
     return content("data/train.csv", f"text,label\na good day,good\na bad day,bad\n{text}")
 
 
+def ids(text: str) -> Spoil:
+    """Both files with ids for labels; train.csv with these rows after two sound ones."""
+    sound = "text,label\na good day,1\na bad day,0\n"
+    return both(content("data/train.csv", sound + text), content("data/validation.csv", sound))
+
+
 def parquet(**columns: Any) -> Spoil:
     def spoil(folder: Path, study: Study) -> None:
         pq.write_table(pa.table(columns), folder / "data/train.parquet")
@@ -408,6 +414,25 @@ STUDY = [
         setting("tasks.0.labels", ["bad", "good", "so so"]),
         ("f1 is for two classes", "macro_f1"),
     ),
+    Case(
+        "positive class that there is not",
+        setting("tasks.0.positive_class", "goood"),
+        ("tasks[0] (tiny).positive_class: unknown class 'goood'; did you mean 'good'?",),
+    ),
+    Case(
+        "positive class of three",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            setting("tasks.0.positive_class", "odd"),
+        ),
+        ("positive_class: is for two classes, there are 3; remove the key",),
+    ),
+    Case(
+        "positive class of a regression",
+        regression(setting("tasks.0.positive_class", "good")),
+        ("positive_class: a regression has no classes; remove the key",),
+    ),
     Case("no metrics", setting("tasks.0.metrics", []), ("metrics: [] is empty",)),
     Case(
         "missing split",
@@ -533,12 +558,56 @@ DATA = [
     ),
     Case("row with a field too many", rows("one, two,good\n"), ("data/train.csv: row 3 has 3 fields, the header 2",)),
     Case("open quotation mark", rows('"open,good\n'), ("data/train.csv: line ", "put texts with commas")),
+    Case(
+        "TSV with a header in quotation marks and rows that are not",
+        data("t.tsv", '"text"\t"label"\n"so" they say\tgood\n'),
+        ("data/t.tsv: no column 'text', 'label'", "quotation marks are read as text; those in line 2 do not quote"),
+    ),
+    Case(
+        "line break in a TSV field",
+        data("t.tsv", "text\tlabel\ntwo\nlines\tgood\n"),
+        ("data/t.tsv: row 1 has 1 fields, the header 2", "line breaks must be in quotation marks, in all of the file"),
+    ),
     Case("empty text", rows(",good\n"), ("data/train.csv: row 3: text is empty; fill it or remove the row",)),
     Case("blank text", rows("   ,good\n"), ("row 3: text is empty",)),
+    Case("text that cannot be seen", rows("\u200b,good\n"), ("row 3: text holds only characters that cannot be seen",)),
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
     Case("unknown label", rows("a day,fine\n"), ("row 3: label 'fine' is none of the labels 'bad', 'good'",)),
     Case("label in another case", rows("a day,Good\n"), ("row 3: label 'Good' is none of the labels",)),
-    Case("label id out of range", rows("a day,2\n"), ("row 3: label 2 is out of range", "ids 0 to 1")),
+    Case(
+        "label id out of range",
+        ids("a day,2\n"),
+        ("data/train.csv: row 3: label 2 is out of range", "ids 0 to 1"),
+    ),
+    Case(
+        "an id among names",
+        rows("a day,1\n"),
+        ("row 3: label '1' is an id, but 'good' in row 1 of", "is a name; write names or ids in all rows"),
+    ),
+    Case(
+        "ids in one split, names in the other",
+        content("data/train.csv", "text,label\na,1\nb,0\n"),
+        ("data/train.csv: row 1: label '1' is an id, but 'bad' in row 1 of", "validation.csv is a name; write names"),
+    ),
+    Case(
+        "ids of classes whose names are numbers",
+        both(
+            setting("tasks.0.labels", ["1", "2"]),
+            content("data/train.csv", "text,label\na,1\nb,2\nc,0\n"),
+            content("data/validation.csv", "text,label\na,1\nb,2\n"),
+        ),
+        ("label '0' is none of the labels '1', '2'; where these are numbers, no label is an id",),
+    ),
+    Case(
+        "an id with a leading zero",
+        ids("a day,01\n"),
+        ("row 3: label '01' is no id; write a whole number from 0 to 1, without leading zeros",),
+    ),
+    Case(
+        "labels that differ in a blank",
+        setting("tasks.0.labels", ["bad", "bad "]),
+        ("labels: 'bad' and 'bad ' are the same but for blanks", "rename one of them"),
+    ),
     Case("hidden label", rows("a day,-1\n"), ("row 3: label -1 marks a hidden label",)),
     Case("float label in CSV", rows("a day,1.0\n"), ("row 3: label '1.0' is none of the labels",)),
     Case("endless digits for a label", rows(f"a day,{'9' * 5000}\n"), ("row 3: label '999", "none of the labels")),
@@ -570,6 +639,17 @@ DATA = [
             content("data/validation.csv", "text,label\na,good\nb,odd\n"),
         ),
         ("the validation split has 'odd', which the train split lacks",),
+    ),
+    Case(
+        "fewer training rows than classes",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            setting("tasks.0.train_examples", 2),
+            content("data/train.csv", "text,label\na,good\nb,odd\nc,bad\n"),
+            content("data/validation.csv", "text,label\nd,good\ne,odd\nf,bad\n"),
+        ),
+        ("train_examples: 2 rows cannot hold the 3 classes of the validation split", "ask for at least 3"),
     ),
     Case("text for a score", regression(rows("a day,much\n")), ("row 1: label 'good' is not a finite number",)),
     Case(

@@ -249,7 +249,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], num_dropped: int) 
 
     task = task_of(run["task"], definition)
     answers = predictions.logits.argmax(1) if task["labels"] else predictions.logits[:, 0].astype(float)
-    record, resamples = metrics_record(task["target"], predictions.labels, answers, settings_of(task))
+    record, resamples = metrics_record(task["target"], predictions.labels, answers, settings_of(task), task["labels"])
     identity = {key: value for key, value in run.items() if key != "directory"}
     write_json(directory / "metrics.json", {**identity, **record, **layers, "num_dropped": num_dropped, **manifest})
     write_resamples(directory / "resamples.npy", resamples)

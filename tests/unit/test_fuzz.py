@@ -22,11 +22,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bad_inputs import make_base
+from labelled import read_one
 from shallower.core.errors import UserError
 from shallower.models.weight_files import copy_tensors, header, weight_files
 from shallower.planning.plan import plan_study
 from shallower.planning.sizes import model_size
-from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled
+from shallower.sources.file_formats import SUFFIXES
+from shallower.sources.labelled_files import Columns
 from shallower.sources.models import check_model, fetch_model
 from shallower.study.file import check_study_file
 from shallower.study.resolve import resolve_study
@@ -227,7 +229,7 @@ def test_spoilt_data(suffix, data):
     with scratch() as folder:
         (folder / f"a{suffix}").write_bytes(content)
         with suppress(UserError):
-            read_labelled(folder / f"a{suffix}", data.draw(COLUMNS))
+            read_one(folder / f"a{suffix}", data.draw(COLUMNS))
 
 
 @fuzz(150)
@@ -236,7 +238,7 @@ def test_values_in_json_lines(rows, columns):
     with scratch() as folder:
         (folder / "a.jsonl").write_text("\n".join(json.dumps(row, default=str) for row in rows), encoding="utf-8")
         with suppress(UserError):
-            read_labelled(folder / "a.jsonl", columns)
+            read_one(folder / "a.jsonl", columns)
 
 
 @fuzz(150)
@@ -249,7 +251,7 @@ def test_values_in_parquet(texts, label, columns):
         except (pa.ArrowException, OverflowError, ValueError):
             return  # no such table
         with suppress(UserError):
-            read_labelled(folder / "a.parquet", columns)
+            read_one(folder / "a.parquet", columns)
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------------

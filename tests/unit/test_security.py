@@ -14,13 +14,15 @@ import pytest
 import yaml
 
 from bad_inputs import payload
+from labelled import read_one
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.tokens import read_tokens
 from shallower.evaluation.predictions import read_predictions
 from shallower.evaluation.resamples import read_resamples
 from shallower.models.weight_files import header
-from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled
+from shallower.sources.file_formats import SUFFIXES
+from shallower.sources.labelled_files import Columns
 from shallower.sources.models import MODEL_FILES, fetch_model
 from tiny import make_model
 
@@ -133,14 +135,14 @@ def test_pickles_in_place_of_a_models_files_are_refused(name, tmp_path):
 def test_pickles_in_place_of_data_are_refused(suffix, tmp_path):
     (tmp_path / f"a{suffix}").write_bytes(payload(tmp_path))
     with pytest.raises(UserError):
-        read_labelled(tmp_path / f"a{suffix}", Columns(("text",), "label", ("a", "b")))
+        read_one(tmp_path / f"a{suffix}", Columns(("text",), "label", ("a", "b")))
     assert not (tmp_path / "pwned").exists()
 
 
 def test_pickles_within_data_stay_bytes(tmp_path):
     pq.write_table(pa.table({"text": [payload(tmp_path)], "label": ["a"]}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="row 1: text is b'"):
-        read_labelled(tmp_path / "a.parquet", Columns(("text",), "label", ("a", "b")))
+        read_one(tmp_path / "a.parquet", Columns(("text",), "label", ("a", "b")))
     assert not (tmp_path / "pwned").exists()
 
 

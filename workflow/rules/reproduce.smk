@@ -39,7 +39,7 @@ rule collect_states:
         "../../envs/report.yaml"
     params:
         **code("collect_states"),
-        settings=as_json({"metrics": {task: study.evaluate_settings(task)["metrics"] for task in study.tasks}}),
+        settings=as_json(study.probe_score_settings),
     shell:
         "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --settings {params.settings:q}"
         " --output {output.states:q} 2>&1 | tee {log:q}"

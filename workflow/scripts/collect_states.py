@@ -12,8 +12,9 @@ from shallower.reporting.depth_table import collect_states
 
 
 def main(arguments: argparse.Namespace) -> None:
-    missing = set(read_table(arguments.missing)["file"])
-    write_table(arguments.output, collect_states(read_table(arguments.runs), arguments.settings["metrics"], missing))
+    settings, missing = arguments.settings, set(read_table(arguments.missing)["file"])
+    states = collect_states(read_table(arguments.runs), settings["metrics"], settings.get("positive_class"), missing)
+    write_table(arguments.output, states)
 
 
 if __name__ == "__main__":

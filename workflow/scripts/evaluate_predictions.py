@@ -4,6 +4,7 @@ resamples.npy holds the primary score on resampled validation examples, the same
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
@@ -14,15 +15,21 @@ from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import write_resamples
 from shallower.models.checksums import verified_file
 
+logger = logging.getLogger(__name__)
+
 
 def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
-    target = read_json(arguments.task)["target"]
+    task = read_json(arguments.task)
+    target = task["target"]
     layers, family = Layers.read(arguments.layers), read_json(arguments.layers)["family"]
     manifest = read_json(arguments.manifest)
     table = read_predictions(arguments.predictions, target)
     predictions = predictions_of(table.logits, target)
-    record, resamples = metrics_record(target, table.labels, predictions, arguments.settings)
+    record, resamples = metrics_record(target, table.labels, predictions, arguments.settings, task["labels"])
+    for name, scores in record["metrics"].items():
+        if "positive_class" in scores:
+            logger.info("%s is of the class %r", name, scores["positive_class"])
     write_resamples(arguments.resamples, resamples)
     write_json(
         arguments.output,

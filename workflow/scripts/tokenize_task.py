@@ -26,6 +26,13 @@ SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
 
 
+def original_file(task_dir: Path, split: str) -> str:
+    """Name of the file that the rows of a split were read from, as their ids count them."""
+    manifest = task_dir / "manifest.json"
+    originals = read_json(manifest)["originals"] if manifest.exists() else {}
+    return originals.get(split, originals.get("data", {})).get("file", f"{split}.parquet")
+
+
 def main(arguments: argparse.Namespace) -> None:
     model = verified(arguments.model_dir, (CONFIG, *TOKENIZER_FILES))
     tables = verified(arguments.task_dir, [f"{split}.parquet" for split in SPLITS])
@@ -41,6 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
             vocab_size=config["vocab_size"],
             position_limit=position_limit(config),
             num_token_types=family_of(config).num_token_types(config),
+            place=original_file(arguments.task_dir, split),
         )
         made_from = {
             "sha256": model | {f"{split}.parquet": tables[f"{split}.parquet"]},

@@ -188,6 +188,19 @@ def test_too_short_for_anything(tokenizer: Any, pair: bool) -> None:
         tokenize(table(pair), tokenizer, least - 1, VOCABULARY)
 
 
+@pytest.mark.parametrize("pair", [False, True])
+def test_texts_of_no_tokens(bert: Any, pair: bool) -> None:
+    some = table(pair)
+    # The tokenizer drops a character of no script that it knows, such as one of private use.
+    texts = [*TEXTS[:2], "\ue000", ""]
+    others = [OTHERS[0], "\ue000", "\ue000", ""]
+    some = some.set_column(1, "text", pa.array(texts))
+    if pair:
+        some = some.set_column(2, "text_pair", pa.array(others))
+    with pytest.raises(UserError, match=r"^train\.csv: no token is left of the text in row 9, 14: .* remove such rows"):
+        tokenize(some, bert, 64, VOCABULARY, place="train.csv")
+
+
 def test_a_tokenizer_without_padding() -> None:
     tokenizer = tiny.make_tokenizer("bert")
     tokenizer.pad_token = None

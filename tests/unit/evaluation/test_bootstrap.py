@@ -115,6 +115,20 @@ def test_the_first_metric_is_the_primary_one():
     assert comparison_record("classification", LABELS, runs, runs, [1], settings)["metric"] == "f1"
 
 
+def test_the_positive_class_is_named_and_scored():
+    found = {}
+    for index, name in enumerate(("spam", "ham")):
+        settings = SETTINGS | {"metrics": ["f1"], "positive_class": index}
+        record, _ = metrics_record("classification", LABELS, answers(0.85, 5), settings, ["spam", "ham"])
+        assert record["metrics"]["f1"]["positive_class"] == name
+        found[name] = record["metrics"]["f1"]["value"]
+        runs = answers(0.85, 5)[None]
+        assert comparison_record("classification", LABELS, runs, runs, [1], settings)["score"] == found[name]
+    flipped, _ = metrics_record("classification", 1 - LABELS, 1 - answers(0.85, 5), settings, ["spam", "ham"])
+    assert flipped["metrics"]["f1"]["value"] == pytest.approx(found["spam"])
+    assert found["spam"] != found["ham"]
+
+
 def test_record_of_a_comparison():
     ours = np.stack([answers(0.8, 1), np.ones_like(LABELS)])
     theirs = np.stack([answers(0.9, 3), answers(0.9, 4)])

@@ -67,6 +67,16 @@ def test_f1_takes_label_1_as_positive_and_refuses_more_classes():
         score(METRICS["f1"], np.array([0, 1, 2]), np.array([0, 1, 2]))
 
 
+def test_f1_is_of_the_positive_class():
+    labels, answers = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 1, 1, 1, 0])
+    labels[5] = answers[5] = 0
+    for positive, expected in ((0, 6 / 7), (1, 4 / 5)):
+        metric = metric_for("f1", "classification", positive)
+        assert score(metric, labels, answers) == pytest.approx(expected)
+        assert metric.reference(labels, answers) == pytest.approx(expected)
+    assert metric_for("accuracy", "classification", 0) is METRICS["accuracy"]
+
+
 @pytest.mark.parametrize("name", ["f1", "matthews_correlation"])
 def test_constant_classes_score_zero(name):
     labels = np.array([0, 1, 0, 1, 1])
@@ -97,6 +107,8 @@ def test_unknown_and_unsuitable_metrics_are_refused():
 
 def test_every_metric_has_a_title():
     assert metric_title("spearmanr") == "Spearman correlation"
+    assert metric_title("f1", "spam") == "F1 of spam"
+    assert metric_title("pearson", float("nan")) == "Pearson correlation"
     assert metric_title("error_rate") == "error rate"  # one of a table that was written by other code
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
-from shallower.evaluation.metrics import METRICS, metric_names, score
+from shallower.evaluation.metrics import metric_names, metric_of_class, score
 from shallower.evaluation.reference import checked_scores, reference_scores
 from synthetic_runs import write_study
 
@@ -19,8 +19,9 @@ def test_scores_are_those_of_our_functions(target):
     labels = random.integers(0, 2, 100) if target == "classification" else random.normal(size=100)
     answers = np.where(random.random(100) < 0.7, labels, random.permutation(labels))
     names = metric_names(target)
-    expected = {name: score(METRICS[name], labels, answers) for name in names}
-    assert reference_scores(target, labels, answers, names) == pytest.approx(expected, abs=1e-12)
+    for positive in (0, 1):
+        expected = {name: score(metric_of_class(name, positive), labels, answers) for name in names}
+        assert reference_scores(target, labels, answers, names, positive) == pytest.approx(expected, abs=1e-12)
 
 
 def test_constants_score_zero(recwarn):
@@ -42,6 +43,7 @@ def test_runs_are_scored_and_a_wrong_metrics_file_is_named(tmp_path):
         record = read_json(run / "metrics.json")
         stored = {name: values["value"] for name, values in record["metrics"].items()}
         assert scores[str(run)] == pytest.approx(stored, abs=1e-12)
+    assert "positive_class" not in record["metrics"]["accuracy"]
     primary = record["primary"]
     record["metrics"][primary]["value"] += 1e-6
     write_json(runs[-1] / "metrics.json", record)

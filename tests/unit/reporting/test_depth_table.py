@@ -70,6 +70,9 @@ def test_one_row_a_baseline_quantity_and_depth(runs):
     assert probe.loc["yes-no", "metric"].unique() == "accuracy"
     assert probe.loc["yes-no", "value"].tolist() == pytest.approx([0.6, 0.6, 1.0])
     assert probe.loc["yes-no", "chance"].tolist() == pytest.approx([0.6] * 3)
+    f1 = collect_states(runs, METRICS | {"yes-no": ["f1"]}, {"yes-no": 0})
+    of_no = f1[(f1["quantity"] == "probe") & (f1["task"] == "yes-no")].set_index(["seed", "depth"])
+    assert of_no.loc[2, "value"].tolist() == pytest.approx([0.0, 0.5, 1.0])
     # One answer for all has no correlation: 0, not NaN.
     assert probe.loc["values", "value"].tolist() == pytest.approx([0.0, -1.0, 1.0])
     assert probe.loc["values", "chance"].tolist() == [0.0] * 3

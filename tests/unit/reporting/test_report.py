@@ -53,6 +53,12 @@ MANIFEST = {
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0\nL9 9" fill="#123"/>&lt;100%</svg>'
 
 
+CLASSES = {
+    "docs-pair": {"train": {"other": 1200, "same": 300}, "validation": {"other": 200, "same": 100}},
+    "similarity": None,
+}
+
+
 def add_manifests(folder: Path, runs: pd.DataFrame) -> None:
     """What the training and the imports leave, and the synthetic study does not."""
     for directory in runs["directory"]:
@@ -63,7 +69,8 @@ def add_manifests(folder: Path, runs: pd.DataFrame) -> None:
     for task in ("docs-pair", "similarity"):
         path = folder / "resources/tasks" / task
         write_json(path / "task.json", read_json(path / "task.json") | {"rows": {"train": 1500, "validation": 300}})
-        write_json(path / "manifest.json", {"source": {"name": task}, "sha256": {"train.parquet": "cd" * 32}})
+        made_from = {"source": {"name": task}, "sha256": {"train.parquet": "cd" * 32}}
+        write_json(path / "manifest.json", made_from | {"classes": CLASSES[task]})
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +153,7 @@ def test_the_methods_tell_the_settings(report):
     assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
     assert "on docs-pair epochs 5" in text
     assert "similarity GLUE stsb 1,500 a subset 300 Pearson correlation" in text
-    assert "docs-pair own files 1,500 300" in text
+    assert "docs-pair own files 1,500 other 1,200, same 300 300 other 200, same 100 accuracy and F1 of same" in text
     assert "minilm package gt-minilm 0.1 DistilBERT" in text
     assert "The upper layers, next to the task's head. section 3.1 1, 2, 3 everywhere" in text
     assert "origin pretrained and finetuned" in text

@@ -4,8 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from glue_files import glue_folder
+from labelled import read_one
 from shallower.sources.glue import GLUE_TASKS, HUB_REVISION, hub_file
-from shallower.sources.labelled_files import Columns, read_labelled
+from shallower.sources.labelled_files import Columns
 
 # Examples of each split in GLUE.
 ROWS = {
@@ -63,7 +64,7 @@ def test_files_on_the_hub() -> None:
 def test_the_real_files_fit(name: str, split: str) -> None:
     task = GLUE_TASKS[name]
     path = glue_folder() / name / f"{task.validation if split == 'validation' else split}.parquet"
-    table = read_labelled(path, Columns(task.text, "label", task.labels, target=task.target))
+    table = read_one(path, Columns(task.text, "label", task.labels, target=task.target))
     assert len(table) == ROWS[name][split == "validation"]
     assert table.column_names == ["id", "text", *["text_pair"][: len(task.text) - 1], "label"]
     # Ids as in the file: the classes there are in the same order as in our table.

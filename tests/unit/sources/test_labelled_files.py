@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from labelled import read_one
 from shallower.core.errors import StudyErrors, UserError
-from shallower.sources.labelled_files import MAX_REPORTED_ROWS, SUFFIXES, Columns, read_labelled
+from shallower.sources.file_formats import MAX_REPORTED_ROWS, SUFFIXES
+from shallower.sources.labelled_files import Columns, read_labelled
 
 CLASSES = Columns(("text",), "label", ("neg", "pos"))
 SCORES = Columns(("text",), "label", None, target="regression")
@@ -41,12 +43,12 @@ def rows_with(labels: Sequence[Any]) -> list[Row]:
 
 
 def labels_of(path: Path, columns: Columns = CLASSES) -> list[Any]:
-    return read_labelled(path, columns).column("label").to_pylist()
+    return read_one(path, columns).column("label").to_pylist()
 
 
 def problems_of(path: Path, columns: Columns = CLASSES) -> list[str]:
     with pytest.raises(UserError) as caught:
-        read_labelled(path, columns)
+        read_one(path, columns)
     problems = caught.value.problems if isinstance(caught.value, StudyErrors) else [str(caught.value)]
     assert all(problem.startswith(f"{path}: ") for problem in problems), "every problem names the file"
     return [problem.removeprefix(f"{path}: ") for problem in problems]
@@ -61,7 +63,7 @@ TRICKY = ["NA", "1", "007", "1e3", "2024-01-01", "True", "null", "", " ", "nan",
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_texts_stay_as_they_are(tmp_path: Path, suffix: str) -> None:
     rows = [{"text": text, "label": ("neg", "pos")[number % 2]} for number, text in enumerate(TRICKY)]
-    table = read_labelled(write(tmp_path / f"a{suffix}", rows), Columns(("text",), "label", ("neg", "pos"), True))
+    table = read_one(write(tmp_path / f"a{suffix}", rows), Columns(("text",), "label", ("neg", "pos"), True))
     assert table.column("text").to_pylist() == TRICKY
     assert table.schema == pa.schema([("id", pa.int64()), ("text", pa.string()), ("label", pa.int64())])
     assert table.column("id").to_pylist() == list(range(len(TRICKY)))
@@ -75,7 +77,7 @@ def test_names_and_ids_give_the_same_labels(tmp_path: Path, suffix: str, labels:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_scores_are_numbers(tmp_path: Path, suffix: str) -> None:
-    table = read_labelled(write(tmp_path / f"a{suffix}", rows_with([0.5, 3.0, 5.0])), SCORES)
+    table = read_one(write(tmp_path / f"a{suffix}", rows_with([0.5, 3.0, 5.0])), SCORES)
     assert table.schema.field("label").type == pa.float64()
     assert table.column("label").to_pylist() == pytest.approx([0.5, 3.0, 5.0])
 
@@ -83,7 +85,7 @@ def test_scores_are_numbers(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_pairs_and_columns_of_other_names(tmp_path: Path, suffix: str) -> None:
     rows = [{"extra": 7, "b": f"second {n}", "gold": "pos", "a": f"first {n}"} for n in range(3)]
-    table = read_labelled(write(tmp_path / f"a{suffix}", rows), Columns(("a", "b"), "gold", ("neg", "pos")))
+    table = read_one(write(tmp_path / f"a{suffix}", rows), Columns(("a", "b"), "gold", ("neg", "pos")))
     assert table.column_names == ["id", "text", "text_pair", "label"]
     assert table.column("text").to_pylist() == ["first 0", "first 1", "first 2"]
     assert table.column("text_pair").to_pylist() == ["second 0", "second 1", "second 2"]
@@ -109,13 +111,69 @@ def test_class_names_that_are_numbers_are_names(tmp_path: Path, suffix: str) -> 
 
 def test_quoted_fields_may_hold_commas_and_line_breaks(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('text,label\n"one, two\nthree ""four""",pos\n\nfive,neg\n')
-    table = read_labelled(tmp_path / "a.csv", CLASSES)
+    table = read_one(tmp_path / "a.csv", CLASSES)
     assert table.column("text").to_pylist() == ['one, two\nthree "four"', "five"]
 
 
-def test_quotation_marks_in_tsv_quote_nothing(tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text('text\tlabel\n"open quote\tpos\nnext row\tneg\n')
-    assert read_labelled(tmp_path / "a.tsv", CLASSES).column("text").to_pylist() == ['"open quote', "next row"]
+TEXTS_OF_TSV = {
+    "open": ('"open quote\tpos\nnext row\tneg\n', ['"open quote', "next row"]),
+    "closed later": ('"open\tpos\nplain\tneg\nclosed"\tpos\n', ['"open', "plain", 'closed"']),
+    "some titles": ('"The Hours"\tpos\na film\tneg\n', ['"The Hours"', "a film"]),
+    "a title and a word": ('"The ""Hours"""\tpos\n"so" they say\tneg\n', ['"The ""Hours"""', '"so" they say']),
+    "commas elsewhere": ('"Well, no"\tpos\nlong, dull\tneg\n', ['"Well, no"', "long, dull"]),
+    "inside": ('say "no"\tpos\n5" disk\tneg\n', ['say "no"', '5" disk']),
+}
+
+
+@pytest.mark.parametrize(("content", "texts"), TEXTS_OF_TSV.values(), ids=TEXTS_OF_TSV)
+def test_quotation_marks_in_tsv_are_text(tmp_path: Path, content: str, texts: list[str]) -> None:
+    (tmp_path / "a.tsv").write_text(f"text\tlabel\n{content}")
+    labelled = read_labelled({"train": tmp_path / "a.tsv"}, CLASSES)
+    assert labelled.tables["train"].column("text").to_pylist() == texts
+    assert [remark.partition(";")[0] for remark in labelled.remarks] == ["a.tsv: quotation marks are read as text"]
+
+
+QUOTED_TSV = {
+    "doubled": ('text\tlabel\n"say ""hi"""\tpos\nplain\tneg\n', ['say "hi"', "plain"]),
+    "all fields": ('"text"\t"label"\n"one"\t"pos"\n"two"\t"neg"\n', ["one", "two"]),
+    "all texts": ('text\tlabel\r\n"one"\tpos\r\n"two"\tneg\r\n', ["one", "two"]),
+    "line break": ('text\tlabel\n"two\nlines"\tpos\nplain\tneg\n', ["two\nlines", "plain"]),
+    "tab": ('text\tlabel\n"a\ttab"\tpos\nplain\tneg\n', ["a\ttab", "plain"]),
+    "only commas": ('text\tlabel\n"Well, no"\tpos\nplain\tneg\n', ["Well, no", "plain"]),
+    "nothing": ('text\tlabel\n""\tpos\nplain\tneg\n', ["", "plain"]),
+}
+
+
+@pytest.mark.parametrize(("content", "texts"), QUOTED_TSV.values(), ids=QUOTED_TSV)
+def test_quoted_tsv_is_noticed(tmp_path: Path, content: str, texts: list[str]) -> None:
+    (tmp_path / "a.tsv").write_bytes(content.encode())
+    labelled = read_labelled({"train": tmp_path / "a.tsv"}, Columns(("text",), "label", ("neg", "pos"), True))
+    assert labelled.tables["train"].column("text").to_pylist() == texts
+    assert labelled.remarks[0].endswith(" fields are quoted, and read without their quotation marks")
+
+
+def test_a_header_that_is_quoted_by_itself_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('"text"\t"label"\n"so" they say\tpos\n')
+    assert problems_of(tmp_path / "a.tsv") == [
+        "no column 'text', 'label'; it has '\"text\"', '\"label\"' "
+        "(quotation marks are read as text; those in line 2 do not quote a field)"
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends(tmp_path: Path, end: str) -> None:
+    for name, between in (("a.csv", ","), ("a.tsv", "\t")):
+        lines = [between.join(fields) + end for fields in (("text", "label"), ("one", "pos"), ("two", "neg"))]
+        (tmp_path / name).write_bytes("".join(lines).encode())
+        assert read_one(tmp_path / name, CLASSES).column("text").to_pylist() == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_break_within_a_line_is_no_line_end(tmp_path: Path, name: str) -> None:
+    between = "," if name == "a.csv" else "\t"
+    (tmp_path / name).write_bytes("text,label\n\rone,pos\ntwo,neg\n".replace(",", between).encode())
+    (problem,) = problems_of(tmp_path / name)
+    assert problem.startswith("line 2 cannot be read (new-line character seen in unquoted field")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -123,6 +181,135 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path, suffix: str) 
     path = write(tmp_path / f"a{suffix}", rows_with(["pos", "neg"]))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert labels_of(path) == [1, 0]
+
+
+# --- names and ids -------------------------------------------------------------------------------------------------
+
+STARS = Columns(("text",), "label", ("1", "2", "3", "4", "5"))
+
+
+def read_both(folder: Path, train: Sequence[Any], validation: Sequence[Any], columns: Columns) -> Any:
+    """Two splits with these labels, read together; the validation split as JSON lines, which have types."""
+    return read_labelled(
+        {
+            "train": write(folder / "train.csv", rows_with(train)),
+            "validation": write(folder / "validation.jsonl", rows_with(validation)),
+        },
+        columns,
+    )
+
+
+def refused(folder: Path, train: Sequence[Any], validation: Sequence[Any], columns: Columns = CLASSES) -> list[str]:
+    with pytest.raises(StudyErrors) as caught:
+        read_both(folder, train, validation, columns)
+    return [problem.replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "columns", "form"),
+    [
+        (["neg", "pos"], ["pos", "neg"], CLASSES, "names"),
+        (["0", "1"], [1, 0], CLASSES, "ids"),
+        (["1", "5"], [2, 3], STARS, "names"),
+        (["1", "2"], [2, 1], STARS, "names"),
+        (["0.5", "1"], [2, 1.5], SCORES, "numbers"),
+    ],
+)
+def test_what_labels_are_is_decided_for_all_splits(
+    tmp_path: Path, train: list[Any], validation: list[Any], columns: Columns, form: str
+) -> None:
+    assert read_both(tmp_path, train, validation, columns).labels_are == form
+
+
+def test_ids_are_refused_where_the_names_are_numbers(tmp_path: Path) -> None:
+    end = "is none of the labels '1', '2', '3', '4', '5'; where these are numbers, no label is an id: "
+    assert refused(tmp_path, ["0", "1", "4"], [4, 0], STARS) == [
+        f"train.csv: row 1: label '0' {end}correct the row or the labels",
+        f"validation.jsonl: row 2: label 0 {end}correct the row or the labels",
+    ]
+    # A name is none of them either where it is written in another way.
+    assert refused(tmp_path, ["1", "04"], [1, 4], STARS)[0].startswith("train.csv: row 2: label '04' is none of the")
+
+
+def test_names_and_ids_do_not_mix(tmp_path: Path) -> None:
+    assert refused(tmp_path, ["pos", "neg", "1"], ["pos"]) == [
+        "train.csv: row 3: label '1' is an id, but 'pos' in row 1 of train.csv is a name; "
+        "write names or ids in all rows"
+    ]
+    assert refused(tmp_path, ["1", "0", "1"], [1, "pos"]) == [
+        "validation.jsonl: row 2: label 'pos' is a name, but '1' in row 1 of train.csv is an id; "
+        "write names or ids in all rows"
+    ]
+    assert refused(tmp_path, ["1", "0", "1"], ["pos"]) == [
+        "validation.jsonl: row 1: label 'pos' is a name, but '1' in row 1 of train.csv is an id; "
+        "write names or ids in all rows"
+    ]
+
+
+@pytest.mark.parametrize("label", ["01", "1.0", "+1", "1,0"])
+def test_what_only_looks_like_an_id_is_none(tmp_path: Path, label: str) -> None:
+    assert refused(tmp_path, ["1", label, "0"], [1]) == [
+        f"train.csv: row 2: label {label!r} is no id; write a whole number from 0 to 1, without leading zeros"
+    ]
+
+
+def test_blanks_around_labels_do_not_count_and_are_reported(tmp_path: Path) -> None:
+    labelled = read_both(tmp_path, ["1 ", "2", "\t4", "5"], ["4\u00a0", 5], STARS)
+    assert labelled.tables["train"].column("label").to_pylist() == [0, 1, 3, 4]
+    assert labelled.tables["validation"].column("label").to_pylist() == [3, 4]
+    assert labelled.labels_are == "names"
+    assert labelled.remarks == [
+        "train.csv: 2 labels are read without the blanks around them, the first in row 1: '1 '",
+        "validation.jsonl: 1 labels are read without the blanks around them, the first in row 1: '4\\xa0'",
+    ]
+    assert read_both(tmp_path, [" 1", "0"], [1], CLASSES).tables["train"].column("label").to_pylist() == [1, 0]
+
+
+def test_a_label_of_blanks_is_missing(tmp_path: Path) -> None:
+    assert refused(tmp_path, ["pos", " "], ["neg"]) == ["train.csv: row 2: label is missing; fill it or remove the row"]
+
+
+def test_booleans_are_classes_called_so(tmp_path: Path) -> None:
+    truths = Columns(("text",), "label", ("false", "true"))
+    assert labels_of(write(tmp_path / "a.jsonl", rows_with([True, False])), truths) == [1, 0]
+    assert labels_of(write(tmp_path / "a.parquet", rows_with([True, False])), truths) == [1, 0]
+    python = Columns(("text",), "label", ("True", "False"))
+    assert read_both(tmp_path, ["True", "False"], [False, True], python).labels_are == "names"
+    other = Columns(("text",), "label", ("true", "True"))
+    assert "True is neither" in problems_of(write(tmp_path / "a.jsonl", rows_with([True])), other)[0]
+
+
+def test_composed_and_decomposed_letters_are_the_same(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    drinks = Columns(("text",), "label", ("tea", composed))
+    assert labels_of(write(tmp_path / "a.csv", rows_with(["tea", decomposed])), drinks) == [0, 1]
+    again = Columns(("text",), "label", ("tea", decomposed))
+    assert labels_of(write(tmp_path / "a.csv", rows_with(["tea", composed])), again) == [0, 1]
+
+
+def test_names_stored_in_one_file_go_with_names_or_ids_in_the_other(tmp_path: Path) -> None:
+    def stored(names: list[str]) -> Path:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        table = pa.Table.from_pylist(rows_with([0, 0, 1]))
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+        pq.write_table(table, tmp_path / "train.parquet")
+        return tmp_path / "train.parquet"
+
+    def read(names: list[str], validation: list[Any]) -> list[Any]:
+        files = {"train": stored(names), "validation": write(tmp_path / "v.csv", rows_with(validation))}
+        return read_labelled(files, CLASSES).tables["train"].column("label").to_pylist()
+
+    assert read(["neg", "pos"], ["pos", "neg"]) == [0, 0, 1]
+    assert read(["neg", "pos"], [1, 0]) == [0, 0, 1]
+    assert read(["pos", "neg"], ["pos", "neg"]) == [1, 1, 0]
+    with pytest.raises(StudyErrors, match=r"v\.csv: row 1: label '1' is an id, but 0 in row 1 of .*parquet is a name"):
+        read(["pos", "neg"], [1, 0])
+
+
+@pytest.mark.parametrize("text", ["1_000", "\u0661", "0x1", "1e400"])
+def test_numbers_are_written_plainly(tmp_path: Path, text: str) -> None:
+    found = problems_of(write(tmp_path / "a.csv", rows_with([text])), SCORES)
+    assert found == [f"row 1: label {text!r} is not a finite number; a regression or a rating needs one"]
 
 
 # --- what is refused -----------------------------------------------------------------------------------------------
@@ -183,6 +370,15 @@ def test_empty_texts(tmp_path: Path, suffix: str) -> None:
     assert problems_of(write(tmp_path / f"a{suffix}", rows)) == [
         "row 1: text is empty; fill it or remove the row",
         "row 3: text is empty; fill it or remove the row",
+    ]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_texts_without_a_visible_character(tmp_path: Path, suffix: str) -> None:
+    rows = rows_with([0, 1, 0])
+    rows[1]["text"] = "\u200b \ufeff\x01"
+    assert problems_of(write(tmp_path / f"a{suffix}", rows)) == [
+        "row 2: text holds only characters that cannot be seen, as '\\u200b \\ufeff\\x01'; fill or remove it"
     ]
 
 

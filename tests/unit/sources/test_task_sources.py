@@ -80,6 +80,7 @@ def test_the_manifest_says_what_was_used(tmp_path: Path) -> None:
     fetch_task(definition, tmp_path / "out")
     manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["source"] == definition
+    assert manifest["reading"] == {"labels": "names", "remarks": []}
     assert manifest["originals"]["train"] == {"file": "train.csv", "sha256": sha256_of(tmp_path / "train.csv")}
     for name, digest in manifest["sha256"].items():
         assert digest == sha256_of(tmp_path / "out" / name)
@@ -105,6 +106,21 @@ def test_a_slice_is_a_fixed_part_in_the_same_order(tmp_path: Path) -> None:
 def test_more_than_there_is(tmp_path: Path) -> None:
     (problem,) = check_task(own_task(tmp_path, validation_examples=21))
     assert problem == f"{tmp_path / 'validation.csv'}: has 20 rows, the study asks for 21; ask for fewer"
+
+
+def test_slices_of_many_classes_hold_each(tmp_path: Path) -> None:
+    names = [f"intent {number}" for number in range(50)]
+    for split, rows in (("train", 500), ("validation", 100)):
+        lines = [f"{split} text {number},{names[number % 50]}" for number in range(rows)]
+        (tmp_path / f"{split}.csv").write_text("\n".join(["text,label", *lines]))
+    definition = own_task(tmp_path / "other", labels=names) | {
+        f"{split}_file": str(tmp_path / f"{split}.csv") for split in ("train", "validation")
+    }
+    fetch_task(definition | {"train_examples": 60}, tmp_path / "out")
+    assert set(read(tmp_path / "out")["train"]["label"].to_pylist()) == set(range(50))
+    assert check_task(definition | {"train_examples": 60, "validation_examples": 30}) == []
+    (problem,) = check_task(definition | {"train_examples": 49})
+    assert problem.startswith("train_examples: 49 rows cannot hold the 50 classes of the validation split (such as")
 
 
 def test_problems_of_both_files_are_told_together_and_nothing_is_written(tmp_path: Path) -> None:

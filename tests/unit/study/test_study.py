@@ -39,6 +39,17 @@ def test_metrics_come_from_the_task_or_from_glue(study):
     assert resolved.evaluate_settings("mrpc")["metrics"] == ["accuracy", "f1"]
 
 
+def test_the_positive_class_concerns_scores_alone(study):
+    before = resolve_study(study)
+    assert before.probe_score_settings == {"metrics": {"tiny": ["accuracy", "f1"], "mrpc": ["accuracy", "f1"]}}
+    study["tasks"][0]["positive_class"] = "bad"
+    after = resolve_study(study)
+    assert after.evaluate_settings("tiny")["positive_class"] == after.compare_settings("tiny")["positive_class"] == 0
+    assert "positive_class" not in after.evaluate_settings("mrpc")
+    assert after.probe_score_settings["positive_class"] == {"tiny": 0}
+    assert after.task_key("tiny") == before.task_key("tiny")
+
+
 def test_keys_tell_data_apart_but_not_its_use(study):
     before = resolve_study(study)
     study["tasks"][1]["train"] = {"epochs": 1}

@@ -8,7 +8,9 @@ from shallower.core.errors import UserError
 from shallower.core.files import write_text
 
 # Columns of names, which stay text even if they look like numbers ("2", "0.95") or missing values ("NA").
-_TEXT = ["study", "model", "task", "origin", "strategy", "amount", "kept_layers", "metric", "directory"]
+_TEXT = ["study", "model", "task", "origin", "strategy", "amount", "kept_layers"]
+_TEXT += ["metric", "positive_class", "directory"]
+_TEXT += ["metric", "positive_class", "directory"]
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # Texts tokenised in one call: enough to keep the tokenizer's threads busy.
 CHUNK = 1000
+# Rows that a message lists.
+MAX_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,21 @@ def tokenize(
     vocab_size: int,
     position_limit: int | None = None,
     num_token_types: int | None = None,
+    place: str = "the table",
 ) -> TokenSet:
-    """Tokenise a task's table (columns id, text, [text_pair], label).
+    """Tokenise a task's table (columns id, text, [text_pair], label), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
     type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
     kind).
 
     Raises UserError when the tokenizer lacks a padding or [CLS] token, when `max_length` leaves no room for each
-    text, when a token id is not below `vocab_size` or a token type not below `num_token_types`, and when an input is
-    longer than `position_limit`.
+    text, when a token id is not below `vocab_size` or a token type not below `num_token_types`, when an input is longer
+    than `position_limit`, and, with the rows, when the tokenizer leaves nothing of a text.
     """
     texts_each = 2 if "text_pair" in table.column_names else 1
-    if max_length < (least := tokenizer.num_special_tokens_to_add(pair=texts_each == 2) + texts_each):
+    special = tokenizer.num_special_tokens_to_add(pair=texts_each == 2)
+    if max_length < (least := special + texts_each):
         raise UserError(f"train.max_length is {max_length}; this task and tokenizer need at least {least}")
     for name in ("pad_token_id", "cls_token_id"):
         if getattr(tokenizer, name) is None:
@@ -94,6 +98,12 @@ def tokenize(
         input_ids += encoded["input_ids"]
         token_type_ids += encoded["token_type_ids"]
         lengths += [len(ids) for ids in encoded["input_ids"]]
+    if empty := [row + 1 for row, length in zip(table["id"].to_pylist(), lengths, strict=True) if length <= special]:
+        rows = ", ".join(map(str, empty[:MAX_ROWS])) + (f" and {len(empty) - MAX_ROWS} more" * (len(empty) > MAX_ROWS))
+        raise UserError(
+            f"{place}: no token is left of the text in row {rows}: this tokenizer drops all its characters; "
+            "correct or remove such rows"
+        )
     flat_ids = np.concatenate([np.asarray(ids, np.int32) for ids in input_ids])
     flat_types = np.concatenate([np.asarray(types, np.int8) for types in token_type_ids])
     if (highest := int(flat_ids.max())) >= vocab_size:

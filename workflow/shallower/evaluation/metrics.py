@@ -7,6 +7,7 @@ checks need the names alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
+
+# Index of the class that metrics of one class are of, unless a study names another: as GLUE has it.
+POSITIVE = 1
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Metric:
         function: scores [...] on resamples of labels and predictions, by the rows [..., n] that each resample takes.
         reference: the score of labels and predictions by scikit-learn or scipy.
         most_classes: the largest number of classes that it is defined for; None for any.
+        of_class: the same metric for the class of an index, where it is of one class only, the positive one.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Metric:
     function: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]
     reference: Callable[[NDArray[Any], NDArray[Any]], float]
     most_classes: int | None = None
+    of_class: "Callable[[int], Metric] | None" = None
 
 
 def of_counts(
@@ -74,10 +80,10 @@ def _f1_by_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return 2 * hits / np.maximum(occurrences, 1), occurrences > 0
 
 
-def _f1(confusion: NDArray[Any]) -> NDArray[Any]:
+def _f1(confusion: NDArray[Any], positive: int) -> NDArray[Any]:
     if confusion.shape[-1] != 2:
-        raise UserError("metric f1 is for two classes with label 1 as the positive one; use macro_f1 here")
-    return _f1_by_class(confusion)[0][..., 1]
+        raise UserError("metric f1 is for two classes, one of which is the positive one; use macro_f1 here")
+    return _f1_by_class(confusion)[0][..., positive]
 
 
 def _macro_f1(confusion: NDArray[Any]) -> NDArray[Any]:
@@ -141,11 +147,23 @@ def _scipy(name: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     return reference
 
 
+def _f1_of(positive: int) -> Metric:
+    return Metric(
+        name="f1",
+        title="F1",
+        kind="classification",
+        function=of_counts(partial(_f1, positive=positive)),
+        reference=_sklearn("f1_score", zero_division=0, pos_label=positive),
+        most_classes=2,
+        of_class=_f1_of,
+    )
+
+
 METRICS = {
     metric.name: metric
     for metric in (
         Metric("accuracy", "accuracy", "classification", of_counts(_accuracy), _sklearn("accuracy_score")),
-        Metric("f1", "F1", "classification", of_counts(_f1), _sklearn("f1_score", zero_division=0), most_classes=2),
+        _f1_of(POSITIVE),
         Metric(
             name="macro_f1",
             title="macro F1",
@@ -171,18 +189,28 @@ def metric_names(target: str) -> list[str]:
     return [metric.name for metric in METRICS.values() if metric.kind in TASK_KINDS[target].scored_as]
 
 
-def metric_title(name: str) -> str:
-    """A metric's name as one would say it."""
-    return METRICS[name].title if name in METRICS else name.replace("_", " ")
+def metric_title(name: str, positive_class: object = None) -> str:
+    """A metric's name as one would say it, with the class that it is of, where tables hold one."""
+    title = METRICS[name].title if name in METRICS else name.replace("_", " ")
+    return f"{title} of {positive_class}" if isinstance(positive_class, str) and positive_class else title
 
 
-def metric_for(name: str, target: str) -> Metric:
-    """The metric of that name. Raises UserError when there is none, or not for this kind of task."""
+def metric_of_class(name: str, positive: int = POSITIVE) -> Metric:
+    """The metric of that name; if it is of one class, then of that with the index `positive`."""
+    metric = METRICS[name]
+    return metric.of_class(positive) if metric.of_class else metric
+
+
+def metric_for(name: str, target: str, positive: int = POSITIVE) -> Metric:
+    """The metric of that name, of the class with the index `positive` if it is of one class.
+
+    Raises UserError when there is none, or not for this kind of task.
+    """
     if name not in METRICS:
         raise UserError(f"unknown metric {name!r}; there are {', '.join(METRICS)}")
     if name not in (usable := metric_names(target)):
         raise UserError(f"metric {name!r} does not suit a {target} task; use one of {', '.join(usable)}")
-    return METRICS[name]
+    return metric_of_class(name, positive)
 
 
 def resampled_scores(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
-from shallower.evaluation.metrics import chance_score, metric_for, score
+from shallower.evaluation.metrics import POSITIVE, chance_score, metric_for, score
 from shallower.task_kinds.registry import task_kind
 
 
@@ -17,17 +17,19 @@ def metrics_record(
     labels: NDArray[Any],
     predictions: NDArray[Any],
     settings: Mapping[str, Any],
+    names: Sequence[str] | None = None,
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """The scores of one run with their intervals and chance levels, and the primary score resampled.
 
     `target` is the name of the kind of task; labels and predictions are [n]; `settings` holds `metrics`
-    (names, the primary one first), `confidence` (0 to 1) and `bootstrap_samples`, the length of
-    the resampled scores.
+    (names, the primary one first), `confidence` (0 to 1), `bootstrap_samples`, the length of the resampled scores, and
+    `positive_class`, the index of the class that metrics of one class are of, if it is not 1. `names` are the classes'.
     """
-    scores = {}
+    scores: dict[str, dict[str, Any]] = {}
+    positive = settings.get("positive_class", POSITIVE)
     resamples = []
     for name in settings["metrics"]:
-        metric = metric_for(name, target)
+        metric = metric_for(name, target, positive)
         bootstrap = score_bootstrap(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
         resamples.append(bootstrap.resamples.astype(np.float32))
         scores[name] = {
@@ -36,6 +38,8 @@ def metrics_record(
             "high": bootstrap.interval.high,
             "chance": chance_score(metric, labels),
         }
+        if metric.of_class:
+            scores[name] |= {"positive_class": names[positive] if names else str(positive), "positive_index": positive}
     record = {
         "target": target,
         "primary": settings["metrics"][0],
@@ -44,6 +48,13 @@ def metrics_record(
         "collapsed": task_kind(target).is_collapsed(labels, predictions),
     }
     return record, resamples[0]
+
+
+def positive_index(record: Mapping[str, Any]) -> int:
+    """Index of the class that the metrics of one class in a metrics.json are of."""
+    return next(
+        (scores["positive_index"] for scores in record["metrics"].values() if "positive_index" in scores), POSITIVE
+    )
 
 
 def halves(num_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -71,7 +82,8 @@ def comparison_record(
         raise UserError(
             f"{len(predictions)} runs, {len(baseline)} runs of the baseline and {len(seeds)} seeds do not fit"
         )
-    kind, metric = task_kind(target), metric_for(settings["metrics"][0], target)
+    kind = task_kind(target)
+    metric = metric_for(settings["metrics"][0], target, settings.get("positive_class", POSITIVE))
     everything = np.arange(len(labels))
     interval = kept_interval(
         metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"]

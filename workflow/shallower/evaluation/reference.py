@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.evaluation.metrics import METRICS
+from shallower.evaluation.metrics import POSITIVE, metric_of_class
 from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.evaluation.records import positive_index
 from shallower.task_kinds.registry import task_kind
 
 # Largest difference of two scores that rounding explains.
@@ -37,19 +38,24 @@ class ReferenceMetric(evaluate.Metric):  # type: ignore[misc]
             features=datasets.Features(dict.fromkeys(("predictions", "references"), value)),
         )
 
-    def _compute(self, predictions: list[float], references: list[float], metrics: Iterable[str]) -> dict[str, float]:
+    def _compute(
+        self, predictions: list[float], references: list[float], metrics: Iterable[str], positive: int
+    ) -> dict[str, float]:
         # Not `format="numpy"` above, which would round to single precision and so tie what differs.
         labels, answers = np.asarray(references), np.asarray(predictions)
-        return {name: METRICS[name].reference(labels, answers) for name in metrics}
+        return {name: metric_of_class(name, positive).reference(labels, answers) for name in metrics}
 
 
 def reference_scores(
-    target: str, labels: NDArray[Any], predictions: NDArray[Any], metrics: Iterable[str]
+    target: str, labels: NDArray[Any], predictions: NDArray[Any], metrics: Iterable[str], positive: int = POSITIVE
 ) -> dict[str, float]:
-    """Scores by name of predictions [n] against labels [n], computed through `evaluate`."""
+    """Scores by name of predictions [n] against labels [n], computed through `evaluate`.
+
+    `positive` is the index of the class that metrics of one class are of.
+    """
     with TemporaryDirectory() as cache:
         metric = ReferenceMetric(config_name=target, keep_in_memory=True, cache_dir=cache)
-        return metric.compute(predictions=predictions, references=labels, metrics=list(metrics))
+        return metric.compute(predictions=predictions, references=labels, metrics=list(metrics), positive=positive)
 
 
 def checked_scores(directories: Iterable[str]) -> dict[str, dict[str, float]]:
@@ -63,7 +69,8 @@ def checked_scores(directories: Iterable[str]) -> dict[str, dict[str, float]]:
         record = read_json(path)
         predictions = read_predictions(Path(directory, "predictions.parquet"), record["target"])
         answers = predictions_of(predictions.logits, record["target"])
-        values = reference_scores(record["target"], predictions.labels, answers, record["metrics"])
+        positive = positive_index(record)
+        values = reference_scores(record["target"], predictions.labels, answers, record["metrics"], positive)
         for name, value in values.items():
             if not abs(value - record["metrics"][name]["value"]) <= TOLERANCE:
                 raise UserError(

@@ -190,7 +190,7 @@ def table_3(counterparts: Counterparts, scores: Scores, costs: Mapping[str, Mapp
                 if full is None or cut is None:
                     return None
                 value, note = full.value - cut.value, "from the scores of Table 2"
-                return replace(full, value=value, printed=value, how="derived", note=note, cell="")
+                return replace(full, value=value, printed=value, how="derived", note=note)
 
             if n:
                 line = lines.line(pair, arm, means, row, "loss", loss, find)

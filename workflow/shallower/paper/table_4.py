@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.bootstrap import mean_score
 from shallower.evaluation.estimates import POINTS, Scores
 from shallower.evaluation.metrics import METRICS
 from shallower.evaluation.predictions import read_matched
+from shallower.evaluation.records import positive_index
 from shallower.paper.comparison import (
     NOT_IN_STUDY,
     NOT_RUN,
@@ -70,6 +72,8 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     if top.empty or full.empty:
         return None
     metric = METRICS[runs["metric"].iloc[0]]
+    if metric.of_class:
+        metric = metric.of_class(positive_index(read_json(Path(full["directory"].iloc[0], "metrics.json"))))
     groups = [full, *(group for _, group in sorted(top.groupby("num_dropped")))]
     paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
     reference, of_full = read_matched(paths[0], None, metric.kind)

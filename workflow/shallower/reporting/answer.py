@@ -247,7 +247,7 @@ def _card(one: TaskAnswer) -> Card:
         model=one.model,
         task=one.task,
         num_layers=base["num_layers"],
-        full_model=f"{counted(base['num_layers'], 'layer')} and {metric_title(base['metric'])} "
+        full_model=f"{counted(base['num_layers'], 'layer')} and {metric_title(base['metric'], base['positive_class'])} "
         f"{score_text(base['score'])} ({spread})",
         problem=one.problem,
         choices=[] if one.problem else [_choice(one, list(group)) for _, group in same_arm],

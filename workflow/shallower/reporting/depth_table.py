@@ -14,18 +14,22 @@ import pyarrow.parquet as parquet
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
-from shallower.evaluation.metrics import METRICS, chance_score, score
+from shallower.evaluation.metrics import POSITIVE, Metric, chance_score, metric_of_class, score
 from shallower.reporting.missing import missing_files_error
 
 COLUMNS = ["study", "model", "task", "seed", "quantity", "depth", "metric", "value", "chance"]
 
 
 def collect_states(
-    runs: pd.DataFrame, metrics: Mapping[str, Sequence[str]], known_missing: Container[str] = ()
+    runs: pd.DataFrame,
+    metrics: Mapping[str, Sequence[str]],
+    positive: Mapping[str, int] | None = None,
+    known_missing: Container[str] = (),
 ) -> pd.DataFrame:
     """Rows of states.csv from `probes.parquet` and `similarity.json` of each baseline, in the order of the plan.
 
-    `metrics` are the names of each task's metrics; probes are scored by the first. The quantity "probe" is a score
+    `metrics` are the names of each task's metrics; probes are scored by the first. `positive` are the indices of the
+    classes that metrics of one class are of, by task, where they are not 1. The quantity "probe" is a score
     (with that of a constant answer as its `chance`), "similarity" a mean cosine (without chance).
     Files that are `known_missing` are left out. Raises UserError naming what else is missing or damaged.
     """
@@ -42,19 +46,22 @@ def collect_states(
     rows = [
         {**{key: run[key] for key in ("study", "model", "task", "seed")}, **row}
         for run, path in files
-        for row in (_probe_rows(path, metrics[run["task"]][0]) if path.suffix == ".parquet" else _similarity_rows(path))
+        for row in (
+            _probe_rows(path, metric_of_class(metrics[run["task"]][0], (positive or {}).get(run["task"], POSITIVE)))
+            if path.suffix == ".parquet"
+            else _similarity_rows(path)
+        )
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _probe_rows(path: Path, metric_name: str) -> Iterator[dict[str, Any]]:
+def _probe_rows(path: Path, metric: Metric) -> Iterator[dict[str, Any]]:
     try:
         table = parquet.read_table(path, columns=["depth", "id", "label", "prediction"]).to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a file of predictions ({error}); delete it and run again") from None
     if table.empty or table.groupby("depth").size().nunique() != 1:
         raise UserError(f"{path}: depths differ in their number of examples; delete the file and run again")
-    metric = METRICS[metric_name]
     for depth, rows in table.groupby("depth"):
         labels = rows["label"].to_numpy()
         yield {

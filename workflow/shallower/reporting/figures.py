@@ -98,7 +98,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
         _draw_baseline(panels, baseline)
         _draw_chance(panels, baseline, [*runs["value"], baseline["score_min"], baseline["score_max"]])
         for panel in grid[:, 0]:
-            panel.set_ylabel(metric_title(baseline["metric"]))
+            panel.set_ylabel(metric_title(baseline["metric"], baseline["positive_class"]))
         several = baseline["seeds"] > 1
         extra = [_handle("one seed", SOFT, ".", line=False)] if several else []
         if runs["collapsed"].any():
@@ -125,7 +125,7 @@ def score_by_cost(summary: pd.DataFrame) -> Figure:
             for panel, (column, label) in zip(panels, costs.items(), strict=True):
                 _draw_costs(panel, column, here, baseline, styles)
                 panel.set_xlabel(label if origin == origins[-1] else "")
-            panels[0].set_ylabel(metric_title(baseline["metric"]))
+            panels[0].set_ylabel(metric_title(baseline["metric"], baseline["positive_class"]))
             panels[0].set_title(origin_title(origin), loc="left", color=INK, pad=30)
             _draw_baseline(panels, baseline, labelled=False)
         extra = [

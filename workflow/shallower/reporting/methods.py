@@ -7,7 +7,7 @@ import pandas as pd
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, counted, listed, score_text
-from shallower.evaluation.metrics import metric_title
+from shallower.evaluation.metrics import METRICS, POSITIVE, metric_title
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
 SETTINGS = {
@@ -19,17 +19,21 @@ SETTINGS = {
     "max_grad_norm": "gradients clipped to norm",
     "max_length": "tokens at most",
 }
+# Most classes whose numbers of examples are listed one by one.
+MAX_CLASSES = 6
 # Keys of a strategy's entry that limit it to a part of the study.
 LIMITS = ("models", "tasks", "origins")
 
 
 def methods_content(
-    config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
+    config: Mapping[str, Any],
+    summary: pd.DataFrame,
+    tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
 ) -> dict[str, Any]:
     """The variables of methods.jinja.
 
-    `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json by
-    task.
+    `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json and
+    manifest.json by task.
     """
     seeds = [len(_seeds(config, task)) for task in config["tasks"]]
     columns = _training_columns(config)
@@ -38,7 +42,7 @@ def methods_content(
         "models_kept": bool(config.get("keep_models")),
         "models": [_model(model) for model in config["models"]],
         "has_counterparts": any(model.get("counterpart") for model in config["models"]),
-        "tasks": [_task(config, task, summary, tasks.get(task["name"], {})) for task in config["tasks"]],
+        "tasks": [_task(config, task, summary, *tasks.get(task["name"], ({}, {}))) for task in config["tasks"]],
         "training_columns": list(columns),
         "training": [
             (title, *(f"{settings[key]:g}" for settings in columns.values()))
@@ -106,25 +110,42 @@ def _model(model: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task(
-    config: Mapping[str, Any], task: Mapping[str, Any], summary: pd.DataFrame, record: Mapping[str, Any]
+    config: Mapping[str, Any],
+    task: Mapping[str, Any],
+    summary: pd.DataFrame,
+    record: Mapping[str, Any],
+    manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Numbers of examples are those that were used; `subset_of` names the splits of which only a part was."""
     baselines = summary[(summary["task"] == task["name"]) & (summary["origin"] == BASELINE)]
-    rows = record.get("rows", {})
+    rows, classes, names = record.get("rows", {}), manifest.get("classes") or {}, record.get("labels")
+    positive = task.get("positive_class") or (names[POSITIVE] if names else None)
     return {
         "name": task["name"],
         "source": _task_source(task),
         "training": f"{rows['train']:,}" if rows else DASH,
         "validation": DASH if baselines.empty else f"{baselines['num_examples'].iloc[0]:,}",
+        "classes": {split: _classes(classes[split]) for split in classes},
         "subset_of": [
             split
             for split, key in (("training", "train_examples"), ("validation", "validation_examples"))
             if task.get(key) and (rows or split == "validation")
         ],
-        "metrics": listed([metric_title(metric) for metric in task["metrics"]]),
+        "metrics": listed([_metric(metric, positive) for metric in task["metrics"]]),
         "chance": DASH if baselines.empty else score_text(baselines["chance"].iloc[0]),
         "seeds": " ".join(map(str, _seeds(config, task))),
     }
+
+
+def _metric(name: str, positive: str | None) -> str:
+    return metric_title(name, positive if name in METRICS and METRICS[name].of_class else None)
+
+
+def _classes(counts: Mapping[str, int]) -> str:
+    """Numbers of examples of each class; of many classes, the smallest and the largest number."""
+    if len(counts) <= MAX_CLASSES:
+        return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return f"{len(counts)} classes with {min(counts.values()):,} to {max(counts.values()):,} each"
 
 
 def _task_source(task: Mapping[str, Any]) -> str:

@@ -62,7 +62,7 @@ def numbers_table(baseline: pd.Series, arms: pd.DataFrame, confidence: float) ->
     return NumbersTable(
         model=baseline["model"],
         task=baseline["task"],
-        metric=metric_title(baseline["metric"]),
+        metric=metric_title(baseline["metric"], baseline["positive_class"]),
         seeds=int(baseline["seeds"]),
         num_examples=int(baseline["num_examples"]),
         chance=score_text(baseline["chance"]),

@@ -51,7 +51,6 @@ def report_page(report: Report) -> str:
     """report.html, one file that holds everything it shows."""
     config = report.config
     confidence = config["evaluate"]["confidence"]
-    of_tasks = {name: task for name, (task, _) in report.tasks.items()}
     return render_page(
         "report.jinja",
         **answer_content(report.summary, config["report"]["tolerances"], confidence, report.costs),
@@ -68,7 +67,7 @@ def report_page(report: Report) -> str:
         sections=report.sections,
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
-        methods=methods_content(config, report.summary, of_tasks),
+        methods=methods_content(config, report.summary, report.tasks),
         provenance=provenance_content(
             report.runs, report.earlier, report.models, [manifest for _, manifest in report.tasks.values()]
         ),

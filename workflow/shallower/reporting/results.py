@@ -17,7 +17,7 @@ from shallower.reporting.missing import missing_files_error
 RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
 COLUMNS = [
     *("study", "model", "task", "origin", "strategy", "amount", "num_layers", "num_dropped", "kept_layers", "seed"),
-    *("metric", "primary", "value", "low", "high", "chance", "num_examples"),
+    *("metric", "positive_class", "primary", "value", "low", "high", "chance", "num_examples"),
     *("parameters", "model_bytes", "train_seconds", "collapsed", "directory"),
 ]
 

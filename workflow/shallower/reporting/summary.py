@@ -40,9 +40,10 @@ def summarise(
 ) -> pd.DataFrame:
     """summary.csv: one row for each model, task and arm, the baseline first; scores are of the primary metric.
 
-    `score` is the mean over seeds, with standard deviation (empty for one seed), minimum and maximum.
-    `kept_percent` is that mean in percent of the baseline's, with its interval over validation examples, and
-    its values on two random halves of them. Where seeds dropped different layers, `num_dropped` is the smallest number,
+    `positive_class` is the class that the metric is of, where it is of one. `score` is the mean over seeds, with
+    standard deviation (empty for one seed), minimum and maximum. `kept_percent` is that mean in percent of the
+    baseline's, with its interval over validation examples, and its values on two random halves of them. Where seeds
+    dropped different layers, `num_dropped` is the smallest number,
     size and speed are those of the largest model, and `kept_layers` names each set. `latency_ms_batch1` and the like
     are medians at the arm's depth, `speedup_batch1` is the full model's latency divided by the arm's. `collapsed`
     counts seeds; `directory` is the run of the best seed. Raises UserError when a baseline or a depth in cost.json is
@@ -69,6 +70,7 @@ def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
         "num_dropped": int(runs["num_dropped"].min()),
         "kept_layers": SET_SEPARATOR.join(runs["kept_layers"].unique()),
         "metric": runs["metric"].iloc[0],
+        "positive_class": runs["positive_class"].iloc[0],
         "num_examples": int(runs["num_examples"].iloc[0]),
         "seeds": len(runs),
         "collapsed": int(runs["collapsed"].sum()),

@@ -2,23 +2,24 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.sources import hub
+from shallower.sources.file_formats import SUFFIXES
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
-from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled, without_repeats
+from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
+from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
+from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.registry import task_kind
 
 SPLITS = ("train", "validation")
-
-# Seed of the draw when a study takes only some of a split's examples: the same ones for everybody.
-SLICE_SEED = 0
 
 
 class TaskSource:
@@ -48,23 +49,21 @@ class TaskSource:
             ranges=tuple((low, high) for low, high in ranges) if ranges else None,
         )
 
-    def tables(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
         """Both splits, cut to the number of examples that the study asks for.
 
         Raises StudyErrors with what is wrong in either file.
         """
-        columns = self.columns(definition)
-        tables, problems = {}, []
-        for split, path in files.items():
-            try:
-                tables[split] = _slice(read_labelled(path, columns), definition.get(f"{split}_examples"), path)
-            except StudyErrors as error:
-                problems += error.problems
-            except UserError as error:
-                problems.append(str(error))
+        labelled = read_labelled(files, self.columns(definition))
+        problems = [
+            f"{files[split]}: has {len(table)} rows, the study asks for {size}; ask for fewer"
+            for split, table in labelled.tables.items()
+            if (size := definition.get(f"{split}_examples", 0)) > len(table)
+        ]
         if problems:
             raise StudyErrors(problems)
-        return tables
+        orders = {split: shuffled(table) for split, table in labelled.tables.items()}
+        return _sliced(labelled, self.columns(definition), definition, orders)
 
     def pin(self, definition: Mapping[str, Any]) -> dict[str, str]:
         """What the data depends on beyond its definition, for the manifest."""
@@ -153,9 +152,11 @@ class PackageSource(TaskSource):
         except UserError as error:
             yield str(error)
 
-    def tables(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
         path = files["data"]
-        table = without_repeats(read_labelled(path, self.columns(definition)))
+        columns = self.columns(definition)
+        labelled = read_labelled(files, columns)
+        table = without_repeats(labelled.tables["data"])
         num_validation = definition["validation_examples"]
         num_train = definition.get("train_examples", max(2, len(table) - num_validation))
         if num_train + num_validation > len(table):
@@ -163,9 +164,12 @@ class PackageSource(TaskSource):
                 f"{path.name}: has {len(table)} different texts, the study asks for {num_train} to train on and "
                 f"{num_validation} to validate; ask for fewer"
             )
-        order = np.random.default_rng(SLICE_SEED).permutation(len(table))
-        chosen = {"train": order[num_validation : num_validation + num_train], "validation": order[:num_validation]}
-        return {split: table.take(np.sort(rows)) for split, rows in chosen.items()}
+        order = shuffled(table)
+        validation = drawn(table, order, num_validation, () if _has_classes(columns) else None)
+        # By id, since the validation examples may not be the first of the order.
+        is_left = ~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())
+        labelled = replace(labelled, tables={"train": table, "validation": validation})
+        return _sliced(labelled, columns, {"train_examples": num_train}, {"train": order[is_left]})
 
 
 TASK_SOURCES: dict[str, TaskSource] = {
@@ -200,6 +204,11 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
     if "columns" in definition:
         absent = [name for name in (*definition["text"], definition["label"]) if name not in definition["columns"]]
         yield from (f"columns: has no {name!r}, which text or label names; add it" for name in absent)
+    names: dict[str, str] = {}
+    for name in definition.get("labels", ()):
+        if (other := names.setdefault(canonical(name), name)) != name:
+            alike = f"{other!r} and {name!r} are the same but for blanks around them or how letters are composed"
+            yield f"labels: {alike}; rename one of them"
     if "label_ranges" not in definition:
         return
     ranges = definition["label_ranges"]
@@ -213,11 +222,25 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
         yield "label_ranges: two of them overlap (both ends are included); separate them"
 
 
-def _slice(table: pa.Table, examples: int | None, path: Path) -> pa.Table:
-    """The asked number of rows, drawn with a fixed seed and left in their order."""
-    if examples is None:
-        return table
-    if examples > len(table):
-        raise UserError(f"{path}: has {len(table)} rows, the study asks for {examples}; ask for fewer")
-    chosen = np.random.default_rng(SLICE_SEED).permutation(len(table))[:examples]
-    return table.take(np.sort(chosen))
+def _has_classes(columns: Columns) -> bool:
+    return task_kind(columns.target).has_classes
+
+
+def _sliced(
+    labelled: Labelled, columns: Columns, definition: Mapping[str, Any], orders: Mapping[str, NDArray[np.int64]]
+) -> Labelled:
+    """Both splits, cut to the numbers of examples that a definition names, by the orders in which rows are drawn.
+
+    Raises UserError where the training examples are too few for the classes of the validation split.
+    """
+    tables, sizes = dict(labelled.tables), {split: definition.get(f"{split}_examples") for split in SPLITS}
+    needed: set[int] | None = set() if _has_classes(columns) else None
+    if (size := sizes["validation"]) is not None:
+        tables["validation"] = drawn(tables["validation"], orders["validation"], size, needed)
+    if (size := sizes["train"]) is not None:
+        needed = None if needed is None else classes_of(tables["validation"])
+        whole = tables["train"].take(np.sort(orders["train"]))
+        tables["train"] = drawn(tables["train"], orders["train"], size, needed)
+        if needed is not None:
+            check_classes(whole, tables["train"], needed, columns.labels or ())
+    return replace(labelled, tables=tables)

@@ -2,7 +2,8 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
+from shallower.sources.labelled_files import Labelled
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.task_kinds.registry import task_kind
 
@@ -30,12 +32,15 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     source = TASK_SOURCES[definition["source"]]
     with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
         files = source.fetch(definition, Path(folder))
-        tables = _tables(definition, files)
+        labelled = _examples(definition, files)
         originals = {name: {"file": path.name, "sha256": sha256_of(path)} for name, path in files.items()}
+    columns, tables = source.columns(definition), labelled.tables
+    logger.info("%s: labels are read as %s", columns.label, labelled.labels_are)
+    for remark in labelled.remarks:
+        logger.warning("%s", remark)
     for split, table in tables.items():
         write_parquet(target_dir / f"{split}.parquet", table)
         logger.info("%s: %d examples", split, len(table))
-    columns = source.columns(definition)
     write_json(
         target_dir / TASK,
         {
@@ -52,12 +57,22 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         {
             "source": dict(definition),
             "originals": originals,
+            "classes": _class_counts(columns.labels, tables),
+            "reading": {"labels": labelled.labels_are, "remarks": labelled.remarks},
             "versions": versions(("numpy", "pyarrow")),
             **source.pin(definition),
             "code": code_state(Path(__file__).parent),
             "sha256": {name: sha256_of(target_dir / name) for name in names},
         },
     )
+
+
+def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]] | None:
+    """Numbers of examples of each class, by split; None for a task without classes."""
+    if labels is None:
+        return None
+    counts = {split: Counter(table.column("label").to_pylist()) for split, table in tables.items()}
+    return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
 
 
 def task_files(definition: Mapping[str, Any]) -> list[Path]:
@@ -72,7 +87,7 @@ def check_task(definition: Mapping[str, Any]) -> list[str]:
         if problems := list(source.problems(definition)):
             return problems
         if files := source.files_here(definition):
-            _tables(definition, files)
+            _examples(definition, files)
     except StudyErrors as error:
         return error.problems
     except UserError as error:
@@ -80,12 +95,12 @@ def check_task(definition: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _tables(definition: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, pa.Table]:
+def _examples(definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
     """Both splits, read and checked. Raises StudyErrors or UserError with what is wrong."""
     source = TASK_SOURCES[definition["source"]]
-    tables = source.tables(definition, files)
+    labelled = source.examples(definition, files)
     columns = source.columns(definition)
-    found = {split: table.column("label").to_pylist() for split, table in tables.items()}
+    found = {split: table.column("label").to_pylist() for split, table in labelled.tables.items()}
     if problems := list(task_kind(columns.target).split_problems(found, columns.labels)):
         raise StudyErrors(problems)
-    return tables
+    return labelled

@@ -310,3 +310,12 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
         yield ": missing 'labels'; list the names of the classes in the order of their ids"
     if not has_classes and "labels" in task:
         yield f".labels: a {task['target']} has no classes; remove the key"
+    labels = task.get("labels", [])
+    if "positive_class" not in task or not sound("positive_class"):
+        return
+    if not has_classes:
+        yield f".positive_class: a {task['target']} has no classes; remove the key"
+    elif labels and len(labels) != 2:
+        yield f".positive_class: is for two classes, there are {len(labels)}; remove the key"
+    elif labels and task["positive_class"] not in labels:
+        yield f".positive_class: {unknown('class', task['positive_class'], labels)}"

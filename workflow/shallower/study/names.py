@@ -1,8 +1,8 @@
 """The names that a study may use, each from the registry that knows it."""
 
 from shallower.evaluation.metrics import METRICS
+from shallower.sources.file_formats import SUFFIXES
 from shallower.sources.glue import GLUE_TASKS
-from shallower.sources.labelled_files import SUFFIXES
 from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES

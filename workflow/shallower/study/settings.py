@@ -163,6 +163,8 @@ class LabelledTask(Task):
     """Names of the classes, in the order of their ids. Only for classification."""
     columns: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
     """Names of all columns in their order, for CSV and TSV files without a header."""
+    positive_class: Text = optional()
+    """The class that f1 is of, one of labels, where there are two; by default the second, as in GLUE."""
     label_ranges: Annotated[list[Range], Strict(), Field(min_length=2)] = optional()
     """
     For labels that are ratings: the lowest and the highest number that counts as each class, both included, in the

@@ -16,7 +16,7 @@ from shallower.study.grid import expand
 from shallower.surgery.strategies import amount_label
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
-TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart"}
+TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart"}
 MODEL_USE_KEYS = {"counterpart"}
 
 
@@ -151,9 +151,23 @@ class Study:
         return settings
 
     def evaluate_settings(self, task: str) -> dict[str, Any]:
-        """Settings of the scoring of a task's predictions, with its metrics, the primary one first."""
+        """Settings of the scoring of a task's predictions.
+
+        With its metrics, the primary one first, and the index of its positive class, where the study names one.
+        """
         entry = _named(self.config["tasks"], task)
-        return dict(self.config["evaluate"]) | {"metrics": entry["metrics"]}
+        settings = dict(self.config["evaluate"]) | {"metrics": entry["metrics"]}
+        if "positive_class" in entry:
+            settings["positive_class"] = entry["labels"].index(entry["positive_class"])
+        return settings
+
+    @property
+    def probe_score_settings(self) -> dict[str, Any]:
+        """Metrics by task, and indices of positive classes by the tasks for which the study names one."""
+        of_tasks = {task: self.evaluate_settings(task) for task in self.tasks}
+        keys = ("metrics", "positive_class")
+        found = {key: {task: each[key] for task, each in of_tasks.items() if key in each} for key in keys}
+        return {key: values for key, values in found.items() if values}
 
     def compare_settings(self, task: str) -> dict[str, Any]:
         """Settings of the comparison with the baseline, which is by the primary metric alone."""

@@ -6,7 +6,8 @@ checks, need the rest.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
@@ -17,6 +18,37 @@ if TYPE_CHECKING:
 # Longest value that a message quotes, and how many labels it lists.
 MAX_CHARACTERS = 200
 MAX_LISTED = 20
+
+MISSING = "is missing; fill it or remove the row"
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """The labels of one file, as they stand there.
+
+    Attributes:
+        place: the file, as messages name it.
+        values: the labels, row by row.
+        stored_names: class names that the file itself has for its ids, if any.
+    """
+
+    place: str
+    values: Sequence[Any]
+    stored_names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class LabelReading:
+    """How the labels of a task are read, decided once for all rows of all its files.
+
+    Attributes:
+        form: what they are read as, in words: "names", "ids" or "numbers".
+        of: for a column, the function that reads one of its values. It raises ValueError with what is wrong, to follow
+            the column's name.
+    """
+
+    form: str
+    of: Callable[[LabelColumn], Callable[[Any], float]]
 
 
 class TaskKind(ABC):
@@ -34,19 +66,9 @@ class TaskKind(ABC):
     label_dtype: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
 
-    def read_label(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
-        """A label of a file as a number.
-
-        `labels` are the task's class names, `stored_names` those that the file itself has for its ids, if any.
-        Raises ValueError with what is wrong, to follow the column's name.
-        """
-        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-            raise ValueError("is missing; fill it or remove the row")
-        return self._read(value, labels, stored_names)
-
     @abstractmethod
-    def _read(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
-        """`read_label` of a value that is there."""
+    def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
+        """How the labels of all files of a task are read; `labels` are its class names."""
 
     @abstractmethod
     def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
@@ -82,6 +104,15 @@ class TaskKind(ABC):
     def probe_problem(self, labels: NDArray[Any]) -> str | None:
         """Why `linear_model` cannot learn from these labels; None if it can."""
         return None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a field of a file holds nothing."""
+    return (
+        value is None
+        or (isinstance(value, str) and not value.strip())
+        or (isinstance(value, float) and math.isnan(value))
+    )
 
 
 def shown(value: Any) -> str:

@@ -1,13 +1,13 @@
 """Classification: each text belongs to one of several classes."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shallower.task_kinds.base import TaskKind, listed, shown
+from shallower.task_kinds.base import LabelColumn, LabelReading, TaskKind
+from shallower.task_kinds.class_labels import class_reading
 
 if TYPE_CHECKING:
     import torch
@@ -21,23 +21,8 @@ class Classification(TaskKind):
     label_dtype = "int64"
     scored_as = ("classification",)
 
-    def _read(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> int:
-        names = list(labels or ())
-        if stored_names is not None and isinstance(value, int) and 0 <= value < len(stored_names):
-            value = stored_names[value]  # by name, since the study may list the classes in another order
-        if isinstance(value, str | int) and str(value) in names:  # also where the names are numbers, such as stars
-            return names.index(str(value))
-        if isinstance(value, str):
-            if not re.fullmatch(r"-?[0-9]{1,9}", value.strip()):
-                raise ValueError(f"{shown(value)} is none of the labels {listed(names)}")
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"{shown(value)} is neither the name of a class nor its id, a whole number")
-        if value == -1:
-            raise ValueError("-1 marks a hidden label; use a split whose labels are known")
-        if not 0 <= value < len(names):
-            raise ValueError(f"{shown(value)} is out of range; {len(names)} labels have the ids 0 to {len(names) - 1}")
-        return value
+    def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
+        return class_reading(columns, labels or ())
 
     def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
         names, classes = list(labels or ()), {split: {int(label) for label in found[split]} for split in found}

@@ -1,13 +1,14 @@
 """Regression: each text has a number."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shallower.task_kinds.base import TaskKind, shown
+from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, TaskKind, is_missing, shown
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +19,25 @@ COLLAPSED_SPREAD = 0.01
 ROUNDING = 1e-9
 
 
+# As numbers are written; float() also takes 1_000 and digits of other scripts.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def number(value: Any) -> float:
+    """A finite number from a field of a file. Raises ValueError with what is wrong, to follow the column's name."""
+    if is_missing(value):
+        raise ValueError(MISSING)
+    try:
+        if isinstance(value, bool) or (isinstance(value, str) and not _NUMBER.fullmatch(value.strip())):
+            raise ValueError
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise ValueError(f"{shown(value)} is not a finite number; a regression or a rating needs one")
+    return found
+
+
 class Regression(TaskKind):
     """Labels are finite numbers; logits have a single output, which is the answer."""
 
@@ -26,14 +46,8 @@ class Regression(TaskKind):
     label_dtype = "float64"
     scored_as = ("regression",)
 
-    def _read(self, value: Any, labels: Sequence[str] | None, stored_names: Sequence[str] | None) -> float:
-        try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(f"{shown(value)} is not a finite number; a regression or a rating needs one")
-        return number
+    def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
+        return LabelReading("numbers", lambda column: number)
 
     def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
         for split, values in found.items():
