@@ -16,11 +16,12 @@ import pyarrow as pa
 from pyarrow import parquet
 from scipy.stats import norm
 
-from shallower.core.files import write_json
+from shallower.core.files import write_json, write_text
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.predictions import Predictions, read_matched
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.resamples import collect_resamples, write_resamples
+from shallower.planning.missing import missing_as_csv
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import read_comparisons, read_costs, summarise
 from shallower.surgery.strategies import STRATEGIES, check_amount, drop_order
@@ -85,6 +86,7 @@ def write_study(root: Path, study: Study | None = None) -> Path:
     for (_, task), group in plan.groupby(["model", "task"], sort=False):
         _write_comparisons(root, task_of(task, study.tasks[task]), group)
     write_table(folder / "runs.csv", plan)
+    write_text(folder / "missing.csv", missing_as_csv([], {}))
     write_table(folder / "states.csv", pd.DataFrame(states))
     write_table(folder / "scores.csv", pd.DataFrame(scores))
     with chdir(root):

@@ -12,8 +12,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.core.files import write_bytes, write_json
+from shallower.core.files import write_bytes, write_json, write_text
 from shallower.core.tables import read_table, write_table
+from shallower.planning.missing import missing_as_csv
 from shallower.reporting.depth_table import COLUMNS, collect_states
 
 SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "collect_states.py"
@@ -91,6 +92,16 @@ def test_missing_files_are_named(runs):
     assert "results/s/m/values/baseline/seed1/probes.parquet" in str(error.value)
 
 
+def test_files_that_are_known_to_be_missing_are_left_out(runs):
+    full = collect_states(runs, METRICS)
+    similarity = Path("results/s/m/yes-no/baseline/seed2/similarity.json")
+    similarity.unlink()
+    part = collect_states(runs, METRICS, known_missing={str(similarity)})
+    left_out = (full["task"] == "yes-no") & (full["seed"] == 2) & (full["quantity"] == "similarity")
+    assert left_out.any()
+    pd.testing.assert_frame_equal(part, full[~left_out].reset_index(drop=True))
+
+
 def test_damaged_answers_are_refused(runs):
     path = Path("results/s/m/yes-no/baseline/seed1/probes.parquet")
     table = parquet.read_table(path)
@@ -109,7 +120,9 @@ def test_damaged_answers_are_refused(runs):
 def test_the_script_writes_the_table(runs, monkeypatch):
     write_table("runs.csv", runs)
     settings = json.dumps({"metrics": METRICS})
-    monkeypatch.setattr(sys, "argv", ["", "--runs", "runs.csv", "--settings", settings, "--output", "out/states.csv"])
+    write_text("missing.csv", missing_as_csv([], {}))
+    files = ["--runs", "runs.csv", "--missing", "missing.csv", "--output", "out/states.csv"]
+    monkeypatch.setattr(sys, "argv", ["", "--settings", settings, *files])
     spec = importlib.util.spec_from_file_location("__main__", SCRIPT)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     again = read_table("out/states.csv")

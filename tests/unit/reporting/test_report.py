@@ -127,6 +127,26 @@ def section():
     )
 
 
+def test_what_is_missing_is_said_first_and_listed_last(report):
+    axes = {
+        "model": "minilm",
+        "task": "similarity",
+        "origin": "finetuned",
+        "strategy": "top",
+        "amount": "1",
+        "seed": 2.0,
+    }
+    failed = axes | {"missing": "run", "file": "a", "rule": "refine", "log": "logs/a.log", "message": "error: <nan>"}
+    speed = dict.fromkeys(failed, None) | {"model": "minilm", "missing": "speed", "file": "b"}
+    page = Page(report_page(replace(report, missing=pd.DataFrame([failed, speed]))))
+    assert "This study is not complete: 2 results missing. Everything below is of the" in page.text
+    assert "run, minilm on similarity, finetuned top-1, seed 2 refine error: <nan> logs/a.log" in page.text
+    assert "speed, minilm not started" in page.text
+    assert {"missing"} <= set(page.ids) and set(page.anchors) <= set(page.ids)
+    complete = report_page(report)
+    assert "not complete" not in complete and "missing" not in Page(complete).ids
+
+
 def test_the_answer_comes_first_then_methods_and_provenance(report):
     page = Page(report_page(report))
     assert page.loads == []
@@ -230,7 +250,7 @@ def test_script_writes_the_same_report_again(made, section):
     (made / FOLDER / "study.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     command = [
         *(sys.executable, PROJECT / "workflow/scripts/write_report.py", "--study", f"{FOLDER}/study.json"),
-        *("--summary", f"{FOLDER}/summary.csv", "--runs", f"{FOLDER}/runs.csv"),
+        *("--summary", f"{FOLDER}/summary.csv", "--runs", f"{FOLDER}/runs.csv", "--missing", f"{FOLDER}/missing.csv"),
         *("--costs", f"{FOLDER}/minilm/cost.json", "--models", "resources/models/minilm-1/manifest.json"),
         *("--tasks", "resources/tasks/docs-pair/task.json", "resources/tasks/similarity/task.json"),
         *("--figure", "minilm", "docs-pair", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),

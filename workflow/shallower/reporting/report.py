@@ -25,7 +25,6 @@ class Report:
     Attributes:
         config: the study, defaults filled in.
         summary: summary.csv.
-        missing: missing.csv; without rows when every job was finished.
         costs: cost.json by model.
         runs: manifest.json of every run.
         earlier: manifest.json of every training before a run's last drop of layers.
@@ -33,11 +32,11 @@ class Report:
         tasks: task.json and manifest.json of every task, by its name.
         figures: image files by model and task.
         sections: what other packages add.
+        missing: missing.csv; without rows when every job was finished.
     """
 
     config: Mapping[str, Any]
     summary: pd.DataFrame
-    missing: pd.DataFrame
     costs: Mapping[str, Mapping[str, Any]]
     runs: Sequence[Mapping[str, Any]]
     models: Sequence[Mapping[str, Any]]
@@ -45,6 +44,7 @@ class Report:
     earlier: Sequence[Mapping[str, Any]] = ()
     figures: Mapping[tuple[str, str], Sequence[Path]] = field(default_factory=dict)
     sections: Sequence[Section] = ()
+    missing: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def report_page(report: Report) -> str:
@@ -77,7 +77,7 @@ def report_page(report: Report) -> str:
 def _missing(missing: pd.DataFrame) -> list[tuple[str, ...]]:
     """Rows of the table of what is missing: what it is, the rule of the job that failed, what its log says, the log."""
     rows: list[tuple[str, ...]] = []
-    for row in missing.fillna("").to_dict("records"):
+    for row in missing.astype(object).fillna("").to_dict("records"):
         where = f"{row['model']} on {row['task']}" if row["task"] else row["model"]
         arm = row["origin"] if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}"
         seed = f"seed {row['seed']:.0f}" if row["seed"] != "" else ""

@@ -47,7 +47,8 @@ def read_scores(plan: pd.DataFrame) -> Scores:
     resamples = {
         directory: read_resamples(Path(directory, RESAMPLES)).astype("float64") for directory in plan["directory"]
     }
-    return Scores(results[results["primary"]], resamples)
+    # Without any run the column has no type.
+    return Scores(results[results["primary"].astype(bool)], resamples)
 
 
 def _metrics_path(directory: str) -> Path:
