@@ -31,11 +31,6 @@ def check_version() -> None:
         )
 
 
-def folder_of_rules(workflow: Workflow) -> Path:
-    """The folder of the rule file that is being read, also where another workflow uses this one as a module."""
-    return Path(str(workflow.current_basedir))
-
-
 def is_module(workflow: Workflow) -> bool:
     """Whether another workflow uses this one as a module, with a configuration of its own."""
     return workflow.modifier.namespace is not None

@@ -39,12 +39,12 @@ INTERPRETER = "" if uses_conda(workflow) else f'export PATH={shlex.quote(BIN)}:"
 
 # When a step is interrupted (Ctrl-C, a time limit), its shell waits for it, and tee keeps running until the step has written
 # its last log lines.
-WAIT = """trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export STARTED_BY=$PPID; """
+WAIT = f"""trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export {environment.STARTED_BY}=$PPID; """
 
-# Every step runs offline except the downloads, which read HUB_OFFLINE: what the user had set.
+# Every step runs offline except the downloads, which read environment.HUB_OFFLINE: what the user had set.
 shell.prefix(
     f"set -euo pipefail; {WAIT}{INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
-    " TOKENIZERS_PARALLELISM=false HUB_OFFLINE=${{HF_HUB_OFFLINE:-0}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
+    f" TOKENIZERS_PARALLELISM=false {environment.HUB_OFFLINE}=${{{{HF_HUB_OFFLINE:-0}}}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
     f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
     f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}; "

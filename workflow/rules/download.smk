@@ -33,7 +33,8 @@ rule download_model:
         model=lambda wildcards: as_json(MODELS[wildcards.model_key]),
         folder=subpath(output.weights, parent=True),
     shell:
-        "HF_HUB_OFFLINE=$HUB_OFFLINE python {params.script:q} --model {params.model:q} --output-dir {params.folder:q}"
+        f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
+        "python {params.script:q} --model {params.model:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"
 
 
@@ -58,5 +59,6 @@ rule download_task:
         task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
         folder=subpath(output.train, parent=True),
     shell:
-        "HF_HUB_OFFLINE=$HUB_OFFLINE python {params.script:q} --task {params.task:q} --output-dir {params.folder:q}"
+        f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
+        "python {params.script:q} --task {params.task:q} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"

@@ -24,7 +24,6 @@ def main(arguments: argparse.Namespace) -> None:
     similarity = {
         "model": str(arguments.model_dir),
         "pretrained": str(arguments.pretrained_dir),
-        "token": "sentence",
         "num_examples": len(tokens.labels),
         "cosine": similarity_by_depth(model, pretrained, tokens, compute),
     }

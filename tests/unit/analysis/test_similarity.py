@@ -84,7 +84,6 @@ def test_the_script_says_what_was_compared(tmp_path):
     assert record == {
         "model": str(tmp_path / "tuned"),
         "pretrained": str(tmp_path / "original"),
-        "token": "sentence",
         "num_examples": 6,
     }
     assert len(cosines) == 5

@@ -65,7 +65,6 @@ def test_padding_on_the_right():
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert batch.token_type_ids.tolist() == [[1, 1, 1, 1], [1, 1, 3, 3]]
     assert batch.labels.tolist() == [1, 0]
-    assert batch.num_tokens == 6
 
 
 def test_padding_on_the_left():

@@ -76,7 +76,7 @@ def at(table, row, column, quantity=None):
 
 
 def number(value, uncertainty=0.0, printed=None, note=""):
-    return PaperNumber(value, value if printed is None else printed, "printed", uncertainty, note, "journal", "a cell")
+    return PaperNumber(value, value if printed is None else printed, "printed", uncertainty, note, "journal")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ class Batch:
     attention_mask: np.ndarray | None  # int64 [B, L]: 1 for a token, 0 for padding
     token_type_ids: np.ndarray | None  # int64 [B, L]
     labels: np.ndarray  # int64 or float32 [B]
-    num_tokens: int  # without padding
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -81,7 +80,6 @@ def make_batch(tokens: TokenSet, examples: np.ndarray) -> Batch:
         attention_mask=None if num_tokens == is_token.size else is_token.astype(np.int64),
         token_type_ids=None if types is None else padded(types, tokens.pad_token_type_id),
         labels=tokens.labels[examples],
-        num_tokens=num_tokens,
     )
 
 

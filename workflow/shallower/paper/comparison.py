@@ -224,7 +224,7 @@ def mean_number(parts: Sequence[PaperNumber]) -> PaperNumber:
     value = sum(values) / len(values)
     note = join_remarks(notes)
     return replace(
-        parts[0], value=value, printed=value, how="derived", uncertainty=sum(errors) / len(errors), note=note, cell=""
+        parts[0], value=value, printed=value, how="derived", uncertainty=sum(errors) / len(errors), note=note
     )
 
 

@@ -192,7 +192,7 @@ def table_3(counterparts: Counterparts, scores: Scores, summary: pd.DataFrame) -
                 if full is None or cut is None:
                     return None
                 value, note = full.value - cut.value, "from the scores of Table 2"
-                return replace(full, value=value, printed=value, how="derived", note=note, cell="")
+                return replace(full, value=value, printed=value, how="derived", note=note)
 
             if n:
                 line = lines.line(pair, arm, means, row, "loss", loss, find)

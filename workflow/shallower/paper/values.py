@@ -39,7 +39,6 @@ class PaperNumber:
         uncertainty: how far off `value` may be, 0 but for measured ones.
         note: misprints and inconsistencies, for people; often empty.
         source: journal or preprint.
-        cell: where it stands, for people.
     """
 
     value: float
@@ -48,7 +47,6 @@ class PaperNumber:
     uncertainty: float
     note: str
     source: str
-    cell: str
 
 
 def read_values(path: str | Path = VALUES) -> pd.DataFrame:
@@ -80,5 +78,5 @@ def paper_value(values: pd.DataFrame, **where: Any) -> PaperNumber | None:
         value=printed if math.isnan(corrected) else corrected,
         printed=printed,
         uncertainty=0.0 if math.isnan(row["uncertainty"]) else float(row["uncertainty"]),
-        **{name: row[name] for name in ("how", "note", "source", "cell")},
+        **{name: row[name] for name in ("how", "note", "source")},
     )

@@ -41,8 +41,6 @@ def _environment() -> Environment:
     environment.filters |= {
         "counted": wording.counted,
         "listed": listed,
-        "percent": wording.percent,
-        "score": wording.score_text,
         "tolerance": tolerance_text,
     }
     environment.globals |= {"DASH": wording.DASH, "prose": prose, "origin_title": labels.origin_title}

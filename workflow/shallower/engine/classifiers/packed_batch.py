@@ -25,7 +25,6 @@ class Packed:
     labels: torch.Tensor  # int64 or float32 [B]
     size: int  # B
     max_length: int  # L
-    num_tokens: int  # T
 
     def pad(self, states: torch.Tensor) -> torch.Tensor:
         """States [T, H] of tokens as [B, L, H], 0 where there is none."""
@@ -68,5 +67,4 @@ def pack(tokens: TokenSet, examples: np.ndarray, device: str, rows: np.ndarray |
         labels=to_device(tokens.labels[examples], device),
         size=size,
         max_length=max_length,
-        num_tokens=num_tokens,
     )

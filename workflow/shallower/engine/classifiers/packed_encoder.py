@@ -109,9 +109,9 @@ class Encoder(nn.Module):
         """Context [B, H] of each example's first token."""
         size = self.config.hidden_size
         weight, bias = layer.query_key_value.weight, layer.query_key_value.bias
-        sentence = functional.linear(states.index_select(0, batch.starts), weight[:size], bias[:size])
+        cls_states = functional.linear(states.index_select(0, batch.starts), weight[:size], bias[:size])
         mixed = batch.pad(functional.linear(states, weight[size:], bias[size:]))
-        (query,), (key, value) = self._heads(sentence[:, None], 1), self._heads(mixed, 2)
+        (query,), (key, value) = self._heads(cls_states[:, None], 1), self._heads(mixed, 2)
         context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
         return context.reshape(batch.size, size)
 
