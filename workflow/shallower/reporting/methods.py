@@ -26,7 +26,7 @@ LIMITS = ("models", "tasks", "origins")
 def methods_content(
     config: Mapping[str, Any], summary: pd.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The variables of methods.jinja.
+    """The variables of the macros `methods` and `statistics`.
 
     `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json by
     task.
