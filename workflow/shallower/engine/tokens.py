@@ -1,4 +1,4 @@
-"""Tokenised examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
+"""Tokenized examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from transformers import PreTrainedTokenizerBase
 
-# Texts tokenised in one call: enough to keep the tokenizer's threads busy.
+# Texts tokenized in one call: enough to keep the tokenizer's threads busy.
 CHUNK = 1000
 
 
@@ -59,7 +59,7 @@ def tokenize(
     vocab_size: int,
     position_limit: int | None = None,
 ) -> TokenSet:
-    """Tokenise a task's table (columns id, text, [text_pair], label).
+    """Tokenize a task's table (columns id, text, [text_pair], label).
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text.
 
