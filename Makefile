@@ -123,7 +123,7 @@ soak: $(READY) ## kill a study at random moments until it completes (10 minutes)
 test-reruns: $(READY) ## run the rerun matrix, and edit every module of the library in turn
 	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
 
-docs: $(READY) ## write the generated pages under docs/, and the schema of a study
+docs: $(READY) ## write generated pages and tables (docs/, README.md), and the schema of a study
 	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema
 	@$(IN_VENV) PYTHONPATH=workflow:tests:tests/workflow python tests/workflow/write_reruns.py
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/bad_inputs.py

@@ -955,7 +955,7 @@ MODEL = [
     Case("no tokenizer", deleted("models/bert/tokenizer.json"), ("there is no tokenizer (tokenizer.json, or a vocab",)),
     Case("broken tokenizer", content("models/bert/tokenizer.json", "{"), ("tokenizer.json: not valid JSON",)),
     Case(
-        "tokenizer without words",
+        "tokenizer without a vocabulary",
         content("models/bert/tokenizer.json", "{}"),
         ("tokenizer.json has no vocabulary", "download it again"),
     ),
@@ -1072,7 +1072,7 @@ FETCHED = [
         ("no padding token; name one as pad_token",),
     ),
     Case(
-        "added words beyond the model's",
+        "added tokens beyond the model's",
         vocabulary_of(5000),
         ("token ids up to", "vocab_size is 231", "do not belong together"),
     ),
@@ -1086,7 +1086,7 @@ GROUPS = {
     "What the study says": STUDY,
     "Data files": DATA,
     "Checkpoints": MODEL,
-    "Told when the model is fetched": FETCHED,
+    "Reported when the model is fetched": FETCHED,
 }
 
 

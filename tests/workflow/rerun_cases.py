@@ -688,7 +688,7 @@ ENVIRONMENT = {
     "a clone, results copied with their times": Case(cloned(*RESULTS, keep_times=True), NOTHING),
     "a clone, results copied with new times": Case(cloned(*RESULTS, keep_times=False), NOTHING),
     "a copy without .snakemake, with all times": Case(deleted(".snakemake"), NOTHING),
-    # Without Snakemake's notes on contents, the clone's data files count as new.
+    # Without Snakemake's metadata on contents, the clone's data files count as new.
     "a clone without .snakemake": Case(cloned("resources", "results", keep_times=True), EVERYTHING),
     "a clone without .snakemake, then snakemake --touch": Case(
         in_turn(cloned("resources", "results", keep_times=False), accepted), NOTHING

@@ -29,7 +29,7 @@ NOTES = {
     "Code": "Code counts by its content without comments and docstrings, templates by their content.",
     "Outputs": "A file that was edited is not made again: Snakemake takes it for what the next steps are made of. "
     "`make verify` names such files, also those whose time was kept.",
-    "Place and environment": "Snakemake's notes on what each file was made of are in `.snakemake`. Without them, times "
+    "Place and environment": "Snakemake's metadata on what each file was made of is in `.snakemake`. Without it, times "
     "decide: a clone's data files are then newer than all results. `snakemake --touch` takes all files as they are.",
 }
 

@@ -1,6 +1,6 @@
 # Layers are scored where a strategy asks for it, chosen, and dropped from the checkpoint.
 #
-# Needs: a downloaded model (origin pretrained) or a fine-tuned one with all its layers (the other origins).
+# Needs: the model that layers are dropped from: downloaded, fine-tuned, or prepared by a rule of gradual.smk.
 # Gives: layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
 
 

@@ -99,7 +99,7 @@ def task_rows(task):
 
 
 def tokenizing_memory(wildcards, input, attempt):
-    """Resource function: MB of memory of tokenising a task's files."""
+    """Resource function: MB of memory of tokenizing a task's files."""
     files = (input.train, input.validation)
     size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
     return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))

@@ -1,4 +1,4 @@
-# Tasks are tokenised once for each model, and shared by all its runs.
+# Tasks are tokenized once for each model, and shared by all its runs.
 #
 # Needs: a downloaded model and task.  Gives: resources/tokens.
 

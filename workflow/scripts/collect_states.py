@@ -1,4 +1,4 @@
-"""Gather what fine-tuned models tell at each depth.
+"""Gather the probes and similarities of fine-tuned models at each depth.
 
 In: runs.csv, missing.csv, and probes.parquet and similarity.json of each baseline. Out: states.csv.
 """

@@ -1,4 +1,4 @@
-"""Predict a split with a fine-tuned model, loaded afresh as any user would.
+"""Predict a split with a fine-tuned model, by the pipeline's own encoder where the family has one.
 
 In: a model folder, a tokens file, layers.json. Out: predictions.parquet with one row an example.
 """

@@ -1,4 +1,4 @@
-"""Tokenise both splits of a task: a model's tokenizer and a task's tables in, two tokens files out."""
+"""Tokenize both splits of a task: a model's tokenizer and a task's tables in, two tokens files out."""
 
 import argparse
 import logging

@@ -15,11 +15,11 @@ LIBRARY = Path(__file__).parents[3] / "workflow"
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 @pytest.mark.parametrize("max_grad_norm", [0.5, 100.0])
-def test_steps_are_those_of_torchs_optimiser_after_clipping(weight_decay, max_grad_norm):
+def test_steps_are_those_of_torchs_optimizer_after_clipping(weight_decay, max_grad_norm):
     torch.manual_seed(0)
     ours = [nn.Parameter(torch.randn(shape)) for shape in ((5, 4), (5,), (3, 5))]
     theirs = [nn.Parameter(parameter.detach().clone()) for parameter in ours]
-    optimiser = AdamW(ours, weight_decay)
+    optimizer = AdamW(ours, weight_decay)
     groups = [{"params": [theirs[0], theirs[2]], "weight_decay": weight_decay}, {"params": [theirs[1]]}]
     expected = torch.optim.AdamW(groups, weight_decay=0.0, fused=False)
     for step in range(5):
@@ -30,15 +30,15 @@ def test_steps_are_those_of_torchs_optimiser_after_clipping(weight_decay, max_gr
             theirs[place].grad = ours[place].grad.clone()
         for group in expected.param_groups:
             group["lr"] = 0.1 / (step + 1)
-        norm = optimiser.step(0.1 / (step + 1), max_grad_norm)
+        norm = optimizer.step(0.1 / (step + 1), max_grad_norm)
         assert norm.item() == pytest.approx(nn.utils.clip_grad_norm_(theirs, max_grad_norm).item())
         expected.step()
         expected.zero_grad()
         assert all(parameter.grad is None for parameter in ours)
         for one, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-    assert {name: value.item() for name, value in optimiser.state[ours[2]].items() if name == "step"} == {"step": 4}
-    assert all(set(state) == set(MOMENTS) for state in optimiser.state.values())
+    assert {name: value.item() for name, value in optimizer.state[ours[2]].items() if name == "step"} == {"step": 4}
+    assert all(set(state) == set(MOMENTS) for state in optimizer.state.values())
 
 
 def test_frozen_parameters_are_left_out():

@@ -76,7 +76,7 @@ def assert_equal_weights(one, other):
 def textbook_training(model, tokens, seed, settings, learning_rates):
     """The loop without any of the library's savings."""
     model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.0, eps=1e-8, weight_decay=0.0, fused=False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, eps=1e-8, weight_decay=0.0, fused=False)
     losses = []
     steps = [
         examples
@@ -85,12 +85,12 @@ def textbook_training(model, tokens, seed, settings, learning_rates):
     ]
     for examples, learning_rate in zip(steps, learning_rates, strict=True):
         batch = make_batch(tokens, examples)
-        optimiser.param_groups[0]["lr"] = learning_rate
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = learning_rate
+        optimizer.zero_grad()
         output = model(**model_inputs(model, batch, "cpu"), labels=torch.from_numpy(batch.labels))
         output.loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-        optimiser.step()
+        optimizer.step()
         losses.append(output.loss.item())
     return losses
 
@@ -220,12 +220,12 @@ def test_frozen_layers_stay_exactly_as_they_are_and_the_others_learn(tmp_path, f
     assert "logits_proj.weight" not in same
 
 
-def test_the_optimiser_has_no_frozen_layers(tmp_path):
+def test_the_optimizer_has_no_frozen_layers(tmp_path):
     load, _ = prepare(tmp_path)
     classifier = load()
     classifier.freeze([1])
-    optimiser = AdamW(classifier.module.parameters(), 0.1)
-    size = sum(parameter.numel() for parameters, _ in optimiser.groups for parameter in parameters)
+    optimizer = AdamW(classifier.module.parameters(), 0.1)
+    size = sum(parameter.numel() for parameters, _ in optimizer.groups for parameter in parameters)
     layer = sum(parameter.numel() for parameter in classifier.layer_parameters(1))
     assert size == classifier.count_parameters() - layer
 

@@ -11,7 +11,6 @@ ROOT = Path(__file__).resolve().parents[3]
 SHARED = {
     "answer.rst": ["ROBUST"],
     "droppable.rst": ["ROBUST", "HELD_OUT"],
-    "results.rst": ["INTERVAL"],
     "summary.rst": ["KEPT"],
     "workflow.rst": [
         *("KEPT", "INTERVAL", "NO_SEED_VARIANCE", "COLLAPSED", "NEVER_CHOSEN", "LAYERS", "SELECTION_BIAS"),

@@ -192,7 +192,7 @@ def test_several_unknown_keys_of_a_mapping_are_one_problem(study):
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, "study file: missing 'study', 'models', 'tasks', 'origins', 'strategies', 'seeds'; add it"),
+        ({}, "study file: missing 'study', 'models', 'tasks', 'origins', 'strategies', 'seeds'; add them"),
         ([], "study file: [] is not a mapping of keys to values"),
         (None, "study file: None is not a mapping of keys to values; write a value, or remove the key"),
         ({"\ud800": 1}, "study file: '\\ud800' holds half of a surrogate pair, which is no text; remove it"),

@@ -3,7 +3,7 @@
 Rules use the patterns as they are, with Snakemake's wildcards; the library fills them in with `str.format`.
 """
 
-# Results are checkpoints and records of runs too, but not of interest once a study is finished.
+# Training checkpoints, and records of runs whose results identical runs copy; can be deleted once a study is finished.
 SCRATCH = ".scratch"
 
 RESOURCES = "resources"

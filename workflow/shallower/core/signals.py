@@ -1,7 +1,7 @@
 """Graceful shutdown on SIGINT, SIGTERM and SIGHUP, or when the parent process exits.
 
 These come from Ctrl-C, a closed terminal, or a scheduler (time limit, cancellation, preemption). A step ends at once
-and removes its temporary files. A training first finishes its optimiser step and writes a checkpoint to resume from.
+and removes its temporary files. A training first finishes its optimizer step and writes a checkpoint to resume from.
 """
 
 import os

@@ -14,7 +14,7 @@ _TEXT += ["metric", "positive_class", "directory"]
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read runs.csv, results.csv, summary.csv or droppable.csv, with names as text.
+    """Read a table of a study, such as results.csv, with names as text.
 
     Raises UserError, naming the file, when it is missing or not a table.
     """

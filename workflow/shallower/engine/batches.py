@@ -1,4 +1,4 @@
-"""Batches of tokenised examples: grouped by length, padded no further than the batch needs.
+"""Batches of tokenized examples: grouped by length, padded no further than the batch needs.
 
 Everything here is numpy and a pure function of its arguments, so that an interrupted training run can resume from the
 number of steps alone.

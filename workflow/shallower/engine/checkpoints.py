@@ -25,7 +25,7 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a run after `step` optimiser steps: tensors by name, and other values as JSON."""
+    """The state of a run after `step` optimizer steps: tensors by name, and other values as JSON."""
 
     step: int
     tensors: dict[str, torch.Tensor]

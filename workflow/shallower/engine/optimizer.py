@@ -17,7 +17,7 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class AdamW:
-    """The optimiser of some parameters, of which matrices decay and vectors, such as biases and norms, do not.
+    """The optimizer of some parameters, of which matrices decay and vectors, such as biases and norms, do not.
 
     Attributes:
         state: of each parameter that has had a gradient, what `MOMENTS` names: the number of its steps (float32

@@ -1,4 +1,4 @@
-"""Tokenised examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
+"""Tokenized examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Texts tokenised in one call: enough to keep the tokenizer's threads busy.
+# Texts tokenized in one call: enough to keep the tokenizer's threads busy.
 CHUNK = 1000
 # Rows that a message lists.
 MAX_ROWS = 10
@@ -66,7 +66,7 @@ def tokenize(
     num_token_types: int | None = None,
     place: str = "the table",
 ) -> TokenSet:
-    """Tokenise a task's table (columns id, text, [text_pair], label), which comes from the file `place`.
+    """Tokenize a task's table (columns id, text, [text_pair], label), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
     type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's

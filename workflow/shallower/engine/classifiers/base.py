@@ -36,8 +36,8 @@ class Classifier(ABC):
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
         """Prepare for training steps on these tokens.
 
-        With `train_used_embeddings_only` the embeddings of tokens that never occur are not optimised, which is right
-        only where the optimiser would not change them.
+        With `train_used_embeddings_only` the embeddings of tokens that never occur are not optimized, which is right
+        only where the optimizer would not change them.
         """
 
     @abstractmethod
