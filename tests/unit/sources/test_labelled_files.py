@@ -138,6 +138,7 @@ QUOTED_TSV = {
     "all fields": ('"text"\t"label"\n"one"\t"pos"\n"two"\t"neg"\n', ["one", "two"]),
     "all texts": ('text\tlabel\r\n"one"\tpos\r\n"two"\tneg\r\n', ["one", "two"]),
     "line break": ('text\tlabel\n"two\nlines"\tpos\nplain\tneg\n', ["two\nlines", "plain"]),
+    "breaks that look like rows": ('"text"\t"label"\n"a\tb\n"\t"pos"\n"two"\t"neg"\n', ["a\tb\n", "two"]),
     "tab": ('text\tlabel\n"a\ttab"\tpos\nplain\tneg\n', ["a\ttab", "plain"]),
     "only commas": ('text\tlabel\n"Well, no"\tpos\nplain\tneg\n', ["Well, no", "plain"]),
     "nothing": ('text\tlabel\n""\tpos\nplain\tneg\n', ["", "plain"]),

@@ -152,7 +152,7 @@ def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | Non
     fix, remark = "put texts with commas or quotation marks in quotation marks", None
     if is_tsv:
         with path.open(encoding="utf-8-sig", newline=newline) as file:
-            found = quoting(file)
+            found = quoting(file, has_header=header is None)
         if not found.is_used:
             style["quoting"] = csv.QUOTE_NONE
         fix, remark = "texts with tabs or line breaks must be in quotation marks, in all of the file", found.remark
