@@ -532,6 +532,16 @@ DATA = [
     Case("BOM only", content("data/train.csv", b"\xef\xbb\xbf"), ("data/train.csv: the file is empty",)),
     Case("zip for CSV", zipped, ("data/train.csv: is a zip archive or a spreadsheet, not csv; unpack",)),
     Case("gzip for CSV", content("data/train.csv", gzip.compress(b"text,label\n")), ("compressed (gzip)", "unpack")),
+    Case(
+        "pointer of Git LFS for CSV",
+        content("data/train.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"),
+        ("data/train.csv: is a pointer of Git LFS, not csv; get the file itself with: git lfs pull",),
+    ),
+    Case(
+        "cut gzip",
+        data("t.csv.gz", gzip.compress(b"text,label\na,good\n")[:-9]),
+        ("data/t.csv.gz: cannot be read as csv", "write the file again"),
+    ),
     Case("parquet called CSV", content("data/train.csv", b"PAR1xxxx"), ("data/train.csv: is parquet, not csv",)),
     Case("UTF-16", content("data/train.csv", "text,label\na,good\n".encode("utf-16")), ("is UTF-16 text, not csv",)),
     Case(

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bad_inputs import make_base
+from fuzzing import fuzz
 from labelled import read_one
 from shallower.core.errors import UserError
 from shallower.models.weight_files import copy_tensors, header, weight_files
@@ -32,19 +33,6 @@ from shallower.sources.labelled_files import Columns
 from shallower.sources.models import check_model, fetch_model
 from shallower.study.file import check_study_file
 from shallower.study.resolve import resolve_study
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
-
-
-def fuzz(examples: int):
-    """Settings of a test: so many examples, always the same ones, or FUZZ_EXAMPLES random ones."""
-    return settings(
-        max_examples=EXAMPLES or examples,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @pytest.fixture(scope="module")

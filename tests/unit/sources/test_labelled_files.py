@@ -1,5 +1,6 @@
 """Labelled text from files of every kind: read as it stands, refused with the row and the remedy."""
 
+import gzip
 import json
 import re
 from collections.abc import Sequence
@@ -138,6 +139,7 @@ QUOTED_TSV = {
     "all fields": ('"text"\t"label"\n"one"\t"pos"\n"two"\t"neg"\n', ["one", "two"]),
     "all texts": ('text\tlabel\r\n"one"\tpos\r\n"two"\tneg\r\n', ["one", "two"]),
     "line break": ('text\tlabel\n"two\nlines"\tpos\nplain\tneg\n', ["two\nlines", "plain"]),
+    "breaks that look like rows": ('"text"\t"label"\n"a\tb\n"\t"pos"\n"two"\t"neg"\n', ["a\tb\n", "two"]),
     "tab": ('text\tlabel\n"a\ttab"\tpos\nplain\tneg\n', ["a\ttab", "plain"]),
     "only commas": ('text\tlabel\n"Well, no"\tpos\nplain\tneg\n', ["Well, no", "plain"]),
     "nothing": ('text\tlabel\n""\tpos\nplain\tneg\n', ["", "plain"]),
@@ -181,6 +183,56 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path, suffix: str) 
     path = write(tmp_path / f"a{suffix}", rows_with(["pos", "neg"]))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert labels_of(path) == [1, 0]
+
+
+# --- files as people have them -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.CSV", "a.Tsv", "a.PARQUET", "a.JSONL", "a.ndjson"])
+def test_names_of_files(tmp_path: Path, name: str) -> None:
+    kind = ".jsonl" if name.endswith("ndjson") else Path(name).suffix.lower()
+    write(tmp_path / f"b{kind}", rows_with(["pos", "neg"])).rename(tmp_path / name)
+    assert labels_of(tmp_path / name) == [1, 0]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".ndjson"])
+def test_compressed_text(tmp_path: Path, suffix: str) -> None:
+    plain = write(tmp_path / f"a{suffix.replace('ndjson', 'jsonl')}", rows_with(["pos", "neg"]))
+    packed = tmp_path / f"a{suffix}.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read_one(packed, CLASSES).equals(read_one(plain, CLASSES))
+    packed.write_bytes(packed.read_bytes()[:-12])
+    assert "cannot be read as" in problems_of(packed)[0]
+    packed.write_bytes(plain.read_bytes())
+    assert problems_of(packed)[0].startswith("cannot be read (Not a gzipped file")
+    packed.write_bytes(gzip.compress(b"text,label\nok,pos\nna\xefve,neg\n"))
+    assert problems_of(packed) == ["line 3 is not UTF-8; convert the file to UTF-8"]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_in_place_of_lines(tmp_path: Path, indent: int | None) -> None:
+    rows = rows_with(["pos", "neg", "pos"])
+    (tmp_path / "a.jsonl").write_text("\n" + json.dumps(rows, indent=indent))
+    assert labels_of(tmp_path / "a.jsonl") == [1, 0, 1]
+    (tmp_path / "a.jsonl").write_text(json.dumps([*rows, "more"]))
+    assert problems_of(tmp_path / "a.jsonl") == ["row 1 is not a JSON object; write one object a line"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_columns_with_composed_and_decomposed_letters(tmp_path: Path, suffix: str) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    for there, asked in ((composed, decomposed), (decomposed, composed)):
+        rows = [{there: f"{decomposed} {number}", "label": number % 2} for number in range(3)]
+        table = read_one(write(tmp_path / f"a{suffix}", rows), Columns((asked,), "label", ("neg", "pos")))
+        assert table["text"].to_pylist() == [row[there] for row in rows], "texts stay as they are"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_pointers_of_git_lfs(tmp_path: Path, suffix: str) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (tmp_path / f"a{suffix}").write_text(pointer)
+    (problem,) = problems_of(tmp_path / f"a{suffix}")
+    assert problem == f"is a pointer of Git LFS, not {suffix[1:]}; get the file itself with: git lfs pull"
 
 
 # --- names and ids -------------------------------------------------------------------------------------------------

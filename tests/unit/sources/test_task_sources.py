@@ -147,6 +147,16 @@ def test_problems_of_the_splits_as_a_whole(tmp_path: Path) -> None:
     assert "validation split has 'good', which the train split lacks" in second
 
 
+def test_a_path_may_begin_with_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = own_task(tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home = definition | {"train_file": "~/data/train.csv"}
+    assert task_files(at_home)[0] == tmp_path / "data/train.csv"
+    assert check_task(at_home) == []
+    (problem,) = check_task(at_home | {"validation_file": str(tmp_path / "data/train.csv")})
+    assert "are the same file" in problem
+
+
 def test_a_good_task_has_no_problems(tmp_path: Path) -> None:
     assert check_task(own_task(tmp_path)) == []
     assert check_task(own_task(tmp_path, pair=True, regression=True)) == []

@@ -12,6 +12,7 @@ from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
+from shallower.sources.file_formats import json_array, kind_of, open_text
 from shallower.sources.model_places import local_path
 from shallower.sources.packages import installed
 from shallower.sources.task_sources import SPLITS
@@ -110,12 +111,14 @@ def _counted_rows(task_file: Path) -> tuple[int, int] | None:
 
 def _count_rows(file: Path, has_header: bool) -> int:
     """Rows of a data file without its header, which only CSV and TSV files can have."""
-    if file.suffix == ".parquet":
+    kind = kind_of(file)
+    if kind == ".parquet":
         return int(pq.read_metadata(file).num_rows)
-    with file.open(encoding="utf-8", newline="") as lines:
-        if file.suffix == ".jsonl":
-            return sum(1 for line in lines if line.strip())
-        if file.suffix == ".tsv":
+    with open_text(file, newline="") as lines:
+        if kind == ".jsonl":
+            array = json_array(file)
+            return sum(1 for line in lines if line.strip()) if array is None else len(array)
+        if kind == ".tsv":
             return sum(1 for line in lines) - has_header
         return sum(1 for row in csv.reader(lines)) - has_header
 

@@ -1,12 +1,15 @@
 """Files of rows (parquet, CSV, TSV, JSON lines), read as they stand: the columns that are used, each as a list."""
 
 import csv
+import gzip
 import json
+import unicodedata
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +19,9 @@ from shallower.sources.quoting import quoting
 from shallower.task_kinds.base import listed
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
+# Other names of these, in small letters; files of text may also be compressed.
+OTHER_SUFFIXES = {".ndjson": ".jsonl"}
+GZIP = ".gz"
 
 # How many bad rows a message lists, and how much of a value or of a library's message it quotes.
 MAX_REPORTED_ROWS = 10
@@ -29,6 +35,7 @@ PACKED = {
     b"\xfd7zXZ": "compressed (xz)",
     b"\x28\xb5\x2f\xfd": "compressed (zstd)",
     b"PAR1": "parquet",
+    b"version https://git-lfs": "a pointer of Git LFS",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
@@ -53,22 +60,45 @@ class Content:
     remark: str | None = None
 
 
+def kind_of(name: str | PurePath) -> str | None:
+    """Which of `SUFFIXES` a file is by its name; None for other files."""
+    path = PurePath(name)
+    is_packed = path.suffix.lower() == GZIP
+    suffix = (path.with_suffix("") if is_packed else path).suffix.lower()
+    kind = OTHER_SUFFIXES.get(suffix, suffix)
+    return kind if kind in SUFFIXES and not (is_packed and kind == ".parquet") else None
+
+
+def open_text(path: Path, newline: str | None = None) -> TextIO:
+    """A file of text, compressed or not, as open() would open it."""
+    if path.suffix.lower() == GZIP:
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline=newline)
+    return path.open(encoding="utf-8-sig", newline=newline)
+
+
+def composed(name: str) -> str:
+    """A name with composed letters, by which columns are found: some systems write é as e and an accent."""
+    return unicodedata.normalize("NFC", name)
+
+
 def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
     """The columns `used` of a file, the one of labels last; `header` names all, where the file has no line of names.
 
     Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8, or lacks a column or has it twice,
     and StudyErrors with the first rows that cannot be read, counted from 1 without the header.
     """
-    if path.suffix not in SUFFIXES:
+    if (kind := kind_of(path)) is None:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
-    with _naming_file(path):
+    asked, used, header = used, [*map(composed, used)], [*map(composed, header)] if header else None
+    with _naming_file(path, kind):
         if not path.exists():
             raise UserError(f"{path}: file not found")
         if not path.is_file():
             raise UserError(f"{path}: is not a file; name a file of labelled rows")
-        if packed := _packed_kind(path):
-            raise UserError(f"{path}: is {packed}, not {path.suffix[1:]}; unpack or convert it")
-        content = _READERS[path.suffix](path, used, header)
+        if packed := _packed_kind(path, kind):
+            fix = "get the file itself with: git lfs pull" if "Git LFS" in packed else "unpack or convert it"
+            raise UserError(f"{path}: is {packed}, not {kind[1:]}; {fix}")
+        content = _READERS[kind](path, used, header)
     names = content.names
     if not names:
         raise UserError(f"{path}: the file is empty")
@@ -79,7 +109,7 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
         raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}{hint}")
     if not content.values[used[-1]]:
         raise UserError(f"{path}: no rows; a split needs labelled examples")
-    return content
+    return replace(content, values={name: content.values[composed(name)] for name in asked})
 
 
 def refuse_rows(path: Path, problems: Sequence[str]) -> None:
@@ -91,16 +121,16 @@ def refuse_rows(path: Path, problems: Sequence[str]) -> None:
 
 
 @contextmanager
-def _naming_file(path: Path) -> Iterator[None]:
+def _naming_file(path: Path, kind: str) -> Iterator[None]:
     """Turn what readers raise into a UserError that names the file and a fix."""
     try:
         yield
     except UnicodeDecodeError:
         raise UserError(f"{path}: line {_first_bad_line(path)} is not UTF-8; convert the file to UTF-8") from None
-    except (csv.Error, pa.ArrowException, ValueError, RecursionError, MemoryError) as error:
+    except (csv.Error, pa.ArrowException, ValueError, EOFError, zlib.error, RecursionError, MemoryError) as error:
         reason = " ".join(str(error).split())[:MAX_REPORTED_CHARACTERS]
         raise UserError(
-            f"{path}: cannot be read as {path.suffix[1:]} ({reason or type(error).__name__}); write the file again"
+            f"{path}: cannot be read as {kind[1:]} ({reason or type(error).__name__}); write the file again"
         ) from None
     except OSError as error:
         # Arrow raises OSError without a number for damaged content.
@@ -108,16 +138,18 @@ def _naming_file(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: cannot be read ({reason}); check the file") from None
 
 
-def _packed_kind(path: Path) -> str | None:
+def _packed_kind(path: Path, kind: str) -> str | None:
     """What a file is by its first bytes, where that is none of the kinds that can be read, or another one."""
     with path.open("rb") as file:
-        start = file.read(6)
-    found = next((kind for magic, kind in PACKED.items() if start.startswith(magic)), None)
-    return None if found == path.suffix[1:] else found
+        start = file.read(max(map(len, PACKED)))
+    magic = next((magic for magic in PACKED if start.startswith(magic)), None)
+    is_right = magic is None or (magic == b"PAR1" and kind == ".parquet")
+    is_right = is_right or (magic == b"\x1f\x8b" and path.suffix.lower() == GZIP)
+    return None if is_right or magic is None else PACKED[magic]
 
 
 def _first_bad_line(path: Path) -> int:
-    content = path.read_bytes()
+    content = (gzip.decompress if path.suffix.lower() == GZIP else bytes)(path.read_bytes())
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -128,13 +160,14 @@ def _first_bad_line(path: Path) -> int:
 def _read_parquet(path: Path, used: Sequence[str], _: Sequence[str] | None) -> Content:
     with pq.ParquetFile(path) as file:  # not a table by path, which takes folder names such as a=1 for columns
         schema = file.schema_arrow
-        present = [name for name in used if schema.names.count(name) == 1]
-        table = file.read(columns=present)
+        names = [*map(composed, schema.names)]
+        present = {name: schema.names[names.index(name)] for name in used if names.count(name) == 1}
+        table = file.read(columns=[*present.values()])
     try:
-        values = {name: table.column(name).to_pylist() for name in present}
+        values = {name: table.column(stored).to_pylist() for name, stored in present.items()}
     except UnicodeDecodeError as error:
         raise ValueError(f"a text is not UTF-8: {error.reason}") from None
-    return Content(schema.names, values, _class_names(schema, used[-1]))
+    return Content(names, values, _class_names(schema, present.get(used[-1], "")))
 
 
 def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
@@ -146,19 +179,19 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
 
 
 def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
-    is_tsv = path.suffix == ".tsv"
+    is_tsv = kind_of(path) == ".tsv"
     newline = _line_end(path)
     style: dict[str, Any] = {"delimiter": "\t" if is_tsv else ",", "strict": True}
     fix, remark = "put texts with commas or quotation marks in quotation marks", None
     if is_tsv:
-        with path.open(encoding="utf-8-sig", newline=newline) as file:
-            found = quoting(file)
+        with open_text(path, newline) as file:
+            found = quoting(file, has_header=header is None)
         if not found.is_used:
             style["quoting"] = csv.QUOTE_NONE
         fix, remark = "texts with tabs or line breaks must be in quotation marks, in all of the file", found.remark
-    with path.open(encoding="utf-8-sig", newline=newline) as file:
+    with open_text(path, newline) as file:
         reader = csv.reader(file, **style)
-        names = list(header) if header else next(reader, [])
+        names = list(header) if header else [*map(composed, next(reader, []))]
         places = {name: names.index(name) for name in used if name in names}
         values: dict[str, list[Any]] = {name: [] for name in places}
         problems = []
@@ -178,7 +211,7 @@ def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | Non
 
 def _line_end(path: Path) -> str:
     """What a file's lines end in, by its first line, for open(): other line breaks are part of a text."""
-    with path.open(encoding="utf-8-sig") as file:
+    with open_text(path) as file:
         file.readline()
         return "\r" if file.newlines == "\r" else "\n"
 
@@ -187,27 +220,50 @@ def _read_json_lines(path: Path, used: Sequence[str], _: Sequence[str] | None) -
     names: dict[str, None] = {}
     values: dict[str, list[Any]] = {name: [] for name in used}
     problems = []
-    with path.open(encoding="utf-8-sig") as file:
-        for row, line in enumerate((line for line in file if line.strip()), start=1):
-            try:
-                content = json.loads(line, object_pairs_hook=_unrepeated)
-            except json.JSONDecodeError as error:
-                problems.append(f"row {row} is not JSON ({error.msg} at character {error.colno})")
-                continue
-            except (ValueError, RecursionError) as error:
-                problems.append(f"row {row} cannot be read ({error})")
-                continue
-            if not isinstance(content, dict):
-                problems.append(f"row {row} is not a JSON object; write one object a line")
-                continue
-            names |= dict.fromkeys(content)
+    for row, found in enumerate(json_array(path) or _json_lines(path), start=1):
+        if isinstance(found, str):
+            problems.append(f"row {row} {found}")
+        elif not isinstance(found, dict):
+            problems.append(f"row {row} is not a JSON object; write one object a line")
+        else:
+            names |= dict.fromkeys(found)
             for name in used:
-                values[name].append(content.get(name))
+                values[name].append(found.get(name))
     refuse_rows(path, problems)
     return Content(list(names), values)
 
 
+def _json_lines(path: Path) -> Iterator[Any]:
+    """The value of each line, or what is wrong with it, as text."""
+    with open_text(path) as file:
+        for line in file:
+            if line.strip():
+                try:
+                    found = json.loads(line, object_pairs_hook=_unrepeated)
+                    yield None if isinstance(found, str) else found
+                except json.JSONDecodeError as error:
+                    yield f"is not JSON ({error.msg} at character {error.colno})"
+                except (ValueError, RecursionError) as error:
+                    yield f"cannot be read ({error})"
+
+
+def json_array(path: Path) -> list[Any] | None:
+    """The objects of a file that is one JSON array of them, whatever it is called; None for other files."""
+    with open_text(path) as file:
+        start = file.read(MAX_REPORTED_CHARACTERS)
+        if not start.lstrip().startswith("["):
+            return None
+        try:
+            found = json.loads(start + file.read(), object_pairs_hook=_unrepeated)
+        except UnicodeDecodeError:
+            raise
+        except (ValueError, RecursionError):
+            return None  # the lines say what is wrong
+    return found if all(isinstance(each, dict) for each in found) else None
+
+
 def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    pairs = [(composed(name), value) for name, value in pairs]
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]

@@ -24,10 +24,11 @@ class _Seen:
     broken: int = 0  # quoted fields with a tab or a line break
     commas: int = 0  # quoted fields with a comma
     bare_commas: int = 0  # fields with a comma that are not quoted
-    columns: set[int] | None = None  # those that are quoted in each row but the first
+    names: int = 0  # quoted fields of the line of names
+    columns: set[int] | None = None  # those that are quoted in each row
     widths: set[int] = field(default_factory=set)  # numbers of fields
 
-    def add(self, fields: list[str]) -> None:
+    def add(self, fields: list[str], is_header: bool) -> None:
         quoted = {place for place, text in enumerate(fields) if text.startswith('"')}
         self.quoted += len(quoted)
         for place, text in enumerate(fields):
@@ -37,7 +38,9 @@ class _Seen:
                 self.commas += "," in text
             else:
                 self.bare_commas += "," in text
-        if self.widths:  # after a line of names, which some writers do not quote
+        if is_header:
+            self.names = len(quoted)
+        else:  # some writers do not quote the names
             self.columns = quoted if self.columns is None else self.columns & quoted
         self.widths.add(len(fields))
 
@@ -50,25 +53,27 @@ class Quoting:
     remark: str | None = None
 
 
-def quoting(lines: Iterable[str]) -> Quoting:
-    """How the lines of a TSV file, with their ends, are to be read.
+def quoting(lines: Iterable[str], has_header: bool) -> Quoting:
+    """How the lines of a TSV file, with their ends, are to be read; the first may be a header, of names.
 
     They are quoted if every quotation mark is one that quotes or a doubled one within, and
     - only so all rows have the same number of fields, or
-    - some quoted field holds a doubled one, or a whole column is quoted, or just the fields with commas are (Excel).
+    - a name in the header is quoted, or
+    - no field would hold a tab or a line break, and some quoted field holds a doubled one, or a whole column is quoted,
+      or just the fields with commas are (Excel).
     """
     seen, widths, has_marks = _Seen(), set[int](), False
     for number, record in _records(lines, widths):
         has_marks = has_marks or '"' in record
         if not _RECORD.fullmatch(record):
             return Quoting(False, f"quotation marks are read as text; those in line {number} do not quote a field")
-        seen.add(_FIELDS.findall(record))
+        seen.add(_FIELDS.findall(record), is_header=has_header and not seen.widths)
     if not has_marks:
         return Quoting(False)
     fits, fits_as_text = len(seen.widths) == 1, len(widths) == 1
     if fits_as_text:
         quotes = seen.doubled or seen.columns or (seen.commas == seen.quoted and not seen.bare_commas)
-        is_used = bool(fits and quotes and not seen.broken)
+        is_used = bool(fits and (seen.names or (quotes and not seen.broken)))
     else:
         is_used = fits
     if is_used:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.sources import hub
-from shallower.sources.file_formats import SUFFIXES
+from shallower.sources.file_formats import SUFFIXES, kind_of
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
@@ -76,7 +76,7 @@ class GlueSource(TaskSource):
     def files_here(self, definition: Mapping[str, Any]) -> dict[str, Path]:
         if not definition["directory"]:
             return {}
-        directory = Path(definition["directory"])
+        directory = local_path(definition["directory"])
         names = {"train": "train", "validation": GLUE_TASKS[definition["subset"]].validation}
         return {split: _existing(directory, name) for split, name in names.items()}
 
@@ -102,7 +102,7 @@ class FilesSource(TaskSource):
     """Two files on this machine."""
 
     def files_here(self, definition: Mapping[str, Any]) -> dict[str, Path]:
-        return {split: Path(definition[f"{split}_file"]) for split in SPLITS}
+        return {split: local_path(definition[f"{split}_file"]) for split in SPLITS}
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
@@ -122,9 +122,7 @@ class HubSource(TaskSource):
         if problem := hub.check_repository(definition["repository"], names):
             yield problem
         yield from (
-            f"{name}: unknown kind of file; use {', '.join(SUFFIXES)}"
-            for name in names
-            if PurePosixPath(name).suffix not in SUFFIXES
+            f"{name}: unknown kind of file; use {', '.join(SUFFIXES)}" for name in names if kind_of(name) is None
         )
         yield from _same_file(definition)
 
@@ -185,6 +183,11 @@ def _from_hub(repository: str, revision: str, names: Mapping[str, str], folder: 
     return {split: found[name] for split, name in names.items()}
 
 
+def local_path(name: str) -> Path:
+    """A file or folder of this machine, where ~ is the home directory, as in a shell."""
+    return Path(name if os.path.exists(name) else os.path.expanduser(name))  # noqa: PTH110, PTH111 (never raises)
+
+
 def _existing(directory: Path, name: str) -> Path:
     """The file of a split, whatever its kind; the name it would have as parquet where there is none."""
     paths = [directory / f"{name}{suffix}" for suffix in SUFFIXES]
@@ -194,7 +197,7 @@ def _existing(directory: Path, name: str) -> Path:
 
 def _same_file(definition: Mapping[str, Any]) -> Iterator[str]:
     names = [definition[f"{split}_file"] for split in SPLITS]
-    if len({os.path.realpath(name) for name in names}) == 1:
+    if len({os.path.realpath(local_path(name)) for name in names}) == 1:
         yield f"train_file and validation_file are the same file, {names[0]}; name two files without common rows"
 
 

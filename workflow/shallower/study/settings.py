@@ -175,7 +175,10 @@ class LabelledTask(Task):
 
 
 class FilesTask(LabelledTask):
-    """Labelled text on this machine, in a file for training and a file for validation (parquet, CSV, TSV, JSONL)."""
+    """Labelled text on this machine, in a file for training and a file for validation (parquet, CSV, TSV, JSONL).
+
+    Files of text may be compressed with gzip, as in train.csv.gz.
+    """
 
     source: Literal["files"]
     """The task is in files on this machine."""
