@@ -418,6 +418,11 @@ STUDY = [
     ),
     Case("a branch for a commit", on_hub(revision="main"), ("'main' is not a commit", "40 hexadecimal digits")),
     Case(
+        "a pull request for a commit",
+        on_hub(revision="refs/pr/1"),
+        ("'refs/pr/1' is not a commit", "40 hexadecimal digits, that of a pull request, too"),
+    ),
+    Case(
         "path out of a data set",
         on_hub(train_file="../../secret.csv"),
         ("'../../secret.csv' is not the name of a file",),

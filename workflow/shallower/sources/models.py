@@ -17,7 +17,7 @@ from shallower.core.provenance import code_state, versions
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
-from shallower.sources.hub import check_repository
+from shallower.sources.hub_requests import check_repository
 from shallower.sources.model_checks import (
     check_hash,
     check_tensors,

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.sources import hub
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
+from shallower.sources.hub import download
+from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.task_kinds.registry import task_kind
@@ -120,7 +121,7 @@ class HubSource(TaskSource):
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
         names = [definition[f"{split}_file"] for split in SPLITS]
-        if problem := hub.check_repository(definition["repository"], names):
+        if problem := check_repository(definition["repository"], names):
             yield problem
         yield from (
             f"{name}: unknown kind of file; use {', '.join(SUFFIXES)}"
@@ -177,7 +178,7 @@ TASK_SOURCES: dict[str, TaskSource] = {
 
 
 def _from_hub(repository: str, revision: str, names: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    found = hub.download(repository, revision, names.values(), "dataset", folder)
+    found = download(repository, revision, names.values(), "dataset", folder)
     return {split: found[name] for split, name in names.items()}
 
 

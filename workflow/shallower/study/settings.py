@@ -94,7 +94,10 @@ class HubModel(Model):
     repository: Repository
     """Repository on the Hugging Face hub, owner/name."""
     revision: Commit
-    """A commit of the repository, 40 hexadecimal digits, so that it can never change under the study."""
+    """
+    A commit of the repository, 40 hexadecimal digits, so that it can never change under the study. It may be a commit
+    of a pull request that is not merged.
+    """
 
 
 class PackageModel(Model):
@@ -191,7 +194,10 @@ class HubTask(LabelledTask):
     repository: Repository
     """Repository on the Hugging Face hub, owner/name."""
     revision: Commit
-    """A commit of the repository, 40 hexadecimal digits, so that it can never change under the study."""
+    """
+    A commit of the repository, 40 hexadecimal digits, so that it can never change under the study. It may be a commit
+    of a pull request that is not merged.
+    """
     train_file: Path
     """Path of the training file inside the repository."""
     validation_file: Path
