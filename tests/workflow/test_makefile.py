@@ -38,7 +38,7 @@ def test_verify_finds_the_folder_of_the_study(file, content, folder):
     assert "error: results/mine/SHA256SUMS: file not found" in finished.stderr
 
 
-@pytest.mark.parametrize("target", ["verify", "provenance"])
+@pytest.mark.parametrize("target", ["verify", "provenance", "check-hub"])
 def test_an_invalid_file_is_reported_and_ends_the_target(target, folder):
     (folder / "study.yaml").write_text("study: [\n")
     finished = make(folder, target, "study.yaml")

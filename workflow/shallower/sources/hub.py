@@ -182,6 +182,22 @@ def files_of(commit: Commit) -> dict[str, HubFile]:
     return files
 
 
+def pull_requests(commit: Commit) -> dict[str, str]:
+    """The last commit of each pull request of a repository, by its ref (refs/pr/1), the oldest first.
+
+    Raises UserError as `download` does.
+    """
+    with explained(commit):
+        refs = with_retries(
+            f"{commit}: list of pull requests",
+            lambda: huggingface_hub.HfApi(token=token()).list_repo_refs(
+                commit.repository, repo_type=commit.repo_type, include_pull_requests=True
+            ),
+        )
+    found = {ref.ref: ref.target_commit for ref in refs.pull_requests or []}
+    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+
+
 def _fetch(commit: Commit, filename: str, digest: str) -> Path:
     """Download one file into the cache; one that differs from its hash is deleted and fetched once more."""
     what = f"{commit}: {filename}"

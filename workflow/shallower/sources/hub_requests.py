@@ -30,6 +30,8 @@ from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 from shallower.core.errors import UserError
 
 log = logging.getLogger(__name__)
+# The HTTP library logs each request with its address, and those of large files carry signatures.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 Result = TypeVar("Result")
 
@@ -40,6 +42,10 @@ LONGEST_WAIT = 310
 # Seconds without an answer after which a question about a repository counts as lost.
 ANSWER_TIMEOUT = 20
 NO_HUB = "{} is not a Hugging Face hub endpoint; check HF_ENDPOINT and proxies"
+
+
+class HubUnreachable(UserError):
+    """The hub does not answer at all, or refuses to answer more requests."""
 
 
 @dataclass(frozen=True)
@@ -186,10 +192,18 @@ def explained(commit: Commit, filename: str | None = None) -> Iterator[None]:
     except (HTTPError, OSError, RuntimeError) as error:
         # LocalEntryNotFoundError only says that there is no answer; its cause says why.
         cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
-        raise UserError(_explanation(commit, filename, cause)) from error
+        kind = HubUnreachable if _is_unreachable(cause) else UserError
+        raise kind(_explanation(commit, filename, cause)) from error
     except ValueError as error:
         # An answer that is not JSON: a log-in page of a network, for one.
-        raise UserError(f"{commit}: {NO_HUB.format(constants.ENDPOINT)}") from error
+        raise HubUnreachable(f"{commit}: {NO_HUB.format(constants.ENDPOINT)}") from error
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    """Whether further questions, about other repositories as well, are in vain."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code == 429
+    return isinstance(error, Exception) and _is_transient(error)
 
 
 def _explanation(commit: Commit, filename: str | None, error: BaseException) -> str:
@@ -213,6 +227,9 @@ def _explanation(commit: Commit, filename: str | None, error: BaseException) -> 
     if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
         fix = "check the token in HF_TOKEN" if has_token else "it may need a token in HF_TOKEN"
         return f"{what}: refused with {_brief(error)}; {fix}"
+    if isinstance(error, HfHubHTTPError) and error.response.status_code == 429:
+        fix = "run again later" if has_token else "run again later, or set HF_TOKEN, which raises the limit"
+        return f"{what}: the hub refuses more requests for now ({_brief(error)}); {fix}: finished files are kept"
     if isinstance(error, HfHubHTTPError) and not _is_transient(error):
         return f"{what}: the hub answered {_brief(error)}"
     if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _is_transient(error):

@@ -83,12 +83,7 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
         if packed := _packed_kind(path):
             raise UserError(f"{path}: is {packed}, not {path.suffix[1:]}; unpack or convert it")
         names, values, stored_names = _READERS[path.suffix](path, used, columns.names)
-    if not names:
-        raise UserError(f"{path}: the file is empty")
-    if repeated := [name for name in used if names.count(name) > 1]:
-        raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
-    if missing := [name for name in used if name not in names]:
-        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}")
+    check_columns(path, names, used)
     if not values[columns.label]:
         raise UserError(f"{path}: no rows; a split needs labelled examples")
 
@@ -115,6 +110,16 @@ def read_labelled(path: str | Path, columns: Columns) -> pa.Table:
     if not len(table):
         raise UserError(f"{path}: no {columns.label} is in any of the label_ranges; correct them")
     return table
+
+
+def check_columns(path: Path, names: Sequence[str], used: Sequence[str]) -> None:
+    """Raise UserError unless each column that is used is there, and once only."""
+    if not names:
+        raise UserError(f"{path}: the file is empty")
+    if repeated := [name for name in used if names.count(name) > 1]:
+        raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
+    if missing := [name for name in used if name not in names]:
+        raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}")
 
 
 def without_repeats(table: pa.Table) -> pa.Table:

@@ -81,10 +81,15 @@ def checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def check_hash(definition: Mapping[str, Any], weights: Path) -> None:
     """The weights must be those that the study means."""
     if (expected := definition.get("sha256")) and (found := sha256_of(weights)) != expected.lower():
-        raise UserError(
-            f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
-            "weights that the study was made for"
-        )
+        raise wrong_hash(found, expected)
+
+
+def wrong_hash(found: str, expected: str) -> UserError:
+    """The error that the weights are not those that the study means."""
+    return UserError(
+        f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
+        "weights that the study was made for"
+    )
 
 
 def check_tensors(config: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]]) -> None:

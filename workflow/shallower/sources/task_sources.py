@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +23,20 @@ SPLITS = ("train", "validation")
 SLICE_SEED = 0
 
 
+@dataclass(frozen=True)
+class HubFiles:
+    """Files of one commit of a dataset repository, by split."""
+
+    repository: str
+    revision: str
+    names: Mapping[str, str]
+
+    def fetch(self, folder: Path) -> dict[str, Path]:
+        """Download the files into a folder. Raises UserError as `shallower.sources.hub.download` does."""
+        found = download(self.repository, self.revision, self.names.values(), "dataset", folder)
+        return {split: found[name] for split, name in self.names.items()}
+
+
 class TaskSource:
     """A source of labelled text; `definition` is a study's task entry. By default the splits are files of their own."""
 
@@ -29,9 +44,14 @@ class TaskSource:
         """Files on this machine that the data is read from, whether or not they exist; none for other sources."""
         return {}
 
+    def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
+        """Files on the hub that the data is read from; None for other sources."""
+        return None
+
     def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         """The data files; those that have to be downloaded are put into `folder`. Raises UserError."""
-        return self.files_here(definition)
+        on_hub = self.hub_files(definition)
+        return on_hub.fetch(folder) if on_hub else self.files_here(definition)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the definition, before any file is looked at."""
@@ -82,11 +102,11 @@ class GlueSource(TaskSource):
         names = {"train": "train", "validation": GLUE_TASKS[definition["subset"]].validation}
         return {split: _existing(directory, name) for split, name in names.items()}
 
-    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         if definition["directory"]:
-            return self.files_here(definition)
+            return None
         names = {split: hub_file(definition["subset"], split) for split in SPLITS}
-        return _from_hub(HUB_REPOSITORY, HUB_REVISION, names, folder)
+        return HubFiles(HUB_REPOSITORY, HUB_REVISION, names)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from ()
@@ -114,9 +134,9 @@ class FilesSource(TaskSource):
 class HubSource(TaskSource):
     """Two files of a dataset repository on the Hugging Face hub, at one commit."""
 
-    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         names = {split: definition[f"{split}_file"] for split in SPLITS}
-        return _from_hub(definition["repository"], definition["revision"], names, folder)
+        return HubFiles(definition["repository"], definition["revision"], names)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
@@ -175,11 +195,6 @@ TASK_SOURCES: dict[str, TaskSource] = {
     "hub": HubSource(),
     "package": PackageSource(),
 }
-
-
-def _from_hub(repository: str, revision: str, names: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    found = download(repository, revision, names.values(), "dataset", folder)
-    return {split: found[name] for split, name in names.items()}
 
 
 def _existing(directory: Path, name: str) -> Path:
