@@ -274,12 +274,15 @@ def test_pickled_weights_are_pointed_to_a_pull_request_that_has_others(
     assert of_model(server, revision=commit).problems == ()
 
 
-def test_pickled_weights_that_are_converted_are_said_to_be_unchecked(model: Path, serve: Serve) -> None:
+def test_pickled_weights_that_are_converted_are_said_to_be_unchecked(
+    saved: dict[str, Path], model: Path, serve: Serve
+) -> None:
     pickled(model)
-    server = serve()
+    server = serve(pull_requests={MODEL: [saved["bert"]]})
     finding = of_model(server, pickled_weights="convert")
     assert finding.problems == ()
     assert "pytorch_model.bin of 0 MB, to be converted: its tensors are not checked before" in finding.notes
+    assert any(note.startswith("refs/pr/1 has model.safetensors at commit") for note in finding.notes)
     assert not server.asked("pytorch_model")
 
 

@@ -157,7 +157,7 @@ def zip_bomb() -> bytes:
         (lambda folder: saved({"a": _Call(_mkdir(), str(folder / "pwned"))}, old=True), "asks for posix.mkdir"),
         (lambda folder: saved({"a": {"b": [_Call(eval, "1")]}}), "asks for eval, which is no part of a tensor"),
         (lambda folder: saved({"a": _Call(torch.FloatTensor, 10**11)}), "needs more memory than a file of"),
-        (lambda folder: zip_bomb(), "needs more memory than a file of its size may|cannot be read as weights"),
+        (lambda folder: zip_bomb(), "needs more memory than a file of its size may"),
         (lambda folder: saved({"a": torch.zeros(100)}, old=True)[:500], "cannot be read as weights"),
         (lambda folder: b"", "cannot be read as weights"),
     ],

@@ -154,7 +154,10 @@ def _check_model(definition: Definition, listing: List, problems: list[str]) -> 
             download(commit.repository, commit.revision, names, "model", folder)
             check_tokenizer_files(folder, config)
             save_fast_tokenizer(folder, config, folder / "saved")
-        if weights:
+        if weights == PICKLE:
+            yield f"{PICKLE} of {_megabytes(files[PICKLE].size)}, to be converted: its tensors are not checked before"
+            yield _converted_elsewhere(commit, listing)
+        elif weights:
             with _collecting(problems, folder):
                 yield _check_weights(definition, commit, files, weights, config, folder)
         yield from _pull_request_note(commit)
@@ -169,8 +172,6 @@ def _check_weights(
     folder: Path,
 ) -> str:
     """Check what the hub says of the weights, and their headers; return what was found."""
-    if weights == PICKLE:
-        return f"{PICKLE} of {_megabytes(files[PICKLE].size)}, to be converted: its tensors are not checked before"
     names = [weights]
     if weights == WEIGHTS_INDEX:
         download(commit.repository, commit.revision, [WEIGHTS_INDEX], "model", folder)
