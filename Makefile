@@ -24,7 +24,7 @@ CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(S
 STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
 
-.PHONY: help run run-slurm plan verify publish provenance paper-smoke \
+.PHONY: help run run-slurm check-hub plan verify publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
@@ -48,6 +48,11 @@ run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures, repor
 run-slurm: $(READY) ## run a study on a SLURM cluster, from its login node (docs/cluster.md)
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --workflow-profile profiles/slurm --configfile "$(STUDY)" $(ARGUMENTS)
+
+check-hub: $(READY) ## ask the hub for all models and data of a study, without downloading weights (STUDY=config.yaml)
+	@$(CHECK_STUDY)
+	@$(IN_VENV) PYTHONPATH=workflow HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_TELEMETRY=1 \
+	  python workflow/scripts/check_hub.py --study "$(STUDY)"
 
 plan: $(READY) ## print what a study would run, with estimates of time and disk space
 	@$(CHECK_STUDY)

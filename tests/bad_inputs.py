@@ -266,6 +266,11 @@ def package(path: str, **more: Any) -> Spoil:
     return setting("models.0", entry)
 
 
+def on_hub_model(**more: Any) -> Spoil:
+    entry = {"name": "m", "source": "hub", "repository": "someone/model", "revision": "0" * 40, **more}
+    return setting("models.0", entry)
+
+
 def amounts(name: str, *values: Any) -> Spoil:
     return setting("strategies.0", {"name": name, "amounts": list(values)})
 
@@ -464,6 +469,21 @@ STUDY = [
         ("'data/{d}.csv' is not allowed here: a path must",),
     ),
     Case("a branch for a commit", on_hub(revision="main"), ("'main' is not a commit", "40 hexadecimal digits")),
+    Case(
+        "a pull request for a commit",
+        on_hub(revision="refs/pr/1"),
+        ("'refs/pr/1' is not a commit", "40 hexadecimal digits, that of a pull request, too"),
+    ),
+    Case(
+        "another wish for pickled weights",
+        on_hub_model(pickled_weights="read"),
+        ("models[0] (m).pickled_weights: unknown value 'read'", "known: convert"),
+    ),
+    Case(
+        "pickled weights that are not on the hub",
+        setting("models.0.pickled_weights", "convert"),
+        ("models[0] (bert): unknown key 'pickled_weights'",),
+    ),
     Case(
         "path out of a data set",
         on_hub(train_file="../../secret.csv"),

@@ -1,7 +1,9 @@
 """A Hugging Face hub on 127.0.0.1 for tests: serves folders as repositories, with faults on demand.
 
 It answers what huggingface_hub asks when it downloads: the list of a commit's files with their hashes, and
-the files, small ones after a redirect within the hub, large ones (LFS) after a redirect to another host.
+the files or ranges of their bytes, small ones after a redirect within the hub, large ones (LFS) after a redirect to
+another host. Each repository has one commit on its branch main, and one for each of its pull requests; as on the hub,
+a commit is found by its hash whichever of them it is on.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ import math
 import re
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +38,7 @@ class Fault:
     delay       seconds to wait before the answer
     cut_after   break the connection after so many bytes of the body
     corrupt     change one byte of the body
+    whole       send the whole file, whatever range of it is asked for
     """
 
     path: str
@@ -47,6 +50,7 @@ class Fault:
     delay: float = 0.0
     cut_after: int | None = None
     corrupt: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,12 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Repository:
+class _Commit:
     revision: str
     files: Mapping[str, _File]
 
     @classmethod
-    def read(cls, folder: Path) -> "_Repository":
+    def read(cls, folder: Path) -> "_Commit":
         files = {
             path.relative_to(folder).as_posix(): _File(path.read_bytes(), path.suffix in LFS_SUFFIXES)
             for path in sorted(folder.rglob("*"))
@@ -102,10 +106,23 @@ class _Repository:
         return cls(hashlib.sha1(listing.encode()).hexdigest(), files)
 
 
+@dataclass(frozen=True)
+class _Repository:
+    """Commits by the names that lead to them: main, refs/pr/1, refs/pr/2, ..."""
+
+    refs: Mapping[str, _Commit]
+
+    def commit(self, revision: str) -> _Commit | None:
+        """The commit that a name or a hash means."""
+        hashes = {commit.revision: commit for commit in self.refs.values()}
+        return self.refs.get(revision) or hashes.get(revision)
+
+
 class HubServer:
     """Serves repositories between `with` and its end; `url` is the value for HF_ENDPOINT.
 
     repositories   (repo_type, repo_id) -> folder, for example ("model", "someone/bert") -> Path(...)
+    pull_requests  the same keys -> the folders that the repository's pull requests 1, 2, ... would make of it
     faults         see Fault; the list may be changed while the server runs
     token          if given, files (not their list) are only for requests that carry this token
     """
@@ -115,8 +132,14 @@ class HubServer:
         repositories: Mapping[tuple[str, str], str | Path],
         faults: Iterable[Fault] = (),
         token: str | None = None,
+        pull_requests: Mapping[tuple[str, str], Sequence[str | Path]] | None = None,
     ) -> None:
-        self.repositories = {key: _Repository.read(Path(folder)) for key, folder in repositories.items()}
+        self.repositories = {}
+        for key, folder in repositories.items():
+            refs = {"main": _Commit.read(Path(folder))}
+            for number, change in enumerate((pull_requests or {}).get(key, ()), start=1):
+                refs[f"refs/pr/{number}"] = _Commit.read(Path(change))
+            self.repositories[key] = _Repository(refs)
         self.faults = list(faults)
         self.token = token
         self.requests: list[Request] = []
@@ -137,9 +160,9 @@ class HubServer:
             server.shutdown()
             server.server_close()
 
-    def revision(self, repo_type: str, repo_id: str) -> str:
-        """The only commit of a repository: 40 hexadecimal digits."""
-        return self.repositories[repo_type, repo_id].revision
+    def revision(self, repo_type: str, repo_id: str, ref: str = "main") -> str:
+        """The commit of a branch or pull request of a repository: 40 hexadecimal digits."""
+        return self.repositories[repo_type, repo_id].refs[ref].revision
 
     def connect(self, monkeypatch: Any, cache_dir: str | Path) -> None:
         """Make huggingface_hub in this process use this server and an empty cache, and no token.
@@ -211,19 +234,27 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.corrupt and content:
             middle = len(content) // 2
             content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-        self._answer(status, content, answer_headers, fault.cut_after)
+        self._answer(status, content, answer_headers, fault.cut_after, fault.whole)
 
     do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
         """Keep the tests' output clean."""
 
-    def _answer(self, status: int, content: bytes, headers: Mapping[str, str], cut_after: int | None = None) -> None:
+    def _answer(
+        self,
+        status: int,
+        content: bytes,
+        headers: Mapping[str, str],
+        cut_after: int | None = None,
+        whole: bool = False,
+    ) -> None:
         length = len(content)
-        if requested := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if status == 200 else None:
-            start = int(requested[1])
-            headers = {**headers, "Content-Range": f"bytes {start}-{length - 1}/{length}"}
-            status, content = 206, content[start:]
+        asked = "" if whole or status != 200 else self.headers.get("Range", "")
+        if requested := re.fullmatch(r"bytes=(\d+)-(\d*)", asked):
+            start, end = int(requested[1]), min(int(requested[2] or length - 1), length - 1)
+            headers = {**headers, "Content-Range": f"bytes {start}-{end}/{length}"}
+            status, content = 206, content[start : end + 1]
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
@@ -237,23 +268,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, hub: HubServer, path: str) -> tuple[int, bytes, dict[str, str]]:
         if match := re.fullmatch(r"/cdn/([0-9a-f]{64})/.*", path):
-            files = (file for repository in hub.repositories.values() for file in repository.files.values())
+            commits = (commit for repository in hub.repositories.values() for commit in repository.refs.values())
+            files = (file for commit in commits for file in commit.files.values())
             content = next(file.content for file in files if file.lfs and file.sha256 == match[1])
             return 200, content, {"ETag": f'"{match[1]}"'}
-        if match := re.fullmatch(r"/api/(model|dataset)s/(.+)/revision/([^/]+)", path):
+        if match := re.fullmatch(r"/api/(model|dataset)s/(.+)/refs", path):
+            return self._refs(hub, match[1], match[2])
+        if match := re.fullmatch(r"/api/(model|dataset)s/(.+?)/revision/(.+)", path):
             return self._info(hub, match[1], match[2], match[3])
         if match := re.fullmatch(r"/api/resolve-cache/(model|dataset)s/(.+?)/([0-9a-f]{40})/(.+)", path):
             return self._file(hub, *match.groups(), redirected=True)
-        if match := re.fullmatch(r"/(datasets/)?(.+?)/resolve/([^/]+)/(.+)", path):
+        if match := re.fullmatch(r"/(datasets/)?(.+?)/resolve/(refs/pr/\d+|[^/]+)/(.+)", path):
             repo_type = "dataset" if match[1] else "model"
             return self._file(hub, repo_type, match[2], match[3], match[4], redirected=False)
         return 404, b"{}", {}
+
+    def _refs(self, hub: HubServer, repo_type: str, repo_id: str) -> tuple[int, bytes, dict[str, str]]:
+        if (repository := hub.repositories.get((repo_type, repo_id))) is None:
+            return 401, b'{"error": "Invalid username or password."}', NOT_FOUND
+        found: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
+        for name, commit in repository.refs.items():
+            kind, ref = ("branches", f"refs/heads/{name}") if name == "main" else ("pullRequests", name)
+            found[kind].append({"name": name.removeprefix("refs/pr/"), "ref": ref, "targetCommit": commit.revision})
+        return 200, json.dumps(found).encode(), {"Content-Type": "application/json"}
 
     def _info(self, hub: HubServer, repo_type: str, repo_id: str, revision: str) -> tuple[int, bytes, dict[str, str]]:
         repository = hub.repositories.get((repo_type, repo_id))
         if repository is None:
             return 401, b'{"error": "Invalid username or password."}', NOT_FOUND
-        if revision != repository.revision:
+        if (commit := repository.commit(revision)) is None:
             return (
                 404,
                 b"{}",
@@ -266,11 +309,11 @@ class _Handler(BaseHTTPRequestHandler):
                 if file.lfs
                 else {}
             )
-            for name, file in repository.files.items()
+            for name, file in commit.files.items()
         ]
         info = {
             "id": repo_id,
-            "sha": revision,
+            "sha": commit.revision,
             "private": False,
             "gated": bool(hub.token),
             "siblings": siblings,
@@ -285,14 +328,14 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, b"Invalid username or password.", NOT_FOUND
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             return (403 if self.headers.get("Authorization") else 401), b"", GATED
-        if revision != repository.revision:
+        if (commit := repository.commit(revision)) is None:
             return (
                 404,
                 b"",
                 {"X-Error-Code": "RevisionNotFound", "X-Error-Message": f"Invalid rev id: {revision}"},
             )
-        headers = {"X-Repo-Commit": revision}
-        if (file := repository.files.get(name)) is None:
+        headers = {"X-Repo-Commit": commit.revision}
+        if (file := commit.files.get(name)) is None:
             return (
                 404,
                 b"",
@@ -304,6 +347,6 @@ class _Handler(BaseHTTPRequestHandler):
             return 302, b"", {**headers, "Location": location}
         headers["ETag"] = f'"{file.etag}"'
         if not redirected:
-            location = f"/api/resolve-cache/{repo_type}s/{repo_id}/{revision}/{name}"
+            location = f"/api/resolve-cache/{repo_type}s/{repo_id}/{commit.revision}/{name}"
             return 307, b"", {**headers, "Location": location}
         return 200, file.content, headers

@@ -45,7 +45,7 @@ def test_publish_asks_for_the_folder(folder):
     assert "make publish TO=folder" in finished.stderr and "SHA256SUMS" not in finished.stderr
 
 
-@pytest.mark.parametrize("target", ["verify", "provenance"])
+@pytest.mark.parametrize("target", ["verify", "provenance", "check-hub"])
 def test_an_invalid_file_is_reported_and_ends_the_target(target, folder):
     (folder / "study.yaml").write_text("study: [\n")
     finished = make(folder, target, "study.yaml")

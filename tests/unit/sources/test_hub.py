@@ -16,7 +16,7 @@ from huggingface_hub import constants
 from hub_server import ALWAYS, GATED, Fault, HubServer
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of
-from shallower.sources import hub
+from shallower.sources import hub, hub_requests
 
 WEIGHTS = bytes(range(256)) * 2000
 MODEL = ("model", "someone/model")
@@ -121,6 +121,43 @@ def test_list_files(serve: Serve) -> None:
     assert names == ["README.md", "mrpc/train.parquet", "mrpc/validation.parquet"]
 
 
+# Commits of pull requests
+
+
+@pytest.fixture
+def pull_request(folders: dict[tuple[str, str], Path], tmp_path: Path) -> Path:
+    """What a pull request would make of the model: other weights, which main does not have."""
+    folder = Path(shutil.copytree(folders[MODEL], tmp_path / "served" / "pull request"))
+    (folder / "model.safetensors").write_bytes(WEIGHTS[::-1])
+    return folder
+
+
+@pytest.fixture
+def with_pull_request(
+    folders: dict[tuple[str, str], Path], pull_request: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HubServer]:
+    with HubServer(folders, pull_requests={MODEL: [pull_request]}) as server:
+        server.connect(monkeypatch, tmp_path / "cache")
+        yield server
+
+
+def test_a_commit_of_a_pull_request_is_found_by_its_hash(with_pull_request: HubServer, tmp_path: Path) -> None:
+    commit = with_pull_request.revision(*MODEL, "refs/pr/1")
+    assert commit != with_pull_request.revision(*MODEL)
+    assert "model.safetensors" in hub.list_files("someone/model", commit)
+    paths = hub.download("someone/model", commit, ["model.safetensors", "config.json"], "model", tmp_path / "out")
+    assert paths["model.safetensors"].read_bytes() == WEIGHTS[::-1]
+    assert not with_pull_request.asked("refs/pr"), "the hash alone is to do"
+
+
+def test_a_commit_of_a_pull_request_is_verified_as_others_are(with_pull_request: HubServer, tmp_path: Path) -> None:
+    commit = with_pull_request.revision(*MODEL, "refs/pr/1")
+    with_pull_request.faults = [Fault("^/cdn/", method="GET", corrupt=True, times=2)]
+    with pytest.raises(UserError, match=r"model\.safetensors differs from the hub's hash [0-9a-f]{64}, in a second"):
+        hub.download("someone/model", commit, ["model.safetensors"], "model", tmp_path / "out")
+    assert files_under(tmp_path / "out") == []
+
+
 # Errors that pass
 
 
@@ -162,7 +199,7 @@ def test_retries_are_logged_and_wait_longer_each_time(
     [
         ({"Retry-After": "7"}, 7),
         ({"RateLimit": '"api";r=0;t=40', "RateLimit-Policy": '"fixed window";"api";q=500;w=300'}, 41),
-        ({"Retry-After": "86400"}, hub.LONGEST_WAIT),
+        ({"Retry-After": "86400"}, hub_requests.LONGEST_WAIT),
     ],
 )
 def test_the_wait_that_the_hub_asks_for_is_kept(
@@ -198,8 +235,8 @@ def test_attempts_are_bounded(serve: Serve, tmp_path: Path, waits: list[float]) 
     server = serve(Fault("^/api/models/", times=ALWAYS, status=503))
     with pytest.raises(UserError, match=r"someone/model: no success after 6 attempts \(HTTP status 503\)"):
         fetch(server, "config.json", to=tmp_path)
-    assert len(server.asked("^/api/models/")) == len(hub.WAITS) + 1
-    assert waits == list(hub.WAITS)
+    assert len(server.asked("^/api/models/")) == len(hub_requests.WAITS) + 1
+    assert waits == list(hub_requests.WAITS)
 
 
 def test_a_hub_that_stops_answering_about_a_file(serve: Serve, tmp_path: Path) -> None:
@@ -296,7 +333,7 @@ def test_a_cache_without_links_is_verified_too(serve: Serve, tmp_path: Path, mon
 # Refusals
 
 
-@pytest.mark.parametrize("revision", ["main", "v1.0", "a" * 39, "A" * 40, ""])
+@pytest.mark.parametrize("revision", ["main", "v1.0", "refs/pr/1", "a" * 39, "A" * 40, ""])
 def test_a_revision_that_can_move_is_refused(revision: str, serve: Serve, tmp_path: Path) -> None:
     server = serve()
     with pytest.raises(UserError, match="not a commit hash of 40 hexadecimal digits"):

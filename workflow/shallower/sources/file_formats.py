@@ -99,17 +99,20 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
             fix = "get the file itself with: git lfs pull" if "Git LFS" in packed else "unpack or convert it"
             raise UserError(f"{path}: is {packed}, not {kind[1:]}; {fix}")
         content = _READERS[kind](path, used, header)
-    names = content.names
+    check_columns(path, content.names, used, f" ({content.remark})" if content.remark else "")
+    if not content.values[used[-1]]:
+        raise UserError(f"{path}: no rows; a split needs labelled examples")
+    return replace(content, values={name: content.values[composed(name)] for name in asked})
+
+
+def check_columns(path: Path, names: Sequence[str], used: Sequence[str], hint: str = "") -> None:
+    """Raise UserError, with a hint, unless each column that is used is there, and once only."""
     if not names:
         raise UserError(f"{path}: the file is empty")
     if repeated := [name for name in used if names.count(name) > 1]:
         raise UserError(f"{path}: two columns are called {', '.join(map(repr, repeated))}; rename one of them")
-    hint = f" ({content.remark})" if content.remark else ""
     if missing := [name for name in used if name not in names]:
         raise UserError(f"{path}: no column {', '.join(map(repr, missing))}; it has {listed(names)}{hint}")
-    if not content.values[used[-1]]:
-        raise UserError(f"{path}: no rows; a split needs labelled examples")
-    return replace(content, values={name: content.values[composed(name)] for name in asked})
 
 
 def refuse_rows(path: Path, problems: Sequence[str]) -> None:

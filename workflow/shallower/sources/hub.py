@@ -2,64 +2,42 @@
 
 import hashlib
 import logging
-import os
 import re
 import shutil
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import (
-    DisabledRepoError,
-    FileMetadataError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,  # base class of the errors of the HTTP library that huggingface_hub uses
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from shallower.core.errors import UserError
 from shallower.core.files import atomic_write, sha256_of
+from shallower.sources.hub_requests import (
+    ANSWER_TIMEOUT,
+    Commit,
+    explained,
+    is_filename,
+    named_commit,
+    refuse_absent,
+    refuse_offline,
+    token,
+    with_retries,
+)
 
 log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
-
-# Seconds before each further attempt when the hub answers with a transient error, or not at all.
-WAITS = (1, 2, 4, 8, 16)
-# The hub counts requests in windows of five minutes, so a longer wait is never needed.
-LONGEST_WAIT = 310
-# Seconds without an answer after which a question about a repository counts as lost.
-ANSWER_TIMEOUT = 20
-NO_HUB = "{} is not a Hugging Face hub endpoint; check HF_ENDPOINT and proxies"
-
 
 @dataclass(frozen=True)
-class _Commit:
-    """One commit of one repository; `repo_type` is "model" or "dataset"."""
+class HubFile:
+    """What the hub says of a file of a commit: its size in bytes, and its hash.
 
-    repository: str
-    revision: str
-    repo_type: str
+    The hash is the SHA-256 of a large file (64 digits), git's SHA-1 of the blob of a small one (40 digits).
+    """
 
-    def __str__(self) -> str:
-        return f"Hugging Face {self.repo_type} {self.repository}"
-
-    @property
-    def page(self) -> str:
-        prefix = constants.REPO_TYPES_URL_PREFIXES.get(self.repo_type, "")
-        return f"{constants.ENDPOINT}/{prefix}{self.repository}"
+    size: int
+    digest: str
 
 
 def download(
@@ -80,19 +58,19 @@ def download(
     Raises UserError when the repository, commit or a file is not there or not open to this user, when the hub
     cannot be reached, or when a file still differs from its hash after a second download.
     """
-    commit = _commit(repository, revision, repo_type)
+    commit = named_commit(repository, revision, repo_type)
     filenames = list(filenames)
     for filename in filenames:
-        if not _is_filename(filename):
+        if not is_filename(filename):
             raise UserError(f"{commit}: {filename!r} is not the name of a file in a repository")
     found = {name: path for name in filenames if (path := _cached(commit, name))}
     missing = [name for name in filenames if name not in found]
     if missing:
-        _refuse_offline(commit, missing)
-        digests = _ask_for_digests(commit)
-        _refuse_absent(commit, missing, digests)
+        refuse_offline(commit, missing)
+        present = files_of(commit)
+        refuse_absent(commit, missing, present)
         for name in missing:
-            found[name] = _fetch(commit, name, digests[name])
+            found[name] = _fetch(commit, name, present[name].digest)
     return {name: _copy(found[name], Path(target_dir) / name) for name in filenames}
 
 
@@ -101,9 +79,9 @@ def list_files(repository: str, revision: str, repo_type: str = "model") -> list
 
     Raises UserError as `download` does.
     """
-    commit = _commit(repository, revision, repo_type)
+    commit = named_commit(repository, revision, repo_type)
     if not huggingface_hub.is_offline_mode():
-        return sorted(_ask_for_digests(commit))
+        return sorted(files_of(commit))
     try:
         snapshot = Path(
             huggingface_hub.snapshot_download(
@@ -119,50 +97,14 @@ def list_files(repository: str, revision: str, repo_type: str = "model") -> list
     else:
         names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
     if not names:
-        _refuse_offline(commit, ["files"])
+        refuse_offline(commit, ["files"])
     return sorted(names)
-
-
-def check_revision(revision: str) -> str | None:
-    """What is wrong with a revision, or None: only a full commit hash always names the same files."""
-    if re.fullmatch(r"[0-9a-f]{40}", str(revision)):
-        return None
-    return (
-        f"revision {revision!r} is not a commit hash of 40 hexadecimal digits (a branch or tag can move); "
-        "copy the hash from the repository's page, under Files and versions, History"
-    )
-
-
-def check_repository(repository: str, filenames: Iterable[str] = ()) -> str | None:
-    """What is wrong with the name of a repository or of files in it, or None; needs no connection."""
-    try:
-        validate_repo_id(repository)
-    except HFValidationError as error:
-        return f"{repository!r} is not a repository's name ({error})"
-    outside = [name for name in filenames if not _is_filename(name)]
-    return f"{outside[0]!r} is not the name of a file in a repository" if outside else None
-
-
-def _commit(repository: str, revision: str, repo_type: str) -> _Commit:
-    commit = _Commit(repository, revision, repo_type)
-    try:
-        validate_repo_id(repository)
-    except HFValidationError as error:
-        raise UserError(f"{commit}: not a repository's name ({error})") from error
-    if problem := check_revision(revision):
-        raise UserError(f"{commit}: {problem}")
-    return commit
-
-
-def _is_filename(filename: str) -> bool:
-    path = PurePosixPath(filename)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and filename.isprintable()
 
 
 # The cache
 
 
-def _cached(commit: _Commit, filename: str) -> Path | None:
+def _cached(commit: Commit, filename: str) -> Path | None:
     """The file in the cache, if its content matches its hash; a damaged file is deleted.
 
     The cache links each file to a blob that is named by its hash. Where links are not possible, the hash
@@ -218,17 +160,12 @@ def _copy(source: Path, target: Path) -> Path:
 # The hub
 
 
-def _token() -> str | bool:
-    """The token of the environment; False keeps huggingface_hub from looking elsewhere for one."""
-    return os.environ.get("HF_TOKEN", "").strip() or False
-
-
-def _ask_for_digests(commit: _Commit) -> dict[str, str]:
-    """Hash of every file of a commit, by name: SHA-256 of large files, git blob SHA-1 of the others."""
-    with _explained(commit):
-        info = _with_retries(
+def files_of(commit: Commit) -> dict[str, HubFile]:
+    """Every file of a commit, by name. Raises UserError as `download` does."""
+    with explained(commit):
+        info = with_retries(
             f"{commit}: list of files",
-            lambda: huggingface_hub.HfApi(token=_token()).repo_info(
+            lambda: huggingface_hub.HfApi(token=token()).repo_info(
                 commit.repository,
                 revision=commit.revision,
                 repo_type=commit.repo_type,
@@ -236,27 +173,44 @@ def _ask_for_digests(commit: _Commit) -> dict[str, str]:
                 timeout=ANSWER_TIMEOUT,
             ),
         )
-    digests = {
-        file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in getattr(info, "siblings", None) or []
+    files = {
+        file.rfilename: HubFile(file.size or 0, file.lfs.sha256 if file.lfs else file.blob_id or "")
+        for file in getattr(info, "siblings", None) or []
     }
-    if not all(digests.values()):
+    if not all(file.digest for file in files.values()):
         raise UserError(f"{commit}: {constants.ENDPOINT} does not provide file hashes; use another HF_ENDPOINT")
-    return digests
+    return files
 
 
-def _fetch(commit: _Commit, filename: str, digest: str) -> Path:
+def pull_requests(commit: Commit) -> dict[str, str]:
+    """The last commit of each pull request of a repository, by its ref (refs/pr/1), the oldest first.
+
+    Raises UserError as `download` does.
+    """
+    with explained(commit):
+        refs = with_retries(
+            f"{commit}: list of pull requests",
+            lambda: huggingface_hub.HfApi(token=token()).list_repo_refs(
+                commit.repository, repo_type=commit.repo_type, include_pull_requests=True
+            ),
+        )
+    found = {ref.ref: ref.target_commit for ref in refs.pull_requests or []}
+    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+
+
+def _fetch(commit: Commit, filename: str, digest: str) -> Path:
     """Download one file into the cache; one that differs from its hash is deleted and fetched once more."""
     what = f"{commit}: {filename}"
     for _ in range(2):
-        with _explained(commit, filename):
-            path = _with_retries(
+        with explained(commit, filename):
+            path = with_retries(
                 what,
                 lambda: huggingface_hub.hf_hub_download(
                     commit.repository,
                     filename,
                     revision=commit.revision,
                     repo_type=commit.repo_type,
-                    token=_token(),
+                    token=token(),
                 ),
             )
         if _agrees(Path(path), digest):
@@ -267,124 +221,4 @@ def _fetch(commit: _Commit, filename: str, digest: str) -> Path:
     raise UserError(
         f"{what} differs from the hub's hash {digest}, in a second download too; something between here and "
         f"{constants.ENDPOINT} alters files (a proxy?), or the hub is at fault: try later"
-    )
-
-
-def _with_retries(what: str, action: Callable[[], Result]) -> Result:
-    """Run a request to the hub; transient errors are logged and it is tried again."""
-    for wait in WAITS:
-        try:
-            return action()
-        except (HTTPError, OSError, RuntimeError) as error:
-            if not _is_transient(error):
-                raise
-            seconds = max(wait, min(_requested_wait(error), LONGEST_WAIT))
-            log.warning("%s: %s; next attempt in %s s", what, _brief(error), seconds)
-            time.sleep(seconds)
-    return action()
-
-
-def _is_transient(error: Exception) -> bool:
-    """Whether an error is transient, so that a second attempt makes sense.
-
-    huggingface_hub resumes broken transfers and repeats its question about a file by itself; what it gives up
-    on is a LocalEntryNotFoundError. It does not repeat other questions, nor a transfer that is answered by an
-    error of the server, comes out too short, or is reset. Its Xet client raises RuntimeError or OSError.
-    """
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in (408, 425, 429) or error.response.status_code >= 500
-    if isinstance(error, OfflineModeIsEnabled | LocalEntryNotFoundError | FileMetadataError):
-        return False
-    if isinstance(error, ConnectionError | TimeoutError):
-        return True
-    return not isinstance(error, OSError) or error.errno is None
-
-
-def _requested_wait(error: Exception) -> int:
-    """Seconds that the hub asks to wait; 0 if it does not say."""
-    if not isinstance(error, HfHubHTTPError):
-        return 0
-    limit = parse_ratelimit_headers(error.response.headers)
-    if limit is not None and limit.remaining == 0:
-        return limit.reset_in_seconds + 1
-    retry_after = error.response.headers.get("Retry-After", "").strip()
-    return int(retry_after) if retry_after.isdigit() else 0
-
-
-def _brief(error: BaseException) -> str:
-    """An error in one line, without addresses: those of large files carry signatures."""
-    if isinstance(error, HfHubHTTPError):
-        said = (error.server_message or "").strip().splitlines()
-        return f"HTTP status {error.response.status_code}" + (f" ({said[0]})" if said else "")
-    lines = re.sub(r"https?://\S+", "…", str(error)).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-# Messages
-
-
-def _refuse_offline(commit: _Commit, missing: list[str]) -> None:
-    if huggingface_hub.is_offline_mode():
-        raise UserError(
-            f"{commit}: {', '.join(missing)} of commit {commit.revision} not in the cache "
-            f"{constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set; unset it, or run "
-            "this step on a machine with internet and bring its cache or resources folder here"
-        )
-
-
-def _refuse_absent(commit: _Commit, wanted: list[str], present: Iterable[str]) -> None:
-    """Names the files that a commit does not have, and those it has in the same folders."""
-    absent = [name for name in wanted if name not in present]
-    if absent:
-        folders = {PurePosixPath(name).parent for name in absent}
-        near = sorted(name for name in present if PurePosixPath(name).parent in folders) or sorted(present)
-        shown = ", ".join(near[:20]) + (", …" if len(near) > 20 else "")
-        raise UserError(
-            f"{commit} has no file {', '.join(absent)} at commit {commit.revision}; it has: {shown or 'none'}"
-        )
-
-
-@contextmanager
-def _explained(commit: _Commit, filename: str | None = None) -> Iterator[None]:
-    """Turn the errors of huggingface_hub into UserErrors that name the cause and a fix."""
-    try:
-        yield
-    except (HTTPError, OSError, RuntimeError) as error:
-        # LocalEntryNotFoundError only says that there is no answer; its cause says why.
-        cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) and error.__cause__ else error
-        raise UserError(_explanation(commit, filename, cause)) from error
-    except ValueError as error:
-        # An answer that is not JSON: a log-in page of a network, for one.
-        raise UserError(f"{commit}: {NO_HUB.format(constants.ENDPOINT)}") from error
-
-
-def _explanation(commit: _Commit, filename: str | None, error: BaseException) -> str:
-    what = f"{commit}: {filename}" if filename else str(commit)
-    has_token = bool(_token())
-    if isinstance(error, GatedRepoError):
-        fix = "with the account of HF_TOKEN" if has_token else "and set HF_TOKEN to a read token of your account"
-        return f"{commit} is gated: accept its terms at {commit.page} {fix}"
-    if isinstance(error, RepositoryNotFoundError):
-        doubt = "not open to the token in HF_TOKEN" if has_token else "private (then set HF_TOKEN)"
-        return f"{commit} does not exist, or is {doubt}; check the name at {commit.page}"
-    if isinstance(error, RevisionNotFoundError):
-        return f"{commit} has no commit {commit.revision}; see {commit.page}/commits/main"
-    if isinstance(error, RemoteEntryNotFoundError):
-        return f"{what}: no such file at commit {commit.revision}; see {commit.page}/tree/{commit.revision}"
-    if isinstance(error, DisabledRepoError):
-        return f"{commit} has been disabled by the hub; see {commit.page}"
-    if isinstance(error, FileMetadataError):
-        return f"{what}: {NO_HUB.format(constants.ENDPOINT)}"
-    if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
-        fix = "check the token in HF_TOKEN" if has_token else "it may need a token in HF_TOKEN"
-        return f"{what}: refused with {_brief(error)}; {fix}"
-    if isinstance(error, HfHubHTTPError) and not _is_transient(error):
-        return f"{what}: the hub answered {_brief(error)}"
-    if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _is_transient(error):
-        cache = constants.HF_HUB_CACHE
-        return f"{what}: cannot write to the cache {cache} ({error.strerror}); free space or set HF_HOME"
-    return (
-        f"{what}: no success after {len(WAITS) + 1} attempts ({_brief(error)}); check the connection to "
-        f"{constants.ENDPOINT} (proxy, firewall; HF_HUB_DISABLE_XET=1 for plain HTTP) and run again: "
-        "finished files are kept"
     )

@@ -10,6 +10,7 @@ from shallower.core.files import canonical_json, read_json, sha256_of
 from shallower.models.families import family_of
 from shallower.models.folder import WEIGHTS, WEIGHTS_INDEX
 from shallower.models.size import ModelSize
+from shallower.sources.pickled_weights import PICKLE
 from shallower.sources.tensor_checks import check_settings
 
 # Other frameworks' weights, or pickles, which can run code when they are read.
@@ -18,8 +19,8 @@ OTHER_WEIGHTS = re.compile(r".*\.(bin|pt|pth|ckpt|h5|msgpack|onnx)(\.index\.json
 _REMEDY = "name a folder or revision that save_pretrained wrote"
 
 
-def weight_file(names: list[str]) -> str:
-    """The weights among a source's files: one file, or the index of several."""
+def weight_file(names: list[str], definition: Mapping[str, Any]) -> str:
+    """The weights among a source's files: one file, or the index of several; a pickle if the study has it converted."""
     if "adapter_config.json" in names and not {WEIGHTS, WEIGHTS_INDEX} & set(names):
         raise UserError(
             "there is an adapter (adapter_config.json) without the model that it belongs to; load both with PEFT, call "
@@ -33,13 +34,22 @@ def weight_file(names: list[str]) -> str:
         return WEIGHTS
     if WEIGHTS_INDEX in names:
         return WEIGHTS_INDEX
+    if PICKLE in names and definition.get("pickled_weights") == "convert":
+        return PICKLE
     if others := [name for name in names if OTHER_WEIGHTS.fullmatch(name)]:
         raise UserError(
             f"the weights come only as {', '.join(others)}, which are not read because pickles can run code; "
             f"choose a revision with {WEIGHTS} (on the hub often a pull request of SFconvertbot), or "
-            "convert a model that you trust with save_pretrained and use source local"
+            f"{_conversion(names, definition)}"
         )
     raise UserError(f"there is neither {WEIGHTS} nor {WEIGHTS_INDEX}; {there_are(names)}; {_REMEDY}")
+
+
+def _conversion(names: list[str], definition: Mapping[str, Any]) -> str:
+    """What else can be done about a model whose weights are pickled."""
+    if definition["source"] == "hub" and PICKLE in names:
+        return "have them converted with pickled_weights: convert (SECURITY.md says what is trusted then)"
+    return "convert a model that you trust with save_pretrained and use source local"
 
 
 def there_are(names: list[str]) -> str:
@@ -83,10 +93,15 @@ def checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def check_hash(definition: Mapping[str, Any], weights: Path) -> None:
     """The weights must be those that the study means."""
     if (expected := definition.get("sha256")) and (found := sha256_of(weights)) != expected.lower():
-        raise UserError(
-            f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
-            "weights that the study was made for; correct 'sha256', or use those weights"
-        )
+        raise wrong_hash(found, expected)
+
+
+def wrong_hash(found: str, expected: str) -> UserError:
+    """The error that the weights are not those that the study means."""
+    return UserError(
+        f"{WEIGHTS} has SHA-256 {found}, the study says sha256: {expected}; these are not the "
+        "weights that the study was made for; correct 'sha256', or use those weights"
+    )
 
 
 def check_with_transformers(directory: Path) -> None:

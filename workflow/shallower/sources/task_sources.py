@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
-from shallower.sources import hub
 from shallower.sources.file_formats import SUFFIXES, kind_of
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
+from shallower.sources.hub import download
+from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
@@ -22,6 +23,20 @@ from shallower.task_kinds.registry import task_kind
 SPLITS = ("train", "validation")
 
 
+@dataclass(frozen=True)
+class HubFiles:
+    """Files of one commit of a dataset repository, by split."""
+
+    repository: str
+    revision: str
+    names: Mapping[str, str]
+
+    def fetch(self, folder: Path) -> dict[str, Path]:
+        """Download the files into a folder. Raises UserError as `shallower.sources.hub.download` does."""
+        found = download(self.repository, self.revision, self.names.values(), "dataset", folder)
+        return {split: found[name] for split, name in self.names.items()}
+
+
 class TaskSource:
     """A source of labelled text; `definition` is a study's task entry. By default the splits are files of their own."""
 
@@ -29,9 +44,14 @@ class TaskSource:
         """Files on this machine that the data is read from, whether or not they exist; none for other sources."""
         return {}
 
+    def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
+        """Files on the hub that the data is read from; None for other sources."""
+        return None
+
     def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
         """The data files; those that have to be downloaded are put into `folder`. Raises UserError."""
-        return self.files_here(definition)
+        on_hub = self.hub_files(definition)
+        return on_hub.fetch(folder) if on_hub else self.files_here(definition)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the definition, before any file is looked at."""
@@ -80,11 +100,11 @@ class GlueSource(TaskSource):
         names = {"train": "train", "validation": GLUE_TASKS[definition["subset"]].validation}
         return {split: _existing(directory, name) for split, name in names.items()}
 
-    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         if definition["directory"]:
-            return self.files_here(definition)
+            return None
         names = {split: hub_file(definition["subset"], split) for split in SPLITS}
-        return _from_hub(HUB_REPOSITORY, HUB_REVISION, names, folder)
+        return HubFiles(HUB_REPOSITORY, HUB_REVISION, names)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from ()
@@ -112,14 +132,14 @@ class FilesSource(TaskSource):
 class HubSource(TaskSource):
     """Two files of a dataset repository on the Hugging Face hub, at one commit."""
 
-    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         names = {split: definition[f"{split}_file"] for split in SPLITS}
-        return _from_hub(definition["repository"], definition["revision"], names, folder)
+        return HubFiles(definition["repository"], definition["revision"], names)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
         names = [definition[f"{split}_file"] for split in SPLITS]
-        if problem := hub.check_repository(definition["repository"], names):
+        if problem := check_repository(definition["repository"], names):
             yield problem
         yield from (
             f"{name}: unknown kind of file; use {', '.join(SUFFIXES)}" for name in names if kind_of(name) is None
@@ -176,11 +196,6 @@ TASK_SOURCES: dict[str, TaskSource] = {
     "hub": HubSource(),
     "package": PackageSource(),
 }
-
-
-def _from_hub(repository: str, revision: str, names: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    found = hub.download(repository, revision, names.values(), "dataset", folder)
-    return {split: found[name] for split, name in names.items()}
 
 
 def local_path(name: str) -> Path:

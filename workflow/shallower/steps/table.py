@@ -199,7 +199,8 @@ STEPS: dict[str, Step] = {
         _study_step("present_reproduction", "present_reproduction", "paper/section.json"),
         _study_step("write_report", "write_report", "report.html"),
         _study_step("record_study", "record_study", "provenance.json", "SHA256SUMS"),
-        # Run by `make verify` and `make publish`.
+        # Run by `make check-hub`, `make verify` and `make publish`.
+        Step("check_hub", "download"),
         Step("verify_study", "report"),
         Step("publish_study", "report"),
     )

@@ -134,7 +134,9 @@ Sha256 = Annotated[
 Commit = Annotated[
     str,
     Strict(),
-    Matching("^[0-9a-f]{40}$", "is not a commit; pin the revision by its 40 hexadecimal digits"),
+    Matching(
+        "^[0-9a-f]{40}$", "is not a commit; pin the revision by its 40 hexadecimal digits, that of a pull request, too"
+    ),
 ]
 Repository = Annotated[
     str,

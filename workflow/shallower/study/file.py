@@ -134,13 +134,18 @@ def _not_a_mapping(path: str | Path) -> UserError:
     return UserError(f"{path}: does not hold keys and values at its top level (study: ..., models: ...); correct it")
 
 
-def study_name(path: str | Path) -> str:
-    """The name of the study in a file. Raises UserError as `check_study_file` does, and when there is no valid name."""
+def read_study(path: str | Path) -> dict[str, Any]:
+    """The content of a study's file. Raises UserError as `check_study_file` does."""
     check_study_file(path)
     # JSON first, as Snakemake does: YAML does not read all of it.
     text = Path(path).read_bytes().decode("utf-8-sig")
-    content = json.loads(text) if _is_json(path, text) else yaml.safe_load(text)
-    name = content.get("study")
+    content: dict[str, Any] = json.loads(text) if _is_json(path, text) else yaml.safe_load(text)
+    return content
+
+
+def study_name(path: str | Path) -> str:
+    """The name of the study in a file. Raises UserError as `check_study_file` does, and when there is no valid name."""
+    name = read_study(path).get("study")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UserError(f"{path}: study: {name!r} is not a name; write letters, digits, '.', '_' and '-'")
     return name

@@ -79,7 +79,7 @@ class Model(Settings):
     name: Name
     """Name of the model in this study: in tables, figures and folders."""
     sha256: Sha256 = optional()
-    """SHA-256 of model.safetensors (of the merged file where the weights come in several), which is checked."""
+    """SHA-256 of model.safetensors (of the merged or converted file, where it is made here), which is checked."""
     num_layers: Annotated[Whole, Field(ge=2, le=1000)] = optional()
     """Expected number of layers; impossible amounts are then refused before any download."""
     counterpart: Annotated[str, OneOf(PAPER_MODELS)] = optional()
@@ -94,7 +94,16 @@ class HubModel(Model):
     repository: Repository
     """Repository on the Hugging Face hub, owner/name."""
     revision: Commit
-    """A commit of the repository, 40 hexadecimal digits, so that it can never change under the study."""
+    """
+    A commit of the repository, 40 hexadecimal digits, so that it can never change under the study. It may be a commit
+    of a pull request that is not merged.
+    """
+    pickled_weights: Annotated[str, OneOf(("convert",))] = optional()
+    """
+    Weights that come only as pytorch_model.bin are refused, since a pickle can hold code. With convert, torch's
+    restricted unpickler reads them in a process of its own, and they become model.safetensors; SECURITY.md says what is
+    trusted then.
+    """
 
 
 class PackageModel(Model):
@@ -196,7 +205,10 @@ class HubTask(LabelledTask):
     repository: Repository
     """Repository on the Hugging Face hub, owner/name."""
     revision: Commit
-    """A commit of the repository, 40 hexadecimal digits, so that it can never change under the study."""
+    """
+    A commit of the repository, 40 hexadecimal digits, so that it can never change under the study. It may be a commit
+    of a pull request that is not merged.
+    """
     train_file: Path
     """Path of the training file inside the repository."""
     validation_file: Path
