@@ -1,7 +1,6 @@
 """Make one of the paper's tables or figures from a study: its results in, a CSV of our numbers and the paper's out."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -10,27 +9,10 @@ from shallower.core.cli import json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
-from shallower.paper import by_depth, score_tables
 from shallower.paper.comparison import Counterparts
 from shallower.paper.items import INPUTS, ITEMS
-from shallower.paper.table_4 import table_4
+from shallower.paper.makers import MAKERS
 from shallower.paper.values import read_values
-
-# The function of each item takes what is compared with what, then the item's inputs; runs are one input.
-MAKERS: dict[str, Callable[..., pd.DataFrame]] = {
-    "table-2": score_tables.table_2,
-    "table-3": score_tables.table_3,
-    "table-4": table_4,
-    "table-5": score_tables.table_5,
-    "table-6": score_tables.table_6,
-    "table-7": score_tables.table_7,
-    "gradual": score_tables.gradual,
-    "figure-2": score_tables.figure_2,
-    "preprint-figure-3": score_tables.preprint_figure_3,
-    "figure-3": by_depth.figure_3,
-    "preprint-figure-5": by_depth.preprint_figure_5,
-    "contribution": by_depth.contribution,
-}
 
 
 def main(arguments: argparse.Namespace) -> None:
