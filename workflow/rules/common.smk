@@ -21,7 +21,7 @@ from shallower.paper.items import INPUTS as PAPER_INPUTS
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import STRATEGIES
+from shallower.surgery.strategies import CONTRIBUTION, STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files
 from shallower.study.resolve import resolve_study
 

@@ -36,7 +36,7 @@ rule collect_scores:
         # Found by the script through the pairs of models and tasks.
         scores=[
             layout.LAYER_SCORES.format(
-                study=study.name, model=model, task=task, method="contribution", scored="pretrained"
+                study=study.name, model=model, task=task, method=CONTRIBUTION.name, scored="pretrained"
             )
             for model, task in RUNS
         ],

@@ -9,13 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.layout import SPLITS
 from shallower.sources import hub
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.labelled_files import SUFFIXES, Columns, read_labelled, without_repeats
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.task_kinds.registry import task_kind
-
-SPLITS = ("train", "validation")
 
 # Seed of the draw when a study takes only some of a split's examples: the same ones for everybody.
 SLICE_SEED = 0
