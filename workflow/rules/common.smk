@@ -23,7 +23,7 @@ from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
 from shallower.paper.shown_runs import Model
 from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import STRATEGIES
+from shallower.surgery.strategies import CONTRIBUTION, STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files
 from shallower.study.resolve import resolve_study
 

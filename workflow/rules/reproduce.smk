@@ -11,7 +11,7 @@ CONTRIBUTIONS = {
     for file in made(
         [
             layout.LAYER_SCORES.format(
-                study=study.name, model=model, task=task, method="contribution", scored="pretrained"
+                study=study.name, model=model, task=task, method=CONTRIBUTION.name, scored="pretrained"
             )
         ]
     )

@@ -6,10 +6,11 @@ from pathlib import Path
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import write_text
 from shallower.reporting.layer_scores_table import collect_scores, scores_as_csv
+from shallower.surgery.strategies import CONTRIBUTION
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_text(arguments.output, scores_as_csv(collect_scores(arguments.study, arguments.pairs, "contribution")))
+    write_text(arguments.output, scores_as_csv(collect_scores(arguments.study, arguments.pairs, CONTRIBUTION.name)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
-from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.evaluation.predictions import read_matched
 from shallower.evaluation.records import comparison_record
@@ -13,9 +12,6 @@ from shallower.models.checksums import verified_file
 
 def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
-    seeds, runs, baselines = map(len, (arguments.seeds, arguments.predictions, arguments.baseline_predictions))
-    if not seeds == runs == baselines:
-        raise UserError(f"{seeds} seeds, {runs} predictions and {baselines} of the baseline; give one of each a seed")
     target = read_json(arguments.task)["target"]
     table, baseline = read_matched(arguments.baseline_predictions, None, target)
     _, predictions = read_matched(arguments.predictions, table, target)

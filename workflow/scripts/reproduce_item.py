@@ -4,38 +4,18 @@ In: the scores and resamples of the runs that it shows, or a table of the study.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-
-import pandas as pd
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
-from shallower.paper import by_depth, score_tables
 from shallower.paper.comparison import Counterparts
 from shallower.paper.items import ITEMS
+from shallower.paper.makers import MAKERS
 from shallower.paper.shown_runs import Model
-from shallower.paper.table_4 import table_4
 from shallower.paper.values import read_values
 from shallower.reporting.results import read_scores, runs_of
 from shallower.reporting.summary import read_costs
-
-# The function of each item takes what is compared with what, then scores (and costs by model) or a table.
-MAKERS: dict[str, Callable[..., pd.DataFrame]] = {
-    "table-2": score_tables.table_2,
-    "table-3": score_tables.table_3,
-    "table-4": table_4,
-    "table-5": score_tables.table_5,
-    "table-6": score_tables.table_6,
-    "table-7": score_tables.table_7,
-    "gradual": score_tables.gradual,
-    "figure-2": score_tables.figure_2,
-    "preprint-figure-3": score_tables.preprint_figure_3,
-    "figure-3": by_depth.figure_3,
-    "preprint-figure-5": by_depth.preprint_figure_5,
-    "contribution": by_depth.contribution,
-}
 
 
 def main(arguments: argparse.Namespace) -> None:

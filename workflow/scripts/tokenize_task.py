@@ -12,13 +12,12 @@ from transformers import AutoTokenizer
 from shallower.core.cli import run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json
+from shallower.core.layout import SPLITS
 from shallower.core.provenance import versions
 from shallower.engine.tokens import tokenize, write_tokens
 from shallower.models.checksums import verified
 from shallower.models.families import family_of, position_limit
 from shallower.models.folder import CONFIG, TOKENIZER_FILES
-
-SPLITS = ("train", "validation")
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, PreTrainedModel
 
 from shallower.core.errors import UserError
+from shallower.core.limits import CPU_TOKENS
 from shallower.core.progress import Progress
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
@@ -24,7 +25,7 @@ from shallower.models.families import FAMILIES
 logger = logging.getLogger(__name__)
 
 # Tokens of one forward pass. Hidden states of all layers are alive at once.
-TOKEN_BUDGET = {"cpu": 1024, "cuda": 8192}
+TOKEN_BUDGET = {"cpu": CPU_TOKENS, "cuda": 8192}
 
 
 def load_encoder(model_dir: str | Path) -> PreTrainedModel:

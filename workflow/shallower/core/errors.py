@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from shallower.core.wording import counted
+
 
 class UserError(Exception):
     """A mistake in a study, a data file or a checkpoint.
@@ -17,8 +19,7 @@ class StudyErrors(UserError):
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(problems)
-        count = len(self.problems)
-        heading = f"{count} problem{'s' if count != 1 else ''} in the study:"
+        heading = f"{counted(len(self.problems), 'problem')} in the study:"
         super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
 
 

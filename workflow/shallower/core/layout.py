@@ -6,6 +6,11 @@ Rules use the patterns as they are, with Snakemake's wildcards; the library fill
 # Training checkpoints, and records of runs whose results identical runs copy; can be deleted once a study is finished.
 SCRATCH = ".scratch"
 
+# Of a task's examples; its files and those of its tokens are named so.
+SPLITS = ("train", "validation")
+# Written into a study's folder by `make provenance`, which is no step.
+PROVENANCE_PAGE = "provenance.html"
+
 RESOURCES = "resources"
 MODEL = f"{RESOURCES}/models/{{model_key}}"
 TASK = f"{RESOURCES}/tasks/{{task_key}}"

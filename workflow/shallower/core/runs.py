@@ -6,7 +6,7 @@ from pathlib import Path
 from shallower.core import layout
 
 # The origin, strategy and amount of a baseline, which keeps all layers.
-BASELINE, NO_STRATEGY, NO_AMOUNT = "baseline", "none", "0"
+BASELINE, NO_STRATEGY, NO_AMOUNT = layout.BASELINE_ARM, "none", "0"
 # In a run's folder: the pruned model on the way to the run.
 DROPPED = Path(layout.DROPPED).name
 

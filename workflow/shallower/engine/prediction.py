@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from shallower.core.limits import CPU_TOKENS
 from shallower.core.parquet import write_parquet
 from shallower.core.progress import Progress
 from shallower.engine.batches import evaluation_batches
@@ -19,7 +20,7 @@ from shallower.evaluation.predictions import DIGEST, content_digest
 logger = logging.getLogger(__name__)
 
 # Tokens of one forward pass, padding included. On a CPU small batches stay in its caches.
-TOKEN_BUDGET = {"cpu": 1024, "cuda": 32768}
+TOKEN_BUDGET = {"cpu": CPU_TOKENS, "cuda": 32768}
 
 
 def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.ndarray:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-from shallower.core.runs import BASELINE
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
 from shallower.core.tables import read_table
 from shallower.evaluation.bootstrap import Interval
 from shallower.evaluation.resamples import read_collected
@@ -107,4 +107,4 @@ class Scores:
 
     def baseline(self, model: str, task: str) -> Estimate | None:
         """The score of the model with all its layers."""
-        return self.score(model, task, BASELINE, "none", "0")
+        return self.score(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT)

@@ -80,7 +80,7 @@ def comparison_record(
     """
     if not len(predictions) == len(baseline) == len(seeds):
         raise UserError(
-            f"{len(predictions)} runs, {len(baseline)} runs of the baseline and {len(seeds)} seeds do not fit"
+            f"{len(predictions)} runs, {len(baseline)} of the baseline and {len(seeds)} seeds; give one of each a seed"
         )
     kind = task_kind(target)
     metric = metric_for(settings["metrics"][0], target, settings.get("positive_class", POSITIVE))

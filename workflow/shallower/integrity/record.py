@@ -27,7 +27,7 @@ RECORD = "provenance.json"
 SUMS = "SHA256SUMS"
 
 # Written by `make provenance` after the study is finished, from Snakemake's own metadata.
-WRITTEN_LATER = ("provenance.html",)
+WRITTEN_LATER = (layout.PROVENANCE_PAGE,)
 # A model on the way to a run (in dropped/, frozen/ or stage{n}/) is deleted after its use; its manifests stay.
 INTERMEDIATE_FILES = (WEIGHTS, CONFIG, *TOKENIZER_FILES)
 
@@ -86,7 +86,7 @@ def tokens_files(record: Mapping[str, Any]) -> list[str]:
     Names are relative to the folder of resources.
     """
     folders = sorted({run["tokens"] for run in record["runs"]})
-    return [f"{folder}/{split}.safetensors" for folder in folders for split in ("train", "validation")]
+    return [f"{folder}/{split}.safetensors" for folder in folders for split in layout.SPLITS]
 
 
 def present_files(results_dir: Path) -> Iterator[str]:

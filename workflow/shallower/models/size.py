@@ -21,11 +21,12 @@ BASE_CONFIG: dict[str, Any] = {
     "max_position_embeddings": 512,
 }
 COUNTERPART_CONFIGS: dict[str, dict[str, Any]] = {
+    "BERT": {},
     "RoBERTa": {"vocab_size": 50_265},
     "XLNet": {"vocab_size": 32_000},
+    "ALBERT": {"vocab_size": 30_000, "embedding_size": 128, "model_type": "albert"},
     "DistilBERT": {"num_hidden_layers": 6},
     "DistilRoBERTa": {"vocab_size": 50_265, "num_hidden_layers": 6},
-    "ALBERT": {"vocab_size": 30_000, "embedding_size": 128, "model_type": "albert"},
 }
 
 # Bytes of a parameter, by the name of its type.

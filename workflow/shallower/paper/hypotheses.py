@@ -17,16 +17,12 @@ from shallower.paper.evidence import (
     loss,
     pruned,
 )
+from shallower.paper.names import RANKED_STRATEGIES
 from shallower.paper.remarks import join_remarks
+from shallower.surgery.strategies import COUNT, STRATEGIES
 
-# The paper's strategies whose amount is a number of layers. Contribution's is a threshold: the number of
-# layers is an outcome, and rarely the same as that of the others.
-RANKED_STRATEGIES = (
-    *("top", "even-alternate", "odd-alternate", "symmetric"),
-    *("parameter-aggregation", "parameter-variance", "bottom"),
-)
 # Not ranked: they drop any set of layers, or no fixed number of them.
-NOT_RANKED = ("custom", "contribution")
+NOT_RANKED = tuple(name for name, strategy in STRATEGIES.items() if strategy.amount is not COUNT)
 MOST_HARMED, LEAST_HARMED = ("MNLI", "QNLI"), ("QQP", "STS-B")
 
 

@@ -23,24 +23,13 @@ from shallower.paper.comparison import (
     frame,
     top_arm,
 )
-from shallower.paper.names import FIVE, PAPER_MODELS, SEVEN
+from shallower.paper.names import FIVE, PAPER_MODELS, PAPER_STRATEGIES, SEVEN
 from shallower.paper.shown_runs import COMPARED_IN_TABLE_7, FINETUNED, cuts
 from shallower.paper.values import PaperNumber
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import COUNT, STRATEGIES
 
 FULL = "the full model, which the others are compared with"
-# The paper's strategies, in the order of Figure 2.
-PAPER_STRATEGIES = (
-    "top",
-    "even-alternate",
-    "odd-alternate",
-    "symmetric",
-    "parameter-aggregation",
-    "parameter-variance",
-    "contribution",
-    "bottom",
-)
 OTHER_STRATEGY = "not a strategy of the paper"
 NO_IMPROVEMENT = "the paper reports no improvement"
 # Sizes and times are printed without decimals.

@@ -15,7 +15,6 @@ from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.file_formats import json_array, kind_of, open_text
 from shallower.sources.model_places import local_path
 from shallower.sources.packages import installed
-from shallower.sources.task_sources import SPLITS
 from shallower.steps.job import Job
 from shallower.study.local_files import local_task_files
 from shallower.study.study import Study
@@ -94,7 +93,7 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
         return TaskSize(*counted, tokens)
     if files := local_task_files(definition):
         rows = [_count_rows(Path(file), has_header="columns" not in definition) for file in files]
-    limits = [definition.get(f"{split}_examples") for split in SPLITS]
+    limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
     return TaskSize(train, validation, tokens, is_assumed=rows is None and not all(limits))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.layout import SPLITS
 from shallower.sources.file_formats import SUFFIXES, kind_of
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.hub import download
@@ -19,8 +20,6 @@ from shallower.sources.packages import distribution_file, extract_file, path_par
 from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
 from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.registry import task_kind
-
-SPLITS = ("train", "validation")
 
 
 @dataclass(frozen=True)

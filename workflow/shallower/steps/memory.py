@@ -5,6 +5,7 @@ keep for a batch. The constants are defined here only; they were chosen above wh
 (benchmarks/check_resources.py). The number of threads makes no measurable difference.
 """
 
+from shallower.core.limits import CPU_TOKENS
 from shallower.models.size import ModelSize
 from shallower.steps.job import Job
 
@@ -29,8 +30,6 @@ LOADING_COPIES = 2
 # Numbers that a layer keeps for each token: multiples of its hidden size and, for each head, of the text's length.
 HIDDEN_ACTIVATIONS = 25
 ATTENTION_ACTIVATIONS = 3
-# Tokens of a batch without training, unless a single text is longer.
-INFERENCE_TOKENS = 1024
 # Memory for each byte of a data file while it is tokenized: its unpacked text and its tokens.
 BYTES_PER_FILE_BYTE = 8
 
@@ -52,7 +51,7 @@ def inference(job: Job, models: int = 1) -> int:
     weights = LOADING_COPIES * size.bytes(size.num_layers)
     if job.on_gpu:
         return round(GPU_PROCESS + models * weights / MB)
-    tokens = max(INFERENCE_TOKENS, job.max_length)
+    tokens = max(CPU_TOKENS, job.max_length)
     states = 4 * (size.num_layers + 1) * tokens * size.hidden_size
     return round(PROCESS + models * (weights + states + _layer_bytes(size, tokens, job.max_length)) / MB)
 

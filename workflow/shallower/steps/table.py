@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
+from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, PROVENANCE_PAGE, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 from shallower.steps import memory, runtime
 from shallower.steps.job import Job
 from shallower.surgery.strategies import STRATEGIES
 
 CHECKPOINT = (WEIGHTS, CONFIG)
-# Written into a study's folder by `make provenance`, which is no step.
-PROVENANCE_PAGE = "provenance.html"
 
 
 @dataclass(frozen=True)

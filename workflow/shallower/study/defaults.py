@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from shallower.sources.glue import GLUE_TASKS
-from shallower.study.settings import StudySettings
+from shallower.study.settings import PackageTask, StudySettings
 from shallower.surgery.origins import ORIGINS
 
 # Entries of the grid, and what differs from `train`: they have only the keys that the study gives them.
@@ -31,6 +31,6 @@ def resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[s
             directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
             return {"metrics": list(glue.metrics), "directory": directory, "counterpart": glue.paper_name, **task}
         case "package":
-            return {"format": "tsv", **task}
+            return {"format": PackageTask.model_fields["format"].default, **task}
         case _:
             return dict(task)

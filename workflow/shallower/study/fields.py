@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from shallower.study.file import NAME
+
 # A larger whole number has no counterpart among the floats.
 LARGEST = 10.0**300
 
@@ -114,7 +116,7 @@ Name = Annotated[
     Strict(),
     Field(max_length=64),
     Matching(
-        "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        NAME,
         "is not allowed here; write letters (a to z), digits, '_', '.' and '-', and begin with a letter or a digit",
     ),
 ]

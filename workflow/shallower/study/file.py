@@ -26,8 +26,8 @@ MAX_DEPTH = 50
 TEMPLATE_KEY = "__use_yte__"
 PYTHON_TAG = "tag:yaml.org,2002:python/"
 
-# A name that can be a folder's, as the schema has it.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# A name that can be a folder's.
+NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 
 def check_study_file(path: str | Path) -> None:
@@ -146,7 +146,7 @@ def read_study(path: str | Path) -> dict[str, Any]:
 def study_name(path: str | Path) -> str:
     """The name of the study in a file. Raises UserError as `check_study_file` does, and when there is no valid name."""
     name = read_study(path).get("study")
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
         raise UserError(f"{path}: study: {name!r} is not a name; write letters, digits, '.', '_' and '-'")
     return name
 

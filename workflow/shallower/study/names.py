@@ -1,6 +1,7 @@
 """The names that a study may use, each from the registry that knows it."""
 
 from shallower.evaluation.metrics import METRICS
+from shallower.models.size import COUNTERPART_CONFIGS
 from shallower.sources.file_formats import SUFFIXES
 from shallower.sources.glue import GLUE_TASKS
 from shallower.steps.table import RESERVED_MODEL_NAMES, RESERVED_TASK_NAMES
@@ -15,7 +16,7 @@ TARGETS = tuple(TASK_KINDS)
 GLUE_SUBSETS = tuple(GLUE_TASKS)
 # Of data files, as their names end.
 FORMATS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
-PAPER_MODELS = ("BERT", "RoBERTa", "XLNet", "ALBERT", "DistilBERT", "DistilRoBERTa")
+PAPER_MODELS = tuple(COUNTERPART_CONFIGS)
 PAPER_TASKS = tuple(task.paper_name for task in GLUE_TASKS.values() if task.paper_name)
 
 # Folders and files of the pipeline next to those that are named after models, or after tasks; in lower case.

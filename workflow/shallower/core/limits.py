@@ -1,0 +1,4 @@
+"""Limits that several packages share."""
+
+# Tokens of a batch without training on a CPU, unless a single text is longer; requests of memory go by it.
+CPU_TOKENS = 1024
