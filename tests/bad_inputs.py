@@ -208,6 +208,30 @@ def as_folder(name: str) -> Spoil:
     return spoil
 
 
+def as_saved(name: str) -> Spoil:
+    """Training data as datasets' save_to_disk leaves it."""
+
+    def spoil(folder: Path, study: Study) -> None:
+        (folder / name).mkdir()
+        (folder / name / "dataset_info.json").write_text("{}")
+        study["tasks"][0]["train_file"] = name
+
+    return spoil
+
+
+def glue_layout(*files: str) -> Spoil:
+    """A GLUE task from a folder with these files."""
+
+    def spoil(folder: Path, study: Study) -> None:
+        for file in files:
+            (folder / "glue" / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "glue" / file).write_text("sentence\tlabel\nnice\t1\nbad\t0\n")
+        study["glue_directory"] = "glue"
+        study["tasks"] = [{"name": "tiny", "source": "glue", "subset": "sst2"}]
+
+    return spoil
+
+
 def symlink_loop(folder: Path, _: Study) -> None:
     (folder / "data/train.csv").unlink()
     (folder / "data/train.csv").symlink_to("train.csv")
@@ -546,7 +570,35 @@ DATA = [
         "unknown kind of file", data("train.xlsx", "x"), ("data/train.xlsx: unknown kind of file; use .parquet, .csv",)
     ),
     Case("folder for a file", as_folder("data/train.csv"), ("data/train.csv: is not a file",)),
+    Case(
+        "a pattern that no file matches",
+        setting("tasks.0.train_file", "data/train-*.csv"),
+        ("data/train-*.csv: file not found",),
+    ),
+    Case(
+        "a pattern on the hub",
+        on_hub(train_file="data/train-*.parquet"),
+        ("data/train-*.parquet: names one file of the repository; patterns are for files on this machine",),
+    ),
+    Case(
+        "a folder of save_to_disk",
+        as_saved("data/saved"),
+        ("data/saved: is a folder of datasets' save_to_disk; write it as parquet",),
+    ),
     Case("link to itself", symlink_loop, ("data/train.csv: file not found",)),
+    Case(
+        "GLUE without files", glue_layout("rte/train.tsv"), ("glue/sst2/train.parquet: file not found", "nyu-mll/glue")
+    ),
+    Case(
+        "GLUE as its original zip has it",
+        glue_layout("SST-2/train.tsv", "SST-2/dev.tsv"),
+        ("glue/sst2: GLUE as its original zip has it", "glue_directory: null, which downloads them"),
+    ),
+    Case(
+        "GLUE with a part missing",
+        glue_layout("sst2/train-00000-of-00002.parquet", "sst2/validation.tsv"),
+        ("glue/sst2: 1 of 2 parts of train are there; get all of one version",),
+    ),
     Case("empty data", content("data/train.csv", ""), ("data/train.csv: the file is empty",)),
     Case("header only", content("data/train.csv", "text,label\n"), ("data/train.csv: no rows",)),
     Case("BOM only", content("data/train.csv", b"\xef\xbb\xbf"), ("data/train.csv: the file is empty",)),

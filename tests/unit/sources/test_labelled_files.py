@@ -129,7 +129,7 @@ TEXTS_OF_TSV = {
 @pytest.mark.parametrize(("content", "texts"), TEXTS_OF_TSV.values(), ids=TEXTS_OF_TSV)
 def test_quotation_marks_in_tsv_are_text(tmp_path: Path, content: str, texts: list[str]) -> None:
     (tmp_path / "a.tsv").write_text(f"text\tlabel\n{content}")
-    labelled = read_labelled({"train": tmp_path / "a.tsv"}, CLASSES)
+    labelled = read_labelled({"train": [tmp_path / "a.tsv"]}, CLASSES)
     assert labelled.tables["train"].column("text").to_pylist() == texts
     assert [remark.partition(";")[0] for remark in labelled.remarks] == ["a.tsv: quotation marks are read as text"]
 
@@ -149,7 +149,7 @@ QUOTED_TSV = {
 @pytest.mark.parametrize(("content", "texts"), QUOTED_TSV.values(), ids=QUOTED_TSV)
 def test_quoted_tsv_is_noticed(tmp_path: Path, content: str, texts: list[str]) -> None:
     (tmp_path / "a.tsv").write_bytes(content.encode())
-    labelled = read_labelled({"train": tmp_path / "a.tsv"}, Columns(("text",), "label", ("neg", "pos"), True))
+    labelled = read_labelled({"train": [tmp_path / "a.tsv"]}, Columns(("text",), "label", ("neg", "pos"), True))
     assert labelled.tables["train"].column("text").to_pylist() == texts
     assert labelled.remarks[0].endswith(" fields are quoted, and read without their quotation marks")
 
@@ -244,8 +244,8 @@ def read_both(folder: Path, train: Sequence[Any], validation: Sequence[Any], col
     """Two splits with these labels, read together; the validation split as JSON lines, which have types."""
     return read_labelled(
         {
-            "train": write(folder / "train.csv", rows_with(train)),
-            "validation": write(folder / "validation.jsonl", rows_with(validation)),
+            "train": [write(folder / "train.csv", rows_with(train))],
+            "validation": [write(folder / "validation.jsonl", rows_with(validation))],
         },
         columns,
     )
@@ -348,7 +348,7 @@ def test_names_stored_in_one_file_go_with_names_or_ids_in_the_other(tmp_path: Pa
         return tmp_path / "train.parquet"
 
     def read(names: list[str], validation: list[Any]) -> list[Any]:
-        files = {"train": stored(names), "validation": write(tmp_path / "v.csv", rows_with(validation))}
+        files = {"train": [stored(names)], "validation": [write(tmp_path / "v.csv", rows_with(validation))]}
         return read_labelled(files, CLASSES).tables["train"].column("label").to_pylist()
 
     assert read(["neg", "pos"], ["pos", "neg"]) == [0, 0, 1]

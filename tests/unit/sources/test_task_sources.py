@@ -151,7 +151,7 @@ def test_a_path_may_begin_with_the_home_directory(tmp_path: Path, monkeypatch: p
     definition = own_task(tmp_path / "data")
     monkeypatch.setenv("HOME", str(tmp_path))
     at_home = definition | {"train_file": "~/data/train.csv"}
-    assert task_files(at_home)[0] == tmp_path / "data/train.csv"
+    assert task_files(at_home)["train"] == [tmp_path / "data/train.csv"]
     assert check_task(at_home) == []
     (problem,) = check_task(at_home | {"validation_file": str(tmp_path / "data/train.csv")})
     assert "are the same file" in problem
@@ -164,9 +164,39 @@ def test_a_good_task_has_no_problems(tmp_path: Path) -> None:
 
 def test_files_of_a_task(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
-    assert task_files(definition) == [tmp_path / "train.csv", tmp_path / "validation.csv"]
-    assert task_files({"source": "package", "package": "some-data"}) == []
-    assert task_files({"source": "glue", "subset": "rte", "directory": None}) == []
+    assert task_files(definition) == {split: [tmp_path / f"{split}.csv"] for split in ("train", "validation")}
+    assert task_files({"source": "package", "package": "some-data"}) == {}
+    assert task_files({"source": "glue", "subset": "rte", "directory": None}) == {}
+
+
+def test_several_files_of_a_split(tmp_path: Path) -> None:
+    whole = own_task(tmp_path)
+    lines = (tmp_path / "train.csv").read_text().splitlines(keepends=True)
+    for part, rows in enumerate((lines[1:16], lines[16:])):
+        (tmp_path / f"part-{part}.csv").write_text(lines[0] + "".join(rows))
+    parts = whole | {"train_file": str(tmp_path / "part-*.csv")}
+    assert task_files(parts)["train"] == [tmp_path / "part-0.csv", tmp_path / "part-1.csv"]
+    assert check_task(parts) == []
+    for name, definition in (("whole", whole), ("parts", parts)):
+        fetch_task(definition, tmp_path / name)
+    assert read(tmp_path / "parts")["train"].equals(read(tmp_path / "whole")["train"])
+    originals = read_json(tmp_path / "parts" / "manifest.json")["originals"]
+    assert {name: original["file"] for name, original in originals.items()} == {
+        "train 1": "part-0.csv",
+        "train 2": "part-1.csv",
+        "validation": "validation.csv",
+    }
+    with (tmp_path / "part-1.csv").open("a") as file:
+        file.write("some text,ugly\n")
+    (problem,) = check_task(parts)
+    assert problem.startswith(f"{tmp_path}/part-1.csv: row 26: label 'ugly'")
+    (problem,) = check_task(parts | {"validation_file": str(tmp_path / "part-0.csv")})
+    assert "are the same file" in problem
+    (tmp_path / "part-0.csv").rename(tmp_path / "part-{n}.csv")
+    (problem,) = check_task(parts)
+    assert problem == f"{tmp_path}/part-{{n}}.csv: Snakemake takes braces for wildcards; rename the file"
+    (problem,) = check_task(whole | {"train_file": str(tmp_path / "none-*.csv")})
+    assert problem == f"{tmp_path}/none-*.csv: file not found"
 
 
 def test_the_script_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:
@@ -203,7 +233,10 @@ def test_glue_from_a_folder_in_any_form(tmp_path: Path, suffix: str) -> None:
             lines = [list(rows[0]), *(row.values() for row in rows)]
             path.write_text("".join({"csv": ",", "tsv": "\t"}[suffix].join(map(str, line)) + "\n" for line in lines))
     definition = glue_task("mnli", tmp_path)
-    assert task_files(definition) == [tmp_path / f"train.{suffix}", tmp_path / f"validation_matched.{suffix}"]
+    assert task_files(definition) == {
+        "train": [tmp_path / f"train.{suffix}"],
+        "validation": [tmp_path / f"validation_matched.{suffix}"],
+    }
     assert check_task(definition) == []
     fetch_task(definition, tmp_path / "out")
     assert read_json(tmp_path / "out" / "task.json")["labels"] == ["entailment", "neutral", "contradiction"]
@@ -214,8 +247,59 @@ def test_glue_from_a_folder_in_any_form(tmp_path: Path, suffix: str) -> None:
 
 def test_glue_files_that_are_not_there(tmp_path: Path) -> None:
     assert check_task(glue_task("rte", tmp_path)) == [
-        f"{tmp_path / name}.parquet: file not found" for name in ("train", "validation")
+        f"{tmp_path}/train.parquet: file not found; a GLUE folder holds the files of nyu-mll/glue "
+        f"({tmp_path} has no files)"
     ]
+
+
+def glue_parts(folder: Path, name: str, parts: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for part in range(parts):
+        rows = [{"sentence1": f"a {n}", "sentence2": f"b {part}", "label": n % 2, "idx": n} for n in range(6)]
+        pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}-{part:05}-of-{parts:05}.parquet")
+
+
+def test_glue_as_the_hub_has_it(tmp_path: Path) -> None:
+    folder = tmp_path / "mrpc"
+    for name, parts in (("train", 3), ("validation", 1), ("test", 1)):
+        glue_parts(folder, name, parts)
+    definition = glue_task("mrpc", folder)
+    assert [path.name for path in task_files(definition)["train"]] == [
+        f"train-0000{n}-of-00003.parquet" for n in range(3)
+    ]
+    fetch_task(definition, tmp_path / "out")
+    table = read(tmp_path / "out")["train"]
+    assert table["id"].to_pylist() == list(range(18))
+    assert table["text_pair"].to_pylist() == [f"b {part}" for part in range(3) for _ in range(6)]
+    (folder / "train-00001-of-00003.parquet").unlink()
+    assert check_task(definition) == [f"{folder}: 2 of 3 parts of train are there; get all of one version"]
+
+
+def test_mnli_validation_is_the_matched_part(tmp_path: Path) -> None:
+    for name in ("train", "validation_matched", "validation_mismatched"):
+        glue_parts(tmp_path / "mnli", name, 1)
+    (path,) = task_files(glue_task("mnli", tmp_path / "mnli"))["validation"]
+    assert path.name == "validation_matched-00000-of-00001.parquet"
+
+
+def test_other_layouts_of_glue_are_named(tmp_path: Path) -> None:
+    original = tmp_path / "zip" / "SST-2"
+    original.mkdir(parents=True)
+    for name in ("train", "dev"):
+        (original / f"{name}.tsv").write_text("sentence\tlabel\nnice \t1\nbad \t0\n")
+    for folder in (tmp_path / "zip" / "sst2", original):
+        (problem,) = check_task(glue_task("sst2", folder))
+        assert problem.startswith(
+            f"{folder}: GLUE as its original zip has it (dev.tsv, columns of its own) is not read"
+        )
+        assert problem.endswith("or glue_directory: null, which downloads them")
+    saved = tmp_path / "saved" / "mrpc"
+    (saved / "train").mkdir(parents=True)
+    (saved / "dataset_dict.json").write_text('{"splits": ["train", "validation"]}')
+    (problem,) = check_task(glue_task("mrpc", saved))
+    assert problem.startswith(f"{saved}: is a folder of datasets' save_to_disk; write it as parquet: ")
+    (problem,) = check_task(own_task(tmp_path / "own") | {"train_file": str(saved)})
+    assert problem.startswith(f"{saved}: is a folder of datasets' save_to_disk")
 
 
 def test_empty_texts_of_glue_are_kept(tmp_path: Path) -> None:

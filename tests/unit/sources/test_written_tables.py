@@ -46,7 +46,7 @@ def with_pandas(path: Path, rows: Sequence[tuple[Any, ...]], text_first: bool = 
 def read(path: Path, columns: Columns) -> Labelled | str:
     """What was read, or why it was refused."""
     try:
-        return read_labelled({"train": path}, columns)
+        return read_labelled({"train": [path]}, columns)
     except UserError as error:
         assert str(path) in str(error)
         return str(error)

@@ -5,7 +5,7 @@ run of a study by `shallower.evaluation.reference`. Both libraries are imported 
 checks need the names alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -199,6 +199,13 @@ def metric_of_class(name: str, positive: int = POSITIVE) -> Metric:
     """The metric of that name; if it is of one class, then of that with the index `positive`."""
     metric = METRICS[name]
     return metric.of_class(positive) if metric.of_class else metric
+
+
+def positive_index(record: Mapping[str, Any]) -> int:
+    """Index of the class that the metrics of one class in a metrics.json are of."""
+    return next(
+        (scores["positive_index"] for scores in record["metrics"].values() if "positive_index" in scores), POSITIVE
+    )
 
 
 def metric_for(name: str, target: str, positive: int = POSITIVE) -> Metric:

@@ -50,13 +50,6 @@ def metrics_record(
     return record, resamples[0]
 
 
-def positive_index(record: Mapping[str, Any]) -> int:
-    """Index of the class that the metrics of one class in a metrics.json are of."""
-    return next(
-        (scores["positive_index"] for scores in record["metrics"].values() if "positive_index" in scores), POSITIVE
-    )
-
-
 def halves(num_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Two random halves of the examples, by row; the same for every arm of a task."""
     order = np.random.default_rng(SEED).permutation(num_examples)

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.evaluation.metrics import POSITIVE, metric_of_class
+from shallower.evaluation.metrics import POSITIVE, metric_of_class, positive_index
 from shallower.evaluation.predictions import predictions_of, read_predictions
-from shallower.evaluation.records import positive_index
 from shallower.task_kinds.registry import task_kind
 
 # Largest difference of two scores that rounding explains.

@@ -15,9 +15,8 @@ from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.bootstrap import mean_score
 from shallower.evaluation.estimates import POINTS, Scores
-from shallower.evaluation.metrics import METRICS
+from shallower.evaluation.metrics import METRICS, positive_index
 from shallower.evaluation.predictions import read_matched
-from shallower.evaluation.records import positive_index
 from shallower.paper.comparison import (
     NOT_IN_STUDY,
     NOT_RUN,

@@ -15,8 +15,8 @@ from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.file_formats import json_array, kind_of, open_text
 from shallower.sources.model_places import local_path
 from shallower.sources.packages import installed
+from shallower.sources.tasks import task_files
 from shallower.steps.job import Job
-from shallower.study.local_files import local_task_files
 from shallower.study.study import Study
 
 # Rows of GLUE's training and validation sets (for MNLI the matched one; paper, Table 1), and mean tokens in an example:
@@ -91,8 +91,9 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
     folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
     if counted := _counted_rows(Path(resources) / folder / "task.json"):
         return TaskSize(*counted, tokens)
-    if files := local_task_files(definition):
-        rows = [_count_rows(Path(file), has_header="columns" not in definition) for file in files]
+    if files := task_files(definition):
+        has_header = "columns" not in definition
+        rows = [sum(_count_rows(path, has_header) for path in files[split]) for split in layout.SPLITS]
     limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
     return TaskSize(train, validation, tokens, is_assumed=rows is None and not all(limits))

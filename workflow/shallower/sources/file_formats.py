@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,11 @@ SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 # Other names of these, in small letters; files of text may also be compressed.
 OTHER_SUFFIXES = {".ndjson": ".jsonl"}
 GZIP = ".gz"
+
+SAVED = (
+    "is a folder of datasets' save_to_disk; write it as parquet: "
+    'datasets.load_from_disk(folder)["train"].to_parquet("train.parquet")'
+)
 
 # How many bad rows a message lists, and how much of a value or of a library's message it quotes.
 MAX_REPORTED_ROWS = 10
@@ -60,6 +66,12 @@ class Content:
     remark: str | None = None
 
 
+def is_saved(folder: Path) -> bool:
+    """Whether a folder is one of datasets' save_to_disk, for all splits or for one."""
+    # os.path: no error for names that are too long
+    return any(os.path.isfile(folder / name) for name in ("dataset_dict.json", "dataset_info.json"))  # noqa: PTH113
+
+
 def kind_of(name: str | PurePath) -> str | None:
     """Which of `SUFFIXES` a file is by its name; None for other files."""
     path = PurePath(name)
@@ -87,6 +99,8 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
     Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8, or lacks a column or has it twice,
     and StudyErrors with the first rows that cannot be read, counted from 1 without the header.
     """
+    if is_saved(path):
+        raise UserError(f"{path}: {SAVED}")
     if (kind := kind_of(path)) is None:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
     asked, used, header = used, [*map(composed, used)], [*map(composed, header)] if header else None

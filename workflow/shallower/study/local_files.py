@@ -21,4 +21,4 @@ def local_model_files(definition: Mapping[str, Any]) -> list[str]:
 
 def local_task_files(definition: Mapping[str, Any]) -> list[str]:
     """Data files on this machine that a task is made of; none for other sources."""
-    return [str(path) for path in task_files(definition)]
+    return [str(path) for paths in task_files(definition).values() for path in paths]

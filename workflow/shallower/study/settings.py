@@ -192,9 +192,9 @@ class FilesTask(LabelledTask):
     source: Literal["files"]
     """The task is in files on this machine."""
     train_file: Path
-    """File of labelled rows to train on."""
+    """File of labelled rows to train on, or a pattern of several, such as train-*.parquet."""
     validation_file: Path
-    """File of labelled rows to score on."""
+    """File of labelled rows to score on, or a pattern of several."""
 
 
 class HubTask(LabelledTask):

@@ -1,0 +1,90 @@
+"""Where the files of a task are on this machine: as a study names them, or in a folder of GLUE as people have it."""
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from shallower.sources.file_formats import GZIP, OTHER_SUFFIXES, SAVED, SUFFIXES, is_saved
+
+# Parts of a split, as the hub names them: train-00000-of-00003.parquet.
+_PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})\.parquet")
+
+# Folders of GLUE's original zip, whose files have other columns than the hub's.
+ORIGINAL_FOLDERS = {
+    "cola": "CoLA",
+    "mnli": "MNLI",
+    "mrpc": "MRPC",
+    "qnli": "QNLI",
+    "qqp": "QQP",
+    "rte": "RTE",
+    "sst2": "SST-2",
+    "stsb": "STS-B",
+    "wnli": "WNLI",
+}
+
+
+def local_path(name: str) -> Path:
+    """A file or folder of this machine, where ~ is the home directory, as in a shell."""
+    return Path(name if os.path.exists(name) else os.path.expanduser(name))  # noqa: PTH110, PTH111 (never raises)
+
+
+def local_files(name: str) -> list[Path]:
+    """The file of that name, or all files that match it, in the order of their names, where there is none."""
+    path = local_path(name)
+    if os.path.exists(path) or not glob.has_magic(name):  # noqa: PTH110 (never raises)
+        return [path]
+    return sorted(map(Path, glob.glob(str(path), recursive=True))) or [path]  # noqa: PTH207 (as a shell does)
+
+
+def split_files(directory: Path, name: str) -> list[Path]:
+    """The file of a split of GLUE or its parts; the name it would have as parquet where there is none."""
+    endings = [*SUFFIXES, *OTHER_SUFFIXES]
+    endings += [f"{ending}{GZIP}" for ending in endings if ending != ".parquet"]
+    paths = [directory / f"{name}{ending}" for ending in endings]
+    # os.path: no error for names that are too long
+    whole = next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113
+    parts = sorted(path for path in _listed(directory) if path.name.startswith(f"{name}-") and _part(path, name))
+    return [whole] if whole else parts or paths[:1]
+
+
+def layout_problems(directory: Path, subset: str, files: Sequence[Path]) -> Iterator[str]:
+    """What is wrong with a folder of a GLUE task, and what is to be done; `files` are those of its splits."""
+    counts = Counter(
+        (path.name[: match.start()], int(match[2])) for path in files if (match := _PART.search(path.name))
+    )
+    for (name, total), count in counts.items():
+        if count != total:
+            yield f"{directory}: {count} of {total} parts of {name} are there; get all of one version"
+    missing = [path for path in files if not os.path.exists(path)]  # noqa: PTH110
+    if missing and (other := _other_layout(directory, subset)):
+        yield f"{directory}: {other}"
+    elif missing:
+        there = ", ".join(path.name for path in _listed(directory)[:10]) or "no files"
+        yield (f"{missing[0]}: file not found; a GLUE folder holds the files of nyu-mll/glue ({directory} has {there})")
+
+
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _part(path: Path, name: str) -> bool:
+    return bool(_PART.fullmatch(path.name.removeprefix(name)))
+
+
+def _other_layout(directory: Path, subset: str) -> str | None:
+    """Which other layout of GLUE a folder has, with a remedy."""
+    if is_saved(directory) or is_saved(directory / "train"):
+        return SAVED
+    names = {path.name for path in (*_listed(directory), *_listed(directory.parent))}
+    if ORIGINAL_FOLDERS[subset] in names or any(name.startswith("dev") for name in names):
+        return (
+            "GLUE as its original zip has it (dev.tsv, columns of its own) is not read; use the files of nyu-mll/glue "
+            "on the Hugging Face hub, or glue_directory: null, which downloads them"
+        )
+    return None
