@@ -393,6 +393,10 @@ SETTINGS = {
         entry("tasks", 0, metrics=["f1", "accuracy"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
     ),
+    "the positive class of a task": Case(
+        entry("tasks", 0, positive_class="bad"),
+        EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
+    ),
     "the task of the paper that a task is compared with": Case(
         entry("tasks", 0, counterpart="MRPC"), RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + REPORT
     ),

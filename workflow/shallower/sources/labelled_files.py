@@ -174,7 +174,11 @@ def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iter
             yield f"row {row}: {name} is {'missing' if value is None else f'{shown(value)}, not text'}"
         elif not may_be_empty and not value.strip():
             yield f"row {row}: {name} is empty; fill it or remove the row"
-        elif not may_be_empty and all(unicodedata.category(letter) in INVISIBLE for letter in value):
+        elif (
+            not may_be_empty
+            and not value[0].isalnum()
+            and all(unicodedata.category(letter) in INVISIBLE for letter in value)
+        ):
             yield f"row {row}: {name} holds only characters that cannot be seen, as {shown(value)}; fill or remove it"
         elif not _is_unicode(value):
             yield f"row {row}: {name} holds half of a surrogate pair, which is no character; correct the text"

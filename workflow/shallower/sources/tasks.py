@@ -41,7 +41,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     columns, tables = source.columns(definition), labelled.tables
     logger.info("%s: labels are read as %s", columns.label, labelled.labels_are)
     for remark in labelled.remarks:
-        logger.warning("%s", remark)
+        logger.info("%s", remark)
     for split, table in tables.items():
         write_parquet(target_dir / f"{split}.parquet", table)
         logger.info("%s: %d examples", split, len(table))

@@ -7,8 +7,8 @@ named "1", or the name "4" with a stray blank. So all rows are looked at before 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
 from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, is_missing, listed, shown
@@ -33,7 +33,11 @@ def class_reading(columns: Sequence[LabelColumn], labels: Sequence[str]) -> Labe
     """
     views = [_Column(column, labels) for column in columns]
     form = _form(views, any(_NUMBER.fullmatch(canonical(name)) for name in labels))
-    surely = next((row for view in views for row in view.only(form)), None)
+
+    @cache
+    def surely() -> str | None:
+        return next((row for view in views for row in view.only(form)), None)
+
     return LabelReading(form, lambda column: partial(_Column(column, labels).read, form=form, surely=surely))
 
 
@@ -54,6 +58,7 @@ class _Column:
         self.ids = {canonical(name): index for index, name in enumerate(labels)}
         stored = column.stored_names
         self.stored = None if stored is None else [canonical(name) for name in stored]
+        self.known: dict[str | int, int] = {}  # what was read, since a few labels are repeated many times
 
     def name(self, value: Any) -> int | None:
         """The class that a value names; None where it names none."""
@@ -81,12 +86,10 @@ class _Column:
 
     def counts(self) -> "Counter[tuple[bool, bool]]":
         """Numbers of rows by whether their label can be a name, and whether it can be an id."""
-        # By type too, since 1 and True are equal. What is neither text nor a whole number is no label.
-        found = Counter((type(value), value) if isinstance(value, str | int) else None for value in self._labels())
         counts: Counter[tuple[bool, bool]] = Counter()
-        for entry, count in found.items():
-            value = None if entry is None else entry[1]
-            counts[self.name(value) is not None, self.id(value) is not None] += count
+        for value, count in self._distinct():
+            if not is_missing(value):
+                counts[self.name(value) is not None, self.id(value) is not None] += count
         return counts
 
     def only(self, form: str) -> Iterator[str]:
@@ -96,22 +99,30 @@ class _Column:
             if (is_name and not is_id) if form == NAMES else (is_id and not is_name):
                 yield f"{shown(value)} in row {row} of {self.column.place}"
 
-    def _labels(self) -> Iterator[Any]:
-        return (value for value in self.column.values if not is_missing(value))
+    def _distinct(self) -> Iterator[tuple[Any, int]]:
+        """Each label with its number of rows."""
+        try:
+            # By type too, since 1 and True are equal.
+            found = Counter(zip(map(type, self.column.values), self.column.values, strict=True))
+        except TypeError:  # lists and the like, which are no labels
+            return ((value, 1) for value in self.column.values)
+        return ((value, count) for (_, value), count in found.items())
 
     def _in_range(self, number: int | None) -> bool:
         return number is not None and 0 <= number < len(self.labels)
 
-    def read(self, value: Any, form: str, surely: str | None) -> int:
-        """The class of a label; `surely` is a row that can be read in this form alone."""
+    def read(self, value: Any, form: str, surely: Callable[[], str | None]) -> int:
+        """The class of a label; `surely` finds a row that can be read in this form alone."""
+        if (is_plain := type(value) in (str, int)) and value in self.known:  # not True, which equals 1
+            return self.known[value]
         if is_missing(value):
             raise ValueError(MISSING)
-        name, number = self.name(value), self.id(value)
-        if form == NAMES and name is not None:
-            return name
-        if form == IDS and number is not None and self._in_range(number):
-            return number
-        raise ValueError(self._problem(value, form, surely))
+        index = self.name(value) if form == NAMES else self.id(value)
+        if index is None or not self._in_range(index):
+            raise ValueError(self._problem(value, form, surely()))
+        if is_plain:
+            self.known[value] = index
+        return index
 
     def _problem(self, value: Any, form: str, surely: str | None) -> str:
         name, number = self.name(value), self.id(value)
