@@ -44,7 +44,15 @@ NOTHING: Counter[str] = Counter()
 # Whatever changes, the study is recorded again.
 RECORD = Counter(record_study=1)
 REPORT = Counter(write_report=1) + RECORD
-RESULTS_ITEMS = Counter(reproduce=9, render_item=7, plot_reproduction=2, judge_observations=1)
+OBSERVATIONS = Counter(judge_observations=1)
+# Items of the paper that show runs: all are made again with another plan; with other runs, those that show them. Of the
+# study here Table 5 (ALBERT) and Figure 2 (deep models) show none, but are made all the same.
+ALL_ITEMS = Counter(reproduce=9, render_item=7, plot_reproduction=2) + OBSERVATIONS
+RESULTS_ITEMS = Counter(reproduce=7, render_item=6, plot_reproduction=1) + OBSERVATIONS
+# Without baselines: Table 7, gradual dropping, and strategies compared, which are of the pre-trained model.
+PRUNED_ITEMS = Counter(reproduce=3, render_item=2, plot_reproduction=1) + OBSERVATIONS
+ONE_TABLE = Counter(reproduce=1, render_item=1)
+ONE_FIGURE = Counter(reproduce=1, plot_reproduction=1)
 STATES_ITEMS = Counter(reproduce=2, plot_reproduction=2)
 SCORES_ITEMS = Counter(reproduce=1, plot_reproduction=1)
 # What the section on the paper is made from.
@@ -52,20 +60,22 @@ SECTION_PARTS = {"reproduce", "plot_reproduction", "judge_observations", "check_
 SECTION = Counter(present_reproduction=1)
 TABLES = Counter(aggregate=1, tabulate=1, plot=1) + REPORT
 AGGREGATION = TABLES + RESULTS_ITEMS
-# Table 3 alone looks at what models cost.
-SUMMARY = Counter(tabulate=1, plot=1, reproduce=1, render_item=1) + REPORT
+SUMMARY = Counter(tabulate=1, plot=1) + REPORT
+# Table 3 shows how fast models are.
+COST = Counter(measure_cost=1) + SUMMARY + ONE_TABLE
 STATES = Counter(probe_layers=1, compare_states=1, collect_states=1) + STATES_ITEMS
 RELOADED = Counter(reload_models=1)
 ONE_NEW_RUN = Counter(choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1)
 ONE_NEW_ARM = ONE_NEW_RUN + RELOADED
 # The plan of the runs also says where predictions of layer-wise classifiers are.
-NEW_PLAN = Counter(plan_runs=1, collect_states=1) + STATES_ITEMS + AGGREGATION
+NEW_PLAN = Counter(plan_runs=1, collect_states=1) + STATES_ITEMS + TABLES + ALL_ITEMS
 # Dropped checkpoints are temporary, as is what they are dropped from, so what starts from them is made again.
 UP_TO_GRADUAL = Counter(finetune_stage=2, drop_next_layer=1)
 UP_TO_REFINE = Counter(drop_layers=5, finetune_frozen=1) + UP_TO_GRADUAL
-REFINES_AND_BELOW = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + RELOADED + AGGREGATION
+REFINES = UP_TO_REFINE + Counter(refine=5, predict=5, evaluate=5, compare=5) + RELOADED
+REFINES_AND_BELOW = REFINES + TABLES + PRUNED_ITEMS
 BASELINE = Counter(finetune_baseline=1, predict=1, evaluate=1) + STATES
-BASELINE_AND_BELOW = BASELINE + REFINES_AND_BELOW
+BASELINE_AND_BELOW = BASELINE + REFINES + AGGREGATION
 SCORES = Counter(score_layers=1, collect_scores=1) + SCORES_ITEMS
 TOKENS_AND_BELOW = Counter(tokenize_task=1) + BASELINE_AND_BELOW + SCORES
 TASK_AND_BELOW = Counter(download_task=1) + TOKENS_AND_BELOW
@@ -338,7 +348,9 @@ def accepted_with_conda(project: Project) -> None:
 RESULTS = ("resources", "results", ".snakemake")
 RUN = "results/tiny/bert/tiny/finetuned/top-1/seed1"
 BASE = "results/tiny/bert/tiny/baseline/seed1"
-ONE_RUN_PREDICTED = Counter(predict=1, evaluate=1, compare=1) + RELOADED + AGGREGATION
+# A run that was dropped from the fine-tuned model, which Table 7 shows.
+ONE_RUN_SCORED = TABLES + ONE_TABLE + OBSERVATIONS
+ONE_RUN_PREDICTED = Counter(predict=1, evaluate=1, compare=1) + RELOADED + ONE_RUN_SCORED
 ONE_RUN_REFINED = Counter(drop_layers=1, refine=1) + ONE_RUN_PREDICTED
 
 SETTINGS = {
@@ -360,27 +372,28 @@ SETTINGS = {
     "refine saying what train says": Case(settings(refine={"batch_size": 16}), REPORT),
     "a refine setting of an origin": Case(
         entry("origins", 1, refine={"epochs": 2}),
-        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + RELOADED + AGGREGATION,
+        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2) + RELOADED + ONE_RUN_SCORED,
     ),
     "the tuning between two layers": Case(
         entry("origins", 3, stage={"epochs": 2}),
-        UP_TO_GRADUAL + ONE_NEW_ARM - Counter(choose_layers=1) + AGGREGATION,
+        UP_TO_GRADUAL + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + ONE_TABLE + OBSERVATIONS,
     ),
     "a train setting of one of two tasks": Case(
         entry("tasks", 1, train={"batch_size": 8}),
-        Counter(finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1)
+        Counter(finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1, reload_model=2)
         + TABLES
         + Counter(plot=1),
         study="tasks",
     ),
     "a refine setting of one of two tasks": Case(
         entry("tasks", 1, refine={"learning_rate": 0.002}),
-        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1) + TABLES + Counter(plot=1),
+        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1, reload_model=1) + TABLES + Counter(plot=1),
         study="tasks",
     ),
     "the length of inputs of one of two tasks": Case(
         entry("tasks", 1, train={"max_length": 24}),
         Counter(tokenize_task=1, finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1)
+        + Counter(reload_model=2)
         + TABLES
         + Counter(plot=1),
         study="tasks",
@@ -398,24 +411,26 @@ SETTINGS = {
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
     ),
     "the task of the paper that a task is compared with": Case(
-        entry("tasks", 0, counterpart="MRPC"), RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + REPORT
+        entry("tasks", 0, counterpart="MRPC"), ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS + REPORT
     ),
     "the model of the paper that a model is compared with": Case(
         entry("models", 0, counterpart="RoBERTa"),
-        RESULTS_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT,
+        ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT,
     ),
     "the bootstrap": Case(settings(evaluate={"bootstrap_samples": 200}), EVALUATIONS_AND_BELOW),
     "the level of intervals": Case(
-        settings(evaluate={"confidence": 0.9}), EVALUATIONS_AND_BELOW + STATES_ITEMS + SCORES_ITEMS
+        settings(evaluate={"confidence": 0.9}),
+        Counter(evaluate=6, compare=5) + TABLES + ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS,
     ),
     "which parameters count": Case(
-        settings(parameter_scores={"weights": "layer"}), Counter(score_parameters=1) + ONE_NEW_ARM + AGGREGATION
+        settings(parameter_scores={"weights": "layer"}),
+        Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,
     ),
     "the layer-wise classifiers": Case(
         settings(probe={"train_examples": 40}),
         Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     ),
-    "the measurement": Case(settings(measure={"repeats": 4}), Counter(measure_cost=1) + SUMMARY),
+    "the measurement": Case(settings(measure={"repeats": 4}), COST),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
     # What computes with them runs again: a study has one number of threads.
     "threads": Case(settings(compute={"threads": 2}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
@@ -425,7 +440,7 @@ SETTINGS = {
     "how often trainings write checkpoints": Case(settings(compute={"checkpoint_seconds": 10}), REPORT),
     # Refined ones only, and what gradual dropping makes on the way stays in full precision.
     "the dtype of pruned models": Case(settings(pruned_dtype="bf16"), REFINES_AND_BELOW),
-    "models no longer kept": Case(settings(keep_models=False), REPORT),
+    "models no longer kept": Case(settings(keep_models=False), Counter(reload_model=6) + REPORT),
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
     "a folder of GLUE, of which the study has no task": Case(settings(glue_directory="glue"), REPORT),
 }
@@ -483,6 +498,7 @@ RUNS = {
     "an amount added where no models are kept": Case(
         entries("strategies", lambda found: found[1]["amounts"].append([1])),
         Counter(choose_layers=3, drop_layers=3, refine=3, predict=3, evaluate=3, compare=2, plan_runs=1, plot=1)
+        + Counter(reload_model=3)
         + TABLES,
         "tasks",
     ),
@@ -505,7 +521,7 @@ RUNS = {
     "a seed of one of two tasks": Case(
         entry("tasks", 1, seeds=[1, 2]),
         Counter(choose_layers_of_baseline=1, finetune_baseline=1, predict=2, evaluate=2, compare=1, plan_runs=1, plot=1)
-        + Counter(choose_layers=1, drop_layers=1, refine=1)
+        + Counter(choose_layers=1, drop_layers=1, refine=1, reload_model=2)
         + TABLES,
         "tasks",
     ),
@@ -532,20 +548,17 @@ DATA = {
     ),
     "a number of the paper": Case(
         replaced("workflow/shallower/paper/values.csv", "67349", "67350"),
-        RESULTS_ITEMS
-        + STATES_ITEMS
-        + SCORES_ITEMS
-        + Counter(check_parameter_orders=1)
-        + REPORT
-        - Counter(judge_observations=1),
+        ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT - OBSERVATIONS,
     ),
     "the paper's numbers touched": Case(touched("workflow/shallower/paper/values.csv"), NOTHING),
 }
 
 SCRIPTS = {
-    "aggregate_results": AGGREGATION,
+    "aggregate_results": TABLES + OBSERVATIONS,
     "check_parameter_orders": Counter(check_parameter_orders=1) + REPORT,
-    "choose_layers": Counter(choose_layers_of_baseline=1, choose_layers=5, predict=1, evaluate=1) + REFINES_AND_BELOW,
+    "choose_layers": Counter(choose_layers_of_baseline=1, choose_layers=5, predict=1, evaluate=1)
+    + REFINES
+    + AGGREGATION,
     "collect_scores": Counter(collect_scores=1) + SCORES_ITEMS + REPORT,
     "collect_states": Counter(collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "compare_runs": Counter(compare=5) + SUMMARY,
@@ -558,7 +571,7 @@ SCRIPTS = {
     "evaluate_predictions": Counter(evaluate=6) + AGGREGATION,
     "finetune": BASELINE_AND_BELOW,
     "judge_observations": Counter(judge_observations=1) + REPORT,
-    "measure_cost": Counter(measure_cost=1) + SUMMARY,
+    "measure_cost": COST,
     "plan_runs": NEW_PLAN,
     "plot_reproduction": Counter(plot_reproduction=5) + REPORT,
     "plot_results": Counter(plot=1) + REPORT,
@@ -570,7 +583,7 @@ SCRIPTS = {
     "render_item": Counter(render_item=7) + RECORD,
     "reproduce_item": Counter(reproduce=12, render_item=7, plot_reproduction=5) + REPORT,
     "score_layers": SCORES + REPORT,
-    "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + AGGREGATION,
+    "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,
     "tabulate_results": SUMMARY,
     "tokenize_task": TOKENS_AND_BELOW,
     "write_report": REPORT,
@@ -590,7 +603,7 @@ CODE = {
     # One script makes all items, and Table 4 scores halves of the predictions.
     "module metrics.py": Case(
         code("shallower/evaluation/metrics.py"),
-        EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS + SCORES_ITEMS,
+        Counter(evaluate=6, compare=5, collect_states=1) + TABLES + ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS,
     ),
     "module surgery.py": Case(code("shallower/surgery/drop_layers.py"), REFINES_AND_BELOW),
     "module figures.py": Case(code("shallower/reporting/figures.py"), Counter(plot=1, plot_reproduction=5) + REPORT),
@@ -600,7 +613,7 @@ CODE = {
     "module plan.py, which only the plan uses": Case(code("shallower/planning/plan.py"), NOTHING),
     "the style sheet of all pages": Case(
         append("workflow/templates/page.css", "p {}\n"),
-        SUMMARY + Counter(render_item=6, judge_observations=1, check_parameter_orders=1),
+        SUMMARY + Counter(render_item=7, judge_observations=1, check_parameter_orders=1),
     ),
     "the template of the answer": Case(append("workflow/templates/answer.jinja", "edited\n"), SUMMARY),
     "the template of the methods": Case(append("workflow/templates/methods.jinja", "edited\n"), REPORT),
@@ -647,7 +660,7 @@ FILES = {
     "a figure deleted": Case(deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"), Counter(plot=1) + REPORT),
     "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + RECORD),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
-    "the results table deleted": Case(deleted("results/tiny/results.csv"), AGGREGATION),
+    "the results table deleted": Case(deleted("results/tiny/results.csv"), TABLES + OBSERVATIONS),
     "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),
     "the record deleted": Case(deleted("results/tiny/provenance.json"), RECORD),
     "the hashes deleted": Case(deleted("results/tiny/SHA256SUMS"), RECORD),
@@ -656,9 +669,9 @@ FILES = {
         STUDY_ANEW + Counter(write_study=1),
     ),
     # An edited output is not made again: it counts as what follows is made of. `make verify` names it.
-    "scores edited by hand": Case(replaced(f"{RUN}/metrics.json", '"value": ', '"value": 1'), AGGREGATION),
+    "scores edited by hand": Case(replaced(f"{RUN}/metrics.json", '"value": ', '"value": 1'), ONE_RUN_SCORED),
     "the results table edited by hand": Case(
-        append("results/tiny/results.csv", "\n"), AGGREGATION - Counter(aggregate=1)
+        append("results/tiny/results.csv", "\n"), TABLES + OBSERVATIONS - Counter(aggregate=1)
     ),
     "the report edited by hand": Case(append("results/tiny/report.html", "edited"), RECORD),
     "a tuned model's byte changed": Case(byte_flipped(f"{RUN}/model.safetensors"), ONE_RUN_PREDICTED),
