@@ -66,7 +66,16 @@ def jobs_text(jobs: Counter[str], rules: Sequence[str]) -> str:
 COMPUTING = [
     *("download_model", "download_task", "tokenize_task", "finetune_baseline", "score_layers", "score_parameters"),
     *("choose_layers_of_baseline", "choose_layers", "finetune_frozen", "finetune_stage", "drop_next_layer"),
-    *("drop_layers", "refine", "predict", "reload_models", "probe_layers", "compare_states", "measure_cost"),
+    *(
+        "drop_layers",
+        "refine",
+        "predict",
+        "reload_models",
+        "reload_model",
+        "probe_layers",
+        "compare_states",
+        "measure_cost",
+    ),
 ]
 GATHERING = [
     *(
