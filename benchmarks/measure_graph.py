@@ -29,9 +29,9 @@ PIPELINE = ("Snakefile", "workflow", "profiles", "envs")
 TASKS = ("sst2", "mrpc")
 AMOUNTS = tuple(range(1, 12))
 SEEDS = (1, 2, 3)
-# Of each run five jobs, of each baseline four, of each arm its comparison, of each task of a model tokens and figures;
+# Of each run six jobs, of each baseline five, of each arm its comparison, of each task of a model tokens and figures;
 # of each model its download and its cost.
-JOBS_A_MODEL = len(TASKS) * (len(AMOUNTS) * (5 * len(SEEDS) + 1) + 4 * len(SEEDS) + 2) + 2
+JOBS_A_MODEL = len(TASKS) * (len(AMOUNTS) * (6 * len(SEEDS) + 1) + 5 * len(SEEDS) + 2) + 2
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
         assert [path.name for path in tmp_path.glob("scratch-mine/*/step-*")] == [f"step-{step:09d}"], attempt
         assert not (tmp_path / "mine").exists()
     for output in ("mine", "unbroken"):
-        subprocess.run(finetune(tmp_path, output, 60), env=ENVIRONMENT, check=True)
+        subprocess.run(finetune(tmp_path, output, 60), env={**ENVIRONMENT, "CHECKPOINT_SECONDS": "60"}, check=True)
     mine, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("mine", "unbroken"))
     assert (mine["resumed"], unbroken["resumed"]) == (2, 0)
     assert mine["sha256"] == unbroken["sha256"]
