@@ -6,7 +6,8 @@ import subprocess
 
 from shallower.core.files import canonical_json, fingerprint, write_text
 from shallower.core.signals import was_interrupted
-from shallower.planning.missing import Cause, write_unmade
+from shallower.core.wording import counted
+from shallower.planning.missing import Cause, missing_rows, write_unmade
 from shallower.steps.table import RULES_OF_TABLES
 from snakemake_adapter import has_failed_jobs, is_module, settings_as_arguments, unmade_files
 
@@ -18,10 +19,11 @@ def show_what_there_is():
     if IS_PARTIAL or is_module(workflow) or was_interrupted() or not has_failed_jobs(workflow):
         return
     unmade = {file: Cause(rule, log) for file, (rule, log) in unmade_files(workflow).items()}
-    missing = missing_runs(study.runs, unmade)
-    if all(run in missing for run in study.runs if not run.is_baseline):
+    missing, absent = missing_runs(study.runs, unmade), missing_rows(study.runs, unmade)
+    # What failed is a table itself, or there is nothing to show.
+    if not absent or all(run in missing for run in study.runs if not run.is_baseline):
         return
-    print(f"\n{len(missing)} of {len(study.runs)} runs are missing. Making tables, figures and report of the others.")
+    print(f"\n{counted(len(absent), 'result')} missing. Making tables, figures and report of the others.")
     file = f"{layout.SCRATCH}/unmade-{fingerprint({file: str(cause) for file, cause in unmade.items()})}.json"
     write_unmade(file, unmade)
     config_file = f"{layout.SCRATCH}/study-{fingerprint(config)}.json"

@@ -57,7 +57,12 @@ def missing_runs(runs: Iterable[Run], unmade: Mapping[str, Cause]) -> dict[Run, 
 
 
 def missing_as_csv(runs: Sequence[Run], unmade: Mapping[str, Cause]) -> str:
-    """missing.csv: a row for each run and analysis that is missing, with the last line of the log of the failed job.
+    """missing.csv, with `missing_rows`."""
+    return csv_text(COLUMNS, missing_rows(runs, unmade))
+
+
+def missing_rows(runs: Sequence[Run], unmade: Mapping[str, Cause]) -> list[list[Any]]:
+    """A row for each run and analysis that is missing, with the last line of the log of the failed job.
 
     Its columns are `COLUMNS`. An analysis has no origin, strategy and amount, and a model's speed no task.
     """
@@ -70,7 +75,7 @@ def missing_as_csv(runs: Sequence[Run], unmade: Mapping[str, Cause]) -> str:
             if run.is_baseline and file in unmade and file not in seen and not ("seed" in axes and run in missing):
                 seen.add(file)
                 rows.append(_row(run, name, file, unmade[file], axes))
-    return csv_text(COLUMNS, rows)
+    return rows
 
 
 def _row(run: Run, name: str, file: str, cause: Cause, axes: Sequence[str]) -> list[Any]:
