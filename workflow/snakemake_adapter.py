@@ -76,6 +76,11 @@ def lift_job_rate_limit(workflow: Workflow) -> None:
     workflow.scheduler.job_rate_limiter = None
 
 
+def named_targets(workflow: Workflow) -> list[str]:
+    """The rules and files that the command line asks for; none where it leaves that to the workflow."""
+    return sorted(workflow.dag_settings.targets)
+
+
 def has_failed_jobs(workflow: Workflow) -> bool:
     """Whether jobs of this run have failed, at its end."""
     return bool(workflow.scheduler.failed)
@@ -105,5 +110,5 @@ def settings_as_arguments(workflow: Workflow, rules: Iterable[str]) -> list[str]
         *("--cores", str(cores(workflow) or 1)),
         *(["--sdm", "conda"] if uses_conda(workflow) else []),
         *("--allowed-rules", *rules),
-        *("--", *workflow.dag_settings.targets),
+        *("--", *named_targets(workflow)),
     ]

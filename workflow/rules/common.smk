@@ -15,7 +15,7 @@ from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
-from shallower.core.files import canonical_json as as_json
+from shallower.core.files import ascii_json as as_json
 from shallower.paper.items import FIGURES as PAPER_FIGURES
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES

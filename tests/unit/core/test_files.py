@@ -1,5 +1,6 @@
 """JSON, CSV and checksums; files that are written atomically."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from shallower.core.errors import UserError
 from shallower.core.files import (
+    ascii_json,
     atomic_write,
     canonical_json,
     csv_text,
@@ -27,6 +29,13 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path):
     assert read_json(tmp_path / "y.json") == {"a": [0.1, "é"], "b": 1}
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
     assert canonical_json({"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
+
+
+def test_json_of_command_lines_is_ascii_and_means_the_same():
+    content = {"b": "Grüße 😀", "a": [1, None]}
+    assert ascii_json(content).isascii()
+    assert json.loads(ascii_json(content)) == content
+    assert ascii_json({"b": 1, "a": 2}) == canonical_json({"b": 1, "a": 2})
 
 
 def test_csv_quotes_what_needs_it_and_leaves_none_empty():

@@ -114,6 +114,11 @@ def canonical_json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
+def ascii_json(content: Any) -> str:
+    """The same in ASCII, for command lines: every locale passes it on unchanged."""
+    return json.dumps(content, sort_keys=True, allow_nan=False)
+
+
 def fingerprint(content: Any) -> str:
     """Eight hexadecimal digits of the SHA-256 of a JSON-like definition."""
     return hashlib.sha256(canonical_json(content).encode("utf-8")).hexdigest()[:8]

@@ -127,7 +127,11 @@ def _type_hint(value: Any, kind: str) -> str:
         case bool() if kind == "string_type":
             return "; YAML reads yes, no, on, off, true and false as such: put the text in quotes"
         case str() if kind in ("int_type", "float_type", "amount_type") and (number := _as_yaml_number(value)):
-            return f"; YAML reads this as text: write {number} without quotes"
+            # YAML itself takes 2e-5 for text, but 2 only in quotes, and all that stands in a mapping of --config.
+            hint = (
+                " (in --config, what is inside a mapping is text: use a second --configfile)" if number == value else ""
+            )
+            return f"; YAML reads this as text: write {number} without quotes{hint}"
         case float() if kind == "int_type" and value.is_integer():
             return f"; write {value:.0f}"
         case int() | float() if kind == "string_type":
