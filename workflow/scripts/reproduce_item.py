@@ -12,9 +12,9 @@ from shallower.core.tables import read_table, write_table
 from shallower.paper.comparison import Counterparts
 from shallower.paper.items import ITEMS
 from shallower.paper.makers import MAKERS
+from shallower.paper.run_scores import read_scores, runs_of
 from shallower.paper.shown_runs import Model
 from shallower.paper.values import read_values
-from shallower.reporting.results import read_scores, runs_of
 from shallower.reporting.summary import read_costs
 
 

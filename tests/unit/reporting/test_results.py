@@ -157,7 +157,7 @@ def test_script_compares_runs(made):
     assert read_json(made / "comparison.json") == expected
     done = compare(1)
     assert done.returncode == 1
-    assert "1 seeds, 2 predictions and 2 of the baseline" in done.stderr
+    assert "2 runs, 2 of the baseline and 1 seeds" in done.stderr
 
 
 def test_a_damaged_metrics_file_is_named(made, runs, tmp_path):

@@ -92,7 +92,7 @@ def test_from_a_csv_file_to_scores(tmp_path, definition):
     classifier = load_for_training(source, task, seed=1)
     settings = TrainSettings.parse({"epochs": 12, "learning_rate": 2e-3, "batch_size": 16})
     checkpoints = CheckpointFolder(tmp_path / "scratch", {})
-    records = train(classifier, tokens["train"], settings, 1, CPU, checkpoints, "ordinal").records
+    records = train(classifier, tokens["train"], settings, 1, CPU, checkpoints, 60, "ordinal").records
     assert records[-1]["loss"] < 0.9 * records[0]["loss"]
 
     run = tmp_path / "run"

@@ -8,10 +8,6 @@ import pandas as pd
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.core.runs import Run
-from shallower.evaluation.estimates import Scores
-from shallower.evaluation.resamples import FILE as RESAMPLES
-from shallower.evaluation.resamples import read_resamples
 from shallower.reporting.missing import missing_files_error
 
 RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
@@ -31,24 +27,6 @@ def collect_results(runs: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise missing_files_error(f"{len(missing)} of {len(runs)} runs have no metrics yet", missing, "run them first")
     return pd.DataFrame(_rows(runs.to_dict("records")), columns=COLUMNS)
-
-
-def runs_of(plan: pd.DataFrame) -> list[Run]:
-    """The runs of runs.csv, which `read_table` has read."""
-    return [Run(**row) for row in plan[RUN_COLUMNS].to_dict("records")]
-
-
-def read_scores(plan: pd.DataFrame) -> Scores:
-    """The primary scores of runs, rows of runs.csv, from the files in their folders.
-
-    Raises UserError as `collect_results` does, and when resamples are missing or damaged.
-    """
-    results = collect_results(plan)
-    resamples = {
-        directory: read_resamples(Path(directory, RESAMPLES)).astype("float64") for directory in plan["directory"]
-    }
-    # Without any run the column has no type.
-    return Scores(results[results["primary"].astype(bool)], resamples)
 
 
 def _metrics_path(directory: str) -> Path:
