@@ -9,6 +9,8 @@ import pytest
 from project import Project, make_tiny_project
 from shallower.core.files import sha256_of
 
+pytestmark = pytest.mark.slow
+
 CONFIG = "models/distilbert/config.json"
 RESULTS = "results/tiny"
 
