@@ -12,8 +12,8 @@ import pytest
 from bad_inputs import FETCHED, PLANNED, Case, make_base
 from project import Project
 
-# What a failed run may leave: the study, the list of runs, and the other inputs.
-ALLOWED = re.compile(r"results/tiny/(study\.json|runs\.csv)|resources/tasks/.*")
+# What a failed run may leave: the study, the lists of runs and of what is missing, and the other inputs.
+ALLOWED = re.compile(r"results/tiny/(study\.json|runs\.csv|missing\.csv)|resources/tasks/.*")
 
 # One of each kind; `make test-inputs` tries them all.
 SAMPLE = ("repeated key", "NaN", "cut parquet", "missing shard", "pickled weights")
