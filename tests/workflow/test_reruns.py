@@ -20,7 +20,7 @@ STUDIES = {"origins": "finished_project", "families": "finished_families", "task
 LIBRARY = ROOT / "workflow"
 MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in (LIBRARY / "shallower").rglob("*.py"))
 # Run by make, as no step of a study.
-NO_STEPS = {"verify_study", "publish_study"}
+NO_STEPS = {"verify_study", "publish_study", "check_hub"}
 
 
 @pytest.fixture(scope="module")
