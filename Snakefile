@@ -4,7 +4,7 @@
 #   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
 #
 # The rules read as the pipeline does: download, tokenize, baseline, drop, refine, evaluate, analyse, aggregate, report, record;
-# gradual has the other ways to drop and train, reproduce the paper's tables and figures.
+# gradual has the other ways to drop and train, reproduce the paper's tables and figures, partial what is shown after failures.
 include: "workflow/rules/study_file.smk"
 
 

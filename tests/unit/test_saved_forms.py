@@ -7,7 +7,6 @@ tools; as sentence-transformers lays them out. Spoilt in any of the ways that pe
 A fixed sequence of examples; FUZZ_EXAMPLES=200 tries that many of each, other ones every time.
 """
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -17,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
 import tiny
+from fuzzing import fuzz
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.engine.batches import make_batch
@@ -35,21 +35,10 @@ from shallower.engine.tokens import TokenSet
 from shallower.sources.models import check_model, fetch_model
 from token_sets import make_tokens
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 ROWS = 6
 LABELS = ["good", "bad", "so_so", "odd"]
 ACTIVATION = {"distilbert": "activation", "xlnet": "ff_activation"}  # else hidden_act
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp64": torch.float64}
-
-
-def fuzz(examples: int) -> Any:
-    return settings(
-        max_examples=EXAMPLES or examples,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # All runs come together: one tidy table, then the tables and figures that answer the question.
 #
 # Needs: metrics.json and comparison.json of every run and arm, cost.json of every model.
-# Gives: results/{study}/results.csv, resamples.parquet, tables/, figures/.
+# Gives: results/{study}/runs.csv and missing.csv, results.csv, resamples.parquet, tables/, figures/.
 
 TABLES = ["answer.html", "summary.csv", "summary.html", "droppable.csv"]
 FIGURES = ["score-by-layers", "score-by-cost"]

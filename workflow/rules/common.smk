@@ -1,7 +1,8 @@
 # What all rules share: the study, the code behind each script, and where files are.
 #
 # Needs: config (a study), LIBRARY.
-# Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, RUNS, ARMS, code(), as_json(), input functions, wildcard constraints.
+# Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, UNMADE_FILE, PRESENT, RUNS, ARMS, code(),
+# as_json(), made(), costs(), input functions, wildcard constraints.
 import os
 import re
 import shlex

@@ -1,6 +1,6 @@
 # The paper's tables, figures and observations, with the paper's numbers and those of the study.
 #
-# Needs: results.csv, resamples.parquet, predictions; probes and similarities of the baselines.
+# Needs: scores, resamples and predictions of the runs that are shown; probes and similarities of the baselines.
 # Gives: results/{study}/paper/, one CSV for each table and figure, with a page or a picture of it, and a section of the report.
 
 PAPER_VALUES = os.path.relpath(LIBRARY / "shallower" / "paper" / "values.csv")
