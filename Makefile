@@ -125,8 +125,8 @@ test-faults: $(READY) ## run more fault tests: signals, full disks, damaged file
 soak: $(READY) ## kill a study at random moments until it completes (10 minutes)
 	@$(IN_VENV) python -m pytest tests/workflow/test_soak.py -s -m slow $(ARGUMENTS)
 
-test-reruns: $(READY) ## run the rerun matrix, and edit every module of the library in turn
-	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
+test-reruns: $(READY) ## run the rerun matrix alone, which is part of make test
+	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py $(ARGUMENTS)
 
 docs: $(READY) ## write generated pages and tables (docs/, README.md), and the schema of a study
 	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema
