@@ -168,7 +168,7 @@ def test_the_answer_comes_first_then_methods_and_provenance(report):
     assert "observations" not in page.text
 
 
-def test_the_methods_tell_the_settings(report):
+def test_the_methods_list_the_settings(report):
     text = Page(report_page(report)).text
     assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
     assert "on docs-pair epochs 5" in text

@@ -424,7 +424,7 @@ def test_a_cache_that_cannot_be_written(
 # Tokens
 
 
-def test_the_token_goes_to_the_hub_only_and_is_never_told(
+def test_the_token_goes_to_the_hub_only_and_is_never_reported(
     serve: Serve,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -443,7 +443,7 @@ def cut_short(folder: Path) -> None:
         (cut_short, r"model\.safetensors: not a valid safetensors file"),
     ],
 )
-def test_faults_are_told_and_leave_nothing(
+def test_faults_are_reported_and_leave_nothing(
     spoil: Callable[[Path], None], message: str, bert: Path, tmp_path: Path
 ) -> None:
     spoil(bert)

@@ -123,7 +123,7 @@ def test_slices_of_many_classes_hold_each(tmp_path: Path) -> None:
     assert problem.startswith("train_examples: 49 rows cannot hold the 50 classes of the validation split (such as")
 
 
-def test_problems_of_both_files_are_told_together_and_nothing_is_written(tmp_path: Path) -> None:
+def test_problems_of_both_files_are_reported_together_and_nothing_is_written(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
     for split in ("train", "validation"):
         path = tmp_path / f"{split}.csv"
@@ -199,7 +199,7 @@ def test_several_files_of_a_split(tmp_path: Path) -> None:
     assert problem == f"{tmp_path}/none-*.csv: file not found"
 
 
-def test_the_script_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:
+def test_the_script_reports_a_mistake_without_a_traceback(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
     command = [sys.executable, "workflow/scripts/download_task.py", "--output-dir", str(tmp_path / "out"), "--task"]
     environment = {**os.environ, "PYTHONPATH": "workflow"}
