@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -326,7 +326,7 @@ def test_real_glue(tmp_path: Path, subset: str) -> None:
 
 
 @pytest.fixture
-def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_hub: Callable[..., HubServer]) -> HubServer:
     served = tmp_path / "served"
     for folder in ("own/data", "rte"):
         (served / folder).mkdir(parents=True)
@@ -336,9 +336,7 @@ def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
         pq.write_table(pa.Table.from_pylist(rows), served / "rte" / f"{split}-00000-of-00001.parquet")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     repositories = {("dataset", "someone/data"): served / "own", ("dataset", "nyu-mll/glue"): served}
-    with HubServer(repositories) as server:
-        server.connect(monkeypatch, tmp_path / "cache")
-        yield server
+    return start_hub(repositories)
 
 
 def hub_task(server: HubServer, **others: Any) -> dict[str, Any]:
