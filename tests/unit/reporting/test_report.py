@@ -231,6 +231,15 @@ def test_a_damaged_section_is_named(tmp_path):
         Section.read(tmp_path / "section.json")
 
 
+def test_weights_that_were_converted_are_named_with_the_pickle_and_its_hash(report):
+    assert "pickled" not in Page(report_page(report)).text
+    (manifest,) = report.models
+    converted = manifest | {"converted_from": {"pytorch_model.bin": "ef" * 32}}
+    text = Page(report_page(replace(report, models=[converted]))).text
+    assert "minilm package gt-minilm 0.1, converted from pickled pytorch_model.bin DistilBERT" in text
+    assert f"model minilm pytorch_model.bin {'ef' * 32} model minilm model.safetensors {'ab' * 32}" in text
+
+
 def test_without_counterparts_there_is_no_column_for_them(report):
     config = {**CONFIG, "models": [CONFIG["models"][0] | {"counterpart": None}]}
     assert "the paper's" not in Page(report_page(replace(report, config=config))).text
