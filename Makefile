@@ -60,7 +60,9 @@ plan: $(READY) ## print what a study would run, with estimates of time and disk 
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
 	@name="$$($(STUDY_NAME))"; results="results/$$name"; \
-	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" --quiet all; \
+	test -f "$$results/SHA256SUMS" || { echo "error: $$results: this study is not finished; run it first" >&2; exit 2; }; \
+	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" \
+	  --quiet host progress reason rules; \
 	echo "$$results/provenance.html"
 
 verify: $(READY) ## check a finished study against its checksums: what is changed, missing or unknown
