@@ -56,7 +56,9 @@ def jobs_of(output: str) -> list[Job]:
     # Jobs that a cluster would get as one are indented.
     found = re.findall(r"^ *(?:local)?rule (\w+):\n(?: +.*\n)*? +output: (.*)$", output, flags=re.MULTILINE)
     total = re.search(r"^total +(\d+)$", output, flags=re.MULTILINE)
-    stated = int(total[1]) - 1 if total else 0  # the target rule, which has no outputs, is not among those found
+    # The target rule, which has no outputs, is not among those found; without it files were asked for.
+    target_rules = len(re.findall(r"^ *(?:local)?rule all:$", output, flags=re.MULTILINE))
+    stated = int(total[1]) - target_rules if total else 0
     if len(found) != stated:
         raise RuntimeError(f"{len(found)} jobs found, {stated} stated:\n{output}")
     return found
