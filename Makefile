@@ -121,8 +121,8 @@ test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuz
 test-cluster: $(READY) ## run studies, with faults, on a local SLURM that the tests start (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
 
-test-faults: $(READY) ## run more fault tests: signals, full disks, damaged files, downloads, failed jobs (15 minutes)
-	@$(IN_VENV) python -m pytest tests/workflow/test_faults.py tests/workflow/test_partial.py -m "slow or not slow" $(ARGUMENTS)
+test-faults: $(READY) ## run more fault tests: signals, full disks, damaged files, downloads, failed jobs (20 minutes)
+	@$(IN_VENV) python -m pytest tests/workflow/test_faults.py tests/workflow/test_partial*.py -m "slow or not slow" $(ARGUMENTS)
 
 soak: $(READY) ## kill a study at random moments until it completes (10 minutes)
 	@$(IN_VENV) python -m pytest tests/workflow/test_soak.py -s -m slow $(ARGUMENTS)
