@@ -139,12 +139,12 @@ def test_a_readme_without_its_markers_is_refused():
         write_readme.replace_part("<!-- sweep -->", "sweep", "table")
 
 
-def test_a_process_is_measured_and_its_failure_told(tmp_path):
+def test_a_process_is_measured_and_its_failure_reported(tmp_path):
     busy = "import time; block = bytearray(200_000_000)\nwhile time.process_time() < 0.2: 0"
     used = run_process([sys.executable, "-c", busy], tmp_path / "log.txt")
     assert used.cpu_seconds >= 0.2 and used.wall_seconds >= 0.2 and used.peak_mb > 200
-    with pytest.raises(UserError, match=r"(?s)ended with 3.*no luck"):
-        run_process([sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"], tmp_path / "log.txt")
+    with pytest.raises(UserError, match=r"(?s)ended with 3.*no data"):
+        run_process([sys.executable, "-c", "import sys; print('no data'); sys.exit(3)"], tmp_path / "log.txt")
 
 
 def test_a_run_stopped_early_is_extrapolated_in_its_training_only():

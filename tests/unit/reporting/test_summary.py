@@ -111,7 +111,7 @@ def test_seeds_that_drop_different_layers_count_with_the_fewest(whole):
     assert row["latency_ms_batch1"] == costs["minilm"]["depths"][4]["latency"][0]["median_ms"]
 
 
-def test_the_speed_that_is_told_is_that_of_the_smallest_batch(whole):
+def test_the_speed_that_is_reported_is_that_of_the_smallest_batch(whole):
     results, comparisons, costs, _ = whole
     costs = copy.deepcopy(costs)
     for depth in costs["minilm"]["depths"]:
@@ -283,7 +283,7 @@ def test_the_page_says_when_no_layer_can_be_dropped(whole, summary):
 
 
 @pytest.mark.parametrize("kept_low", [99.9, 90.0])
-def test_the_first_sentence_tells_averages_from_clear_answers(whole, summary, kept_low):
+def test_the_first_sentence_distinguishes_averages_from_clear_answers(whole, summary, kept_low):
     summary["kept_low"], summary["score_min"] = kept_low, 1.0
     text = read(answer_page(summary, [1], 0.95, whole[2]))
     first = text[: text.index("That makes it")]
