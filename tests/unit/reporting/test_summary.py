@@ -199,9 +199,30 @@ def test_the_held_out_check_chooses_on_one_half_and_measures_on_the_other():
 )
 def test_a_useless_baseline_gives_no_answer(change, reason):
     baseline = pd.Series(BASELINE.to_dict() | change)
-    assert reason in without_answer(baseline)
+    assert reason in without_answer(baseline, ARMS)
     assert set(answer(ARMS, baseline, 3).values()) == {None}
-    assert without_answer(BASELINE) is None
+    assert without_answer(BASELINE, ARMS) is None
+
+
+def test_a_baseline_far_below_a_shallower_model_gives_no_answer():
+    better = ARMS.iloc[0].to_dict() | {"strategy": "odd-alternate", "num_dropped": 1, "score": 0.9, "collapsed": 0}
+    for kept_low, problem in (
+        (104.9, None),
+        (130.0, "it scores 0.800, and 0.900 without 1 layer (strategy odd-alternate)"),
+    ):
+        arms = pd.concat([ARMS, pd.DataFrame([better | {"kept_low": kept_low}])], ignore_index=True)
+        found = without_answer(BASELINE, arms)
+        assert found is None if problem is None else problem in found
+        # Also for the strategies that are not better: shares of this baseline's score mean nothing.
+        assert (answer(ARMS, BASELINE, 3, arms)["num_dropped"] is None) is (problem is not None)
+
+
+def test_droppable_knows_the_arms_of_the_other_strategies(summary):
+    chosen = (summary["task"] == "docs-pair") & (summary["strategy"] == "top") & (summary["amount"] == "1")
+    summary.loc[chosen, "kept_low"] = 140.0
+    table = droppable(summary, [3])
+    assert table.loc[table["task"] == "docs-pair", "num_dropped"].isna().all()
+    assert table.loc[table["task"] != "docs-pair", "num_dropped"].notna().all()
 
 
 def test_a_share_that_does_not_exist_is_never_chosen():
