@@ -197,6 +197,14 @@ def test_our_commands_are_the_scripts_of_the_workflow(job):
     assert all(command[1].is_file() for command in commands(ours))
 
 
+def test_our_run_is_measured(job):
+    ours = Job(**{**vars(job), "contestant": "ours"})
+    record = run_job(ours, RIVALS_PACKAGES)
+    assert (record["steps"], record["planned_steps"]) == (6, 6)
+    assert 0 < record["train_seconds"] < record["wall_seconds"] and record["start_up_seconds"] > 0
+    assert 0 <= job_score(ours, "accuracy") <= 1
+
+
 def test_the_trainer_runs_and_is_measured(job):
     try:
         check_rivals(RIVALS_PACKAGES)

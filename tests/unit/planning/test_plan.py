@@ -24,7 +24,7 @@ from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 
 # Operations per second, and the least time of a training step per layer.
-CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.002
+CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.003
 
 
 def make_checkpoint(folder, config):
