@@ -48,6 +48,7 @@ class Family:
             may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
             `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
+        shared_layers: for layers that are one set of weights, the list of the base model that holds it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Family:
     tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
     default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
+    shared_layers: str | None = None
 
     @property
     def shares_layers(self) -> bool:
@@ -124,6 +126,12 @@ class Family:
         """Layer (0-based) that a tensor belongs to, or None: embeddings, heads and shared weights."""
         match = self._match(tensor)
         return int(match["layer"]) if match else None
+
+    def is_layer_list(self, module: str) -> bool:
+        """Whether a module of a model is the list of its layers or, of one with shared layers, of their groups."""
+        if self.shares_layers:
+            return module.removeprefix(f"{self.tensor_prefix}.") == self.shared_layers
+        return self.within_layer(f"{module}.0.") == ""
 
     def within_layer(self, tensor: str) -> str | None:
         """What a layer's tensor is called within its layer, such as output.dense.weight; None outside layers."""
@@ -282,7 +290,14 @@ FAMILIES = {
             heads_key="n_heads",
             token_types_key=None,
         ),
-        Family("albert", None, None, tensor_prefix="albert", tensors=_albert_tensors),
+        Family(
+            name="albert",
+            layer_pattern=None,
+            output_matrix=None,
+            tensor_prefix="albert",
+            tensors=_albert_tensors,
+            shared_layers="encoder.albert_layer_groups",
+        ),
     )
 }
 

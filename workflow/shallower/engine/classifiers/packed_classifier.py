@@ -123,6 +123,17 @@ def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
     return PackedClassifier(module, config)
 
 
+def load_packed_encoder(model_dir: str | Path) -> Encoder:
+    """A model that the encoder computes, with the weights of a checkpoint below its head, and none in the head.
+
+    Raises UserError when any of it is missing.
+    """
+    module, missing, _ = _build(model_dir, read_json(Path(model_dir) / CONFIG))
+    if faults := [f"{name} is missing" for own, name in missing.items() if not own.startswith("head_")]:
+        raise weights_mismatch_error(model_dir, faults)
+    return module
+
+
 def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, dict[str, str], list[str]]:
     """An encoder with a checkpoint's weights in fp32; what is missing or of another shape, and what is left over.
 

@@ -96,18 +96,26 @@ class Encoder(nn.Module):
             self._rounded.clear()
 
     def _forward(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
-        config = self.config
-        states = dropout(self._embed(batch), config.hidden_dropout)
+        states = dropout(self.embed(batch), self.config.hidden_dropout)
         for layer in self.layers[:-1]:
-            states = self._transform(layer, self._attend(layer, states, batch, dropout), states, dropout)
+            states = self.apply_layer(layer, states, batch, dropout)
         last = self.layers[-1]
         context = self._attend_from_cls_token(last, states, batch, dropout)
         states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
+        logits = self.classify(states, dropout)
+        return logits if batch.examples == batch.size else logits[: batch.examples]
+
+    def apply_layer(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
+        """States [T, H] after a layer, of states [T, H] before it."""
+        return self._transform(layer, self._attend(layer, states, batch, dropout), states, dropout)
+
+    def classify(self, states: torch.Tensor, dropout: Dropout) -> torch.Tensor:
+        """Logits [B, labels] for states [B, H] of [CLS] tokens after the last layer."""
+        config = self.config
         if config.drops_head_input:
             states = dropout(states, config.head_dropout)
         states = ACTIVATIONS[config.head_activation](self._linear(self.head_dense, states))
-        logits = self._linear(self.head_output, dropout(states, config.head_dropout))
-        return logits if batch.examples == batch.size else logits[: batch.examples]
+        return self._linear(self.head_output, dropout(states, config.head_dropout))
 
     def _operands(self, linear: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
         """The weight and bias to compute with."""
@@ -116,7 +124,7 @@ class Encoder(nn.Module):
     def _linear(self, linear: nn.Linear, states: torch.Tensor) -> torch.Tensor:
         return functional.linear(states, *self._operands(linear))
 
-    def _embed(self, batch: Packed) -> torch.Tensor:
+    def embed(self, batch: Packed) -> torch.Tensor:
         """Embeddings [T, H] of the tokens."""
         # As in transformers, what is looked up for padding tokens is not trained.
         states = functional.embedding(batch.input_ids, self.word_embeddings.weight, batch.padding_row)

@@ -1,0 +1,211 @@
+"""A model's layers one at a time: hidden states of a set of texts in, those after one more layer out.
+
+One interface for both implementations of a model, the packed encoder and transformers. What it gives after some layers
+is what a model gives from which the others were dropped (`shallower.surgery.drop_layers`): tests compare both.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import PreTrainedModel
+
+from shallower.analysis.hidden_states import TOKEN_BUDGET, cls_positions, load_encoder
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.classifiers.loading import is_packed
+from shallower.engine.classifiers.packed_batch import Packed, pack
+from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction
+from shallower.engine.classifiers.packed_encoder import Encoder
+from shallower.engine.classifiers.transformers_classifier import load_checked
+from shallower.engine.classifiers.transformers_models import model_inputs
+from shallower.engine.devices import Compute, to_device
+from shallower.engine.dropout import Dropout
+from shallower.engine.tokens import TokenSet
+from shallower.models.families import FAMILIES, family_of
+from shallower.models.folder import CONFIG
+
+NO_DROPOUT = Dropout()
+
+# Hidden states of all texts, a tensor for each batch.
+States = list[torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model gives for N texts, in the order of the token set.
+
+    Attributes:
+        vectors: sentence vectors float32 [N, hidden] after the last layer, by name: "cls", the [CLS] token's, which
+            heads read, and "mean", the mean of all tokens'.
+        logits: float32 [N, outputs]; None where the model has no head.
+    """
+
+    vectors: Mapping[str, NDArray[np.float32]]
+    logits: NDArray[np.float32] | None
+
+
+class LayerRunner(ABC):
+    """A model of which layers are run one at a time, over all texts of a token set.
+
+    Attributes:
+        num_layers: of the full model.
+        shares_layers: whether all layers are one set of weights.
+    """
+
+    num_layers: int
+    shares_layers: bool
+
+    def __init__(self, config: Mapping[str, Any], tokens: TokenSet, compute: Compute) -> None:
+        """Raises UserError when there are no texts."""
+        if not len(tokens.labels):
+            raise UserError("there are no calibration examples; check the task's data")
+        family = family_of(config)
+        self.num_layers, self.shares_layers = family.num_layers(config), family.shares_layers
+        self._tokens, self._compute = tokens, compute
+        self._members = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
+        self._order = np.argsort(np.concatenate(self._members))
+
+    def run(self, layer: int, states: States | None) -> tuple[States, Outputs]:
+        """States after a layer, and what a model gives that ends there.
+
+        `states` are those after the layer below it; None stands for the embeddings. States are not to be changed.
+        """
+        after, found = [], []
+        with torch.inference_mode(), self._compute.autocast():
+            for number in range(len(self._members)):
+                state, outputs = self._run_batch(layer, None if states is None else states[number], number)
+                after.append(state)
+                found.append([output.float() for output in outputs])
+        cls, mean, *logits = (self._in_order(parts) for parts in zip(*found, strict=True))
+        return after, Outputs({"cls": cls, "mean": mean}, logits[0] if logits else None)
+
+    @abstractmethod
+    def _run_batch(
+        self, layer: int, states: torch.Tensor | None, number: int
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """States after a layer for one batch; the [CLS] tokens' vectors, the means and, with a head, logits."""
+
+    def _in_order(self, parts: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        joined: NDArray[np.float32] = torch.cat(list(parts)).cpu().numpy()[self._order]
+        return joined
+
+
+def load_layers(model_dir: str | Path, tokens: TokenSet, compute: Compute, with_head: bool) -> LayerRunner:
+    """The layers of a checkpoint, ready to run over the texts of a token set, with its head if it is a fine-tuned one.
+
+    Raises UserError when weights are missing, and when there are no texts.
+    """
+    config = read_json(Path(model_dir) / CONFIG)
+    if is_packed(config, tokens.padding_side):
+        encoder = load_packed_for_prediction(model_dir).module if with_head else load_packed_encoder(model_dir)
+        return PackedLayers(encoder, with_head, config, tokens, compute)
+    model = load_checked(model_dir) if with_head else load_encoder(model_dir)
+    return TransformersLayers(model, config, tokens, compute)
+
+
+class PackedLayers(LayerRunner):
+    """Layers of the packed encoder. States are [T, hidden], of the tokens of a batch one after another."""
+
+    def __init__(
+        self, encoder: Encoder, with_head: bool, config: Mapping[str, Any], tokens: TokenSet, compute: Compute
+    ) -> None:
+        super().__init__(config, tokens, compute)
+        self._encoder, self._with_head = encoder.eval().to(compute.device), with_head
+        padding_id = encoder.config.padding_id
+        self._batches = [pack(tokens, members, compute.device, padding_id=padding_id) for members in self._members]
+
+    def _run_batch(
+        self, layer: int, states: torch.Tensor | None, number: int
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        encoder, batch = self._encoder, self._batches[number]
+        before = encoder.embed(batch) if states is None else states
+        after = encoder.apply_layer(encoder.layers[layer], before, batch, NO_DROPOUT)
+        cls = after.index_select(0, batch.starts)
+        outputs = [cls, _packed_means(after, batch)]
+        return after, [*outputs, encoder.classify(cls, NO_DROPOUT)] if self._with_head else outputs
+
+
+def _packed_means(states: torch.Tensor, batch: Packed) -> torch.Tensor:
+    """Mean [B, hidden] of the states [T, hidden] of each example's tokens."""
+    ends = torch.cat([batch.starts[1:], batch.starts.new_tensor([len(states)])])
+    lengths = ends - batch.starts
+    owner = torch.repeat_interleave(torch.arange(batch.size, device=states.device), lengths)
+    sums = states.new_zeros(batch.size, states.shape[-1], dtype=torch.float32).index_add_(0, owner, states.float())
+    return sums / lengths[:, None]
+
+
+class TransformersLayers(LayerRunner):
+    """Layers of a model of transformers, which itself computes what comes before and after them.
+
+    The model is left with a single layer at a time, whose input is replaced by the states at hand. Masks, positions and
+    the head are thus the model's own, whatever its family. States are what the family's layers take and give.
+    """
+
+    def __init__(self, model: PreTrainedModel, config: Mapping[str, Any], tokens: TokenSet, compute: Compute) -> None:
+        super().__init__(config, tokens, compute)
+        self._model = model.eval()
+        self._model.to(compute.device)
+        self._batches = [make_batch(tokens, members) for members in self._members]
+        self._parent, self._name, layers = _layer_list(model)
+        self._layers = [layers[0]] * self.num_layers if self.shares_layers else list(layers)
+        # For families that count layers by their configuration.
+        model.config.num_hidden_layers = 1
+
+    def _run_batch(
+        self, layer: int, states: torch.Tensor | None, number: int
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        module, batch = self._layers[layer], self._batches[number]
+        setattr(self._parent, self._name, nn.ModuleList([module]))
+        after: list[torch.Tensor] = []
+        final: list[torch.Tensor] = []
+
+        def replace_input(_: nn.Module, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            if states is None:
+                return None
+            return ((states, *args[1:]), keywords) if args else ((), {**keywords, next(iter(keywords)): states})
+
+        hooks = [
+            module.register_forward_pre_hook(replace_input, with_kwargs=True),
+            module.register_forward_hook(lambda _, inputs, output: after.append(_first(output))),
+            self._model.base_model.register_forward_hook(lambda _, inputs, output: final.append(output[0])),
+        ]
+        try:
+            output = self._model(**model_inputs(self._model, batch, self._compute.device))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        logits = output.logits if "logits" in output else None
+        outputs = self._vectors(final[-1], batch)
+        return after[-1], outputs if logits is None else [*outputs, logits]
+
+    def _vectors(self, states: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
+        """The [CLS] tokens' vectors and the means [B, hidden], of the last states [B, L, hidden]."""
+        positions = to_device(cls_positions(batch, self._tokens), self._compute.device)
+        rows = torch.arange(len(positions), device=states.device)
+        mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
+        weights = to_device(mask, self._compute.device)[..., None].float()
+        return [states[rows, positions], (states.float() * weights).sum(1) / weights.sum(1)]
+
+
+def _first(output: Any) -> torch.Tensor:
+    """The hidden states among what a layer gives."""
+    states: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    return states
+
+
+def _layer_list(model: PreTrainedModel) -> tuple[nn.Module, str, nn.ModuleList]:
+    """The list of a model's layers, its name, and the module that holds it."""
+    family = FAMILIES[model.config.model_type]
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and family.is_layer_list(name):
+            parent, _, own = name.rpartition(".")
+            return model.get_submodule(parent), own, module
+    raise UserError(f"the layers of this {family.name} model were not found; its class is {type(model).__name__}")
