@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from shallower.analysis.standardising import mean_and_scale
 from shallower.core.errors import UserError
 from shallower.core.parquet import write_parquet
 from shallower.engine.tokens import TokenSet
@@ -28,9 +29,6 @@ SEED = 0
 # Weight of half the squared coefficients relative to the loss (log loss, half the squared error) summed over examples.
 PENALTY = 100.0
 MAX_ITERATIONS = 1000
-# A feature that varies less than this share of the vectors' size (root mean square) is constant up to rounding, as all
-# features of BERT's [CLS] token are before the first layer. Standardising it would amplify noise.
-CONSTANT_SPREAD = 1e-5
 
 
 @dataclass(frozen=True)
@@ -88,11 +86,9 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> N
 
 
 def _fit(vectors: NDArray[np.float32], labels: NDArray[Any], kind: TaskKind, depth: int) -> Probe:
-    vectors = vectors.astype(np.float64)
-    mean, spread = vectors.mean(axis=0), vectors.std(axis=0)
-    varies = spread > CONSTANT_SPREAD * np.sqrt(np.mean(vectors**2))
-    scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=varies)
-    features = (vectors - mean) * scale
+    precise = vectors.astype(np.float64)
+    mean, scale = mean_and_scale(precise)
+    features = (precise - mean) * scale
     model = kind.linear_model(PENALTY, MAX_ITERATIONS)
     with warnings.catch_warnings():
         # Logged below, with the depth.

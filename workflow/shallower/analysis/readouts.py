@@ -1,0 +1,165 @@
+"""Readouts: how well a linear model, fitted again, reads the labels off a model's sentence vectors.
+
+A head that was trained on the full model says little of a shallower one before that is trained again. A readout is
+fitted for each: multinomial logistic regression for classes, ridge regression for numbers, both with an L2 penalty, on
+standardised vectors. It is judged on examples that it was not fitted on, by cross-validation: each example's outputs
+come from the readout that was fitted on the other folds, with the penalty that has the lowest loss on the other folds.
+
+The standardisation is that of all examples, which looks at no label. Nothing is drawn at random but the folds, which
+are always the same.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from shallower.analysis.standardising import mean_and_scale
+from shallower.core.errors import UserError
+
+SEED = 0
+FOLDS = 5
+# Weights of half the squared coefficients relative to the loss (log loss, half the squared error) summed over examples,
+# the strongest first: each fit starts from the one before it.
+PENALTIES = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0)
+# The same of the intercepts of a logistic regression, so that a class that the examples lack gets a small share.
+INTERCEPT_PENALTY = 1.0
+# Of L-BFGS, for the mean log loss of an example.
+GRADIENT_TOLERANCE = 1e-4
+MAX_ITERATIONS = 200
+# Directions in which the vectors vary less, relative to the largest, are rounding.
+NEGLIGIBLE = 1e-10
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What cross-validated readouts make of vectors.
+
+    Attributes:
+        answers: for each example the class (int64) or the value (float64) [n].
+        loss: mean log loss or, for numbers, mean squared error.
+    """
+
+    answers: NDArray[Any]
+    loss: float
+
+
+def make_folds(labels: NDArray[Any], has_classes: bool) -> NDArray[np.int64]:
+    """The fold [n] of each example: sizes differ by one at most, and so do those of a class where there are classes."""
+    order = np.random.default_rng(SEED).permutation(len(labels))
+    if has_classes:
+        order = order[np.argsort(labels[order], kind="stable")]
+    folds = np.empty(len(labels), dtype=np.int64)
+    folds[order] = np.arange(len(labels)) % FOLDS
+    return folds
+
+
+def read_out(
+    vectors: NDArray[np.float32], labels: NDArray[Any], folds: NDArray[np.int64], has_classes: bool
+) -> Readout:
+    """The readout of labels [n], classes or numbers, from vectors [n, hidden], with folds as `make_folds` makes them.
+
+    Raises UserError when a vector is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        raise UserError("a sentence vector is not finite; the model's training diverged, lower its learning rate")
+    features = standardised(vectors)
+    if has_classes:
+        outputs = logistic_out_of_fold(features, labels, folds)
+        losses = logsumexp(outputs, axis=2) - np.take_along_axis(outputs, labels[None, :, None], axis=2)[..., 0]
+    else:
+        outputs = ridge_out_of_fold(features, labels, folds)
+        losses = (outputs - labels) ** 2
+    chosen = _penalty_of_each(losses, folds)
+    picked = outputs[chosen, np.arange(len(labels))]
+    loss = float(losses[chosen, np.arange(len(labels))].mean())
+    return Readout(picked.argmax(axis=1) if has_classes else picked, loss)
+
+
+def standardised(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Vectors [n, hidden] with mean 0 and variance 1 of each feature; 0 for one that is constant up to rounding."""
+    features = vectors.astype(np.float64)
+    mean, scale = mean_and_scale(features)
+    return (features - mean) * scale
+
+
+def ridge_out_of_fold(
+    features: NDArray[np.float64], labels: NDArray[Any], folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Values [penalties, n] by ridge regressions on the other folds, with an intercept that is not penalised.
+
+    From one eigendecomposition, without fitting again: where H maps labels to fitted values, and I are the examples of
+    a fold, the residuals of the fit to all others are (1 - H_II)^-1 (y - H y)_I, as for leaving one out (Hastie,
+    Tibshirani and Friedman, The Elements of Statistical Learning, equation 7.64). Features have mean 0.
+    """
+    num_examples, width = features.shape
+    if num_examples <= width:
+        squares, left = eigh(features @ features.T)
+    else:
+        squares, right = eigh(features.T @ features)
+    kept = squares > NEGLIGIBLE * max(squares.max(), NEGLIGIBLE)
+    squares = squares[kept]
+    left = left[:, kept] if num_examples <= width else features @ right[:, kept] / np.sqrt(squares)
+    centred = labels - labels.mean()
+    values = np.empty((len(PENALTIES), num_examples))
+    for at, penalty in enumerate(PENALTIES):
+        shrunk = left * (squares / (squares + penalty))
+        residuals = centred - shrunk @ (left.T @ centred)
+        for fold in range(FOLDS):
+            rows = np.flatnonzero(folds == fold)
+            hat = shrunk[rows] @ left[rows].T + 1 / num_examples
+            values[at, rows] = labels[rows] - np.linalg.solve(np.eye(len(rows)) - hat, residuals[rows])
+    return values
+
+
+def logistic_out_of_fold(
+    features: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Outputs [penalties, n, classes] by multinomial logistic regressions on the other folds.
+
+    The regressions of all folds are fitted together, so that the features are read once for all of them.
+    """
+    num_examples, width = features.shape
+    num_classes = int(labels.max()) + 1
+    inputs = np.hstack([features, np.ones((num_examples, 1))])
+    is_fitted = (folds[:, None] != np.arange(FOLDS)).astype(np.float64)  # [n, folds]
+    wanted = np.eye(num_classes)[labels][:, None, :]
+    shape = (width + 1, FOLDS, num_classes)
+
+    def objective(flat: NDArray[np.float64], penalties: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights = flat.reshape(shape)
+        outputs = np.matmul(inputs, weights.reshape(width + 1, -1)).reshape(num_examples, FOLDS, num_classes)
+        outputs -= outputs.max(axis=2, keepdims=True)
+        shares = np.exp(outputs)
+        totals = shares.sum(axis=2, keepdims=True)
+        loss = (is_fitted * (np.log(totals) - (outputs * wanted).sum(axis=2, keepdims=True))[..., 0]).sum()
+        slopes = (shares / totals - wanted) * is_fitted[..., None]
+        penalised = weights * penalties[:, None, None]
+        gradient = (inputs.T @ slopes.reshape(num_examples, -1)).reshape(shape) + penalised
+        return (loss + 0.5 * (weights * penalised).sum()) / num_examples, gradient.ravel() / num_examples
+
+    flat = np.zeros(np.prod(shape))
+    found = np.empty((len(PENALTIES), num_examples, num_classes))
+    for at, penalty in enumerate(PENALTIES):
+        penalties = np.full(width + 1, penalty)
+        penalties[-1] = INTERCEPT_PENALTY
+        options = {"maxiter": MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 0.0}
+        flat = minimize(objective, flat, (penalties,), "L-BFGS-B", jac=True, options=options).x
+        for fold in range(FOLDS):
+            rows = folds == fold
+            found[at, rows] = inputs[rows] @ flat.reshape(shape)[:, fold]
+    return found
+
+
+def _penalty_of_each(losses: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each example the penalty (its place) with the lowest mean loss [penalties, n] on the other folds."""
+    sums = np.stack([losses[:, folds == fold].sum(axis=1) for fold in range(FOLDS)])
+    counts = np.bincount(folds, minlength=FOLDS)
+    best = [
+        int(np.argmin((sums.sum(axis=0) - sums[fold]) / max(1, len(folds) - counts[fold]))) for fold in range(FOLDS)
+    ]
+    return np.array(best)[folds]

@@ -1,0 +1,145 @@
+"""Scores of subsets of a model's layers: what a model that keeps only these can tell, before it is trained again.
+
+Two kinds of scores. A readout (`shallower.analysis.readouts`) is fitted again for each subset: how much of the task the
+sentence vectors still hold. The others are of the full model's own head, where it has one, on the shallower model as it
+is: its loss and score, how far its answers are from the full model's, and how far its vectors are.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+
+from shallower.analysis.readouts import make_folds, read_out
+from shallower.analysis.single_layers import LayerRunner, Outputs, States
+from shallower.core.errors import UserError
+from shallower.evaluation.metrics import Metric
+from shallower.evaluation.metrics import score as metric_score
+from shallower.surgery.subsets import Subset, num_evaluations_of_all, search, subset_label, walk
+from shallower.task_kinds.base import TaskKind
+
+
+@dataclass(frozen=True)
+class SubsetScores:
+    """Scores of subsets of layers, and what they cost.
+
+    Attributes:
+        rows: a row for each subset, in the order of their layers, with the columns
+            `kept_layers` (such as "0 1 4"), `num_layers` (how many these are);
+            `readout_loss` and `readout_score`, of the sentence vector `vector`, and `{vector}_readout_loss` and
+            `{vector}_readout_score` of each;
+            with a head `loss` and `score`, and their `divergence` from the full model's answers;
+            `cosine`, the mean cosine of the [CLS] tokens' vectors and those of the full model.
+        vector: the sentence vector whose readout of the full model has the lowest loss.
+        is_complete: whether these are all subsets; where layers share their weights, all depths.
+        cost: `layer_evaluations`; `forward_passes`, of the full model, which run as many layers; `seconds`, of which
+            `readout_seconds` are for the readouts.
+    """
+
+    rows: list[dict[str, Any]]
+    vector: str
+    is_complete: bool
+    cost: dict[str, Any]
+
+
+def score_subsets(
+    runner: LayerRunner, labels: NDArray[Any], kind: TaskKind, metric: Metric, budget: int
+) -> SubsetScores:
+    """Score subsets of a model's layers on calibration examples with labels [n].
+
+    All subsets where a `budget` of layer evaluations allows, else the most promising ones
+    (`shallower.surgery.subsets.search`); where layers share their weights, one of each depth. Scores are those of
+    `metric`. Raises UserError when the labels hold one class only, when the budget is too small, and when hidden states
+    are not finite.
+    """
+    if problem := kind.probe_problem(labels):
+        raise UserError(f"{problem}; raise calibration.examples")
+    judge = _Judge(labels, kind, metric)
+    began = time.perf_counter()
+
+    def score(subsets: Sequence[Subset]) -> list[float]:
+        losses = {}
+        for subset, outputs in walk(subsets, lambda layer, states: _run(runner, layer, states)):
+            losses[subset] = judge.add(subset, outputs)
+        return [losses[subset] for subset in subsets]
+
+    evaluations = search(runner.num_layers, runner.shares_layers, budget, score)
+    cost = {
+        "layer_evaluations": evaluations,
+        "forward_passes": round(evaluations / runner.num_layers, 2),
+        "seconds": round(time.perf_counter() - began, 3),
+        "readout_seconds": round(judge.readout_seconds, 3),
+    }
+    is_complete = runner.shares_layers or len(judge.rows) == num_evaluations_of_all(runner.num_layers)
+    return SubsetScores([judge.rows[subset] for subset in sorted(judge.rows)], judge.vector, is_complete, cost)
+
+
+def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States, Outputs]:
+    return runner.run(layer, states)
+
+
+class _Judge:
+    """Makes a row of each subset; the first one must be the full model, which the others are compared with."""
+
+    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric) -> None:
+        self._labels, self._kind, self._metric = labels, kind, metric
+        self._folds = make_folds(labels, kind.has_classes)
+        self._full: Outputs | None = None
+        self.rows: dict[Subset, dict[str, Any]] = {}
+        self.vector = ""
+        self.readout_seconds = 0.0
+
+    def add(self, subset: Subset, outputs: Outputs) -> float:
+        """Make the row of a subset and return the loss of its readout."""
+        readouts = self._readouts(outputs)
+        if self._full is None:
+            self._full = outputs
+            self.vector = min(readouts, key=lambda name: readouts[name]["readout_loss"])
+        row: dict[str, Any] = {"kept_layers": subset_label(subset), "num_layers": len(subset), **readouts[self.vector]}
+        row |= {f"{name}_{column}": value for name, found in readouts.items() for column, value in found.items()}
+        if outputs.logits is not None and self._full.logits is not None:
+            row |= self._of_head(outputs.logits, self._full.logits)
+        row["cosine"] = mean_cosine(outputs.vectors["cls"], self._full.vectors["cls"])
+        self.rows[subset] = row
+        loss: float = row["readout_loss"]
+        return loss
+
+    def _readouts(self, outputs: Outputs) -> dict[str, dict[str, float]]:
+        began = time.perf_counter()
+        found = {}
+        for name, vectors in outputs.vectors.items():
+            readout = read_out(vectors, self._labels, self._folds, self._kind.has_classes)
+            score = metric_score(self._metric, self._labels, readout.answers)
+            found[name] = {"readout_loss": readout.loss, "readout_score": score}
+        self.readout_seconds += time.perf_counter() - began
+        return found
+
+    def _of_head(self, logits: NDArray[np.float32], full: NDArray[np.float32]) -> dict[str, float]:
+        loss = self._kind.loss(torch.from_numpy(logits), torch.from_numpy(self._labels))
+        score = metric_score(self._metric, self._labels, self._kind.answers(logits))
+        return {"loss": float(loss), "score": score, "divergence": divergence(full, logits, self._kind.has_classes)}
+
+
+def divergence(full: NDArray[np.float32], logits: NDArray[np.float32], has_classes: bool) -> float:
+    """How far answers are from those of the full model, of logits [n, outputs] of both, in nats.
+
+    Mean Kullback-Leibler divergence from the full model's class probabilities; for numbers half the mean squared
+    difference, which is the divergence of normal distributions of variance 1.
+    """
+    one, other = full.astype(np.float64), logits.astype(np.float64)
+    if not has_classes:
+        return float(0.5 * np.mean((one - other) ** 2))
+    terms = softmax(one, axis=1) * (log_softmax(one, axis=1) - log_softmax(other, axis=1))
+    return float(terms.sum(axis=1).mean())
+
+
+def mean_cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Mean cosine of vectors [n, hidden] and others, one by one."""
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float(np.mean((first * second).sum(axis=1) / lengths))
