@@ -1,7 +1,7 @@
 # Models and tasks are fetched and brought into one form.
 #
 # Needs: the study; for local sources their files.
-# Gives: resources/models, resources/tasks.
+# Gives: resources/models, resources/tasks, with the calibration examples of each task.
 #
 # Downloads come first, so that problems with inputs show before long work starts. They are not retried here: the library
 # retries transient errors, and permanent ones fail once.
@@ -61,4 +61,26 @@ rule download_task:
     shell:
         f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
         "python {params.script:q} --task {params.task:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule download_calibration:
+    input:
+        files=lambda wildcards: local_task_files(TASKS[wildcards.task_key]),
+    output:
+        calibration=f"{layout.CALIBRATION_DATA}/calibration.parquet",
+        manifest=f"{layout.CALIBRATION_DATA}/manifest.json",
+    log:
+        "logs/download_calibration/{task_key}-{examples}.log",
+    priority: 1
+    localrule: True
+    conda:
+        "../../envs/download.yaml"
+    params:
+        **code("download_calibration"),
+        task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
+        "python {params.script:q} --task {params.task:q} --examples {wildcards.examples} --output-dir {params.folder:q}"
         " 2>&1 | tee {log:q}"

@@ -100,6 +100,6 @@ def task_rows(task):
 
 def tokenizing_memory(wildcards, input, attempt):
     """Resource function: MB of memory of tokenizing a task's files."""
-    files = (input.train, input.validation)
+    files = [file for file in input if file.endswith(".parquet")]
     size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
     return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))

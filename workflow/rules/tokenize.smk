@@ -1,6 +1,6 @@
 # Tasks are tokenized once for each model, and shared by all its runs.
 #
-# Needs: a downloaded model and task.  Gives: resources/tokens.
+# Needs: a downloaded model and task.  Gives: resources/tokens, also of calibration examples.
 
 
 rule tokenize_task:
@@ -23,9 +23,28 @@ rule tokenize_task:
         mem_mb=tokenizing_memory,
     params:
         **code("tokenize_task"),
+        splits=layout.SPLITS,
         model_folder=subpath(input.config, parent=True),
         task_folder=subpath(input.train, parent=True),
         folder=subpath(output.train, parent=True),
     shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q} --splits {params.splits}"
         " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+
+
+use rule tokenize_task as tokenize_calibration with:
+    input:
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        calibration=f"{layout.CALIBRATION_DATA}/calibration.parquet",
+    output:
+        calibration=f"{layout.CALIBRATION_TOKENS}/calibration.safetensors",
+    log:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-calibration{examples}.log",
+    benchmark:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-calibration{examples}.benchmark.tsv"
+    params:
+        splits=["calibration"],
+        task_folder=subpath(input.calibration, parent=True),
+        folder=subpath(output.calibration, parent=True),

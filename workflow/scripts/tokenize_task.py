@@ -1,4 +1,4 @@
-"""Tokenize both splits of a task: a model's tokenizer and a task's tables in, two tokens files out."""
+"""Tokenize splits of a task: a model's tokenizer and a task's tables in, a tokens file for each out."""
 
 import argparse
 import logging
@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 from shallower.core.cli import run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json
-from shallower.core.layout import SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS
 from shallower.core.provenance import versions
 from shallower.engine.tokens import tokenize, write_tokens
 from shallower.models.checksums import verified
@@ -34,11 +34,11 @@ def original_file(task_dir: Path, split: str) -> str:
 
 def main(arguments: argparse.Namespace) -> None:
     model = verified(arguments.model_dir, (CONFIG, *TOKENIZER_FILES))
-    tables = verified(arguments.task_dir, [f"{split}.parquet" for split in SPLITS])
+    tables = verified(arguments.task_dir, [f"{split}.parquet" for split in arguments.splits])
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
     config = read_json(arguments.model_dir / CONFIG)
     code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
-    for split in SPLITS:
+    for split in arguments.splits:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
         tokens = tokenize(
             table,
@@ -68,7 +68,8 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and the tokenizer")
-    parser.add_argument("--task-dir", type=Path, required=True, help="folder with train and validation.parquet")
+    parser.add_argument("--task-dir", type=Path, required=True, help="folder with a parquet file for each split")
+    parser.add_argument("--splits", nargs="+", choices=[*SPLITS, CALIBRATION], default=SPLITS)
     parser.add_argument("--max-length", type=int, required=True, help="tokens that inputs are cut to")
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

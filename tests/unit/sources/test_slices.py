@@ -3,9 +3,20 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fuzzing import fuzz
 from shallower.core.errors import UserError
-from shallower.sources.slices import SLICE_SEED, check_classes, classes_of, drawn, shuffled
+from shallower.sources.slices import (
+    SLICE_SEED,
+    check_calibration,
+    check_classes,
+    classes_of,
+    drawn,
+    held_out,
+    shuffled,
+)
 
 
 def table_of(labels: list[int]) -> pa.Table:
@@ -57,3 +68,52 @@ def test_too_few_rows_for_the_classes_name_the_setting() -> None:
     with pytest.raises(UserError, match=r"^train_examples: 2 rows cannot hold the 3 classes .* for at least 3$"):
         check_classes(whole, whole.take([0, 1]), {0, 1, 2}, ("a", "b", "c", "d"))
     check_classes(whole.take([0, 1]), whole.take([0, 1]), {0, 1, 2}, ("a", "b", "c", "d"))  # the file lacks it itself
+
+
+# --- calibration examples ---
+
+
+@fuzz(60)
+@given(st.lists(st.integers(0, 4), min_size=20, max_size=60), st.integers(0, 20), st.integers(1, 15), st.booleans())
+def test_calibration_takes_nothing_that_is_trained_on_and_what_it_was_asked_for(labels, train, size, has_classes):
+    table = table_of(labels)
+    order = shuffled(table)
+    taken = order[:train] if train else None
+    rows = held_out(table, order, size, taken, has_classes)
+    assert rows.tolist() == sorted(set(rows.tolist()))
+    assert len(rows) <= size
+    if taken is not None:
+        assert not set(rows) & set(taken.tolist())
+        assert len(rows) == min(size, len(labels) - train)
+    elif has_classes:
+        left = set(range(len(labels))) - set(rows.tolist())
+        assert {labels[row] for row in left} == set(labels)
+    assert np.array_equal(rows, held_out(table, order, size, taken, has_classes))
+
+
+@pytest.mark.parametrize("has_classes", [True, False])
+def test_calibration_and_training_examples_do_not_depend_on_each_other(has_classes: bool) -> None:
+    table = table_of([0, 0, 1, 0, 2] * 100)
+    order = shuffled(table)
+    needed = {0, 1, 2} if has_classes else None
+    draws = [drawn(table, order, size, needed)["id"].to_numpy() for size in (50, 100, 200)]
+    rows = [held_out(table, order, 60, taken, has_classes).tolist() for taken in (None, *draws)]
+    assert rows[0] == rows[1] == rows[2] == rows[3]
+
+
+def test_classes_are_calibrated_on_in_proportion_and_each_at_least_once() -> None:
+    table = table_of([0] * 700 + [1] * 290 + [2] * 10)
+    rows = held_out(table, shuffled(table), 50, None, has_classes=True)
+    assert np.bincount(table["label"].to_numpy()[rows]).tolist() == [34, 15, 1]
+
+
+def test_calibration_without_a_class_is_refused_with_the_reason() -> None:
+    train = table_of([0, 1, 2] * 5)
+    names = ("a", "b", "c")
+    check_calibration(table_of([2, 1, 0]), train, 3, names)
+    with pytest.raises(UserError, match=r"2 rows cannot hold the 3 classes .* \(such as 'c'\); ask for at least 3"):
+        check_calibration(table_of([0, 1]), train, 2, names)
+    with pytest.raises(UserError, match=r"all rows of the class 'b', .* lower train_examples"):
+        check_calibration(table_of([0, 2, 2, 0]), train, 4, names)
+    with pytest.raises(UserError, match=r"3 of the 9 rows can be had, .* ask for 3"):
+        check_calibration(table_of([2, 1, 0]), train, 9, names)

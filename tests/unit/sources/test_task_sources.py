@@ -18,7 +18,7 @@ from package_archives import tar_bytes
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.sources import task_sources
-from shallower.sources.tasks import check_task, fetch_task, task_files
+from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, task_files
 from tiny import make_task_files
 
 ROOT = Path(__file__).parents[3]
@@ -121,6 +121,60 @@ def test_slices_of_many_classes_hold_each(tmp_path: Path) -> None:
     assert check_task(definition | {"train_examples": 60, "validation_examples": 30}) == []
     (problem,) = check_task(definition | {"train_examples": 49})
     assert problem.startswith("train_examples: 49 rows cannot hold the 50 classes of the validation split (such as")
+
+
+def ids_of(path: Path) -> list[int]:
+    return pq.read_table(path)["id"].to_pylist()
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_calibration_is_drawn_from_what_training_leaves(tmp_path: Path, regression: bool) -> None:
+    definition = own_task(tmp_path, regression=regression, train_examples=20)
+    fetch_task(definition, tmp_path / "out")
+    fetch_calibration(definition, 15, tmp_path / "calibration")
+    calibration = pq.read_table(tmp_path / "calibration/calibration.parquet")
+    assert len(calibration) == 15
+    assert not {*calibration["id"].to_pylist()} & {*ids_of(tmp_path / "out/train.parquet")}
+    manifest = read_json(tmp_path / "calibration/manifest.json")
+    assert manifest["source"] == definition | {"calibration_examples": 15}
+    assert manifest["seed"] == 0
+    assert manifest["originals"] == {
+        "calibration": {"file": "train.csv", "sha256": sha256_of(tmp_path / "train.csv")},
+    }
+    assert manifest["sha256"] == {"calibration.parquet": sha256_of(tmp_path / "calibration/calibration.parquet")}
+    if not regression:
+        assert sum(manifest["classes"]["calibration"].values()) == 15
+        assert abs(manifest["classes"]["calibration"]["good"] - 7.5) < 1
+
+
+def test_without_a_number_of_training_examples_training_does_without_those_of_calibration(tmp_path: Path) -> None:
+    definition = own_task(tmp_path)
+    fetch_task(definition, tmp_path / "all")
+    fetch_task(definition | {"calibration_examples": 16}, tmp_path / "out")
+    fetch_calibration(definition | {"calibration_examples": 16}, 16, tmp_path / "calibration")
+    train, calibration = ids_of(tmp_path / "out/train.parquet"), ids_of(tmp_path / "calibration/calibration.parquet")
+    assert (len(train), len(calibration)) == (24, 16)
+    assert sorted(train + calibration) == ids_of(tmp_path / "all/train.parquet")
+    assert ids_of(tmp_path / "out/validation.parquet") == ids_of(tmp_path / "all/validation.parquet")
+    assert read_json(tmp_path / "out/task.json")["rows"] == {"train": 24, "validation": 20}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"calibration_examples": 39},
+            "train.csv: has 40 rows, the study asks for 39 to calibrate with and at least 2",
+        ),
+        (
+            {"calibration_examples": 21, "train_examples": 20},
+            "train.csv: has 40 rows, the study asks for 20 to train on and 21 to calibrate with; ask for fewer",
+        ),
+    ],
+)
+def test_more_calibration_examples_than_there_are(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    (problem,) = check_task(own_task(tmp_path, **changes))
+    assert message in problem
 
 
 def test_problems_of_both_files_are_reported_together_and_nothing_is_written(tmp_path: Path) -> None:
@@ -469,6 +523,21 @@ def test_the_validation_examples_do_not_depend_on_the_training_examples(rated: d
     assert few["validation"] == more["validation"]
     assert (len(few["train"]), len(more["train"])) == (5, 20)
     assert all(row in more["train"] for row in few["train"])
+
+
+def test_calibration_from_a_package(rated: dict[str, Any], tmp_path: Path) -> None:
+    everything = {row["id"] for rows in rows_of_task(rated, tmp_path / "all").values() for row in rows}
+    held = rows_of_task(rated | {"calibration_examples": 4}, tmp_path / "out")
+    fetch_calibration(rated | {"calibration_examples": 4}, 4, tmp_path / "calibration")
+    calibration = ids_of(tmp_path / "calibration/calibration.parquet")
+    split_ids = [row["id"] for rows in held.values() for row in rows]
+    assert len(calibration) == 4
+    assert sorted(split_ids + calibration) == sorted(everything)
+
+
+def rows_of_task(definition: dict[str, Any], folder: Path) -> dict[str, list[dict[str, Any]]]:
+    fetch_task(definition, folder)
+    return rows_of(folder)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ SCRATCH = ".scratch"
 
 # Of a task's examples; its files and those of its tokens are named so.
 SPLITS = ("train", "validation")
+# A part of the training data that nothing is trained on, for choices from data.
+CALIBRATION = "calibration"
 # Written into a study's folder by `make provenance`, which is no step.
 PROVENANCE_PAGE = "provenance.html"
 
@@ -15,6 +17,9 @@ RESOURCES = "resources"
 MODEL = f"{RESOURCES}/models/{{model_key}}"
 TASK = f"{RESOURCES}/tasks/{{task_key}}"
 TOKENS = f"{RESOURCES}/tokens/{{model_key}}/{{task_key}}/length{{max_length}}"
+# In folders of their own, since a task is the same whatever is drawn from what it leaves over.
+CALIBRATION_DATA = f"{TASK}/calibration{{examples}}"
+CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"
@@ -26,6 +31,7 @@ MODEL_RESULTS = f"{STUDY}/{{model}}"
 TASK_RESULTS = f"{MODEL_RESULTS}/{{task}}"
 SCORES = f"{TASK_RESULTS}/scores"
 LAYER_SCORES = f"{SCORES}/{{method}}/{{scored}}.json"
+SUBSET_TABLE = f"{SCORES}/{{method}}/{{scored}}.csv"
 # An arm is `baseline`, or an origin with what was dropped; a run is an arm with a seed.
 BASELINE_ARM = "baseline"
 PRUNED_ARM = "{origin}/{strategy}-{amount}"

@@ -56,6 +56,9 @@ def record_study(study: Study, library: Path, root: str | Path = ".") -> None:
             for run in study.runs
         ],
     }
+    record["calibration"] = {
+        name: _calibration_record(study, root, name) for name in tasks if study.chooses_by_calibration(name)
+    }
     record["tokens"] = {
         name: sha256_of(root / layout.RESOURCES / name)
         for name in tokens_files(record)
@@ -81,12 +84,13 @@ def files_of_study(results_dir: Path, record: Mapping[str, Any]) -> list[str]:
 
 
 def tokens_files(record: Mapping[str, Any]) -> list[str]:
-    """The tokens that a recorded study's runs are trained and scored on, whether or not they exist.
+    """The tokens that a recorded study's runs are trained, scored and chosen on, whether or not they exist.
 
     Names are relative to the folder of resources.
     """
     folders = sorted({run["tokens"] for run in record["runs"]})
-    return [f"{folder}/{split}.safetensors" for folder in folders for split in layout.SPLITS]
+    of_splits = [f"{folder}/{split}.safetensors" for folder in folders for split in layout.SPLITS]
+    return of_splits + [name for calibration in record["calibration"].values() for name in calibration["tokens"]]
 
 
 def present_files(results_dir: Path) -> Iterator[str]:
@@ -139,6 +143,24 @@ def write_sums(results_dir: Path, names: Iterable[str]) -> None:
 def _source(root: Path, key: str, folder: str) -> dict[str, Any]:
     """A downloaded model or task: the key that its folder is named after, and its manifest."""
     return {"key": key, "manifest": read_json(root / folder / "manifest.json")}
+
+
+def _calibration_record(study: Study, root: Path, task: str) -> dict[str, Any]:
+    """The calibration examples of a task: their folder, manifest and files of tokens; relative to the resources."""
+    key, examples = study.task_key(task), study.calibration_examples(task)
+    folder = layout.CALIBRATION_DATA.format(task_key=key, examples=examples)
+    tokens = layout.inside(layout.RESOURCES, layout.CALIBRATION_TOKENS)
+    return {
+        "folder": layout.inside(layout.RESOURCES, folder),
+        "manifest": read_json(root / folder / "manifest.json"),
+        "tokens": [
+            tokens.format(
+                model_key=study.model_key(model), task_key=key, max_length=study.max_length(task), examples=examples
+            )
+            + f"/{layout.CALIBRATION}.safetensors"
+            for model in study.models
+        ],
+    }
 
 
 def _tokens_folder(model_key: str, task_key: str, max_length: int) -> str:

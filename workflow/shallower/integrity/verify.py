@@ -83,6 +83,7 @@ def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tup
     models, tasks = (layout.inside(layout.RESOURCES, pattern) for pattern in (layout.MODEL, layout.TASK))
     sources = [(models.format(model_key=model["key"]), model["manifest"]) for model in record["models"].values()]
     sources += [(tasks.format(task_key=task["key"]), task["manifest"]) for task in record["tasks"].values()]
+    sources += [(entry["folder"], entry["manifest"]) for entry in record["calibration"].values()]
     for place, manifest in sources:
         if (folder / place).is_dir():
             yield from ((folder / place / name, digest) for name, digest in manifest["sha256"].items())

@@ -2,6 +2,9 @@
 
 A plain draw may miss a class that the file has. Only then are the last of its rows left out for rows of such classes,
 so that a slice that was sound stays what it was.
+
+Calibration examples are drawn from the other end of the order that training examples are drawn from, class by class:
+they do not depend on how many training examples a study asks for, nor these on them, as long as there are rows enough.
 """
 
 from collections.abc import Iterable
@@ -45,6 +48,68 @@ def drawn(table: pa.Table, order: NDArray[np.int64], size: int, needed: Iterable
         others = np.setdiff1d(np.arange(len(order)), wanted)
         chosen = np.concatenate([wanted, others[: size - len(wanted)]])
     return table.take(np.sort(order[chosen]))
+
+
+def held_out(
+    table: pa.Table, order: NDArray[np.int64], size: int, taken: NDArray[np.int64] | None, has_classes: bool
+) -> NDArray[np.int64]:
+    """Rows of a table for calibration, ascending: the last `size` of an order, for classes by the shares of each.
+
+    `taken` are the ids of the rows that are trained on already, none of which is drawn. None stands for a study that
+    trains on whatever is left: then a row of each class stays. Of fewer rows than asked for, all are drawn.
+    """
+    candidates = order[::-1]
+    if taken is not None:
+        candidates = candidates[~np.isin(table["id"].to_numpy()[candidates], taken)]
+    if not has_classes:
+        return np.sort(candidates[:size])
+    labels = table["label"].to_numpy()
+    classes, counts = np.unique(labels[order], return_counts=True)
+    quotas = _quotas(counts, size)
+    if taken is None:
+        quotas = np.minimum(quotas, counts - 1)
+    chosen = np.concatenate(
+        [candidates[labels[candidates] == label][:quota] for label, quota in zip(classes, quotas, strict=True)]
+    )
+    # Where a class has too few rows, others take their places.
+    others = candidates[~np.isin(candidates, chosen)]
+    if taken is None:
+        others = others[~np.isin(others, [candidates[labels[candidates] == label][-1] for label in classes])]
+    return np.sort(np.concatenate([chosen, others[: size - len(chosen)]]))
+
+
+def _quotas(counts: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """How many of `size` rows each class gets: in proportion to its count, by largest remainders, if possible one."""
+    shares = size * counts / counts.sum()
+    quotas = np.floor(shares).astype(np.int64)
+    for index in np.argsort(quotas - shares, kind="stable")[: size - quotas.sum()]:
+        quotas[index] += 1
+    for index in np.flatnonzero(quotas == 0):
+        if quotas.max() > 1:
+            quotas[quotas.argmax()] -= 1
+            quotas[index] = 1
+    return quotas
+
+
+def check_calibration(calibration: pa.Table, train: pa.Table, size: int, labels: tuple[str, ...]) -> None:
+    """Raise UserError where calibration examples lack a class of the training split, or are fewer than asked for."""
+    classes = classes_of(train)
+    if lacking := classes - classes_of(calibration):
+        names = ", ".join(repr(labels[index]) for index in sorted(lacking)[:MAX_LISTED])
+        if size < len(classes):
+            raise UserError(
+                f"calibration.examples: {size} rows cannot hold the {len(classes)} classes of the training split (such "
+                f"as {names}); ask for at least {len(classes)}"
+            )
+        raise UserError(
+            f"calibration.examples: training takes all rows of the class {names}, and none is left to calibrate with; "
+            "add rows of it, or lower train_examples"
+        )
+    if len(calibration) < size:
+        raise UserError(
+            f"calibration.examples: {len(calibration)} of the {size} rows can be had, since each class needs one to "
+            f"train on; ask for {len(calibration)}"
+        )
 
 
 def check_classes(whole: pa.Table, part: pa.Table, needed: set[int], labels: tuple[str, ...]) -> None:

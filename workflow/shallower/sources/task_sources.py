@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import local_path
-from shallower.core.layout import SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS
 from shallower.sources.file_formats import SUFFIXES, kind_of
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.hub import download
@@ -19,7 +19,7 @@ from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.layouts import layout_problems, local_files, split_files
 from shallower.sources.packages import distribution_file, extract_file, path_parts
-from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
+from shallower.sources.slices import check_calibration, check_classes, classes_of, drawn, held_out, shuffled
 from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.registry import task_kind
 
@@ -71,7 +71,7 @@ class TaskSource:
         )
 
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
-        """Both splits, cut to the number of examples that the study asks for.
+        """Both splits, cut to the number of examples that the study asks for, and its calibration examples, if any.
 
         Raises StudyErrors with what is wrong in either file.
         """
@@ -81,6 +81,8 @@ class TaskSource:
             for split, table in labelled.tables.items()
             if (size := definition.get(f"{split}_examples", 0)) > len(table)
         ]
+        if not problems and (problem := _calibration_problem(definition, len(labelled.tables["train"]))):
+            problems = [f"{_named(files['train'])}: has {problem}"]
         if problems:
             raise StudyErrors(problems)
         orders = {split: shuffled(table) for split, table in labelled.tables.items()}
@@ -190,7 +192,7 @@ class PackageSource(TaskSource):
         labelled = read_labelled(files, columns)
         table = without_repeats(labelled.tables["data"])
         num_validation = definition["validation_examples"]
-        num_train = definition.get("train_examples", max(2, len(table) - num_validation))
+        num_train = definition.get("train_examples", 2)
         if num_train + num_validation > len(table):
             raise UserError(
                 f"{path.name}: has {len(table)} different texts, the study asks for {num_train} to train on and "
@@ -199,9 +201,13 @@ class PackageSource(TaskSource):
         order = shuffled(table)
         validation = drawn(table, order, num_validation, () if _has_classes(columns) else None)
         # By id, since the validation examples may not be the first of the order.
-        is_left = ~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())
-        labelled = replace(labelled, tables={"train": table, "validation": validation})
-        return _sliced(labelled, columns, {"train_examples": num_train}, {"train": order[is_left]})
+        order = order[~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())]
+        if problem := _calibration_problem(definition, len(order)):
+            raise UserError(f"{path.name}: without those to validate has {problem}")
+        rows = np.sort(order)
+        labelled = replace(labelled, tables={"train": table.take(rows), "validation": validation})
+        asked = {key: value for key, value in definition.items() if key != "validation_examples"}
+        return _sliced(labelled, columns, asked, {"train": np.searchsorted(rows, order)})
 
 
 TASK_SOURCES: dict[str, TaskSource] = {
@@ -250,12 +256,27 @@ def _has_classes(columns: Columns) -> bool:
     return task_kind(columns.target).has_classes
 
 
+def _calibration_problem(definition: Mapping[str, Any], num_rows: int) -> str | None:
+    """What is wrong with the number of calibration examples for a training file of so many rows; follows "has"."""
+    if (size := definition.get("calibration_examples")) is None:
+        return None
+    num_train = definition.get("train_examples")
+    if size + (num_train or 2) <= num_rows:
+        return None
+    others = f"{num_train} to train on and " if num_train else ""
+    left = "" if num_train else " and at least 2 are to train on"
+    return f"{num_rows} rows, the study asks for {others}{size} to calibrate with{left}; ask for fewer"
+
+
 def _sliced(
     labelled: Labelled, columns: Columns, definition: Mapping[str, Any], orders: Mapping[str, NDArray[np.int64]]
 ) -> Labelled:
     """Both splits, cut to the numbers of examples that a definition names, by the orders in which rows are drawn.
 
-    Raises UserError where the training examples are too few for the classes of the validation split.
+    With `calibration_examples`, also the split "calibration". Where a definition says how many examples are to train
+    on, calibration takes from the others, so that the training split is the same with and without it; otherwise the
+    training split is what calibration leaves. Raises UserError where training or calibration examples are too few for
+    the classes.
     """
     tables, sizes = dict(labelled.tables), {split: definition.get(f"{split}_examples") for split in SPLITS}
     needed: set[int] | None = set() if _has_classes(columns) else None
@@ -267,4 +288,13 @@ def _sliced(
         tables["train"] = drawn(tables["train"], orders["train"], size, needed)
         if needed is not None:
             check_classes(whole, tables["train"], needed, columns.labels or ())
+    if (size := definition.get("calibration_examples")) is not None:
+        whole = labelled.tables["train"]
+        taken = None if sizes["train"] is None else tables["train"]["id"].to_numpy()
+        rows = held_out(whole, orders["train"], size, taken, _has_classes(columns))
+        tables[CALIBRATION] = whole.take(rows)
+        if taken is None:
+            tables["train"] = whole.take(np.setdiff1d(np.arange(len(whole)), rows))
+        if _has_classes(columns):
+            check_calibration(tables[CALIBRATION], tables["train"], size, columns.labels or ())
     return replace(labelled, tables=tables)

@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
+from shallower.core.layout import CALIBRATION, SPLITS
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import Labelled
+from shallower.sources.slices import SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.task_kinds.registry import task_kind
 
@@ -25,23 +27,14 @@ TASK = "task.json"
 def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     """Bring a task into one form: train.parquet, validation.parquet, task.json and manifest.json.
 
-    The tables are those of `shallower.sources.labelled_files`. Raises UserError with what is wrong with the data, or
-    when a download fails.
+    The tables are those of `shallower.sources.labelled_files`. Calibration examples that the training split has to do
+    without (see `fetch_calibration`) are left out. Raises UserError with what is wrong with the data, or when a
+    download fails.
     """
     target_dir = Path(target_dir)
-    source = TASK_SOURCES[definition["source"]]
-    with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
-        files = source.fetch(definition, Path(folder))
-        labelled = _examples(definition, files)
-        originals = {
-            split if len(paths) == 1 else f"{split} {part}": {"file": path.name, "sha256": sha256_of(path)}
-            for split, paths in files.items()
-            for part, path in enumerate(paths, start=1)
-        }
-    columns, tables = source.columns(definition), labelled.tables
-    logger.info("%s: labels are read as %s", columns.label, labelled.labels_are)
-    for remark in labelled.remarks:
-        logger.info("%s", remark)
+    labelled, originals = _fetched(definition)
+    columns = TASK_SOURCES[definition["source"]].columns(definition)
+    tables = {split: labelled.tables[split] for split in SPLITS}
     for split, table in tables.items():
         write_parquet(target_dir / f"{split}.parquet", table)
         logger.info("%s: %d examples", split, len(table))
@@ -64,11 +57,61 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "classes": _class_counts(columns.labels, tables),
             "reading": {"labels": labelled.labels_are, "remarks": labelled.remarks},
             "versions": versions(("numpy", "pyarrow")),
-            **source.pin(definition),
+            **TASK_SOURCES[definition["source"]].pin(definition),
             "code": code_state(Path(__file__).parent),
             "sha256": {name: sha256_of(target_dir / name) for name in names},
         },
     )
+
+
+def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str | Path) -> None:
+    """Write calibration.parquet, `size` examples of a task's training data that nothing is trained on, and a manifest.
+
+    They are drawn with the fixed seed of all slices, from the rows that `train_examples` leaves or, without that key,
+    from all: such a definition has `calibration_examples` itself, and its training split lacks them. The ids of the
+    rows are those that they have in the training file. Raises UserError as `fetch_task` does.
+    """
+    target_dir = Path(target_dir)
+    definition = {**definition, "calibration_examples": size}
+    labelled, originals = _fetched(definition)
+    columns, table = TASK_SOURCES[definition["source"]].columns(definition), labelled.tables[CALIBRATION]
+    name = f"{CALIBRATION}.parquet"
+    write_parquet(target_dir / name, table)
+    logger.info("calibration: %d examples of the training data", len(table))
+    write_json(
+        target_dir / "manifest.json",
+        {
+            "source": definition,
+            "seed": SLICE_SEED,
+            "originals": {
+                name.replace("train", CALIBRATION).replace("data", CALIBRATION): file
+                for name, file in originals.items()
+                if not name.startswith("validation")
+            },
+            "classes": _class_counts(columns.labels, {CALIBRATION: table}),
+            "versions": versions(("numpy", "pyarrow")),
+            **TASK_SOURCES[definition["source"]].pin(definition),
+            "code": code_state(Path(__file__).parent),
+            "sha256": {name: sha256_of(target_dir / name)},
+        },
+    )
+
+
+def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[str, str]]]:
+    """The splits of a task, and the name and SHA-256 of each file that they were read from."""
+    source = TASK_SOURCES[definition["source"]]
+    with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
+        files = source.fetch(definition, Path(folder))
+        labelled = _examples(definition, files)
+        originals = {
+            split if len(paths) == 1 else f"{split} {part}": {"file": path.name, "sha256": sha256_of(path)}
+            for split, paths in files.items()
+            for part, path in enumerate(paths, start=1)
+        }
+    logger.info("%s: labels are read as %s", source.columns(definition).label, labelled.labels_are)
+    for remark in labelled.remarks:
+        logger.info("%s", remark)
+    return labelled, originals
 
 
 def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]] | None:
@@ -100,7 +143,7 @@ def check_task(definition: Mapping[str, Any]) -> list[str]:
 
 
 def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
-    """Both splits, read and checked. Raises StudyErrors or UserError with what is wrong."""
+    """The splits, read and checked. Raises StudyErrors or UserError with what is wrong."""
     source = TASK_SOURCES[definition["source"]]
     labelled = source.examples(definition, files)
     columns = source.columns(definition)

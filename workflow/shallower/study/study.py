@@ -13,10 +13,10 @@ from typing import Any
 from shallower.core.files import fingerprint, read_json, write_json
 from shallower.core.runs import Run
 from shallower.study.grid import expand
-from shallower.surgery.strategies import amount_label
+from shallower.surgery.strategies import STRATEGIES, amount_label
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
-TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart"}
+TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart", "calibration"}
 MODEL_USE_KEYS = {"counterpart"}
 
 
@@ -94,9 +94,25 @@ class Study:
         return {key: value for key, value in entry.items() if key not in MODEL_USE_KEYS}
 
     def task_definition(self, name: str) -> dict[str, Any]:
-        """What says which data this task is; not how the study uses it."""
+        """What says which data this task is; not how the study uses it.
+
+        Calibration examples are part of it only where the training split has to do without them.
+        """
         entry = _named(self.config["tasks"], name)
-        return {"name": name} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
+        definition = {"name": name} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
+        if "train_examples" not in entry and (size := self.calibration_examples(name)) is not None:
+            definition["calibration_examples"] = size
+        return definition
+
+    def calibration_examples(self, task: str) -> int | None:
+        """Number of a task's calibration examples: its own, or the study's; None where there are none."""
+        settings = _named(self.config["tasks"], task).get("calibration") or self.config.get("calibration")
+        return None if settings is None else int(settings["examples"])
+
+    def chooses_by_calibration(self, task: str) -> bool:
+        """Whether layers of runs on a task are chosen on its calibration examples."""
+        scores = (STRATEGIES[run.strategy].score for run in self.runs if run.task == task and not run.is_baseline)
+        return any(score is not None and score.of_subsets for score in scores)
 
     def model_key(self, name: str) -> str:
         """Folder of the model under resources/models: another definition gets another folder."""
@@ -160,6 +176,11 @@ class Study:
         if "positive_class" in entry:
             settings["positive_class"] = entry["labels"].index(entry["positive_class"])
         return settings
+
+    def score_settings(self, task: str) -> dict[str, Any]:
+        """The metrics of a task and its positive class, as `evaluate_settings` has them."""
+        settings = self.evaluate_settings(task)
+        return {key: settings[key] for key in ("metrics", "positive_class") if key in settings}
 
     @property
     def probe_score_settings(self) -> dict[str, Any]:
