@@ -478,6 +478,45 @@ STUDY = [
         ("data/train.csv: has 64 rows", "ask for fewer"),
     ),
     Case(
+        "more calibration than training examples",
+        setting("calibration", {"examples": 63}),
+        ("data/train.csv: has 64 rows, the study asks for 63 to calibrate with", "ask for fewer"),
+    ),
+    Case(
+        "more training and calibration examples than there are",
+        both(setting("tasks.0.train_examples", 50), setting("tasks.0.calibration", {"examples": 15})),
+        ("has 64 rows, the study asks for 50 to train on and 15 to calibrate with; ask for fewer",),
+    ),
+    Case(
+        "a handful of calibration examples",
+        setting("calibration", {"examples": 3}),
+        ("calibration.examples: 3 is less than the minimum of 10",),
+    ),
+    Case("calibration that is a number", setting("calibration", 100), ("calibration: 100 is not a mapping",)),
+    Case(
+        "subsets of layers without calibration examples",
+        amounts("subset-readout", 1),
+        ("strategies[0] (subset-readout): this strategy chooses layers on calibration", "add 'calibration:"),
+    ),
+    Case(
+        "answers of a model that is not fine-tuned",
+        both(
+            setting("calibration", {"examples": 16}),
+            amounts("greedy-score", 1),
+            setting("origins.0.name", "pretrained"),
+        ),
+        ("(greedy-score): this strategy goes by the answers", "limit the entry by origins: ['finetuned']"),
+    ),
+    Case(
+        "a budget too small for the layers",
+        both(
+            setting("calibration", {"examples": 16}),
+            amounts("subset-readout", 1),
+            setting("subsets", {"layer_evaluations": 5}),
+        ),
+        ("subsets.layer_evaluations: 5 layer evaluations are too few for 4 layers", "at least 15 (model bert)"),
+    ),
+    Case(
         "NUL in a path",
         setting("tasks.0.train_file", "data/\x00.csv"),
         ("train_file", "must not hold braces", "control characters", "rename"),
@@ -721,6 +760,18 @@ DATA = [
             content("data/validation.csv", "text,label\na,good\nb,odd\n"),
         ),
         ("the validation split has 'odd', which the train split lacks",),
+    ),
+    Case(
+        "calibration without one of the classes",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            setting("calibration", {"examples": 10}),
+            content(
+                "data/train.csv", "text,label\nan odd one,odd\n" + "".join(f"a {n},good\nb {n},bad\n" for n in range(9))
+            ),
+        ),
+        ("calibration.examples: training takes all rows of the class 'odd'", "add rows of it"),
     ),
     Case(
         "fewer training rows than classes",

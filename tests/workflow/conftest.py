@@ -62,12 +62,15 @@ def finished_tasks(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished tiny study of two tasks, one with two seeds, that keeps no models; copy it before changing it."""
 
     def change(study: dict[str, Any]) -> None:
+        study["tasks"][0]["train_examples"] = 48
+        study["calibration"] = {"examples": 12}
         study["tasks"].append(study["tasks"][0] | {"name": "second", "seeds": [1]})
         study["seeds"] = [1, 2]
         study["origins"] = [{"name": "pretrained"}]
         study["strategies"] = [
             {"name": "contribution", "amounts": [0.999], "tasks": ["tiny"]},
             {"name": "custom", "amounts": [[1, 2]]},
+            {"name": "subset-readout", "amounts": [1], "tasks": ["second"]},
         ]
         study["keep_models"] = False
 

@@ -23,7 +23,8 @@ STUDY_TEXTS = {
     " top-1 and bottom-2 from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually,"
     " parameter-variance-1 from the pre-trained one",
     "families": "three models, a baseline and one arm each",
-    "tasks": "two tasks, the first with two arms and two seeds, the second with one each; models are not kept",
+    "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
+    " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves",
 }
 
 
@@ -95,6 +96,12 @@ ALL_RUNS = Counter(
     probe_layers=1,
     compare_states=1,
     reload_models=1,
+)
+# What is chosen by the scores of subsets, in the study of two tasks.
+SUBSETS_AND_BELOW = (
+    Counter(score_subsets=1, choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1)
+    + Counter(reload_model=1, plot=1)
+    + TABLES
 )
 # Those of one more task or model also score layers; each model and task has its figures.
 NEW_TASK = Counter(tokenize_task=1, score_layers=1, score_parameters=1, plot=1) + ALL_RUNS
@@ -380,23 +387,36 @@ SETTINGS = {
     ),
     "a train setting of one of two tasks": Case(
         entry("tasks", 1, train={"batch_size": 8}),
-        Counter(finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1, reload_model=2)
+        Counter(finetune_baseline=1, drop_layers=2, refine=2, predict=3, evaluate=3, compare=2, reload_model=3)
         + TABLES
         + Counter(plot=1),
         study="tasks",
     ),
     "a refine setting of one of two tasks": Case(
         entry("tasks", 1, refine={"learning_rate": 0.002}),
-        Counter(drop_layers=1, refine=1, predict=1, evaluate=1, compare=1, reload_model=1) + TABLES + Counter(plot=1),
+        Counter(drop_layers=2, refine=2, predict=2, evaluate=2, compare=2, reload_model=2) + TABLES + Counter(plot=1),
         study="tasks",
     ),
     "the length of inputs of one of two tasks": Case(
         entry("tasks", 1, train={"max_length": 24}),
-        Counter(tokenize_task=1, finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1)
-        + Counter(reload_model=2)
+        Counter(tokenize_task=1, tokenize_calibration=1, score_subsets=1, choose_layers=1, finetune_baseline=1)
+        + Counter(drop_layers=2, refine=2, predict=3, evaluate=3, compare=2, reload_model=3)
         + TABLES
         + Counter(plot=1),
         study="tasks",
+    ),
+    # What calibration takes, training lacks; with `train_examples`, calibration takes of what these leave.
+    "calibration examples from the training data": Case(settings(calibration={"examples": 16}), TASK_AND_BELOW),
+    "calibration examples of a task that no strategy asks for": Case(
+        entry("tasks", 0, calibration={"examples": 14}), REPORT, study="tasks"
+    ),
+    "the number of calibration examples": Case(
+        settings(calibration={"examples": 14}),
+        Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
+        study="tasks",
+    ),
+    "the budget of layer evaluations": Case(
+        settings(subsets={"layer_evaluations": 100}), SUBSETS_AND_BELOW, study="tasks"
     ),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
@@ -489,6 +509,13 @@ RUNS = {
         ),
         ONE_NEW_ARM + NEW_PLAN,
     ),
+    "a strategy by subsets for one more task": Case(
+        entries("strategies", lambda found: found[2]["tasks"].append("tiny")),
+        Counter(download_calibration=1, tokenize_calibration=1, score_subsets=1, choose_layers=2, drop_layers=2)
+        + Counter(refine=2, predict=2, evaluate=2, compare=1, reload_model=2, plan_runs=1, plot=1)
+        + TABLES,
+        "tasks",
+    ),
     "a strategy removed": Case(entries("strategies", lambda found: found.pop(1)), RELOADED + NEW_PLAN),
     "a strategy for one of three models": Case(
         entry("strategies", 0, models=["bert"]), Counter(plan_runs=1, reload_models=2) + TABLES, "families"
@@ -520,8 +547,8 @@ RUNS = {
     "seeds in another order": Case(settings(seeds=[2, 1]), Counter(plan_runs=1, compare=2, plot=1) + TABLES, "tasks"),
     "a seed of one of two tasks": Case(
         entry("tasks", 1, seeds=[1, 2]),
-        Counter(choose_layers_of_baseline=1, finetune_baseline=1, predict=2, evaluate=2, compare=1, plan_runs=1, plot=1)
-        + Counter(choose_layers=1, drop_layers=1, refine=1, reload_model=2)
+        Counter(choose_layers_of_baseline=1, finetune_baseline=1, predict=3, evaluate=3, compare=2, plan_runs=1, plot=1)
+        + Counter(choose_layers=2, drop_layers=2, refine=2, reload_model=3)
         + TABLES,
         "tasks",
     ),
@@ -563,6 +590,8 @@ SCRIPTS = {
     "collect_states": Counter(collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "compare_runs": Counter(compare=5) + SUMMARY,
     "compare_states": Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    # No strategy of this study scores subsets; for those of another see below.
+    "download_calibration": NOTHING,
     "download_model": Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
     + Counter(score_parameters=1, check_parameter_orders=1)
     + TOKENS_AND_BELOW,
@@ -584,6 +613,7 @@ SCRIPTS = {
     "reproduce_item": Counter(reproduce=12, render_item=7, plot_reproduction=5) + REPORT,
     "score_layers": SCORES + REPORT,
     "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,
+    "score_subsets": NOTHING,
     "tabulate_results": SUMMARY,
     "tokenize_task": TOKENS_AND_BELOW,
     "write_report": REPORT,
@@ -594,6 +624,14 @@ CODE = {
     "every code file touched": Case(touched("workflow/**/*.py"), NOTHING),
     "every rule file touched": Case(touched("workflow/rules/*.smk", "Snakefile"), NOTHING),
     **{f"script {name}.py": Case(code(f"scripts/{name}.py"), jobs) for name, jobs in SCRIPTS.items()},
+    "script score_subsets.py, where a strategy asks for it": Case(
+        code("scripts/score_subsets.py"), SUBSETS_AND_BELOW, study="tasks"
+    ),
+    "script download_calibration.py, where a strategy asks for it": Case(
+        code("scripts/download_calibration.py"),
+        Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
+        study="tasks",
+    ),
     "a comment in a script": Case(append("workflow/scripts/predict.py", "# only a comment\n"), NOTHING),
     "every docstring of the library reworded": Case(docstrings_reworded, NOTHING),
     "a message in a script": Case(
@@ -631,7 +669,7 @@ CODE = {
         replaced("workflow/shallower/study/settings.py", "Pre-trained models.", "Edited."), NOTHING
     ),
     "a study's keys: a default that the study overrides": Case(
-        replaced("workflow/shallower/study/settings.py", "] = 20\n", "] = 21\n"), NOTHING
+        replaced("workflow/shallower/study/step_settings.py", "] = 20\n", "] = 21\n"), NOTHING
     ),
     "captions of Snakemake's report": Case(append("workflow/report/answer.rst", "\nEdited.\n"), NOTHING),
     "documentation and tests": Case(

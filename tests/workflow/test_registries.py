@@ -295,6 +295,9 @@ def general(output: str) -> str:
     """An output's pattern, where baseline and arms, and the stages of a run, are the same."""
     output = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", output)
     output = output.replace("{origin}/{strategy}-{amount}", "{arm}").replace("baseline/seed", "{arm}/seed")
+    output = re.sub(
+        r"(calibration\{examples\}/calibration|train|validation)\.safetensors", "{split}.safetensors", output
+    )
     # One for all models of a task or, where models are not kept, one for each.
     output = output.replace("{arm}/seed{seed}/reloaded.csv", "reloaded.csv")
     return re.sub(r"seed\{seed\}/(frozen|stage\{stage\})/", "seed{seed}/", output)

@@ -76,6 +76,7 @@ wildcard_constraints:
     method=score_names(),
     scored=r"pretrained|finetuned-seed[0-9]+",
     max_length=r"[0-9]+",
+    examples=r"[0-9]+",
 
 
 def code(script):
@@ -162,6 +163,17 @@ def tokens(split):
         return f"{place}/{split}.safetensors"
 
     return path
+
+
+def calibration_tokens(wildcards):
+    """The tokens of a task's calibration examples."""
+    place = layout.CALIBRATION_TOKENS.format(
+        model_key=MODEL_KEYS[wildcards.model],
+        task_key=TASK_KEYS[wildcards.task],
+        max_length=study.max_length(wildcards.task),
+        examples=study.calibration_examples(wildcards.task),
+    )
+    return f"{place}/{layout.CALIBRATION}.safetensors"
 
 
 # One function for several inputs, because each call that Snakemake makes is slow.

@@ -1,7 +1,7 @@
 # Layers are scored where a strategy asks for it, chosen, and dropped from the checkpoint.
 #
 # Needs: the model that layers are dropped from: downloaded, fine-tuned, or prepared by a rule of gradual.smk.
-# Gives: layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
+# Gives: the scores of layers and of subsets of them; layers.json, which says what was kept, and dropped/, a shorter checkpoint that is deleted after its use.
 
 
 rule score_layers:
@@ -53,6 +53,43 @@ rule score_parameters:
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --method {wildcards.method:q}"
         " --weights {params.weights} --output {output.scores:q} 2>&1 | tee {log:q}"
+
+
+rule score_subsets:
+    input:
+        unpack(checkpoint(scored_folder)),
+        tokens=calibration_tokens,
+        task=task_file,
+    output:
+        scores=layout.LAYER_SCORES,
+        table=layout.SUBSET_TABLE,
+    log:
+        "logs/score_subsets/{study}/{model}/{task}/{method}/{scored}.log",
+    benchmark:
+        "logs/score_subsets/{study}/{model}/{task}/{method}/{scored}.benchmark.tsv"
+    wildcard_constraints:
+        method=score_names("score_subsets"),
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("score_subsets"),
+        runtime=minutes("score_subsets"),
+    params:
+        **code("score_subsets"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        device=study.config["compute"]["device"],
+        settings=lambda wildcards: as_json(study.score_settings(wildcards.task)),
+        layer_evaluations=study.config["subsets"]["layer_evaluations"],
+        options=lambda wildcards: [] if wildcards.scored == "pretrained" else ["--with-head"],
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
+        " --settings {params.settings:q} --layer-evaluations {params.layer_evaluations} {params.options:q}"
+        " --threads {params.threads} --device {params.device} --table {output.table:q} --output {output.scores:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule choose_layers_of_baseline:

@@ -30,6 +30,9 @@ def main(arguments: argparse.Namespace) -> None:
         if not order:
             logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
     layers = Layers(num_layers, tuple(order))
+    if scores is not None and "kept_layers" in scores:
+        # Not the table of all subsets, nor the time that it took.
+        scores = {key: scores[key] for key in ("method", "metric", "vector", "num_examples", "model", "sha256")}
     chosen_by = {"family": family.name, "strategy": arguments.strategy, "amount": amount, "scores": scores}
     write_json(arguments.output, layers.as_json() | chosen_by)
 

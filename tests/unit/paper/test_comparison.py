@@ -31,8 +31,9 @@ from shallower.paper.table_4 import HalfLosses, dropped_by_split, half_losses, s
 from shallower.paper.values import PaperNumber, read_values
 from shallower.reporting.results import RUN_COLUMNS
 from shallower.reporting.summary import read_costs
+from shallower.surgery.amounts import COUNT
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import COUNT, STRATEGIES, Strategy
+from shallower.surgery.strategies import STRATEGIES, Strategy
 from synthetic_runs import SMALL, Study, draw_predictions, write_predictions, write_results, write_study
 
 PROJECT = Path(__file__).resolve().parents[3]

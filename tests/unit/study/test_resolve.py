@@ -87,6 +87,10 @@ BAD = [
     (change("tasks.0.labels", None), r"missing 'labels'; list the names of the classes"),
     (change("tasks.0.metrics", ["pearson"]), r"metrics: pearson does not suit classification"),
     (change("tasks.0.train_file", "no.csv"), r"tasks\[0\] \(tiny\): .*no\.csv"),
+    (
+        change("strategies.0.name", "subset-readout"),
+        r"this strategy chooses .* none of tiny and mrpc; add",
+    ),
     (change("strategies.0.name", "tops"), r"unknown strategy 'tops'; did you mean 'top'\?"),
     (change("strategies.0.amounts", [6]), r"6 of 6 layers cannot be dropped.*\(model m\)"),
     (change("strategies.0.amounts", [1, 1]), r"strategies\[0\] \(top\)\.amounts: 1 is listed more than once"),
@@ -231,6 +235,8 @@ def test_defaults_are_filled_in_and_entries_stay_as_written(study):
             "max_length": 128,
         },
         "evaluate": {"confidence": 0.95, "bootstrap_samples": 1000},
+        "calibration": None,
+        "subsets": {"layer_evaluations": 4095},
         "measure": {"batch_sizes": [1, 32], "sequence_length": 64, "repeats": 20},
         "report": {"tolerances": [1, 2, 3]},
         "compute": {

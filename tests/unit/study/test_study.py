@@ -109,6 +109,39 @@ def test_gradual_dropping_tunes_two_epochs_between_layers_by_default(study):
     assert (settings["epochs"], settings["batch_size"], settings["learning_rate"]) == (1, 4, 5e-5)
 
 
+def test_calibration_changes_the_data_only_where_training_examples_are_taken_for_it(study):
+    before = resolve_study(study)
+    study["tasks"][0]["train_examples"] = 4
+    limited = resolve_study(study)
+    study["calibration"] = {"examples": 300}
+    study["tasks"][0]["calibration"] = {"examples": 10}
+    with pytest.raises(UserError, match="has 8 rows, the study asks for 4 to train on and 10 to calibrate with"):
+        resolve_study(study)
+    del study["tasks"][0]["calibration"], study["tasks"][0]["train_examples"]
+    study["tasks"].pop(0)
+    after = resolve_study(study)
+    assert before.calibration_examples("mrpc") is None
+    assert after.calibration_examples("mrpc") == 300
+    # GLUE's training split as a whole would be trained on.
+    assert after.task_definition("mrpc") == before.task_definition("mrpc") | {"calibration_examples": 300}
+    study["tasks"][0]["train_examples"] = 1000
+    unlimited, study["calibration"] = resolve_study(study), {"examples": 20}
+    assert resolve_study(study).task_key("mrpc") == unlimited.task_key("mrpc") != before.task_key("mrpc")
+    assert limited.task_key("mrpc") == before.task_key("mrpc")
+    study["tasks"][0]["calibration"] = {"examples": 30}
+    assert resolve_study(study).calibration_examples("mrpc") == 30
+
+
+def test_calibration_is_used_where_a_strategy_scores_subsets(study):
+    study["tasks"][0] = {"name": "rte", "source": "glue", "subset": "rte"}
+    study["calibration"] = {"examples": 100}
+    assert not resolve_study(study).chooses_by_calibration("rte")
+    study["strategies"].append({"name": "subset-readout", "amounts": [2], "tasks": ["rte"]})
+    resolved = resolve_study(study)
+    assert resolved.chooses_by_calibration("rte")
+    assert not resolved.chooses_by_calibration("mrpc")
+
+
 def test_a_study_is_read_as_it_was_written(study, tmp_path):
     study["report"] = {"tolerances": [1, 2.5]}
     resolved = resolve_study(study)

@@ -3,8 +3,8 @@
 import pytest
 
 from shallower.core.runs import BASELINE
+from shallower.surgery.amounts import AMOUNT_KINDS, COUNT
 from shallower.surgery.origins import ORIGINS, Preparation
-from shallower.surgery.strategies import AMOUNT_KINDS, COUNT
 
 
 def test_trainings_before_the_last_drop():

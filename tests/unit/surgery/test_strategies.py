@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
+from shallower.surgery.amounts import AMOUNT_KINDS, COUNT, LAYERS, THRESHOLD
 from shallower.surgery.strategies import (
-    AMOUNT_KINDS,
-    COUNT,
-    LAYERS,
     STRATEGIES,
-    THRESHOLD,
     amount_label,
     check_amount,
     drop_order,

@@ -19,7 +19,8 @@ from shallower.paper.evidence import (
 )
 from shallower.paper.names import RANKED_STRATEGIES
 from shallower.paper.remarks import join_remarks
-from shallower.surgery.strategies import COUNT, STRATEGIES
+from shallower.surgery.amounts import COUNT
+from shallower.surgery.strategies import STRATEGIES
 
 # Not ranked: they drop any set of layers, or no fixed number of them.
 NOT_RANKED = tuple(name for name, strategy in STRATEGIES.items() if strategy.amount is not COUNT)

@@ -2,7 +2,8 @@
 
 from shallower.models.size import BASE_CONFIG, COUNTERPART_CONFIGS
 from shallower.sources.glue import GLUE_TASKS
-from shallower.surgery.strategies import COUNT, STRATEGIES
+from shallower.surgery.amounts import COUNT
+from shallower.surgery.strategies import STRATEGIES
 
 # Number of layers of each of the paper's models (section 4).
 PAPER_MODELS: dict[str, int] = {

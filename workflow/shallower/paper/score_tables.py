@@ -26,8 +26,9 @@ from shallower.paper.comparison import (
 from shallower.paper.names import FIVE, PAPER_MODELS, PAPER_STRATEGIES, SEVEN
 from shallower.paper.shown_runs import COMPARED_IN_TABLE_7, FINETUNED, cuts
 from shallower.paper.values import PaperNumber
+from shallower.surgery.amounts import COUNT
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import COUNT, STRATEGIES
+from shallower.surgery.strategies import STRATEGIES
 
 FULL = "the full model, which the others are compared with"
 OTHER_STRATEGY = "not a strategy of the paper"

@@ -135,6 +135,8 @@ def job_of(
         max_length=study.max_length(task) if task else 0,
         trainings=study.tunings(task, origin) if task else (),
         rows=rows or {},
+        calibration_examples=(study.calibration_examples(task) or 0) if task else 0,
+        layer_evaluations=study.config["subsets"]["layer_evaluations"],
         probe_examples=study.config["probe"]["train_examples"],
         measure=study.config["measure"],
         models=models,

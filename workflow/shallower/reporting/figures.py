@@ -25,7 +25,8 @@ from shallower.core.wording import score_text
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
-from shallower.surgery.strategies import LAYERS, STRATEGIES
+from shallower.surgery.amounts import LAYERS
+from shallower.surgery.strategies import STRATEGIES
 
 SETTINGS: dict[Any, Any] = {
     "font.size": 10,

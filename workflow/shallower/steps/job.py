@@ -16,6 +16,8 @@ class Job:
         max_length: number of tokens that the task's inputs are cut to.
         trainings: settings (`epochs`, `batch_size`) of each training that the job may be.
         rows: number of the task's examples, by split.
+        calibration_examples: number of the task's examples for choices from data.
+        layer_evaluations: how often a scoring of subsets of layers may run a layer.
         probe_examples: number of examples that a probe is fitted on.
         measure: how speed is measured: `batch_sizes`, `sequence_length`, `repeats`.
         models: number of models that are loaded, one after the other.
@@ -28,6 +30,8 @@ class Job:
     max_length: int = 0
     trainings: Sequence[Mapping[str, Any]] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
+    calibration_examples: int = 0
+    layer_evaluations: int = 0
     probe_examples: int = 0
     measure: Mapping[str, Any] = field(default_factory=dict)
     models: int = 1

@@ -8,6 +8,7 @@ with more time, and its training resumes from the last checkpoint.
 import math
 
 from shallower.steps.job import Job
+from shallower.surgery.subsets import num_evaluations_of_all
 
 # Operations per second. GPU: what a data-centre GPU reaches in bf16 with batches of some thousand tokens (assumed).
 # CPU: of one core, in fp32; the median over the trainings of a study of small models in batches of 8.
@@ -24,6 +25,8 @@ SAFETY = 3
 RELOADING_SECONDS = 30
 # Fitting a linear model to one depth's hidden states, for each example (assumed).
 FITTING_SECONDS = 0.005
+# Fitting the readouts of a subset of layers, for each calibration example (measured with 2 to 6 classes, rounded up).
+READOUT_SECONDS = 0.003
 
 
 def minutes(seconds: float) -> int:
@@ -57,6 +60,14 @@ def probing(job: Job) -> float:
     """The model's operations and depths, `probe.train_examples` and validation rows."""
     computing = _forward(job, job.probe_examples + job.rows["validation"], job.max_length)
     return computing + (job.size.num_layers + 1) * job.probe_examples * FITTING_SECONDS
+
+
+def subset_scoring(job: Job) -> float:
+    """The model's operations, calibration examples, `subsets.layer_evaluations` or, where it is less, all subsets."""
+    subsets = job.size.num_layers if job.size.shares_layers else num_evaluations_of_all(job.size.num_layers)
+    evaluations = min(job.layer_evaluations, subsets)
+    one_layer = _forward(job, job.calibration_examples, job.max_length) / job.size.num_layers
+    return evaluations * (one_layer + job.calibration_examples * READOUT_SECONDS)
 
 
 def reloading(job: Job) -> float:

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from shallower.core.layout import ARM, MODEL, MODEL_RESULTS, PROVENANCE_PAGE, RUN, STUDY, TASK, TASK_RESULTS, TOKENS
+from shallower.core.layout import (
+    ARM,
+    CALIBRATION_DATA,
+    MODEL,
+    MODEL_RESULTS,
+    PROVENANCE_PAGE,
+    RUN,
+    STUDY,
+    TASK,
+    TASK_RESULTS,
+    TOKENS,
+)
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 from shallower.steps import memory, runtime
 from shallower.steps.job import Job
@@ -79,8 +90,12 @@ def _scoring_steps() -> Iterator[Step]:
     """The steps that compute the layer scores of the registered strategies."""
     scores = {strategy.score.script: strategy.score for strategy in STRATEGIES.values() if strategy.score}
     for script, score in scores.items():
-        files = ("scores/{method}/{scored}.json",)
-        if score.runs_model:
+        files: tuple[str, ...] = ("scores/{method}/{scored}.json",)
+        if score.of_subsets:
+            files = (*files, "scores/{method}/{scored}.csv")
+            formulas = (memory.subset_scoring, runtime.subset_scoring)
+            yield _model_step(script, (script,), TASK_RESULTS, files, *formulas)
+        elif score.runs_model:
             yield _model_step(script, (script,), TASK_RESULTS, files, memory.inference, runtime.inference)
         else:
             yield Step(script, "report", (script,), TASK_RESULTS, files)
@@ -110,11 +125,18 @@ STEPS: dict[str, Step] = {
             outputs=("train.parquet", "validation.parquet", "task.json", "manifest.json"),
         ),
         Step(
+            "download_calibration",
+            "download",
+            rules=("download_calibration",),
+            folder=CALIBRATION_DATA,
+            outputs=("calibration.parquet", "manifest.json"),
+        ),
+        Step(
             "tokenize_task",
             "torch",
-            rules=("tokenize_task",),
+            rules=("tokenize_task", "tokenize_calibration"),
             folder=TOKENS,
-            outputs=("train.safetensors", "validation.safetensors"),
+            outputs=("{split}.safetensors",),
             is_job=True,
             memory=memory.tokenizing,
         ),

@@ -21,10 +21,11 @@ from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
 from shallower.study.messages import KeyPath, place, shown, unknown
 from shallower.study.names import RESERVED_NAMES
-from shallower.study.settings import Measure
+from shallower.study.step_settings import Measure, Subsets
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
+from shallower.surgery.subsets import budget_problem, num_evaluations_of_all
 from shallower.task_kinds.registry import task_kind
 
 AXES = ("models", "tasks", "origins")
@@ -166,6 +167,11 @@ def _strategy_problems(draft: Draft) -> Iterator[str]:
             )
         yield from (f"{here}: {problem}" for problem in _sharing_problems(name, limits, sharing))
         named = [model for model in limits["models"] if model in depths]
+        if (score := STRATEGIES[name].score) is not None and score.of_subsets:
+            yield from (f"{here}: {problem}" for problem in _calibration_problems(draft, limits))
+            yield from (f"{here}: {problem}" for problem in _head_problems(name, limits["origins"]))
+            deep = {model: depth for model in named if (depth := depths[model]) and model not in sharing}
+            yield from (f"{here}: {problem}" for problem in _budget_problems(draft, name, deep))
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, named, depths))
 
 
@@ -214,6 +220,46 @@ def _sharing_problems(strategy: str, limits: Mapping[str, Collection[str]], shar
             f"{one} needs layers with weights of their own, but those of {listed(shared)} are one set; "
             f"limit the entry to other {limit}"
         )
+
+
+def _calibration_problems(draft: Draft, limits: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """What is wrong with an entry that scores subsets of layers where its tasks have no calibration examples."""
+    if "calibration" in draft.config:
+        return
+    named = {task["name"] for _, task in draft.entries("tasks") if "calibration" in task and "name" in task}
+    if lacking := [task for task in limits["tasks"] if task not in named]:
+        yield (
+            f"this strategy chooses layers on calibration examples, and there are none of {listed(lacking)}; "
+            "add 'calibration: {examples: 500}' to the study or the task"
+        )
+
+
+def _head_problems(strategy: str, origins: Collection[str]) -> Iterator[str]:
+    """What is wrong with an entry that goes by a fine-tuned model's answers where a run starts from another one."""
+    fitting = [name for name, origin in ORIGINS.items() if origin.from_baseline]
+    if not STRATEGIES[strategy].needs_head:
+        return
+    for origin in origins:
+        if origin in ORIGINS and origin not in fitting:
+            yield (
+                f"this strategy goes by the answers of the fine-tuned model, but origin {origin} starts from the "
+                f"pre-trained one; limit the entry by origins: {fitting}"
+            )
+
+
+def _budget_problems(draft: Draft, strategy: str, depths: Mapping[str, int]) -> Iterator[str]:
+    """What is wrong with the budget for the subsets of layers of models of known depth, by their names."""
+    if not draft.is_sound("subsets"):
+        return
+    budget = draft.config.get("subsets", {}).get("layer_evaluations", Subsets().layer_evaluations)
+    for model, depth in depths.items():
+        if problem := budget_problem(depth, budget):
+            yield f"subsets.layer_evaluations: {problem} (model {model})"
+        elif STRATEGIES[strategy].needs_all_subsets and budget < (needed := num_evaluations_of_all(depth)):
+            yield (
+                f"this strategy needs the scores of all subsets, which are {needed} of {depth} layers (model {model}); "
+                f"raise subsets.layer_evaluations to that, or limit the entry to other models"
+            )
 
 
 def _known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int | None:
@@ -271,8 +317,17 @@ def _task_problems(draft: Draft) -> Iterator[str]:
         yield from (f"{here}{problem}" for problem in found)
         folder_is_sound = task.get("source") != "glue" or draft.is_sound("glue_directory")
         if folder_is_sound and draft.is_sound("tasks", index, but=TASK_USE_KEYS) and not found:
-            definition = resolved_task(task, draft.config.get("glue_directory"))
+            definition = resolved_task(task, draft.config.get("glue_directory")) | _calibration(draft, index, task)
             yield from (f"{here}: {problem}" for problem in check_task(definition))
+
+
+def _calibration(draft: Draft, index: int, task: Mapping[str, Any]) -> dict[str, int]:
+    """The number of calibration examples of a task, under its key in a task's definition."""
+    own = "calibration" in task
+    if not (draft.is_sound("tasks", index, "calibration") if own else draft.is_sound("calibration")):
+        return {}
+    calibration = task["calibration"] if own else draft.config.get("calibration")
+    return {"calibration_examples": calibration["examples"]} if calibration else {}
 
 
 def _target(task: Mapping[str, Any], sound: Callable[..., bool]) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shallower.surgery.strategies import AMOUNT_KINDS, COUNT, AmountKind
+from shallower.surgery.amounts import AMOUNT_KINDS, COUNT, AmountKind
 
 
 @dataclass(frozen=True)

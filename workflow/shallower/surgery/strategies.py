@@ -17,40 +17,28 @@ from decimal import Decimal
 from typing import Any
 
 from shallower.core.errors import UserError
-
-
-@dataclass(frozen=True)
-class AmountKind:
-    """What an amount is.
-
-    Attributes:
-        description: a few words, with an article.
-        problem: (amount, num_layers) -> what is wrong with an amount, or None; the number of layers is None while it is
-            unknown.
-        num_dropped: how many layers an amount drops, or None if that depends on the layers' scores.
-    """
-
-    description: str
-    problem: Callable[[Any, int | None], str | None]
-    num_dropped: Callable[[Any], int | None]
+from shallower.surgery.amounts import COUNT, LAYERS, THRESHOLD, AmountKind
+from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
 
 
 @dataclass(frozen=True)
 class LayerScore:
-    """A number for each layer, which strategies rank layers by.
+    """A number for each layer, which strategies rank layers by; or for each of many subsets of layers.
 
     Attributes:
         name: its folder under scores/, and "method" in a scores file.
         script: the script that computes it.
-        runs_model: whether the script runs the model on the validation examples, as a job with torch; otherwise it only
-            reads the weights.
+        runs_model: whether the script runs the model on examples, as a job with torch; otherwise it only reads the
+            weights.
         compares_weights: whether it can tell layers apart only by weights that each has of its own.
+        of_subsets: whether subsets are scored, on the task's calibration examples (`shallower.surgery.subsets`).
     """
 
     name: str
     script: str
     runs_model: bool = True
     compares_weights: bool = False
+    of_subsets: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +54,8 @@ class Strategy:
         function: (num_layers, amount[, scores]) -> dropped layers, in the order of dropping; called with amounts that
             passed the check.
         extra_check: what else can be wrong with an amount for a known number of layers.
+        needs_head: whether it goes by the answers of a fine-tuned model.
+        needs_all_subsets: whether it needs the scores of all subsets of layers, not only of the most promising ones.
     """
 
     name: str
@@ -75,6 +65,8 @@ class Strategy:
     score: LayerScore | None
     function: Callable[..., Iterable[int]]
     extra_check: Callable[[Any, int], str | None]
+    needs_head: bool = False
+    needs_all_subsets: bool = False
 
 
 STRATEGIES: dict[str, Strategy] = {}
@@ -84,7 +76,8 @@ def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str,
     """Layers that a strategy drops, 0-based, in the order in which they are dropped one by one.
 
     That is from the top down, for `bottom` from the bottom up, and by rank where layers are scored.
-    `scores` is the content of a scores file: {"method": name, "scores": [one number per layer], ...}.
+    `scores` is the content of a scores file: {"method": name, "scores": [one number per layer], ...}, or of one of
+    subsets, as `shallower.surgery.subset_choice.SubsetTable` reads it.
     Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would remain.
     """
     chosen = _strategy(strategy)
@@ -92,7 +85,10 @@ def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str,
         raise UserError(f"{strategy}: {problem}")
     if chosen.score is None:
         return list(chosen.function(num_layers, amount))
-    return list(chosen.function(num_layers, amount, _checked_scores(strategy, chosen.score, num_layers, scores)))
+    checked = _of_method(strategy, chosen.score, scores)
+    if chosen.score.of_subsets:
+        return list(chosen.function(num_layers, amount, SubsetTable.parse(checked, num_layers)))
+    return list(chosen.function(num_layers, amount, _checked_scores(strategy, num_layers, checked)))
 
 
 def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> str | None:
@@ -122,11 +118,15 @@ def _strategy(name: str) -> Strategy:
     return STRATEGIES[name]
 
 
-def _checked_scores(strategy: str, score: LayerScore, num_layers: int, scores: Mapping[str, Any] | None) -> list[float]:
+def _of_method(strategy: str, score: LayerScore, scores: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if scores is None:
         raise UserError(f"{strategy} needs the layers' scores (method {score.name!r}); none were given")
     if scores["method"] != score.name:
         raise UserError(f"{strategy} ranks layers by {score.name!r} scores; these are {scores['method']!r} scores")
+    return scores
+
+
+def _checked_scores(strategy: str, num_layers: int, scores: Mapping[str, Any]) -> list[float]:
     values = [float(value) for value in scores["scores"]]
     if len(values) != num_layers:
         raise UserError(f"{strategy}: {len(values)} scores for {num_layers} layers; score this model again")
@@ -135,48 +135,12 @@ def _checked_scores(strategy: str, score: LayerScore, num_layers: int, scores: M
     return values
 
 
-# --- kinds of amounts ---
-
-
-def _count_problem(amount: Any, num_layers: int | None) -> str | None:
-    if type(amount) is not int or amount < 1:
-        return f"{amount!r} is not a number of layers; write a whole number, at least 1"
-    if num_layers is not None and amount >= num_layers:
-        return f"{amount} of {num_layers} layers cannot be dropped; drop at most {num_layers - 1}"
-    return None
-
-
-def _threshold_problem(amount: Any, _num_layers: int | None) -> str | None:
-    if type(amount) not in (int, float) or not 0 < amount < 1:
-        return f"{amount!r} is not a threshold; write a number between 0 and 1, such as 0.95"
-    return None
-
-
-def _layers_problem(amount: Any, num_layers: int | None) -> str | None:
-    if not isinstance(amount, list) or not amount or any(type(layer) is not int or layer < 0 for layer in amount):
-        return f"{amount!r} is not a list of layers; write their indices from 0, the lowest, such as [3, 5]"
-    if len(set(amount)) < len(amount):
-        return f"{amount} names a layer twice; name each one once"
-    if num_layers is None:
-        return None
-    if max(amount) >= num_layers:
-        return f"{amount}: there is no layer {max(amount)}; the {num_layers} layers are 0 to {num_layers - 1}"
-    if len(amount) == num_layers:
-        return f"{amount} are all {num_layers} layers; leave at least one"
-    return None
-
-
-COUNT = AmountKind("a number of layers", _count_problem, lambda amount: amount)
-THRESHOLD = AmountKind("a threshold between 0 and 1", _threshold_problem, lambda amount: None)
-LAYERS = AmountKind("a list of layers, 0-based from the bottom", _layers_problem, len)
-AMOUNT_KINDS = (COUNT, THRESHOLD, LAYERS)
-
-
 # --- layer scores ---
 
 CONTRIBUTION = LayerScore("contribution", "score_layers")
 PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False, compares_weights=True)
 PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False, compares_weights=True)
+SUBSETS = LayerScore("subsets", "score_subsets", of_subsets=True)
 
 
 # --- strategies ---
@@ -189,11 +153,12 @@ def _register(
     amount: AmountKind,
     score: LayerScore | None = None,
     extra_check: Callable[[Any, int], str | None] = lambda amount, num_layers: None,
+    **needs: bool,
 ) -> Callable[[Callable[..., Iterable[int]]], Callable[..., Iterable[int]]]:
     """Enter the decorated function in `STRATEGIES`."""
 
     def enter(function: Callable[..., Iterable[int]]) -> Callable[..., Iterable[int]]:
-        STRATEGIES[name] = Strategy(name, description, section, amount, score, function, extra_check)
+        STRATEGIES[name] = Strategy(name, description, section, amount, score, function, extra_check, **needs)
         return function
 
     return enter
@@ -342,3 +307,53 @@ def drop_by_parameter_aggregation(num_layers: int, amount: int, scores: Sequence
 def drop_by_parameter_variance(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
     """Drop the layers whose weights have the lowest variance (§3.3); of equal ones the upper layer first."""
     return _ranked(scores)[:amount]
+
+
+@_register(
+    "subset-readout",
+    "The set of layers without which a linear readout of the task, fitted again on calibration examples, loses least.",
+    "not in the paper",
+    COUNT,
+    score=SUBSETS,
+)
+def drop_by_subset_readout(num_layers: int, amount: int, table: SubsetTable) -> Iterable[int]:
+    """Keep the subset of its size with the lowest loss of the readout; what goes, goes from the top down.
+
+    The exact best where all subsets are scored. Source: this project; linear readouts of frozen states are the probes
+    of Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016; arXiv 1610.01644).
+    """
+    return from_the_top(num_layers, best_of_size(table, "readout_loss", num_layers - amount))
+
+
+@_register(
+    "subset-loss",
+    "The set of layers without which the fine-tuned model itself, not trained again, has the lowest loss.",
+    "not in the paper",
+    COUNT,
+    score=SUBSETS,
+    needs_head=True,
+)
+def drop_by_subset_loss(num_layers: int, amount: int, table: SubsetTable) -> Iterable[int]:
+    """Keep the subset of its size with the lowest loss on calibration examples; what goes, goes from the top down.
+
+    The exhaustive search of which greedy pruning by the loss is a short cut, such as SLEB (Song et al., "SLEB:
+    Streamlining LLMs through redundancy verification and elimination of transformer blocks", 2024; arXiv 2402.09025).
+    """
+    return from_the_top(num_layers, best_of_size(table, "loss", num_layers - amount))
+
+
+@_register(
+    "greedy-score",
+    "One layer after the other, each the one without which the fine-tuned model scores best (TALE).",
+    "not in the paper",
+    COUNT,
+    score=SUBSETS,
+    needs_head=True,
+    needs_all_subsets=True,
+)
+def drop_by_greedy_score(num_layers: int, amount: int, table: SubsetTable) -> Iterable[int]:
+    """Drop the layer without which the score on calibration examples is best, again and again; of equals the upper one.
+
+    The greedy search of TALE (arXiv 2510.22767), which removes layers by the task's own score without training.
+    """
+    return greedy_order(table, "score", amount)

@@ -1,0 +1,102 @@
+"""The best subset of layers by a table of scores of many of them.
+
+The table is the content of a scores file of `score_subsets`. Layers are 0-based from the bottom, subsets are those of
+the kept layers.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shallower.core.errors import UserError
+from shallower.surgery.subsets import Subset, num_evaluations_of_all
+
+# Scores that a table may hold; of each, whether a higher one is better.
+MEASURES = {"readout_loss": False, "readout_score": True, "loss": False, "score": True}
+
+
+@dataclass(frozen=True)
+class SubsetTable:
+    """Scores of subsets of a model's layers.
+
+    Attributes:
+        num_layers: of the full model.
+        is_complete: whether all subsets are scored; where layers share their weights, all depths.
+        measures: for each measure the scores of all subsets.
+    """
+
+    num_layers: int
+    is_complete: bool
+    measures: Mapping[str, Mapping[Subset, float]]
+
+    @classmethod
+    def parse(cls, scores: Mapping[str, Any], num_layers: int) -> "SubsetTable":
+        """The table in the content of a scores file. Raises UserError when it is of a model of another depth."""
+        if scores["num_layers"] != num_layers:
+            raise UserError(
+                f"subsets of {scores['num_layers']} layers are scored, the model has {num_layers}; score it again"
+            )
+        subsets = [tuple(map(int, label.split())) for label in scores["kept_layers"]]
+        found = {name: dict(zip(subsets, scores[name], strict=True)) for name in MEASURES if name in scores}
+        return cls(num_layers, bool(scores["is_complete"]), found)
+
+    def of(self, measure: str) -> Mapping[Subset, float]:
+        """Scores by a measure, turned so that lower is better.
+
+        Raises UserError when the table lacks it: a model without a fine-tuned head has readouts only.
+        """
+        if measure not in self.measures:
+            raise UserError(
+                f"the scores of these subsets have no {measure!r}, which needs a fine-tuned head; "
+                "drop layers from the fine-tuned model (origin finetuned)"
+            )
+        sign = -1 if MEASURES[measure] else 1
+        return {subset: sign * score for subset, score in self.measures[measure].items()}
+
+
+def best_of_size(table: SubsetTable, measure: str, size: int, protected: Collection[int] = ()) -> Subset:
+    """The best subset of so many layers by a measure, among those with all `protected` layers.
+
+    Of equal ones that with the lower layers. Raises UserError when none is in the table.
+    """
+    scores = table.of(measure)
+    fitting = [subset for subset in scores if len(subset) == size and set(protected) <= set(subset)]
+    if not fitting:
+        raise UserError(
+            f"no subset of {size} layers{_with(protected)} was scored; raise subsets.layer_evaluations "
+            f"(all subsets take {num_evaluations_of_all(table.num_layers)})"
+        )
+    return min(fitting, key=lambda subset: (scores[subset], subset))
+
+
+def greedy_order(table: SubsetTable, measure: str, amount: int, protected: Collection[int] = ()) -> list[int]:
+    """Layers in the order in which they go, each time the one without which the rest is best; of equals the upper one.
+
+    `protected` layers stay. Where layers share their weights, the upper ones go. Raises UserError when not all subsets
+    are scored, and when too many layers are protected.
+    """
+    if not table.is_complete:
+        raise UserError(
+            f"not all subsets of the {table.num_layers} layers were scored; raise subsets.layer_evaluations to "
+            f"{num_evaluations_of_all(table.num_layers)}"
+        )
+    scores = table.of(measure)
+    kept, order = tuple(range(table.num_layers)), []
+    for _ in range(amount):
+        ways = {layer: kept[:at] + kept[at + 1 :] for at, layer in enumerate(kept) if layer not in protected}
+        possible = [layer for layer, rest in ways.items() if rest in scores]
+        if not possible:
+            raise UserError(f"{amount} layers cannot go{_with(protected)}; protect fewer layers")
+        dropped = min(possible, key=lambda layer: (scores[ways[layer]], -layer))
+        kept = ways[dropped]
+        order.append(dropped)
+    return order
+
+
+def from_the_top(num_layers: int, kept: Sequence[int]) -> list[int]:
+    """The layers that are not kept, from the top down."""
+    return [layer for layer in reversed(range(num_layers)) if layer not in kept]
+
+
+def _with(protected: Collection[int]) -> str:
+    return f" with layers {sorted(protected)}" if protected else ""
