@@ -508,6 +508,19 @@ STUDY = [
         ("(greedy-score): this strategy goes by the answers", "limit the entry by origins: ['finetuned']"),
     ),
     Case(
+        "layers protected from a rule of positions",
+        setting("strategies.0.protect", [0]),
+        ("strategies[0] (top).protect: layers can be protected from subset-readout", "remove 'protect'"),
+    ),
+    Case(
+        "more layers protected than are left",
+        both(
+            setting("calibration", {"examples": 16}),
+            setting("strategies.0", {"name": "subset-readout", "amounts": [3], "protect": [0, 3]}),
+        ),
+        ("(subset-readout).protect: 3 of 4 layers cannot go while 2 are protected; drop at most 2",),
+    ),
+    Case(
         "a budget too small for the layers",
         both(
             setting("calibration", {"examples": 16}),

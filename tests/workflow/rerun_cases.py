@@ -418,6 +418,9 @@ SETTINGS = {
     "the budget of layer evaluations": Case(
         settings(subsets={"layer_evaluations": 100}), SUBSETS_AND_BELOW, study="tasks"
     ),
+    "layers protected": Case(
+        entry("strategies", 2, protect=[3]), SUBSETS_AND_BELOW - Counter(score_subsets=1), study="tasks"
+    ),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,

@@ -124,9 +124,10 @@ rule choose_layers:
         **code("choose_layers"),
         amount=lambda wildcards: as_json(study.amount(wildcards.strategy, wildcards.amount)),
         scores=lambda wildcards, input: (["--scores", input.scores] if input.scores else []),
+        protect=lambda wildcards: (["--protect", as_json(kept)] if (kept := study.protected(wildcards)) else []),
     shell:
         "python {params.script:q} --config {input.config:q} --strategy {wildcards.strategy:q} --amount {params.amount:q}"
-        " {params.scores:q} --output {output.layers:q} 2>&1 | tee {log:q}"
+        " {params.scores:q} {params.protect:q} --output {output.layers:q} 2>&1 | tee {log:q}"
 
 
 rule drop_layers:

@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.strategy == NO_STRATEGY:
         order, amount = [], NO_AMOUNT
     else:
-        order = drop_order(arguments.strategy, num_layers, arguments.amount, scores)
+        order = drop_order(arguments.strategy, num_layers, arguments.amount, scores, arguments.protect)
         amount = amount_label(arguments.amount)
         if not order:
             logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
@@ -34,6 +34,8 @@ def main(arguments: argparse.Namespace) -> None:
         # Not the table of all subsets, nor the time that it took.
         scores = {key: scores[key] for key in ("method", "metric", "vector", "num_examples", "model", "sha256")}
     chosen_by = {"family": family.name, "strategy": arguments.strategy, "amount": amount, "scores": scores}
+    if arguments.protect:
+        chosen_by["protected_layers"] = arguments.protect
     write_json(arguments.output, layers.as_json() | chosen_by)
 
 
@@ -46,6 +48,7 @@ if __name__ == "__main__":
         type=json_argument,
         help="number of layers, threshold or list of layers (0-based), as JSON",
     )
+    parser.add_argument("--protect", type=json_argument, default=[], help="layers to keep (0-based), as JSON")
     parser.add_argument("--scores", type=Path, help="scores of the layers, for strategies that go by them")
     parser.add_argument("--output", type=Path, required=True, help="layers.json")
     run_step(parser, main)

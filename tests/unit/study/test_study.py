@@ -142,6 +142,18 @@ def test_calibration_is_used_where_a_strategy_scores_subsets(study):
     assert not resolved.chooses_by_calibration("mrpc")
 
 
+def test_protected_layers_are_those_of_the_runs_own_entry(study):
+    study["tasks"][0] = {"name": "rte", "source": "glue", "subset": "rte"}
+    study["calibration"] = {"examples": 100}
+    one = {"name": "subset-readout", "amounts": [1, 2]}
+    study["strategies"] += [one | {"protect": [0, 5], "tasks": ["rte"]}, one | {"protect": [3], "tasks": ["mrpc"]}]
+    resolved = resolve_study(study)
+    found = {(run.task, run.strategy, run.amount): resolved.protected(vars(run)) for run in resolved.runs}
+    assert found["rte", "subset-readout", "1"] == found["rte", "subset-readout", "2"] == [0, 5]
+    assert found["mrpc", "subset-readout", "2"] == [3]
+    assert found["mrpc", "top", "1"] == []
+
+
 def test_a_study_is_read_as_it_was_written(study, tmp_path):
     study["report"] = {"tolerances": [1, 2.5]}
     resolved = resolve_study(study)

@@ -3,7 +3,7 @@
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.surgery.strategies import drop_order
+from shallower.surgery.strategies import check_protected, drop_order
 from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
 
 # Four layers; lower losses and higher scores are better.
@@ -40,14 +40,26 @@ def test_greedy_drops_the_layer_without_which_the_score_is_best_and_of_equals_th
 
 
 def test_protected_layers_stay():
-    table = SubsetTable.parse(scores(readout_loss=LOSS, score=SCORE), 4)
-    assert best_of_size(table, "readout_loss", 2, {0}) == (0, 1)
-    assert best_of_size(table, "readout_loss", 1, {3}) == (3,)
-    assert greedy_order(table, "score", 2, {2}) == [1, 3]  # .80 without 1; 0 2 and 0 3 are equal, but 2 stays
+    table = scores(readout_loss=LOSS, score=SCORE)
+    assert drop_order("subset-readout", 4, 2, table, [0]) == [3, 2]
+    assert drop_order("subset-readout", 4, 3, table, [3]) == [2, 1, 0]
+    # .80 without 1; of 0 2 3 the rests 0 2 and 0 3 score the same, but 2 stays.
+    assert drop_order("greedy-score", 4, 2, table, [2]) == [1, 3]
+
+
+def test_what_cannot_be_protected_is_refused():
+    table = scores(readout_loss=LOSS, score=SCORE)
+    for protected, amount, words in (([0, 1], 3, "drop at most 2"), ([4], 1, "there is no layer 4 to protect")):
+        with pytest.raises(UserError, match=words):
+            drop_order("subset-readout", 4, amount, table, protected)
+    with pytest.raises(UserError, match="protected from subset-readout, subset-loss, greedy-score only"):
+        drop_order("top", 4, 1, None, [0])
+    assert check_protected("subset-readout", [7], 2) is None
+    parsed = SubsetTable.parse(table, 4, [0, 1])
     with pytest.raises(UserError, match=r"no subset of 1 layers with layers \[0, 1\] was scored"):
-        best_of_size(table, "readout_loss", 1, {0, 1})
+        best_of_size(parsed, "readout_loss", 1)
     with pytest.raises(UserError, match="protect fewer layers"):
-        greedy_order(table, "score", 3, {0, 1})
+        greedy_order(parsed, "score", 3)
 
 
 def test_shared_layers_have_depths_only_and_lose_the_upper_ones():

@@ -3,83 +3,25 @@
 Each check looks at the parts of a study that are well-formed, so that one mistake does not hide another.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from shallower.core.errors import UserError
 from shallower.core.wording import listed
 from shallower.evaluation.metrics import METRICS, metric_names
-from shallower.models.families import family_of, position_limit
+from shallower.models.families import position_limit
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.model_sources import model_source
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
-from shallower.study.messages import KeyPath, place, shown, unknown
+from shallower.study.draft import AXES, Draft
+from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
-from shallower.study.step_settings import Measure, Subsets
+from shallower.study.step_settings import Measure
+from shallower.study.strategy_checks import repeated, strategy_problems
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
-from shallower.surgery.subsets import budget_problem, num_evaluations_of_all
 from shallower.task_kinds.registry import task_kind
-
-AXES = ("models", "tasks", "origins")
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A study as it is written, of which some parts may be malformed.
-
-    `malformed` are the paths of values that their types refuse and of keys that are missing. Unknown keys do not count.
-    """
-
-    config: Mapping[str, Any]
-    malformed: Collection[KeyPath]
-
-    @cached_property
-    def _malformed_within(self) -> Mapping[KeyPath, set[int | str]]:
-        """For each path to something malformed, the keys or indices in which that is."""
-        within: dict[KeyPath, set[int | str]] = {}
-        for path in self.malformed:
-            for depth, part in enumerate(path):
-                within.setdefault(path[:depth], set()).add(part)
-        return within
-
-    @cached_property
-    def _malformed(self) -> frozenset[KeyPath]:
-        return frozenset(self.malformed)
-
-    def is_sound(self, *path: int | str, but: Collection[str] = ()) -> bool:
-        """Whether a value is well-formed with all that it holds, `but` for some of its keys; or is not there."""
-        if any(path[:depth] in self._malformed for depth in range(len(path) + 1)):
-            return False
-        return self._malformed_within.get(path, set()) <= {*but}
-
-    def entries(self, axis: str) -> list[tuple[int, Mapping[str, Any]]]:
-        """The entries of a list that are mappings, with their indices."""
-        entries = self.config.get(axis)
-        return [
-            (index, entry)
-            for index, entry in enumerate(entries if isinstance(entries, list) else [])
-            if isinstance(entry, Mapping)
-        ]
-
-    def names(self, axis: str) -> list[str]:
-        """The names of entries, allowed or not."""
-        return [entry["name"] for _, entry in self.entries(axis) if isinstance(entry.get("name"), str)]
-
-    def knows_all(self, axis: str) -> bool:
-        """Whether every entry has a name, so that a name that is not there is a mistake."""
-        return bool(names := self.names(axis)) and len(names) == len(self.config[axis])
-
-    def place(self, *path: int | str) -> str:
-        """The path as a person writes it."""
-        return place(self.config, path)
 
 
 def problems(draft: Draft) -> Iterator[str]:
@@ -87,19 +29,15 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _name_problems(draft)
     yield from _seed_problems(draft)
     yield from _origin_problems(draft)
-    yield from _strategy_problems(draft)
+    yield from strategy_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
-
-
-def _repeated(values: Iterable[Any]) -> list[Any]:
-    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def _name_problems(draft: Draft) -> Iterator[str]:
     for axis in AXES:
         # Folders are named after entries, and some file systems do not distinguish upper from lower case.
-        for name in _repeated(name.casefold() for name in draft.names(axis)):
+        for name in repeated(name.casefold() for name in draft.names(axis)):
             yield f"{axis}: the name {shown(name)} is used more than once; give each entry its own name"
     for axis, reserved in RESERVED_NAMES.items():
         for index, entry in draft.entries(axis):
@@ -113,7 +51,7 @@ def _seed_problems(draft: Draft) -> Iterator[str]:
     lists += [(("tasks", index, "seeds"), task) for index, task in draft.entries("tasks")]
     for path, owner in lists:
         if draft.is_sound(*path):
-            for seed in _repeated(owner.get("seeds", [])):
+            for seed in repeated(owner.get("seeds", [])):
                 yield f"{draft.place(*path)}: {seed} is listed more than once; remove the repeats"
 
 
@@ -123,168 +61,6 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
         if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") not in staged:
             known = listed([repr(name) for name in staged])
             yield f"{draft.place('origins', index, 'stage')}: is only for the origin {known}; remove the key"
-
-
-# --- strategies ----------------------------------------------------------------------------------------------------
-
-
-def _strategy_problems(draft: Draft) -> Iterator[str]:
-    models = [(index, model) for index, model in draft.entries("models") if isinstance(model.get("name"), str)]
-    depths = {model["name"]: _known_num_layers(draft, index, model) for index, model in models}
-    sharing = {model["name"] for index, model in models if _shares_layers(draft, index, model)}
-    arms: dict[tuple[str, ...], int] = {}
-    for index, strategy in draft.entries("strategies"):
-        here = draft.place("strategies", index)
-        limits = {axis: _limit(draft, index, strategy, axis) for axis in AXES}
-        for axis, limit in limits.items():
-            if draft.knows_all(axis):
-                known = draft.names(axis)
-                for other in (other for other in limit if other not in known):
-                    yield f"{here}.{axis}: {unknown(axis.removesuffix('s'), other, known)}"
-        amounts = _sound_amounts(draft, index, strategy)
-        labels = [amount_label(amount) for amount in amounts]
-        for label in _repeated(labels):
-            yield f"{here}.amounts: {label} is listed more than once; remove the repeats"
-        if not draft.is_sound("strategies", index, "name"):
-            continue
-        name = strategy["name"]
-        again = {
-            label: arms[arm]
-            for label in labels
-            for arm in product([name], [label], *limits.values())
-            if arms.setdefault(arm, index) != index
-        }
-        for label, entry in again.items():
-            yield f"{here}.amounts: {label} is in strategies[{entry}] too, for the same model, task and origin"
-        kind = STRATEGIES[name].amount
-        known = [origin for origin in draft.names("origins") if origin in ORIGINS]
-        fitting = [origin for origin in known if kind in ORIGINS[origin].amounts]
-        for origin in (origin for origin in limits["origins"] if origin in known and origin not in fitting):
-            needed = listed([allowed.description for allowed in ORIGINS[origin].amounts])
-            yield (
-                f"{here}: origin {origin} needs {needed}, but this strategy's amount is {kind.description}; "
-                f"limit the entry by origins: {fitting}"
-            )
-        yield from (f"{here}: {problem}" for problem in _sharing_problems(name, limits, sharing))
-        named = [model for model in limits["models"] if model in depths]
-        if (score := STRATEGIES[name].score) is not None and score.of_subsets:
-            yield from (f"{here}: {problem}" for problem in _calibration_problems(draft, limits))
-            yield from (f"{here}: {problem}" for problem in _head_problems(name, limits["origins"]))
-            deep = {model: depth for model in named if (depth := depths[model]) and model not in sharing}
-            yield from (f"{here}: {problem}" for problem in _budget_problems(draft, name, deep))
-        yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, named, depths))
-
-
-def _limit(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -> list[str]:
-    """The names that an entry is for on an axis, as far as they are known."""
-    if not draft.is_sound("strategies", index, axis):
-        return []
-    names: list[str] = strategy.get(axis, draft.names(axis))
-    return names
-
-
-def _sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> list[Any]:
-    amounts = strategy.get("amounts")
-    if not isinstance(amounts, list):
-        return []
-    return [
-        amount for position, amount in enumerate(amounts) if draft.is_sound("strategies", index, "amounts", position)
-    ]
-
-
-def _amount_problems(
-    strategy: str, amounts: Iterable[Any], models: Collection[str], depths: Mapping[str, int | None]
-) -> Iterator[str]:
-    """What is wrong with the amounts of an entry, for the models whose depth is known; each problem once."""
-    for amount in amounts:
-        found: dict[str, str] = {}
-        for model in models or [""]:  # without a model, what can be said of any depth
-            depth = depths.get(model)
-            if problem := check_amount(strategy, amount, depth):
-                found.setdefault(problem, f" (model {model})" if depth else "")
-        yield from (problem + model for problem, model in found.items())
-
-
-def _sharing_problems(strategy: str, limits: Mapping[str, Collection[str]], sharing: Collection[str]) -> Iterator[str]:
-    """What an entry asks of models whose layers are one set of weights, and cannot have."""
-    shared = [model for model in limits["models"] if model in sharing]
-    if not shared:
-        return
-    score = STRATEGIES[strategy].score
-    frozen = [name for name in limits["origins"] if name in ORIGINS and ORIGINS[name].freezes_layers]
-    asking = {f"origin {name}": "models or origins" for name in frozen}
-    if score is not None and score.compares_weights:
-        asking["this strategy"] = "models"
-    for one, limit in asking.items():
-        yield (
-            f"{one} needs layers with weights of their own, but those of {listed(shared)} are one set; "
-            f"limit the entry to other {limit}"
-        )
-
-
-def _calibration_problems(draft: Draft, limits: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """What is wrong with an entry that scores subsets of layers where its tasks have no calibration examples."""
-    if "calibration" in draft.config:
-        return
-    named = {task["name"] for _, task in draft.entries("tasks") if "calibration" in task and "name" in task}
-    if lacking := [task for task in limits["tasks"] if task not in named]:
-        yield (
-            f"this strategy chooses layers on calibration examples, and there are none of {listed(lacking)}; "
-            "add 'calibration: {examples: 500}' to the study or the task"
-        )
-
-
-def _head_problems(strategy: str, origins: Collection[str]) -> Iterator[str]:
-    """What is wrong with an entry that goes by a fine-tuned model's answers where a run starts from another one."""
-    fitting = [name for name, origin in ORIGINS.items() if origin.from_baseline]
-    if not STRATEGIES[strategy].needs_head:
-        return
-    for origin in origins:
-        if origin in ORIGINS and origin not in fitting:
-            yield (
-                f"this strategy goes by the answers of the fine-tuned model, but origin {origin} starts from the "
-                f"pre-trained one; limit the entry by origins: {fitting}"
-            )
-
-
-def _budget_problems(draft: Draft, strategy: str, depths: Mapping[str, int]) -> Iterator[str]:
-    """What is wrong with the budget for the subsets of layers of models of known depth, by their names."""
-    if not draft.is_sound("subsets"):
-        return
-    budget = draft.config.get("subsets", {}).get("layer_evaluations", Subsets().layer_evaluations)
-    for model, depth in depths.items():
-        if problem := budget_problem(depth, budget):
-            yield f"subsets.layer_evaluations: {problem} (model {model})"
-        elif STRATEGIES[strategy].needs_all_subsets and budget < (needed := num_evaluations_of_all(depth)):
-            yield (
-                f"this strategy needs the scores of all subsets, which are {needed} of {depth} layers (model {model}); "
-                f"raise subsets.layer_evaluations to that, or limit the entry to other models"
-            )
-
-
-def _known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int | None:
-    """Depth of a model as far as it is known without a download."""
-    if "num_layers" in model and draft.is_sound("models", index, "num_layers"):
-        stated: int = model["num_layers"]
-        return stated
-    config = _known_config(draft, index, model)
-    return None if config is None else family_of(config).num_layers(config)
-
-
-def _shares_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> bool:
-    """Whether it is known without a download that all layers of a model share one set of weights."""
-    config = _known_config(draft, index, model)
-    return config is not None and family_of(config).shares_layers
-
-
-def _known_config(draft: Draft, index: int, model: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checked config.json of a model, if that is known without a download."""
-    if not draft.is_sound("models", index, but={"name", "num_layers", *MODEL_USE_KEYS}):
-        return None
-    try:
-        return local_config(model)
-    except UserError:
-        return None  # reported by _model_problems
 
 
 # --- models and tasks ----------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from shallower.core.errors import StudyErrors
-from shallower.study.checks import Draft, problems
+from shallower.study.checks import problems
 from shallower.study.defaults import with_defaults
+from shallower.study.draft import Draft
 from shallower.study.messages import KeyPath, malformed, missing_keys, place, unknown, unknown_keys
 from shallower.study.schema import locate
 from shallower.study.settings import StudySettings

@@ -250,6 +250,11 @@ class Strategy(Settings):
     Numbers of layers to drop; for contribution thresholds between 0 and 1; for custom lists of layer indices (0-based
     from the bottom).
     """
+    protect: Annotated[list[Annotated[Whole, Field(ge=0)]], Strict(), Field(min_length=1), Distinct()] = optional()
+    """
+    Layers (0-based from the bottom) that are never dropped. For strategies that choose among subsets of layers, and
+    models whose layers have weights of their own.
+    """
     models: Limit = optional()
     """Names of the models that the entry is limited to; all when left out."""
     tasks: Limit = optional()

@@ -126,6 +126,17 @@ class Study:
         """The amount behind its label in a path, such as 2, 0.95 or [3, 5]."""
         return self._amounts[strategy, label]
 
+    def protected(self, run: Mapping[str, str]) -> list[int]:
+        """Layers that a run must keep, by its strategy, amount (its label), model, task and origin."""
+        layers = (
+            entry.get("protect", [])
+            for entry in self.config["strategies"]
+            if entry["name"] == run["strategy"]
+            and run["amount"] in map(amount_label, entry["amounts"])
+            and all(run[axis] in entry.get(f"{axis}s", [run[axis]]) for axis in ("model", "task", "origin"))
+        )
+        return list(next(layers, []))
+
     @cached_property
     def _amounts(self) -> dict[tuple[str, str], Any]:
         strategies = self.config["strategies"]

@@ -11,7 +11,7 @@ score, named in its `LayerScore`, and a rule that runs the script. Everything el
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -72,22 +72,31 @@ class Strategy:
 STRATEGIES: dict[str, Strategy] = {}
 
 
-def drop_order(strategy: str, num_layers: int, amount: Any, scores: Mapping[str, Any] | None = None) -> list[int]:
+def drop_order(
+    strategy: str,
+    num_layers: int,
+    amount: Any,
+    scores: Mapping[str, Any] | None = None,
+    protected: Collection[int] = (),
+) -> list[int]:
     """Layers that a strategy drops, 0-based, in the order in which they are dropped one by one.
 
     That is from the top down, for `bottom` from the bottom up, and by rank where layers are scored.
     `scores` is the content of a scores file: {"method": name, "scores": [one number per layer], ...}, or of one of
-    subsets, as `shallower.surgery.subset_choice.SubsetTable` reads it.
+    subsets, as `shallower.surgery.subset_choice.SubsetTable` reads it. Strategies that choose among subsets keep the
+    `protected` layers; others take none (`check_protected`).
     Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would remain.
     """
     chosen = _strategy(strategy)
-    if problem := check_amount(strategy, amount, num_layers):
+    if problem := check_amount(strategy, amount, num_layers) or check_protected(
+        strategy, protected, amount, num_layers
+    ):
         raise UserError(f"{strategy}: {problem}")
     if chosen.score is None:
         return list(chosen.function(num_layers, amount))
     checked = _of_method(strategy, chosen.score, scores)
     if chosen.score.of_subsets:
-        return list(chosen.function(num_layers, amount, SubsetTable.parse(checked, num_layers)))
+        return list(chosen.function(num_layers, amount, SubsetTable.parse(checked, num_layers, protected)))
     return list(chosen.function(num_layers, amount, _checked_scores(strategy, num_layers, checked)))
 
 
@@ -102,6 +111,29 @@ def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> s
     if problem is None and num_layers is not None:
         problem = chosen.extra_check(amount, num_layers)
     return problem
+
+
+def check_protected(
+    strategy: str, protected: Collection[int], amount: Any, num_layers: int | None = None
+) -> str | None:
+    """What is wrong with layers that are to stay while an amount goes, and how to fix it; None if nothing is.
+
+    Checks that need the number of layers are skipped while it is unknown (None). Raises UserError for an unknown
+    strategy.
+    """
+    if not protected:
+        return None
+    score = _strategy(strategy).score
+    if score is None or not score.of_subsets:
+        able = ", ".join(name for name, entry in STRATEGIES.items() if entry.score and entry.score.of_subsets)
+        return f"layers can be protected from {able} only; remove 'protect'"
+    if num_layers is None:
+        return None
+    if (highest := max(protected)) >= num_layers:
+        return f"there is no layer {highest} to protect; the {num_layers} layers are 0 to {num_layers - 1}"
+    if amount > (others := num_layers - len(protected)):
+        return f"{amount} of {num_layers} layers cannot go while {len(protected)} are protected; drop at most {others}"
+    return None
 
 
 def amount_label(amount: Any) -> str:

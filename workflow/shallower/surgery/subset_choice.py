@@ -23,14 +23,16 @@ class SubsetTable:
         num_layers: of the full model.
         is_complete: whether all subsets are scored; where layers share their weights, all depths.
         measures: for each measure the scores of all subsets.
+        protected: layers that must be kept.
     """
 
     num_layers: int
     is_complete: bool
     measures: Mapping[str, Mapping[Subset, float]]
+    protected: frozenset[int] = frozenset()
 
     @classmethod
-    def parse(cls, scores: Mapping[str, Any], num_layers: int) -> "SubsetTable":
+    def parse(cls, scores: Mapping[str, Any], num_layers: int, protected: Collection[int] = ()) -> "SubsetTable":
         """The table in the content of a scores file. Raises UserError when it is of a model of another depth."""
         if scores["num_layers"] != num_layers:
             raise UserError(
@@ -38,7 +40,7 @@ class SubsetTable:
             )
         subsets = [tuple(map(int, label.split())) for label in scores["kept_layers"]]
         found = {name: dict(zip(subsets, scores[name], strict=True)) for name in MEASURES if name in scores}
-        return cls(num_layers, bool(scores["is_complete"]), found)
+        return cls(num_layers, bool(scores["is_complete"]), found, frozenset(protected))
 
     def of(self, measure: str) -> Mapping[Subset, float]:
         """Scores by a measure, turned so that lower is better.
@@ -54,25 +56,25 @@ class SubsetTable:
         return {subset: sign * score for subset, score in self.measures[measure].items()}
 
 
-def best_of_size(table: SubsetTable, measure: str, size: int, protected: Collection[int] = ()) -> Subset:
-    """The best subset of so many layers by a measure, among those with all `protected` layers.
+def best_of_size(table: SubsetTable, measure: str, size: int) -> Subset:
+    """The best subset of so many layers by a measure, among those with all protected layers.
 
     Of equal ones that with the lower layers. Raises UserError when none is in the table.
     """
     scores = table.of(measure)
-    fitting = [subset for subset in scores if len(subset) == size and set(protected) <= set(subset)]
+    fitting = [subset for subset in scores if len(subset) == size and table.protected <= set(subset)]
     if not fitting:
         raise UserError(
-            f"no subset of {size} layers{_with(protected)} was scored; raise subsets.layer_evaluations "
+            f"no subset of {size} layers{_with(table.protected)} was scored; raise subsets.layer_evaluations "
             f"(all subsets take {num_evaluations_of_all(table.num_layers)})"
         )
     return min(fitting, key=lambda subset: (scores[subset], subset))
 
 
-def greedy_order(table: SubsetTable, measure: str, amount: int, protected: Collection[int] = ()) -> list[int]:
+def greedy_order(table: SubsetTable, measure: str, amount: int) -> list[int]:
     """Layers in the order in which they go, each time the one without which the rest is best; of equals the upper one.
 
-    `protected` layers stay. Where layers share their weights, the upper ones go. Raises UserError when not all subsets
+    Protected layers stay. Where layers share their weights, the upper ones go. Raises UserError when not all subsets
     are scored, and when too many layers are protected.
     """
     if not table.is_complete:
@@ -83,10 +85,10 @@ def greedy_order(table: SubsetTable, measure: str, amount: int, protected: Colle
     scores = table.of(measure)
     kept, order = tuple(range(table.num_layers)), []
     for _ in range(amount):
-        ways = {layer: kept[:at] + kept[at + 1 :] for at, layer in enumerate(kept) if layer not in protected}
+        ways = {layer: kept[:at] + kept[at + 1 :] for at, layer in enumerate(kept) if layer not in table.protected}
         possible = [layer for layer, rest in ways.items() if rest in scores]
         if not possible:
-            raise UserError(f"{amount} layers cannot go{_with(protected)}; protect fewer layers")
+            raise UserError(f"{amount} layers cannot go{_with(table.protected)}; protect fewer layers")
         dropped = min(possible, key=lambda layer: (scores[ways[layer]], -layer))
         kept = ways[dropped]
         order.append(dropped)
