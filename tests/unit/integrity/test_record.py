@@ -82,6 +82,26 @@ def test_the_record_says_what_made_the_study(tmp_path: Path):
     assert {"torch", "snakemake"} <= set(said["packages"])
 
 
+def test_calibration_examples_that_layers_are_chosen_on_are_recorded(tmp_path: Path):
+    study = make_study(tmp_path)
+    study = Study({**study.config, "calibration": {"examples": 30}, "tasks": [{"name": "t", "train_examples": 9}]})
+    key = study.task_key("t")
+    write(tmp_path / f"resources/tasks/{key}/manifest.json", json.dumps({"made": "t"}))
+    assert record(study, tmp_path)["calibration"] == {}
+    entry = {"name": "subset-readout", "amounts": [2], "origins": ["gradual"]}
+    study = Study({**study.config, "strategies": [*study.config["strategies"], entry]})
+    write(tmp_path / f"resources/tasks/{key}/calibration30/manifest.json", json.dumps({"seed": 0}))
+    tokens = f"tokens/{study.model_key('m')}/{key}/length8/calibration30/calibration.safetensors"
+    write(tmp_path / "resources" / tokens, "tokens")
+    for name in ("layers.json", "manifest.json"):
+        write(tmp_path / f"results/s/m/t/gradual/subset-readout-2/seed1/{name}", "{}")
+    said = record(study, tmp_path)
+    assert said["calibration"] == {
+        "t": {"folder": f"tasks/{key}/calibration30", "manifest": {"seed": 0}, "tokens": [tokens]}
+    }
+    assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
+
+
 def test_tokens_that_are_there_are_recorded(tmp_path: Path):
     study = make_study(tmp_path)
     name = f"tokens/{study.model_key('m')}/{study.task_key('t')}/length8/train.safetensors"

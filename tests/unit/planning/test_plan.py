@@ -193,6 +193,9 @@ def test_layers_of_one_set_of_weights_are_all_alike(study, tmp_path):
 
 def test_slices_and_rows_of_files(study, tmp_path):
     before = costs(study, tmp_path)
+    study["calibration"] = {"examples": 10}
+    assert work_of(before) - work_of(costs(study, tmp_path)) == pytest.approx(2 * 3 * 10 * (3 * 4 + 2 * 3 + 2 * 1))
+    del study["calibration"]
     study["tasks"][0]["train_examples"] = 14
     assert work_of(before) - work_of(costs(study, tmp_path)) == pytest.approx(2 * 3 * 7 * (3 * 4 + 2 * 3 + 2 * 1))
     rows = [{"text": f"a, b {number}", "label": ("bad", "good")[number % 2]} for number in range(6)]

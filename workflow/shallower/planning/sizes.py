@@ -89,6 +89,7 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
         rows = [sum(_count_rows(path, has_header) for path in files[split]) for split in layout.SPLITS]
     limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
+    train -= definition.get("calibration_examples", 0)
     return TaskSize(train, validation, tokens, is_assumed=rows is None and not all(limits))
 
 
