@@ -180,6 +180,16 @@ def test_the_methods_list_the_settings(report):
     assert "95 % percentile intervals from 1,000 bootstrap samples" in text
 
 
+def test_calibration_examples_and_protected_layers_are_told(report):
+    entry = {"name": "subset-readout", "amounts": [2], "tasks": ["docs-pair"], "protect": [0, 5]}
+    strategies = [*CONFIG["strategies"], entry]
+    config = {**CONFIG, "strategies": strategies, "calibration": {"examples": 1200}}
+    text = Page(report_page(replace(report, config=config))).text
+    assert "not in the paper 2 never 0, 5 task docs-pair" in text
+    assert "on training examples that nothing is trained on: 1,200 of docs-pair." in text
+    assert "nothing is trained on" not in Page(report_page(report)).text
+
+
 def test_gradual_dropping_has_settings_of_its_own(report):
     origins = [{"name": "gradual", "stage": {"epochs": 2}, "refine": {"epochs": 4}}]
     text = Page(report_page(replace(report, config={**CONFIG, "origins": origins}))).text

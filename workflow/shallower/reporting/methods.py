@@ -58,6 +58,7 @@ def methods_content(
             if task.get(part)
         ],
         "strategies": [_strategy(entry) for entry in config["strategies"]],
+        "calibration": _calibration(config),
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
         "several_seeds": max(seeds) > 1,
     }
@@ -193,8 +194,22 @@ def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:
         "description": strategy.description,
         "section": f"section {section}" if section[0].isdigit() else section,
         "amounts": ", ".join(amount_label(amount) for amount in entry["amounts"]),
+        "protected": ", ".join(map(str, entry.get("protect", []))),
         "where": "; ".join(f"{key[:-1]} {listed(entry[key])}" for key in LIMITS if entry.get(key)) or "everywhere",
     }
+
+
+def _calibration(config: Mapping[str, Any]) -> list[str]:
+    """The number of calibration examples of each task on which subsets of layers are scored, such as "500 of sst2"."""
+    on_subsets = [
+        entry for entry in config["strategies"] if (score := STRATEGIES[entry["name"]].score) and score.of_subsets
+    ]
+    found = []
+    for task in config["tasks"]:
+        settings = task.get("calibration") or config.get("calibration")
+        if settings and any(task["name"] in entry.get("tasks", [task["name"]]) for entry in on_subsets):
+            found.append(f"{settings['examples']:,} of {task['name']}")
+    return found
 
 
 def _effort(manifests: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]) -> str:
