@@ -41,7 +41,7 @@ def test_logistic_regression_is_that_of_the_other_folds(num_classes):
     vectors, random = drawn(80, 6)
     labels = (vectors @ random.standard_normal((6, num_classes)) + random.gumbel(size=(80, num_classes))).argmax(1)
     features, folds = standardised(vectors), make_folds(labels, has_classes=True)
-    outputs = logistic_out_of_fold(features, labels, folds)
+    outputs = np.stack(list(logistic_out_of_fold(features, labels, folds)))
     for at in (0, len(PENALTIES) - 1):
         # A constant feature of this size has the intercept's penalty. Two classes have one weight there, not two.
         penalty = PENALTIES[at] / (2 if num_classes == 2 else 1)
@@ -79,13 +79,26 @@ def test_what_can_be_read_is_read_and_noise_is_not():
     assert found.loss == pytest.approx(np.mean((found.answers - values) ** 2))
 
 
+def test_the_path_of_penalties_ends_where_it_gets_worse_and_the_best_is_found():
+    vectors, random = drawn(120, 30)
+    labels = (vectors[:, 3] / np.abs(vectors[:, 3]).max() + random.normal(0, 0.5, 120) > 0).astype(np.int64)
+    features, folds = standardised(vectors), make_folds(labels, True)
+    every = np.stack(list(logistic_out_of_fold(features, labels, folds)))
+    losses = np.logaddexp.reduce(every, axis=2) - every[:, np.arange(120), labels]
+    best = losses.mean(axis=1).min()
+    found = read_out(vectors, labels, folds, has_classes=True)
+    # Each fold has the penalty that is best for the others, which is hardly another one.
+    assert best - 1e-6 <= found.loss < best + 0.02
+
+
 def test_the_labels_of_a_fold_have_no_say_in_its_outputs():
     vectors, _ = drawn(50, 5)
     labels = (vectors[:, 0] > 0).astype(np.int64)
     folds = make_folds(labels, True)
     turned = np.where(folds == 2, 1 - labels, labels)
     before, after = (
-        logistic_out_of_fold(standardised(vectors), each, folds)[:, folds == 2] for each in (labels, turned)
+        np.stack(list(logistic_out_of_fold(standardised(vectors), each, folds)))[:, folds == 2]
+        for each in (labels, turned)
     )
     np.testing.assert_allclose(before, after, atol=1e-2)
 

@@ -9,6 +9,7 @@ The standardisation is that of all examples, which looks at no label. Nothing is
 are always the same.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,7 @@ def read_out(
         raise UserError("a sentence vector is not finite; the model's training diverged, lower its learning rate")
     features = standardised(vectors)
     if has_classes:
-        outputs = logistic_out_of_fold(features, labels, folds)
-        losses = logsumexp(outputs, axis=2) - np.take_along_axis(outputs, labels[None, :, None], axis=2)[..., 0]
+        outputs, losses = _logistic_until_worse(features, labels, folds)
     else:
         outputs = ridge_out_of_fold(features, labels, folds)
         losses = (outputs - labels) ** 2
@@ -116,10 +116,27 @@ def ridge_out_of_fold(
     return values
 
 
+def _logistic_until_worse(
+    features: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outputs [penalties, n, classes] and log losses [penalties, n], down to the first penalty with a higher loss.
+
+    Fits with weaker ones take longest, and would be worse still.
+    """
+    outputs: list[NDArray[np.float64]] = []
+    losses: list[NDArray[np.float64]] = []
+    for of_penalty in logistic_out_of_fold(features, labels, folds):
+        outputs.append(of_penalty)
+        losses.append(logsumexp(of_penalty, axis=1) - of_penalty[np.arange(len(labels)), labels])
+        if len(losses) > 1 and losses[-1].mean() > losses[-2].mean():
+            break
+    return np.stack(outputs), np.stack(losses)
+
+
 def logistic_out_of_fold(
     features: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Outputs [penalties, n, classes] by multinomial logistic regressions on the other folds.
+) -> Iterator[NDArray[np.float64]]:
+    """For each of `PENALTIES` outputs [n, classes] by multinomial logistic regressions on the other folds.
 
     The regressions of all folds are fitted together, so that the features are read once for all of them.
     """
@@ -143,23 +160,19 @@ def logistic_out_of_fold(
         return (loss + 0.5 * (weights * penalised).sum()) / num_examples, gradient.ravel() / num_examples
 
     flat = np.zeros(np.prod(shape))
-    found = np.empty((len(PENALTIES), num_examples, num_classes))
-    for at, penalty in enumerate(PENALTIES):
+    for penalty in PENALTIES:
         penalties = np.full(width + 1, penalty)
         penalties[-1] = INTERCEPT_PENALTY
         options = {"maxiter": MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 0.0}
         flat = minimize(objective, flat, (penalties,), "L-BFGS-B", jac=True, options=options).x
+        found = np.empty((num_examples, num_classes))
         for fold in range(FOLDS):
             rows = folds == fold
-            found[at, rows] = inputs[rows] @ flat.reshape(shape)[:, fold]
-    return found
+            found[rows] = inputs[rows] @ flat.reshape(shape)[:, fold]
+        yield found
 
 
 def _penalty_of_each(losses: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each example the penalty (its place) with the lowest mean loss [penalties, n] on the other folds."""
-    sums = np.stack([losses[:, folds == fold].sum(axis=1) for fold in range(FOLDS)])
-    counts = np.bincount(folds, minlength=FOLDS)
-    best = [
-        int(np.argmin((sums.sum(axis=0) - sums[fold]) / max(1, len(folds) - counts[fold]))) for fold in range(FOLDS)
-    ]
+    """For each example the penalty (its place) with the lowest loss [penalties, n] on the other folds."""
+    best = [losses[:, folds != fold].sum(axis=1).argmin() for fold in range(FOLDS)]
     return np.array(best)[folds]
