@@ -236,7 +236,9 @@ def _explanation(commit: Commit, filename: str | None, error: BaseException) -> 
     if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _is_transient(error):
         cache = constants.HF_HUB_CACHE
         if error.errno in NO_LOCKS:
-            return f"{what}: the cache {cache} is on a file system without locks; set HF_HOME to a folder on another one"
+            return (
+                f"{what}: the cache {cache} is on a file system without locks; set HF_HOME to a folder on another one"
+            )
         return f"{what}: cannot write to the cache {cache} ({error.strerror}); free space or set HF_HOME"
     return (
         f"{what}: no success after {len(WAITS) + 1} attempts ({_brief(error)}); check the connection to "
