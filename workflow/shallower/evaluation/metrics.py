@@ -76,8 +76,8 @@ def of_pairs(
 def _counts(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> Counts:
     """Counts of resamples, by the rows [..., n] that each takes.
 
-    Not from confusion matrices, which a thousand classes make a thousand times as large as what is counted: of the pairs
-    of label and prediction only those that occur are counted, and there are no more of them than examples.
+    Not from confusion matrices, which a thousand classes make a thousand times as large as what is counted: of the
+    pairs of label and prediction only those that occur are counted, and there are no more of them than examples.
     """
     classes, found = np.unique(np.stack([labels, predictions]), return_inverse=True)
     indices = found.reshape(2, -1)

@@ -20,7 +20,7 @@ from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
 from shallower.study.messages import KeyPath, place, shown, unknown
 from shallower.study.names import RESERVED_NAMES
-from shallower.study.settings import Measure
+from shallower.study.step_settings import Measure
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS, task_definition
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
