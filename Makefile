@@ -60,7 +60,9 @@ plan: $(READY) ## print what a study would run, with estimates of time and disk 
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
 	@name="$$($(STUDY_NAME))"; results="results/$$name"; \
-	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" --quiet all; \
+	test -f "$$results/SHA256SUMS" || { echo "error: $$results: this study is not finished; run it first" >&2; exit 2; }; \
+	$(IN_VENV) snakemake --configfile "$(STUDY)" $(ARGUMENTS) --report "$$results/provenance.html" \
+	  --quiet host progress reason rules; \
 	echo "$$results/provenance.html"
 
 verify: $(READY) ## check a finished study against its checksums: what is changed, missing or unknown
@@ -106,7 +108,7 @@ benchmark: ## run all benchmarks but the last (GLUE=folder)
 	@$(MAKE) benchmark-sweep
 
 test: $(READY) ## run the tests (20 minutes)
-	@$(IN_VENV) python -m pytest $(ARGUMENTS)
+	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadgroup $(ARGUMENTS)
 
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
 	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)
@@ -119,14 +121,14 @@ test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuz
 test-cluster: $(READY) ## run studies, with faults, on a local SLURM that the tests start (packages: docs/cluster.md)
 	@$(IN_VENV) python -m pytest -m cluster $(ARGUMENTS) tests/cluster
 
-test-faults: $(READY) ## run more fault tests: signals, full disks, damaged files, downloads, failed jobs (15 minutes)
-	@$(IN_VENV) python -m pytest tests/workflow/test_faults.py tests/workflow/test_partial.py -m "slow or not slow" $(ARGUMENTS)
+test-faults: $(READY) ## run more fault tests: signals, full disks, damaged files, downloads, failed jobs (20 minutes)
+	@$(IN_VENV) python -m pytest tests/workflow/test_faults.py tests/workflow/test_partial*.py -m "slow or not slow" $(ARGUMENTS)
 
 soak: $(READY) ## kill a study at random moments until it completes (10 minutes)
 	@$(IN_VENV) python -m pytest tests/workflow/test_soak.py -s -m slow $(ARGUMENTS)
 
-test-reruns: $(READY) ## run the rerun matrix, and edit every module of the library in turn
-	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
+test-reruns: $(READY) ## run the rerun matrix alone, which is part of make test
+	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py $(ARGUMENTS)
 
 docs: $(READY) ## write generated pages and tables (docs/, README.md), and the schema of a study
 	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema

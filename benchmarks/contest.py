@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import canonical_json, read_json, write_json
+from shallower.core.layers import Layers
 from shallower.core.provenance import code_state, versions
 from shallower.evaluation.metrics import metric_for, score
 from shallower.evaluation.predictions import predictions_of, read_predictions
@@ -157,7 +158,7 @@ def run_job(job: Job, packages: Path) -> dict[str, Any]:
     shutil.rmtree(job.folder, ignore_errors=True)
     job.folder.mkdir(parents=True)
     depth = read_json(job.model_dir / "config.json")["num_hidden_layers"]
-    write_json(job.folder / "layers.json", {"kept_layers": list(range(depth))})
+    write_json(job.folder / "layers.json", Layers(depth, ()).as_json())
     settings = environment(job.contestant, job.threads, packages)
     usages = [run_process(command, job.folder / "log.txt", settings) for command in commands(job)]
     record = read_json(job.folder / ("manifest.json" if job.contestant == "ours" else "run.json"))

@@ -78,7 +78,8 @@ def training_arguments(arguments: argparse.Namespace) -> TrainingArguments:
     )
 
 
-def main(arguments: argparse.Namespace) -> None:
+def make_trainer(arguments: argparse.Namespace) -> tuple[Trainer, Stopwatch]:
+    """A contestant's Trainer, ready to train, and the watch that takes its time."""
     set_seed(arguments.seed)
     task = json.loads((arguments.task_dir / "task.json").read_text(encoding="utf-8"))
     outputs = len(task["labels"] or [None])
@@ -112,12 +113,17 @@ def main(arguments: argparse.Namespace) -> None:
         data_collator=default_data_collator if stock else DataCollatorWithPadding(tokenizer),
         callbacks=[stopwatch],
     )
+    return trainer, stopwatch
+
+
+def main(arguments: argparse.Namespace) -> None:
+    trainer, stopwatch = make_trainer(arguments)
     trainer.train()
     trainer.save_model()
     # Grouped by length the validation split comes out in another order too: its labels go with it.
-    answers = trainer.predict(splits["validation"])
+    answers = trainer.predict(trainer.eval_dataset)
     np.savez(arguments.output_dir / "answers.npz", logits=answers.predictions, labels=answers.label_ids)
-    steps = math.ceil(len(splits["train"]) / arguments.batch_size)
+    steps = math.ceil(len(trainer.train_dataset) / arguments.batch_size)
     record = {
         "train_seconds": stopwatch.seconds,
         "steps": trainer.state.global_step,

@@ -1081,7 +1081,7 @@ def vocabulary_of(size: int) -> Spoil:
 
 
 def flipped_weights(folder: Path, study: Study) -> None:
-    """One bit of the last tensor is another one, which only the hash can tell."""
+    """One bit of the last tensor is another one, which only the hash can show."""
     weights = (folder / "models/bert/model.safetensors").read_bytes()
     study["models"][0]["sha256"] = sha256(weights).hexdigest()
     weight_bytes(lambda content: content[:-1] + bytes([content[-1] ^ 1]))(folder, study)

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
 
 from project import hear_interrupts
 
@@ -104,3 +105,20 @@ def leftovers(folder: Path) -> list[str]:
     found += [path for path in scratch.glob("*") if path.is_dir() and path.name != "gpus"]
     found += [path for name in ("locks", "incomplete") for path in (folder / ".snakemake" / name).rglob("*")]
     return sorted(str(path.relative_to(folder)) for path in found)
+
+
+@contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[None]:
+    """A disk of its own for a folder. Skips the test where mounting is not permitted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a test of full and read-only disks must be allowed to mount one: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)

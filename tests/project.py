@@ -56,7 +56,7 @@ class Project:
         return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
 
     def snakemake(
-        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None
+        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None, seconds: float = 800
     ) -> subprocess.CompletedProcess[str]:
         """Run snakemake in the project; standard error is part of the output."""
         return subprocess.run(
@@ -66,7 +66,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=800,
+            timeout=seconds,
         )
 
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:

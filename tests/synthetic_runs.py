@@ -116,9 +116,9 @@ def settings_of(task: dict[str, Any]) -> dict[str, Any]:
     return SETTINGS | {"metrics": task["metrics"]}
 
 
-def draw_predictions(definition: dict[str, Any], skill: float, luck: int, collapsed: bool = False) -> Predictions:
-    """Answers of a model of that skill. Labels and hard examples are the same for every `luck`."""
-    task, run = np.random.default_rng(len(definition["metrics"][0])), np.random.default_rng(luck)
+def draw_predictions(definition: dict[str, Any], skill: float, seed: int, collapsed: bool = False) -> Predictions:
+    """Answers of a model of that skill. Labels and hard examples are the same for every `seed`."""
+    task, run = np.random.default_rng(len(definition["metrics"][0])), np.random.default_rng(seed)
     n, ids = definition["n"], np.arange(0, 3 * definition["n"], 3)
     if definition["labels"] is None:
         labels = np.round(task.uniform(0, 5, n), 1)
@@ -229,10 +229,10 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], num_dropped: int) 
     num_layers, definition = study.models[run["model"]], study.tasks[run["task"]]
     harm = 0.16 * HARM.get(run["strategy"], 1.0) * (num_dropped / num_layers) ** 2
     skill = definition["skill"] + 0.002 * num_layers - harm - 0.006 * (run["origin"] == "finetuned")
-    luck = sum(ord(letter) * 7**place for place, letter in enumerate(run["directory"])) % 2**32
-    skill += np.random.default_rng(luck).normal(scale=0.006)
+    seed = sum(ord(letter) * 7**place for place, letter in enumerate(run["directory"])) % 2**32
+    skill += np.random.default_rng(seed).normal(scale=0.006)
     collapsed = any(run["directory"].endswith(name) for name in study.collapsed)
-    predictions = draw_predictions(definition, skill, luck, collapsed)
+    predictions = draw_predictions(definition, skill, seed, collapsed)
     directory = root / run["directory"]
     write_predictions(directory / "predictions.parquet", predictions)
 

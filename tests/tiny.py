@@ -7,6 +7,7 @@ tiny tokenizer.
 
 import csv
 import itertools
+import json
 import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,8 @@ COMMON_WORDS = _COMMON_TEXT.split()
 WORDS = tuple(dict.fromkeys([*GOOD_WORDS, *BAD_WORDS, *COMMON_WORDS]))
 
 MAX_LENGTH = 128
+# For `set_initializer_range`: logits overflow, and the first loss is not a number.
+UNTRAINABLE = 1e38
 
 
 def make_model(
@@ -81,6 +84,12 @@ def make_model(
     model.save_pretrained(directory, **({"max_shard_size": max_shard_size} if max_shard_size else {}))
     tokenizer.save_pretrained(directory)
     return directory
+
+
+def set_initializer_range(model: Path, value: float) -> None:
+    """With a huge range of new weights, which are those of the head, a saved model can be computed but not trained."""
+    config = model / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"initializer_range": value}))
 
 
 def _randomise_vectors(model: Any) -> None:

@@ -5,15 +5,17 @@ Snakemake has no public interface for these; tests/workflow/test_snakemake_adapt
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import snakemake
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 # Not at run time: it can only be imported after snakemake.api.
 if TYPE_CHECKING:
@@ -33,6 +35,28 @@ def check_version() -> None:
         raise WorkflowError(
             f"Snakemake {snakemake.__version__} is too new; install one from {OLDEST} up to, but not including, {BELOW}"
         )
+
+
+def quote_interpreter() -> None:
+    """Let the commands of jobs quote the Python that runs Snakemake; call it before the first job is submitted.
+
+    Snakemake and its executor plugins put the interpreter's path into these commands as it is, so that with an
+    environment below a folder with a blank every job of a cluster ends with "not found".
+    """
+    for plugin in ExecutorPluginRegistry().plugins.values():
+        executor: Any = plugin.executor
+        # Those that only list or touch files start nothing.
+        if hasattr(executor, "format_job_exec"):
+            executor.get_python_executable = _quoted(executor.get_python_executable)
+
+
+def _quoted(get_path: Callable[[Any], str]) -> Callable[[Any], str]:
+    def quoted_path(executor: Any) -> str:
+        path = get_path(executor)
+        # What is no file is a program on PATH, or was quoted before.
+        return shlex.quote(path) if Path(path).is_file() else path
+
+    return quoted_path
 
 
 def is_module(workflow: Workflow) -> bool:

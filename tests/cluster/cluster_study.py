@@ -22,10 +22,10 @@ class ClusterStudy:
         self.log = project.folder / "snakemake.log"
         self.driver: subprocess.Popen[bytes] | None = None
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, interpreter: Path = Path(sys.executable)) -> None:
         """Start the driving snakemake with the project's own SLURM profile, polling often."""
         polling = ["--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10"]
-        command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *polling, *arguments]
+        command = [interpreter, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *polling, *arguments]
         with self.log.open("ab") as log:
             self.driver = subprocess.Popen(
                 command,

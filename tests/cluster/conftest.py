@@ -50,7 +50,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="session")
 def undisturbed(prepared: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same study, run on this machine without SLURM and without faults."""
-    project = prepared.copy(tmp_path_factory.mktemp("undisturbed") / "project")
+    project = prepared.copy(tmp_path_factory.mktemp("undisturbed") / "a project")
     project.run()
     return project
 
@@ -61,7 +61,8 @@ def make_study(prepared: Project, tmp_path: Path) -> Iterator[Callable[[OneNodeS
     made: list[ClusterStudy] = []
 
     def make(slurm: OneNodeSlurm) -> ClusterStudy:
-        made.append(ClusterStudy(prepared.copy(tmp_path / "project"), slurm))
+        # A blank in the path: nothing may break on it.
+        made.append(ClusterStudy(prepared.copy(tmp_path / "a project"), slurm))
         return made[-1]
 
     yield make

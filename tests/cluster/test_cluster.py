@@ -7,6 +7,7 @@ test-cluster` runs it, in some twenty minutes.
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,20 @@ def test_a_study_with_gpus_to_its_end(slurm: OneNodeSlurm, make_study: MakeStudy
     assert len(study.jobs().split()) == 5
     assert not study.project.planned("--workflow-profile", "profiles/slurm")
     assert not study.project.planned()
+
+
+def test_an_environment_below_a_folder_with_a_blank(slurm: OneNodeSlurm, make_study: MakeStudy, tmp_path: Path) -> None:
+    """Neither the plugin nor the Snakemake within a job quotes the interpreter in its commands."""
+    environment = tmp_path / "an environment"
+    environment.symlink_to(sys.prefix)
+    study = make_study(slurm)
+    settings = study.project.read_study()
+    study.project.write_study(settings | {"train": settings["train"] | {"epochs": 2}})
+    study.start(interpreter=environment / "bin" / Path(sys.executable).name)
+    variables = Path(f"/proc/{study.process_of('finetune.py')}/environ").read_bytes()
+    study.finish()
+    assert f"PATH={environment}/bin:".encode() in variables
+    assert {study.details(number)["JobState"] for number in study.jobs().split()} == {"COMPLETED"}
 
 
 def test_over_the_time_limit(slurm: OneNodeSlurm, make_study: MakeStudy, undisturbed: Project) -> None:

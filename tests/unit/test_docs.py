@@ -1,7 +1,6 @@
-"""The documentation names what there is: make targets, files, headings, rules and packages."""
+"""The documentation names what there is: files, headings, rules and packages. Its commands have tests of their own."""
 
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -12,36 +11,17 @@ import pytest
 import yaml
 from test_packages import ALLOWED
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
-PAGES += [*sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
-# Pages about what is in the project now; the change log also names what was.
-PRESENT = [page for page in PAGES if page.name != "CHANGELOG.md"]
+from documented import PAGES, PRESENT, ROOT, code_of, commands_in, name_of
+
 # Names that readers replace by their own.
 EXAMPLES = {"studies/mine.yaml", "..."}
 FOLDERS = "workflow|tests|docs|studies|benchmarks|profiles|envs|results/example"
 
 
-def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-@cache
-def code_of(page: Path) -> tuple[str, ...]:
-    """Lines of fenced blocks, without comments, and inline code of a page."""
-    text = page.read_text(encoding="utf-8")
-    fences = re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.split("  #")[0].strip() for fence in fences for line in fence.splitlines()]
-    return (*lines, *re.findall(r"`([^`\n]+)`", prose))
-
-
-def commands(page: Path, program: str) -> Iterator[list[str]]:
-    """The arguments of each command of a program, which may follow settings of the environment or other commands."""
-    for code in code_of(page):
-        for part in re.split(r"&&|;", code):
-            if match := re.match(rf"(?:\w+=\S+ )*{program}(?: (.*)|$)", part.strip()):
-                yield shlex.split(match[1] or "")
+def commands(page: Path, program: str) -> Iterator[tuple[str, ...]]:
+    """The arguments of each command of a program."""
+    found = commands_in(page.read_text(encoding="utf-8"), name_of(page))
+    return (command.arguments for command in found if command.program == program)
 
 
 @cache
@@ -54,14 +34,6 @@ def headings(page: Path) -> set[str]:
     """The anchors that GitHub gives the headings of a page."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
-@pytest.mark.parametrize("page", PRESENT, ids=name_of)
-def test_make_targets_exist(page: Path):
-    named = {
-        argument for found in commands(page, "make") for argument in found if re.fullmatch(r"[a-z][a-z-]+", argument)
-    }
-    assert named <= targets()
 
 
 def test_readme_names_the_targets_of_a_first_day():

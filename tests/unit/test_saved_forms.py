@@ -200,7 +200,7 @@ def test_a_spoilt_model_is_refused(sound: Path, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = shutil.copytree(sound, Path(scratch) / "saved")
         tensors = load_file(folder / "model.safetensors")
-        # What a head or the pooler, which is a part of it, lacks is drawn anew.
+        # What a head or the pooler, which is a part of it, lacks is drawn again.
         body = [name for name in sorted(tensors) if name.count(".") > 2 and "pooler" not in name]
         spoil = data.draw(st.sampled_from(sorted(SPOILS)))
         SPOILS[spoil](tensors, data.draw(st.sampled_from(body)))

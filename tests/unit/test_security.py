@@ -123,7 +123,7 @@ def test_rules_quote_every_value(path):
 # --- pickles -------------------------------------------------------------------------------------------------------
 
 
-def test_pickles_beside_the_weights_are_not_read(tmp_path):
+def test_pickles_next_to_the_weights_are_not_read(tmp_path):
     make_model(tmp_path / "model", "bert")
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "scheduler.pt", "vocab.pkl", "rng.pth"):
         (tmp_path / "model" / name).write_bytes(payload(tmp_path))

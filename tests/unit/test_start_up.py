@@ -114,7 +114,7 @@ def test_a_row_of_the_benchmark_is_a_median_with_its_range():
     assert as_csv([row]) == "step,seconds,lowest,highest,cpu_seconds,starts,packages\nstep,1.5,1.0,3.0,0.6,3,numpy\n"
 
 
-def test_log_lines_are_told_as_they_come_and_the_end_with_its_status():
+def test_log_lines_are_printed_as_they_come_and_the_end_with_its_status():
     program = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
     times, lines = zip(*log_times([sys.executable, "-c", program]), strict=True)
     assert lines == ("one", "two", "ended with 3")

@@ -16,7 +16,7 @@ from multiprocessing.pool import Pool
 # What the Snakefile imports in addition to the project's own code takes most of the time.
 PRELOADED = ["snakemake.cli", "snakemake.api", "pandas", "pyarrow.parquet", "pydantic", "huggingface_hub.errors"]
 
-# A job of a dry-run: its rule, and what tells it from the rule's other jobs.
+# A job of a dry-run: its rule, and what distinguishes it from the rule's other jobs.
 Job = tuple[str, str]
 
 
@@ -52,11 +52,13 @@ def planned_jobs(folder: str, arguments: list[str], environment: Mapping[str, st
 
 
 def jobs_of(output: str) -> list[Job]:
-    """The jobs that a dry-run's output tells, checked against the number that it states."""
+    """The jobs that a dry-run's output lists, checked against the number that it states."""
     # Jobs that a cluster would get as one are indented.
     found = re.findall(r"^ *(?:local)?rule (\w+):\n(?: +.*\n)*? +output: (.*)$", output, flags=re.MULTILINE)
     total = re.search(r"^total +(\d+)$", output, flags=re.MULTILINE)
-    stated = int(total[1]) - 1 if total else 0  # the target rule, which has no outputs, is not among those found
+    # The target rule, which has no outputs, is not among those found; without it files were asked for.
+    target_rules = len(re.findall(r"^ *(?:local)?rule all:$", output, flags=re.MULTILINE))
+    stated = int(total[1]) - target_rules if total else 0
     if len(found) != stated:
         raise RuntimeError(f"{len(found)} jobs found, {stated} stated:\n{output}")
     return found

@@ -98,8 +98,8 @@ ALL_RUNS = Counter(
 )
 # Those of one more task or model also score layers; each model and task has its figures.
 NEW_TASK = Counter(tokenize_task=1, score_layers=1, score_parameters=1, plot=1) + ALL_RUNS
-STUDY_ANEW = Counter(measure_cost=1, score_parameters=1, check_parameter_orders=1) + ALL_RUNS + SCORES + NEW_PLAN
-EVERYTHING = Counter(download_model=1, download_task=1, tokenize_task=1) + STUDY_ANEW - Counter(plan_runs=1)
+STUDY_AGAIN = Counter(measure_cost=1, score_parameters=1, check_parameter_orders=1) + ALL_RUNS + SCORES + NEW_PLAN
+EVERYTHING = Counter(download_model=1, download_task=1, tokenize_task=1) + STUDY_AGAIN - Counter(plan_runs=1)
 PREDICTIONS_AND_BELOW = Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION
 EVALUATIONS_AND_BELOW = Counter(evaluate=6, compare=5) + AGGREGATION
 
@@ -307,7 +307,7 @@ def cloned(*carried: str, keep_times: bool) -> Change:
 
 
 def accepted(project: Project) -> None:
-    """Tell snakemake to take all files as they are."""
+    """Make snakemake take all files as they are."""
     project.run("--touch")
 
 
@@ -528,7 +528,7 @@ RUNS = {
     ),
     "another name of the study": Case(
         settings(study="another"),
-        STUDY_ANEW,
+        STUDY_AGAIN,
     ),
 }
 
@@ -667,7 +667,7 @@ FILES = {
     "the hashes deleted": Case(deleted("results/tiny/SHA256SUMS"), RECORD),
     "the whole study deleted": Case(
         deleted("results/tiny"),
-        STUDY_ANEW + Counter(write_study=1),
+        STUDY_AGAIN + Counter(write_study=1),
     ),
     # An edited output is not made again: it counts as what follows is made of. `make verify` names it.
     "scores edited by hand": Case(replaced(f"{RUN}/metrics.json", '"value": ', '"value": 1'), ONE_RUN_SCORED),

@@ -1,20 +1,17 @@
 """Faults on one machine, caused for real: each is reported plainly, loses nothing and ends in the same results."""
 
-import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
 import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import tiny
-from broken_runs import Running, identities, kill, leftovers, wait_until_idle
+from broken_runs import Running, identities, kill, leftovers, remount, small_disk, wait_until_idle
 from hub_server import ALWAYS, Fault, HubServer
 from project import Project, make_tiny_project
 
@@ -169,7 +166,7 @@ def test_kill_of_snakemake_lets_the_steps_at_work_finish_and_a_second_run_is_ref
 
 
 @pytest.mark.slow
-def test_another_study_runs_beside(project, undisturbed):
+def test_another_study_runs_at_the_same_time(project, undisturbed):
     """Snakemake locks the files that a run makes, not the folder."""
     running = start_training(project)
     (project.folder / "other.yaml").write_text(json.dumps(project.read_study() | {"study": "other"}))
@@ -180,23 +177,6 @@ def test_another_study_runs_beside(project, undisturbed):
 
 
 # --- disks ---
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, options: str) -> Iterator[None]:
-    """A disk of its own for a folder. Skips the test where mounting is not permitted."""
-    folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"a test of full and read-only disks must be allowed to mount one: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
 
 
 def error_lines(output: str) -> list[str]:
@@ -295,7 +275,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, (*_, marks) in DAMAGES.items()])
-def test_a_damaged_file_is_told_before_any_training_and_its_cure_makes_nothing_else_anew(project, undisturbed, name):
+def test_a_damaged_file_is_reported_before_any_training_and_its_remedy_makes_only_it_again(project, undisturbed, name):
     damage, pattern, _ = DAMAGES[name]
     path = only(project, pattern)
     if "models" in pattern:

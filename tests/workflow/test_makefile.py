@@ -21,21 +21,72 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def make(folder: Path, target: str, study: str) -> subprocess.CompletedProcess[str]:
+# Study files with the name mine.
+STUDIES = [("a study.yaml", 'seeds: [1]\nstudy: "mine"  # quoted\n'), ("a study.json", '{"study": "mine"}')]
+
+
+def make(folder: Path, target: str, study: str, *variables: str) -> subprocess.CompletedProcess[str]:
     """Run a target; the environment counts as up to date."""
-    command = ["make", "--assume-old=.venv/.ready", target, f"STUDY={study}"]
+    command = ["make", "--assume-old=.venv/.ready", target, f"STUDY={study}", *variables]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+def make_with_stand_in(folder: Path, target: str, study: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """The same with a program in the place of snakemake that prints its arguments and ends with a status."""
+    program = folder / "stand-ins/snakemake"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nprintf '<%s>' \"$@\"\necho\nexit {status}\n")
+    program.chmod(0o755)
+    return make(folder, target, study, 'IN_VENV=PATH="$$PWD/stand-ins:$$PWD/.venv/bin:$$PATH"')
+
+
+@pytest.mark.parametrize(("file", "content"), STUDIES)
 @pytest.mark.parametrize(
-    ("file", "content"),
-    [("a study.yaml", 'seeds: [1]\nstudy: "mine"  # quoted\n'), ("study.json", '{"study": "mine"}')],
+    ("target", "message"),
+    [
+        ("verify", "error: results/mine/SHA256SUMS: file not found"),
+        ("publish", "error: results/mine/SHA256SUMS: file not found"),
+        ("provenance", "error: results/mine: this study is not finished; run it first"),
+    ],
 )
-def test_verify_finds_the_folder_of_the_study(file, content, folder):
+def test_the_folder_of_the_study_is_found_and_an_error_is_shown(target, message, file, content, folder):
     (folder / file).write_text(content)
-    finished = make(folder, "verify", file)
+    finished = make(folder, target, file, "TO=published")
     assert finished.returncode != 0
-    assert "error: results/mine/SHA256SUMS: file not found" in finished.stderr
+    assert message in finished.stderr
+    assert not (folder / "published").exists()
+
+
+@pytest.mark.parametrize(("file", "content"), STUDIES)
+def test_provenance_of_a_finished_study(file, content, folder):
+    (folder / file).write_text(content)
+    (folder / "results/mine").mkdir(parents=True)
+    (folder / "results/mine/SHA256SUMS").write_text("")
+    finished = make_with_stand_in(folder, "provenance", file)
+    assert finished.returncode == 0, finished.stderr
+    arguments, printed = finished.stdout.splitlines()
+    assert f"<--configfile><{file}>" in arguments
+    assert "<--report><results/mine/provenance.html>" in arguments
+    assert "<all>" not in arguments  # which would hide errors
+    assert printed == "results/mine/provenance.html"
+
+
+def test_provenance_that_fails_names_no_page(folder):
+    (folder / "study.yaml").write_text("study: mine\n")
+    (folder / "results/mine").mkdir(parents=True)
+    (folder / "results/mine/SHA256SUMS").write_text("")
+    finished = make_with_stand_in(folder, "provenance", "study.yaml", status=3)
+    assert finished.returncode != 0
+    assert finished.stdout.count("provenance.html") == 1  # in the arguments
+
+
+@pytest.mark.parametrize(("file", "content"), STUDIES)
+@pytest.mark.parametrize("target", ["run", "plan", "run-slurm"])
+def test_snakemake_gets_the_file_of_the_study(target, file, content, folder):
+    (folder / file).write_text(content)
+    finished = make_with_stand_in(folder, target, file)
+    assert finished.returncode == 0, finished.stderr
+    assert f"<--configfile><{file}>" in finished.stdout
 
 
 def test_publish_asks_for_the_folder(folder):

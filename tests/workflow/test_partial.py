@@ -1,17 +1,16 @@
 """Jobs that fail leave everything else standing: tables, figures and report are made of the runs that there are."""
 
 import csv
-import json
-from pathlib import Path
 
 import pytest
 
+import tiny
 from project import Project, make_tiny_project
 from shallower.core.files import sha256_of
 
 pytestmark = pytest.mark.slow
 
-CONFIG = "models/distilbert/config.json"
+FAILING = "models/distilbert"
 RESULTS = "results/tiny"
 
 
@@ -22,11 +21,6 @@ def rows(project: Project, name: str) -> list[dict[str, str]]:
 
 def models(project: Project, name: str) -> set[str]:
     return {row["model"] for row in rows(project, name)}
-
-
-def set_initializer_range(config: Path, value: float) -> None:
-    """With a huge range of new weights, which are those of the head, a model can be computed but not trained."""
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"initializer_range": value}))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +34,7 @@ def project(tmp_path_factory) -> Project:
         study["probe"] = {"train_examples": 48}
 
     project = make_tiny_project(tmp_path_factory.mktemp("partial"), change, families=("bert", "distilbert"))
-    set_initializer_range(project.folder / CONFIG, 1e30)
+    tiny.set_initializer_range(project.folder / FAILING, tiny.UNTRAINABLE)
     finished = project.snakemake()
     project.printed, project.status = finished.stdout, finished.returncode
     return project
@@ -85,7 +79,7 @@ def test_the_same_command_again_trains_nothing_again_and_shows_the_same(project)
 
 
 def test_what_was_missing_is_made_and_shown_when_it_can_be(project):
-    set_initializer_range(project.folder / CONFIG, 0.02)
+    tiny.set_initializer_range(project.folder / FAILING, 0.02)
     project.run()
     assert models(project, "results.csv") == models(project, "tables/summary.csv") == {"bert", "distilbert"}
     assert rows(project, "missing.csv") == []

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from dry_runs import Job, dry_run_pool, planned_jobs
-from rerun_cases import CASES, SCRIPTS, Case, code
+from rerun_cases import CASES, SCRIPTS, Case
 from write_reruns import PAGE, page
 
 from project import ROOT, Project
-from shallower.core.code_digest import code_files
+from shallower.core.code_digest import code_digest, code_files
 
 WORKERS = 2
 STUDIES = {"origins": "finished_project", "families": "finished_families", "tasks": "finished_tasks"}
@@ -39,15 +39,12 @@ def dry_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield lambda case: threads.submit(plan, case, request.getfixturevalue(STUDIES[case.study]))
 
 
-def under_way(request: pytest.FixtureRequest, test: Callable, cases: dict[str, Case], dry_run) -> dict[str, Future]:
-    """The jobs of each case that this session asks a test for; all dry-runs are under way at once."""
-    items = (item for item in request.session.items if getattr(item, "function", None) is test)
-    return {name: dry_run(cases[name]) for name in (item.callspec.params["name"] for item in items)}
-
-
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
-    return under_way(request, test_a_change_reruns_what_depends_on_it, CASES, dry_run)
+    """The jobs of each case that this session tests; all dry-runs are under way at once."""
+    test = test_a_change_reruns_what_depends_on_it
+    items = (item for item in request.session.items if getattr(item, "function", None) is test)
+    return {name: dry_run(CASES[name]) for name in (item.callspec.params["name"] for item in items)}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -80,23 +77,31 @@ def test_each_step_depends_on_the_modules_that_it_imports(importing_scripts):
 
 
 @pytest.fixture(scope="module")
-def jobs_of_scripts(dry_run) -> dict[str, Future]:
-    return {name: dry_run(Case(code(f"scripts/{name}.py"), Counter())) for name in SCRIPTS}
+def edited_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the library, of which modules are edited in turn."""
+    copy = tmp_path_factory.mktemp("edited") / "workflow"
+    shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
 
 
-@pytest.fixture(scope="module")
-def jobs_of_modules(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
-    cases = {name: Case(code(name), Counter()) for name in MODULES}
-    return under_way(request, test_an_edited_module_reruns_the_steps_that_import_it, cases, dry_run)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
-def test_an_edited_module_reruns_the_steps_that_import_it(
-    name: str, jobs_of_modules, jobs_of_scripts, importing_scripts
+def test_an_edited_module_changes_the_code_of_the_steps_that_import_it(
+    name: str, edited_library: Path, importing_scripts
 ):
-    expected = {job for script in importing_scripts[name] for job in jobs_of_scripts[script].result()}
-    assert set(jobs_of_modules[name].result()) == expected
+    """That a step whose code has changed runs again, with all that depends on it, is in the matrix for each script."""
+
+    def digests() -> dict[str, str]:
+        scripts = {script: edited_library / f"scripts/{script}.py" for script in SCRIPTS}
+        return {
+            script: code_digest(code_files(file, edited_library), edited_library) for script, file in scripts.items()
+        }
+
+    before, module = digests(), edited_library / name
+    code = module.read_text(encoding="utf-8")
+    module.write_text(f"{code}\nEDITED = True\n", encoding="utf-8")
+    after = digests()
+    module.write_text(code, encoding="utf-8")
+    assert {script for script in SCRIPTS if before[script] != after[script]} == importing_scripts[name]
 
 
 def test_the_page_of_the_matrix_is_up_to_date():

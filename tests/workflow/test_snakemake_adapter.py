@@ -1,14 +1,18 @@
 """What the workflow uses of Snakemake beyond its documented language is still there and means the same."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import snakemake
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
 import snakemake_adapter
 from project import ROOT
@@ -176,3 +180,58 @@ def test_files_that_failed_jobs_did_not_make(tmp_path):
     assert unmade == {"early": ["fail", "fail.log"], "late": ["fail", "fail.log"]}
     snakefile = str(tmp_path / "Snakefile")
     assert arguments == ["--snakefile", snakefile, "--cores", "2", "--allowed-rules", "make", "--", "all"]
+
+
+@pytest.fixture
+def interpreter(tmp_path: Path) -> Path:
+    """The Python of these tests, below a folder with a blank and a quote."""
+    environment = tmp_path / "the user's environment"
+    environment.symlink_to(sys.prefix)
+    return environment / "bin" / Path(sys.executable).name
+
+
+@pytest.mark.parametrize("plugin", ["local", "slurm", "slurm-jobstep"])
+def test_the_interpreter_is_quoted_in_commands_of_jobs(plugin, interpreter, monkeypatch):
+    executor = ExecutorPluginRegistry().get_plugin(plugin).executor
+    for each in ExecutorPluginRegistry().plugins.values():
+        if hasattr(each.executor, "get_python_executable"):
+            monkeypatch.setattr(each.executor, "get_python_executable", each.executor.get_python_executable)
+    shared = SimpleNamespace(storage_settings=SimpleNamespace(shared_fs_usage=SharedFSUsage.all()))
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+
+    def path() -> str:
+        return executor.get_python_executable(SimpleNamespace(workflow=shared))
+
+    assert path() == str(interpreter), f"{plugin} quotes it now: quote_interpreter can go"
+    snakemake_adapter.quote_interpreter()
+    assert path() == shlex.quote(str(interpreter))
+    snakemake_adapter.quote_interpreter()  # as another workflow in this process does
+    assert path() == shlex.quote(str(interpreter))
+    monkeypatch.setattr(sys, "executable", "python")
+    assert path() == "python"
+
+
+WITH_A_JOB_OF_ITS_OWN = f"""
+import sys
+
+sys.path.insert(0, {str(ROOT / "workflow")!r})
+
+from snakemake_adapter import quote_interpreter
+
+quote_interpreter()
+
+
+rule all:
+    output:
+        "interpreter",
+    run:
+        print(sys.executable, file=open(output[0], "w"))
+"""
+
+
+def test_a_job_with_a_snakemake_of_its_own_finds_the_interpreter(tmp_path, interpreter):
+    (tmp_path / "Snakefile").write_text(WITH_A_JOB_OF_ITS_OWN)
+    command = [interpreter, "-m", "snakemake", "--cores", "1"]
+    finished = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert finished.returncode == 0, finished.stdout
+    assert (tmp_path / "interpreter").read_text() == f"{interpreter}\n"

@@ -193,7 +193,8 @@ def test_a_published_study_is_small_and_verifies_as_it_is_shipped(project, tmp_p
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert files == {*names, "SHA256SUMS"}
     assert {"report.html", "results.csv", "study.json", "provenance.json", "tables/summary.csv"} <= files
-    assert not any(name.endswith(".safetensors") for name in files)
+    assert not any(name.endswith((".safetensors", ".svg", "section.json")) for name in files)
+    assert "figures/bert/tiny/score-by-layers.png" in files
     assert verify(target) == len(names)
     (target / "results.csv").write_text("other\n")
     with pytest.raises(UserError, match=r"changed: results\.csv"):

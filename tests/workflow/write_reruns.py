@@ -13,8 +13,9 @@ INTRODUCTION = """# What runs again
 Made by `make docs` from [tests/workflow/rerun_cases.py](../tests/workflow/rerun_cases.py); do not edit.
 
 Each row is one change of a finished study, and the jobs that `snakemake` then starts: no more and no fewer, which
-`make test` checks with a dry-run for each row ({cases} of them). `make test-reruns` also edits every module of the
-library, one at a time, and checks that exactly the steps run again whose script imports it, directly or through others.
+`make test` checks with a dry-run for each row ({cases} of them). Every module of the library is edited as well, one at
+a time: that changes the code of exactly the steps whose script imports it, directly or through others, and for an edit
+of each script there is a row. `make test-reruns` runs these tests alone.
 
 The studies are tiny but whole:
 

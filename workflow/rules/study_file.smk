@@ -15,9 +15,10 @@ sys.path.insert(0, str(LIBRARY))
 
 from shallower.core.errors import UserError
 from shallower.study.file import check_study_file
-from snakemake_adapter import check_version, config_files, is_module
+from snakemake_adapter import check_version, config_files, is_module, quote_interpreter
 
 check_version()
+quote_interpreter()
 
 if {*"{}"} & {*str(LIBRARY)}:
     raise WorkflowError(f"{LIBRARY.parent}: Snakemake takes braces in its own path for variables; rename the folder")

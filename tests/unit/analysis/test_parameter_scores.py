@@ -92,7 +92,7 @@ def test_other_precisions_are_scored_as_the_numbers_that_they_hold(dtype, models
     assert parameter_scores(folder, "parameter-variance") == pytest.approx(expected, rel=1e-12)
 
 
-def test_layers_that_share_their_weights_cannot_be_told_apart(models):
+def test_layers_that_share_their_weights_cannot_be_distinguished(models):
     with pytest.raises(UserError, match=r"albert are one set of weights.*leave the parameter strategies out"):
         parameter_scores(models["albert"], "parameter-variance")
 

@@ -86,7 +86,7 @@ def test_the_examples_to_learn_from_are_drawn_once_and_for_all():
     assert chosen.max() > 900
 
 
-def test_no_convergence_is_told_with_the_depth(monkeypatch, caplog):
+def test_no_convergence_is_logged_with_the_depth(monkeypatch, caplog):
     monkeypatch.setattr(probes, "MAX_ITERATIONS", 1)
     vectors, labels = made_up()
     with caplog.at_level(logging.WARNING):

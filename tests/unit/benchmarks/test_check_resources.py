@@ -66,6 +66,6 @@ def test_the_peak_is_seen_although_it_passes(tmp_path, monkeypatch):
     assert peak >= 10**6 > check_resources.disk_bytes(tmp_path)
 
 
-def test_a_command_that_fails_is_told(tmp_path):
+def test_a_command_that_fails_is_reported(tmp_path):
     with pytest.raises(UserError, match="ended with 3"):
         check_resources.peak_while([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)

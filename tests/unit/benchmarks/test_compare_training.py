@@ -139,12 +139,12 @@ def test_a_readme_without_its_markers_is_refused():
         write_readme.replace_part("<!-- sweep -->", "sweep", "table")
 
 
-def test_a_process_is_measured_and_its_failure_told(tmp_path):
+def test_a_process_is_measured_and_its_failure_reported(tmp_path):
     busy = "import time; block = bytearray(200_000_000)\nwhile time.process_time() < 0.2: 0"
     used = run_process([sys.executable, "-c", busy], tmp_path / "log.txt")
     assert used.cpu_seconds >= 0.2 and used.wall_seconds >= 0.2 and used.peak_mb > 200
-    with pytest.raises(UserError, match=r"(?s)ended with 3.*no luck"):
-        run_process([sys.executable, "-c", "import sys; print('no luck'); sys.exit(3)"], tmp_path / "log.txt")
+    with pytest.raises(UserError, match=r"(?s)ended with 3.*no data"):
+        run_process([sys.executable, "-c", "import sys; print('no data'); sys.exit(3)"], tmp_path / "log.txt")
 
 
 def test_a_run_stopped_early_is_extrapolated_in_its_training_only():
@@ -195,6 +195,14 @@ def test_our_commands_are_the_scripts_of_the_workflow(job):
     ours = Job(**{**vars(job), "contestant": "ours"})
     assert [command[1].name for command in commands(ours)] == ["tokenize_task.py", "finetune.py", "predict.py"]
     assert all(command[1].is_file() for command in commands(ours))
+
+
+def test_our_run_is_measured(job):
+    ours = Job(**{**vars(job), "contestant": "ours"})
+    record = run_job(ours, RIVALS_PACKAGES)
+    assert (record["steps"], record["planned_steps"]) == (6, 6)
+    assert 0 < record["train_seconds"] < record["wall_seconds"] and record["start_up_seconds"] > 0
+    assert 0 <= job_score(ours, "accuracy") <= 1
 
 
 def test_the_trainer_runs_and_is_measured(job):

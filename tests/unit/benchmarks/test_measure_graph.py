@@ -24,7 +24,7 @@ def test_the_number_of_jobs_is_read_from_what_snakemake_says():
         planned_jobs("Nothing to be done (all requested files are present and up to date).\n")
 
 
-def test_growth_tells_linear_from_quadratic():
+def test_growth_distinguishes_linear_from_quadratic():
     assert growth([planning(n, 2 + 0.002 * n) for n in (1000, 2000, 4000)]) == pytest.approx(1)
     assert growth([planning(n, 1e-6 * n * n) for n in (4000, 1000, 2000)]) == pytest.approx(2)
 
@@ -40,7 +40,7 @@ def test_results_for_people_and_programs(tmp_path):
     assert "<svg" in (tmp_path / "graph.svg").read_text()
 
 
-def test_snakemake_plans_the_jobs_that_the_size_foretells():
+def test_snakemake_plans_the_jobs_that_the_size_predicts():
     jobs, seconds, megabytes = plan(synthetic_study(1))
     # Other jobs: two tasks, the study, the plan of runs, the results, the tables, the report, the record, the target.
     assert jobs == JOBS_A_MODEL + 2 + 7

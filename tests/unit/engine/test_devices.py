@@ -1,5 +1,7 @@
 """Devices: what "auto" means here, and refusals of what the machine cannot do."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs
-from shallower.engine.devices import choose_compute
+from shallower.engine.devices import Compute, _copied_together, all_to_device, choose_compute
 from token_sets import make_tokens
 
 
@@ -77,3 +79,36 @@ def test_a_model_gets_the_inputs_that_it_takes(tmp_path, family, names):
     model = load_checked(tmp_path)
     inputs = model_inputs(model, make_batch(tokens, np.arange(4)), "cpu")
     assert set(inputs) == names
+
+
+ARRAYS = [
+    np.arange(7),
+    np.ones((2, 1, 1, 3), np.float32),
+    np.arange(5, dtype=np.int32)[::2],
+    np.arange(2.0),
+    np.ones(0),
+]
+
+
+@pytest.mark.parametrize("copied", [all_to_device, lambda *given: _copied_together(*given, pin=False)])
+def test_arrays_that_are_copied_together_stay_what_they_are(copied):
+    for array, tensor in zip(ARRAYS, copied(ARRAYS, "cpu"), strict=True):
+        assert tensor.numpy().dtype == array.dtype
+        assert np.array_equal(tensor.numpy(), array)
+        assert tensor.is_contiguous()
+
+
+def test_nothing_is_set_for_a_cpu_to_give_the_same_bits():
+    with Compute("cpu", "fp32", 1).same_every_time():
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_gpu_gives_the_same_bits_while_asked_to(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with pytest.raises(ZeroDivisionError), Compute("cuda", "fp32", 1).same_every_time():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        raise ZeroDivisionError
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory

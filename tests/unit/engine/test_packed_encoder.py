@@ -9,9 +9,11 @@ import torch
 import tiny
 from shallower.core.files import read_json, write_json
 from shallower.engine.batches import make_batch
+from shallower.engine.classifiers import packed_encoder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
+from shallower.engine.classifiers.packed_batch import filled_size, pack
 from shallower.engine.classifiers.packed_classifier import PackedClassifier
-from shallower.engine.classifiers.packed_encoder import attention
+from shallower.engine.classifiers.packed_encoder import attention, round_together
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.dropout import Dropout
@@ -150,6 +152,76 @@ def test_attention_is_torchs():
     bias[0, ..., 3:] = -1e9
     expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, bias)
     torch.testing.assert_close(attention(query, key, value, bias, 0.1, Dropout()), expected)
+
+
+def one_by_one(query, key, value, query_ends, key_ends, max_queries, max_keys, rate):
+    """What the GPU's attention of packed tokens computes, an example at a time."""
+    assert (query_ends.diff().max(), key_ends.diff().max(), rate) == (max_queries, max_keys, 0)
+    contexts = []
+    for place in range(len(key_ends) - 1):
+        asked, given = (slice(*ends[place : place + 2]) for ends in (query_ends, key_ends))
+        parts = (part.transpose(0, 1) for part in (query[asked], key[given], value[given]))
+        contexts.append(torch.nn.functional.scaled_dot_product_attention(*parts).transpose(0, 1))
+    return torch.cat(contexts)
+
+
+@pytest.mark.parametrize("filled_up", [False, True])
+@pytest.mark.parametrize("family", PACKED)
+def test_attention_of_packed_tokens_as_on_a_gpu(tmp_path, monkeypatch, family, filled_up):
+    classifier, model, tokens = both(tmp_path, family)
+    batch = pack(tokens, EXAMPLES, "cpu", None, classifier.module.config.padding_id, filled_up)
+    ends = torch.cat([batch.starts, torch.tensor([len(batch.input_ids)])]).int()
+    batch = replace(batch, ends=ends, counts=torch.arange(len(ends), dtype=torch.int32))
+    monkeypatch.setattr(packed_encoder, "HALVES", (torch.float32,))
+    monkeypatch.setattr(packed_encoder, "has_packed_attention", lambda: True)
+    monkeypatch.setattr(packed_encoder, "packed_attention", one_by_one)
+    logits = classifier.module(batch, Dropout())
+    assert batch.ends.diff().max() == batch.max_length
+    torch.testing.assert_close(logits, reference_logits(model, tokens, EXAMPLES), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", PACKED)
+def test_a_batch_that_is_filled_up_has_the_same_logits_and_gradients(tmp_path, family):
+    classifier, _, tokens = both(tmp_path, family)
+    padding_id = classifier.module.config.padding_id
+    results = []
+    for filled_up in (False, True):
+        batch = pack(tokens, EXAMPLES, "cpu", None, padding_id, filled_up)
+        classifier.module.zero_grad()
+        logits = classifier.module(batch, Dropout())
+        (logits * torch.arange(12.0).view(6, 2)).sum().backward()
+        results.append([logits.detach(), *(parameter.grad for parameter in classifier.module.parameters())])
+    assert len(batch.input_ids) % 128 == 0
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_are_filled_up_to_one_of_a_few_sizes():
+    sizes = {1: 128, 127: 128, 128: 256, 1000: 1024, 1024: 1280, 1151: 1280, 2000: 2048, 2100: 2560, 9000: 9216}
+    assert {size: filled_size(size) for size in sizes} == sizes
+    assert all(size < filled_size(size) <= max(1.25 * size, size + 128) for size in range(1, 5000))
+    assert len({filled_size(size) for size in range(1, 4097)}) == 17
+
+
+def test_rounding_together_is_what_autocast_does_one_by_one():
+    weights = [torch.nn.Parameter(torch.randn(shape)) for shape in ((3, 4), (3,), (5, 3), (2, 2))]
+    weights[1].requires_grad_(False)
+    rounded = round_together(weights, torch.bfloat16)
+    assert all(torch.equal(one, weight.to(torch.bfloat16)) for one, weight in zip(rounded, weights, strict=True))
+    assert [one.requires_grad for one in rounded] == [True, False, True, True]
+    states = torch.randn(2, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = torch.nn.functional.linear(states, rounded[0], rounded[1])
+        torch.nn.functional.linear(hidden, rounded[2]).sum().backward()
+    gradients = [weight.grad for weight in weights]
+    for weight in weights:
+        weight.grad = None
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = torch.nn.functional.linear(states, weights[0], weights[1])
+        torch.nn.functional.linear(hidden, weights[2]).sum().backward()
+    assert gradients[1] is gradients[3] is None
+    for ours, weight in zip(gradients, weights, strict=True):
+        assert ours is weight.grad or (ours.dtype == torch.float32 and torch.equal(ours, weight.grad))
 
 
 @pytest.mark.parametrize(

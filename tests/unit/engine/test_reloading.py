@@ -116,7 +116,7 @@ def test_padding_tokens_inside_texts_are_answered_alike(tmp_path, family):
     assert compare_reloaded(tmp_path, tokens, predictions).largest_difference < 1e-5
 
 
-def test_the_script_tells_of_each_model(tmp_path):
+def test_the_script_reports_each_model(tmp_path):
     folders = [tiny.make_model(tmp_path / str(seed), "bert", labels=2, seed=seed) for seed in (1, 2)]
     for folder in folders:
         tokens, task = make_tokens(folder, 12)

@@ -270,7 +270,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         run(model, tokens, tmp_path)
 
 
-def test_bad_settings_are_told_at_once():
+def test_bad_settings_are_reported_at_once():
     with pytest.raises(UserError) as error:
         TrainSettings.parse({"epochs": 0, "batch_size": 2.5, "learning_rate": "5e-5", "warmup_ratio": 1, "lr": 1})
     for culprit in ("epochs", "batch_size", "learning_rate", "warmup_ratio", "'lr'"):

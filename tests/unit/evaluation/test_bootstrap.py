@@ -13,8 +13,8 @@ SETTINGS = {"metrics": ["accuracy", "f1"], "confidence": 0.95, "bootstrap_sample
 PAIR = Study().tasks["docs-pair"] | {"n": 400}
 
 
-def answers(skill: float, luck: int) -> np.ndarray:
-    return draw_predictions(PAIR, skill, luck).logits.argmax(1)
+def answers(skill: float, seed: int) -> np.ndarray:
+    return draw_predictions(PAIR, skill, seed).logits.argmax(1)
 
 
 LABELS = draw_predictions(PAIR, 0.9, 0).labels

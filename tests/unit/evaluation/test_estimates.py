@@ -32,8 +32,8 @@ def test_an_interval_is_of_percentiles():
     assert estimate(50, np.arange(101)).interval(0.9) == pytest.approx((5, 95))
 
 
-def test_several_seeds_widen_the_interval_by_their_luck():
-    # No luck in the examples: all that varies is the seed.
+def test_several_seeds_widen_the_interval_by_their_variance():
+    # Every example counts the same in each sample: all that varies is the seed.
     found = over_seeds(np.array([70.0, 80.0, 90.0]), np.array([70.0, 80.0, 90.0])[:, None] * np.ones((3, 2000)))
     low, high = found.interval(0.95)
     assert found.value == 80

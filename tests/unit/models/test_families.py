@@ -97,7 +97,7 @@ def test_per_layer_list_of_another_length_is_refused():
         ("distilbert", "transformer.layer.4.ffn.lin2.weight", 4, "transformer.layer.1.ffn.lin2.weight"),
     ],
 )  # fmt: skip
-def test_tensors_of_layers_are_told_and_renamed(family, tensor, layer, moved):
+def test_tensors_of_layers_are_recognised_and_renamed(family, tensor, layer, moved):
     assert FAMILIES[family].layer_of(tensor) == layer
     assert FAMILIES[family].moved_to(tensor, 1) == moved
     assert FAMILIES[family].moved_to(tensor, layer) == tensor

@@ -156,7 +156,7 @@ def test_a_mean_over_fewer_tasks_says_so_and_is_compared_with_the_same_tasks_of_
     assert at(table, "bert, 4 dropped", "mean of 2 of the 5 tasks")["paper"] == pytest.approx((90.60 + 82.51) / 2)
 
 
-def test_a_mean_that_the_paper_gives_over_other_tasks_only_is_not_put_beside():
+def test_a_mean_that_the_paper_gives_over_other_tasks_only_is_not_compared():
     tasks = {"sst2": "SST-2", "mnli": "MNLI"}
     arms = [BASELINE, ("pretrained", "bottom", "2", 2)]
     row = at(figure_2(counterparts(tasks=tasks), study(tasks=tuple(tasks), arms=arms)), "bert, bottom", "2 dropped")
@@ -167,7 +167,7 @@ def test_a_mean_that_the_paper_gives_over_other_tasks_only_is_not_put_beside():
 # --- tables of scores ----------------------------------------------------------------------------------------------
 
 
-def test_table_2_shows_ours_beside_the_papers():
+def test_table_2_shows_ours_next_to_the_papers():
     table = table_2(counterparts(), study())
     row = at(table, "bert, 2 dropped", "SST-2")
     assert (row["ours"], row["seeds"], row["num_dropped"]) == (pytest.approx(88), 2, 2)
@@ -204,7 +204,7 @@ def test_a_mean_with_a_missing_part_is_blank_and_names_it():
     assert "not run on rte" in row["remark"]
 
 
-def test_collapsed_runs_are_told():
+def test_collapsed_runs_are_reported():
     scores = study()
     collapsed = scores.runs["directory"] == scores.rows("bert", "sst2", *TOP[2][:3])["directory"].iloc[0]
     scores = Scores(scores.runs.assign(collapsed=collapsed), {f"run{row}": 0.9 + NOISE for row in scores.runs.index})
@@ -218,7 +218,7 @@ def test_table_5_is_alberts():
     assert "albert" not in set(table_2(counterparts({"albert": "ALBERT"}), study({"albert": 12}))["model"])
 
 
-def test_table_6_puts_distilled_models_beside_halves():
+def test_table_6_puts_distilled_models_next_to_halves():
     models = {"minilm": "DistilBERT", "bert": "BERT"}
     table = table_6(counterparts(models), study({"minilm": 6, "bert": 12}))
     assert at(table, "minilm, all 6 layers", "STS-B")["paper"] == 87.14
@@ -409,7 +409,7 @@ def test_table_4_has_layers_and_loss_in_a_cell(predicted):
     assert (distil["paper"], "from the preprint" in distil["remark"]) == (4, True)
 
 
-def test_table_4_tells_which_numbers_were_tried(predicted):
+def test_table_4_says_which_numbers_were_tried(predicted):
     runs = predicted.runs[predicted.runs["num_dropped"] != 1]
     table = table_4(
         counterparts({"tiny": None}, {"sst2": "SST-2"}), Scores(runs, dict.fromkeys(runs["directory"], NOISE))
@@ -524,7 +524,7 @@ def test_a_curve_without_one_of_the_tasks_is_blank():
     assert "not run on qnli, qqp" in row["remark"]
 
 
-def test_contribution_scores_tell_which_layers_the_paper_drops():
+def test_contribution_scores_show_which_layers_the_paper_drops():
     scores = pd.DataFrame(
         {"model": "bert", "task": task, "scored": "pretrained", "method": "contribution", "layer": layer}
         | {"value": 0.8 + 0.01 * layer + 0.02 * (task == "rte")}

@@ -68,7 +68,7 @@ def test_each_reading_is_compared_with_the_printed_order(tmp_path):
     assert found["remark"].isna().all()
 
 
-def test_orders_of_the_paper_that_nothing_stands_beside_are_shown_too(tmp_path):
+def test_orders_of_the_paper_with_nothing_to_compare_are_shown_too(tmp_path):
     folder = make_checkpoint(tmp_path / "model", BERT_ORDER)
 
     orders = parameter_orders({"ours": folder}, {"ours": "BERT"}, VALUES)

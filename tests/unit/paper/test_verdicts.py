@@ -35,24 +35,24 @@ Skill = Callable[[str, str, str, int], float]
 
 def write_run(root: Path, run: dict, skill: float) -> dict:
     """Predictions and resamples of a run of that skill; its row of results.csv. Hard examples are hard for all."""
-    run_luck = np.random.default_rng(_luck(run))
-    task_luck = np.random.default_rng(len(run["task"]))
+    run_random = np.random.default_rng(_seed_of(run))
+    task_random = np.random.default_rng(len(run["task"]))
     ids = np.arange(N) * 2
     if run["task"] == "stsb":
-        labels = np.round(task_luck.uniform(0, 5, N), 1)
-        noise = 0.9 * task_luck.normal(size=N) + np.sqrt(1 - 0.9**2) * run_luck.normal(size=N)
+        labels = np.round(task_random.uniform(0, 5, N), 1)
+        noise = 0.9 * task_random.normal(size=N) + np.sqrt(1 - 0.9**2) * run_random.normal(size=N)
         predictions = skill * (labels - 2.5) / 1.45 + np.sqrt(1 - skill**2) * noise
         metric, logits = metric_for("pearson", "regression"), predictions[:, None]
     else:
-        labels = (task_luck.random(N) < 0.5) * 1
-        hardness = 0.9 * task_luck.normal(size=N) + np.sqrt(1 - 0.9**2) * run_luck.normal(size=N)
+        labels = (task_random.random(N) < 0.5) * 1
+        hardness = 0.9 * task_random.normal(size=N) + np.sqrt(1 - 0.9**2) * run_random.normal(size=N)
         predictions = np.where(hardness < norm.ppf(skill), labels, 1 - labels)
         metric, logits = metric_for("accuracy", "classification"), np.eye(2)[predictions]
     directory = (
         root / run["model"] / run["task"] / run["origin"] / f"{run['strategy']}-{run['amount']}" / f"seed{run['seed']}"
     )
     directory.mkdir(parents=True)
-    order = run_luck.permutation(N)  # runs need not agree in the order of their rows
+    order = run_random.permutation(N)  # runs need not agree in the order of their rows
     columns = {
         "id": ids[order],
         "label": labels[order],
@@ -67,7 +67,7 @@ def write_run(root: Path, run: dict, skill: float) -> dict:
     return {**run, "metric": metric.name, "primary": True, "value": value, "directory": str(directory)}
 
 
-def _luck(run: dict) -> int:
+def _seed_of(run: dict) -> int:
     return sum(ord(letter) * 7**place for place, letter in enumerate("/".join(map(str, run.values())))) % 2**32
 
 
@@ -347,7 +347,7 @@ def test_predictions_for_other_examples_are_refused(tmp_path):
 # --- pages and the script ---
 
 
-def test_the_page_tells_every_verdict_and_number(as_claimed):
+def test_the_page_shows_every_verdict_and_number(as_claimed):
     page = observations_page(as_claimed, "a <study>")
     assert page.startswith("<!doctype html>")
     assert "a &lt;study&gt;" in page

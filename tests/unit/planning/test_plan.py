@@ -25,7 +25,7 @@ from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 
 # Operations per second, and the least time of a training step per layer.
-CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.002
+CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER = 50e9, 40e12, 0.003
 
 
 def make_checkpoint(folder, config):
@@ -149,7 +149,7 @@ def test_weights_kept_in_half_the_space(study, tmp_path):
 @pytest.mark.parametrize(
     ("minutes", "interval", "checkpoints"), [(0.5, 60, 0), (1.5, 60, 1), (2.5, 60, 2), (100, 60, 2), (2.5, 100, 1)]
 )
-def test_long_trainings_have_checkpoints_beside_them(study, tmp_path, minutes, interval, checkpoints):
+def test_long_trainings_have_checkpoints_in_addition(study, tmp_path, minutes, interval, checkpoints):
     study["compute"] = {"checkpoint_seconds": interval}
     size = size_of_model(study)
     study["strategies"] = [{"name": "top", "amounts": [1]}]

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,9 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from shallower.core.tables import read_table, write_table
-from shallower.reporting.figures import OTHER_STYLES, STYLES, save, score_by_cost, score_by_layers, styles_of
+from shallower.reporting.figures import OTHER_STYLES, SETTINGS, STYLES, save, score_by_cost, score_by_layers, styles_of
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import read_comparisons, read_costs, summarise
 from synthetic_runs import SMALL, write_study
@@ -154,6 +156,18 @@ def test_the_same_figure_is_the_same_file(tables, tmp_path):
     for suffix in (".png", ".svg"):
         assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"other{suffix}").read_bytes()
     assert b"<dc:date>" not in (tmp_path / "one.svg").read_bytes()
+
+
+def test_the_palette_of_a_png_hardly_changes_a_colour(tables, tmp_path):
+    figure = score_by_layers(*tables)
+    save(figure, tmp_path / "figure")
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(tmp_path / "exact.png")
+    small, exact = (Image.open(tmp_path / name) for name in ("figure.png", "exact.png"))
+    assert (small.size, small.info["dpi"]) == (exact.size, exact.info["dpi"])
+    colours = [np.asarray(image.convert("RGB"), dtype=int) for image in (small, exact)]
+    assert np.abs(colours[0] - colours[1]).max() <= 0.05 * 255
+    assert (tmp_path / "figure.png").stat().st_size < (tmp_path / "exact.png").stat().st_size / 2
 
 
 def test_script_draws(made):

@@ -168,7 +168,7 @@ def test_the_answer_comes_first_then_methods_and_provenance(report):
     assert "observations" not in page.text
 
 
-def test_the_methods_tell_the_settings(report):
+def test_the_methods_list_the_settings(report):
     text = Page(report_page(report)).text
     assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
     assert "on docs-pair epochs 5" in text
@@ -229,6 +229,15 @@ def test_a_damaged_section_is_named(tmp_path):
     write_json(tmp_path / "section.json", {"lead": ""})
     with pytest.raises(UserError, match=r"section\.json: not a section"):
         Section.read(tmp_path / "section.json")
+
+
+def test_weights_that_were_converted_are_named_with_the_pickle_and_its_hash(report):
+    assert "pickled" not in Page(report_page(report)).text
+    (manifest,) = report.models
+    converted = manifest | {"converted_from": {"pytorch_model.bin": "ef" * 32}}
+    text = Page(report_page(replace(report, models=[converted]))).text
+    assert "minilm package gt-minilm 0.1, converted from pickled pytorch_model.bin DistilBERT" in text
+    assert f"model minilm pytorch_model.bin {'ef' * 32} model minilm model.safetensors {'ab' * 32}" in text
 
 
 def test_without_counterparts_there_is_no_column_for_them(report):

@@ -111,7 +111,7 @@ def test_seeds_that_drop_different_layers_count_with_the_fewest(whole):
     assert row["latency_ms_batch1"] == costs["minilm"]["depths"][4]["latency"][0]["median_ms"]
 
 
-def test_the_speed_that_is_told_is_that_of_the_smallest_batch(whole):
+def test_the_speed_that_is_reported_is_that_of_the_smallest_batch(whole):
     results, comparisons, costs, _ = whole
     costs = copy.deepcopy(costs)
     for depth in costs["minilm"]["depths"]:
@@ -199,9 +199,30 @@ def test_the_held_out_check_chooses_on_one_half_and_measures_on_the_other():
 )
 def test_a_useless_baseline_gives_no_answer(change, reason):
     baseline = pd.Series(BASELINE.to_dict() | change)
-    assert reason in without_answer(baseline)
+    assert reason in without_answer(baseline, ARMS)
     assert set(answer(ARMS, baseline, 3).values()) == {None}
-    assert without_answer(BASELINE) is None
+    assert without_answer(BASELINE, ARMS) is None
+
+
+def test_a_baseline_far_below_a_shallower_model_gives_no_answer():
+    better = ARMS.iloc[0].to_dict() | {"strategy": "odd-alternate", "num_dropped": 1, "score": 0.9, "collapsed": 0}
+    for kept_low, problem in (
+        (104.9, None),
+        (130.0, "it scores 0.800, and 0.900 without 1 layer (strategy odd-alternate)"),
+    ):
+        arms = pd.concat([ARMS, pd.DataFrame([better | {"kept_low": kept_low}])], ignore_index=True)
+        found = without_answer(BASELINE, arms)
+        assert found is None if problem is None else problem in found
+        # Also for the strategies that are not better: shares of this baseline's score mean nothing.
+        assert (answer(ARMS, BASELINE, 3, arms)["num_dropped"] is None) is (problem is not None)
+
+
+def test_droppable_knows_the_arms_of_the_other_strategies(summary):
+    chosen = (summary["task"] == "docs-pair") & (summary["strategy"] == "top") & (summary["amount"] == "1")
+    summary.loc[chosen, "kept_low"] = 140.0
+    table = droppable(summary, [3])
+    assert table.loc[table["task"] == "docs-pair", "num_dropped"].isna().all()
+    assert table.loc[table["task"] != "docs-pair", "num_dropped"].notna().all()
 
 
 def test_a_share_that_does_not_exist_is_never_chosen():
@@ -283,7 +304,7 @@ def test_the_page_says_when_no_layer_can_be_dropped(whole, summary):
 
 
 @pytest.mark.parametrize("kept_low", [99.9, 90.0])
-def test_the_first_sentence_tells_averages_from_clear_answers(whole, summary, kept_low):
+def test_the_first_sentence_distinguishes_averages_from_clear_answers(whole, summary, kept_low):
     summary["kept_low"], summary["score_min"] = kept_low, 1.0
     text = read(answer_page(summary, [1], 0.95, whole[2]))
     first = text[: text.index("That makes it")]

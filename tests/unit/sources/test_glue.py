@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from glue_files import glue_folder
+from glue_files import glue_file
 from labelled import read_one
 from shallower.sources.glue import GLUE_TASKS, HUB_REVISION, hub_file
 from shallower.sources.labelled_files import Columns
@@ -63,7 +63,7 @@ def test_files_on_the_hub() -> None:
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_the_real_files_fit(name: str, split: str) -> None:
     task = GLUE_TASKS[name]
-    path = glue_folder() / name / f"{task.validation if split == 'validation' else split}.parquet"
+    path = glue_file(name, task.validation if split == "validation" else split)
     table = read_one(path, Columns(task.text, "label", task.labels, target=task.target))
     assert len(table) == ROWS[name][split == "validation"]
     assert table.column_names == ["id", "text", *["text_pair"][: len(task.text) - 1], "label"]

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub
@@ -53,20 +54,9 @@ Serve = Callable[..., HubServer]
 
 
 @pytest.fixture
-def serve(
-    folders: dict[tuple[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
-) -> Iterator[Serve]:
-    servers: list[HubServer] = []
-
-    def start(*faults: Fault, token: str | None = None) -> HubServer:
-        server = HubServer(folders, faults, token).__enter__()
-        servers.append(server)
-        server.connect(monkeypatch, tmp_path / "cache")
-        return server
-
-    yield start
-    for server in servers:
-        server.__exit__()
+def serve(folders: dict[tuple[str, str], Path], start_hub: Serve, waits: list[float]) -> Serve:
+    """Start a server of the two folders."""
+    return partial(start_hub, folders)
 
 
 def fetch(server: HubServer, *names: str, to: Path, repository: tuple[str, str] = MODEL) -> dict[str, Path]:
@@ -144,12 +134,8 @@ def pull_request(folders: dict[tuple[str, str], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def with_pull_request(
-    folders: dict[tuple[str, str], Path], pull_request: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[HubServer]:
-    with HubServer(folders, pull_requests={MODEL: [pull_request]}) as server:
-        server.connect(monkeypatch, tmp_path / "cache")
-        yield server
+def with_pull_request(serve: Serve, pull_request: Path) -> HubServer:
+    return serve(pull_requests={MODEL: [pull_request]})
 
 
 def test_a_commit_of_a_pull_request_is_found_by_its_hash(with_pull_request: HubServer, tmp_path: Path) -> None:
@@ -435,7 +421,7 @@ def test_a_cache_that_cannot_be_written(
 # Tokens
 
 
-def test_the_token_goes_to_the_hub_only_and_is_never_told(
+def test_the_token_goes_to_the_hub_only_and_is_never_reported(
     serve: Serve,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

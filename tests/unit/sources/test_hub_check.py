@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,13 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.sources import hub_outline
 from shallower.sources.hub_check import Finding, check_on_hub
-from tiny import FAMILIES, make_model
+from tiny import FAMILIES
 
 ROOT = Path(__file__).parents[3]
 MODEL = ("model", "someone/model")
 DATA = ("dataset", "someone/data")
 WEIGHTS = "model.safetensors"
 PICKLE = "pytorch_model.bin"
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A tiny checkpoint of each family, and a BERT in several files; not to be changed."""
-    folder = tmp_path_factory.mktemp("saved")
-    models = {family: make_model(folder / family, family) for family in FAMILIES}
-    return models | {"sharded": make_model(folder / "sharded", "bert", max_shard_size="20KB")}
 
 
 @pytest.fixture
@@ -61,20 +54,10 @@ Serve = Callable[..., HubServer]
 
 
 @pytest.fixture
-def serve(model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+def serve(model: Path, data: Path, start_hub: Serve, monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Start a server of the two folders, as they are then."""
-    servers: list[HubServer] = []
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-
-    def start(*faults: Fault, **more: Any) -> HubServer:
-        server = HubServer({MODEL: model, DATA: data}, faults, **more).__enter__()
-        servers.append(server)
-        server.connect(monkeypatch, tmp_path / "cache")
-        return server
-
-    yield start
-    for server in servers:
-        server.__exit__()
+    return partial(start_hub, {MODEL: model, DATA: data})
 
 
 def model_entry(server: HubServer, **more: Any) -> dict[str, Any]:

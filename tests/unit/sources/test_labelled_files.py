@@ -442,7 +442,7 @@ def test_texts_that_are_not_text(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_missing_columns_are_told_with_those_there_are(tmp_path: Path, suffix: str) -> None:
+def test_missing_columns_are_reported_with_those_there_are(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"a{suffix}", [{"sentence": "a", "gold": "pos"}])
     assert problems_of(path) == ["no column 'text', 'label'; it has 'sentence', 'gold'"]
 

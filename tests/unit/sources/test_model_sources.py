@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 from hub_server import HubServer
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
-from shallower.sources import model_places
+from shallower.sources import model_sources
 from shallower.sources.models import MODEL_FILES, check_model, fetch_model
 from shallower.study.local_files import local_model_files
 from tiny import FAMILIES, make_model
@@ -24,14 +24,6 @@ from tiny import FAMILIES, make_model
 ROOT = Path(__file__).parents[3]
 WEIGHTS = "model.safetensors"
 TEXTS = ["the good dog is here .", "Ünknown WORDS, 123", "a bad day"]
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A tiny checkpoint of each family, and a BERT in several files; not to be changed."""
-    folder = tmp_path_factory.mktemp("saved")
-    models = {family: make_model(folder / family, family) for family in FAMILIES}
-    return models | {"sharded": make_model(folder / "sharded", "bert", max_shard_size="20KB")}
 
 
 @pytest.fixture
@@ -150,27 +142,18 @@ def test_lengths_baked_into_a_tokenizer_are_taken_out(bert: Path, tmp_path: Path
 # From the hub
 
 
+Served = Callable[[Path], HubServer]
+
+
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], HubServer]]:
-    servers: list[HubServer] = []
-
-    def start(folder: Path) -> HubServer:
-        server = HubServer({("model", "someone/model"): folder}).__enter__()
-        servers.append(server)
-        server.connect(monkeypatch, tmp_path / "cache")
-        return server
-
-    yield start
-    for server in servers:
-        server.__exit__()
+def served(start_hub: Callable[..., HubServer]) -> Served:
+    """Start a server of a model's folder."""
+    return lambda folder: start_hub({("model", "someone/model"): folder})
 
 
 def from_hub(server: HubServer, **more: Any) -> dict[str, Any]:
     revision = server.revision("model", "someone/model")
     return {"name": "mine", "source": "hub", "repository": "someone/model", "revision": revision, **more}
-
-
-Served = Callable[[Path], HubServer]
 
 
 def test_from_the_hub_come_only_the_files_that_are_needed(bert: Path, served: Served, tmp_path: Path) -> None:
@@ -279,7 +262,7 @@ def forbid_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("no wheel is to be fetched")
 
-    monkeypatch.setattr(model_places, "wheel", refuse)
+    monkeypatch.setattr(model_sources, "wheel", refuse)
 
 
 def test_a_model_in_a_wheel(index: Path, saved: dict[str, Path], tmp_path: Path) -> None:
@@ -443,7 +426,7 @@ def cut_short(folder: Path) -> None:
         (cut_short, r"model\.safetensors: not a valid safetensors file"),
     ],
 )
-def test_faults_are_told_and_leave_nothing(
+def test_faults_are_reported_and_leave_nothing(
     spoil: Callable[[Path], None], message: str, bert: Path, tmp_path: Path
 ) -> None:
     spoil(bert)
@@ -471,7 +454,7 @@ def test_faults_of_weights_in_several_files(saved: dict[str, Path], tmp_path: Pa
 def test_definitions_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"there is no folder {tmp_path}/nowhere; correct 'directory'"):
         fetch_model(local(tmp_path / "nowhere"), tmp_path / "out")
-    with pytest.raises(UserError, match="unknown source 'cloud'; use hub, package or local"):
+    with pytest.raises(UserError, match="unknown source 'cloud'; use hub, package, local"):
         fetch_model({"name": "mine", "source": "cloud"}, tmp_path / "out")
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,12 @@ def xlnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+StartHub = Callable[..., HubServer]
+
+
 @pytest.fixture
-def server(xlnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    with HubServer({MODEL: xlnet}) as server:
-        server.connect(monkeypatch, tmp_path / "cache")
-        yield server
+def server(xlnet: Path, start_hub: StartHub) -> HubServer:
+    return start_hub({MODEL: xlnet})
 
 
 def definition(server: HubServer, **more: Any) -> dict[str, Any]:
@@ -89,13 +90,12 @@ def test_a_pickle_that_differs_from_the_hubs_hash_is_not_opened(
         fetch_model(definition(server, pickled_weights="convert"), tmp_path / "out")
 
 
-def test_safetensors_are_preferred(xlnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_safetensors_are_preferred(xlnet: Path, tmp_path: Path, start_hub: StartHub) -> None:
     both = Path(shutil.copytree(xlnet, tmp_path / "both"))
     shutil.copy(xlnet.parent / WEIGHTS, both)
-    with HubServer({MODEL: both}) as server:
-        server.connect(monkeypatch, tmp_path / "cache")
-        fetch_model(definition(server, pickled_weights="convert"), tmp_path / "out")
-        assert not server.asked("pytorch_model")
+    server = start_hub({MODEL: both})
+    fetch_model(definition(server, pickled_weights="convert"), tmp_path / "out")
+    assert not server.asked("pytorch_model")
     assert "converted_from" not in read_json(tmp_path / "out" / "manifest.json")
 
 
@@ -180,15 +180,12 @@ def _mkdir() -> Callable[..., Any]:
     return os.mkdir
 
 
-def test_a_malicious_pickle_of_the_hub_is_one_message(
-    xlnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_malicious_pickle_of_the_hub_is_one_message(xlnet: Path, tmp_path: Path, start_hub: StartHub) -> None:
     evil = Path(shutil.copytree(xlnet, tmp_path / "evil"))
     (evil / PICKLE).write_bytes(saved({"a": _Call(_mkdir(), str(tmp_path / "pwned"))}))
-    with HubServer({MODEL: evil}) as server:
-        server.connect(monkeypatch, tmp_path / "cache")
-        with pytest.raises(UserError, match=r"^model mine: pytorch_model\.bin asks for posix\.mkdir"):
-            fetch_model(definition(server, pickled_weights="convert"), tmp_path / "out")
+    server = start_hub({MODEL: evil})
+    with pytest.raises(UserError, match=r"^model mine: pytorch_model\.bin asks for posix\.mkdir"):
+        fetch_model(definition(server, pickled_weights="convert"), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "pwned").exists()
 

@@ -5,7 +5,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def test_slices_of_many_classes_hold_each(tmp_path: Path) -> None:
     assert problem.startswith("train_examples: 49 rows cannot hold the 50 classes of the validation split (such as")
 
 
-def test_problems_of_both_files_are_told_together_and_nothing_is_written(tmp_path: Path) -> None:
+def test_problems_of_both_files_are_reported_together_and_nothing_is_written(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
     for split in ("train", "validation"):
         path = tmp_path / f"{split}.csv"
@@ -224,7 +224,7 @@ def test_several_files_of_a_split(tmp_path: Path) -> None:
     assert problem == f"{tmp_path}/none-*.csv: file not found"
 
 
-def test_the_script_tells_a_mistake_without_a_traceback(tmp_path: Path) -> None:
+def test_the_script_reports_a_mistake_without_a_traceback(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
     command = [sys.executable, "workflow/scripts/download_task.py", "--output-dir", str(tmp_path / "out"), "--task"]
     environment = {**os.environ, "PYTHONPATH": "workflow"}
@@ -351,7 +351,7 @@ def test_real_glue(tmp_path: Path, subset: str) -> None:
 
 
 @pytest.fixture
-def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_hub: Callable[..., HubServer]) -> HubServer:
     served = tmp_path / "served"
     for folder in ("own/data", "rte"):
         (served / folder).mkdir(parents=True)
@@ -361,9 +361,7 @@ def hub_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
         pq.write_table(pa.Table.from_pylist(rows), served / "rte" / f"{split}-00000-of-00001.parquet")
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     repositories = {("dataset", "someone/data"): served / "own", ("dataset", "nyu-mll/glue"): served}
-    with HubServer(repositories) as server:
-        server.connect(monkeypatch, tmp_path / "cache")
-        yield server
+    return start_hub(repositories)
 
 
 def hub_task(server: HubServer, **others: Any) -> dict[str, Any]:

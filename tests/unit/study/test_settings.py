@@ -8,6 +8,8 @@ import pytest
 
 from shallower.engine.training import TrainSettings
 from shallower.paper.names import PAPER_MODELS, SEVEN
+from shallower.sources.model_sources import MODEL_SOURCES
+from shallower.sources.task_sources import TASK_SOURCES
 from shallower.study import names
 from shallower.study.schema import SCHEMA_FILE, locate, schema, schema_text
 from shallower.study.settings import Training
@@ -51,6 +53,13 @@ def test_the_schema_states_the_limits_that_are_checked():
     assert schema()["$defs"]["HubModel"]["properties"]["revision"]["pattern"] == "^[0-9a-f]{40}$"
     assert schema()["$defs"]["Strategy"]["properties"]["models"]["uniqueItems"]
     assert all(rule["additionalProperties"] is False for rule in [schema(), *schema()["$defs"].values()])
+
+
+@pytest.mark.parametrize(("axis", "registry"), [("models", MODEL_SOURCES), ("tasks", TASK_SOURCES)])
+def test_a_study_can_name_every_registered_source(axis: str, registry: dict[str, Any]):
+    variants = schema()["properties"][axis]["items"]["oneOf"]
+    settings = [schema()["$defs"][variant["$ref"].rpartition("/")[2]] for variant in variants]
+    assert {rule["properties"]["source"]["const"] for rule in settings} == set(registry)
 
 
 def test_optional_keys_have_no_default_that_could_not_be_written():

@@ -50,7 +50,7 @@ def test_the_positive_class_concerns_scores_alone(study):
     assert after.task_key("tiny") == before.task_key("tiny")
 
 
-def test_keys_tell_data_apart_but_not_its_use(study):
+def test_keys_distinguish_data_but_not_its_use(study):
     before = resolve_study(study)
     study["tasks"][1]["train"] = {"epochs": 1}
     study["tasks"][1]["metrics"] = ["f1"]
@@ -100,7 +100,7 @@ def test_counterparts_are_glues_own_or_as_given_and_no_part_of_what_is_downloade
     assert after.task_key("mrpc") == before.task_key("mrpc")
 
 
-def test_gradual_dropping_tunes_two_epochs_between_layers_unless_told_otherwise(study):
+def test_gradual_dropping_tunes_two_epochs_between_layers_by_default(study):
     study["origins"] = [{"name": "gradual"}]
     study["strategies"] = [{"name": "top", "amounts": [2]}]
     assert resolve_study(study).preparation_settings("mrpc", "gradual")["epochs"] == 2

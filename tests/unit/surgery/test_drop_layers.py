@@ -129,7 +129,7 @@ def test_a_fresh_process_loads_every_tensor_at_the_right_depth(family, reloaded)
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
-def test_kept_tensors_are_the_same_and_dropped_ones_gone(family, full_models, reloaded):
+def test_kept_tensors_are_the_same_and_dropped_ones_are_not_there(family, full_models, reloaded):
     before = load_file(full_models[family] / WEIGHTS)
     after = load_file(reloaded[family]["folder"] / WEIGHTS)
     origins = {}

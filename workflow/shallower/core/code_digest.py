@@ -8,6 +8,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,26 +46,30 @@ def code_digest(files: Iterable[Path], library: Path) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
+@dataclass(frozen=True)
+class _Module:
+    """The digest of a module's code, and the names and texts in it that say which files it uses."""
+
+    digest: str
+    imports: tuple[ast.Import, ...]
+    imports_from: tuple[ast.ImportFrom, ...]
+    texts: tuple[str, ...]
+
+
 @cache
 def _used_by_module(file: Path, library: Path) -> frozenset[Path]:
-    names: set[str] = set()
-    templates: set[Path] = set()
-    for node in ast.walk(_parse(file)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = _absolute(node, file, library)
-            names.add(module)
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            templates |= _templates_in(node.value, library)
+    module = _module(file, sha256_of(file))
+    names = {alias.name for node in module.imports for alias in node.names}
+    for node in module.imports_from:
+        name = _absolute(node, file, library)
+        names.update([name, *(f"{name}.{alias.name}" for alias in node.names)])
     ours = (name.split(".") for name in names if name.split(".")[0] == PACKAGE)
     # An import of a module runs the __init__ of every package above it.
-    candidates = (library.joinpath(*parts[:depth]) for parts in ours for depth in range(1, len(parts) + 1))
+    candidates = {library.joinpath(*parts[:depth]) for parts in ours for depth in range(1, len(parts) + 1)}
     modules = (
         path for name in candidates for path in (name.with_suffix(".py"), name / "__init__.py") if path.is_file()
     )
-    return frozenset({*modules, *templates})
+    return frozenset(modules).union(*(_templates_in(text, library) for text in module.texts))
 
 
 def _absolute(node: ast.ImportFrom, file: Path, library: Path) -> str:
@@ -87,36 +92,40 @@ def _templates_in(text: str, library: Path) -> frozenset[Path]:
 
 def _digest_of(file: Path) -> str:
     content = sha256_of(file)
-    return _syntax_digest(file, content) if file.suffix == ".py" else content
+    return _module(file, content).digest if file.suffix == ".py" else content
 
 
 # Many scripts share modules, and parsing is slow. The content is part of the cache's key.
 @cache
-def _syntax_digest(file: Path, _content: str) -> str:
-    return hashlib.sha256(canonical_json(_plain(_parse(file))).encode("utf-8")).hexdigest()
+def _module(file: Path, _content: str) -> _Module:
+    nodes: list[ast.AST] = []
+    tree = _plain(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)), nodes)
+    return _Module(
+        hashlib.sha256(canonical_json(tree).encode("utf-8")).hexdigest(),
+        tuple(node for node in nodes if isinstance(node, ast.Import)),
+        tuple(node for node in nodes if isinstance(node, ast.ImportFrom)),
+        tuple(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)),
+    )
 
 
-def _parse(file: Path) -> ast.Module:
-    """The syntax tree of a module without its docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
-    for node in ast.walk(tree):
+def _plain(node: Any, nodes: list[ast.AST]) -> Any:
+    """A syntax tree without docstrings as lists and texts; each of its nodes is added to `nodes`.
+
+    Unlike `ast.dump`, it leaves out empty fields, so that fields that a later Python adds to the tree change nothing,
+    and whether a name is read or written, which its place in the tree says.
+    """
+    if isinstance(node, ast.AST):
+        nodes.append(node)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             match node.body:
                 case [ast.Expr(value=ast.Constant(value=str())), *rest]:
                     node.body = rest
-    return tree
-
-
-def _plain(node: Any) -> Any:
-    """A syntax tree as lists and texts.
-
-    Unlike `ast.dump`, it leaves out empty fields, so that fields that a later Python adds to the tree change nothing.
-    """
-    match node:
-        case ast.AST():
-            fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
-            return [type(node).__name__, *([name, _plain(value)] for name, value in fields)]
-        case list():
-            return [_plain(part) for part in node]
-        case _:
-            return repr(node)
+        plain: list[Any] = [type(node).__name__]
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is not None and value != [] and name != "ctx":
+                plain.append([name, _plain(value, nodes)])
+        return plain
+    if isinstance(node, list):
+        return [_plain(part, nodes) for part in node]
+    return repr(node)

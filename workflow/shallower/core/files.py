@@ -17,6 +17,14 @@ from safetensors import SafetensorError
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.signals import is_alive
 
+# What a file begins with that Git LFS has not fetched.
+LFS_POINTER = b"version https://git-lfs"
+
+
+def local_path(name: str) -> Path:
+    """A file or folder of this machine, where ~ is the home directory, as in a shell."""
+    return Path(name if os.path.exists(name) else os.path.expanduser(name))  # noqa: PTH110, PTH111 (never raises)
+
 
 def read_json(path: str | Path) -> Any:
     """Parse a JSON file.

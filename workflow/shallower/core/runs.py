@@ -47,5 +47,5 @@ class Run:
 def earlier_manifests(directory: str | Path) -> list[Path]:
     """manifest.json of each training of a run before its last drop of layers, in the folder of the training."""
     found = Path(directory).glob("*/manifest.json")
-    # The pruned model that the last training starts from has one too, if Snakemake was told to keep it.
+    # The pruned model that the last training starts from has one too, if Snakemake was asked to keep it.
     return sorted(path for path in found if path.parent.name != DROPPED)

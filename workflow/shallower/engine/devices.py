@@ -1,8 +1,11 @@
 """The device and the precision that torch computes with, and the transfer of batches to it."""
 
 import logging
+import math
+import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,11 @@ from shallower.core.errors import UserError
 from shallower.engine.gpu_slots import hold_gpu_slot
 
 logger = logging.getLogger(__name__)
+
+# How cuBLAS must set up its memory, so that torch trusts its sums to be the same every time.
+CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+# Arrays that are copied to a GPU together start at multiples of so many bytes.
+ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,27 @@ class Compute:
         if self.precision == "bf16":
             return torch.autocast(self.device, dtype=torch.bfloat16)
         return nullcontext()
+
+    @contextmanager
+    def same_every_time(self) -> Iterator[None]:
+        """While the block runs, a GPU gives the same bits for the same work; a CPU always does.
+
+        Without it some gradients are summed in whatever order a GPU's threads end. Not for several threads at a time.
+        """
+        if self.device != "cuda":
+            yield
+            return
+        os.environ.setdefault(*CUBLAS_WORKSPACE)
+        before = torch.are_deterministic_algorithms_enabled()
+        fills = torch._C._get_deterministic_fill_uninitialized_memory()
+        # torch.use_deterministic_algorithms would import torch's compiler, which takes seconds.
+        torch._C._set_deterministic_algorithms(True)
+        torch._C._set_deterministic_fill_uninitialized_memory(False)  # finds mistakes, and takes time
+        try:
+            yield
+        finally:
+            torch._C._set_deterministic_algorithms(before)
+            torch._C._set_deterministic_fill_uninitialized_memory(fills)
 
     def synchronise(self) -> None:
         """Wait until the device has finished its work, as timing requires."""
@@ -81,3 +110,27 @@ def to_device(array: np.ndarray, device: str) -> torch.Tensor:
     if device == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor
+
+
+def all_to_device(arrays: Sequence[np.ndarray], device: str) -> list[torch.Tensor]:
+    """What `to_device` makes of each array; a GPU gets all of them in one copy."""
+    if device != "cuda":
+        return [to_device(array, device) for array in arrays]
+    return _copied_together(arrays, device, pin=True)
+
+
+def _copied_together(arrays: Sequence[np.ndarray], device: str, pin: bool) -> list[torch.Tensor]:
+    """Arrays as tensors that are parts of one on the device."""
+    starts, size = [], 0
+    for array in arrays:
+        starts.append(size)
+        size += math.ceil(array.nbytes / ALIGNMENT) * ALIGNMENT
+    buffer = torch.empty(size, dtype=torch.uint8, pin_memory=pin)
+    content = buffer.numpy()
+    for start, array in zip(starts, arrays, strict=True):
+        content[start : start + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    copied = buffer.to(device, non_blocking=True)
+    return [
+        copied[start : start + array.nbytes].view(torch.from_numpy(array[:0]).dtype).view(array.shape)
+        for start, array in zip(starts, arrays, strict=True)
+    ]

@@ -1,6 +1,7 @@
 """Fine-tuning: AdamW with a linear decay of the learning rate, batches by length, resumable, exact on a CPU.
 
-The same seed, inputs and number of threads give the same weights on a CPU, even when the run is killed and resumed.
+The same seed, inputs and number of threads give the same weights on a CPU, even when the run is killed and resumed;
+so do the same seed and inputs on one GPU.
 Defaults are the paper's (section 4: the defaults of the library of that time).
 """
 
@@ -106,7 +107,7 @@ def train(
 
     last_save = time.monotonic()
     interval = checkpoint_seconds
-    with noting_interruptions() as asked_to_end:
+    with noting_interruptions() as asked_to_end, compute.same_every_time():
         while run.step < run.result.steps:
             run.advance()
             signal_number = asked_to_end()

@@ -12,6 +12,8 @@ from shallower.integrity.verify import read_sums, verify
 def publish_study(results_dir: str | Path, target: str | Path) -> list[str]:
     """Copy the tables, figures, report and record of a verified study into a new folder, and return their names.
 
+    Figures are copied as PNG; as SVG they are in the report, as are the parts that it is made of.
+
     The folder gets its own SHA256SUMS, so that it can be verified as it is shipped: the record still says how every
     run was made. Raises UserError when the study does not verify, or when the folder holds anything already.
     """
@@ -21,9 +23,17 @@ def publish_study(results_dir: str | Path, target: str | Path) -> list[str]:
     verify(results_dir)
     models = read_json(results_dir / RECORD)["models"]
     # The files of runs are in folders named after models.
-    names = [name for name in read_sums(results_dir / SUMS) if PurePosixPath(name).parts[0] not in models]
+    names = [
+        name
+        for name in read_sums(results_dir / SUMS)
+        if PurePosixPath(name).parts[0] not in models and not _is_in_report(PurePosixPath(name))
+    ]
     for name in names:
         with atomic_write(target / name) as part:
             shutil.copyfile(results_dir / name, part)
     write_sums(target, names)
     return names
+
+
+def _is_in_report(name: PurePosixPath) -> bool:
+    return name.suffix == ".svg" or name.name == "section.json"

@@ -25,6 +25,7 @@ from shallower.planning.sizes import (
     task_size,
 )
 from shallower.planning.text_checks import text_warnings
+from shallower.sources.model_sources import model_source
 from shallower.steps.runtime import CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER
 from shallower.study.study import Study
 from shallower.surgery.origins import ORIGINS
@@ -218,8 +219,7 @@ def _tokenizer_bytes(model: ModelSize) -> int:
 
 
 def _input_bytes(study: Study, models: Mapping[str, ModelSize], tasks: Mapping[str, TaskSize]) -> int:
-    # What comes from the hub is in its cache as well.
-    copies = {name: 2 if study.model_definition(name)["source"] == "hub" else 1 for name in models}
+    copies = {name: model_source(study.model_definition(name)).copies for name in models}
     weights = sum(
         copies[name] * (model.bytes(model.num_layers) + _tokenizer_bytes(model)) for name, model in models.items()
     )

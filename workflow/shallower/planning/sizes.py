@@ -9,8 +9,7 @@ from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
-from shallower.sources.model_places import local_path
-from shallower.sources.packages import installed
+from shallower.sources.model_sources import model_source
 from shallower.sources.tasks import local_data, num_outputs
 from shallower.steps.job import Job
 from shallower.study.study import Study
@@ -49,17 +48,11 @@ class TaskSize:
 def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
     """Where the config.json of a model of the study is, or will be once it is downloaded.
 
-    Until its download, that of a model in an installed package is in the package.
+    Raises UserError where the study names a folder of this machine that is not there.
     """
     definition = study.model_definition(name)
-    if definition["source"] == "local":
-        return local_path(definition) / "config.json"
-    folder = layout.inside(layout.RESOURCES, layout.MODEL).format(model_key=study.model_key(name))
-    downloaded = Path(resources) / folder / "config.json"
-    if definition["source"] == "package" and not downloaded.is_file():
-        package = installed(definition["package"], definition["version"])
-        return package / definition["path"] / "config.json" if package else downloaded
-    return downloaded
+    downloaded = layout.inside(layout.RESOURCES, layout.MODEL).format(model_key=study.model_key(name))
+    return (model_source(definition).folder(definition) or Path(resources) / downloaded) / "config.json"
 
 
 def model_size(study: Study, name: str, resources: str | Path = "resources") -> ModelSize:

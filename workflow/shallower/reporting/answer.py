@@ -42,7 +42,7 @@ class TaskAnswer:
     @property
     def problem(self) -> str | None:
         """Why there is no answer, as a sentence and what to try, or None when there is one."""
-        problem = without_answer(self.baseline)
+        problem = without_answer(self.baseline, self.arms)
         if problem is None:
             return None
         return f"{problem[0].upper()}{problem[1:]}. Try more epochs, a lower learning rate or other seeds."

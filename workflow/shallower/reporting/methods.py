@@ -29,18 +29,20 @@ def methods_content(
     config: Mapping[str, Any],
     summary: pd.DataFrame,
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
+    models: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The variables of the macros `methods` and `statistics`.
 
     `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json and
-    manifest.json by task.
+    manifest.json by task, `models` that of manifest.json of the imported models.
     """
+    converted = {manifest["name"]: listed(sorted(_converted_from(manifest))) for manifest in models}
     seeds = [len(_seeds(config, task)) for task in config["tasks"]]
     columns = _training_columns(config)
     return {
         "origins": [origin["name"] for origin in config["origins"]],
         "models_kept": bool(config.get("keep_models")),
-        "models": [_model(model) for model in config["models"]],
+        "models": [_model(model, converted.get(model["name"], "")) for model in config["models"]],
         "has_counterparts": any(model.get("counterpart") for model in config["models"]),
         "tasks": [_task(config, task, summary, *tasks.get(task["name"], ({}, {}))) for task in config["tasks"]],
         "training_columns": list(columns),
@@ -84,7 +86,7 @@ def provenance_content(
                 *(("model", source["name"], source) for source in models),
                 *(("task", source["source"]["name"], source) for source in tasks),
             ]
-            for file, digest in source["sha256"].items()
+            for file, digest in {**_converted_from(source), **source["sha256"]}.items()
         ],
     }
 
@@ -97,8 +99,13 @@ def _seeds(config: Mapping[str, Any], task: Mapping[str, Any]) -> list[int]:
     return list(task.get("seeds") or config["seeds"])
 
 
-def _model(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Name, where the weights come from, in words and as code, and the paper's model."""
+def _converted_from(manifest: Mapping[str, Any]) -> Mapping[str, str]:
+    """The pickled files that a model's weights were converted from, with their SHA-256; none for most models."""
+    return manifest.get("converted_from", {})
+
+
+def _model(model: Mapping[str, Any], converted_from: str) -> dict[str, Any]:
+    """Name, where the weights come from, in words and as code, what they were converted from, and the paper's model."""
     match model["source"]:
         case "hub":
             where, exact = f"hub, {model['repository']}", model["revision"][:12]
@@ -106,7 +113,13 @@ def _model(model: Mapping[str, Any]) -> dict[str, Any]:
             where, exact = f"package {model['package']} {model['version']}", ""
         case _:
             where, exact = "folder", str(model["directory"])
-    return {"name": model["name"], "where": where, "exact": exact, "counterpart": model.get("counterpart") or DASH}
+    return {
+        "name": model["name"],
+        "where": where,
+        "exact": exact,
+        "converted_from": converted_from,
+        "counterpart": model.get("counterpart") or DASH,
+    }
 
 
 def _task(

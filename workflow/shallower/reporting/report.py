@@ -72,7 +72,7 @@ def report_page(report: Report) -> str:
         texts=texts_content(config, report.texts, report.tasks),
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
-        methods=methods_content(config, report.summary, report.tasks),
+        methods=methods_content(config, report.summary, report.tasks, report.models),
         provenance=provenance_content(
             report.runs, report.earlier, report.models, [manifest for _, manifest in report.tasks.values()]
         ),

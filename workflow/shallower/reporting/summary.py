@@ -9,6 +9,7 @@ import pandas as pd
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
+from shallower.core.wording import counted, score_text
 
 ARM = ["study", "model", "task", "origin", "strategy", "amount"]
 FAMILY_OF_ARMS = ["study", "model", "task", "origin", "strategy"]
@@ -16,6 +17,8 @@ FAMILY_OF_ARMS = ["study", "model", "task", "origin", "strategy"]
 SET_SEPARATOR = " | "
 # A share of 99 % must not fail a tolerance of 1 % by the last bit of a float.
 ROUNDING = 1e-9
+# The full model counts as badly trained if the interval of what a shallower one keeps is above this, in percent.
+CLEARLY_BETTER = 105.0
 
 
 def read_comparisons(runs: pd.DataFrame) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -126,8 +129,11 @@ def batch_sizes(summary: pd.DataFrame) -> list[int]:
     return sorted(int(column.removeprefix(prefix)) for column in summary if column.startswith(prefix))
 
 
-def without_answer(baseline: pd.Series) -> str | None:
-    """Why no score can be compared with this baseline's, or None when scores can."""
+def without_answer(baseline: pd.Series, arms: pd.DataFrame) -> str | None:
+    """Why no score can be compared with this baseline's, or None when scores can.
+
+    `arms` are all those of its model and task.
+    """
     if baseline["collapsed"]:
         return (
             f"the full model itself collapsed in {baseline['collapsed']} of {baseline['seeds']} runs: "
@@ -135,6 +141,13 @@ def without_answer(baseline: pd.Series) -> str | None:
         )
     if not baseline["score"] > baseline["chance"]:
         return "the full model scores no better than a constant answer: it has not learned the task"
+    better = arms[(arms["kept_low"] >= CLEARLY_BETTER) & (arms["collapsed"] == 0)]
+    if not better.empty:
+        best = better.loc[better["kept_low"].idxmax()]
+        return (
+            f"the full model is badly trained: it scores {score_text(baseline['score'])}, and "
+            f"{score_text(best['score'])} without {counted(best['num_dropped'], 'layer')} (strategy {best['strategy']})"
+        )
     return None
 
 
@@ -150,8 +163,12 @@ def choose(arms: pd.DataFrame, tolerance: float, kept: str = "kept_percent") -> 
     return within.sort_values(["num_dropped", kept], ascending=False, kind="stable").iloc[0]
 
 
-def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[str, Any]:
+def answer(
+    arms: pd.DataFrame, baseline: pd.Series, tolerance: float, all_arms: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """How many layers can be dropped within a tolerance, by the best of these arms of one model and task.
+
+    `all_arms` are those of the model and task, if these are only some of them.
 
     `num_dropped` is 0 when no arm qualifies; every value is None when the baseline allows no answer. `robust` says
     whether the interval and every seed are within the tolerance. `held_out_num_dropped` is the same choice made on one
@@ -172,7 +189,8 @@ def answer(arms: pd.DataFrame, baseline: pd.Series, tolerance: float) -> dict[st
         "held_out_kept_percent": 100.0 if on_half is None else on_half["kept_percent_half2"],
         "directory": row["directory"],
     }
-    return dict.fromkeys(found) if without_answer(baseline) else found
+    problem = without_answer(baseline, arms if all_arms is None else all_arms)
+    return dict.fromkeys(found) if problem else found
 
 
 def baseline_of(summary: pd.DataFrame, model: str, task: str) -> pd.Series:
@@ -191,6 +209,7 @@ def droppable(summary: pd.DataFrame, tolerances: Sequence[float]) -> pd.DataFram
     for family, group in arms.groupby(FAMILY_OF_ARMS, sort=False):
         named = dict(zip(FAMILY_OF_ARMS, family, strict=True))
         baseline = baseline_of(summary, named["model"], named["task"])
+        all_arms = arms[(arms["model"] == named["model"]) & (arms["task"] == named["task"])]
         for tolerance in tolerances:
             rows.append(
                 {
@@ -199,7 +218,7 @@ def droppable(summary: pd.DataFrame, tolerances: Sequence[float]) -> pd.DataFram
                     "tolerance": tolerance,
                     "num_layers": baseline["num_layers"],
                     "baseline_score": baseline["score"],
-                    **answer(group, baseline, tolerance),
+                    **answer(group, baseline, tolerance, all_arms),
                 }
             )
     return pd.DataFrame(rows).astype({"num_dropped": "Int64", "held_out_num_dropped": "Int64"})

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.files import LFS_POINTER
 from shallower.sources.quoting import quoting
 from shallower.task_kinds.base import listed
 
@@ -41,7 +42,7 @@ PACKED = {
     b"\xfd7zXZ": "compressed (xz)",
     b"\x28\xb5\x2f\xfd": "compressed (zstd)",
     b"PAR1": "parquet",
-    b"version https://git-lfs": "a pointer of Git LFS",
+    LFS_POINTER: "a pointer of Git LFS",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }

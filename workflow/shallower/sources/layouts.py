@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from shallower.core.files import local_path
 from shallower.sources.file_formats import GZIP, OTHER_SUFFIXES, SAVED, SUFFIXES, is_saved
 
 # Parts of a split, as the hub names them: train-00000-of-00003.parquet.
@@ -24,11 +25,6 @@ ORIGINAL_FOLDERS = {
     "stsb": "STS-B",
     "wnli": "WNLI",
 }
-
-
-def local_path(name: str) -> Path:
-    """A file or folder of this machine, where ~ is the home directory, as in a shell."""
-    return Path(name if os.path.exists(name) else os.path.expanduser(name))  # noqa: PTH110, PTH111 (never raises)
 
 
 def local_files(name: str) -> list[Path]:

@@ -1,20 +1,18 @@
-"""Where a model's files are: a repository of the hub, a Python package, or a folder."""
+"""Places that hold a model's files: a repository of the hub, or a folder on disk or inside a wheel."""
 
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from shallower.core.errors import UserError
+from shallower.core.files import LFS_POINTER
 from shallower.models.folder import CONFIG, WEIGHTS, WEIGHTS_INDEX
 from shallower.sources.hub import download, list_files
-from shallower.sources.packages import installed, path_parts, wheel
 
 WEIGHT_NAMES = {WEIGHTS, WEIGHTS_INDEX}
-# What a file begins with that Git LFS has not fetched.
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class ModelPlace(Protocol):
@@ -100,92 +98,3 @@ def _opened(folder: Traversable, name: str) -> IO[bytes]:
         return (folder / name).open("rb")
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def open_place(definition: Mapping[str, Any], scratch: Path) -> ModelPlace:
-    """The place that a study's model entry names; a wheel is downloaded into `scratch`.
-
-    Raises UserError when it does not exist or cannot be downloaded.
-    """
-    match definition["source"]:
-        case "hub":
-            return HubPlace(definition["repository"], definition["revision"])
-        case "package":
-            version = definition["version"]
-            folder: Traversable | None = folder_on_this_machine(definition)
-            if folder is None:
-                folder = wheel(definition["package"], version, scratch / "wheel").joinpath(
-                    *path_parts(definition["path"])
-                )
-                if not folder.is_dir():
-                    raise UserError(_no_such_folder(definition))
-            return FolderPlace(folder, {"version": version})
-        case "local":
-            return FolderPlace(local_folder(definition))
-        case other:
-            raise UserError(f"unknown source {other!r}; use hub, package or local")
-
-
-def local_path(definition: Mapping[str, Any]) -> Path:
-    """The folder that a model with source `local` names; `~` is the user's home."""
-    folder = Path(definition["directory"])
-    try:
-        return folder.expanduser()
-    except RuntimeError:  # a user that is not there
-        return folder
-
-
-def local_folder(definition: Mapping[str, Any]) -> Path:
-    """The folder of a model with source `local`. Raises UserError when there is none."""
-    folder = local_path(definition)
-    if not _is_folder(folder):
-        raise UserError(f"there is no folder {folder}; correct 'directory' (relative to {Path.cwd()})")
-    return folder
-
-
-def folder_on_this_machine(definition: Mapping[str, Any]) -> Path | None:
-    """The folder of a model that is on this machine, by itself or in an installed package; None for others."""
-    if definition["source"] == "hub":
-        return None
-    if definition["source"] == "local":
-        return local_folder(definition)
-    parts = path_parts(definition["path"])
-    root = installed(definition["package"], definition["version"])
-    folder = root and root.joinpath(*parts)
-    if folder and not _is_folder(folder):
-        raise UserError(_no_such_folder(definition))
-    return folder
-
-
-def check_place(definition: Mapping[str, Any], place: ModelPlace, names: list[str]) -> None:
-    """Raise UserError when a place, which has these files, has no model, but a folder inside it has one.
-
-    The message says which to name instead.
-    """
-    if CONFIG in names and WEIGHT_NAMES & {*names}:
-        return
-    if not (inner := place.inner_models()):
-        return
-    latest = max(inner, key=lambda name: [int(part) if part.isdigit() else -1 for part in name.split("-")])
-    match definition["source"]:
-        case "local":
-            remedy = f"directory: {Path(definition['directory']) / latest}"
-        case "package":
-            remedy = f"path: {definition['path']}/{latest}"
-        case _:
-            remedy = f"a download of the folder {latest}, with source local"
-    raise UserError(
-        f"there is no whole model at the top ({CONFIG} with {WEIGHTS}), but one in {', '.join(inner[:10])}"
-        f"{', …' if len(inner) > 10 else ''}; name the folder that you mean, such as {remedy}"
-    )
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # such as a name that is too long
-        return False
-
-
-def _no_such_folder(definition: Mapping[str, Any]) -> str:
-    return f"{definition['package']} {definition['version']} has no folder {definition['path']}; correct 'path'"

@@ -18,14 +18,14 @@ from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
 from shallower.sources.finite_weights import check_finite
-from shallower.sources.hub_requests import check_repository
 from shallower.sources.model_checks import (
     check_hash,
     check_with_transformers,
     checked_config,
     weight_file,
 )
-from shallower.sources.model_places import FolderPlace, check_place, folder_on_this_machine, open_place
+from shallower.sources.model_places import FolderPlace
+from shallower.sources.model_sources import check_place, model_source
 from shallower.sources.pickled_weights import PICKLE, convert_pickle
 from shallower.sources.tensor_checks import check_tensors
 from shallower.sources.tokenizer_files import check_tokenizer_files, save_fast_tokenizer, tokenizer_files
@@ -61,7 +61,7 @@ def fetch_model(definition: Mapping[str, Any], target_dir: str | Path) -> None:
 def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
     """Do the work of `fetch_model`; the result is in the sub-folder `model` of a scratch folder."""
     fetched, ready = scratch / "fetched", scratch / "model"
-    source = open_place(definition, scratch)
+    source = model_source(definition).open(definition, scratch)
     names = source.names()
     check_place(definition, source, names)
     weights, tokenizer = weight_file(names, definition), tokenizer_files(names)
@@ -110,9 +110,9 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
     loaded or hashed; a model on the hub, or in a package that is not installed, has to be fetched first.
     """
     try:
-        if definition["source"] == "hub":
-            return check_repository(definition["repository"])
-        if (folder := folder_on_this_machine(definition)) is None:
+        source = model_source(definition)
+        source.check(definition)
+        if (folder := source.folder(definition)) is None:
             return None
         place = FolderPlace(folder)
         names = place.names()
@@ -135,7 +135,7 @@ def local_config(definition: Mapping[str, Any]) -> dict[str, Any] | None:
 
     Raises UserError for whatever makes the model's folder or the file unfit.
     """
-    folder = folder_on_this_machine(definition)
+    folder = model_source(definition).folder(definition)
     return None if folder is None else checked_config(definition, folder / "config.json")
 
 

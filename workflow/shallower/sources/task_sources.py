@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.files import local_path
 from shallower.core.layout import SPLITS
 from shallower.sources.file_formats import SUFFIXES, kind_of
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.hub import download
 from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
-from shallower.sources.layouts import layout_problems, local_files, local_path, split_files
+from shallower.sources.layouts import layout_problems, local_files, split_files
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.sources.slices import check_classes, classes_of, drawn, shuffled
 from shallower.task_kinds.class_labels import canonical

@@ -13,8 +13,8 @@ from shallower.steps.job import Job
 # CPU: of one core, in fp32; the median over the trainings of a study of small models in batches of 8.
 GPU_RATE = 40e12
 CPU_RATE = 50e9
-# With small batches a GPU waits for its host: the least time of a training step, for each layer (assumed).
-GPU_SECONDS_PER_LAYER = 0.002
+# A GPU waits for its host: the least time of a training step, for each layer (benchmarks/README.md, "On a GPU").
+GPU_SECONDS_PER_LAYER = 0.003
 
 # Loading libraries and weights from a shared file system.
 START_MINUTES = 10

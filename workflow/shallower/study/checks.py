@@ -15,6 +15,7 @@ from shallower.core.wording import listed
 from shallower.evaluation.metrics import METRICS, metric_names
 from shallower.models.families import family_of, position_limit
 from shallower.sources.glue import GLUE_TASKS
+from shallower.sources.model_sources import model_source
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
@@ -27,8 +28,6 @@ from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
 from shallower.task_kinds.registry import task_kind
 
 AXES = ("models", "tasks", "origins")
-# Keys of an entry that say which file or folder of a local source is wrong.
-CULPRITS = {"local": ".directory", "package": ".path"}
 
 
 @dataclass(frozen=True)
@@ -250,7 +249,8 @@ def _model_problems(draft: Draft) -> Iterator[str]:
         if not draft.is_sound("models", index, but={"name", *MODEL_USE_KEYS}):
             continue
         if problem := check_model(model):
-            yield f"{draft.place('models', index)}{CULPRITS.get(model['source'], '')}: {problem}"
+            keys = filter(None, [model_source(model).folder_key])
+            yield f"{draft.place('models', index, *keys)}: {problem}"
         elif draft.is_sound("measure"):
             length = draft.config.get("measure", {}).get("sequence_length", Measure().sequence_length)
             limit = position_limit(local_config(model) or {})

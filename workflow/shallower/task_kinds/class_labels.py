@@ -29,7 +29,7 @@ def class_reading(columns: Sequence[LabelColumn], labels: Sequence[str]) -> Labe
     """Whether the labels of all columns are names or ids, and the function that reads them so.
 
     They are names if each can be one. They are ids if each can be one, unless some class is named by a number: its name
-    and an id could not be told apart. Otherwise they are what most rows are, and the other rows are refused.
+    and an id could not be distinguished. Otherwise they are what most rows are, and the other rows are refused.
     """
     views = [_Column(column, labels) for column in columns]
     form = _form(views, any(_NUMBER.fullmatch(canonical(name)) for name in labels))

@@ -5,25 +5,35 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from shallower.engine.devices import to_device
+from shallower.engine.devices import all_to_device
 from shallower.engine.tokens import TokenSet
 
 # Added to the attention score of padding, whose weight after the softmax is then 0, in bf16 too.
 MASK_VALUE = -1e9
+# On a GPU the libraries of matrix products look for the best kernel of each new number of tokens, which takes much
+# longer than the product itself. So batches are filled up to multiples of a power of two: at least the first, at most
+# the second of these, and between them an eighth to a quarter of the tokens.
+FILLING = (128, 512)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """B examples of T tokens in all, the longest of them of L tokens; tensors are on one device."""
+    """B texts of T tokens in all, the longest of them of L tokens; tensors are on one device.
+
+    In a batch that was filled up, the last text is no example: its logits are to be left out.
+    """
 
     input_ids: torch.Tensor  # int64 [T]
     token_type_ids: torch.Tensor | None  # int64 [T]; None when all are 0
     positions: torch.Tensor  # int64 [T]: of each token, as the model counts
     padding_row: int | None  # row of the embedding matrix of padding tokens inside texts; None when there are none
-    starts: torch.Tensor  # int64 [B]: the first token of each example
+    starts: torch.Tensor  # int64 [B]: the first token of each text
     places: torch.Tensor | None  # int64 [T]: of each token among B * L padded ones; None when nothing is padded
     attention_bias: torch.Tensor | None  # float32 [B, 1, 1, L]: 0 for a token, MASK_VALUE for padding
-    labels: torch.Tensor  # int64 or float32 [B]
+    ends: torch.Tensor | None  # int32 [B + 1]: 0 and where each text ends; None on a CPU
+    counts: torch.Tensor | None  # int32 [B + 1]: the same with one token a text
+    labels: torch.Tensor  # int64 or float32 [examples]
+    examples: int  # B, or B - 1 in a batch that was filled up
     size: int  # B
     max_length: int  # L
 
@@ -46,15 +56,16 @@ def pack(
     device: str,
     rows: np.ndarray | None = None,
     padding_id: int | None = None,
+    filled_up: bool = False,
 ) -> Packed:
     """Pack examples (positions in the token set) for a device.
 
     `rows`, where given, is the row of the embedding matrix of each token id. Positions are counted from 0 or, with
-    `padding_id`, as by `count_positions`.
+    `padding_id`, as by `count_positions`. With `filled_up` one more text makes the number of tokens one of a few.
     """
     offsets = tokens.offsets[examples]
     lengths = tokens.offsets[examples + 1] - offsets
-    size, max_length, num_tokens = len(examples), int(lengths.max()), int(lengths.sum())
+    num_tokens = int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
     order = np.arange(num_tokens) - np.repeat(starts, lengths)
     sources = np.repeat(offsets, lengths) + order
@@ -64,23 +75,61 @@ def pack(
     if (input_ids == tokens.pad_token_id).any():
         padding_row = tokens.pad_token_id if rows is None else int(rows[tokens.pad_token_id])
     types = None if tokens.token_type_ids is None else tokens.token_type_ids[sources].astype(np.int64)
+    input_ids = (input_ids if rows is None else rows[input_ids]).astype(np.int64)
+    if filled_up:
+        filling = filled_size(num_tokens) - num_tokens
+        # Whatever its tokens are, no loss depends on them.
+        nothing = np.zeros(filling, np.int64)
+        input_ids, positions = np.append(input_ids, nothing), np.append(positions, nothing)
+        types = None if types is None else np.append(types, nothing)
+        order = np.append(order, np.arange(filling))
+        starts, lengths = np.append(starts, num_tokens), np.append(lengths, filling)
+        num_tokens += filling
+    size, max_length = len(lengths), int(lengths.max())
     places = attention_bias = None
     if num_tokens < size * max_length:
         places = np.repeat(np.arange(size) * max_length, lengths) + order
         hidden = np.arange(max_length) >= lengths[:, None]
         attention_bias = np.where(hidden, np.float32(MASK_VALUE), np.float32(0))[:, None, None, :]
+    ends = counts = None
+    if device == "cuda":
+        ends = np.append(starts, num_tokens).astype(np.int32)
+        counts = np.arange(size + 1, dtype=np.int32)
+    arrays = {
+        "input_ids": input_ids,
+        "token_type_ids": types,
+        "positions": positions,
+        "starts": starts,
+        "places": places,
+        "attention_bias": attention_bias,
+        "ends": ends,
+        "counts": counts,
+        "labels": tokens.labels[examples],
+    }
+    given = {name: array for name, array in arrays.items() if array is not None}
+    tensors = dict(zip(given, all_to_device(list(given.values()), device), strict=True))
     return Packed(
-        input_ids=to_device((input_ids if rows is None else rows[input_ids]).astype(np.int64), device),
-        token_type_ids=None if types is None else to_device(types, device),
-        positions=to_device(positions, device),
-        starts=to_device(starts, device),
-        places=None if places is None else to_device(places, device),
-        attention_bias=None if attention_bias is None else to_device(attention_bias, device),
-        labels=to_device(tokens.labels[examples], device),
+        input_ids=tensors["input_ids"],
+        token_type_ids=tensors.get("token_type_ids"),
+        positions=tensors["positions"],
+        starts=tensors["starts"],
+        places=tensors.get("places"),
+        attention_bias=tensors.get("attention_bias"),
+        ends=tensors.get("ends"),
+        counts=tensors.get("counts"),
+        labels=tensors["labels"],
         padding_row=padding_row,
+        examples=len(examples),
         size=size,
         max_length=max_length,
     )
+
+
+def filled_size(num_tokens: int) -> int:
+    """The number of tokens, at least one more, that a batch is filled up to."""
+    lowest, highest = FILLING
+    step = min(highest, max(lowest, 1 << max(0, num_tokens.bit_length() - 3)))
+    return (num_tokens // step + 1) * step
 
 
 def count_positions(input_ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, padding_id: int) -> np.ndarray:

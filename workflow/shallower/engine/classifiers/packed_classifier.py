@@ -61,7 +61,8 @@ class PackedClassifier(Classifier):
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
         device = self.module.head_output.weight.device.type
-        batch = pack(tokens, examples, device, self._rows, self.module.config.padding_id)
+        filled_up = device == "cuda" and torch.is_autocast_enabled("cuda")
+        batch = pack(tokens, examples, device, self._rows, self.module.config.padding_id, filled_up)
         return self.module(batch, dropout), batch.labels
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:

@@ -4,12 +4,19 @@ The tokens of a batch are packed one after another, so that only attention sees 
 computed by one matrix product. In the last layer only the [CLS] token is computed, since the head reads nothing else;
 the other tokens are only keys and values there. Dropout is that of `shallower.engine.dropout`. The results are the
 same: tests compare logits and gradients with those of transformers' models.
+
+On a GPU a training step of a short batch takes as long as it takes to start its kernels. So there are few of them: in
+bfloat16 attention reads the packed tokens, and all weights are rounded by one kernel, not one by one. (Matrix products
+of sizes that occurred before are started sooner: see `shallower.engine.classifiers.packed_batch`.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import nn
+from torch.autograd.function import BackwardCFunction
 from torch.nn import functional
 
 from shallower.engine.classifiers.packed_batch import Packed
@@ -22,6 +29,7 @@ ACTIVATIONS = {
     "relu": functional.relu,
     "tanh": torch.tanh,
 }
+HALVES = (torch.bfloat16, torch.float16)
 
 
 # Weights come from a checkpoint, so random initialisation would be wasted time. (On the device "meta", which would also
@@ -72,9 +80,22 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
         self.head_dense = _Linear(size, size)
         self.head_output = _Linear(size, num_labels)
+        self._linears = [module for module in self.modules() if isinstance(module, _Linear)]
+        self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass
 
     def forward(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """Logits [B, labels]."""
+        if not (self.head_output.weight.is_cuda and torch.is_autocast_enabled("cuda")):
+            return self._forward(batch, dropout)
+        operands = [operand for linear in self._linears for operand in (linear.weight, linear.bias)]
+        rounded = round_together(operands, torch.get_autocast_dtype("cuda"))
+        self._rounded.update(zip(self._linears, zip(rounded[::2], rounded[1::2], strict=True), strict=True))
+        try:
+            return self._forward(batch, dropout)
+        finally:
+            self._rounded.clear()
+
+    def _forward(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
         config = self.config
         states = dropout(self._embed(batch), config.hidden_dropout)
         for layer in self.layers[:-1]:
@@ -84,8 +105,16 @@ class Encoder(nn.Module):
         states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
         if config.drops_head_input:
             states = dropout(states, config.head_dropout)
-        states = ACTIVATIONS[config.head_activation](self.head_dense(states))
-        return self.head_output(dropout(states, config.head_dropout))
+        states = ACTIVATIONS[config.head_activation](self._linear(self.head_dense, states))
+        logits = self._linear(self.head_output, dropout(states, config.head_dropout))
+        return logits if batch.examples == batch.size else logits[: batch.examples]
+
+    def _operands(self, linear: nn.Linear) -> tuple[torch.Tensor, torch.Tensor]:
+        """The weight and bias to compute with."""
+        return self._rounded.get(linear) or (linear.weight, linear.bias)
+
+    def _linear(self, linear: nn.Linear, states: torch.Tensor) -> torch.Tensor:
+        return functional.linear(states, *self._operands(linear))
 
     def _embed(self, batch: Packed) -> torch.Tensor:
         """Embeddings [T, H] of the tokens."""
@@ -100,7 +129,13 @@ class Encoder(nn.Module):
 
     def _attend(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """Context [T, H] of every token."""
-        mixed = batch.pad(layer.query_key_value(states))
+        mixed = self._linear(layer.query_key_value, states)
+        if batch.ends is not None and self._is_packable(mixed):
+            query, key, value = self._packed_heads(mixed, 3)
+            rate = dropout.rate(self.config.attention_dropout)
+            length = batch.max_length
+            return packed_attention(query, key, value, batch.ends, batch.ends, length, length, rate).flatten(1)
+        mixed = batch.pad(mixed)
         query, key, value = self._heads(mixed, 3)
         context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
         return batch.unpad(context.transpose(1, 2).reshape(batch.size, batch.max_length, -1))
@@ -110,12 +145,27 @@ class Encoder(nn.Module):
     ) -> torch.Tensor:
         """Context [B, H] of each example's first token."""
         size = self.config.hidden_size
-        weight, bias = layer.query_key_value.weight, layer.query_key_value.bias
+        weight, bias = self._operands(layer.query_key_value)
         cls_states = functional.linear(states.index_select(0, batch.starts), weight[:size], bias[:size])
-        mixed = batch.pad(functional.linear(states, weight[size:], bias[size:]))
+        mixed = functional.linear(states, weight[size:], bias[size:])
+        if batch.ends is not None and batch.counts is not None and self._is_packable(mixed):
+            (query,), (key, value) = self._packed_heads(cls_states, 1), self._packed_heads(mixed, 2)
+            rate = dropout.rate(self.config.attention_dropout)
+            lengths = (1, batch.max_length)
+            return packed_attention(query, key, value, batch.counts, batch.ends, *lengths, rate).flatten(1)
+        mixed = batch.pad(mixed)
         (query,), (key, value) = self._heads(cls_states[:, None], 1), self._heads(mixed, 2)
         context = attention(query, key, value, batch.attention_bias, self.config.attention_dropout, dropout)
         return context.reshape(batch.size, size)
+
+    def _is_packable(self, mixed: torch.Tensor) -> bool:
+        """Whether `packed_attention` can compute with these queries, keys and values on a GPU."""
+        size = self.config.hidden_size // self.config.num_heads
+        return mixed.dtype in HALVES and size % 8 == 0 and size <= 256 and has_packed_attention()
+
+    def _packed_heads(self, mixed: torch.Tensor, parts: int) -> tuple[torch.Tensor, ...]:
+        """[T, parts * H] as `parts` of [T, heads, H / heads]."""
+        return mixed.view(len(mixed), parts, self.config.num_heads, -1).unbind(1)
 
     def _heads(self, mixed: torch.Tensor, parts: int) -> torch.Tensor:
         """[B, L, parts * H] as [parts, B, heads, L, H / heads]."""
@@ -124,10 +174,69 @@ class Encoder(nn.Module):
     def _transform(self, layer: Layer, context: torch.Tensor, states: torch.Tensor, dropout: Dropout) -> torch.Tensor:
         """What follows attention in a layer, for any number of tokens: [N, H] to [N, H]."""
         config = self.config
-        attended = dropout.add(layer.attention_output(context), states, config.attention_output_dropout)
+        attended = dropout.add(self._linear(layer.attention_output, context), states, config.attention_output_dropout)
         states = layer.attention_norm(attended)
-        hidden = layer.output(ACTIVATIONS[config.activation](layer.intermediate(states)))
+        hidden = ACTIVATIONS[config.activation](self._linear(layer.intermediate, states))
+        hidden = self._linear(layer.output, hidden)
         return layer.output_norm(dropout.add(hidden, states, config.hidden_dropout))
+
+
+def round_together(tensors: Sequence[torch.Tensor], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
+    """float32 tensors in a lower precision, as autocast has them one by one, with few kernels on a GPU."""
+    return _RoundTogether.apply(dtype, *tensors)
+
+
+class _RoundTogether(torch.autograd.Function):
+    apply: ClassVar[Callable[..., tuple[torch.Tensor, ...]]]
+
+    @staticmethod
+    def forward(ctx: BackwardCFunction, dtype: torch.dtype, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        rounded = _copies(tensors, dtype)
+        trained: Sequence[bool] = ctx.needs_input_grad[1:]
+        ctx.mark_non_differentiable(*(one for one, needed in zip(rounded, trained, strict=True) if not needed))
+        return tuple(rounded)
+
+    @staticmethod
+    def backward(ctx: BackwardCFunction, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        given = [gradient for gradient in gradients if gradient is not None]
+        copies = iter(_copies(given, torch.float32))
+        return (None, *(None if gradient is None else next(copies) for gradient in gradients))
+
+
+def _copies(tensors: Sequence[torch.Tensor], dtype: torch.dtype) -> list[torch.Tensor]:
+    """Contiguous copies in another precision, parts of one tensor: to make each by itself takes longer than to copy."""
+    sizes = [tensor.numel() for tensor in tensors]
+    parts = torch.empty(sum(sizes), dtype=dtype, device=tensors[0].device).split(sizes)
+    copies = [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+    torch._foreach_copy_(copies, list(tensors))
+    return copies
+
+
+@cache
+def has_packed_attention() -> bool:
+    """Whether torch has `packed_attention`'s kernel."""
+    return torch.backends.cuda.is_flash_attention_available()
+
+
+def packed_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    query_ends: torch.Tensor,
+    key_ends: torch.Tensor,
+    max_queries: int,
+    max_keys: int,
+    rate: float,
+) -> torch.Tensor:
+    """`attention` without padding, in bfloat16 on a GPU: [T, heads, d] of packed queries on packed keys.
+
+    `query_ends` and `key_ends` int32 [B + 1] are 0 and where each example ends. torch itself calls this kernel for
+    nested tensors, whose own bookkeeping takes longer than the kernel.
+    """
+    return torch.ops.aten._flash_attention_forward(
+        query, key, value, query_ends, key_ends, max_queries, max_keys, rate, False, False
+    )[0]
 
 
 def attention(
