@@ -432,6 +432,7 @@ SETTINGS = {
     ),
     "the measurement": Case(settings(measure={"repeats": 4}), COST),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
+    "a share of unknown tokens to warn of": Case(settings(report={"warn_above": {"unknown_tokens": 0}}), REPORT),
     # What computes with them runs again: a study has one number of threads.
     "threads": Case(settings(compute={"threads": 2}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
     "the device": Case(settings(compute={"device": "cpu"}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
@@ -631,7 +632,7 @@ CODE = {
         replaced("workflow/shallower/study/settings.py", "Pre-trained models.", "Edited."), NOTHING
     ),
     "a study's keys: a default that the study overrides": Case(
-        replaced("workflow/shallower/study/settings.py", "] = 20\n", "] = 21\n"), NOTHING
+        replaced("workflow/shallower/study/step_settings.py", "] = 20\n", "] = 21\n"), NOTHING
     ),
     "captions of Snakemake's report": Case(append("workflow/report/answer.rst", "\nEdited.\n"), NOTHING),
     "documentation and tests": Case(

@@ -13,6 +13,7 @@ rule tokenize_task:
     output:
         train=f"{layout.TOKENS}/train.safetensors",
         validation=f"{layout.TOKENS}/validation.safetensors",
+        texts=f"{layout.TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
     benchmark:

@@ -21,8 +21,8 @@ from shallower.sources.tasks import check_task
 from shallower.study.defaults import resolved_task
 from shallower.study.messages import KeyPath, place, shown, unknown
 from shallower.study.names import RESERVED_NAMES
-from shallower.study.settings import Measure
-from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
+from shallower.study.step_settings import Measure
+from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS, task_definition
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
 from shallower.task_kinds.registry import task_kind
@@ -271,7 +271,8 @@ def _task_problems(draft: Draft) -> Iterator[str]:
         yield from (f"{here}{problem}" for problem in found)
         folder_is_sound = task.get("source") != "glue" or draft.is_sound("glue_directory")
         if folder_is_sound and draft.is_sound("tasks", index, but=TASK_USE_KEYS) and not found:
-            definition = resolved_task(task, draft.config.get("glue_directory"))
+            # As the steps have it, so that what is found in its files is found once.
+            definition = task_definition(resolved_task(task, draft.config.get("glue_directory")))
             yield from (f"{here}: {problem}" for problem in check_task(definition))
 
 

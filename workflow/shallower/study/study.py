@@ -95,8 +95,7 @@ class Study:
 
     def task_definition(self, name: str) -> dict[str, Any]:
         """What says which data this task is; not how the study uses it."""
-        entry = _named(self.config["tasks"], name)
-        return {"name": name} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
+        return task_definition(_named(self.config["tasks"], name))
 
     def model_key(self, name: str) -> str:
         """Folder of the model under resources/models: another definition gets another folder."""
@@ -176,6 +175,11 @@ class Study:
 
     def _train(self, task: str) -> dict[str, Any]:
         return {**self.config["train"], **_named(self.config["tasks"], task).get("train", {})}
+
+
+def task_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a task's entry says which data it is; not how the study uses it."""
+    return {"name": entry.get("name")} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
 
 
 def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

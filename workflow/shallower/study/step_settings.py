@@ -1,0 +1,89 @@
+"""What a study may say of single steps; see `shallower.study.settings`."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from shallower.study.fields import Distinct, Number, Whole
+
+
+class Settings(BaseModel):
+    """A mapping in which no unknown key is allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+
+
+class ParameterScores(Settings):
+    weights: Literal["output-matrix", "output-matrix-and-bias", "layer"] = "output-matrix"
+    """
+    Which weights of a layer are meant by its "final weights" (the paper's section 3.3): the matrix that ends its
+    feed-forward network, the same with its bias, or all weights of the layer.
+    """
+
+
+class Probe(Settings):
+    train_examples: Annotated[Whole, Field(ge=10)] = 5000
+    """The largest number of training examples for them."""
+
+
+class Evaluate(Settings):
+    confidence: Annotated[Number, Field(ge=0.5, le=0.999)] = 0.95
+    """Level of the bootstrap intervals."""
+    bootstrap_samples: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    """Number of bootstrap samples."""
+
+
+class Measure(Settings):
+    batch_sizes: Annotated[
+        list[Annotated[Whole, Field(ge=1, le=65_536)]], Strict(), Field(min_length=1), Distinct()
+    ] = [1, 32]
+    """Batch sizes whose latency is measured."""
+    sequence_length: Annotated[Whole, Field(ge=4, le=65_536)] = 64
+    """Tokens in each measured sequence."""
+    repeats: Annotated[Whole, Field(ge=3, le=100_000)] = 20
+    """Timed forward passes for each depth and batch size."""
+
+
+class WarnAbove(Settings):
+    unknown_tokens: Annotated[Number, Field(ge=0, le=100)] = 5
+    """Of the tokens of a split's texts, those that the model's vocabulary does not have."""
+    cut_texts: Annotated[Number, Field(ge=0, le=100)] = 20
+    """Of a split's texts, those that are cut to train.max_length."""
+    common_rows: Annotated[Number, Field(ge=0, le=100)] = 1
+    """Of the validation rows, those with the texts of a training row."""
+
+
+class Report(Settings):
+    tolerances: Annotated[list[Annotated[Number, Field(gt=0, lt=100)]], Strict(), Field(min_length=1), Distinct()] = [
+        1,
+        2,
+        3,
+    ]
+    """Losses, in per cent of the baseline's score, within which layers count as droppable."""
+    warn_above: WarnAbove = Field(default_factory=WarnAbove)
+    """
+    Shares, in per cent, above which plan and report warn of what may be wrong with the texts. Nothing else depends on
+    them.
+    """
+
+
+class Compute(Settings):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto uses a GPU when there is one."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Precision of training; auto is bf16 on a GPU that has it, else fp32. Predictions are always made in fp32."""
+    threads: Annotated[Whole, Field(ge=1, le=1024)] = 1
+    """
+    CPU threads of each training or prediction. Fixed rather than all cores, so that the numbers do not depend on the
+    machine and several runs share the cores.
+    """
+    runs_per_gpu: Annotated[Whole, Field(ge=1, le=64)] = 1
+    """
+    How many trainings and predictions share a GPU of this machine at the same time; runs are spread over all GPUs and
+    wait for a free slot. Small models leave most of a large GPU idle when alone. Results do not depend on it.
+    """
+    checkpoint_seconds: Annotated[Number, Field(ge=1)] = 60
+    """
+    How often a training writes a checkpoint, from which it resumes after a kill or a power cut; less often where
+    writing is slow. When asked to stop (Ctrl-C, a time limit), it always writes one. Results do not depend on it.
+    """
