@@ -26,8 +26,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize
 from shallower.planning.plan import plan_study
-from shallower.planning.sizes import job_of, model_size
-from shallower.steps.job import Job
+from shallower.planning.sizes import job_of, model_size, tokenizing_job
 from shallower.steps.table import STEPS
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
@@ -110,10 +109,8 @@ def _declared(study: Study, folder: Path, step: str, job: str) -> float | None:
     """MB that the step declares; None for one without a formula or of another study."""
     if step == "tokenize_task":
         task = job.split("/")[1]
-        files = [folder / "resources" / "tasks" / task / f"{split}.parquet" for split in ("train", "validation")]
-        if not all(map(Path.is_file, files)):
-            return None
-        return STEPS[step].mem_mb(Job(file_bytes=sum(file.stat().st_size for file in files)))
+        file, length = folder / "resources" / "tasks" / task / "task.json", job.rpartition("length")[2]
+        return STEPS[step].mem_mb(tokenizing_job(file, int(length))) if file.is_file() else None
     parts = job.split("/")
     if step not in STEPS or STEPS[step].memory is None or parts[0] != study.name or parts[1] not in study.models:
         return None

@@ -79,6 +79,11 @@ def runs_locally(workflow: Workflow) -> bool:
     return bool(workflow.local_exec)
 
 
+def is_within_job(workflow: Workflow) -> bool:
+    """Whether this Snakemake was started by another one, to run one of its jobs on a cluster."""
+    return not workflow.is_main_process
+
+
 def cores(workflow: Workflow) -> int | None:
     """Cores that jobs on this machine share (--cores); None where that is not limited."""
     return workflow.resource_settings.cores

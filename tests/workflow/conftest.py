@@ -8,13 +8,6 @@ import pytest
 from project import Project, finished_tiny_project, make_tiny_project
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those of the workflow stay in one, which makes each finished study once."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 @pytest.fixture
 def make_project(tmp_path: Path):
     """Make a project of a tiny study; keyword arguments are those of `tiny_study`."""

@@ -455,6 +455,7 @@ SETTINGS = {
     ),
     "the measurement": Case(settings(measure={"repeats": 4}), COST),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
+    "a share of unknown tokens to warn of": Case(settings(report={"warn_above": {"unknown_tokens": 0}}), REPORT),
     # What computes with them runs again: a study has one number of threads.
     "threads": Case(settings(compute={"threads": 2}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
     "the device": Case(settings(compute={"device": "cpu"}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),

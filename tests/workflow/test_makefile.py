@@ -27,7 +27,7 @@ STUDIES = [("a study.yaml", 'seeds: [1]\nstudy: "mine"  # quoted\n'), ("a study.
 
 def make(folder: Path, target: str, study: str, *variables: str) -> subprocess.CompletedProcess[str]:
     """Run a target; the environment counts as up to date."""
-    command = ["make", "--assume-old=.venv/.ready", target, f"STUDY={study}", *variables]
+    command = ["make", "--no-print-directory", "--assume-old=.venv/.ready", target, f"STUDY={study}", *variables]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

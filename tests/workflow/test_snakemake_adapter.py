@@ -38,6 +38,7 @@ show(
         "files": config_files(workflow),
         "dry run": is_dry_run(workflow),
         "local": runs_locally(workflow),
+        "within a job": is_within_job(workflow),
         "cores": cores(workflow),
         "with conda": uses_conda(workflow),
     }}
@@ -74,6 +75,7 @@ def test_a_run_on_this_machine(tmp_path):
         "used as module": False,
         "dry run": False,
         "local": True,
+        "within a job": False,
         "cores": 3,
         "with conda": False,
         # Snakemake has a limit, and lifting it is what its scheduler understands.
@@ -90,9 +92,16 @@ def test_a_dry_run(tmp_path):
         "files": [],
         "dry run": True,
         "local": True,
+        "within a job": False,
         "cores": 1,
         "with conda": False,
     }
+
+
+def test_within_a_job_of_a_cluster(tmp_path):
+    """The mode in which executors start the Snakemake of a job."""
+    said = shown(tmp_path, "--cores", "1", "--mode", "remote", "done")
+    assert said["within a job"]
 
 
 @pytest.mark.parametrize("version", ["10.0.0", "11.2"])

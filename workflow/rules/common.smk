@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake_adapter import uses_conda
+from snakemake_adapter import is_within_job, uses_conda
 
 from shallower.core import environment, layout
 from shallower.core.code_digest import code_digest, code_files
@@ -29,7 +29,8 @@ from shallower.study.local_files import local_model_files, local_task_files
 from shallower.study.resolve import resolve_study
 
 try:
-    study = resolve_study(config)
+    # The Snakemakes within cluster jobs trust the one that submitted them: hundreds of them would read all data again.
+    study = resolve_study(config, is_checked=is_within_job(workflow))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -151,18 +152,16 @@ def task_file(wildcards):
     return f"{task_folder(wildcards)}/task.json"
 
 
+def tokens_folder(model, task):
+    """Folder of a task's tokens for a model."""
+    return layout.TOKENS.format(
+        model_key=MODEL_KEYS[model], task_key=TASK_KEYS[task], max_length=study.max_length(task)
+    )
+
+
 def tokens(split):
     """Input function: the tokens of a split for the model and task at hand."""
-
-    def path(wildcards):
-        place = layout.TOKENS.format(
-            model_key=MODEL_KEYS[wildcards.model],
-            task_key=TASK_KEYS[wildcards.task],
-            max_length=study.max_length(wildcards.task),
-        )
-        return f"{place}/{split}.safetensors"
-
-    return path
+    return lambda wildcards: f"{tokens_folder(wildcards.model, wildcards.task)}/{split}.safetensors"
 
 
 def calibration_tokens(wildcards):

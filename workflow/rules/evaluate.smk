@@ -56,6 +56,8 @@ rule evaluate:
         "evaluate"
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("evaluate_predictions"),
     params:
         **code("evaluate_predictions"),
         identity=lambda wildcards: as_json(identity(wildcards) | {"seed": int(wildcards.seed)}),

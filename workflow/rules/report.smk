@@ -15,6 +15,7 @@ rule write_report:
         models=made(f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()),
         tasks=made(f"{folder}/task.json" for folder in TASK_FOLDERS.values()),
         sections=report_sections(),
+        texts=[file for *_, file in texts_by_task()],
         # Found by the script through runs.csv and the folder of the task.
         manifests=[f"{run.directory}/manifest.json" for run in PRESENT],
         task_manifests=made(f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()),
@@ -27,8 +28,9 @@ rule write_report:
         "../../envs/report.yaml"
     params:
         **code("write_report"),
+        texts=[part for model, task, file in texts_by_task() for part in ("--texts", model, task, file)],
         figures=[part for model, task, file in figures_by_task("svg") for part in ("--figure", model, task, file)],
     shell:
         "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --summary {input.summary:q} --costs {input.costs:q}"
-        " {params.figures:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
+        " {params.figures:q} {params.texts:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
         " --sections {input.sections:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -12,8 +12,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.models.size import ModelSize
-from shallower.planning.sizes import job_of, model_size, task_size
-from shallower.steps.job import Job
+from shallower.planning.sizes import job_of, model_size, task_size, tokenizing_job
 from shallower.steps.table import STEPS
 
 try:
@@ -54,11 +53,14 @@ def memory(step):
 
     def mem_mb(wildcards, input, attempt):
         size = size_of_model(wildcards, input)
-        return attempt * (megabytes(size, wildcards.get("task"), wildcards.get("origin")) + on_cluster(CLUSTER_MB))
+        task = wildcards.get("task")
+        asked = megabytes(size, task, wildcards.get("origin"), has_arrived(wildcards))
+        return attempt * (asked + on_cluster(CLUSTER_MB))
 
     @cache
-    def megabytes(size, task, origin):
-        return STEPS[step].mem_mb(job_of(study, size, task, origin, on_gpu=ON_GPU))
+    def megabytes(size, task, origin, arrived):
+        rows = task_rows(task) if task else None
+        return STEPS[step].mem_mb(job_of(study, size, task, origin, rows, on_gpu=ON_GPU))
 
     return mem_mb
 
@@ -79,10 +81,10 @@ def minutes(step):
 
     def runtime(wildcards, input, attempt):
         task = wildcards.get("task")
-        # A key of the cache: the number of rows may be another one once the task is downloaded.
-        arrived = task is not None and os.path.isfile(task_file(wildcards))
         models = 1 if "arm" in wildcards.keys() else len(RUNS.get((wildcards.model, task), []))
-        return attempt * asked(size_of_model(wildcards, input), task, wildcards.get("origin"), arrived, models)
+        return attempt * asked(
+            size_of_model(wildcards, input), task, wildcards.get("origin"), has_arrived(wildcards), models
+        )
 
     @cache
     def asked(size, task, origin, arrived, models):
@@ -92,6 +94,11 @@ def minutes(step):
     return runtime
 
 
+def has_arrived(wildcards):
+    """Whether the step's task is downloaded, since its number of rows may be another one then; a key of the caches."""
+    return "task" in wildcards.keys() and os.path.isfile(task_file(wildcards))
+
+
 def task_rows(task):
     """Rows of a task's splits: as counted once it is downloaded, before that as expected."""
     size = task_size(study, task)
@@ -99,7 +106,10 @@ def task_rows(task):
 
 
 def tokenizing_memory(wildcards, input, attempt):
-    """Resource function: MB of memory of tokenizing a task's files."""
-    files = [file for file in input if file.endswith(".parquet")]
-    size = sum(os.path.getsize(file) for file in files if os.path.isfile(file))
-    return attempt * (STEPS["tokenize_task"].mem_mb(Job(file_bytes=size)) + on_cluster(CLUSTER_MB))
+    """Resource function: MB of memory of tokenizing a task, or its calibration examples."""
+    if "examples" in wildcards.keys():
+        sizes = f"{os.path.dirname(input.calibration)}/manifest.json"
+    else:
+        sizes = f"{os.path.dirname(input.train)}/task.json"
+    job = tokenizing_job(sizes, int(wildcards.max_length))
+    return attempt * (STEPS["tokenize_task"].mem_mb(job) + on_cluster(CLUSTER_MB))

@@ -24,6 +24,12 @@ def figures_by_task(form):
     ]
 
 
+def texts_by_task():
+    """Model, task and file of what became of a task's texts with a model's tokenizer."""
+    found = [(model, task, f"{tokens_folder(model, task)}/texts.json") for model, task in RUNS]
+    return [(model, task, file) for model, task, file in found if file not in UNMADE]
+
+
 def figures(form):
     """The files of all figures."""
     return [file for model, task, file in figures_by_task(form)]

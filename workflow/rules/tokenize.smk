@@ -13,6 +13,7 @@ rule tokenize_task:
     output:
         train=f"{layout.TOKENS}/train.safetensors",
         validation=f"{layout.TOKENS}/validation.safetensors",
+        texts=f"{layout.TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
     benchmark:
@@ -40,6 +41,7 @@ use rule tokenize_task as tokenize_calibration with:
         calibration=f"{layout.CALIBRATION_DATA}/calibration.parquet",
     output:
         calibration=f"{layout.CALIBRATION_TOKENS}/calibration.safetensors",
+        texts=f"{layout.CALIBRATION_TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-calibration{examples}.log",
     benchmark:

@@ -2,19 +2,21 @@
 
 import argparse
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 from transformers import AutoTokenizer
 
 from shallower.core.cli import run_step
 from shallower.core.code_digest import code_digest, code_files
-from shallower.core.files import read_json
+from shallower.core.files import read_json, write_json
 from shallower.core.layout import CALIBRATION, SPLITS
 from shallower.core.provenance import versions
-from shallower.engine.tokens import tokenize, write_tokens
+from shallower.core.text_figures import FILE, cut_percent, unknown_percent
+from shallower.engine.tokens import text_figures, tokenize, write_tokens
 from shallower.models.checksums import verified
 from shallower.models.families import family_of, position_limit
 from shallower.models.folder import CONFIG, TOKENIZER_FILES
@@ -32,12 +34,23 @@ def original_file(task_dir: Path, split: str) -> str:
     return originals.get(split, originals.get("data", {})).get("file", f"{split}.parquet")
 
 
+def in_words(figures: Mapping[str, Any], max_length: int) -> str:
+    """What became of a split's texts, for the log."""
+    unknown = unknown_percent(figures)
+    return (
+        f"{figures['texts']:,} examples, {figures['tokens'] / figures['texts']:.1f} tokens each on average, "
+        f"{figures['cut_texts']:,} ({cut_percent(figures):.1f} %) cut to {max_length} tokens, "
+        + ("no unknown tokens: the tokenizer has none" if unknown is None else f"{unknown:.2f} % of the tokens unknown")
+    )
+
+
 def main(arguments: argparse.Namespace) -> None:
     model = verified(arguments.model_dir, (CONFIG, *TOKENIZER_FILES))
     tables = verified(arguments.task_dir, [f"{split}.parquet" for split in arguments.splits])
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
     config = read_json(arguments.model_dir / CONFIG)
     code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
+    figures = {}
     for split in arguments.splits:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
         tokens = tokenize(
@@ -55,14 +68,9 @@ def main(arguments: argparse.Namespace) -> None:
             "code": code,
         }
         write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from))
-        logger.info(
-            "%s: %d examples, %.1f tokens each on average, %d cut to %d tokens",
-            split,
-            len(tokens.labels),
-            np.diff(tokens.offsets).mean(),
-            tokens.truncated,
-            tokens.max_length,
-        )
+        figures[split] = text_figures(tokens)
+        logger.info("%s: %s", split, in_words(figures[split], tokens.max_length))
+    write_json(arguments.output_dir / FILE, figures)
 
 
 if __name__ == "__main__":

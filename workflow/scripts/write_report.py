@@ -1,6 +1,7 @@
 """Write the report: the study, its tables, figures, manifests and further sections in; one page out."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from shallower.core.cli import run_step
@@ -10,7 +11,10 @@ from shallower.core.tables import read_table
 from shallower.reporting.report import Report, report_page
 from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
+from shallower.reporting.texts import text_warnings
 from shallower.study.study import Study
+
+logger = logging.getLogger(__name__)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,6 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     for model, task, path in arguments.figure:
         figures.setdefault((model, task), []).append(Path(path))
     tasks = [(read_json(path), read_json(path.with_name("manifest.json"))) for path in arguments.tasks]
+    texts = {(model, task): read_json(path) for model, task, path in arguments.texts}
     report = Report(
         config=Study.read(arguments.study).config,
         summary=read_table(arguments.summary),
@@ -30,8 +35,11 @@ def main(arguments: argparse.Namespace) -> None:
         models=[read_json(path) for path in arguments.models],
         tasks={manifest["source"]["name"]: (task, manifest) for task, manifest in tasks},
         figures=figures,
+        texts=texts,
         sections=[Section.read(path) for path in arguments.sections],
     )
+    for warning in text_warnings(report.config, report.texts, report.tasks):
+        logger.warning("warning: %s", warning)
     write_text(arguments.output, report_page(report))
 
 
@@ -45,6 +53,9 @@ if __name__ == "__main__":
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="manifest.json of each imported model")
     parser.add_argument(
         "--tasks", type=Path, nargs="*", default=[], help="task.json of each task, next to its manifest"
+    )
+    parser.add_argument(
+        "--texts", nargs=3, action="append", default=[], metavar=("MODEL", "TASK", "FILE"), help="texts.json"
     )
     figure = ("MODEL", "TASK", "FILE")
     parser.add_argument("--figure", nargs=3, action="append", default=[], metavar=figure, help="may be repeated")

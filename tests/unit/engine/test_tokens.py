@@ -14,7 +14,9 @@ from safetensors.numpy import save_file
 
 import tiny
 from shallower.core.errors import UserError
-from shallower.engine.tokens import TokenSet, read_tokens, tokenize, write_tokens
+from shallower.core.files import read_json
+from shallower.engine import tokens as tokens_module
+from shallower.engine.tokens import TokenSet, read_tokens, text_figures, tokenize, write_tokens
 from shallower.models.families import family_of, position_limit
 
 ROOT = Path(__file__).parents[3]
@@ -108,6 +110,63 @@ def test_long_inputs_are_cut_and_counted(tokenizer: Any, pair: bool) -> None:
     assert all(len(set(example(tokens, index)) & set(tokenizer.all_special_ids)) > 0 for index in range(4))
     assert tokenizer.cls_token_id in example(tokens, int(np.argmax(whole))), "special tokens survive the cut"
     assert special < 9
+
+
+def test_long_texts_are_tokenized_few_at_a_time(bert: Any) -> None:
+    """A tokenizer makes tokens of all of a text before it cuts it: of 1,000 texts of 80 KB it would be gigabytes."""
+    sizes = []
+
+    class Spy:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bert, name)
+
+        def __call__(self, *texts: list[str], **settings: Any) -> Any:
+            sizes.append([len(text) for column in texts for text in column])
+            return bert(*texts, **settings)
+
+    texts = [*TEXTS, *(100 * "dog cat " for _ in range(6)), *TEXTS]
+    rows = len(texts)
+    content = {"id": [*range(rows)], "text": texts, "label": rows * [0]}
+    short, paired = pa.table(content), pa.table({**content, "text_pair": texts[::-1]})
+    for examples in (short, paired):
+        expected = tokenize(examples, bert, 16, VOCABULARY)
+        sizes.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tokens_module, "TEXT_BYTES", 1700)
+            found = tokenize(examples, Spy(), 16, VOCABULARY)
+        assert all(sum(call) <= 1700 for call in sizes)
+        assert 2 < len(sizes) < rows, "short texts go together"
+        assert (found.input_ids == expected.input_ids).all()
+        assert (found.offsets == expected.offsets).all()
+        assert found.truncated == expected.truncated > 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens_module, "TEXT_BYTES", 10)
+        assert (
+            tokenize(short, bert, 16, VOCABULARY).input_ids == tokenize(short, Spy(), 16, VOCABULARY).input_ids
+        ).all()
+
+
+def test_unknown_tokens_are_counted_among_those_of_the_texts(bert: Any) -> None:
+    texts = ["the good man", "The Good dog", "zzz [UNK] the"]
+    examples = pa.table({"id": [0, 1, 2], "text": texts, "label": [0, 1, 0]})
+    cased = tiny.make_tokenizer("bert")
+    cased.backend_tokenizer.normalizer = None
+    figures = text_figures(tokenize(examples, cased, 64, VOCABULARY))
+    assert figures == {"texts": 3, "tokens": 9, "unknown_tokens": 4, "cut_texts": 0}
+    assert text_figures(tokenize(examples, bert, 4, VOCABULARY)) == {
+        "texts": 3,
+        "tokens": 6,
+        "unknown_tokens": 2,
+        "cut_texts": 3,
+    }
+
+
+def test_bytes_are_never_unknown() -> None:
+    examples = pa.table({"id": [0], "text": ["Žluťoučký kůň \U0001f40e"], "label": [0]})
+    roberta = tiny.make_tokenizer("roberta")
+    assert text_figures(tokenize(examples, roberta, 64, VOCABULARY))["unknown_tokens"] == 0
+    roberta.unk_token = None
+    assert text_figures(tokenize(examples, roberta, 64, VOCABULARY))["unknown_tokens"] is None
 
 
 def test_the_longer_text_loses_its_end(bert: Any) -> None:
@@ -249,3 +308,6 @@ def test_the_script(tmp_path: Path) -> None:
         assert tokens.padding_side == "left"
         assert tokens.max_length == 12
         assert tokens.truncated == expected.truncated > 0
+        assert read_json(tmp_path / "out" / "texts.json")[split] == text_figures(expected)
+        assert f"{split}: 4 examples" in done.stderr
+        assert "(75.0 %) cut to 12 tokens, 0.00 % of the tokens unknown" in done.stderr

@@ -67,6 +67,21 @@ print(reference_scores("classification", [0, 0], [0, 1], ["accuracy"]))
     assert not (tmp_path / "home").exists()
 
 
+def test_scoring_needs_no_locks():
+    program = """
+import errno, fcntl
+def flock(*arguments):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = flock
+from shallower.evaluation.reference import reference_scores
+print(reference_scores("classification", [0, 0], [0, 1], ["accuracy"]))
+"""
+    environment = {"PYTHONPATH": "workflow", "PATH": "/usr/bin"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "{'accuracy': 0.5}" in done.stdout
+
+
 def test_names_and_titles_need_none_of_the_large_libraries():
     program = (
         "import sys; from shallower.evaluation.metrics import METRICS; from shallower.task_kinds.registry import *;"

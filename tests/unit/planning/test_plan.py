@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 import tiny
 from glue_files import glue_folder
+from shallower.core import layout
 from shallower.core.files import write_json
 from shallower.models.encoder_families import expected_tensors
 from shallower.models.size import ModelSize
@@ -231,6 +232,34 @@ def test_a_task_of_unknown_size_is_named_until_its_download(study, tmp_path):
     assert work_of(downloaded) == pytest.approx(2 * (training + 8 * (4 + 3 + 1)))
     (folder / "task.json").write_text("{")
     assert assumed(costs(study, tmp_path))
+
+
+def test_the_plan_warns_of_texts(study, tmp_path):
+    rows = [f"text {number},{('bad', 'good')[number % 2]}" for number in range(10)]
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]))
+    (tmp_path / "validation.csv").write_text("\n".join(["text,label", *rows[:2], "new,good", "other,bad"]))
+    files = {f"{split}_file": str(tmp_path / f"{split}.csv") for split in ("train", "validation")}
+    study["tasks"][0] = {**study["tasks"][0], **files, "text": ["text"], "label": "label"}
+    study["tasks"][0].pop("train_examples", None)
+    task, model = study["tasks"][0]["name"], study["models"][0]["name"]
+    before = f"{task}: 2 of 4 validation rows (50.0 %) have the texts of training rows"
+    (warning,) = costs(study, tmp_path / "resources").warnings
+    assert warning.startswith(before)
+    assert "remove" in warning
+    resolved = resolve_study(study)
+    keys = {"model_key": resolved.model_key(model), "task_key": resolved.task_key(task)}
+    folder = tmp_path / layout.TOKENS.format(**keys, max_length=resolved.max_length(task))
+    figures = {"texts": 10, "tokens": 100, "unknown_tokens": 78, "cut_texts": 0}
+    write_json(folder / "texts.json", {"train": figures, "validation": figures | {"unknown_tokens": None}})
+    plan = costs(study, tmp_path / "resources")
+    _, unknown = plan.warnings
+    assert unknown.startswith(f"{model} on {task}: 78.0 % of the tokens of the train texts are unknown")
+    assert f"Warning: {unknown}." in plan_text(resolved, plan).splitlines()
+    study["report"] = {"warn_above": {"unknown_tokens": 80, "common_rows": 50}}
+    assert costs(study, tmp_path / "resources").warnings == ()
+    assert resolve_study(study).task_key(task) == resolved.task_key(task)
+    (folder / "texts.json").write_text("{")
+    assert costs(study, tmp_path / "resources").warnings == ()
 
 
 def test_a_downloaded_models_size_is_used(study, tmp_path):

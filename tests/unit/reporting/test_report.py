@@ -41,7 +41,7 @@ CONFIG = {
     "train": {**TRAIN, "max_grad_norm": 1.0, "max_length": 128},
     "refine": {},
     "evaluate": {"confidence": 0.95, "bootstrap_samples": 1000},
-    "report": {"tolerances": [1, 3]},
+    "report": {"tolerances": [1, 3], "warn_above": {"unknown_tokens": 5, "cut_texts": 20, "common_rows": 1}},
 }
 MANIFEST = {
     "code": {"commit": "4f" * 20, "dirty": False},
@@ -264,8 +264,34 @@ def test_images_are_in_the_page(made, tmp_path):
     assert image_uri(tmp_path / "dot.png") == "data:image/png;base64,iVBORw=="
 
 
+def test_what_may_be_wrong_with_texts_is_warned_of(report):
+    sound = {"texts": 1500, "tokens": 30_000, "unknown_tokens": 3, "cut_texts": 150}
+    figures = {"train": sound, "validation": {"texts": 300, "tokens": 6000, "unknown_tokens": 4680, "cut_texts": 90}}
+    bytes_only = {split: found | {"unknown_tokens": None, "cut_texts": 0} for split, found in figures.items()}
+    texts = {("minilm", "docs-pair"): figures, ("roberta", "docs-pair"): bytes_only}
+    task, manifest = report.tasks["docs-pair"]
+    repeated = (task, manifest | {"repeats": {"train": 3, "validation_in_train": 6}})
+    told = replace(report, texts=texts, tasks=report.tasks | {"docs-pair": repeated})
+    page = Page(report_page(told))
+    assert (
+        "78.0 % of the tokens of the validation texts are unknown to the model; check that the tokenizer" in page.text
+    )
+    assert "30.0 % of the validation texts are cut to 128 tokens; raise train.max_length" in page.text
+    assert "docs-pair: 6 of 300 validation rows (2.0 %) have the texts of training rows" in page.text
+    assert "of the train texts" not in page.text
+    assert "no such token" in page.text
+    limits = {"unknown_tokens": 80, "cut_texts": 30, "common_rows": 2}
+    calm = CONFIG | {"report": CONFIG["report"] | {"warn_above": limits}}
+    page = Page(report_page(replace(told, config=calm)))
+    assert "4,680 (78.00" in page.text.replace("\xa0", " ")
+    assert "Something may be wrong" not in page.text
+    assert "unknown to the model" not in page.text
+
+
 def test_script_writes_the_same_report_again(made, section):
     section.write(made / "section.json")
+    figures = {"texts": 10, "tokens": 100, "unknown_tokens": 50, "cut_texts": 0}
+    write_json(made / "texts.json", {"train": figures, "validation": figures})
     (made / FOLDER / "study.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     command = [
         *(sys.executable, PROJECT / "workflow/scripts/write_report.py", "--study", f"{FOLDER}/study.json"),
@@ -273,12 +299,15 @@ def test_script_writes_the_same_report_again(made, section):
         *("--costs", f"{FOLDER}/minilm/cost.json", "--models", "resources/models/minilm-1/manifest.json"),
         *("--tasks", "resources/tasks/docs-pair/task.json", "resources/tasks/similarity/task.json"),
         *("--figure", "minilm", "docs-pair", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
-        *("--sections", "section.json", "--output", "report.html"),
+        *("--sections", "section.json", "--output", "report.html", "--texts", "minilm", "docs-pair", "texts.json"),
     ]
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
 
     def written() -> str:
-        subprocess.run([*map(str, command)], cwd=made, env=environment, check=True)
+        done = subprocess.run(
+            [*map(str, command)], cwd=made, env=environment, check=True, capture_output=True, text=True
+        )
+        assert "warning: minilm on docs-pair: 50.0 % of the tokens" in done.stderr
         return (made / "report.html").read_text(encoding="utf-8")
 
     page = written()

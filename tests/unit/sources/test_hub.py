@@ -1,5 +1,6 @@
 """The real huggingface_hub against a hub on this machine: what is fetched, verified, retried and refused."""
 
+import errno
 import logging
 import os
 import shutil
@@ -65,6 +66,16 @@ def fetch(server: HubServer, *names: str, to: Path, repository: tuple[str, str] 
 
 def files_under(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_cache_without_locks_is_named_with_a_remedy(serve: Serve, tmp_path: Path, monkeypatch) -> None:
+    def flock(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    server = serve()
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UserError, match=r"config\.json: the cache .* without locks; set HF_HOME"):
+        fetch(server, "config.json", to=tmp_path / "out")
 
 
 def test_only_the_named_files_arrive(serve: Serve, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Tasks from every source come out in one form, and what is wrong with them is reported before any job runs."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from package_archives import tar_bytes
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.sources import task_sources
-from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, task_files
+from shallower.sources.repeats import repeated_texts
+from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, local_data, task_files
 from tiny import make_task_files
 
 ROOT = Path(__file__).parents[3]
@@ -51,7 +53,10 @@ def test_a_classification(tmp_path: Path, pair: bool) -> None:
     columns = [("id", pa.int64()), ("text", pa.string()), ("text_pair", pa.string()), ("label", pa.int64())]
     expected = pa.schema([column for column in columns if pair or column[0] != "text_pair"])
     assert all(table.schema.equals(expected) for table in tables.values())
-    assert read_json(tmp_path / "out" / "task.json") == {
+    described = read_json(tmp_path / "out" / "task.json")
+    texts = [row[name] for table in tables.values() for row in table.to_pylist() for name in row if "text" in name]
+    assert described.pop("text_bytes") == sum(len(text.encode()) for text in texts)
+    assert described == {
         "name": "tiny",
         "target": "classification",
         "labels": ["bad", "good"],
@@ -90,6 +95,26 @@ def test_the_manifest_says_what_was_used(tmp_path: Path) -> None:
         "train.parquet",
         "validation.parquet",
     ]
+
+
+def test_repeated_rows_are_counted_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    definition = own_task(tmp_path)
+    train, validation = (tmp_path / f"{split}.csv" for split in ("train", "validation"))
+    rows = ["one text,good", "another text,bad", "one text,bad", "One text,bad", "one text,good"]
+    train.write_text("\n".join(["text,label", *rows]))
+    validation.write_text("\n".join(["text,label", "one text,bad", "new,good", "one text,good", "other,bad"]))
+    with caplog.at_level(logging.INFO):
+        fetch_task(definition, tmp_path / "out")
+    assert read_json(tmp_path / "out" / "manifest.json")["repeats"] == {"train": 2, "validation_in_train": 2}
+    assert "train: 2 of 5 rows have the texts of an earlier one" in caplog.text
+    assert "validation: 2 of 4 rows have the texts of training rows" in caplog.text
+    assert local_data(definition).repeats == {"train": 2, "validation_in_train": 2}
+
+
+def test_a_pair_is_repeated_as_a_whole() -> None:
+    train = pa.table({"text": ["a", "a", "b"], "text_pair": ["x", "y", "x"]})
+    validation = pa.table({"text": ["b", "a", "x"], "text_pair": ["y", "y", "b"]})
+    assert repeated_texts({"train": train, "validation": validation}) == {"train": 0, "validation_in_train": 1}
 
 
 def test_a_slice_is_a_fixed_part_in_the_same_order(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ JOB = Job(
     trainings=[{"batch_size": 4, "epochs": 1}, {"batch_size": 2, "epochs": 1}],
     probe_examples=1000,
     measure={"batch_sizes": [1, 16], "sequence_length": 50, "repeats": 1},
-    file_bytes=1_000_000,
+    rows={"train": 1000, "validation": 500},
+    text_bytes=2_000_000,
+    outputs=100,
 )
 
 
@@ -36,19 +38,22 @@ JOB = Job(
     [
         # 620; four times 10 MB; of 200 tokens, 2500 and 10 times 150 numbers of 4 bytes in each of two layers: 6.4 MB.
         ("finetune", 666, 5020),
-        # 540; twice 10 MB; of 1024 tokens, three times 100 numbers: 1.2 MB, and 4000 in one layer: 16.4 MB.
-        ("predict", 578, 5020),
-        ("score_layers", 578, 5020),
-        ("reload_models", 578, 578),
-        # 540; twice 37.6 MB.
-        ("compare_states", 615, 5040),
-        # 578; 100; of 1000 examples twice 300 and four times 100 numbers of 4 bytes: 4 MB.
-        ("probe_layers", 682, 5124),
+        # 540; twice 10 MB; of 1024 tokens, three times 100 numbers: 1.2 MB, and 4000 in one layer: 16.4 MB; five times
+        # the 100 logits of 500 examples: 1 MB.
+        ("predict", 579, 5021),
+        ("score_layers", 579, 5021),
+        ("reload_models", 579, 579),
+        # 540; twice 37.6 MB; 1 MB.
+        ("compare_states", 616, 5041),
+        # 579; 100; of 1000 examples twice 300 and four times 100 numbers of 4 bytes: 4 MB.
+        ("probe_layers", 683, 5125),
         # 540; 20 MB; of 800 tokens, 4000 numbers in one layer: 12.8 MB.
         ("measure_cost", 573, 5020),
         ("drop_layers", 160, 160),
-        # 450; eight times 1 MB.
-        ("tokenize_task", 458, 458),
+        # 450; 130 MB for 1 MB at once; twice 2 MB; 15 bytes of each of 1500 times 50 tokens: 1.1 MB.
+        ("tokenize_task", 585, 585),
+        # 330; eight times the logits: 1.6 MB.
+        ("evaluate_predictions", 332, 332),
     ],
 )
 def test_sums_done_by_hand(step, megabytes, on_gpu):
@@ -73,7 +78,14 @@ def of_minilm(batch_size=8, max_length=128, size=MINILM, **changes) -> Job:
         (memory.comparison(of_minilm()), 620, 774),
         (memory.probing(of_minilm(probe_examples=3000)), 721, 859),
         (memory.timing(of_minilm(measure={"batch_sizes": [1, 32], "sequence_length": 64})), 599, 599),
-        (memory.tokenizing(Job(file_bytes=400_000)), 381, 409),
+        (memory.tokenizing(Job(rows={"train": 7000}, max_length=128, text_bytes=500_000)), 381, 409),
+        # 1,000 texts of 80 KB; 400,000 of 120 bytes.
+        (memory.tokenizing(Job(rows={"train": 1000}, max_length=128, text_bytes=78_000_000)), 580, 688),
+        (memory.tokenizing(Job(rows={"train": 400_000}, max_length=128, text_bytes=49_400_000)), 700, 788),
+        # 5,000 and 20,000 examples of 1,000 classes; 400,000 of three.
+        (memory.scoring(Job(rows={"validation": 5000}, outputs=1000)), 393, 393),
+        (memory.scoring(Job(rows={"validation": 20_000}, outputs=1000)), 728, 728),
+        (memory.scoring(Job(rows={"validation": 400_000}, outputs=3)), 326, 326),
     ],
 )
 def test_the_request_covers_what_was_measured_but_not_twice(requested, least, most):

@@ -21,8 +21,8 @@ def test_only_jobs_have_resources():
 
 
 def test_a_step_without_a_formula_is_not_guessed():
-    with pytest.raises(ValueError, match="no formula for the memory of evaluate_predictions"):
-        STEPS["evaluate_predictions"].mem_mb(Job())
+    with pytest.raises(ValueError, match="no formula for the memory of choose_layers"):
+        STEPS["choose_layers"].mem_mb(Job())
     with pytest.raises(ValueError, match="no formula for the time of drop_layers"):
         STEPS["drop_layers"].runtime(Job())
 

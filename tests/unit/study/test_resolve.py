@@ -27,6 +27,13 @@ def test_shipped_studies_are_sound(path):
     resolve_study(yaml.safe_load((ROOT / path).read_text()))
 
 
+def test_within_a_job_data_and_models_are_not_looked_into_again(study, monkeypatch):
+    expected = resolve_study(study)
+    for name in ("check_task", "check_model", "local_config"):
+        monkeypatch.setattr(f"shallower.study.checks.{name}", lambda *_: pytest.fail("looked into again"))
+    assert resolve_study(study, is_checked=True) == expected
+
+
 def test_the_tuned_study_differs_from_the_papers_in_training_only():
     paper, tuned = (
         yaml.safe_load((ROOT / "studies" / f"{name}.yaml").read_text()) for name in ("paper", "paper-tuned")
@@ -238,7 +245,10 @@ def test_defaults_are_filled_in_and_entries_stay_as_written(study):
         "calibration": None,
         "subsets": {"layer_evaluations": 4095},
         "measure": {"batch_sizes": [1, 32], "sequence_length": 64, "repeats": 20},
-        "report": {"tolerances": [1, 2, 3]},
+        "report": {
+            "tolerances": [1, 2, 3],
+            "warn_above": {"unknown_tokens": 5, "cut_texts": 20, "common_rows": 1},
+        },
         "compute": {
             "device": "auto",
             "precision": "auto",

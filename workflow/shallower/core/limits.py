@@ -2,3 +2,6 @@
 
 # Tokens of a batch without training on a CPU, unless a single text is longer; requests of memory go by it.
 CPU_TOKENS = 1024
+
+# Bytes of text that are tokenized in one call, unless a single text is longer.
+TEXT_BYTES = 1_000_000

@@ -9,8 +9,9 @@ of, and the SHA-256 of all this.
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from safetensors.numpy import save
 
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import canonical_json, write_bytes
+from shallower.core.limits import TEXT_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Texts tokenized in one call: enough to keep the tokenizer's threads busy.
+# Texts tokenized in one call: enough to keep the tokenizer busy. Long texts are fewer (TEXT_BYTES), since a tokenizer
+# makes all of a text into tokens, of some 200 bytes each, before it cuts it.
 CHUNK = 1000
 # Rows that a message lists.
 MAX_ROWS = 10
@@ -48,6 +51,8 @@ class TokenSet:
     pad_token_type_id: int
     cls_token_id: int
     truncated: int  # examples that were cut to max_length
+    special: int = 0  # tokens of an example that are not of its texts: [CLS] and the like
+    unknown: int | None = None  # tokens that stand for what the vocabulary lacks; None without such a token
     made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
 
 
@@ -83,10 +88,8 @@ def tokenize(
     for name in ("pad_token_id", "cls_token_id"):
         if getattr(tokenizer, name) is None:
             raise UserError(f"the tokenizer has no {name.removesuffix('_id')}; it does not suit classification")
-    input_ids, token_type_ids, lengths = [], [], []
-    truncated = 0
-    for chunk in table.to_batches(max_chunksize=CHUNK):
-        texts = [chunk.column(name).to_pylist() for name in ("text", "text_pair") if name in table.column_names]
+    input_ids, token_type_ids, lengths, truncated = [], [], [], 0
+    for texts in _chunks(table):
         encoded = tokenizer(
             *texts,
             truncation="longest_first",
@@ -95,8 +98,9 @@ def tokenize(
             return_attention_mask=False,
         )
         truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
-        input_ids += encoded["input_ids"]
-        token_type_ids += encoded["token_type_ids"]
+        # As arrays at once: numbers of Python's own take eight times the space.
+        input_ids.append(np.fromiter(chain.from_iterable(encoded["input_ids"]), np.int32))
+        token_type_ids.append(np.fromiter(chain.from_iterable(encoded["token_type_ids"]), np.int8))
         lengths += [len(ids) for ids in encoded["input_ids"]]
     if empty := [row + 1 for row, length in zip(table["id"].to_pylist(), lengths, strict=True) if length <= special]:
         rows = ", ".join(map(str, empty[:MAX_ROWS])) + (f" and {len(empty) - MAX_ROWS} more" * (len(empty) > MAX_ROWS))
@@ -104,8 +108,7 @@ def tokenize(
             f"{place}: no token is left of the text in row {rows}: this tokenizer drops all its characters; "
             "correct or remove such rows"
         )
-    flat_ids = np.concatenate([np.asarray(ids, np.int32) for ids in input_ids])
-    flat_types = np.concatenate([np.asarray(types, np.int8) for types in token_type_ids])
+    flat_ids, flat_types = np.concatenate(input_ids), np.concatenate(token_type_ids)
     if (highest := int(flat_ids.max())) >= vocab_size:
         raise UserError(
             f"token id {highest} is outside the model's vocabulary ({vocab_size} tokens); "
@@ -130,7 +133,35 @@ def tokenize(
         pad_token_type_id=tokenizer.pad_token_type_id,
         cls_token_id=tokenizer.cls_token_id,
         truncated=truncated,
+        special=special,
+        unknown=None if tokenizer.unk_token_id is None else int((flat_ids == tokenizer.unk_token_id).sum()),
     )
+
+
+def _chunks(table: "pa.Table") -> Iterator[list[list[str]]]:
+    """The texts of consecutive rows by column: of at most `CHUNK` rows, and of `TEXT_BYTES` together or of one row."""
+    import pyarrow.compute as pc
+
+    names = [name for name in ("text", "text_pair") if name in table.column_names]
+    ends = np.cumsum(sum(pc.binary_length(table[name]).to_numpy().astype(np.int64) for name in names))
+    start = 0
+    while start < len(table):
+        before = ends[start - 1] if start else 0
+        fitting = int(np.searchsorted(ends, before + TEXT_BYTES, side="right"))
+        end = max(start + 1, min(start + CHUNK, fitting))
+        yield [table[name].slice(start, end - start).to_pylist() for name in names]
+        start = end
+
+
+def text_figures(tokens: TokenSet) -> dict[str, int | None]:
+    """What became of a split's texts: their number, their tokens, how many of these are unknown, how many were cut."""
+    texts = len(tokens.labels)
+    return {
+        "texts": texts,
+        "tokens": int(tokens.offsets[-1]) - tokens.special * texts,
+        "unknown_tokens": tokens.unknown,
+        "cut_texts": tokens.truncated,
+    }
 
 
 def _known_types(types: np.ndarray, num_token_types: int | None) -> np.ndarray:

@@ -8,7 +8,7 @@ checks need the names alone.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +43,27 @@ class Metric:
     of_class: "Callable[[int], Metric] | None" = None
 
 
+class Counts(NamedTuple):
+    """How often each class is label, prediction and both, in resamples.
+
+    Attributes:
+        classes: indices [classes] of the classes that occur among the labels or predictions, in ascending order.
+        hits: numbers [..., classes] of examples that are of a class and predicted so.
+        labels: numbers [..., classes] of examples of a class.
+        predictions: numbers [..., classes] of examples that are predicted to be of a class.
+    """
+
+    classes: NDArray[Any]
+    hits: NDArray[Any]
+    labels: NDArray[Any]
+    predictions: NDArray[Any]
+
+
 def of_counts(
-    score: Callable[[NDArray[Any]], NDArray[Any]],
+    score: Callable[[Counts], NDArray[Any]],
 ) -> Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]:
-    """A metric's function from a score of confusion matrices [..., classes, classes] (rows: labels)."""
-    return lambda labels, predictions, rows: score(_confusion(labels, predictions, rows))
+    """A metric's function from a score [...] of counts."""
+    return lambda labels, predictions, rows: score(_counts(labels, predictions, rows))
 
 
 def of_pairs(
@@ -57,46 +73,65 @@ def of_pairs(
     return lambda labels, predictions, rows: score(labels[rows], predictions[rows])
 
 
-def _confusion(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-    """Confusion matrices [..., classes, classes] of resamples (rows: labels, columns: predictions)."""
-    num_classes = max(2, int(max(labels.max(), predictions.max())) + 1)
-    cells = (labels * num_classes + predictions)[rows]
-    resamples = cells.reshape(-1, cells.shape[-1])
-    cells_each = num_classes * num_classes
+def _counts(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> Counts:
+    """Counts of resamples, by the rows [..., n] that each takes.
+
+    Not from confusion matrices, which a thousand classes make a thousand times as large as what is counted: of the
+    pairs of label and prediction only those that occur are counted, and there are no more of them than examples.
+    """
+    classes, found = np.unique(np.stack([labels, predictions]), return_inverse=True)
+    indices = found.reshape(2, -1)
+    pairs, pair_of_row = np.unique(indices[0] * len(classes) + indices[1], return_inverse=True)
+    of_label, of_prediction = np.divmod(pairs, len(classes))
+    drawn = pair_of_row[rows].reshape(-1, rows.shape[-1])
     # Each resample counts in cells of its own, so that one pass counts them all.
-    shifted = resamples + cells_each * np.arange(len(resamples))[:, None]
-    counts = np.bincount(shifted.ravel(), minlength=cells_each * len(resamples))
-    return counts.reshape(*cells.shape[:-1], num_classes, num_classes)
+    drawn += len(pairs) * np.arange(len(drawn))[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=len(pairs) * len(drawn)).reshape(*rows.shape[:-1], len(pairs))
+    is_hit = of_label == of_prediction
+    return Counts(
+        classes,
+        _summed(counts[..., is_hit], of_label[is_hit], len(classes)),
+        _summed(counts, of_label, len(classes)),
+        _summed(counts, of_prediction, len(classes)),
+    )
 
 
-def _accuracy(confusion: NDArray[Any]) -> NDArray[Any]:
-    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
+def _summed(counts: NDArray[Any], of_class: NDArray[Any], num_classes: int) -> NDArray[Any]:
+    """Sums [..., classes] of the columns [..., columns] that belong to the same class [columns]."""
+    sums = np.zeros((*counts.shape[:-1], num_classes), counts.dtype)
+    order = np.argsort(of_class, kind="stable")
+    present, starts = np.unique(of_class[order], return_index=True)
+    if len(present):
+        sums[..., present] = np.add.reduceat(counts[..., order], starts, axis=-1)
+    return sums
 
 
-def _f1_by_class(confusion: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _accuracy(counts: Counts) -> NDArray[Any]:
+    return counts.hits.sum(-1) / counts.labels.sum(-1)
+
+
+def _f1_by_class(counts: Counts) -> tuple[NDArray[Any], NDArray[Any]]:
     """F1 of each class [..., classes], 0 where a class does not occur, and whether it occurs at all."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    occurrences = confusion.sum(-1) + confusion.sum(-2)
-    return 2 * hits / np.maximum(occurrences, 1), occurrences > 0
+    occurrences = counts.labels + counts.predictions
+    return 2 * counts.hits / np.maximum(occurrences, 1), occurrences > 0
 
 
-def _f1(confusion: NDArray[Any], positive: int) -> NDArray[Any]:
-    if confusion.shape[-1] != 2:
+def _f1(counts: Counts, positive: int) -> NDArray[Any]:
+    if counts.classes[-1] > 1:
         raise UserError("metric f1 is for two classes, one of which is the positive one; use macro_f1 here")
-    return _f1_by_class(confusion)[0][..., positive]
+    return _f1_by_class(counts)[0][..., counts.classes == positive].sum(-1)
 
 
-def _macro_f1(confusion: NDArray[Any]) -> NDArray[Any]:
-    scores, occurs = _f1_by_class(confusion)
+def _macro_f1(counts: Counts) -> NDArray[Any]:
+    scores, occurs = _f1_by_class(counts)
     return scores.sum(-1) / occurs.sum(-1)
 
 
-def _matthews_correlation(confusion: NDArray[Any]) -> NDArray[Any]:
+def _matthews_correlation(counts: Counts) -> NDArray[Any]:
     """For any number of classes: Gorodkin, "Comparing two K-category assignments", 2004."""
-    confusion = confusion.astype(np.float64)
-    total = confusion.sum((-2, -1))
-    true, predicted = confusion.sum(-1), confusion.sum(-2)
-    covariance = np.trace(confusion, axis1=-2, axis2=-1) * total - (true * predicted).sum(-1)
+    true, predicted = counts.labels.astype(np.float64), counts.predictions.astype(np.float64)
+    total = true.sum(-1)
+    covariance = counts.hits.sum(-1) * total - (true * predicted).sum(-1)
     variances = (total**2 - (true**2).sum(-1)) * (total**2 - (predicted**2).sum(-1))
     return np.divide(covariance, np.sqrt(variances), out=np.zeros_like(covariance), where=variances > 0)
 

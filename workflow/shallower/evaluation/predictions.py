@@ -88,9 +88,10 @@ def read_matched(
     Examples are matched by id, never by position. Raises UserError, naming the file, when ids or labels
     differ from those of `reference` (of the first file where there is no reference).
     """
-    tables = [read_predictions(path, target) for path in paths]
-    expected = reference or tables[0]
-    for path, table in zip(paths, tables, strict=True):
+    expected, answers = reference, []
+    for path in paths:  # of each only the answers are kept: logits of many classes are large
+        table = read_predictions(path, target)
+        expected = expected or table
         if not np.array_equal(table.ids, expected.ids):
             only_here = np.setdiff1d(table.ids, expected.ids).size
             only_there = np.setdiff1d(expected.ids, table.ids).size
@@ -100,4 +101,7 @@ def read_matched(
             )
         if not np.array_equal(table.labels, expected.labels):
             raise UserError(f"{path}: labels differ from those compared with; delete it and run again")
-    return expected, np.stack([predictions_of(table.logits, target) for table in tables])
+        answers.append(predictions_of(table.logits, target))
+    if expected is None:
+        raise ValueError("no predictions to read")
+    return expected, np.stack(answers)

@@ -24,6 +24,7 @@ from shallower.planning.sizes import (
     model_size,
     task_size,
 )
+from shallower.planning.text_checks import text_warnings
 from shallower.sources.model_sources import model_source
 from shallower.steps.runtime import CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER
 from shallower.study.study import Study
@@ -66,6 +67,7 @@ class Plan:
         table_bytes: other files of runs and of the study.
         work_bytes: further space for each training that runs at a time.
         assumptions: sentences about what is assumed.
+        warnings: what may be wrong with the texts.
     """
 
     runs: Mapping[str, int]
@@ -78,6 +80,7 @@ class Plan:
     table_bytes: int
     work_bytes: int
     assumptions: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def peak_bytes(self) -> int:
@@ -137,6 +140,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
                 [name for name, task in tasks.items() if task.is_assumed],
             )
         ),
+        warnings=tuple(text_warnings(study, resources)),
     )
 
 
@@ -154,6 +158,7 @@ def plan_text(study: Study, plan: Plan) -> str:
         f"{_size(plan.input_bytes)} of downloads and tokens, {_size(plan.table_bytes)} of tokenizers and tables, "
         f"{_size(plan.work_bytes)} for each training at a time).",
         *(f"  - {assumption}" for assumption in plan.assumptions),
+        *(f"Warning: {warning}." for warning in plan.warnings),
     ]
     return "\n".join(lines)
 

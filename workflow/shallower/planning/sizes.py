@@ -1,20 +1,16 @@
 """Sizes of a study's models and tasks: from local files where they exist, else published or assumed."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
-from shallower.sources.file_formats import json_array, kind_of, open_text
 from shallower.sources.model_sources import model_source
-from shallower.sources.tasks import task_files
+from shallower.sources.tasks import local_data, num_outputs
 from shallower.steps.job import Job
 from shallower.study.study import Study
 
@@ -84,9 +80,8 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
     folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
     if counted := _counted_rows(Path(resources) / folder / "task.json"):
         return TaskSize(*counted, tokens)
-    if files := task_files(definition):
-        has_header = "columns" not in definition
-        rows = [sum(_count_rows(path, has_header) for path in files[split]) for split in layout.SPLITS]
+    if found := local_data(definition).rows:
+        return TaskSize(found["train"], found["validation"], tokens)
     limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
     train -= definition.get("calibration_examples", 0)
@@ -103,18 +98,15 @@ def _counted_rows(task_file: Path) -> tuple[int, int] | None:
     return None
 
 
-def _count_rows(file: Path, has_header: bool) -> int:
-    """Rows of a data file without its header, which only CSV and TSV files can have."""
-    kind = kind_of(file)
-    if kind == ".parquet":
-        return int(pq.read_metadata(file).num_rows)
-    with open_text(file, newline="") as lines:
-        if kind == ".jsonl":
-            array = json_array(file)
-            return sum(1 for line in lines if line.strip()) if array is None else len(array)
-        if kind == ".tsv":
-            return sum(1 for line in lines) - has_header
-        return sum(1 for row in csv.reader(lines)) - has_header
+def tokenizing_job(file: str | Path, max_length: int) -> Job:
+    """The job of tokenizing a task, by its task.json, or calibration examples, by their manifest.json.
+
+    It has no size while the file does not exist.
+    """
+    with suppress(UserError, KeyError, TypeError, ValueError):
+        task = read_json(file)
+        return Job(max_length=max_length, rows=task["rows"], text_bytes=int(task["text_bytes"]))
+    return Job(max_length=max_length)
 
 
 def job_of(
@@ -142,5 +134,6 @@ def job_of(
         measure=study.config["measure"],
         models=models,
         threads=study.config["compute"]["threads"],
+        outputs=num_outputs(study.task_definition(task)) if task else 1,
         on_gpu=on_gpu,
     )

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 
 from shallower.core.runs import BASELINE
+from shallower.core.text_figures import Figures
 from shallower.core.wording import counted
 from shallower.reporting.answer import answer_content
 from shallower.reporting.images import image_uri
 from shallower.reporting.methods import methods_content, provenance_content
 from shallower.reporting.sections import Section
 from shallower.reporting.templates import render_page
+from shallower.reporting.texts import texts_content
 
 FIGURE_TITLES = {"score-by-layers": "Score by layers dropped", "score-by-cost": "Score by time and size"}
 
@@ -32,6 +34,7 @@ class Report:
         tasks: task.json and manifest.json of every task, by its name.
         figures: image files by model and task.
         sections: what other packages add.
+        texts: texts.json by model and task.
         missing: missing.csv; without rows when every job was finished.
     """
 
@@ -44,6 +47,7 @@ class Report:
     earlier: Sequence[Mapping[str, Any]] = ()
     figures: Mapping[tuple[str, str], Sequence[Path]] = field(default_factory=dict)
     sections: Sequence[Section] = ()
+    texts: Mapping[tuple[str, str], Figures] = field(default_factory=dict)
     missing: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -65,6 +69,7 @@ def report_page(report: Report) -> str:
             for (model, task), paths in report.figures.items()
         ],
         sections=report.sections,
+        texts=texts_content(config, report.texts, report.tasks),
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
         methods=methods_content(config, report.summary, report.tasks, report.models),

@@ -28,6 +28,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 
 from shallower.core.errors import UserError
+from shallower.core.locks import NO_LOCKS
 
 log = logging.getLogger(__name__)
 # The HTTP library logs each request with its address, and those of large files carry signatures.
@@ -234,6 +235,10 @@ def _explanation(commit: Commit, filename: str | None, error: BaseException) -> 
         return f"{what}: the hub answered {_brief(error)}"
     if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and not _is_transient(error):
         cache = constants.HF_HUB_CACHE
+        if error.errno in NO_LOCKS:
+            return (
+                f"{what}: the cache {cache} is on a file system without locks; set HF_HOME to a folder on another one"
+            )
         return f"{what}: cannot write to the cache {cache} ({error.strerror}); free space or set HF_HOME"
     return (
         f"{what}: no success after {len(WAITS) + 1} attempts ({_brief(error)}); check the connection to "

@@ -1,5 +1,6 @@
 """Where a model comes from: one class for each `source` that a study can name, in `MODEL_SOURCES`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,7 +17,7 @@ from shallower.sources.packages import installed, path_parts, wheel
 _USED = ("*.json", "*.safetensors", "*.txt", "*.model")
 
 
-class ModelSource:
+class ModelSource(ABC):
     """A source of models; `definition` is a study's model entry.
 
     Attributes:
@@ -27,7 +28,7 @@ class ModelSource:
     folder_key = ""
     copies = 1
 
-    def check(self, definition: Mapping[str, Any]) -> None:
+    def check(self, definition: Mapping[str, Any]) -> None:  # noqa: B027 (most definitions need no check of their own)
         """Raise UserError for what is wrong with the definition itself."""
 
     def folder(self, definition: Mapping[str, Any]) -> Path | None:
@@ -41,16 +42,16 @@ class ModelSource:
         """Files of the user's that the model is made of; none where the definition says by itself which they are."""
         return []
 
+    @abstractmethod
     def open(self, definition: Mapping[str, Any], scratch: Path) -> ModelPlace:
         """The place that has the model's files; what has to be downloaded to look into it goes into `scratch`.
 
         Raises UserError where it does not exist or cannot be downloaded.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def inner(self, definition: Mapping[str, Any], name: str) -> str:
         """How to name the model in a sub-folder of the one that the definition names."""
-        raise NotImplementedError
 
 
 class HubModels(ModelSource):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
@@ -15,6 +16,8 @@ from shallower.core.layout import CALIBRATION, SPLITS
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import Labelled
+from shallower.sources.local_data import LocalData, kept
+from shallower.sources.repeats import repeated_texts
 from shallower.sources.slices import SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.task_kinds.registry import task_kind
@@ -38,6 +41,10 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     for split, table in tables.items():
         write_parquet(target_dir / f"{split}.parquet", table)
         logger.info("%s: %d examples", split, len(table))
+    repeats = repeated_texts(tables)
+    logger.info("train: %d of %d rows have the texts of an earlier one", repeats["train"], len(tables["train"]))
+    common = repeats["validation_in_train"]
+    logger.info("validation: %d of %d rows have the texts of training rows", common, len(tables["validation"]))
     write_json(
         target_dir / TASK,
         {
@@ -46,6 +53,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "labels": list(columns.labels) if columns.labels else None,
             "has_pair": "text_pair" in tables["train"].column_names,
             "rows": {split: len(table) for split, table in tables.items()},
+            "text_bytes": sum(map(_text_bytes, tables.values())),
         },
     )
     names = [*(f"{split}.parquet" for split in tables), TASK]
@@ -55,6 +63,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "source": dict(definition),
             "originals": originals,
             "classes": _class_counts(columns.labels, tables),
+            "repeats": repeats,
             "reading": {"labels": labelled.labels_are, "remarks": labelled.remarks},
             "versions": versions(("numpy", "pyarrow")),
             **TASK_SOURCES[definition["source"]].pin(definition),
@@ -89,6 +98,8 @@ def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str 
                 if not name.startswith("validation")
             },
             "classes": _class_counts(columns.labels, {CALIBRATION: table}),
+            "rows": {CALIBRATION: len(table)},
+            "text_bytes": _text_bytes(table),
             "versions": versions(("numpy", "pyarrow")),
             **TASK_SOURCES[definition["source"]].pin(definition),
             "code": code_state(Path(__file__).parent),
@@ -114,6 +125,11 @@ def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[st
     return labelled, originals
 
 
+def _text_bytes(table: pa.Table) -> int:
+    columns = [table[name] for name in ("text", "text_pair") if name in table.column_names]
+    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in columns)
+
+
 def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]] | None:
     """Numbers of examples of each class, by split; None for a task without classes."""
     if labels is None:
@@ -129,17 +145,34 @@ def task_files(definition: Mapping[str, Any]) -> dict[str, list[Path]]:
 
 def check_task(definition: Mapping[str, Any]) -> list[str]:
     """What is wrong with a task, as far as it can be seen without a download."""
+    return list(local_data(definition).problems)
+
+
+def local_data(definition: Mapping[str, Any]) -> LocalData:
+    """What is found in a task's files on this machine; nothing for other sources. The same content is read once."""
     source = TASK_SOURCES[definition["source"]]
     try:
         if problems := list(source.problems(definition)):
-            return problems
-        if files := source.files_here(definition):
-            _examples(definition, files)
-    except StudyErrors as error:
-        return error.problems
+            return LocalData(tuple(problems))
+        files = source.files_here(definition)
     except UserError as error:
-        return [str(error)]
-    return []
+        return LocalData((str(error),))
+
+    def read() -> LocalData:
+        try:
+            tables = _examples(definition, files).tables
+        except StudyErrors as error:
+            return LocalData(tuple(error.problems))
+        except UserError as error:
+            return LocalData((str(error),))
+        return LocalData((), {split: len(table) for split, table in tables.items()}, repeated_texts(tables))
+
+    return kept(definition, files, Path(__file__).resolve(), read) if files else LocalData()
+
+
+def num_outputs(definition: Mapping[str, Any]) -> int:
+    """Number of logits of a model for a task: its classes, or one number."""
+    return len(TASK_SOURCES[definition["source"]].columns(definition).labels or [""])
 
 
 def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:

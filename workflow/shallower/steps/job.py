@@ -21,7 +21,8 @@ class Job:
         probe_examples: number of examples that a probe is fitted on.
         measure: how speed is measured: `batch_sizes`, `sequence_length`, `repeats`.
         models: number of models that are loaded, one after the other.
-        file_bytes: size of the task's data files.
+        text_bytes: size of the task's texts.
+        outputs: number of logits for each example.
         threads: number of CPU threads.
         on_gpu: whether the model is on a GPU.
     """
@@ -35,6 +36,7 @@ class Job:
     probe_examples: int = 0
     measure: Mapping[str, Any] = field(default_factory=dict)
     models: int = 1
-    file_bytes: int = 0
+    text_bytes: int = 0
+    outputs: int = 1
     threads: int = 1
     on_gpu: bool = False

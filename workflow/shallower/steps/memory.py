@@ -5,7 +5,7 @@ keep for a batch. The constants are defined here only; they were chosen above wh
 (benchmarks/check_resources.py). The number of threads makes no measurable difference.
 """
 
-from shallower.core.limits import CPU_TOKENS
+from shallower.core.limits import CPU_TOKENS, TEXT_BYTES
 from shallower.models.size import ModelSize
 from shallower.steps.job import Job
 
@@ -30,8 +30,19 @@ LOADING_COPIES = 2
 # Numbers that a layer keeps for each token: multiples of its hidden size and, for each head, of the text's length.
 HIDDEN_ACTIVATIONS = 25
 ATTENTION_ACTIVATIONS = 3
-# Memory for each byte of a data file while it is tokenized: its unpacked text and its tokens.
-BYTES_PER_FILE_BYTE = 8
+# Copies of a task's texts while they are tokenized; bytes of a token, in the tokenizer's pieces and joined; bytes that
+# a tokenizer takes for each byte of what it is given at once.
+TEXT_COPIES = 2
+TOKEN_BYTES = 15
+# Tokens of a byte of text, and further ones of an example, at most; natural text has one for three bytes.
+TOKENS_PER_BYTE = 0.5
+SPECIAL_TOKENS = 4
+TOKENIZER_BYTES = 130
+# Python with scipy, and what resamples take at once.
+SCORING_PROCESS = 330
+# Copies of the logits of all examples where they are computed, and where they are read and scored.
+PREDICTED_COPIES = 5
+SCORED_COPIES = 8
 
 
 def training(job: Job) -> int:
@@ -46,14 +57,16 @@ def training(job: Job) -> int:
 
 
 def inference(job: Job, models: int = 1) -> int:
-    """Weights and, on a CPU, hidden states at all depths."""
+    """Weights, the examples' logits and, on a CPU, hidden states at all depths."""
     size = job.size
     weights = LOADING_COPIES * size.bytes(size.num_layers)
+    logits = PREDICTED_COPIES * _logit_bytes(job)
     if job.on_gpu:
-        return round(GPU_PROCESS + models * weights / MB)
+        return round(GPU_PROCESS + (models * weights + logits) / MB)
     tokens = max(CPU_TOKENS, job.max_length)
     states = 4 * (size.num_layers + 1) * tokens * size.hidden_size
-    return round(PROCESS + models * (weights + states + _layer_bytes(size, tokens, job.max_length)) / MB)
+    computing = models * (weights + states + _layer_bytes(size, tokens, job.max_length))
+    return round(PROCESS + (computing + logits) / MB)
 
 
 def comparison(job: Job) -> int:
@@ -94,8 +107,20 @@ def surgery(job: Job) -> int:
 
 
 def tokenizing(job: Job) -> int:
-    """A multiple of the size of the data files."""
-    return round(TOKENIZER_PROCESS + BYTES_PER_FILE_BYTE * job.file_bytes / MB)
+    """The task's texts and tokens."""
+    rows = sum(job.rows.values())
+    tokens = min(rows * job.max_length, TOKENS_PER_BYTE * job.text_bytes + rows * SPECIAL_TOKENS)
+    at_once = TOKENIZER_BYTES * min(job.text_bytes, TEXT_BYTES)
+    return round(TOKENIZER_PROCESS + (at_once + TEXT_COPIES * job.text_bytes + TOKEN_BYTES * tokens) / MB)
+
+
+def scoring(job: Job) -> int:
+    """The examples' logits."""
+    return round(SCORING_PROCESS + SCORED_COPIES * _logit_bytes(job) / MB)
+
+
+def _logit_bytes(job: Job) -> int:
+    return 4 * job.rows.get("validation", 0) * job.outputs
 
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:

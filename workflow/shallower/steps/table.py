@@ -136,7 +136,7 @@ STEPS: dict[str, Step] = {
             "torch",
             rules=("tokenize_task", "tokenize_calibration"),
             folder=TOKENS,
-            outputs=("{split}.safetensors",),
+            outputs=("{split}.safetensors", "texts.json"),
             is_job=True,
             memory=memory.tokenizing,
         ),
@@ -168,7 +168,15 @@ STEPS: dict[str, Step] = {
         ),
         # Evaluation.
         _model_step("predict", ("predict",), RUN, ("predictions.parquet",), memory.inference, runtime.inference),
-        Step("evaluate_predictions", "report", ("evaluate",), RUN, ("metrics.json", "resamples.npy"), is_job=True),
+        Step(
+            "evaluate_predictions",
+            "report",
+            rules=("evaluate",),
+            folder=RUN,
+            outputs=("metrics.json", "resamples.npy"),
+            is_job=True,
+            memory=memory.scoring,
+        ),
         Step("compare_runs", "report", ("compare",), ARM, ("comparison.json",)),
         _model_step(
             "reload_models",

@@ -19,7 +19,7 @@ from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.step_settings import Measure
 from shallower.study.strategy_checks import repeated, strategy_problems
-from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS
+from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS, task_definition
 from shallower.surgery.origins import ORIGINS
 from shallower.task_kinds.registry import task_kind
 
@@ -93,7 +93,9 @@ def _task_problems(draft: Draft) -> Iterator[str]:
         yield from (f"{here}{problem}" for problem in found)
         folder_is_sound = task.get("source") != "glue" or draft.is_sound("glue_directory")
         if folder_is_sound and draft.is_sound("tasks", index, but=TASK_USE_KEYS) and not found:
-            definition = resolved_task(task, draft.config.get("glue_directory")) | _calibration(draft, index, task)
+            # Without calibration examples as the steps have it, so that what is found in its files is found once.
+            definition = task_definition(resolved_task(task, draft.config.get("glue_directory")))
+            definition |= _calibration(draft, index, task)
             yield from (f"{here}: {problem}" for problem in check_task(definition))
 
 

@@ -16,8 +16,10 @@ from shallower.study.settings import StudySettings
 from shallower.study.study import Study
 
 
-def resolve_study(config: Mapping[str, Any]) -> Study:
+def resolve_study(config: Mapping[str, Any], is_checked: bool = False) -> Study:
     """Check a study and fill in its defaults.
+
+    `is_checked` says that all this was found right moments ago: models and data are not looked into again.
 
     Raises StudyErrors with everything that is wrong: values and keys, and in all parts that are well-formed names,
     amounts, metrics, model folders and data files. Reads local files only and starts no download.
@@ -28,7 +30,7 @@ def resolve_study(config: Mapping[str, Any]) -> Study:
         settings = StudySettings.model_validate(config)
     except ValidationError as error:
         found, draft = _malformed(config, error)
-    if isinstance(config, Mapping):
+    if isinstance(config, Mapping) and not is_checked:
         found += problems(draft)
     if found:
         raise StudyErrors(found)

@@ -1,8 +1,8 @@
 """What a study may say: every key with its type, its default and its description.
 
-workflow/schemas/study.schema.yaml is generated from these classes. Settings of steps are in
+workflow/schemas/study.schema.yaml is generated from these classes. Settings of single steps are in
 `shallower.study.step_settings`, checks that concern several keys in `shallower.study.checks`. Only the Snakefile
-imports this module: pydantic is slow to import.
+imports these modules: pydantic is slow to import.
 """
 
 from typing import Annotated, Literal
@@ -263,7 +263,7 @@ class Strategy(Settings):
     """Names of the origins that the entry is limited to; all when left out."""
 
 
-# --- the study ---------------------------------------------------------------------------------------------------
+# --- the study ------------------------------------------------------------------------------------------------------
 
 
 class StudySettings(Settings):

@@ -1,4 +1,4 @@
-"""What a study may say of how its steps work: every key with its type, its default and its description."""
+"""What a study may say of single steps; see `shallower.study.settings`."""
 
 from typing import Annotated, Literal
 
@@ -81,6 +81,15 @@ class Measure(Settings):
     """Timed forward passes for each depth and batch size."""
 
 
+class WarnAbove(Settings):
+    unknown_tokens: Annotated[Number, Field(ge=0, le=100)] = 5
+    """Of the tokens of a split's texts, those that the model's vocabulary does not have."""
+    cut_texts: Annotated[Number, Field(ge=0, le=100)] = 20
+    """Of a split's texts, those that are cut to train.max_length."""
+    common_rows: Annotated[Number, Field(ge=0, le=100)] = 1
+    """Of the validation rows, those with the texts of a training row."""
+
+
 class Report(Settings):
     tolerances: Annotated[list[Annotated[Number, Field(gt=0, lt=100)]], Strict(), Field(min_length=1), Distinct()] = [
         1,
@@ -88,6 +97,11 @@ class Report(Settings):
         3,
     ]
     """Losses, in per cent of the baseline's score, within which layers count as droppable."""
+    warn_above: WarnAbove = Field(default_factory=WarnAbove)
+    """
+    Shares, in per cent, above which plan and report warn of what may be wrong with the texts. Nothing else depends on
+    them.
+    """
 
 
 class Compute(Settings):

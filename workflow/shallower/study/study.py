@@ -99,7 +99,7 @@ class Study:
         Calibration examples are part of it only where the training split has to do without them.
         """
         entry = _named(self.config["tasks"], name)
-        definition = {"name": name} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
+        definition = task_definition(entry)
         if "train_examples" not in entry and (size := self.calibration_examples(name)) is not None:
             definition["calibration_examples"] = size
         return definition
@@ -208,6 +208,11 @@ class Study:
 
     def _train(self, task: str) -> dict[str, Any]:
         return {**self.config["train"], **_named(self.config["tasks"], task).get("train", {})}
+
+
+def task_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a task's entry says which data it is; not how the study uses it."""
+    return {"name": entry.get("name")} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
 
 
 def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

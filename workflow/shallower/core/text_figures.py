@@ -1,0 +1,61 @@
+"""What may be wrong with texts and stops nothing: unknown tokens, cut texts, rows that are in both splits.
+
+tokenize_task writes `FILE`, with the figures of each split for a model: `texts`, `tokens` of these without [CLS] and
+the like, `unknown_tokens` of these (None for a tokenizer without an unknown token) and `cut_texts`. download_task
+writes `repeats` into a task's manifest.json (see `shallower.sources.repeats`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shallower.core.layout import SPLITS
+
+FILE = "texts.json"
+
+Figures = Mapping[str, Mapping[str, Any]]
+
+
+def percentage(part: int | None, whole: int) -> float | None:
+    """A part in per cent; None where it is not known, or there is nothing that it could be of."""
+    return 100.0 * part / whole if part is not None and whole else None
+
+
+def unknown_percent(split: Mapping[str, Any]) -> float | None:
+    """Share of the tokens of a split's texts that are unknown to the model's vocabulary, in per cent."""
+    return percentage(split["unknown_tokens"], split["tokens"])
+
+
+def cut_percent(split: Mapping[str, Any]) -> float | None:
+    """Share of a split's texts that were cut, in per cent."""
+    return percentage(split["cut_texts"], split["texts"])
+
+
+def token_warnings(
+    model: str, task: str, figures: Figures, max_length: int, limits: Mapping[str, float]
+) -> Iterator[str]:
+    """What is to be said, with a remedy, of a model's tokens where a share is above its limit."""
+    for split in SPLITS:
+        unknown, cut = unknown_percent(figures[split]), cut_percent(figures[split])
+        if unknown is not None and unknown > limits["unknown_tokens"]:
+            yield (
+                f"{model} on {task}: {unknown:.1f} % of the tokens of the {split} texts are unknown to the model; check"
+                " that the tokenizer is the model's own, in a language that it knows, and that it lower-cases texts"
+                " (do_lower_case) for an uncased vocabulary only"
+            )
+        if cut is not None and cut > limits["cut_texts"]:
+            yield (
+                f"{model} on {task}: {cut:.1f} % of the {split} texts are cut to {max_length} tokens; raise"
+                " train.max_length, unless their beginning says enough"
+            )
+
+
+def repeat_warnings(
+    task: str, repeats: Mapping[str, int], rows: Mapping[str, int], limits: Mapping[str, float]
+) -> Iterator[str]:
+    """What is to be said, with a remedy, of validation rows that are training rows, above the limit of their share."""
+    common = percentage(repeats["validation_in_train"], rows["validation"])
+    if common is not None and common > limits["common_rows"]:
+        yield (
+            f"{task}: {repeats['validation_in_train']:,} of {rows['validation']:,} validation rows ({common:.1f} %)"
+            " have the texts of training rows, which models may know by heart; remove these rows from one of the splits"
+        )
