@@ -366,6 +366,17 @@ STUDY = [
     Case("zero", setting("train.batch_size", 0), ("train.batch_size: 0 is less than the minimum of 1",)),
     Case("huge number", setting("train.batch_size", 10**30), ("train.batch_size: 1", "greater than the maximum")),
     Case("endless number of epochs", setting("train.epochs", 10**400), ("train.epochs: 1", "write a finite number")),
+    Case("no epochs", setting("train.epochs", 0), ("train.epochs: 0 is less than the minimum of 1",)),
+    Case(
+        "runs that are never trained",
+        both(setting("origins", [{"name": "pretrained"}]), setting("refine", {"epochs": 0})),
+        ("refine.epochs: 0 leaves the runs of origin pretrained", "untrained; write at least 1"),
+    ),
+    Case(
+        "runs of a task that are never trained",
+        both(setting("origins", [{"name": "pretrained"}]), setting("tasks.0.refine", {"epochs": 0})),
+        ("tasks[0].refine.epochs: 0 leaves the runs of origin pretrained", "untrained; write at least 1"),
+    ),
     Case("huge seed", setting("seeds", [2**32]), ("seeds[0]: 4294967296 is greater than the maximum",)),
     Case("fraction for a count", setting("train.epochs", 2.5), ("train.epochs: 2.5 is not a whole number",)),
     Case("3.0 for a count", setting("train.epochs", 3.0), ("train.epochs: 3.0 is not a whole number; write 3",)),

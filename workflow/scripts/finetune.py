@@ -128,7 +128,7 @@ def train_and_save(
         "tokens": result.tokens,
         "train_seconds": round(result.seconds, 3),
         "tokens_per_second": round(result.tokens / result.seconds, 1),
-        "final_loss": result.records[-1]["loss"],
+        "final_loss": result.records[-1]["loss"] if result.records else None,
         "resumed": result.sessions - 1,
     }
 

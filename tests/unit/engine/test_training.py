@@ -112,6 +112,17 @@ def test_the_result_is_that_of_the_textbook_loop(tmp_path, family, regression):
         torch.testing.assert_close(trained[name], parameter, rtol=0, atol=1e-4)
 
 
+def test_no_epochs_leave_every_weight_as_it_is(tmp_path):
+    load, tokens = prepare(tmp_path)
+    classifier = load()
+    before = {name: value.clone() for name, value in classifier.module.state_dict().items()}
+    result = run(classifier, tokens, tmp_path, epochs=0)
+    assert (result.steps, result.tokens, result.records) == (0, 0, [])
+    after = classifier.module.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 def test_words_that_never_occur_keep_their_vectors_exactly(tmp_path):
     load, tokens = prepare(tmp_path, rows=4)
     model = load()
@@ -272,7 +283,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
 
 def test_bad_settings_are_reported_at_once():
     with pytest.raises(UserError) as error:
-        TrainSettings.parse({"epochs": 0, "batch_size": 2.5, "learning_rate": "5e-5", "warmup_ratio": 1, "lr": 1})
+        TrainSettings.parse({"epochs": -1, "batch_size": 2.5, "learning_rate": "5e-5", "warmup_ratio": 1, "lr": 1})
     for culprit in ("epochs", "batch_size", "learning_rate", "warmup_ratio", "'lr'"):
         assert culprit in str(error.value)
 

@@ -37,7 +37,10 @@ CHECKPOINT_SHARE = 0.02
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Hyper-parameters of one training run (paper section 4; `warmup_ratio` is a share of all steps)."""
+    """Hyper-parameters of one training run (paper section 4; `warmup_ratio` is a share of all steps).
+
+    With 0 epochs a model stays as it is.
+    """
 
     epochs: float = 3
     batch_size: int = 8
@@ -57,9 +60,9 @@ class TrainSettings:
                 problems.append(f"{name} must be a number, not {value!r}")
             elif name == "batch_size" and (value != int(value) or value < 1):
                 problems.append(f"{name} must be a whole number of at least 1, not {value!r}")
-            elif name in ("epochs", "learning_rate", "max_grad_norm") and value <= 0:
+            elif name in ("learning_rate", "max_grad_norm") and value <= 0:
                 problems.append(f"{name} must be above 0, not {value!r}")
-            elif name == "weight_decay" and value < 0:
+            elif name in ("epochs", "weight_decay") and value < 0:
                 problems.append(f"{name} must not be below 0, but is {value!r}")
             elif name == "warmup_ratio" and not 0 <= value < 1:
                 problems.append(f"{name} must be at least 0 and below 1, not {value!r}")

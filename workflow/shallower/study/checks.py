@@ -29,6 +29,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _name_problems(draft)
     yield from _seed_problems(draft)
     yield from _origin_problems(draft)
+    yield from _refine_problems(draft)
     yield from strategy_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
@@ -61,6 +62,32 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
         if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") not in staged:
             known = listed([repr(name) for name in staged])
             yield f"{draft.place('origins', index, 'stage')}: is only for the origin {known}; remove the key"
+
+
+def _refine_problems(draft: Draft) -> Iterator[str]:
+    """Runs that would never be trained, each reason once."""
+    places: dict[tuple[int | str, ...], str] = {}
+    for index, origin in draft.entries("origins"):
+        name = origin.get("name")
+        if name in ORIGINS and ORIGINS[name].needs_refining:
+            for task_index, task in draft.entries("tasks"):
+                # The later overrides the earlier, as in the study's `refine_settings`.
+                owners = {(): draft.config, ("origins", index): origin, ("tasks", task_index): task}
+                stated = [
+                    path for path in owners if draft.is_sound(*path, "refine") and _epochs(owners[path]) is not None
+                ]
+                if stated and _epochs(owners[stated[-1]]) == 0:
+                    places.setdefault((*stated[-1], "refine", "epochs"), name)
+    for path, name in places.items():
+        yield (
+            f"{draft.place(*path)}: 0 leaves the runs of origin {name}, which start from the pre-trained model, "
+            "untrained; write at least 1, or take the origin finetuned"
+        )
+
+
+def _epochs(owner: Mapping[str, Any]) -> int | None:
+    """The epochs of a sound `refine`; None where it says nothing of them."""
+    return owner.get("refine", {}).get("epochs")
 
 
 # --- models and tasks ----------------------------------------------------------------------------------------------

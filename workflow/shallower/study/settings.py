@@ -43,6 +43,7 @@ from shallower.study.step_settings import (
     Measure,
     ParameterScores,
     Probe,
+    Refining,
     Report,
     Settings,
     Subsets,
@@ -127,7 +128,7 @@ class Task(Settings):
     """Use only this many validation examples, drawn with a fixed seed."""
     train: Training = optional()
     """What differs for this task from the study's train."""
-    refine: Tuning = optional()
+    refine: Refining = optional()
     """What differs for this task from train when a model is tuned after its layers were dropped."""
     calibration: Calibration = optional()
     """The calibration examples of this task, instead of the study's."""
@@ -233,7 +234,7 @@ class Origin(Settings):
     Name of an origin (pretrained, finetuned, ...), which says how a run comes to the weights that layers are dropped
     from; README.md describes each.
     """
-    refine: Tuning = optional()
+    refine: Refining = optional()
     """Refine-tuning settings for runs of this origin; they override the study's refine."""
     stage: Tuning = optional()
     """
@@ -312,7 +313,7 @@ class StudySettings(Settings):
     """How subsets of layers are scored, for the strategies that choose among them."""
     train: Training = Field(default_factory=Training)
     """How the baseline is fine-tuned. Defaults are the paper's."""
-    refine: Tuning = Field(default_factory=Tuning)
+    refine: Refining = Field(default_factory=Refining)
     """What differs from train when a model is tuned after its layers were dropped."""
     evaluate: Evaluate = Field(default_factory=Evaluate)
     """How predictions are scored."""

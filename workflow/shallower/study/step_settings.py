@@ -28,6 +28,11 @@ class Tuning(Settings):
     """Gradients are clipped to this norm."""
 
 
+class Refining(Tuning):
+    epochs: Annotated[Whole, Field(ge=0, le=10_000_000)] = 3
+    """Passes over the training data. 0 measures a cut without training, for origins whose models are fine-tuned."""
+
+
 class Training(Tuning):
     max_length: Annotated[Whole, Field(ge=4, le=65_536)] = 128
     """Longer inputs are cut to this many tokens."""

@@ -59,6 +59,11 @@ class Origin:
         """Whether a training freezes some layers and not others, which takes layers with weights of their own."""
         return any(preparation.freezes for preparation in self.preparations(1))
 
+    @property
+    def needs_refining(self) -> bool:
+        """Whether a model's head has not been trained yet when its last layers are dropped."""
+        return not self.from_baseline and not self.preparations(1)
+
     def scored_model(self, seed: int | str) -> str:
         """Name of the scores file of the model whose layers are scored: "pretrained" or "finetuned-seed{seed}"."""
         return f"finetuned-seed{seed}" if self.from_baseline else "pretrained"
