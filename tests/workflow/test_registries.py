@@ -15,7 +15,8 @@ import pytest
 from project import Project, make_tiny_project
 from shallower.steps.table import STEPS
 
-STRATEGIES = "workflow/shallower/surgery/strategies.py"
+POSITIONAL = "workflow/shallower/surgery/positional_strategies.py"
+SCORED = "workflow/shallower/surgery/scored_strategies.py"
 ORIGINS = "workflow/shallower/surgery/origins.py"
 
 
@@ -36,9 +37,9 @@ class Idea:
 POSITIONAL_STRATEGY = Idea(
     at_most=1,
     files={
-        STRATEGIES: """
+        POSITIONAL: """
 
-@_register("every-third", "Every third layer from the top down.", "not in the paper", COUNT)
+@register("every-third", "Every third layer from the top down.", "not in the paper", COUNT)
 def drop_every_third(num_layers: int, amount: int) -> Iterable[int]:
     return list(range(num_layers - 1, -1, -3))[:amount]
 """
@@ -48,12 +49,12 @@ def drop_every_third(num_layers: int, amount: int) -> Iterable[int]:
 SCORED_STRATEGY = Idea(
     at_most=3,
     files={
-        STRATEGIES: """
+        SCORED: """
 
 BIAS = LayerScore("bias", "score_biases", runs_model=False)
 
 
-@_register("smallest-biases", "The layers with the smallest biases.", "not in the paper", COUNT, score=BIAS)
+@register("smallest-biases", "The layers with the smallest biases.", "not in the paper", COUNT, score=BIAS)
 def drop_smallest_biases(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
     return _ranked(scores)[:amount]
 """,

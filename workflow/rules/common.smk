@@ -24,7 +24,8 @@ from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
 from shallower.paper.shown_runs import Model
 from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import CONTRIBUTION, STRATEGIES
+from shallower.surgery.scored_strategies import CONTRIBUTION
+from shallower.surgery.strategies import STRATEGIES
 from shallower.study.local_files import local_model_files, local_task_files
 from shallower.study.resolve import resolve_study
 
@@ -175,6 +176,18 @@ def calibration_tokens(wildcards):
     return f"{place}/{layout.CALIBRATION}.safetensors"
 
 
+def scoring_tokens(wildcards):
+    """The tokens that layers are scored on: the calibration examples where a task has them, else the validation split."""
+    if study.calibration_examples(wildcards.task) is None:
+        return tokens("validation")(wildcards)
+    return calibration_tokens(wildcards)
+
+
+def weights_to_score(wildcards):
+    """Which weights of a layer are scored: by magnitude all, else what the study says."""
+    return "layer" if wildcards.method == "magnitude" else study.config["parameter_scores"]["weights"]
+
+
 # One function for several inputs, because each call that Snakemake makes is slow.
 def checkpoint(folder):
     """Input function: weights and configuration in the folder that a function of the wildcards names."""
@@ -223,7 +236,7 @@ def start_folder(wildcards):
 def preparations(wildcards):
     """The trainings of a run before its last layers are dropped."""
     kind, amount = STRATEGIES[wildcards.strategy].amount, study.amount(wildcards.strategy, wildcards.amount)
-    return ORIGINS[wildcards.origin].preparations(kind.num_dropped(amount) or 0)
+    return ORIGINS[wildcards.origin].preparations(kind.num_dropped(amount, None) or 0)
 
 
 def last_drop(wildcards):

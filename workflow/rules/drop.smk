@@ -7,7 +7,7 @@
 rule score_layers:
     input:
         unpack(checkpoint(scored_folder)),
-        tokens=tokens("validation"),
+        tokens=scoring_tokens,
     output:
         scores=layout.LAYER_SCORES,
     log:
@@ -30,8 +30,9 @@ rule score_layers:
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {params.threads}"
-        " --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q}"
+        " --method {wildcards.method:q} --threads {params.threads} --device {params.device} --output {output.scores:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule score_parameters:
@@ -48,7 +49,7 @@ rule score_parameters:
         "../../envs/report.yaml"
     params:
         **code("score_parameters"),
-        weights=study.config["parameter_scores"]["weights"],
+        weights=weights_to_score,
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --method {wildcards.method:q}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import write_text
 from shallower.reporting.layer_scores_table import collect_scores, scores_as_csv
-from shallower.surgery.strategies import CONTRIBUTION
+from shallower.surgery.scored_strategies import CONTRIBUTION
 
 
 def main(arguments: argparse.Namespace) -> None:

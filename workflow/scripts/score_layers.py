@@ -1,4 +1,4 @@
-"""Score the layers of a model by how little they change the [CLS] token's vector.
+"""Score the layers of a model by how much they change the hidden states.
 
 In: a model folder, a tokens file. Out: scores.json with one score a layer, 0-based from the bottom.
 """
@@ -6,8 +6,8 @@ In: a model folder, a tokens file. Out: scores.json with one score a layer, 0-ba
 import argparse
 from pathlib import Path
 
-from shallower.analysis.contribution import contribution_scores
 from shallower.analysis.hidden_states import load_encoder
+from shallower.analysis.layer_scores import METHODS
 from shallower.core.cli import add_compute_arguments, run_step
 from shallower.core.files import sha256_of, write_json
 from shallower.core.provenance import versions
@@ -24,8 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
     tokens = read_tokens(arguments.tokens)
     model = load_encoder(arguments.model_dir)
     scores = {
-        "method": "contribution",
-        "scores": contribution_scores(model, tokens, compute),
+        "method": arguments.method,
+        "scores": METHODS[arguments.method](model, tokens, compute),
         "model": str(arguments.model_dir),
         "sha256": {
             WEIGHTS: digests[WEIGHTS],
@@ -41,7 +41,8 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path, required=True)
-    parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the validation split")
+    parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the examples to go by")
+    parser.add_argument("--method", choices=METHODS, required=True)
     add_compute_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="scores.json")
     run_step(parser, main)

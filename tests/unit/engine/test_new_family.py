@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import tiny
-from shallower.analysis.contribution import contribution_scores
 from shallower.analysis.hidden_states import in_order, load_encoder
 from shallower.analysis.latency import measure_costs
+from shallower.analysis.layer_scores import contribution_scores
 from shallower.analysis.parameter_scores import parameter_scores
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json

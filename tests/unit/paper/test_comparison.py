@@ -33,7 +33,8 @@ from shallower.reporting.results import RUN_COLUMNS
 from shallower.reporting.summary import read_costs
 from shallower.surgery.amounts import COUNT
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import STRATEGIES, Strategy
+from shallower.surgery.strategies import STRATEGIES
+from shallower.surgery.strategy import Strategy
 from synthetic_runs import SMALL, Study, draw_predictions, write_predictions, write_results, write_study
 
 PROJECT = Path(__file__).resolve().parents[3]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.surgery.amounts import AMOUNT_KINDS, COUNT, LAYERS, THRESHOLD
+from shallower.surgery.amounts import AMOUNT_KINDS, COUNT, KEPT_LAYERS, LAYERS, THRESHOLD
 from shallower.surgery.strategies import (
     STRATEGIES,
     amount_label,
@@ -118,6 +118,8 @@ def test_variance_drops_xlnets_six_upper_layers():
         ("contribution-rank", "contribution", [4, 0, 3, 5, 1]),
         ("parameter-aggregation", "parameter-aggregation", [2, 5, 1, 3, 0]),
         ("parameter-variance", "parameter-variance", [2, 5, 1, 3, 0]),
+        ("magnitude", "magnitude", [2, 5, 1, 3, 0]),
+        ("block-influence", "block-influence", [2, 5, 1, 3, 0]),
     ],
 )
 def test_scored_layers_are_dropped_by_rank_and_of_equals_the_upper_first(strategy, method, order):
@@ -138,11 +140,26 @@ def test_scored_layers_are_dropped_by_rank_and_of_equals_the_upper_first(strateg
         ("bottom", 12, 3, [0, 1, 2]),
         ("custom", 6, [1, 5, 3], [5, 3, 1]),
         ("custom", 6, [5, 3, 1], [5, 3, 1]),
+        ("keep", 6, [0, 5, 1], [4, 3, 2]),
     ],
 )
 def test_layers_are_dropped_from_the_top_down_and_for_bottom_from_the_bottom_up(strategy, num_layers, amount, order):
     assert drop_order(strategy, num_layers, amount) == order
     assert drop(strategy, num_layers, amount) == sorted(order)
+
+
+# Of 4 layers: blocks of one layer, of two, of three, and all.
+DISTANCES = {"method": "angular-distance", "scores": [[0.3, 0.1, 0.2, 0.4], [0.25, 0.2, 0.35], [0.3, 0.3], [0.5]]}
+
+
+@pytest.mark.parametrize(("amount", "order"), [(1, [1]), (2, [2, 1]), (3, [3, 2, 1])])
+def test_the_block_with_the_smallest_angular_distance_is_dropped_from_the_top_down(amount, order):
+    assert drop_order("angular-distance", 4, amount, DISTANCES) == order
+
+
+def test_angular_distances_of_a_model_of_another_depth_are_refused():
+    with pytest.raises(UserError, match="not of 6 layers; score this model again"):
+        drop_order("angular-distance", 6, 1, DISTANCES)
 
 
 def test_layers_above_a_threshold_are_dropped_by_rank():
@@ -166,7 +183,7 @@ def test_models_with_an_odd_number_of_layers(strategy, num_layers, dropped):
 @pytest.mark.parametrize("strategy", [name for name, entry in STRATEGIES.items() if entry.score is None])
 @pytest.mark.parametrize("num_layers", range(1, 25))
 def test_every_accepted_amount_drops_that_many_distinct_layers_and_keeps_one(strategy, num_layers):
-    if strategy == "custom":
+    if STRATEGIES[strategy].amount.names_layers:
         amounts = [list(range(count)) for count in range(num_layers + 2)]
     else:
         amounts = list(range(-1, num_layers + 2))
@@ -177,7 +194,7 @@ def test_every_accepted_amount_drops_that_many_distinct_layers_and_keeps_one(str
             continue
         dropped = drop(strategy, num_layers, amount)
         assert dropped == sorted(set(dropped))
-        assert len(dropped) == (len(amount) if strategy == "custom" else amount)
+        assert len(dropped) == STRATEGIES[strategy].amount.num_dropped(amount, num_layers)
         assert 0 < len(dropped) < num_layers
         assert set(dropped) <= set(range(num_layers))
 
@@ -206,7 +223,7 @@ def test_contribution_that_would_drop_all_layers_is_refused_with_the_scores():
     ("scores", "words"),
     [
         (None, "needs the layers' scores"),
-        (contribution(0.5, 0.6), "2 scores for 3 layers"),
+        (contribution(0.5, 0.6), "2 contribution scores for 3 layers"),
         (contribution(0.5, float("nan"), 0.6), r"layers \[1\] are not finite"),
         ({"method": "variance", "scores": [1, 2, 3]}, "'variance' scores"),
     ],
@@ -240,7 +257,9 @@ def test_scores_that_do_not_fit_are_refused(scores, words):
         ("custom", [1, 1.0], None, "not a list of layers"),
         ("custom", [3, 3], None, "names a layer twice"),
         ("custom", [6], 6, "there is no layer 6; the 6 layers are 0 to 5"),
-        ("custom", [0, 1, 2], 3, "leave at least one"),
+        ("custom", [0, 1, 2], 3, "leave out at least one"),
+        ("keep", [6], 6, "there is no layer 6; the 6 layers are 0 to 5"),
+        ("keep", [0, 1, 2], 3, "leave out at least one"),
         ("contribution", 2, None, "not a threshold"),
         ("contribution", 0, None, "not a threshold"),
         ("contribution", 1, None, "not a threshold"),
@@ -295,10 +314,17 @@ def test_every_strategy_is_described():
 
 
 @pytest.mark.parametrize(
-    ("kind", "amount", "num_dropped"), [(COUNT, 3, 3), (LAYERS, [2, 5], 2), (THRESHOLD, 0.95, None)]
+    ("kind", "amount", "num_layers", "num_dropped"),
+    [
+        (COUNT, 3, None, 3),
+        (LAYERS, [2, 5], None, 2),
+        (THRESHOLD, 0.95, 12, None),
+        (KEPT_LAYERS, [0, 1, 5], 6, 3),
+        (KEPT_LAYERS, [0, 1, 5], None, None),
+    ],
 )
-def test_how_many_layers_an_amount_drops(kind, amount, num_dropped):
-    assert kind.num_dropped(amount) == num_dropped
+def test_how_many_layers_an_amount_drops(kind, amount, num_layers, num_dropped):
+    assert kind.num_dropped(amount, num_layers) == num_dropped
 
 
 # --- choose_layers.py ---

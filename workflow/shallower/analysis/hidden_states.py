@@ -1,4 +1,4 @@
-"""The [CLS] token's vector at every depth of a model, read in one forward pass.
+"""Hidden states at every depth of a model, of the [CLS] token or of all tokens, read in one forward pass.
 
 A depth is the number of layers that a text has passed: 0 is the embedding output, L what the last of L layers gives.
 """
@@ -53,12 +53,34 @@ def vectors_by_depth(
     Raises UserError when there are no examples, or one has no [CLS] token.
     """
     chosen = np.arange(len(tokens.labels)) if chosen is None else chosen
+    for members, batch, states in _states_by_depth(model, tokens, compute, chosen):
+        positions = to_device(cls_positions(batch, tokens), compute.device)
+        rows = torch.arange(len(positions), device=compute.device)
+        yield members, torch.stack([depth[rows, positions] for depth in states]).float()
+
+
+def token_states_by_depth(model: PreTrainedModel, tokens: TokenSet, compute: Compute) -> Iterator[torch.Tensor]:
+    """Batch by batch: the hidden states of all tokens but padding, float32 [L + 1, N, hidden].
+
+    Raises UserError when there are no examples.
+    """
+    for _, batch, states in _states_by_depth(model, tokens, compute, np.arange(len(tokens.labels))):
+        mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
+        real = to_device(mask, compute.device).bool()
+        yield torch.stack([depth[real] for depth in states]).float()
+
+
+def _states_by_depth(
+    model: PreTrainedModel, tokens: TokenSet, compute: Compute, chosen: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], Batch, tuple[torch.Tensor, ...]]]:
+    """Batch by batch: which examples of `chosen` it holds, the batch, and its hidden states [B, L, hidden] by depth."""
     if not len(chosen):
         raise UserError("there are no examples to read hidden states of; check the task's data")
     model.eval().to(compute.device)
     done, progress = 0, Progress(logger)
     for members in evaluation_batches(np.diff(tokens.offsets)[chosen], TOKEN_BUDGET[compute.device]):
-        yield members, _vectors_of_batch(model, make_batch(tokens, chosen[members]), tokens, compute)
+        batch = make_batch(tokens, chosen[members])
+        yield members, batch, _states_of_batch(model, batch, compute)
         done += len(members)
         progress.log("read the hidden states of %d of %d examples", done, len(chosen))
 
@@ -99,9 +121,9 @@ def cls_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
 
 # On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.
 @torch.inference_mode()
-def _vectors_of_batch(model: PreTrainedModel, batch: Batch, tokens: TokenSet, compute: Compute) -> torch.Tensor:
-    positions = to_device(cls_positions(batch, tokens), compute.device)
-    rows = torch.arange(len(positions), device=compute.device)
+def _states_of_batch(model: PreTrainedModel, batch: Batch, compute: Compute) -> tuple[torch.Tensor, ...]:
     with compute.autocast():
-        outputs = model(**model_inputs(model, batch, compute.device), output_hidden_states=True)
-    return torch.stack([states[rows, positions] for states in outputs.hidden_states]).float()
+        states: tuple[torch.Tensor, ...] = model(
+            **model_inputs(model, batch, compute.device), output_hidden_states=True
+        ).hidden_states
+    return states

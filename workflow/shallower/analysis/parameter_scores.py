@@ -20,6 +20,7 @@ from shallower.models.weight_files import header, weight_files
 METHODS: dict[str, Callable[[np.ndarray], np.floating]] = {
     "parameter-aggregation": lambda weights: np.abs(weights).mean(),
     "parameter-variance": np.var,
+    "magnitude": lambda weights: np.abs(weights).mean(),
 }
 # What the "final weights" of a layer may be; True for those of its tensors, named as within the layer, that count.
 READINGS: dict[str, Callable[[str, str | None], bool]] = {

@@ -164,14 +164,14 @@ def plan_text(study: Study, plan: Plan) -> str:
 
 
 def _depth(study: Study, run: Run, model: ModelSize) -> int:
-    return model.num_layers - _num_dropped(study, run)
+    return model.num_layers - _num_dropped(study, run, model)
 
 
-def _num_dropped(study: Study, run: Run) -> int:
+def _num_dropped(study: Study, run: Run, model: ModelSize) -> int:
     """Number of layers that a run drops, taken to be none where it depends on the layers' scores."""
     if run.is_baseline:
         return 0
-    return STRATEGIES[run.strategy].amount.num_dropped(study.amount(run.strategy, run.amount)) or 0
+    return STRATEGIES[run.strategy].amount.num_dropped(study.amount(run.strategy, run.amount), model.num_layers) or 0
 
 
 def _trainings(study: Study, run: Run, model: ModelSize) -> list[Training]:
@@ -184,7 +184,7 @@ def _trainings(study: Study, run: Run, model: ModelSize) -> list[Training]:
     origin = ORIGINS[run.origin]
     key: tuple[Any, ...] = baseline.key if origin.from_baseline else pretrained
     settings = study.preparation_settings(run.task, run.origin)
-    preparations = origin.preparations(_num_dropped(study, run))
+    preparations = origin.preparations(_num_dropped(study, run, model))
     # Where layers are dropped between trainings, their order counts.
     choice = _choice(study, run, model, ordered=any(preparation.layers_dropped for preparation in preparations))
     trainings = []
@@ -201,8 +201,9 @@ def _trainings(study: Study, run: Run, model: ModelSize) -> list[Training]:
 def _choice(study: Study, run: Run, model: ModelSize, ordered: bool) -> Any:
     """What says which layers a run drops: the layers, in their order if `ordered`, or what chooses them."""
     strategy, amount = STRATEGIES[run.strategy], study.amount(run.strategy, run.amount)
-    if model.shares_layers and strategy.amount.num_dropped(amount) is not None:
-        return strategy.amount.num_dropped(amount)
+    num_dropped = strategy.amount.num_dropped(amount, model.num_layers)
+    if model.shares_layers and num_dropped is not None:
+        return num_dropped
     if strategy.score is not None:
         return run.strategy, run.amount
     order = drop_order(run.strategy, model.num_layers, amount)
@@ -247,7 +248,7 @@ def _assumptions(study: Study, unknown_models: list[str], unknown_tasks: list[st
         run.strategy
         for run in study.runs
         if not run.is_baseline
-        and STRATEGIES[run.strategy].amount.num_dropped(study.amount(run.strategy, run.amount)) is None
+        and STRATEGIES[run.strategy].amount.num_dropped(study.amount(run.strategy, run.amount), 0) is None
     }
     if unknown:
         found.append(f"How many layers are dropped is not known yet, assumed to be none: {listed(sorted(unknown))}.")

@@ -25,7 +25,6 @@ from shallower.core.wording import score_text
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
-from shallower.surgery.amounts import LAYERS
 from shallower.surgery.strategies import STRATEGIES
 
 SETTINGS: dict[Any, Any] = {
@@ -52,12 +51,13 @@ STYLES = {
     "parameter-aggregation": ("#6b8e23", "h"),
     "parameter-variance": ("#8c564b", ">"),
     "custom": ("#000000", "*"),
+    "keep": ("#000000", "P"),
 }
 PANELS_A_ROW = 2
 SIZES = {"*": 1.4}  # of markers that look smaller than the others
 OTHER_STYLES = [("#7f7f7f", "p"), ("#b8860b", "d"), ("#2f6f73", "<"), ("#c0392b", "8")]
 # An amount of these strategies is a set of layers, which no line joins to another.
-UNORDERED = {name for name, strategy in STRATEGIES.items() if strategy.amount is LAYERS}
+UNORDERED = {name for name, strategy in STRATEGIES.items() if strategy.amount.names_layers}
 
 
 def styles_of(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:

@@ -200,14 +200,14 @@ def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _calibration(config: Mapping[str, Any]) -> list[str]:
-    """The number of calibration examples of each task on which subsets of layers are scored, such as "500 of sst2"."""
-    on_subsets = [
-        entry for entry in config["strategies"] if (score := STRATEGIES[entry["name"]].score) and score.of_subsets
+    """The number of calibration examples of each task on which layers are scored, such as "500 of sst2"."""
+    scored = [
+        entry for entry in config["strategies"] if (score := STRATEGIES[entry["name"]].score) and score.runs_model
     ]
     found = []
     for task in config["tasks"]:
         settings = task.get("calibration") or config.get("calibration")
-        if settings and any(task["name"] in entry.get("tasks", [task["name"]]) for entry in on_subsets):
+        if settings and any(task["name"] in entry.get("tasks", [task["name"]]) for entry in scored):
             found.append(f"{settings['examples']:,} of {task['name']}")
     return found
 

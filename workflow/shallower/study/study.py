@@ -111,8 +111,10 @@ class Study:
 
     def chooses_by_calibration(self, task: str) -> bool:
         """Whether layers of runs on a task are chosen on its calibration examples."""
+        if self.calibration_examples(task) is None:
+            return False
         scores = (STRATEGIES[run.strategy].score for run in self.runs if run.task == task and not run.is_baseline)
-        return any(score is not None and score.of_subsets for score in scores)
+        return any(score is not None and score.runs_model for score in scores)
 
     def model_key(self, name: str) -> str:
         """Folder of the model under resources/models: another definition gets another folder."""

@@ -13,12 +13,15 @@ class AmountKind:
         description: a few words, with an article.
         problem: (amount, num_layers) -> what is wrong with an amount, or None; the number of layers is None while it is
             unknown.
-        num_dropped: how many layers an amount drops, or None if that depends on the layers' scores.
+        num_dropped: (amount, num_layers) -> how many layers an amount drops; None where that depends on the layers'
+            scores, or on the number of layers while it is unknown.
+        names_layers: whether an amount is a set of layers, so that amounts have no order.
     """
 
     description: str
     problem: Callable[[Any, int | None], str | None]
-    num_dropped: Callable[[Any], int | None]
+    num_dropped: Callable[[Any, int | None], int | None]
+    names_layers: bool = False
 
 
 def _count_problem(amount: Any, num_layers: int | None) -> str | None:
@@ -45,11 +48,20 @@ def _layers_problem(amount: Any, num_layers: int | None) -> str | None:
     if max(amount) >= num_layers:
         return f"{amount}: there is no layer {max(amount)}; the {num_layers} layers are 0 to {num_layers - 1}"
     if len(amount) == num_layers:
-        return f"{amount} are all {num_layers} layers; leave at least one"
+        return f"{amount} are all {num_layers} layers; leave out at least one"
     return None
 
 
-COUNT = AmountKind("a number of layers", _count_problem, lambda amount: amount)
-THRESHOLD = AmountKind("a threshold between 0 and 1", _threshold_problem, lambda amount: None)
-LAYERS = AmountKind("a list of layers, 0-based from the bottom", _layers_problem, len)
-AMOUNT_KINDS = (COUNT, THRESHOLD, LAYERS)
+def _num_others(kept: Any, num_layers: int | None) -> int | None:
+    return None if num_layers is None else num_layers - len(kept)
+
+
+COUNT = AmountKind("a number of layers", _count_problem, lambda amount, _: amount)
+THRESHOLD = AmountKind("a threshold between 0 and 1", _threshold_problem, lambda amount, _: None)
+LAYERS = AmountKind(
+    "a list of layers, 0-based from the bottom", _layers_problem, lambda amount, _: len(amount), names_layers=True
+)
+KEPT_LAYERS = AmountKind(
+    "a list of layers to keep, 0-based from the bottom", _layers_problem, _num_others, names_layers=True
+)
+AMOUNT_KINDS = (COUNT, THRESHOLD, LAYERS, KEPT_LAYERS)

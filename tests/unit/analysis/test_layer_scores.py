@@ -1,4 +1,4 @@
-"""Contribution scores: the cosine of the [CLS] token before and after each layer, found in every family."""
+"""How much layers change the hidden states, found in every family."""
 
 import itertools
 
@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from shallower.analysis import hidden_states as sentence_vectors
-from shallower.analysis.contribution import contribution_scores
 from shallower.analysis.hidden_states import load_encoder
+from shallower.analysis.layer_scores import angular_distances, block_influence, contribution_scores
 from shallower.engine.batches import make_batch
 from shallower.engine.devices import Compute
 from token_sets import make_tokens
@@ -96,3 +96,48 @@ def test_scores_do_not_depend_on_batches(tmp_path, monkeypatch, family):
     together = contribution_scores(model, tokens, CPU)
     monkeypatch.setitem(sentence_vectors.TOKEN_BUDGET, "cpu", 1)
     assert contribution_scores(model, tokens, CPU) == pytest.approx(together, abs=1e-5)
+
+
+def states_of_examples(folder, tokens):
+    """The hidden states [L + 1, tokens, hidden] of each example alone, without padding, as transformers gives them."""
+    model = load_encoder(folder)
+    for example in range(len(tokens.labels)):
+        start, stop = tokens.offsets[example : example + 2]
+        inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
+        if tokens.token_type_ids is not None and model.config.model_type != "distilbert":
+            inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
+        with torch.no_grad():
+            states = model(**inputs, output_hidden_states=True).hidden_states
+        yield torch.stack(states)[:, 0].double().numpy()
+
+
+def cosines(one, other):
+    return (one * other).sum(axis=-1) / (np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1))
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_block_influence_is_of_all_tokens_but_padding(tmp_path, family):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, family), 10, pair=True)
+    alone = np.concatenate(
+        [cosines(states[:-1], states[1:]) for states in states_of_examples(tmp_path, tokens)], axis=1
+    )
+
+    scores = block_influence(load_encoder(tmp_path), tokens, CPU)
+
+    np.testing.assert_allclose(scores, 1 - np.concatenate(alone, axis=1).mean(axis=1), atol=1e-5)
+    of_cls = contribution_scores(load_encoder(tmp_path), tokens, CPU)
+    assert np.abs(1 - np.array(of_cls) - scores).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_angular_distances_are_of_every_block_of_layers(tmp_path, family):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, family), 10, pair=True)
+    cls = -1 if family == "xlnet" else 0
+    vectors = np.stack([states[:, cls] for states in states_of_examples(tmp_path, tokens)], axis=1)
+
+    distances = angular_distances(load_encoder(tmp_path), tokens, CPU)
+
+    assert [len(row) for row in distances] == [4, 3, 2, 1]
+    for size, row in enumerate(distances, start=1):
+        angles = np.arccos(cosines(vectors[:-size], vectors[size:])) / np.pi
+        np.testing.assert_allclose(row, angles.mean(axis=1), atol=1e-4)
