@@ -41,6 +41,7 @@ IMPORTED = {
     "reload_models": "pyarrow torch transformers",
     "render_item": "pandas",
     "reproduce_item": "pandas pyarrow scipy",
+    "score_gradients": "torch",
     "score_layers": "torch transformers",
     "score_parameters": "",
     "score_subsets": "pandas scipy torch transformers",

@@ -140,6 +140,14 @@ def settings(**changes: Any) -> Change:
     return study_with(change)
 
 
+def add_taylor(study: dict[str, Any]) -> None:
+    """Score layers by gradients on one of two tasks; the other strategies stay with their origin."""
+    for found in study["strategies"]:
+        found["origins"] = ["pretrained"]
+    study["origins"].append({"name": "finetuned"})
+    study["strategies"].append({"name": "taylor", "amounts": [1], "tasks": ["second"], "origins": ["finetuned"]})
+
+
 def entry(kind: str, index: int, **changes: Any) -> Change:
     """Set keys of an entry of `models`, `tasks`, `origins` or `strategies`."""
     return study_with(lambda study: study[kind][index].update(changes))
@@ -513,6 +521,14 @@ RUNS = {
         ),
         ONE_NEW_ARM + NEW_PLAN,
     ),
+    # The baseline's model, which the study does not keep, is trained again.
+    "a strategy by gradients added, for an origin of its own": Case(
+        study_with(add_taylor),
+        Counter(finetune_baseline=1, score_gradients=1, choose_layers=1, drop_layers=1, refine=1, predict=2)
+        + Counter(evaluate=2, compare=1, reload_model=2, plan_runs=1, plot=1)
+        + TABLES,
+        "tasks",
+    ),
     "a strategy by subsets for one more task": Case(
         entries("strategies", lambda found: found[2]["tasks"].append("tiny")),
         Counter(download_calibration=1, tokenize_calibration=1, score_subsets=1, choose_layers=2, drop_layers=2)
@@ -615,6 +631,7 @@ SCRIPTS = {
     "reload_models": RELOADED + RECORD,
     "render_item": Counter(render_item=7) + RECORD,
     "reproduce_item": Counter(reproduce=12, render_item=7, plot_reproduction=5) + REPORT,
+    "score_gradients": NOTHING,
     "score_layers": SCORES + REPORT,
     "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,
     "score_subsets": NOTHING,

@@ -35,6 +35,37 @@ rule score_layers:
         " 2>&1 | tee {log:q}"
 
 
+rule score_gradients:
+    input:
+        unpack(checkpoint(scored_folder)),
+        tokens=calibration_tokens,
+        task=task_file,
+    output:
+        scores=layout.LAYER_SCORES,
+    log:
+        "logs/score_gradients/{study}/{model}/{task}/{method}/{scored}.log",
+    benchmark:
+        "logs/score_gradients/{study}/{model}/{task}/{method}/{scored}.benchmark.tsv"
+    wildcard_constraints:
+        method=score_names("score_gradients"),
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("score_gradients"),
+        runtime=minutes("score_gradients"),
+    params:
+        **code("score_gradients"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        device=study.config["compute"]["device"],
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
+        " --threads {params.threads} --device {params.device} --output {output.scores:q} 2>&1 | tee {log:q}"
+
+
 rule score_parameters:
     input:
         unpack(checkpoint(scored_folder)),

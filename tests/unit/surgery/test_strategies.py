@@ -120,6 +120,7 @@ def test_variance_drops_xlnets_six_upper_layers():
         ("parameter-variance", "parameter-variance", [2, 5, 1, 3, 0]),
         ("magnitude", "magnitude", [2, 5, 1, 3, 0]),
         ("block-influence", "block-influence", [2, 5, 1, 3, 0]),
+        ("taylor", "taylor", [2, 5, 1, 3, 0]),
     ],
 )
 def test_scored_layers_are_dropped_by_rank_and_of_equals_the_upper_first(strategy, method, order):

@@ -5,3 +5,6 @@ CPU_TOKENS = 1024
 
 # Bytes of text that are tokenized in one call, unless a single text is longer.
 TEXT_BYTES = 1_000_000
+
+# The same with gradients.
+GRADIENT_TOKENS = 1024

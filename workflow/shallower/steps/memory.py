@@ -5,7 +5,7 @@ keep for a batch. The constants are defined here only; they were chosen above wh
 (benchmarks/check_resources.py). The number of threads makes no measurable difference.
 """
 
-from shallower.core.limits import CPU_TOKENS, TEXT_BYTES
+from shallower.core.limits import CPU_TOKENS, GRADIENT_TOKENS, TEXT_BYTES
 from shallower.models.size import ModelSize
 from shallower.steps.job import Job
 
@@ -89,6 +89,17 @@ def subset_scoring(job: Job) -> int:
     readout = 8 * size.hidden_size * (4 * job.calibration_examples + 4 * size.hidden_size)
     on_host = 0 if job.on_gpu else states
     return PROBING_PROCESS - PROCESS + round((on_host + readout) / MB) + inference(job)
+
+
+def gradient_scoring(job: Job) -> int:
+    """Weights and gradients and, on a CPU, the activations of the largest batch."""
+    size = job.size
+    weights = (1 + LOADING_COPIES) * size.bytes(size.num_layers)
+    if job.on_gpu:
+        return round(GPU_PROCESS + weights / MB)
+    tokens = max(GRADIENT_TOKENS, job.max_length)
+    activations = size.num_layers * _layer_bytes(size, tokens, job.max_length)
+    return round(TRAINING_PROCESS + (weights + activations) / MB)
 
 
 def timing(job: Job) -> int:

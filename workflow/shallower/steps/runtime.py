@@ -75,6 +75,11 @@ def reloading(job: Job) -> float:
     return job.models * RELOADING_SECONDS
 
 
+def gradient_scoring(job: Job) -> float:
+    """Three times the model's operations, and calibration examples."""
+    return 3 * _forward(job, job.calibration_examples, job.max_length)
+
+
 def timing(job: Job) -> float:
     """The model's operations and depths, and `measure`."""
     # Each round times every depth once. Half of that would do for the mean depth; the rest is for rounds to warm up.

@@ -86,19 +86,23 @@ def _model_step(
     return Step(script, "torch", rules, folder, outputs, True, True, uses_gpu, mem, seconds)
 
 
+# Memory and time of the scripts that run a model to score layers, where these are not those of a forward pass.
+SCORING = {
+    "score_subsets": (memory.subset_scoring, runtime.subset_scoring),
+    "score_gradients": (memory.gradient_scoring, runtime.gradient_scoring),
+}
+
+
 def _scoring_steps() -> Iterator[Step]:
     """The steps that compute the layer scores of the registered strategies."""
     scores = {strategy.score.script: strategy.score for strategy in STRATEGIES.values() if strategy.score}
     for script, score in scores.items():
-        files: tuple[str, ...] = ("scores/{method}/{scored}.json",)
-        if score.of_subsets:
-            files = (*files, "scores/{method}/{scored}.csv")
-            formulas = (memory.subset_scoring, runtime.subset_scoring)
-            yield _model_step(script, (script,), TASK_RESULTS, files, *formulas)
-        elif score.runs_model:
-            yield _model_step(script, (script,), TASK_RESULTS, files, memory.inference, runtime.inference)
+        files = ["scores/{method}/{scored}.json"] + ["scores/{method}/{scored}.csv"] * score.of_subsets
+        if score.runs_model:
+            formulas = SCORING.get(script, (memory.inference, runtime.inference))
+            yield _model_step(script, (script,), TASK_RESULTS, tuple(files), *formulas)
         else:
-            yield Step(script, "report", (script,), TASK_RESULTS, files)
+            yield Step(script, "report", (script,), TASK_RESULTS, tuple(files))
 
 
 def _study_step(script: str, rule: str, *outputs: str) -> Step:

@@ -70,9 +70,11 @@ def strategy_problems(draft: Draft) -> Iterator[str]:
             )
             if protect and (shared := [model for model in named if model in sharing]):
                 yield f"{here}.protect: those of {listed(shared)} are one set of weights; limit the entry to others"
-        if (score := STRATEGIES[name].score) is not None and score.of_subsets:
+        yield from (f"{here}: {problem}" for problem in _head_problems(name, limits["origins"]))
+        score = STRATEGIES[name].score
+        if score is not None and score.needs_labels:
             yield from (f"{here}: {problem}" for problem in _calibration_problems(draft, limits))
-            yield from (f"{here}: {problem}" for problem in _head_problems(name, limits["origins"]))
+        if score is not None and score.of_subsets:
             deep = {model: depth for model in named if (depth := depths[model]) and model not in sharing}
             yield from (f"{here}: {problem}" for problem in _budget_problems(draft, name, deep))
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, named, depths))
@@ -144,7 +146,7 @@ def _sharing_problems(strategy: str, limits: Mapping[str, Collection[str]], shar
 
 
 def _calibration_problems(draft: Draft, limits: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """What is wrong with an entry that scores subsets of layers where its tasks have no calibration examples."""
+    """What is wrong with an entry that goes by calibration examples where its tasks have none."""
     if "calibration" in draft.config:
         return
     named = {task["name"] for _, task in draft.entries("tasks") if "calibration" in task and "name" in task}

@@ -12,6 +12,7 @@ PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", 
 PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False, compares_weights=True)
 MAGNITUDE = LayerScore("magnitude", "score_parameters", runs_model=False, compares_weights=True)
 BLOCK_INFLUENCE = LayerScore("block-influence", "score_layers")
+TAYLOR = LayerScore("taylor", "score_gradients", compares_weights=True, needs_labels=True)
 
 
 def _block_distances(scores: Mapping[str, Any], num_layers: int, _protected: Collection[int]) -> list[list[float]]:
@@ -142,3 +143,20 @@ def drop_by_angular_distance(num_layers: int, amount: int, distances: Sequence[S
     of_size = distances[amount - 1]
     lowest = min(range(len(of_size)), key=lambda layer: (of_size[layer], -layer))
     return reversed(range(lowest, lowest + amount))
+
+
+@register(
+    "taylor",
+    "The layers whose weights matter least to the fine-tuned model's loss, to first order (Taylor importance).",
+    "not in the paper",
+    COUNT,
+    score=TAYLOR,
+    needs_head=True,
+)
+def drop_by_taylor(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    """Drop the layers with the lowest sum of |dL/dw * w| over their weights; of equals the upper first.
+
+    Sources: Molchanov et al., "Importance estimation for neural network pruning" (CVPR 2019; arXiv 1906.10771); for
+    whole layers Kim et al., "Shortened LLaMA" (2024; arXiv 2402.02834), section 3.2.
+    """
+    return _ranked(scores)[:amount]

@@ -31,7 +31,8 @@ class LayerScore:
         runs_model: whether the script runs the model on examples, as a job with torch; otherwise it only reads the
             weights.
         compares_weights: whether it can tell layers apart only by weights that each has of its own.
-        of_subsets: whether subsets are scored, on the task's calibration examples (`shallower.surgery.subsets`).
+        of_subsets: whether subsets are scored (`shallower.surgery.subsets`).
+        needs_labels: whether it goes by the labels of examples, which takes calibration examples of the task.
         parse: (content of a scores file, num_layers, protected layers) -> the scores as strategies take them.
     """
 
@@ -40,6 +41,7 @@ class LayerScore:
     runs_model: bool = True
     compares_weights: bool = False
     of_subsets: bool = False
+    needs_labels: bool = False
     parse: Callable[[Mapping[str, Any], int, Collection[int]], Any] = layer_numbers
 
 

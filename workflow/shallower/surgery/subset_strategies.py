@@ -6,7 +6,7 @@ from shallower.surgery.amounts import COUNT
 from shallower.surgery.strategy import LayerScore, Strategy, registering
 from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
 
-SUBSETS = LayerScore("subsets", "score_subsets", of_subsets=True, parse=SubsetTable.parse)
+SUBSETS = LayerScore("subsets", "score_subsets", of_subsets=True, needs_labels=True, parse=SubsetTable.parse)
 
 BY_SUBSETS: dict[str, Strategy] = {}
 register = registering(BY_SUBSETS)
