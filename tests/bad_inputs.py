@@ -345,6 +345,8 @@ STUDY_FILE = [
     Case("control character", file_text("study: a\x01b\n"), ("config.yaml: not YAML", "#x0001")),
 ]
 
+BY_CONTRIBUTION = {"name": "contribution-rank", "amounts": [1]}
+
 STUDY = [
     Case("unknown key", setting("sedes", [1]), ("unknown key 'sedes'; did you mean 'seeds'?",)),
     Case(
@@ -375,7 +377,7 @@ STUDY = [
     Case(
         "runs of a task that are never trained",
         both(setting("origins", [{"name": "pretrained"}]), setting("tasks.0.refine", {"epochs": 0})),
-        ("tasks[0].refine.epochs: 0 leaves the runs of origin pretrained", "untrained; write at least 1"),
+        ("tasks[0] (tiny).refine.epochs: 0 leaves the runs of origin pretrained", "untrained; write at least 1"),
     ),
     Case("huge seed", setting("seeds", [2**32]), ("seeds[0]: 4294967296 is greater than the maximum",)),
     Case("fraction for a count", setting("train.epochs", 2.5), ("train.epochs: 2.5 is not a whole number",)),
@@ -517,6 +519,24 @@ STUDY = [
             setting("origins.0.name", "pretrained"),
         ),
         ("(greedy-score): this strategy goes by the answers", "limit the entry by origins: ['finetuned']"),
+    ),
+    Case(
+        "layers scored on a task that is not there",
+        both(
+            setting("origins.0.name", "pretrained"),
+            setting("strategies.0", {**BY_CONTRIBUTION, "scores_from": "tinny"}),
+        ),
+        ("strategies[0] (contribution-rank).scores_from: unknown task 'tinny'",),
+    ),
+    Case(
+        "positions scored on a task",
+        setting("strategies.0.scores_from", "tiny"),
+        ("(top).scores_from: this strategy does not score layers on texts alone", "remove the key"),
+    ),
+    Case(
+        "fine-tuned models scored on one task",
+        setting("strategies.0", {**BY_CONTRIBUTION, "scores_from": "tiny"}),
+        ("scores_from: runs of origin finetuned start from models that are fine-tuned", "limit the entry"),
     ),
     Case(
         "layers protected from a rule of positions",

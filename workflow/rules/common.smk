@@ -250,8 +250,8 @@ def scores(wildcards):
     score = STRATEGIES[wildcards.strategy].score
     if score is None:
         return []
-    scored = ORIGINS[wildcards.origin].scored_model(wildcards.seed)
-    return layout.LAYER_SCORES.format(**wildcards, method=score.name, scored=scored)
+    scored = {"task": study.scored_task(wildcards), "scored": ORIGINS[wildcards.origin].scored_model(wildcards.seed)}
+    return layout.LAYER_SCORES.format(**{**wildcards, **scored}, method=score.name)
 
 
 # Models whose layers are scored, by the name of their file of scores.

@@ -142,6 +142,21 @@ def test_calibration_is_used_where_a_strategy_scores_subsets(study):
     assert not resolved.chooses_by_calibration("mrpc")
 
 
+def test_layers_are_scored_on_the_runs_own_task_or_the_one_that_its_entry_names(study):
+    study["strategies"] = [
+        {"name": "contribution", "amounts": [0.9], "tasks": ["mrpc"], "scores_from": "rte"},
+        {"name": "contribution", "amounts": [0.9], "tasks": ["rte"]},
+    ]
+    study["tasks"][0] = {"name": "rte", "source": "glue", "subset": "rte"}
+    study["origins"] = [{"name": "pretrained"}]
+    study["calibration"] = {"examples": 100}
+    resolved = resolve_study(study)
+    scored = {run.task: resolved.scored_task(vars(run)) for run in resolved.runs if not run.is_baseline}
+    assert scored == {"mrpc": "rte", "rte": "rte"}
+    assert resolved.chooses_by_calibration("rte")
+    assert not resolved.chooses_by_calibration("mrpc")
+
+
 def test_protected_layers_are_those_of_the_runs_own_entry(study):
     study["tasks"][0] = {"name": "rte", "source": "glue", "subset": "rte"}
     study["calibration"] = {"examples": 100}

@@ -194,6 +194,7 @@ def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:
         "description": strategy.description,
         "section": f"section {section}" if section[0].isdigit() else section,
         "amounts": ", ".join(amount_label(amount) for amount in entry["amounts"]),
+        "scored_on": entry.get("scores_from", ""),
         "protected": ", ".join(map(str, entry.get("protect", []))),
         "where": "; ".join(f"{key[:-1]} {listed(entry[key])}" for key in LIMITS if entry.get(key)) or "everywhere",
     }

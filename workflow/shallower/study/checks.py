@@ -69,7 +69,7 @@ def _refine_problems(draft: Draft) -> Iterator[str]:
     places: dict[tuple[int | str, ...], str] = {}
     for index, origin in draft.entries("origins"):
         name = origin.get("name")
-        if name in ORIGINS and ORIGINS[name].needs_refining:
+        if draft.is_sound("origins", index, "name") and name in ORIGINS and ORIGINS[name].needs_refining:
             for task_index, task in draft.entries("tasks"):
                 # The later overrides the earlier, as in the study's `refine_settings`.
                 owners = {(): draft.config, ("origins", index): origin, ("tasks", task_index): task}

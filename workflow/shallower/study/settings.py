@@ -248,13 +248,18 @@ class Strategy(Settings):
     """Name of a strategy (top, bottom, symmetric, ...)."""
     amounts: Annotated[list[Amount], Strict(), Field(min_length=1)]
     """
-    Numbers of layers to drop; for contribution thresholds between 0 and 1; for custom lists of layer indices (0-based
-    from the bottom).
+    Numbers of layers to drop; for contribution thresholds between 0 and 1; for custom and keep lists of layer indices
+    (0-based from the bottom).
     """
     protect: Annotated[list[Annotated[Whole, Field(ge=0)]], Strict(), Field(min_length=1), Distinct()] = optional()
     """
     Layers (0-based from the bottom) that are never dropped. For strategies that choose among subsets of layers, and
     models whose layers have weights of their own.
+    """
+    scores_from: Annotated[str, Strict()] = optional()
+    """
+    Name of the task on whose texts layers are scored for runs on all tasks, as in the paper, whose choice is one for
+    each model; each run's own task when left out. For strategies that score pre-trained models without labels.
     """
     models: Limit = optional()
     """Names of the models that the entry is limited to; all when left out."""

@@ -71,6 +71,11 @@ def strategy_problems(draft: Draft) -> Iterator[str]:
             if protect and (shared := [model for model in named if model in sharing]):
                 yield f"{here}.protect: those of {listed(shared)} are one set of weights; limit the entry to others"
         yield from (f"{here}: {problem}" for problem in _head_problems(name, limits["origins"]))
+        if "scores_from" in strategy and draft.is_sound("strategies", index, "scores_from"):
+            yield from (
+                f"{here}.scores_from: {problem}"
+                for problem in _scores_from_problems(draft, name, strategy["scores_from"], limits["origins"])
+            )
         score = STRATEGIES[name].score
         if score is not None and score.needs_labels:
             yield from (f"{here}: {problem}" for problem in _calibration_problems(draft, limits))
@@ -154,6 +159,26 @@ def _calibration_problems(draft: Draft, limits: Mapping[str, Collection[str]]) -
         yield (
             f"this strategy chooses layers on calibration examples, and there are none of {listed(lacking)}; "
             "add 'calibration: {examples: 500}' to the study or the task"
+        )
+
+
+def _scores_from_problems(draft: Draft, strategy: str, task: str, origins: Collection[str]) -> Iterator[str]:
+    """What is wrong with a task on which layers are scored for runs on others."""
+    score = STRATEGIES[strategy].score
+    if score is None or not score.runs_model or score.needs_labels:
+        able = [
+            name
+            for name, entry in STRATEGIES.items()
+            if entry.score and entry.score.runs_model and not entry.score.needs_labels
+        ]
+        yield f"this strategy does not score layers on texts alone, as {listed(able)} do; remove the key"
+        return
+    if draft.knows_all("tasks") and task not in (known := draft.names("tasks")):
+        yield unknown("task", task, known)
+    if tuned := [name for name in origins if name in ORIGINS and ORIGINS[name].from_baseline]:
+        yield (
+            f"runs of origin {listed(tuned)} start from models that are fine-tuned on their own tasks; limit the entry "
+            "to other origins"
         )
 
 

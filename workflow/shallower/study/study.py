@@ -110,10 +110,11 @@ class Study:
         return None if settings is None else int(settings["examples"])
 
     def chooses_by_calibration(self, task: str) -> bool:
-        """Whether layers of runs on a task are chosen on its calibration examples."""
+        """Whether layers of runs, on a task or on others, are chosen on its calibration examples."""
         if self.calibration_examples(task) is None:
             return False
-        scores = (STRATEGIES[run.strategy].score for run in self.runs if run.task == task and not run.is_baseline)
+        scored = (run for run in self.runs if not run.is_baseline and self.scored_task(vars(run)) == task)
+        scores = (STRATEGIES[run.strategy].score for run in scored)
         return any(score is not None and score.runs_model for score in scores)
 
     def model_key(self, name: str) -> str:
@@ -130,14 +131,26 @@ class Study:
 
     def protected(self, run: Mapping[str, str]) -> list[int]:
         """Layers that a run must keep, by its strategy, amount (its label), model, task and origin."""
-        layers = (
-            entry.get("protect", [])
+        return list(self._entry(run).get("protect", []))
+
+    def scored_task(self, run: Mapping[str, str]) -> str:
+        """The task on whose examples the layers of a run are scored: its own, or the one that its strategy names."""
+        task: str = self._entry(run).get("scores_from", run["task"])
+        return task
+
+    def _entry(self, run: Mapping[str, str]) -> Mapping[str, Any]:
+        """The strategies' entry of a run, by its strategy, amount (its label), model, task and origin.
+
+        It is empty for baselines.
+        """
+        entries = (
+            entry
             for entry in self.config["strategies"]
             if entry["name"] == run["strategy"]
             and run["amount"] in map(amount_label, entry["amounts"])
             and all(run[axis] in entry.get(f"{axis}s", [run[axis]]) for axis in ("model", "task", "origin"))
         )
-        return list(next(layers, []))
+        return next(entries, {})
 
     @cached_property
     def _amounts(self) -> dict[tuple[str, str], Any]:
