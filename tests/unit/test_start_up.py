@@ -42,6 +42,7 @@ IMPORTED = {
     "render_item": "pandas",
     "reproduce_item": "pandas pyarrow scipy",
     "score_gradients": "torch",
+    "teach": "torch",
     "score_layers": "torch transformers",
     "score_parameters": "",
     "score_subsets": "pandas scipy torch transformers",

@@ -429,6 +429,11 @@ SETTINGS = {
     "layers protected": Case(
         entry("strategies", 2, protect=[3]), SUBSETS_AND_BELOW - Counter(score_subsets=1), study="tasks"
     ),
+    "a teacher": Case(settings(refine={"distill": {"weight": 0.7}}), Counter(teach=1) + REFINES_AND_BELOW),
+    "a teacher for one origin": Case(
+        entry("origins", 0, refine={"distill": {}}),
+        Counter(teach=1) + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + PRUNED_ITEMS,
+    ),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
@@ -636,6 +641,7 @@ SCRIPTS = {
     "score_parameters": Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,
     "score_subsets": NOTHING,
     "tabulate_results": SUMMARY,
+    "teach": NOTHING,
     "tokenize_task": TOKENS_AND_BELOW,
     "write_report": REPORT,
     "write_study": Counter(write_study=1) + REPORT,

@@ -71,6 +71,7 @@ COMPUTING = [
     *("choose_layers_of_baseline", "choose_layers", "finetune_frozen", "finetune_stage", "drop_next_layer"),
     *(
         "drop_layers",
+        "teach",
         "refine",
         "predict",
         "reload_models",

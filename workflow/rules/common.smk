@@ -208,6 +208,19 @@ def training_inputs(wildcards):
     }
 
 
+def teacher(wildcards):
+    """The answers of the full model of the same seed, for a training that learns from it."""
+    distills = study.refine_settings(wildcards.task, wildcards.origin).get("distill")
+    return {"teacher": layout.TEACHER.format(**wildcards)} if distills else {}
+
+
+def refine_options(wildcards, input):
+    """Options of the training of a pruned model that others do not have."""
+    dtype = study.config["pruned_dtype"]
+    rounded = ["--pruned-dtype", dtype] if dtype != "fp32" else []
+    return rounded + (["--teacher", input.teacher] if "teacher" in input.keys() else [])
+
+
 def predictions_to_compare(wildcards):
     """Predictions of an arm and of the baseline, seed by seed, and their task."""
     runs = ARMS[wildcards.model, wildcards.task, wildcards.arm]

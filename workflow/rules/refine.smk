@@ -1,12 +1,42 @@
-# The pruned model is fine-tuned: the same script as the baseline, from other weights.
+# The pruned model is fine-tuned: the same script as the baseline, from other weights. The baseline may teach it.
 #
-# Needs: dropped/ and the task's tokens.
+# Needs: dropped/ and the task's tokens, and the baseline where it teaches.
 # Gives: results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}, a model that loads with from_pretrained.
+
+
+rule teach:
+    input:
+        weights=f"{layout.BASELINE_RUN}/model.safetensors",
+        config=f"{layout.BASELINE_RUN}/config.json",
+        tokens=tokens("train"),
+    output:
+        answers=layout.TEACHER,
+    log:
+        "logs/teach/{study}/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "logs/teach/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("teach"),
+        runtime=minutes("teach"),
+    params:
+        **code("teach"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        device=study.config["compute"]["device"],
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {params.threads}"
+        " --device {params.device} --output {output.answers:q} 2>&1 | tee {log:q}"
 
 
 use rule finetune_baseline as refine with:
     input:
         unpack(training_inputs),
+        unpack(teacher),
         weights=f"{layout.DROPPED}/model.safetensors",
         config=f"{layout.DROPPED}/config.json",
         manifest=f"{layout.DROPPED}/manifest.json",
@@ -26,4 +56,4 @@ use rule finetune_baseline as refine with:
     params:
         settings=lambda wildcards: as_json(study.refine_settings(wildcards.task, wildcards.origin)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}",
-        options=["--pruned-dtype", study.config["pruned_dtype"]] if study.config["pruned_dtype"] != "fp32" else [],
+        options=refine_options,

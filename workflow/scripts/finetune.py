@@ -22,6 +22,7 @@ from shallower.core.provenance import code_state, versions
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute, choose_compute
+from shallower.engine.distillation import Distillation
 from shallower.engine.run_cache import FinishedRun
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.engine.training import TrainSettings, train
@@ -35,6 +36,7 @@ LIBRARY = SCRIPT.parents[1]
 
 
 def main(arguments: argparse.Namespace) -> None:
+    distill = arguments.settings.pop("distill", None)
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
     model = verified(arguments.model_dir)
@@ -47,8 +49,12 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens": sha256_of(arguments.tokens),
         "task": verified_file(arguments.task),
     }
+    distillation = None
+    if distill is not None:
+        distillation = Distillation.of(distill, arguments.teacher, tokens)
+        digests["teacher"] = sha256_of(arguments.teacher)
     identity = {
-        "settings": {**vars(settings), "max_length": tokens.max_length},
+        "settings": {**vars(settings), "max_length": tokens.max_length, "distill": distill},
         "frozen_layers": layers_to_freeze(arguments.freeze_layers, arguments.model_dir / CONFIG),
         "seed": arguments.seed,
         "device": compute.device,
@@ -72,7 +78,9 @@ def main(arguments: argparse.Namespace) -> None:
             source = manifest.get("trained_as")
             logging.info("%s: %s", arguments.label, f"identical to {source}, which is copied" if source else "in place")
         else:
-            manifest = identity | train_and_save(arguments, task, tokens, settings, compute, checkpoints, identity)
+            manifest = identity | train_and_save(
+                arguments, task, tokens, settings, compute, checkpoints, identity, distillation
+            )
         write_json(output_dir / "manifest.json", manifest)
         finished.write(output_dir, manifest)
         checkpoints.remove()
@@ -95,6 +103,7 @@ def train_and_save(
     compute: Compute,
     checkpoints: CheckpointFolder,
     identity: Mapping[str, Any],
+    distillation: Distillation | None,
 ) -> dict[str, Any]:
     """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
     classifier = load_for_training(arguments.model_dir, task, arguments.seed, tokens.padding_side)
@@ -108,6 +117,7 @@ def train_and_save(
         checkpoints,
         arguments.checkpoint_seconds,
         label=arguments.label,
+        distillation=distillation,
     )
     output_dir = arguments.output_dir
     classifier.save(arguments.tokenizer_dir, output_dir)
@@ -145,6 +155,7 @@ if __name__ == "__main__":
     parser.add_argument("--tokenizer-dir", type=Path, required=True, help="folder with the tokenizer's files")
     parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")
     parser.add_argument("--freeze-layers", type=Path, help="layers.json whose dropped layers are not trained")
+    parser.add_argument("--teacher", type=Path, help="teacher.safetensors, for settings with distill")
     parser.add_argument("--pruned-dtype", choices=["fp32", "bf16"], default="fp32", help="dtype of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     # From the environment in the workflow, so that no result depends on it.

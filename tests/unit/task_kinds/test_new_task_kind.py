@@ -46,6 +46,9 @@ class Ordinal(Classification):
             "problem_type": "multi_label_classification",
         }
 
+    def distillation_loss(self, logits, teacher, temperature):
+        return torch.nn.functional.mse_loss(logits / temperature, teacher / temperature)
+
     def loss(self, logits, labels):
         above = labels[:, None] > torch.arange(logits.shape[1])
         return torch.nn.functional.binary_cross_entropy_with_logits(logits, above.float())

@@ -38,6 +38,7 @@ PRUNED_ARM = "{origin}/{strategy}-{amount}"
 ARM = f"{TASK_RESULTS}/{{arm}}"
 RUN = f"{ARM}/seed{{seed}}"
 BASELINE_RUN = f"{TASK_RESULTS}/{BASELINE_ARM}/seed{{seed}}"
+TEACHER = f"{BASELINE_RUN}/teacher.safetensors"
 PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"
 # Models on the way to a run, which are deleted after their use.
 DROPPED = f"{PRUNED_RUN}/dropped"

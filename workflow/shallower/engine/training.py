@@ -22,6 +22,7 @@ from shallower.engine.batches import training_batches
 from shallower.engine.checkpoints import Checkpoint, CheckpointFolder
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.devices import Compute
+from shallower.engine.distillation import Distillation
 from shallower.engine.dropout import Dropout
 from shallower.engine.optimizer import MOMENTS, AdamW
 from shallower.engine.tokens import TokenSet
@@ -91,9 +92,11 @@ def train(
     checkpoints: CheckpointFolder,
     checkpoint_seconds: float,
     label: str = "training",
+    distillation: Distillation | None = None,
 ) -> TrainingResult:
     """Train a classifier in place and leave it on the CPU. Starts from the newest checkpoint, if there is one.
 
+    It learns the labels and, with a `distillation`, the answers of a teacher.
     A checkpoint is written every `checkpoint_seconds`, more rarely if writing takes long. The caller removes them
     when the result is safe. Raises UserError when the loss is not finite, and Interrupted, with a checkpoint written,
     when the process is asked to end.
@@ -101,7 +104,7 @@ def train(
     if not len(tokens.labels):
         raise UserError(f"{label}: there are no training examples")
     check_length(classifier.config, int(np.diff(tokens.offsets).max()))
-    run = _Run(classifier, tokens, settings, seed, compute, label)
+    run = _Run(classifier, tokens, settings, seed, compute, label, distillation)
     saved = checkpoints.load()
     if saved:
         run.resume(saved)
@@ -157,8 +160,9 @@ class _Run:
         seed: int,
         compute: Compute,
         label: str,
+        distillation: Distillation | None,
     ) -> None:
-        self.classifier, self.tokens, self.settings = classifier, tokens, settings
+        self.classifier, self.tokens, self.settings, self.distillation = classifier, tokens, settings, distillation
         self.seed, self.compute, self.label = seed, compute, label
         self.lengths = np.diff(tokens.offsets)
         self.steps_per_epoch = math.ceil(len(self.lengths) / settings.batch_size)
@@ -209,7 +213,11 @@ class _Run:
         """Forward, backward and optimizer step; returns [loss, gradient norm] without waiting for the device."""
         with self.compute.autocast():
             logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
-        loss = self.classifier.kind.loss(logits.float(), labels)
+        kind = self.classifier.kind
+        if self.distillation is None:
+            loss = kind.loss(logits.float(), labels)
+        else:
+            loss = self.distillation.loss(kind, logits.float(), labels, examples)
         loss.backward()
         norm = self.optimizer.step(learning_rate, self.settings.max_grad_norm)
         return torch.stack([loss.detach(), norm])

@@ -19,6 +19,10 @@ SETTINGS = {
     "max_grad_norm": "gradients clipped to norm",
     "max_length": "tokens at most",
 }
+DISTILLATION = {
+    "weight": "weight of the full model's answers, next to the labels",
+    "temperature": "temperature of these answers",
+}
 # Most classes whose numbers of examples are listed one by one.
 MAX_CLASSES = 6
 # Keys of a strategy's entry that limit it to a part of the study.
@@ -50,7 +54,8 @@ def methods_content(
             (title, *(f"{settings[key]:g}" for settings in columns.values()))
             for key, title in SETTINGS.items()
             if key in config["train"]
-        ],
+        ]
+        + _distillation(columns),
         "exceptions": [
             f"on {task['name']} {_settings(task[part])}{' after layers were dropped' if part == 'refine' else ''}"
             for task in config["tasks"]
@@ -182,8 +187,20 @@ def _training_columns(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     return columns
 
 
+def _distillation(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Rows on what trainings learn from a teacher; none where no training does."""
+    taught = [settings.get("distill") for settings in columns.values()]
+    if not any(taught):
+        return []
+    return [(title, *(f"{one[key]:g}" if one else DASH for one in taught)) for key, title in DISTILLATION.items()]
+
+
 def _settings(settings: Mapping[str, Any]) -> str:
-    return listed([f"{SETTINGS[key].split(',')[0]} {value:g}" for key, value in settings.items()])
+    plain = {key: value for key, value in settings.items() if key != "distill"}
+    texts = [f"{SETTINGS[key].split(',')[0]} {value:g}" for key, value in plain.items()]
+    if distill := settings.get("distill"):
+        texts += [f"{title.split(',')[0]} {distill[key]:g}" for key, title in DISTILLATION.items()]
+    return listed(texts)
 
 
 def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,8 @@ keep for a batch. The constants are defined here only; they were chosen above wh
 (benchmarks/check_resources.py). The number of threads makes no measurable difference.
 """
 
+from dataclasses import replace
+
 from shallower.core.limits import CPU_TOKENS, GRADIENT_TOKENS, TEXT_BYTES
 from shallower.models.size import ModelSize
 from shallower.steps.job import Job
@@ -89,6 +91,11 @@ def subset_scoring(job: Job) -> int:
     readout = 8 * size.hidden_size * (4 * job.calibration_examples + 4 * size.hidden_size)
     on_host = 0 if job.on_gpu else states
     return PROBING_PROCESS - PROCESS + round((on_host + readout) / MB) + inference(job)
+
+
+def teaching(job: Job) -> int:
+    """Weights, the training examples' logits and, on a CPU, hidden states at all depths."""
+    return inference(replace(job, rows={**job.rows, "validation": job.rows.get("train", 0)}))
 
 
 def gradient_scoring(job: Job) -> int:

@@ -75,6 +75,11 @@ def reloading(job: Job) -> float:
     return job.models * RELOADING_SECONDS
 
 
+def teaching(job: Job) -> float:
+    """The model's operations and training rows."""
+    return _forward(job, job.rows["train"], job.max_length)
+
+
 def gradient_scoring(job: Job) -> float:
     """Three times the model's operations, and calibration examples."""
     return 3 * _forward(job, job.calibration_examples, job.max_length)

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from shallower.core.layout import (
     ARM,
+    BASELINE_RUN,
     CALIBRATION_DATA,
     MODEL,
     MODEL_RESULTS,
@@ -153,6 +154,7 @@ STEPS: dict[str, Step] = {
             mem=memory.training,
             seconds=runtime.training,
         ),
+        _model_step("teach", ("teach",), BASELINE_RUN, ("teacher.safetensors",), memory.teaching, runtime.teaching),
         *_scoring_steps(),
         Step(
             "choose_layers",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from shallower.study.fields import Distinct, Number, Whole
+from shallower.study.fields import Distinct, Number, Whole, optional
 
 
 class Settings(BaseModel):
@@ -28,9 +28,18 @@ class Tuning(Settings):
     """Gradients are clipped to this norm."""
 
 
+class Distillation(Settings):
+    weight: Annotated[Number, Field(gt=0, le=1)] = 0.5
+    """Weight of the teacher's answers in the loss; the labels have the rest."""
+    temperature: Annotated[Number, Field(ge=1, le=100)] = 2.0
+    """What logits are divided by before they are compared, for classes: the higher, the more unlikely ones count."""
+
+
 class Refining(Tuning):
     epochs: Annotated[Whole, Field(ge=0, le=10_000_000)] = 3
     """Passes over the training data. 0 measures a cut without training, for origins whose models are fine-tuned."""
+    distill: Distillation = optional()
+    """The full model of the same seed teaches the shallower one its answers to the training examples."""
 
 
 class Training(Tuning):

@@ -83,6 +83,10 @@ class TaskKind(ABC):
         """Mean loss of logits [B, outputs] (fp32) for labels [B]."""
 
     @abstractmethod
+    def distillation_loss(self, logits: "torch.Tensor", teacher: "torch.Tensor", temperature: float) -> "torch.Tensor":
+        """Mean loss of logits [B, outputs] (fp32) for a teacher's logits [B, outputs]."""
+
+    @abstractmethod
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         """Answers [n] for logits [n, outputs], in the form of labels."""
 

@@ -48,6 +48,13 @@ class Classification(TaskKind):
 
         return functional.cross_entropy(logits, labels)
 
+    def distillation_loss(self, logits: "torch.Tensor", teacher: "torch.Tensor", temperature: float) -> "torch.Tensor":
+        """Kullback-Leibler divergence from the teacher's softened probabilities, times the squared temperature."""
+        from torch.nn import functional
+
+        student, softened = functional.log_softmax(logits / temperature, -1), (teacher / temperature).softmax(-1)
+        return temperature**2 * functional.kl_div(student, softened, reduction="batchmean")
+
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits.argmax(axis=1).astype(np.int64)
 

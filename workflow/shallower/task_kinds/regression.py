@@ -62,6 +62,12 @@ class Regression(TaskKind):
 
         return functional.mse_loss(logits.squeeze(-1), labels)
 
+    def distillation_loss(self, logits: "torch.Tensor", teacher: "torch.Tensor", temperature: float) -> "torch.Tensor":
+        """Squared error; numbers have no temperature."""
+        from torch.nn import functional
+
+        return functional.mse_loss(logits, teacher)
+
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits[:, 0].astype(np.float64)
 

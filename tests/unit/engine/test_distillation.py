@@ -1,0 +1,96 @@
+"""A shallower model learns the answers of its teacher."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, softmax
+
+import tiny
+from shallower.core.errors import UserError
+from shallower.engine.checkpoints import CheckpointFolder
+from shallower.engine.classifiers.loading import load_for_training
+from shallower.engine.devices import Compute
+from shallower.engine.distillation import Distillation, read_answers, write_answers
+from shallower.engine.prediction import predict
+from shallower.engine.training import TrainSettings, train
+from shallower.task_kinds.registry import task_kind
+from token_sets import make_tokens
+
+CPU = Compute("cpu", "fp32", 1)
+STUDENT = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, 0.0]])
+TEACHER = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5]])
+
+
+def divergence(temperature):
+    teacher = softmax(TEACHER / temperature, axis=1)
+    terms = teacher * (np.log(teacher) - log_softmax(STUDENT / temperature, axis=1))
+    return temperature**2 * terms.sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 10.0])
+def test_classes_are_learnt_by_their_softened_probabilities(temperature):
+    found = task_kind("classification").distillation_loss(
+        torch.from_numpy(STUDENT), torch.from_numpy(TEACHER), temperature
+    )
+    assert float(found) == pytest.approx(divergence(temperature))
+
+
+def test_numbers_are_learnt_by_their_squared_error():
+    student, teacher = torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [1.0]])
+    assert float(task_kind("regression").distillation_loss(student, teacher, 5.0)) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_the_weight_is_shared_with_the_labels(weight):
+    kind, labels = task_kind("classification"), torch.tensor([2, 1])
+    # Of six examples, those at positions 4 and 1 are in the batch.
+    logits = np.zeros((6, 3), np.float32)
+    logits[[4, 1]] = TEACHER
+    found = Distillation(weight, 2.0, logits).loss(kind, torch.from_numpy(STUDENT), labels, np.array([4, 1]))
+    own = -log_softmax(STUDENT, axis=1)[[0, 1], [2, 1]].mean()
+    assert float(found) == pytest.approx(weight * divergence(2.0) + (1 - weight) * own, rel=1e-5)
+
+
+def test_answers_come_back_for_the_same_examples_alone(tmp_path):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 8)
+    others, _ = make_tokens(tmp_path / "model", 7)
+    logits = np.arange(16, dtype=np.float32).reshape(8, 2)
+    write_answers(tmp_path / "teacher.safetensors", tokens, logits)
+    assert np.array_equal(read_answers(tmp_path / "teacher.safetensors", tokens), logits)
+    with pytest.raises(UserError, match="other examples"):
+        read_answers(tmp_path / "teacher.safetensors", others)
+    write_answers(tmp_path / "teacher.safetensors", tokens, logits * np.nan)
+    with pytest.raises(UserError, match=r"not finite; the teacher diverged, lower train\.learning_rate"):
+        read_answers(tmp_path / "teacher.safetensors", tokens)
+    (tmp_path / "teacher.safetensors").write_bytes(b"cut")
+    with pytest.raises(UserError, match="not a file of a teacher's answers"):
+        read_answers(tmp_path / "teacher.safetensors", tokens)
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_a_student_comes_to_answer_as_its_teacher_whatever_the_labels(tmp_path, family, regression):
+    tokens, task = make_tokens(tiny.make_model(tmp_path / "model", family), 16, regression=regression)
+
+    def load(seed):
+        return load_for_training(tmp_path / "model", task, seed, tokens.padding_side)
+
+    teacher = 3 * predict(load(1), tokens, CPU) + (
+        0 if regression else np.tile([1.0, -1.0], (16, 1)).astype(np.float32)
+    )
+    student = load(2)
+    before = np.abs(predict(load(2), tokens, CPU) - teacher).mean()
+    train(
+        student,
+        tokens,
+        TrainSettings.parse({"epochs": 30, "learning_rate": 3e-3, "batch_size": 8}),
+        1,
+        CPU,
+        CheckpointFolder(tmp_path / "checkpoints", {}),
+        checkpoint_seconds=600,
+        distillation=Distillation(1.0, 1.0, teacher),
+    )
+    found = predict(student, tokens, CPU)
+    if not regression:  # only differences of logits matter
+        found, teacher = (values[:, 0] - values[:, 1] for values in (found, teacher))
+    assert np.abs(found - teacher).mean() < 0.5 * before

@@ -1,0 +1,71 @@
+"""Distillation: a shallower model learns the answers of its teacher, the full model of the same seed.
+
+Source: Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015; arXiv 1503.02531). The teacher's
+answers are computed once, without dropout, and read by all models that learn from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.files import write_bytes
+from shallower.engine.tokens import TokenSet
+from shallower.task_kinds.base import TaskKind
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What a training learns from a teacher.
+
+    Attributes:
+        weight: of the teacher's answers in the loss, above 0 and at most 1; the labels have the rest.
+        temperature: that the logits of both are divided by, for classes.
+        logits: the teacher's, float32 [N, outputs], in the order of the tokens that are trained on.
+    """
+
+    weight: float
+    temperature: float
+    logits: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, settings: Mapping[str, float], answers: str | Path, tokens: TokenSet) -> "Distillation":
+        """From settings (weight, temperature) and a file of a teacher's answers to the examples of some tokens."""
+        return cls(settings["weight"], settings["temperature"], read_answers(answers, tokens))
+
+    def loss(
+        self, kind: TaskKind, logits: torch.Tensor, labels: torch.Tensor, examples: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """Mean loss of logits [B, outputs] (fp32) of examples (positions in the tokens) with labels [B]."""
+        teacher = torch.from_numpy(self.logits[examples]).to(logits.device)
+        distilled = self.weight * kind.distillation_loss(logits, teacher, self.temperature)
+        return distilled if self.weight == 1 else distilled + (1 - self.weight) * kind.loss(logits, labels)
+
+
+def write_answers(path: str | Path, tokens: TokenSet, logits: NDArray[np.float32]) -> None:
+    """Write a teacher's logits [N, outputs] for the examples of some tokens, with their ids."""
+    write_bytes(path, save({"ids": tokens.ids, "logits": np.ascontiguousarray(logits, np.float32)}))
+
+
+def read_answers(path: str | Path, tokens: TokenSet) -> NDArray[np.float32]:
+    """A teacher's logits [N, outputs] for the examples of some tokens, in their order.
+
+    Raises UserError for a damaged file, for the answers to other examples, and for logits that are not finite.
+    """
+    try:
+        found: dict[str, NDArray[Any]] = load_file(path)
+        ids, logits = found["ids"], found["logits"]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise corrupt_file_error(path, f"not a file of a teacher's answers ({error})") from None
+    if not np.array_equal(ids, tokens.ids):
+        raise UserError(f"{path}: the answers are to other examples than those of the tokens; delete it and run again")
+    if not np.isfinite(logits).all():
+        raise UserError(f"{path}: a logit is not finite; the teacher diverged, lower train.learning_rate")
+    return logits
