@@ -41,6 +41,7 @@ IMPORTED = {
     "reload_models": "pyarrow torch transformers",
     "render_item": "pandas",
     "reproduce_item": "pandas pyarrow scipy",
+    "race_subsets": "pandas scipy torch",
     "score_gradients": "torch",
     "teach": "torch",
     "score_layers": "torch transformers",

@@ -632,6 +632,7 @@ SCRIPTS = {
     "present_reproduction": SECTION + REPORT,
     "predict": PREDICTIONS_AND_BELOW,
     "probe_layers": Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    "race_subsets": NOTHING,
     "record_study": RECORD,
     "reload_models": RELOADED + RECORD,
     "render_item": Counter(render_item=7) + RECORD,

@@ -263,8 +263,21 @@ def scores(wildcards):
     score = STRATEGIES[wildcards.strategy].score
     if score is None:
         return []
+    if score.of_runs:
+        return f"{layout.RACE.format(**wildcards)}.json"
     scored = {"task": study.scored_task(wildcards), "scored": ORIGINS[wildcards.origin].scored_model(wildcards.seed)}
     return layout.LAYER_SCORES.format(**{**wildcards, **scored}, method=score.name)
+
+
+def subset_scores(wildcards):
+    """Scores of the subsets of layers of the model that a run starts from."""
+    scored = ORIGINS[wildcards.origin].scored_model(wildcards.seed)
+    return layout.LAYER_SCORES.format(**wildcards, method="subsets", scored=scored)
+
+
+def protect_option(wildcards):
+    """Option that names the layers that a run must keep."""
+    return ["--protect", as_json(kept)] if (kept := study.protected(wildcards)) else []
 
 
 # Models whose layers are scored, by the name of their file of scores.

@@ -124,6 +124,49 @@ rule score_subsets:
         " 2>&1 | tee {log:q}"
 
 
+rule race_subsets:
+    input:
+        unpack(checkpoint(start_folder)),
+        tokens=tokens("train"),
+        calibration=lambda wildcards: calibration_tokens(wildcards),
+        task=task_file,
+        scores=subset_scores,
+    output:
+        race=f"{layout.RACE}.json",
+        table=f"{layout.RACE}.csv",
+    log:
+        "logs/race_subsets/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
+    benchmark:
+        "logs/race_subsets/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("race_subsets"),
+        runtime=minutes("race_subsets"),
+    params:
+        **code("race_subsets"),
+        # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
+        threads=THREADS,
+        device=study.config["compute"]["device"],
+        precision=study.config["compute"]["precision"],
+        settings=lambda wildcards: as_json(study.race_settings(wildcards.task, wildcards.origin)),
+        score_settings=lambda wildcards: as_json(study.score_settings(wildcards.task)),
+        protect=protect_option,
+        shortlist=study.config["race"]["shortlist"],
+        epochs=study.config["race"]["epochs"],
+        run="{model} {task} {origin} {strategy}-{amount} seed {seed}",
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --scores {input.scores:q} --amount {wildcards.amount}"
+        " {params.protect:q} --shortlist {params.shortlist} --epochs {params.epochs} --tokens {input.tokens:q}"
+        " --calibration {input.calibration:q} --task {input.task:q} --settings {params.settings:q}"
+        " --score-settings {params.score_settings:q} --seed {wildcards.seed} --threads {params.threads}"
+        " --device {params.device} --precision {params.precision} --label {params.run:q} --table {output.table:q}"
+        " --output {output.race:q} 2>&1 | tee {log:q}"
+
+
 rule choose_layers_of_baseline:
     input:
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
@@ -156,7 +199,7 @@ rule choose_layers:
         **code("choose_layers"),
         amount=lambda wildcards: as_json(study.amount(wildcards.strategy, wildcards.amount)),
         scores=lambda wildcards, input: (["--scores", input.scores] if input.scores else []),
-        protect=lambda wildcards: (["--protect", as_json(kept)] if (kept := study.protected(wildcards)) else []),
+        protect=protect_option,
     shell:
         "python {params.script:q} --config {input.config:q} --strategy {wildcards.strategy:q} --amount {params.amount:q}"
         " {params.scores:q} {params.protect:q} --output {output.layers:q} 2>&1 | tee {log:q}"

@@ -30,9 +30,10 @@ def main(arguments: argparse.Namespace) -> None:
         if not order:
             logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
     layers = Layers(num_layers, tuple(order))
-    if scores is not None and "kept_layers" in scores:
+    if scores is not None and "cost" in scores:
         # Not the table of all subsets, nor the time that it took.
-        scores = {key: scores[key] for key in ("method", "metric", "vector", "num_examples", "model", "sha256")}
+        kept = ("method", "metric", "vector", "winner", "num_examples", "model", "sha256")
+        scores = {key: scores[key] for key in kept if key in scores}
     chosen_by = {"family": family.name, "strategy": arguments.strategy, "amount": amount, "scores": scores}
     if arguments.protect:
         chosen_by["protected_layers"] = arguments.protect

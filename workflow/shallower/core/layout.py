@@ -41,6 +41,7 @@ BASELINE_RUN = f"{TASK_RESULTS}/{BASELINE_ARM}/seed{{seed}}"
 TEACHER = f"{BASELINE_RUN}/teacher.safetensors"
 PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"
 # Models on the way to a run, which are deleted after their use.
+RACE = f"{PRUNED_RUN}/race"
 DROPPED = f"{PRUNED_RUN}/dropped"
 FROZEN = f"{PRUNED_RUN}/frozen"
 STAGE = f"{PRUNED_RUN}/stage{{stage}}"

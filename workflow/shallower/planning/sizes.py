@@ -130,6 +130,7 @@ def job_of(
         rows=rows or {},
         calibration_examples=(study.calibration_examples(task) or 0) if task else 0,
         layer_evaluations=study.config["subsets"]["layer_evaluations"],
+        race=study.config["race"],
         probe_examples=study.config["probe"]["train_examples"],
         measure=study.config["measure"],
         models=models,

@@ -18,6 +18,7 @@ class Job:
         rows: number of the task's examples, by split.
         calibration_examples: number of the task's examples for choices from data.
         layer_evaluations: how often a scoring of subsets of layers may run a layer.
+        race: how subsets of layers are raced: `shortlist`, `epochs`.
         probe_examples: number of examples that a probe is fitted on.
         measure: how speed is measured: `batch_sizes`, `sequence_length`, `repeats`.
         models: number of models that are loaded, one after the other.
@@ -33,6 +34,7 @@ class Job:
     rows: Mapping[str, int] = field(default_factory=dict)
     calibration_examples: int = 0
     layer_evaluations: int = 0
+    race: Mapping[str, Any] = field(default_factory=dict)
     probe_examples: int = 0
     measure: Mapping[str, Any] = field(default_factory=dict)
     models: int = 1

@@ -39,7 +39,7 @@ def training(job: Job) -> float:
     return max(_training_seconds(job, settings["epochs"], settings["batch_size"]) for settings in job.trainings)
 
 
-def _training_seconds(job: Job, epochs: int, batch_size: int) -> float:
+def _training_seconds(job: Job, epochs: float, batch_size: int) -> float:
     computing = 3 * epochs * _forward(job, job.rows["train"], job.max_length)
     steps = epochs * math.ceil(job.rows["train"] / batch_size)
     waiting = steps * job.size.num_layers * GPU_SECONDS_PER_LAYER if job.on_gpu else 0.0
@@ -83,6 +83,16 @@ def teaching(job: Job) -> float:
 def gradient_scoring(job: Job) -> float:
     """Three times the model's operations, and calibration examples."""
     return 3 * _forward(job, job.calibration_examples, job.max_length)
+
+
+def racing(job: Job) -> float:
+    """The model's operations, training rows and calibration examples, `race.epochs` and `race.shortlist`."""
+    # The two of the last round train for `epochs`, those of each round before as long in all.
+    rounds = math.ceil(math.log2(job.race["shortlist"]))
+    epochs = 2 * rounds * job.race["epochs"]
+    batch_size = min(settings["batch_size"] for settings in job.trainings)
+    judging = 2 * job.race["shortlist"] * _forward(job, job.calibration_examples, job.max_length)
+    return _training_seconds(job, epochs, batch_size) + judging
 
 
 def timing(job: Job) -> float:

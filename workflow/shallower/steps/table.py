@@ -91,6 +91,7 @@ def _model_step(
 SCORING = {
     "score_subsets": (memory.subset_scoring, runtime.subset_scoring),
     "score_gradients": (memory.gradient_scoring, runtime.gradient_scoring),
+    "race_subsets": (memory.training, runtime.racing),
 }
 
 
@@ -98,12 +99,13 @@ def _scoring_steps() -> Iterator[Step]:
     """The steps that compute the layer scores of the registered strategies."""
     scores = {strategy.score.script: strategy.score for strategy in STRATEGIES.values() if strategy.score}
     for script, score in scores.items():
-        files = ["scores/{method}/{scored}.json"] + ["scores/{method}/{scored}.csv"] * score.of_subsets
+        folder, name = (RUN, "race") if score.of_runs else (TASK_RESULTS, "scores/{method}/{scored}")
+        files = (f"{name}.json", f"{name}.csv") if score.of_subsets else (f"{name}.json",)
         if score.runs_model:
             formulas = SCORING.get(script, (memory.inference, runtime.inference))
-            yield _model_step(script, (script,), TASK_RESULTS, tuple(files), *formulas)
+            yield _model_step(script, (script,), folder, files, *formulas)
         else:
-            yield Step(script, "report", (script,), TASK_RESULTS, tuple(files))
+            yield Step(script, "report", (script,), folder, files)
 
 
 def _study_step(script: str, rule: str, *outputs: str) -> Step:

@@ -43,6 +43,7 @@ from shallower.study.step_settings import (
     Measure,
     ParameterScores,
     Probe,
+    Race,
     Refining,
     Report,
     Settings,
@@ -316,6 +317,8 @@ class StudySettings(Settings):
     """Training examples that are kept for choices from data, such as the scoring of subsets of layers."""
     subsets: Subsets = Field(default_factory=Subsets)
     """How subsets of layers are scored, for the strategies that choose among them."""
+    race: Race = Field(default_factory=Race)
+    """How subsets of layers are raced, for the strategy subset-race."""
     train: Training = Field(default_factory=Training)
     """How the baseline is fine-tuned. Defaults are the paper's."""
     refine: Refining = Field(default_factory=Refining)

@@ -77,6 +77,13 @@ class Subsets(Settings):
     """
 
 
+class Race(Settings):
+    shortlist: Annotated[Whole, Field(ge=2, le=64)] = 8
+    """How many subsets of layers are in a race."""
+    epochs: Annotated[Number, Field(gt=0, le=1000)] = 1
+    """Epochs that the last two of a race are refined for; each round before has half as many, for twice the subsets."""
+
+
 class Evaluate(Settings):
     confidence: Annotated[Number, Field(ge=0.5, le=0.999)] = 0.95
     """Level of the bootstrap intervals."""

@@ -181,6 +181,10 @@ class Study:
             settings |= overlay
         return settings
 
+    def race_settings(self, task: str, origin: str) -> dict[str, Any]:
+        """Settings of the trainings of a race: those of the refining, from labels alone."""
+        return {key: value for key, value in self.refine_settings(task, origin).items() if key != "distill"}
+
     def preparation_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the trainings of an origin's runs before their last layers are dropped: train, then its stage."""
         return {**self.train_settings(task), **_named(self.config["origins"], origin).get("stage", {})}

@@ -32,6 +32,7 @@ class LayerScore:
             weights.
         compares_weights: whether it can tell layers apart only by weights that each has of its own.
         of_subsets: whether subsets are scored (`shallower.surgery.subsets`).
+        of_runs: whether each run has its own, and not the model that it starts from.
         needs_labels: whether it goes by the labels of examples, which takes calibration examples of the task.
         parse: (content of a scores file, num_layers, protected layers) -> the scores as strategies take them.
     """
@@ -41,6 +42,7 @@ class LayerScore:
     runs_model: bool = True
     compares_weights: bool = False
     of_subsets: bool = False
+    of_runs: bool = False
     needs_labels: bool = False
     parse: Callable[[Mapping[str, Any], int, Collection[int]], Any] = layer_numbers
 

@@ -57,9 +57,14 @@ class SubsetTable:
 
 
 def best_of_size(table: SubsetTable, measure: str, size: int) -> Subset:
-    """The best subset of so many layers by a measure, among those with all protected layers.
+    """The best subset of so many layers, as `shortlist` ranks them."""
+    return shortlist(table, measure, size, 1)[0]
 
-    Of equal ones that with the lower layers. Raises UserError when none is in the table.
+
+def shortlist(table: SubsetTable, measure: str, size: int, count: int) -> list[Subset]:
+    """The best subsets of so many layers by a measure, at most `count`, the best first, all with the protected layers.
+
+    Of equal ones that with the lower layers comes first. Raises UserError when none is in the table.
     """
     scores = table.of(measure)
     fitting = [subset for subset in scores if len(subset) == size and table.protected <= set(subset)]
@@ -68,7 +73,7 @@ def best_of_size(table: SubsetTable, measure: str, size: int) -> Subset:
             f"no subset of {size} layers{_with(table.protected)} was scored; raise subsets.layer_evaluations "
             f"(all subsets take {num_evaluations_of_all(table.num_layers)})"
         )
-    return min(fitting, key=lambda subset: (scores[subset], subset))
+    return sorted(fitting, key=lambda subset: (scores[subset], subset))[:count]
 
 
 def greedy_order(table: SubsetTable, measure: str, amount: int) -> list[int]:

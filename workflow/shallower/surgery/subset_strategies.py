@@ -1,12 +1,26 @@
 """Strategies by scores of subsets of layers (`shallower.surgery.subset_choice`)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
+from shallower.core.errors import UserError
 from shallower.surgery.amounts import COUNT
 from shallower.surgery.strategy import LayerScore, Strategy, registering
 from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
+from shallower.surgery.subsets import Subset
 
 SUBSETS = LayerScore("subsets", "score_subsets", of_subsets=True, needs_labels=True, parse=SubsetTable.parse)
+
+
+def _winner(scores: Mapping[str, Any], num_layers: int, protected: Collection[int]) -> Subset:
+    """The subset that won a race. Raises UserError when it does not fit the model, or lacks protected layers."""
+    winner = tuple(map(int, scores["winner"].split()))
+    if scores["num_layers"] != num_layers or not {*protected} <= {*winner}:
+        raise UserError("the race was between subsets of another model or with other protected layers; run it again")
+    return winner
+
+
+RACE = LayerScore("race", "race_subsets", of_subsets=True, of_runs=True, needs_labels=True, parse=_winner)
 
 BY_SUBSETS: dict[str, Strategy] = {}
 register = registering(BY_SUBSETS)
@@ -26,6 +40,18 @@ def drop_by_subset_readout(num_layers: int, amount: int, table: SubsetTable) -> 
     of Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016; arXiv 1610.01644).
     """
     return from_the_top(num_layers, best_of_size(table, "readout_loss", num_layers - amount))
+
+
+@register(
+    "subset-race",
+    "The winner of a race, by short refinings, among the sets of layers that subset-readout ranks highest.",
+    "not in the paper",
+    COUNT,
+    score=RACE,
+)
+def drop_by_subset_race(num_layers: int, _amount: int, winner: Subset) -> Iterable[int]:
+    """Keep the winner of the run's race (`shallower.analysis.race`); what goes, goes from the top down."""
+    return from_the_top(num_layers, winner)
 
 
 @register(
