@@ -83,7 +83,7 @@ def test_a_student_comes_to_answer_as_its_teacher_whatever_the_labels(tmp_path, 
     train(
         student,
         tokens,
-        TrainSettings.parse({"epochs": 30, "learning_rate": 3e-3, "batch_size": 8}),
+        TrainSettings.parse({"epochs": 60, "learning_rate": 3e-3, "batch_size": 8}),
         1,
         CPU,
         CheckpointFolder(tmp_path / "checkpoints", {}),

@@ -52,7 +52,7 @@ def test_what_cannot_be_protected_is_refused():
     for protected, amount, words in (([0, 1], 3, "drop at most 2"), ([4], 1, "there is no layer 4 to protect")):
         with pytest.raises(UserError, match=words):
             drop_order("subset-readout", 4, amount, table, protected)
-    with pytest.raises(UserError, match="protected from subset-readout, subset-loss, greedy-score only"):
+    with pytest.raises(UserError, match="protected from subset-readout, subset-race, subset-loss, greedy-score only"):
         drop_order("top", 4, 1, None, [0])
     assert check_protected("subset-readout", [7], 2) is None
     parsed = SubsetTable.parse(table, 4, [0, 1])
