@@ -822,6 +822,16 @@ def with_tensor(name: str, *shape: int) -> Spoil:
     return weights(change)
 
 
+def another_shared_tensor(folder: Path, _: Study) -> None:
+    """The same in the one set of weights that all layers of an ALBERT are."""
+    from safetensors.numpy import load_file, save_file
+
+    path = folder / "models/albert/model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("attention.query.bias"))
+    save_file(tensors | {name.replace("query.bias", "gate.weight"): tensors[name]}, path, metadata={"format": "pt"})
+
+
 def without_a_head(tensors: Tensors) -> None:
     """Without one of four attention heads, in one layer."""
     for part in ("query", "key", "value"):
@@ -932,6 +942,21 @@ MODEL = [
         "a tensor that no BERT has",
         with_tensor("bert.encoder.layer.0.attention.gate.weight", 8),
         ("1 tensors in layers that no bert model has", "attention.gate.weight"),
+    ),
+    Case(
+        "a tensor that no ALBERT has",
+        shared_layers(another_shared_tensor),
+        ("1 tensors in layers that no albert model has", "attention.gate.weight"),
+    ),
+    Case(
+        "names of another tool",
+        weights(lambda tensors: [tensors.update({f"student.{name}": tensors.pop(name)}) for name in [*tensors]]),
+        ("no layers under the names of a bert model", "such as 'student.", "save the model alone"),
+    ),
+    Case(
+        "computation in pieces",
+        config_json(chunk_size_feed_forward=4),
+        ("config.json has 'chunk_size_feed_forward'", "set it to 0"),
     ),
     Case(
         "fewer positions than stated",
@@ -1139,6 +1164,11 @@ FETCHED = [
         "setting that transformers refuses",
         config_json(hidden_dropout_prob="much"),
         ("config.json cannot be used", "correct it"),
+    ),
+    Case(
+        "activation that transformers lacks",
+        config_json(hidden_act="swich"),
+        ("config.json cannot be used (KeyError: 'swich')", "correct it"),
     ),
     Case(
         "padding of another id",
