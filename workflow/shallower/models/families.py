@@ -28,6 +28,7 @@ class Family:
         layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
             from the start; the base model's own prefix is optional, since checkpoints come with and without
             it. None when all layers share one set of weights.
+        shared_pattern: the same for the one set of weights, where all layers share it.
         output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
             None when all layers share one set of weights.
         word_embeddings: how the name of the matrix of word embeddings ends.
@@ -66,6 +67,7 @@ class Family:
     attention_matrices: int = 4
     token_types_key: str | None = "type_vocab_size"
     positions_after_padding: bool = False
+    shared_pattern: str | None = None
     tensor_prefix: str = ""
     tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
     default_padding_id: int = 0
@@ -130,6 +132,13 @@ class Family:
         match = self._match(tensor)
         return tensor[match.end() :] if match else None
 
+    def within_any_layer(self, tensor: str) -> str | None:
+        """The same, also for the one set of weights that all layers share."""
+        if self.shared_pattern is None:
+            return self.within_layer(tensor)
+        match = re.match(self.shared_pattern, tensor)
+        return tensor[match.end() :] if match else None
+
     def moved_to(self, tensor: str, layer: int) -> str:
         """Name of a layer's tensor once it belongs to another layer."""
         match = self._match(tensor)
@@ -161,9 +170,15 @@ class Family:
         if self.shares_layers:
             return
         parts: dict[int, set[str]] = defaultdict(set)
-        for tensor in tensors:
+        names = list(tensors)
+        for tensor in names:
             if (layer := self.layer_of(tensor)) is not None:
                 parts[layer].add(self.moved_to(tensor, 0))
+        if names and not parts:
+            raise UserError(
+                f"the weights hold no layers under the names of a {self.name} model, but names such as {names[0]!r}; "
+                "save the model alone, with its own save_pretrained, or correct model_type in config.json"
+            )
         missing = sorted(set(range(num_layers)) - set(parts))
         surplus = sorted(set(parts) - set(range(num_layers)))
         if missing or surplus:
@@ -282,7 +297,14 @@ FAMILIES = {
             heads_key="n_heads",
             token_types_key=None,
         ),
-        Family("albert", None, None, tensor_prefix="albert", tensors=_albert_tensors),
+        Family(
+            name="albert",
+            layer_pattern=None,
+            output_matrix=None,
+            shared_pattern=r"(albert\.)?encoder\.albert_layer_groups\.",
+            tensor_prefix="albert",
+            tensors=_albert_tensors,
+        ),
     )
 }
 
