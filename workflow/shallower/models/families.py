@@ -175,8 +175,9 @@ class Family:
             if (layer := self.layer_of(tensor)) is not None:
                 parts[layer].add(self.moved_to(tensor, 0))
         if names and not parts:
+            of_a_layer = next((name for name in names if re.search(r"\.[0-9]+\.", name)), names[0])
             raise UserError(
-                f"the weights hold no layers under the names of a {self.name} model, but names such as {names[0]!r}; "
+                f"the weights hold no layers under the names of a {self.name} model, but names such as {of_a_layer!r}; "
                 "save the model alone, with its own save_pretrained, or correct model_type in config.json"
             )
         missing = sorted(set(range(num_layers)) - set(parts))
