@@ -57,7 +57,7 @@ class Project:
         return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
 
     def snakemake(
-        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None, seconds: float = 800
+        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None, seconds: float = 1500
     ) -> subprocess.CompletedProcess[str]:
         """Run snakemake in the project; standard error is part of the output."""
         return subprocess.run(
