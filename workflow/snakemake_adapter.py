@@ -111,7 +111,7 @@ def named_targets(workflow: Workflow) -> list[str]:
 
 
 def asked_for(workflow: Workflow) -> list[str]:
-    """The same in words, with rules that --until or --omit-from limit the run to."""
+    """What a run is limited to, in words: named targets, rules of --until and --omit-from; empty for a whole study."""
     settings = workflow.dag_settings
     limits = [f"until {name}" for name in sorted(settings.until)]
     return named_targets(workflow) + limits + [f"without {name}" for name in sorted(settings.omit_from)]

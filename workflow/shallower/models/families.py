@@ -133,7 +133,7 @@ class Family:
         return tensor[match.end() :] if match else None
 
     def within_any_layer(self, tensor: str) -> str | None:
-        """The same, also for the one set of weights that all layers share."""
+        """The same as `within_layer`, also for a tensor of the one set of weights that all layers share."""
         if self.shared_pattern is None:
             return self.within_layer(tensor)
         match = re.match(self.shared_pattern, tensor)
