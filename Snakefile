@@ -45,7 +45,7 @@ rule all:
 
 
 from shallower.core.signals import pass_on_interrupts
-from snakemake_adapter import is_dry_run, lift_job_rate_limit, named_targets, runs_locally
+from snakemake_adapter import asked_for, is_dry_run, lift_job_rate_limit, runs_locally
 
 if is_dry_run(workflow):
     print(plan(), file=sys.stderr)
@@ -63,5 +63,5 @@ onerror:
 
 
 onsuccess:
-    made = named_targets(workflow) or [STUDY_FOLDER, f"  report   {STUDY_FOLDER}/report.html"]
+    made = asked_for(workflow) or [STUDY_FOLDER, f"  report   {STUDY_FOLDER}/report.html"]
     print(f"\n{'Incomplete' if IS_PARTIAL else 'Done'}:", "\n".join(made))

@@ -208,15 +208,18 @@ def as_folder(name: str) -> Spoil:
     return spoil
 
 
-def as_saved(name: str) -> Spoil:
+def as_saved(name: str, file: str = "dataset_info.json") -> Spoil:
     """Training data as datasets' save_to_disk leaves it."""
 
     def spoil(folder: Path, study: Study) -> None:
         (folder / name).mkdir()
-        (folder / name / "dataset_info.json").write_text("{}")
+        (folder / name / file).write_text("{}")
         study["tasks"][0]["train_file"] = name
 
     return spoil
+
+
+TWO_VERSIONS = ("0-of-00001", "0-of-00002", "1-of-00002")
 
 
 def glue_layout(*files: str) -> Spoil:
@@ -652,7 +655,11 @@ DATA = [
     Case(
         "unknown kind of file", data("train.xlsx", "x"), ("data/train.xlsx: unknown kind of file; use .parquet, .csv",)
     ),
-    Case("folder for a file", as_folder("data/train.csv"), ("data/train.csv: is not a file",)),
+    Case(
+        "folder for a file",
+        as_folder("data/train.csv"),
+        ("data/train.csv: is a folder; name the file of labelled rows in it",),
+    ),
     Case(
         "a pattern that no file matches",
         setting("tasks.0.train_file", "data/train-*.csv"),
@@ -666,7 +673,12 @@ DATA = [
     Case(
         "a folder of save_to_disk",
         as_saved("data/saved"),
-        ("data/saved: is a folder of datasets' save_to_disk; write it as parquet",),
+        ("data/saved: is a folder of datasets' save_to_disk", "datasets.load_from_disk(folder).to_parquet("),
+    ),
+    Case(
+        "a folder of save_to_disk with all splits",
+        as_saved("data/saved", "dataset_dict.json"),
+        ("data/saved: is a folder of datasets' save_to_disk", 'datasets.load_from_disk(folder)["train"].to_parquet('),
     ),
     Case("link to itself", symlink_loop, ("data/train.csv: file not found",)),
     Case(
@@ -681,6 +693,19 @@ DATA = [
         "GLUE with a part missing",
         glue_layout("sst2/train-00000-of-00002.parquet", "sst2/validation.tsv"),
         ("glue/sst2: 1 of 2 parts of train are there; get all of one version",),
+    ),
+    Case(
+        "GLUE with parts of two versions",
+        glue_layout(*(f"sst2/train-0000{part}.parquet" for part in TWO_VERSIONS), "sst2/validation.tsv"),
+        ("glue/sst2: the parts of train are of versions with 1 and 2 parts; remove those of all versions but one",),
+    ),
+    Case(
+        "a pattern that matches parts of two versions",
+        both(
+            *(content(f"data/train-0000{part}.csv", "text,label\nnice,good\nbad,bad\n") for part in TWO_VERSIONS),
+            setting("tasks.0.train_file", "data/train-*.csv"),
+        ),
+        ("data: the parts of train are of versions with 1 and 2 parts; remove those of all versions but one",),
     ),
     Case("empty data", content("data/train.csv", ""), ("data/train.csv: the file is empty",)),
     Case("header only", content("data/train.csv", "text,label\n"), ("data/train.csv: no rows",)),
@@ -892,6 +917,16 @@ def with_tensor(name: str, *shape: int) -> Spoil:
     return weights(change)
 
 
+def another_shared_tensor(folder: Path, _: Study) -> None:
+    """The same in the one set of weights that all layers of an ALBERT are."""
+    from safetensors.numpy import load_file, save_file
+
+    path = folder / "models/albert/model.safetensors"
+    tensors = load_file(path)
+    name = next(name for name in tensors if name.endswith("attention.query.bias"))
+    save_file(tensors | {name.replace("query.bias", "gate.weight"): tensors[name]}, path, metadata={"format": "pt"})
+
+
 def without_a_head(tensors: Tensors) -> None:
     """Without one of four attention heads, in one layer."""
     for part in ("query", "key", "value"):
@@ -1002,6 +1037,21 @@ MODEL = [
         "a tensor that no BERT has",
         with_tensor("bert.encoder.layer.0.attention.gate.weight", 8),
         ("1 tensors in layers that no bert model has", "attention.gate.weight"),
+    ),
+    Case(
+        "a tensor that no ALBERT has",
+        shared_layers(another_shared_tensor),
+        ("1 tensors in layers that no albert model has", "attention.gate.weight"),
+    ),
+    Case(
+        "names of another tool",
+        weights(lambda tensors: [tensors.update({f"student.{name}": tensors.pop(name)}) for name in [*tensors]]),
+        ("no layers under the names of a bert model", "such as 'student.", "save the model alone"),
+    ),
+    Case(
+        "computation in pieces",
+        config_json(chunk_size_feed_forward=4),
+        ("config.json has 'chunk_size_feed_forward'", "set it to 0"),
     ),
     Case(
         "fewer positions than stated",
@@ -1209,6 +1259,11 @@ FETCHED = [
         "setting that transformers refuses",
         config_json(hidden_dropout_prob="much"),
         ("config.json cannot be used", "correct it"),
+    ),
+    Case(
+        "activation that transformers lacks",
+        config_json(hidden_act="swich"),
+        ("config.json cannot be used (KeyError: 'swich')", "correct it"),
     ),
     Case(
         "padding of another id",

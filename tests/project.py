@@ -24,9 +24,10 @@ PIPELINE = ("Snakefile", "workflow", "profiles", "envs")
 class Project:
     """A folder with the pipeline's code and one study, in which snakemake runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, printed: str = "") -> None:
+        """`printed` is what the run that finished it printed."""
         self.folder = folder
-        self.printed = ""  # by the run that finished it
+        self.printed = printed
 
     @classmethod
     def create(cls, folder: Path, study: dict[str, Any]) -> "Project":
@@ -56,7 +57,7 @@ class Project:
         return yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
 
     def snakemake(
-        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None, seconds: float = 800
+        self, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None, seconds: float = 1500
     ) -> subprocess.CompletedProcess[str]:
         """Run snakemake in the project; standard error is part of the output."""
         return subprocess.run(
@@ -115,13 +116,6 @@ def make_tiny_project(folder: Path, change: Callable[[dict[str, Any]], object], 
     project = Project.create(folder / "a project", study)
     for name in ("models", "data"):
         shutil.move(folder / "inputs" / name, project.folder / name)
-    return project
-
-
-def finished_tiny_project(folder: Path, change: Callable[[dict[str, Any]], object], **options: Any) -> Project:
-    """The same, run to its end."""
-    project = make_tiny_project(folder, change, **options)
-    project.printed = project.run()
     return project
 
 

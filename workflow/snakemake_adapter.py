@@ -110,6 +110,13 @@ def named_targets(workflow: Workflow) -> list[str]:
     return sorted(workflow.dag_settings.targets)
 
 
+def asked_for(workflow: Workflow) -> list[str]:
+    """What a run is limited to, in words: named targets, rules of --until and --omit-from; empty for a whole study."""
+    settings = workflow.dag_settings
+    limits = [f"until {name}" for name in sorted(settings.until)]
+    return named_targets(workflow) + limits + [f"without {name}" for name in sorted(settings.omit_from)]
+
+
 def has_failed_jobs(workflow: Workflow) -> bool:
     """Whether jobs of this run have failed, at its end."""
     return bool(workflow.scheduler.failed)

@@ -1,11 +1,14 @@
 """Projects with a tiny study, unfinished and finished."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
-from project import Project, finished_tiny_project, make_tiny_project
+from project import Project, make_tiny_project
 
 
 @pytest.fixture
@@ -19,7 +22,25 @@ def make_project(tmp_path: Path):
 
 
 @pytest.fixture(scope="session")
-def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+    """Make a project of a tiny study and run it to its end, once for all processes that the tests are shared among."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if hasattr(request.config, "workerinput") else folder
+
+    def make(name: str, change: Callable[[dict[str, Any]], object], **options: Any) -> Project:
+        record = shared / f"{name}.json"
+        with FileLock(shared / f"{name}.lock"):
+            if not record.exists():
+                project = make_tiny_project(tmp_path_factory.mktemp(name), change, **options)
+                record.write_text(json.dumps([str(project.folder), project.run()]), encoding="utf-8")
+        finished, printed = json.loads(record.read_text(encoding="utf-8"))
+        return Project(Path(finished), printed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_project(finish) -> Project:
     """A finished tiny study with every origin and the reproduction; copy it before changing anything."""
 
     def change(study: dict[str, Any]) -> None:
@@ -40,18 +61,18 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             {"name": "parameter-variance", "amounts": [1], "origins": ["pretrained"]},
         ]
 
-    return finished_tiny_project(tmp_path_factory.mktemp("finished"), change)
+    return finish("finished", change)
 
 
 @pytest.fixture(scope="session")
-def finished_families(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def finished_families(finish) -> Project:
     """A finished tiny study of three models; copy it before changing anything."""
     families = ("bert", "xlnet", "distilbert")
-    return finished_tiny_project(tmp_path_factory.mktemp("families"), lambda study: None, families=families, pair=True)
+    return finish("families", lambda study: None, families=families, pair=True)
 
 
 @pytest.fixture(scope="session")
-def finished_tasks(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def finished_tasks(finish) -> Project:
     """A finished tiny study of two tasks, one with two seeds, that keeps no models; copy it before changing it."""
 
     def change(study: dict[str, Any]) -> None:
@@ -67,4 +88,4 @@ def finished_tasks(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ]
         study["keep_models"] = False
 
-    return finished_tiny_project(tmp_path_factory.mktemp("tasks"), change, regression=True)
+    return finish("tasks", change, regression=True)

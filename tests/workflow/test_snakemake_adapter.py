@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import snakemake
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DAGSettings
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 
@@ -235,3 +236,17 @@ def test_a_job_with_a_snakemake_of_its_own_finds_the_interpreter(tmp_path, inter
     finished = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert finished.returncode == 0, finished.stdout
     assert (tmp_path / "interpreter").read_text() == f"{interpreter}\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, []),
+        ({"targets": {"b.csv", "a.csv"}}, ["a.csv", "b.csv"]),
+        ({"until": {"tokenize"}}, ["until tokenize"]),
+        ({"targets": {"a.csv"}, "omit_from": {"plot"}}, ["a.csv", "without plot"]),
+    ],
+)
+def test_what_a_run_was_asked_for(settings: dict[str, set[str]], words: list[str]) -> None:
+    workflow: Any = SimpleNamespace(dag_settings=DAGSettings(**settings))
+    assert snakemake_adapter.asked_for(workflow) == words

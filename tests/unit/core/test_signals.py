@@ -63,6 +63,14 @@ def test_the_first_signal_is_recorded_and_a_later_one_ends_at_once(monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_signals_that_follow_do_not_disturb_what_an_interrupted_step_still_does():
+    with pytest.raises(Interrupted, match=r"^stopped by SIGINT: a checkpoint$"), noting_interruptions({}):
+        signal.raise_signal(signal.SIGINT)
+        raise Interrupted(signal.SIGINT, "a checkpoint")
+    for number in SIGNALS:
+        signal.raise_signal(number)
+
+
 def test_the_end_of_the_waiting_process_counts_as_a_signal():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with noting_interruptions({STARTED_BY: str(process.pid)}) as asked_to_end:
@@ -133,3 +141,20 @@ def run_script(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
 def test_an_interrupted_step_prints_one_line(tmp_path, number):
     finished = run_script(tmp_path, f"signal.raise_signal({int(number)})")
     assert (finished.returncode, finished.stderr) == (128 + number, f"stopped by {number.name}\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ("pass", 0, ""),
+        ("raise UserError('mistake')", 1, "error: mistake\n"),
+        ("signal.raise_signal(signal.SIGTERM)", 128 + signal.SIGTERM, "stopped by SIGTERM\n"),
+        ("raise Interrupted(signal.SIGINT, 'saved')", 128 + signal.SIGINT, "stopped by SIGINT: saved\n"),
+    ],
+)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_a_step_exits_is_ignored(tmp_path, number, body, status, message):
+    late = f"import atexit\n    atexit.register(signal.raise_signal, {int(number)})\n    "
+    imported = "from shallower.core.errors import UserError\n    from shallower.core.signals import Interrupted\n    "
+    finished = run_script(tmp_path, late + imported + body)
+    assert (finished.returncode, finished.stderr) == (status, message)

@@ -151,7 +151,7 @@ def test_quoted_tsv_is_noticed(tmp_path: Path, content: str, texts: list[str]) -
     (tmp_path / "a.tsv").write_bytes(content.encode())
     labelled = read_labelled({"train": [tmp_path / "a.tsv"]}, Columns(("text",), "label", ("neg", "pos"), True))
     assert labelled.tables["train"].column("text").to_pylist() == texts
-    assert labelled.remarks[0].endswith(" fields are quoted, and read without their quotation marks")
+    assert re.search(r" quoted fields? read without the quotation marks$", labelled.remarks[0])
 
 
 def test_a_header_that_is_quoted_by_itself_is_explained(tmp_path: Path) -> None:
@@ -188,9 +188,9 @@ def test_a_byte_order_mark_is_not_part_of_the_text(tmp_path: Path, suffix: str) 
 # --- files as people have them -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a.CSV", "a.Tsv", "a.PARQUET", "a.JSONL", "a.ndjson"])
+@pytest.mark.parametrize("name", ["a.CSV", "a.Tsv", "a.PARQUET", "a.JSONL", "a.ndjson", "a.json"])
 def test_names_of_files(tmp_path: Path, name: str) -> None:
-    kind = ".jsonl" if name.endswith("ndjson") else Path(name).suffix.lower()
+    kind = ".jsonl" if name.endswith("json") else Path(name).suffix.lower()
     write(tmp_path / f"b{kind}", rows_with(["pos", "neg"])).rename(tmp_path / name)
     assert labels_of(tmp_path / name) == [1, 0]
 
@@ -311,8 +311,8 @@ def test_blanks_around_labels_do_not_count_and_are_reported(tmp_path: Path) -> N
     assert labelled.tables["validation"].column("label").to_pylist() == [3, 4]
     assert labelled.labels_are == "names"
     assert labelled.remarks == [
-        "train.csv: 2 labels are read without the blanks around them, the first in row 1: '1 '",
-        "validation.jsonl: 1 labels are read without the blanks around them, the first in row 1: '4\\xa0'",
+        "train.csv: 2 labels read without blanks around, the first in row 1: '1 '",
+        "validation.jsonl: 1 label read without blanks around, the first in row 1: '4\\xa0'",
     ]
     assert read_both(tmp_path, [" 1", "0"], [1], CLASSES).tables["train"].column("label").to_pylist() == [1, 0]
 
@@ -505,7 +505,9 @@ def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert problems_of(path) == ["cannot be read (Permission denied); check the file"]
     monkeypatch.undo()
     (tmp_path / "b.csv").mkdir()
-    assert problems_of(tmp_path / "b.csv") == ["is not a file; name a file of labelled rows"]
+    assert problems_of(tmp_path / "b.csv") == [
+        "is a folder; name the file of labelled rows in it, or several with a pattern such as train-*.parquet"
+    ]
     assert "cannot be read" in problems_of(tmp_path / f"{'x' * 300}.csv")[0]
 
 

@@ -119,7 +119,7 @@ def test_texts_that_nothing_quotes(rows: list[tuple[str, str]], text_first: bool
         found = read(path, COLUMNS)
     if isinstance(found, str):
         assert any(letter in text for text, _ in rows for letter in "\t\n\r"), found
-    elif any("are quoted" in remark for remark in found.remarks):
+    elif any("without the quotation marks" in remark for remark in found.remarks):
         assert all(text[0] == text[-1] == '"' for text, _ in rows if '"' in text)
     else:
         expected = [(unbroken(text), label) for text, label in rows]

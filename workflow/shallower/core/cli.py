@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from shallower.core.errors import UserError
-from shallower.core.signals import Interrupted, raise_interrupted
+from shallower.core.signals import Interrupted, ignore_signals, raise_interrupted
 
 # Errors of the system that are no bugs, and what the user can do.
 REMEDIES = {
@@ -53,6 +53,7 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     raise_interrupted()
     try:
         main(arguments)
+        ignore_signals()
     except UserError as error:
         _end(f"error: {error}", 1)
     except Interrupted as interruption:
@@ -66,6 +67,7 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
 
 
 def _end(message: str, exit_status: int) -> NoReturn:
+    ignore_signals()
     # The reader of standard error may have ended before this process.
     with suppress(BrokenPipeError):
         print(message, file=sys.stderr, flush=True)

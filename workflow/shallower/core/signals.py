@@ -40,6 +40,15 @@ def raise_interrupted() -> None:
             signal.signal(number, _raise)
 
 
+def ignore_signals() -> None:
+    """From now on, ignore the signals that end a process: it is ending, and what it still does must not be disturbed.
+
+    Ctrl-C comes twice, from the terminal and from the workflow, and the second may arrive at any time.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def noting_interruptions(environment: Mapping[str, str] = os.environ) -> Iterator[Callable[[], int | None]]:
     """While the block runs, only record signals; yields a function that returns the pending signal, if any.
@@ -71,6 +80,9 @@ def noting_interruptions(environment: Mapping[str, str] = os.environ) -> Iterato
             signal.signal(number, note)
     try:
         yield asked
+    except Interrupted:
+        before = dict.fromkeys(before, signal.SIG_IGN)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -103,9 +115,7 @@ def _pass_on(number: int, frame: FrameType | None) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    # Further signals must not disturb the cleanup: Ctrl-C comes both from the terminal and from the workflow.
-    for further in SIGNALS:
-        signal.signal(further, signal.SIG_IGN)
+    ignore_signals()
     raise Interrupted(number)
 
 

@@ -28,6 +28,7 @@ class Family:
         layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
             from the start; the base model's own prefix is optional, since checkpoints come with and without
             it. None when all layers share one set of weights.
+        shared_pattern: the same for the one set of weights, where all layers share it.
         output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
             None when all layers share one set of weights.
         word_embeddings: how the name of the matrix of word embeddings ends.
@@ -48,7 +49,6 @@ class Family:
             may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
             `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
-        shared_layers: for layers that are one set of weights, the list of the base model that holds it.
     """
 
     name: str
@@ -67,11 +67,11 @@ class Family:
     attention_matrices: int = 4
     token_types_key: str | None = "type_vocab_size"
     positions_after_padding: bool = False
+    shared_pattern: str | None = None
     tensor_prefix: str = ""
     tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
     default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
-    shared_layers: str | None = None
 
     @property
     def shares_layers(self) -> bool:
@@ -129,13 +129,18 @@ class Family:
 
     def is_layer_list(self, module: str) -> bool:
         """Whether a module of a model is the list of its layers or, of one with shared layers, of their groups."""
-        if self.shares_layers:
-            return module.removeprefix(f"{self.tensor_prefix}.") == self.shared_layers
-        return self.within_layer(f"{module}.0.") == ""
+        return self.within_any_layer(f"{module}." if self.shares_layers else f"{module}.0.") == ""
 
     def within_layer(self, tensor: str) -> str | None:
         """What a layer's tensor is called within its layer, such as output.dense.weight; None outside layers."""
         match = self._match(tensor)
+        return tensor[match.end() :] if match else None
+
+    def within_any_layer(self, tensor: str) -> str | None:
+        """The same as `within_layer`, also for a tensor of the one set of weights that all layers share."""
+        if self.shared_pattern is None:
+            return self.within_layer(tensor)
+        match = re.match(self.shared_pattern, tensor)
         return tensor[match.end() :] if match else None
 
     def moved_to(self, tensor: str, layer: int) -> str:
@@ -169,9 +174,16 @@ class Family:
         if self.shares_layers:
             return
         parts: dict[int, set[str]] = defaultdict(set)
-        for tensor in tensors:
+        names = list(tensors)
+        for tensor in names:
             if (layer := self.layer_of(tensor)) is not None:
                 parts[layer].add(self.moved_to(tensor, 0))
+        if names and not parts:
+            of_a_layer = next((name for name in names if re.search(r"\.[0-9]+\.", name)), names[0])
+            raise UserError(
+                f"the weights hold no layers under the names of a {self.name} model, but names such as {of_a_layer!r}; "
+                "save the model alone, with its own save_pretrained, or correct model_type in config.json"
+            )
         missing = sorted(set(range(num_layers)) - set(parts))
         surplus = sorted(set(parts) - set(range(num_layers)))
         if missing or surplus:
@@ -294,9 +306,9 @@ FAMILIES = {
             name="albert",
             layer_pattern=None,
             output_matrix=None,
+            shared_pattern=r"(albert\.)?encoder\.albert_layer_groups\.",
             tensor_prefix="albert",
             tensors=_albert_tensors,
-            shared_layers="encoder.albert_layer_groups",
         ),
     )
 }

@@ -22,13 +22,8 @@ from shallower.task_kinds.base import listed
 
 SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 # Other names of these, in small letters; files of text may also be compressed.
-OTHER_SUFFIXES = {".ndjson": ".jsonl"}
+OTHER_SUFFIXES = {".ndjson": ".jsonl", ".json": ".jsonl"}
 GZIP = ".gz"
-
-SAVED = (
-    "is a folder of datasets' save_to_disk; write it as parquet: "
-    'datasets.load_from_disk(folder)["train"].to_parquet("train.parquet")'
-)
 
 # How many bad rows a message lists, and how much of a value or of a library's message it quotes.
 MAX_REPORTED_ROWS = 10
@@ -67,10 +62,15 @@ class Content:
     remark: str | None = None
 
 
-def is_saved(folder: Path) -> bool:
-    """Whether a folder is one of datasets' save_to_disk, for all splits or for one."""
-    # os.path: no error for names that are too long
-    return any(os.path.isfile(folder / name) for name in ("dataset_dict.json", "dataset_info.json"))  # noqa: PTH113
+def saved_problem(folder: Path) -> str | None:
+    """What is to be done about a folder of datasets' save_to_disk, with all splits or with one; None for others."""
+    for name, split in (("dataset_dict.json", '["train"]'), ("dataset_info.json", "")):
+        if os.path.isfile(folder / name):  # noqa: PTH113 (no error for names that are too long)
+            return (
+                "is a folder of datasets' save_to_disk; write it as parquet: "
+                f'datasets.load_from_disk(folder){split}.to_parquet("train.parquet")'
+            )
+    return None
 
 
 def kind_of(name: str | PurePath) -> str | None:
@@ -100,8 +100,13 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
     Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8, or lacks a column or has it twice,
     and StudyErrors with the first rows that cannot be read, counted from 1 without the header.
     """
-    if is_saved(path):
-        raise UserError(f"{path}: {SAVED}")
+    if saved := saved_problem(path):
+        raise UserError(f"{path}: {saved}")
+    if os.path.isdir(path):  # noqa: PTH112 (no error for names that are too long)
+        raise UserError(
+            f"{path}: is a folder; name the file of labelled rows in it, or several with a pattern such as "
+            "train-*.parquet"
+        )
     if (kind := kind_of(path)) is None:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
     asked, used, header = used, [*map(composed, used)], [*map(composed, header)] if header else None

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.wording import counted
 from shallower.sources.file_formats import read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
 from shallower.task_kinds.registry import task_kind
@@ -186,7 +187,7 @@ def _remarks(part: _Part) -> Iterator[str]:
     if stray:
         rows = [row for row, value in enumerate(labels.values, start=1) if isinstance(value, str) and value in stray]
         first = f"row {rows[0]}: {shown(labels.values[rows[0] - 1])}"
-        yield f"{path.name}: {len(rows)} labels are read without the blanks around them, the first in {first}"
+        yield f"{path.name}: {counted(len(rows), 'label')} read without blanks around, the first in {first}"
 
 
 def _distinct_texts(values: Sequence[Any]) -> set[str]:

@@ -105,12 +105,15 @@ def wrong_hash(found: str, expected: str) -> UserError:
 
 
 def check_with_transformers(directory: Path) -> None:
-    """Raise UserError for a configuration that transformers itself does not take."""
-    # Importing transformers takes seconds, which the checks of a study must not wait for.
-    from transformers import AutoConfig
+    """Raise UserError for a configuration that transformers itself does not take, or makes no model of."""
+    # Importing them takes seconds, which the checks of a study must not wait for.
+    import torch
+    from transformers import AutoConfig, AutoModel
 
     try:
-        AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):  # without numbers
+            AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:  # validation below raises all kinds
         raise UserError(
             f"config.json cannot be used ({type(error).__name__}: {first_line(error)}); correct it"

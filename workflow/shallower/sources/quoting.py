@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from shallower.core.wording import counted
+
 # What stands within quotation marks, where each of its own is doubled; and a field with or without them.
 _INNER = r'[^"]*+(?:""[^"]*+)*+'
 _FIELD = rf'"{_INNER}"|[^"\t]*+'
@@ -77,8 +79,8 @@ def quoting(lines: Iterable[str], has_header: bool) -> Quoting:
     else:
         is_used = fits
     if is_used:
-        return Quoting(True, f"{seen.quoted} fields are quoted, and read without their quotation marks")
-    return Quoting(False, f"quotation marks are read as text; {seen.quoted} fields stand between two of them")
+        return Quoting(True, f"{counted(seen.quoted, 'quoted field')} read without the quotation marks")
+    return Quoting(False, f"quotation marks are read as text; also those around {counted(seen.quoted, 'field')}")
 
 
 def _records(lines: Iterable[str], widths: set[int]) -> Iterator[tuple[int, str]]:

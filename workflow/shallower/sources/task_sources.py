@@ -17,7 +17,7 @@ from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub
 from shallower.sources.hub import download
 from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
-from shallower.sources.layouts import layout_problems, local_files, split_files
+from shallower.sources.layouts import layout_problems, local_files, split_files, version_problems
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.sources.slices import check_calibration, check_classes, classes_of, drawn, held_out, shuffled
 from shallower.task_kinds.class_labels import canonical
@@ -131,12 +131,12 @@ class FilesSource(TaskSource):
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
-        paths = {split: [*map(os.path.realpath, files)] for split, files in self.files_here(definition).items()}
-        yield from _same_file(paths)
+        here = self.files_here(definition)
+        yield from _same_file({split: [*map(os.path.realpath, files)] for split, files in here.items()})
+        for files in here.values():
+            yield from version_problems(files)
         # A pattern may find what a study may not name.
-        with_braces = (
-            path for files in self.files_here(definition).values() for path in files if {*"{}"} & {*str(path)}
-        )
+        with_braces = (path for files in here.values() for path in files if {*"{}"} & {*str(path)})
         yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
 
 

@@ -45,6 +45,7 @@ FOREIGN_TENSORS = (
 FOREIGN_SETTINGS = {
     "quantization_config": f"its weights are quantized, and only plain ones can be trained; {_QUANTIZED}",
     "compression_config": f"its weights are compressed, and only plain ones can be trained; {_QUANTIZED}",
+    "chunk_size_feed_forward": "transformers computes only inputs of a multiple of that many tokens then; set it to 0",
     "pruned_heads": "attention heads are pruned, so that its layers are not whole; choose the model before that",
 }
 
@@ -129,8 +130,8 @@ def _check_shape(name: str, found: list[int], expected: list[int]) -> None:
 
 def _check_surplus(family: Family, known: Collection[str], tensors: Collection[str]) -> None:
     """Layers must not have more than the model computes; how many layers there are does not matter here."""
-    parts = {family.within_layer(name) for name in known}
-    surplus = [name for name in tensors if family.within_layer(name) not in {*parts, None}]
+    parts = {family.within_any_layer(name) for name in known}
+    surplus = [name for name in tensors if family.within_any_layer(name) not in {*parts, None}]
     if surplus := [name for name in surplus if not name.endswith(BUFFERS)]:
         raise UserError(
             f"the weights hold {len(surplus)} tensors in layers that no {family.name} model has, such as "
