@@ -33,6 +33,20 @@ def test_defaults_are_the_papers_and_overlays_apply_in_order(study):
     assert resolve_study(study).refine_settings("mrpc", "finetuned")["epochs"] == 2
 
 
+def test_an_empty_mapping_of_a_teacher_gets_its_defaults_wherever_it_stands(study):
+    study["refine"] = {"distill": {"weight": 0.7}}
+    study["tasks"][1]["refine"] = {"distill": {}}
+    resolved = resolve_study(study)
+    assert resolved.refine_settings("tiny", "finetuned")["distill"] == {"weight": 0.7, "temperature": 2.0}
+    assert resolved.refine_settings("mrpc", "finetuned")["distill"] == {"weight": 0.5, "temperature": 2.0}
+    assert "distill" not in resolved.race_settings("mrpc", "finetuned")
+    study["refine"], study["tasks"][1]["refine"] = {}, {}
+    study["origins"][1]["refine"] = {"distill": {}}
+    of_origins = resolve_study(study)
+    assert "distill" not in of_origins.refine_settings("mrpc", study["origins"][0]["name"])
+    assert of_origins.refine_settings("mrpc", study["origins"][1]["name"])["distill"]["weight"] == 0.5
+
+
 def test_metrics_come_from_the_task_or_from_glue(study):
     resolved = resolve_study(study)
     assert resolved.evaluate_settings("tiny")["metrics"] == ["accuracy", "f1"]

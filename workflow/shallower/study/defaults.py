@@ -6,6 +6,7 @@ from typing import Any
 
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.settings import PackageTask, StudySettings
+from shallower.study.step_settings import Distillation
 from shallower.surgery.origins import ORIGINS
 
 # Entries of the grid, and what differs from `train`: they have only the keys that the study gives them.
@@ -20,6 +21,9 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
     for origin in filled["origins"]:
         if (stage := ORIGINS[origin["name"]].stage) is not None:
             origin["stage"] = {**stage, **origin.get("stage", {})}
+    for owner in (filled, *filled["origins"], *filled["tasks"]):
+        if (distill := owner.get("refine", {}).get("distill")) is not None:
+            owner["refine"]["distill"] = Distillation(**distill).model_dump()
     return filled
 
 
