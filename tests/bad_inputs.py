@@ -382,6 +382,31 @@ STUDY = [
         both(setting("origins", [{"name": "pretrained"}]), setting("tasks.0.refine", {"epochs": 0})),
         ("tasks[0] (tiny).refine.epochs: 0 leaves the runs of origin pretrained", "untrained; write at least 1"),
     ),
+    Case(
+        "a teacher of runs that are not refined",
+        both(setting("refine", {"distill": {}}), setting("origins.0.refine", {"epochs": 0})),
+        ("refine.distill: nothing is trained with refine.epochs 0", "remove distill"),
+    ),
+    Case(
+        "a teacher that nobody listens to",
+        setting("refine", {"distill": {"weight": 0}}),
+        ("refine.distill.weight: 0 is too small; write a number above 0",),
+    ),
+    Case(
+        "a temperature that sharpens",
+        setting("refine", {"distill": {"temperature": 0.5}}),
+        ("refine.distill.temperature: 0.5 is less than the minimum of 1",),
+    ),
+    Case(
+        "an unknown setting of a teacher",
+        setting("refine", {"distill": {"wieght": 0.5}}),
+        ("refine.distill: unknown key 'wieght'", "did you mean 'weight'?"),
+    ),
+    Case(
+        "a race of one",
+        setting("race", {"shortlist": 1}),
+        ("race.shortlist: 1 is less than the minimum of 2",),
+    ),
     Case("huge seed", setting("seeds", [2**32]), ("seeds[0]: 4294967296 is greater than the maximum",)),
     Case("fraction for a count", setting("train.epochs", 2.5), ("train.epochs: 2.5 is not a whole number",)),
     Case("3.0 for a count", setting("train.epochs", 3.0), ("train.epochs: 3.0 is not a whole number; write 3",)),

@@ -65,29 +65,33 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
 
 
 def _refine_problems(draft: Draft) -> Iterator[str]:
-    """Runs that would never be trained, each reason once."""
-    places: dict[tuple[int | str, ...], str] = {}
+    """Runs that would never be trained and teachers that would teach nobody, each reason once."""
+    untrained: dict[tuple[int | str, ...], str] = {}
+    untaught: dict[tuple[int | str, ...], None] = {}
     for index, origin in draft.entries("origins"):
         name = origin.get("name")
-        if draft.is_sound("origins", index, "name") and name in ORIGINS and ORIGINS[name].needs_refining:
-            for task_index, task in draft.entries("tasks"):
-                # The later overrides the earlier, as in the study's `refine_settings`.
-                owners = {(): draft.config, ("origins", index): origin, ("tasks", task_index): task}
-                stated = [
-                    path for path in owners if draft.is_sound(*path, "refine") and _epochs(owners[path]) is not None
-                ]
-                if stated and _epochs(owners[stated[-1]]) == 0:
-                    places.setdefault((*stated[-1], "refine", "epochs"), name)
-    for path, name in places.items():
+        if not draft.is_sound("origins", index, "name") or name not in ORIGINS:
+            continue
+        for task_index, task in draft.entries("tasks"):
+            # The later overrides the earlier, as in the study's `refine_settings`.
+            owners = {(): draft.config, ("origins", index): origin, ("tasks", task_index): task}
+            sound = {path: owner.get("refine", {}) for path, owner in owners.items() if draft.is_sound(*path, "refine")}
+            epochs, distill = (
+                [path for path, refine in sound.items() if refine.get(key) is not None] for key in ("epochs", "distill")
+            )
+            if not epochs or sound[epochs[-1]]["epochs"] > 0:
+                continue
+            if ORIGINS[name].needs_refining:
+                untrained.setdefault((*epochs[-1], "refine", "epochs"), name)
+            if distill:
+                untaught[(*distill[-1], "refine", "distill")] = None
+    for path, name in untrained.items():
         yield (
             f"{draft.place(*path)}: 0 leaves the runs of origin {name}, which start from the pre-trained model, "
             "untrained; write at least 1, or take the origin finetuned"
         )
-
-
-def _epochs(owner: Mapping[str, Any]) -> int | None:
-    """The epochs of a sound `refine`; None where it says nothing of them."""
-    return owner.get("refine", {}).get("epochs")
+    for path in untaught:
+        yield f"{draft.place(*path)}: nothing is trained with refine.epochs 0; remove distill, or refine for 1 epoch"
 
 
 # --- models and tasks ----------------------------------------------------------------------------------------------
