@@ -637,7 +637,11 @@ STUDY = [
         ("models[0] (m).path: path '../../etc' must name a folder inside",),
     ),
     Case("absolute path in a package", package("/etc"), ("path '/etc' must name a folder inside the package",)),
-    Case("option for a package", package("x", package="--index-url=http://x"), ("package", "is not allowed here")),
+    Case(
+        "option for a package",
+        package("x", package="--index-url=http://x"),
+        ("m).package: '--index-url=http://x' is not allowed here",),
+    ),
     Case("version with a line break", package("x", version="1\n"), ("version: '1\\n' is not allowed here",)),
     Case(
         "version as a number",
@@ -802,7 +806,7 @@ DATA = [
     Case(
         "ids in one split, names in the other",
         content("data/train.csv", "text,label\na,1\nb,0\n"),
-        ("data/train.csv: row 1: label '1' is an id, but 'bad' in row 1 of", "validation.csv is a name; write names"),
+        ("row 1: label '1' is an id, but 'bad' in row 1 of data/validation.csv is a name; write names or ids",),
     ),
     Case(
         "ids of classes whose names are numbers",

@@ -86,9 +86,9 @@ def test_reported_when_the_model_is_fetched(case, spoilt):
 
 
 def check(case: Case, error: UserError, folder: Path) -> None:
-    """One problem (rows of a file may have one each), the words, and nothing done."""
+    """One problem (rows of a file may have one each), each of the words once, and nothing done."""
     message = str(error)
-    assert all(part in message for part in case.message_parts), message
+    assert [message.count(part) for part in case.message_parts] == [1] * len(case.message_parts), message
     problems = error.problems if isinstance(error, StudyErrors) else [message]
     places = {problem.split(": row ")[0] for problem in problems}
     assert len(places) == 1, message
