@@ -4,7 +4,8 @@
 #   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
 #
 # The rules read as the pipeline does: download, tokenize, baseline, drop, refine, evaluate, analyse, aggregate, report, record;
-# gradual has the other ways to drop and train, reproduce the paper's tables and figures, partial what is shown after failures.
+# gradual has the other ways to drop and train, reproduce the paper's tables and figures, oracle how strategies are judged, partial
+# what is shown after failures.
 include: "workflow/rules/study_file.smk"
 
 
@@ -26,6 +27,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/reproduce.smk"
+include: "workflow/rules/oracle.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/record.smk"
@@ -40,6 +42,7 @@ rule all:
     input:
         answers(),
         reproduction(),
+        judged(),
         f"{STUDY_FOLDER}/report.html",
         [] if IS_PARTIAL else record(),
 

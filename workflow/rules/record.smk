@@ -62,6 +62,7 @@ rule record_study:
         # Found by the script through the study; all files of the study are made before these two.
         report=f"{layout.STUDY}/report.html",
         reproduction=reproduction(),
+        judged=judged(),
         reloaded=reloaded_models(),
         models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
         tasks=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],

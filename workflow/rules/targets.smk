@@ -1,6 +1,6 @@
 # What the study asks for, and the plan that is printed before a run.
 #
-# Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES.
+# Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES, judged().
 # Gives: answers(), figures(), figures_by_task(), reproduction(), record(), plan().
 from shallower.planning.plan import plan_study, plan_text
 
@@ -67,13 +67,18 @@ def reproduction():
     return [
         *(f"{folder}/{item}.html" for item in [*PAPER_TABLES, "observations", "parameter-orders"]),
         *(f"{folder}/{item}.{form}" for item in PAPER_FIGURES for form in ("png", "svg")),
-        *report_sections(),
+        *reproduction_section(),
     ]
+
+
+def reproduction_section():
+    """The section of the report on the paper."""
+    return [f"{layout.PAPER.format(study=study.name)}/section.json"] if study.config["reproduction"] else []
 
 
 def report_sections():
     """Sections that are added to the report."""
-    return [f"{layout.PAPER.format(study=study.name)}/section.json"] if study.config["reproduction"] else []
+    return [file for file in (*reproduction_section(), *judged()) if file.endswith("/section.json")]
 
 
 def plan():

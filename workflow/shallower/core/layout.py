@@ -24,6 +24,7 @@ CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"
 PAPER = f"{STUDY}/paper"
+ORACLE = f"{STUDY}/oracle"
 FIGURES = f"{STUDY}/figures/{{model}}/{{task}}"
 
 # What belongs to a model, and to a model on a task.

@@ -73,7 +73,7 @@ class Scores:
         runs: rows of results.csv with the primary metric; one row a run.
     """
 
-    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray[np.float64]]) -> None:
         """`resamples` are the resampled scores [samples], 0 to 1, by the run's directory."""
         self.runs = runs
         self._resamples = resamples
@@ -104,6 +104,10 @@ class Scores:
             return None
         samples = np.stack([self._resamples[directory] for directory in rows["directory"]])
         return over_seeds(POINTS * rows["value"].to_numpy(), POINTS * samples)
+
+    def resamples(self, directory: str) -> NDArray[np.float64]:
+        """The resampled scores [samples] of a run, 0 to 1, by its directory."""
+        return self._resamples[directory]
 
     def baseline(self, model: str, task: str) -> Estimate | None:
         """The score of the model with all its layers."""

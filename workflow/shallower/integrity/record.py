@@ -106,7 +106,7 @@ class Membership:
         self.keeps_models: bool = record["study"]["keep_models"]
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
         self.files: set[PurePosixPath] = set()
-        self.folders = {_in_study(layout.TABLES), _in_study(layout.PAPER), *self.runs}
+        self.folders = {*map(_in_study, (layout.TABLES, layout.PAPER, layout.ORACLE)), *self.runs}
         for run in record["runs"]:
             names = {axis: run[axis] for axis in ("model", "task", "arm")}
             self.files |= {

@@ -16,6 +16,7 @@ COLUMNS = (*AXES, "missing", "file", "rule", "log", "message")
 # Files that are shown besides runs, and what each belongs to.
 ANALYSES = {
     "speed": (f"{layout.MODEL_RESULTS}/cost.json", ("model",)),
+    "judged strategies": (f"{layout.ORACLE}/oracle.html", ()),
     "probes": (f"{layout.BASELINE_RUN}/probes.parquet", ("model", "task", "seed")),
     "similarity": (f"{layout.BASELINE_RUN}/similarity.json", ("model", "task", "seed")),
     "contribution scores": (

@@ -233,6 +233,15 @@ STEPS: dict[str, Step] = {
             "paper/parameter-orders.html",
         ),
         _study_step("present_reproduction", "present_reproduction", "paper/section.json"),
+        _study_step("judge_strategies", "judge_strategies", "oracle/{table}.csv"),
+        _study_step(
+            "present_oracle",
+            "present_oracle",
+            "oracle/oracle.html",
+            "oracle/section.json",
+            "oracle/{figure}.png",
+            "oracle/{figure}.svg",
+        ),
         _study_step("write_report", "write_report", "report.html"),
         _study_step("record_study", "record_study", "provenance.json", "SHA256SUMS"),
         # Run by `make check-hub`, `make verify` and `make publish`.

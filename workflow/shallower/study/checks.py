@@ -17,6 +17,7 @@ from shallower.study.defaults import resolved_task
 from shallower.study.draft import AXES, Draft
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
+from shallower.study.oracle_checks import oracle_problems
 from shallower.study.step_settings import Measure
 from shallower.study.strategy_checks import repeated, strategy_problems
 from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS, task_definition
@@ -31,6 +32,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _origin_problems(draft)
     yield from _refine_problems(draft)
     yield from strategy_problems(draft)
+    yield from oracle_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
 

@@ -313,6 +313,11 @@ class StudySettings(Settings):
     """The classifiers that are trained on each layer of the fine-tuned models (the paper's Figure 3)."""
     reproduction: Flag = False
     """Whether the paper's tables, figures and observations are made, with the paper's numbers next to the study's."""
+    oracle: Flag = False
+    """
+    Whether the strategies are judged by what refining all subsets of layers shows: for the models, tasks and origins of
+    which the strategy keep names all subsets of at least one size.
+    """
     calibration: Calibration = optional()
     """Training examples that are kept for choices from data, such as the scoring of subsets of layers."""
     subsets: Subsets = Field(default_factory=Subsets)

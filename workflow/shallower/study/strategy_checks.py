@@ -26,8 +26,8 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 def strategy_problems(draft: Draft) -> Iterator[str]:
     """All that is wrong with strategies, as far as it is known without a download."""
     models = [(index, model) for index, model in draft.entries("models") if isinstance(model.get("name"), str)]
-    depths = {model["name"]: _known_num_layers(draft, index, model) for index, model in models}
-    sharing = {model["name"] for index, model in models if _shares_layers(draft, index, model)}
+    depths = {model["name"]: known_num_layers(draft, index, model) for index, model in models}
+    sharing = {model["name"] for index, model in models if shares_layers(draft, index, model)}
     arms: dict[tuple[str, ...], int] = {}
     for index, strategy in draft.entries("strategies"):
         here = draft.place("strategies", index)
@@ -37,7 +37,7 @@ def strategy_problems(draft: Draft) -> Iterator[str]:
                 known = draft.names(axis)
                 for other in (other for other in limit if other not in known):
                     yield f"{here}.{axis}: {unknown(axis.removesuffix('s'), other, known)}"
-        amounts = _sound_amounts(draft, index, strategy)
+        amounts = sound_amounts(draft, index, strategy)
         labels = [amount_label(amount) for amount in amounts]
         for label in repeated(labels):
             yield f"{here}.amounts: {label} is listed more than once; remove the repeats"
@@ -93,7 +93,7 @@ def _limit(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -> 
     return names
 
 
-def _sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> list[Any]:
+def sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> list[Any]:
     amounts = strategy.get("amounts")
     if not isinstance(amounts, list):
         return []
@@ -152,14 +152,17 @@ def _sharing_problems(strategy: str, limits: Mapping[str, Collection[str]], shar
 
 def _calibration_problems(draft: Draft, limits: Mapping[str, Collection[str]]) -> Iterator[str]:
     """What is wrong with an entry that goes by calibration examples where its tasks have none."""
-    if "calibration" in draft.config:
-        return
-    named = {task["name"] for _, task in draft.entries("tasks") if "calibration" in task and "name" in task}
-    if lacking := [task for task in limits["tasks"] if task not in named]:
+    if lacking := calibration_missing(draft, limits["tasks"]):
         yield (
             f"this strategy chooses layers on calibration examples, and there are none of {listed(lacking)}; "
             "add 'calibration: {examples: 500}' to the study or the task"
         )
+
+
+def calibration_missing(draft: Draft, tasks: Collection[str]) -> list[str]:
+    """Those of some tasks that have no calibration examples."""
+    named = {task["name"] for _, task in draft.entries("tasks") if "calibration" in task and "name" in task}
+    return [] if "calibration" in draft.config else [task for task in tasks if task not in named]
 
 
 def _scores_from_problems(draft: Draft, strategy: str, task: str, origins: Collection[str]) -> Iterator[str]:
@@ -210,7 +213,7 @@ def _budget_problems(draft: Draft, strategy: str, depths: Mapping[str, int]) -> 
             )
 
 
-def _known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int | None:
+def known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int | None:
     """Depth of a model as far as it is known without a download."""
     if "num_layers" in model and draft.is_sound("models", index, "num_layers"):
         stated: int = model["num_layers"]
@@ -219,7 +222,7 @@ def _known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int
     return None if config is None else family_of(config).num_layers(config)
 
 
-def _shares_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> bool:
+def shares_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> bool:
     """Whether it is known without a download that all layers of a model share one set of weights."""
     config = _known_config(draft, index, model)
     return config is not None and family_of(config).shares_layers

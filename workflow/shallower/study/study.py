@@ -78,6 +78,13 @@ class Study:
         """Every run, baselines included."""
         return expand(self.grid)
 
+    @cached_property
+    def judged(self) -> list[tuple[str, str, str]]:
+        """Model, task and origin of each place where strategies are judged: where `keep` names subsets of layers."""
+        if not self.config["oracle"]:
+            return []
+        return list(dict.fromkeys((run.model, run.task, run.origin) for run in self.runs if run.strategy == "keep"))
+
     def seeds(self, task: str) -> list[int]:
         """Seeds of a task's runs: its own, or the study's."""
         return list(_named(self.config["tasks"], task).get("seeds", self.config["seeds"]))
@@ -113,6 +120,8 @@ class Study:
         """Whether layers of runs, on a task or on others, are chosen on its calibration examples."""
         if self.calibration_examples(task) is None:
             return False
+        if any(task == judged for _, judged, _ in self.judged):
+            return True
         scored = (run for run in self.runs if not run.is_baseline and self.scored_task(vars(run)) == task)
         scores = (STRATEGIES[run.strategy].score for run in scored)
         return any(score is not None and score.runs_model for score in scores)

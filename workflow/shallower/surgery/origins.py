@@ -60,6 +60,11 @@ class Origin:
         return any(preparation.freezes for preparation in self.preparations(1))
 
     @property
+    def follows_order(self) -> bool:
+        """Whether a run depends on the order in which its layers are dropped, and not only on which ones are kept."""
+        return any(preparation.layers_dropped for preparation in self.preparations(2))
+
+    @property
     def needs_refining(self) -> bool:
         """Whether a model's head has not been trained yet when its last layers are dropped."""
         return not self.from_baseline and not self.preparations(1)

@@ -7,12 +7,14 @@ from shallower.core.errors import UserError
 from shallower.surgery.amounts import COUNT, THRESHOLD
 from shallower.surgery.strategy import LayerScore, Strategy, registering
 
-CONTRIBUTION = LayerScore("contribution", "score_layers")
-PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", runs_model=False, compares_weights=True)
-PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", runs_model=False, compares_weights=True)
-MAGNITUDE = LayerScore("magnitude", "score_parameters", runs_model=False, compares_weights=True)
+FROM_WEIGHTS: dict[str, Any] = {"runs_model": False, "compares_weights": True, "forward_passes": 0}
+
+CONTRIBUTION = LayerScore("contribution", "score_layers", drops_highest=True)
+PARAMETER_AGGREGATION = LayerScore("parameter-aggregation", "score_parameters", **FROM_WEIGHTS)
+PARAMETER_VARIANCE = LayerScore("parameter-variance", "score_parameters", **FROM_WEIGHTS)
+MAGNITUDE = LayerScore("magnitude", "score_parameters", **FROM_WEIGHTS)
 BLOCK_INFLUENCE = LayerScore("block-influence", "score_layers")
-TAYLOR = LayerScore("taylor", "score_gradients", compares_weights=True, needs_labels=True)
+TAYLOR = LayerScore("taylor", "score_gradients", compares_weights=True, needs_labels=True, forward_passes=3)
 
 
 def _block_distances(scores: Mapping[str, Any], num_layers: int, _protected: Collection[int]) -> list[list[float]]:

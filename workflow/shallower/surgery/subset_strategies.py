@@ -9,7 +9,9 @@ from shallower.surgery.strategy import LayerScore, Strategy, registering
 from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
 from shallower.surgery.subsets import Subset
 
-SUBSETS = LayerScore("subsets", "score_subsets", of_subsets=True, needs_labels=True, parse=SubsetTable.parse)
+SUBSETS = LayerScore(
+    "subsets", "score_subsets", of_subsets=True, needs_labels=True, forward_passes=None, parse=SubsetTable.parse
+)
 
 
 def _winner(scores: Mapping[str, Any], num_layers: int, protected: Collection[int]) -> Subset:
@@ -20,7 +22,9 @@ def _winner(scores: Mapping[str, Any], num_layers: int, protected: Collection[in
     return winner
 
 
-RACE = LayerScore("race", "race_subsets", of_subsets=True, of_runs=True, needs_labels=True, parse=_winner)
+RACE = LayerScore(
+    "race", "race_subsets", of_subsets=True, of_runs=True, needs_labels=True, forward_passes=None, parse=_winner
+)
 
 BY_SUBSETS: dict[str, Strategy] = {}
 register = registering(BY_SUBSETS)

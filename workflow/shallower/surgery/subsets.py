@@ -8,6 +8,7 @@ of L * 2^(L - 1) one by one.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TypeVar
@@ -57,6 +58,12 @@ def every_subset(num_layers: int) -> list[Subset]:
 def every_depth(num_layers: int) -> list[Subset]:
     """The subsets of a model whose layers share their weights: of each depth one, of its lowest layers."""
     return [tuple(range(depth)) for depth in range(1, num_layers + 1)]
+
+
+def coverage(num_layers: int, subsets: Iterable[Subset]) -> dict[int, tuple[int, int]]:
+    """For each number of kept layers below the full one, how many of its subsets are among some, and how many exist."""
+    counts = Counter(len(subset) for subset in set(subsets))
+    return {size: (counts[size], math.comb(num_layers, size)) for size in range(1, num_layers)}
 
 
 def without_one(subsets: Iterable[Subset]) -> list[Subset]:
