@@ -24,6 +24,7 @@ ALLOWED = {
     "planning": "core models sources steps study surgery",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
+    "oracle": "core surgery evaluation reporting",
     "integrity": "core models study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))

@@ -65,6 +65,22 @@ def finished_project(finish) -> Project:
 
 
 @pytest.fixture(scope="session")
+def finished_judged(finish) -> Project:
+    """A finished tiny study of all subsets of three of four layers, by which strategies are judged; copy it."""
+
+    def change(study: dict[str, Any]) -> None:
+        study["tasks"][0]["train_examples"] = 48
+        study["calibration"] = {"examples": 12}
+        study["strategies"] = [
+            {"name": "keep", "amounts": [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]},
+            {"name": "top", "amounts": [1]},
+        ]
+        study["oracle"] = True
+
+    return finish("judged", change)
+
+
+@pytest.fixture(scope="session")
 def finished_families(finish) -> Project:
     """A finished tiny study of three models; copy it before changing anything."""
     families = ("bert", "xlnet", "distilbert")

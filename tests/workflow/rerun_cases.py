@@ -23,6 +23,8 @@ STUDY_TEXTS = {
     " top-1 and bottom-2 from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually,"
     " parameter-variance-1 from the pre-trained one",
     "families": "three models, a baseline and one arm each",
+    "judged": "one model, one task, one seed; all subsets of three of four layers, by which strategies are judged, and"
+    " top-1",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
     " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves",
 }
@@ -62,6 +64,7 @@ SECTION = Counter(present_reproduction=1)
 TABLES = Counter(aggregate=1, tabulate=1, plot=1) + REPORT
 AGGREGATION = TABLES + RESULTS_ITEMS
 SUMMARY = Counter(tabulate=1, plot=1) + REPORT
+JUDGED = Counter(judge_strategies=1, present_oracle=1)
 # Table 3 shows how fast models are.
 COST = Counter(measure_cost=1) + SUMMARY + ONE_TABLE
 STATES = Counter(probe_layers=1, compare_states=1, collect_states=1) + STATES_ITEMS
@@ -478,6 +481,12 @@ SETTINGS = {
     # Refined ones only, and what gradual dropping makes on the way stays in full precision.
     "the dtype of pruned models": Case(settings(pruned_dtype="bf16"), REFINES_AND_BELOW),
     "models no longer kept": Case(settings(keep_models=False), Counter(reload_model=6) + REPORT),
+    "strategies no longer judged": Case(settings(oracle=False), REPORT, study="judged"),
+    "the level of intervals, where strategies are judged": Case(
+        settings(evaluate={"confidence": 0.9}),
+        Counter(evaluate=6, compare=5) + TABLES + JUDGED,
+        study="judged",
+    ),
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
     "a folder of GLUE, of which the study has no task": Case(settings(glue_directory="glue"), REPORT),
 }
@@ -542,6 +551,12 @@ RUNS = {
         "tasks",
     ),
     "a strategy removed": Case(entries("strategies", lambda found: found.pop(1)), RELOADED + NEW_PLAN),
+    # What it keeps was known before: only the runs are others.
+    "a strategy removed, where strategies are judged": Case(
+        entries("strategies", lambda found: found.pop(1)),
+        RELOADED + Counter(plan_runs=1) + TABLES + JUDGED,
+        study="judged",
+    ),
     "a strategy for one of three models": Case(
         entry("strategies", 0, models=["bert"]), Counter(plan_runs=1, reload_models=2) + TABLES, "families"
     ),
@@ -625,10 +640,13 @@ SCRIPTS = {
     "evaluate_predictions": Counter(evaluate=6) + AGGREGATION,
     "finetune": BASELINE_AND_BELOW,
     "judge_observations": Counter(judge_observations=1) + REPORT,
+    # No strategies are judged in this study; for those of another see below.
+    "judge_strategies": NOTHING,
     "measure_cost": COST,
     "plan_runs": NEW_PLAN,
     "plot_reproduction": Counter(plot_reproduction=5) + REPORT,
     "plot_results": Counter(plot=1) + REPORT,
+    "present_oracle": NOTHING,
     "present_reproduction": SECTION + REPORT,
     "predict": PREDICTIONS_AND_BELOW,
     "probe_layers": Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
@@ -659,6 +677,15 @@ CODE = {
         code("scripts/download_calibration.py"),
         Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
         study="tasks",
+    ),
+    "script judge_strategies.py, where a study asks for it": Case(
+        code("scripts/judge_strategies.py"), JUDGED + REPORT, study="judged"
+    ),
+    "script present_oracle.py, where a study asks for it": Case(
+        code("scripts/present_oracle.py"), Counter(present_oracle=1) + REPORT, study="judged"
+    ),
+    "the template of the judged strategies": Case(
+        append("workflow/templates/oracle_body.jinja", "edited\n"), Counter(present_oracle=1) + REPORT, study="judged"
     ),
     "a comment in a script": Case(append("workflow/scripts/predict.py", "# only a comment\n"), NOTHING),
     "every docstring of the library reworded": Case(docstrings_reworded, NOTHING),
@@ -725,6 +752,8 @@ FILES = {
     ),
     "a figure deleted": Case(deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"), Counter(plot=1) + REPORT),
     "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + RECORD),
+    # As when judging is asked for in a study that has all the scores.
+    "the tables of judged strategies deleted": Case(deleted("results/tiny/oracle"), JUDGED + REPORT, study="judged"),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
     "the results table deleted": Case(deleted("results/tiny/results.csv"), TABLES + OBSERVATIONS),
     "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),

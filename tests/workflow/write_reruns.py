@@ -94,7 +94,7 @@ GATHERING = [
         "collect_scores",
     ),
     *("reproduce", "render_item", "plot_reproduction", "judge_observations", "check_parameter_orders"),
-    *("present_reproduction", "write_report", "record_study"),
+    *("present_reproduction", "judge_strategies", "present_oracle", "write_report", "record_study"),
 ]
 
 

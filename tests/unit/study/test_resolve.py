@@ -232,6 +232,7 @@ def test_defaults_are_filled_in_and_entries_stay_as_written(study):
         "parameter_scores": {"weights": "output-matrix"},
         "probe": {"train_examples": 5000},
         "reproduction": False,
+        "oracle": False,
         "train": {
             "epochs": 3,
             "batch_size": 8,
