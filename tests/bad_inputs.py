@@ -313,6 +313,14 @@ def shared_layers(*spoils: Spoil) -> Spoil:
     return spoil
 
 
+EVERY_THREE = ([0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3])
+
+
+def judged(*subsets: list[int]) -> Spoil:
+    """Strategies are judged by refining these subsets of layers."""
+    return both(setting("calibration", {"examples": 16}), setting("oracle", True), amounts("keep", *map(list, subsets)))
+
+
 def second(axis: str, **changes: Any) -> Spoil:
     return lambda _, study: study[axis].append(study[axis][0] | changes)
 
@@ -587,6 +595,31 @@ STUDY = [
             setting("subsets", {"layer_evaluations": 5}),
         ),
         ("subsets.layer_evaluations: 5 layer evaluations are too few for 4 layers", "at least 15 (model bert)"),
+    ),
+    Case(
+        "strategies judged without subsets",
+        both(setting("calibration", {"examples": 16}), setting("oracle", True)),
+        ("oracle: strategies are judged where all subsets of a size are refined", "add one that lists them"),
+    ),
+    Case(
+        "strategies judged by some subsets",
+        judged([0, 1], [0, 1, 2], [0, 1, 3], [1, 2, 3]),
+        ("oracle: no number of layers has all its subsets refined for bert on tiny", "3 layers there are 3 of 4; list"),
+    ),
+    Case(
+        "strategies judged without calibration examples",
+        both(judged(*EVERY_THREE), without("calibration")),
+        ("oracle: strategies choose layers on calibration examples, and there are none of tiny", "add 'calibration:"),
+    ),
+    Case(
+        "strategies judged on a model whose layers are one set",
+        shared_layers(judged(*EVERY_THREE)),
+        ("oracle: the layers of albert are one set of weights", "limit the entries of keep to other models"),
+    ),
+    Case(
+        "strategies judged by a part of the scores",
+        both(judged(*EVERY_THREE), setting("subsets", {"layer_evaluations": 14})),
+        ("subsets.layer_evaluations: 14 are too few to judge strategies", "raise it to 15"),
     ),
     Case(
         "NUL in a path",

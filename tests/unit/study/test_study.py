@@ -208,3 +208,17 @@ def test_steps_that_read_a_study_load_no_large_package():
     loaded = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True, check=True).stdout.split()
     assert "shallower" in loaded
     assert not {"pydantic", "pydantic_core", "pyarrow", "numpy", "pandas", "torch", "yaml"} & {*loaded}
+
+
+def test_strategies_are_judged_where_keep_names_subsets(study):
+    study["oracle"] = True
+    study["calibration"] = {"examples": 10}
+    study["tasks"][0]["train_examples"] = 4
+    every_five = [[layer for layer in range(6) if layer != dropped] for dropped in range(6)]
+    study["strategies"].append({"name": "keep", "amounts": every_five, "tasks": ["mrpc"], "origins": ["finetuned"]})
+    resolved = Study(study | {"reproduction": False})
+    assert resolved.judged == [("m", "mrpc", "finetuned")]
+    # What no strategy of the study asks for, the judging does.
+    assert resolved.chooses_by_calibration("mrpc") and not resolved.chooses_by_calibration("tiny")
+    off = Study(study | {"oracle": False})
+    assert off.judged == [] and not off.chooses_by_calibration("mrpc")

@@ -11,11 +11,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shallower.core.wording import MINUS
+from shallower.core.wording import DASH
 from shallower.evaluation.estimates import POINTS
 from shallower.oracle.names import FIGURES
 from shallower.oracle.regrets import RANDOM
-from shallower.oracle.sentences import number
+from shallower.oracle.sentences import number, strategy_title
 from shallower.oracle.tables import BEST, WITHIN
 from shallower.reporting.figures import BASELINE_COLOUR, INK, SETTINGS, SOFT
 from shallower.reporting.labels import origin_title
@@ -107,7 +107,7 @@ def regret(tables: dict[str, pd.DataFrame]) -> Figure:
         for axis, (task, of_task) in zip(axes, tasks, strict=False):
             _draw_heat(axis, of_task, names, Normalize(0, highest))
             axis.set_title(f"{task}\n{title}" if len(groups) > 1 else task, loc="left", color=INK)
-        axes[0].set_yticks(range(len(names)), names)
+        axes[0].set_yticks(range(len(names)), list(map(strategy_title, names)))
         _draw_means(axes[-1], rows)
     return figure
 
@@ -119,7 +119,7 @@ def _draw_heat(axis: Axes, rows: pd.DataFrame, names: Sequence[str], scale: Norm
     for (row, column), value in np.ndenumerate(values.to_numpy()):
         known = not np.isnan(value)
         dark = known and scale(value) > 0.75
-        text = number(value) if known else MINUS
+        text = number(value) if known else DASH
         colour = "white" if dark else INK if known else "#b9c2cb"
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     axis.set_xticks(range(len(sizes)), list(map(str, sizes)))

@@ -18,6 +18,7 @@ from shallower.oracle.sentences import (
     price_text,
     shortlist_sentence,
     strategy_sentences,
+    strategy_title,
     with_interval,
 )
 from shallower.oracle.tables import ALL_SIZES, BEST, MARGIN, UNDECIDED, WITHIN, WITHIN_SIZES, WORSE
@@ -106,7 +107,7 @@ def _strategy_row(row: Mapping[str, Any]) -> dict[str, Any]:
     third = f"{row['in_best_third']:.0f} of {row['picks']:.0f} ({row['expected_by_chance']:.1f} by chance)"
     difference = with_interval(row, "difference", "difference_low", "difference_high")
     return {
-        "name": "a random subset" if is_random else row["strategy"],
+        "name": strategy_title(row["strategy"]),
         "cases": int(row["cases"]),
         "regret": with_interval(row, "regret"),
         "difference": DASH if row["verdict"] == BEST else difference,

@@ -99,13 +99,14 @@ def summed_scores(
 ) -> Iterator[tuple[str, float]]:
     """For each score that is a number a layer, the sum over the dropped layers, turned so that higher is better.
 
-    Among the subsets of a size, a strategy that ranks layers by the score picks the highest. Blocks of layers and
-    subsets have scores of their own.
+    Among the subsets of a size, a strategy that ranks layers by the score picks the highest. Scores of which the
+    highest go are cosines: what is missing to 1 is summed, so that sums of different numbers of layers compare. Blocks
+    of layers and subsets have scores of their own.
     """
     found = {strategy.score for strategy in judged_strategies(origin).values() if strategy.score}
     for score in sorted(found, key=lambda score: score.name):
         if score.of_subsets or score.name not in scores or isinstance(scores[score.name]["scores"][0], list):
             continue
         values = score.parse(scores[score.name], num_layers, ())
-        total = sum(values[layer] for layer in range(num_layers) if layer not in subset)
-        yield score.name, total if score.drops_highest else -total
+        dropped = [layer for layer in range(num_layers) if layer not in subset]
+        yield score.name, -sum(1 - values[layer] if score.drops_highest else values[layer] for layer in dropped)

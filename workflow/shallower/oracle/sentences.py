@@ -29,6 +29,11 @@ def measure_title(name: str) -> str:
     return MEASURE_TITLES[name]
 
 
+def strategy_title(name: str) -> str:
+    """The name of a strategy, or of what it is compared with, for readers."""
+    return "a random subset" if name == RANDOM else name
+
+
 def number(value: float, decimals: int = 1) -> str:
     """A number with a true minus sign; no minus zero."""
     text = f"{value:.{decimals}f}"
@@ -47,7 +52,8 @@ def with_interval(row: Any, value: str, low: str = "low", high: str = "high", de
 
 def price_text(refinings: float, forward_passes: float) -> str:
     """What a choice costs, such as `6 refinings, 10.5 passes`; `nothing`."""
-    parts = [f"{value:.3g} {name}" for value, name in ((refinings, "refinings"), (forward_passes, "passes")) if value]
+    priced = ((refinings, "refining", "refinings"), (forward_passes, "pass", "passes"))
+    parts = [f"{value:.3g} {one if value == 1 else many}" for value, one, many in priced if value]
     return ", ".join(parts) or "nothing"
 
 
@@ -112,11 +118,11 @@ def shortlist_sentence(shortlists: pd.DataFrame) -> str:
     """How the regret falls with the number of refined subsets, of the rows of the mean of a model and origin."""
     steps = [f"{row['refined']:.0f}: {with_interval(row, 'regret')}" for row in shortlists.to_dict("records")]
     enough = shortlists.loc[shortlists["high"] <= MARGIN, "refined"]
-    conclusion = (
-        f"{counted(int(enough.min()), 'subset')} are enough to lose at most {points(MARGIN)}, with the whole interval"
-        if len(enough)
-        else f"none of these is shown to lose at most {points(MARGIN)}"
-    )
+    conclusion = f"none of these is shown to lose at most {points(MARGIN)}"
+    if len(enough):
+        are = "is" if enough.min() == 1 else "are"
+        subsets = counted(int(enough.min()), "subset")
+        conclusion = f"{subsets} {are} enough to lose at most {points(MARGIN)}, with the whole interval"
     return (
         "When the subsets with the best readouts are refined and the best of them is kept, the regret by their number "
         f"is {'; '.join(steps)}. {conclusion[0].upper()}{conclusion[1:]}."

@@ -34,7 +34,7 @@ class LayerScore:
         of_subsets: whether subsets are scored (`shallower.surgery.subsets`).
         of_runs: whether each run has its own, and not the model that it starts from.
         needs_labels: whether it goes by the labels of examples, which takes calibration examples of the task.
-        drops_highest: of a number for each layer, whether the layers with the highest go first.
+        drops_highest: of a number for each layer, whether the layers with the highest, which are cosines, go first.
         forward_passes: what it costs, in forward passes of the full model over the examples that it goes by, of which a
             pass with gradients takes three; None where its file says so.
         parse: (content of a scores file, num_layers, protected layers) -> the scores as strategies take them.
