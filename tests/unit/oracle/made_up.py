@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from shallower.evaluation.estimates import Estimate
-from shallower.oracle.halves import HALVINGS, HalfScores
+from shallower.oracle.halves import HalfScores
+from shallower.oracle.names import HALVINGS
 from shallower.oracle.place import Place
 from shallower.surgery.subsets import Subset
 

@@ -5,7 +5,8 @@ import pytest
 from made_up import make_place
 from scipy import stats
 
-from shallower.oracle.correlations import OTHER_SEEDS, correlation, qualities, spearman, within_sizes
+from shallower.oracle.correlations import correlation, qualities, spearman, within_sizes
+from shallower.oracle.names import OTHER_SEEDS
 
 SCORES = {"0": [50], "1": [60], "2": [70], "0 1": [80], "0 2": [75], "1 2": [90]}
 

@@ -6,7 +6,7 @@ from made_up import half_scores
 
 from shallower.evaluation.metrics import METRICS
 from shallower.oracle import halves
-from shallower.oracle.halves import HALVINGS
+from shallower.oracle.names import HALVINGS
 
 
 def test_the_best_of_one_half_is_measured_on_the_other():

@@ -5,9 +5,9 @@ import pytest
 from made_up import make_place
 
 from shallower.evaluation.estimates import Estimate
-from shallower.oracle.names import TABLES
-from shallower.oracle.regrets import RANDOM, Depth
-from shallower.oracle.tables import BEST, UNDECIDED, WITHIN, WORSE, judge, verdict
+from shallower.oracle.names import BEST, RANDOM, TABLES, UNDECIDED, WITHIN, WORSE
+from shallower.oracle.regrets import Depth
+from shallower.oracle.tables import judge, verdict
 
 # Of one layer 2 is best, of two 0 and 2.
 SCORES = {"0": [50], "1": [60], "2": [70], "0 1": [80], "0 2": [90], "1 2": [85]}
@@ -48,6 +48,11 @@ def test_a_shortlist_of_one_is_the_pick_by_the_readout_and_all_subsets_lose_noth
     found = {count: depth.shortlist_regret(count) for count in (1, 2, 4)}
     assert [regret.value for regret, _ in found.values()] == [10, 0, 0]
     assert [price.refinings for _, price in found.values()] == [0, 1, 2]  # there are three subsets
+
+
+def test_equal_subsets_share_the_mean_of_their_ranks():
+    found = regrets(make_place(SCORES | {"0 1": [90], "0 2": [90], "1 2": [80]}), 2)
+    assert (found["top"].ranks, found["even-alternate"].ranks, found["bottom"].ranks) == ([1.5], [1.5], [3])
 
 
 def test_the_race_is_judged_by_its_own_picks():

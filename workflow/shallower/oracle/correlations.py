@@ -7,12 +7,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shallower.evaluation.estimates import Estimate, over_seeds
+from shallower.oracle.names import OTHER_SEEDS, SUMMED
 from shallower.oracle.picks import summed_scores
 from shallower.oracle.place import MEASURES, Place
-
-# The scores of the same subsets after refining with the other seeds: how well any score can be expected to rank them.
-OTHER_SEEDS = "other seeds"
-SUMMED = "sum of "
 
 
 def qualities(place: Place) -> Iterator[tuple[str, NDArray[np.float64]]]:

@@ -10,13 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from shallower.core.wording import DASH
-from shallower.evaluation.estimates import POINTS
-from shallower.oracle.names import FIGURES
-from shallower.oracle.regrets import RANDOM
+from shallower.oracle.names import BEST, FIGURES, RANDOM, WITHIN
 from shallower.oracle.sentences import number, strategy_title
-from shallower.oracle.tables import BEST, WITHIN
 from shallower.reporting.figures import BASELINE_COLOUR, INK, SETTINGS, SOFT
 from shallower.reporting.labels import origin_title
 
@@ -76,7 +74,7 @@ def score_by_readout(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def _draw_subsets(axis: Axes, rows: pd.DataFrame, shades: dict[int, Any]) -> None:
-    before = POINTS * rows["before_readout_score"]
+    before = 100 * rows["before_readout_score"]
     axis.scatter(
         before, rows["score"], s=30, c=[shades[size] for size in rows["num_kept"]], edgecolors="white", linewidths=0.5
     )
@@ -141,6 +139,7 @@ def _draw_means(axis: Axes, rows: pd.DataFrame) -> None:
     axis.spines["left"].set_visible(False)
     axis.grid(axis="x")
     axis.set_title("mean, with its interval", loc="left", color=INK)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5))
     axis.set_xlabel("regret (points)")
 
 

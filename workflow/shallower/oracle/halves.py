@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from shallower.evaluation.bootstrap import SEED
 from shallower.evaluation.estimates import POINTS, Estimate, over_seeds
 from shallower.evaluation.metrics import Metric, resampled_scores
-
-HALVINGS = 10
+from shallower.oracle.names import HALVINGS
 
 # Which model is taken, by halving, half that it is measured on and seed: indices [halvings, 2, seeds] of subsets.
 Choice = NDArray[np.intp]

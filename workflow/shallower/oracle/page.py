@@ -7,9 +7,18 @@ from typing import Any
 import pandas as pd
 
 from shallower.core.wording import DASH, counted
-from shallower.oracle.halves import HALVINGS
-from shallower.oracle.names import FIGURES
-from shallower.oracle.regrets import RANDOM
+from shallower.oracle.names import (
+    ALL_SIZES,
+    BEST,
+    FIGURES,
+    HALVINGS,
+    MARGIN,
+    RANDOM,
+    UNDECIDED,
+    WITHIN,
+    WITHIN_SIZES,
+    WORSE,
+)
 from shallower.oracle.sentences import (
     correlation_sentence,
     coverage_sentences,
@@ -21,7 +30,6 @@ from shallower.oracle.sentences import (
     strategy_title,
     with_interval,
 )
-from shallower.oracle.tables import ALL_SIZES, BEST, MARGIN, UNDECIDED, WITHIN, WITHIN_SIZES, WORSE
 from shallower.reporting.images import image_uri
 from shallower.reporting.labels import origin_title
 from shallower.reporting.sections import Section

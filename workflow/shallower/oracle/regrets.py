@@ -14,13 +14,12 @@ import numpy as np
 
 from shallower.evaluation.estimates import Estimate, mean
 from shallower.oracle.halves import Choice
+from shallower.oracle.names import RANDOM
 from shallower.oracle.picks import Price
 from shallower.oracle.place import Place
 from shallower.surgery.subset_choice import SubsetTable, shortlist
 from shallower.surgery.subsets import Subset
 
-# What a subset of the size, drawn at random, would lose.
-RANDOM = "random"
 # How many subsets with the best readouts are refined, of which the best is kept.
 SHORTLISTS = (1, 2, 4, 8, 16)
 SHORTLIST_MEASURE = "readout_loss"
@@ -35,7 +34,8 @@ class Regret:
         kept: the subsets that it keeps, by seed; empty for `RANDOM`.
         regret: against the best subset, which is chosen on other examples.
         apparent: regret against the subset that is best on all examples.
-        ranks: by seed, one more than how many subsets of the size score higher; empty for `RANDOM`.
+        ranks: by seed, the rank of its score among the subsets of the size, 1 for the highest and for equal ones the
+            mean of their ranks; empty for `RANDOM`.
         price: of the choice, the mean over seeds.
     """
 
@@ -43,7 +43,7 @@ class Regret:
     kept: Sequence[Subset]
     regret: Estimate
     apparent: float
-    ranks: Sequence[int]
+    ranks: Sequence[float]
     price: Price
 
 
@@ -114,9 +114,9 @@ class Depth:
         values = self.place.values
         return float(np.mean([values[self.apparent_best, seed] - values[at, seed] for seed, at in enumerate(taken)]))
 
-    def _rank(self, subset: int, seed: int) -> int:
-        values = self.place.values[self.subsets, seed]
-        return 1 + int((values > self.place.values[subset, seed]).sum())
+    def _rank(self, subset: int, seed: int) -> float:
+        values, mine = self.place.values[self.subsets, seed], self.place.values[subset, seed]
+        return float((values > mine).sum() + ((values == mine).sum() + 1) / 2)
 
 
 def _mean_price(prices: Sequence[Price]) -> Price:

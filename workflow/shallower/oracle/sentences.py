@@ -6,9 +6,7 @@ from typing import Any
 import pandas as pd
 
 from shallower.core.wording import JOINED, MINUS, counted, listed
-from shallower.oracle.correlations import OTHER_SEEDS, SUMMED
-from shallower.oracle.regrets import RANDOM
-from shallower.oracle.tables import MARGIN, UNDECIDED, WITHIN, WITHIN_SIZES, WORSE
+from shallower.oracle.names import MARGIN, OTHER_SEEDS, RANDOM, SUMMED, UNDECIDED, WITHIN, WITHIN_SIZES, WORSE
 
 # Names of measures for readers.
 MEASURE_TITLES = {

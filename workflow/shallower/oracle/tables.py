@@ -8,18 +8,21 @@ import pandas as pd
 
 from shallower.evaluation.estimates import Estimate, mean
 from shallower.oracle.correlations import correlation, qualities, within_sizes
-from shallower.oracle.names import TABLES
+from shallower.oracle.names import (
+    ALL_SIZES,
+    BEST,
+    MARGIN,
+    MEAN,
+    RANDOM,
+    TABLES,
+    UNDECIDED,
+    WITHIN,
+    WITHIN_SIZES,
+    WORSE,
+)
 from shallower.oracle.place import Place
-from shallower.oracle.regrets import RANDOM, SHORTLISTS, Depth, Regret
+from shallower.oracle.regrets import SHORTLISTS, Depth, Regret
 from shallower.surgery.subsets import Subset, subset_label
-
-# Strategies whose regrets differ by less than this many points, with their interval, count as equally good.
-MARGIN = 1.0
-BEST, WITHIN, WORSE, UNDECIDED = "loses least", "as good", "worse", "undecided"
-# In the column `num_kept` of correlations: among subsets of the same size, and over those of all sizes.
-WITHIN_SIZES, ALL_SIZES = "within", "all"
-# In the column `task` of a row that is the mean over all tasks: blank.
-MEAN = ""
 
 
 def judge(places: Sequence[Place], confidence: float) -> dict[str, pd.DataFrame]:
