@@ -81,7 +81,7 @@ class Study:
     @cached_property
     def judged(self) -> list[tuple[str, str, str]]:
         """Model, task and origin of each place where strategies are judged: where `keep` names subsets of layers."""
-        if not self.config["oracle"]:
+        if not self.config.get("oracle"):
             return []
         return list(dict.fromkeys((run.model, run.task, run.origin) for run in self.runs if run.strategy == "keep"))
 
