@@ -454,6 +454,13 @@ def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
     assert found[-1] == "7 more problems like these"
 
 
+def test_dates_after_the_last_year_of_python(tmp_path: Path) -> None:
+    days = pa.array([2_932_897], pa.date32())  # 1 January of the year 10000
+    pq.write_table(pa.table({"text": days, "label": ["pos"]}), tmp_path / "a.parquet")
+    (problem,) = problems_of(tmp_path / "a.parquet")
+    assert "a column holds dates instead of texts" in problem
+
+
 def test_rows_with_another_number_of_fields(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\none, two,pos\nthree,neg\nfour\n")
     first, second = problems_of(tmp_path / "a.csv")

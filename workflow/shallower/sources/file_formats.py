@@ -190,6 +190,8 @@ def _read_parquet(path: Path, used: Sequence[str], _: Sequence[str] | None) -> C
         values = {name: table.column(stored).to_pylist() for name, stored in present.items()}
     except UnicodeDecodeError as error:
         raise ValueError(f"a text is not UTF-8: {error.reason}") from None
+    except OverflowError as error:
+        raise ValueError(f"a column holds dates instead of texts: {error}") from None
     return Content(names, values, _class_names(schema, present.get(used[-1], "")))
 
 
