@@ -64,7 +64,10 @@ def write_run(root: Path, run: dict, skill: float) -> dict:
     value = (
         float((predictions == labels).mean()) if metric.name == "accuracy" else np.corrcoef(labels, predictions)[0, 1]
     )
-    return {**run, "metric": metric.name, "primary": True, "value": value, "directory": str(directory)}
+    return {**run, "metric": metric.name, "primary": True, "value": value, "directory": str(directory)} | {
+        "chance": 0.0 if run["task"] == "stsb" else 0.5,
+        "parameters": 1000 + 100 * (run["num_layers"] - run["num_dropped"]),
+    }
 
 
 def _seed_of(run: dict) -> int:
@@ -363,7 +366,7 @@ def test_the_page_shows_every_verdict_and_number(as_claimed):
 def test_the_script_writes_table_and_page(tmp_path):
     make(tmp_path, lambda model, task, strategy, cut: 0.9 - ORDER[strategy], {"mini": 6}, SIX, ("sst2", "stsb"), (1,))
     write_table(tmp_path / "states.csv", curves(planted=True))
-    settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": TASKS}
+    settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": TASKS, "slices": {}}
     script = PROJECT / "workflow/scripts/judge_observations.py"
     command = [
         *(sys.executable, str(script), "--results", "results.csv", "--resamples", "resamples.parquet"),
