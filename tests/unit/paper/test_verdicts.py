@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from markupsafe import escape
 from pyarrow import parquet
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
@@ -246,6 +246,22 @@ def test_robust_tasks(tmp_path, loss, verdict):
     assert losses["mnli"] == pytest.approx(100 * loss["mnli"], abs=3)
     assert "mean5" in losses.index
     assert verdicts(frame)["bottom-worst"] == "not tested"
+
+
+def test_losses_on_small_tasks_have_mcnemars_p(tmp_path):
+    skill = lambda model, task, strategy, cut: 0.8 - 0.04 * (cut > 0)  # noqa: E731
+    scores = make(tmp_path, skill, {"mini": 6}, {"top": (3,)}, tasks=("rte",), seeds=(1,))
+    settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": {"rte": "RTE"}}
+    row = of(judge(Evidence(scores, STATES, settings)), "small-tasks").squeeze()
+    right = {}
+    for strategy, directory in zip(scores.runs["strategy"], scores.runs["directory"], strict=True):
+        table = parquet.read_table(Path(directory, "predictions.parquet")).to_pandas().set_index("id").sort_index()
+        right[strategy] = np.stack(table["logits"]).argmax(axis=1) == table["label"].to_numpy()
+    lost, won = (right["none"] & ~right["top"]).sum(), (~right["none"] & right["top"]).sum()
+    assert lost != won
+    assert row["test"] == "McNemar"
+    assert row["p"] == pytest.approx(binomtest(int(lost), int(lost + won)).pvalue)
+    assert row["effect"] == pytest.approx(100 * (lost - won) / N)
 
 
 # --- objectives differ ---

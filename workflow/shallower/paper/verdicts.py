@@ -102,7 +102,7 @@ def _reason(family: Sequence[Mapping[str, Any]], level: float) -> str:
         parts.append(f"on single tasks, {_counted(checks)}")
     if others:
         significant = sum(row["p_holm"] < level for row in others)
-        parts.append(f"of {len(others)} losses on other tasks, {significant} significant")
+        parts.append(f"on other tasks, {significant} of {len(others)} significant")
     if _verdict_of(family) == UNDECIDED:
         parts.append(_power(decisive, level))
     if 1 in [row["seeds"] for row in family]:
@@ -120,9 +120,7 @@ def _power(decisive: Sequence[Mapping[str, Any]], level: float) -> str:
         return ""
     quantile = norm.isf(level / 2)
     least = (quantile + norm.isf(1 - POWER)) * max(widths) / (2 * quantile)
-    return (
-        f"the least certain of these finds an effect of {least:.1f} points in {POWER:.0%} of studies, smaller ones less"
-    )
+    return f"the least certain of these would find an effect of {least:.1f} points in {100 * POWER:.0f} % of studies"
 
 
 def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
