@@ -1,4 +1,4 @@
-"""The tables of README.md, docs/cluster.md and docs/claims.md that are made from registries; run this file to write them.
+"""The tables of README.md and docs/ that are made from registries; run this file to write them.
 
 In each page, a table is found by its header.
 """

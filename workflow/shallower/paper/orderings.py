@@ -13,6 +13,7 @@ from shallower.paper.shown_runs import cuts
 from shallower.surgery.amounts import COUNT
 from shallower.surgery.strategies import STRATEGIES
 
+NOT_RUN = "not run with"
 # Not ranked: they drop any set of layers, or no fixed number of them.
 NOT_RANKED = tuple(name for name, strategy in STRATEGIES.items() if strategy.amount is not COUNT)
 
@@ -61,7 +62,11 @@ def variance_or_aggregation(evidence: Evidence) -> Iterator[Finding]:
         for num_dropped in cuts(evidence.scores.num_layers(model)):
             found, said = _against(evidence, model, num_dropped, champion, (rival,), shown=False)
             contrasts += found
-            remarks += [f"{counted(num_dropped, 'layer')}: {text}" for text in said]
+            # What was not run says with how many layers itself.
+            remarks += [
+                text if text.startswith(NOT_RUN) else f"{counted(num_dropped, 'layer')}: {text}"
+                for text in filter(None, said)
+            ]
         yield Finding(model, contrasts, join_remarks(remarks))
 
 
@@ -127,4 +132,4 @@ def _ranked(evidence: Evidence, model: str) -> pd.DataFrame:
 
 
 def _not_run(strategies: Sequence[str], num_dropped: int) -> str:
-    return f"not run with {counted(num_dropped, 'layer')} dropped: {listed(strategies)}" if strategies else ""
+    return f"{NOT_RUN} {counted(num_dropped, 'layer')} dropped: {listed(strategies)}" if strategies else ""
