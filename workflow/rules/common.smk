@@ -21,6 +21,7 @@ from shallower.paper.items import FIGURES as PAPER_FIGURES
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
 from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
+from shallower.paper.items import TIMED_MODELS as PAPER_TIMED_MODELS
 from shallower.paper.shown_runs import Model
 from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS

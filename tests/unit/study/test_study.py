@@ -146,6 +146,18 @@ def test_calibration_changes_the_data_only_where_training_examples_are_taken_for
     assert resolve_study(study).calibration_examples("mrpc") == 30
 
 
+def test_splits_of_which_a_part_is_taken(study):
+    assert resolve_study(study).sliced_splits("mrpc") == []
+    study["tasks"][1]["validation_examples"] = 100
+    assert resolve_study(study).sliced_splits("mrpc") == ["validation"]
+    # Calibration examples are taken out of the training split.
+    study["tasks"][1]["calibration"] = {"examples": 20}
+    assert resolve_study(study).sliced_splits("mrpc") == ["train", "validation"]
+    del study["tasks"][1]["validation_examples"], study["tasks"][1]["calibration"]
+    study["tasks"][1]["train_examples"] = 100
+    assert resolve_study(study).sliced_splits("mrpc") == ["train"]
+
+
 def test_calibration_is_used_where_a_strategy_scores_subsets(study):
     study["tasks"][0] = {"name": "rte", "source": "glue", "subset": "rte"}
     study["calibration"] = {"examples": 100}

@@ -104,6 +104,12 @@ class Study:
             definition["calibration_examples"] = size
         return definition
 
+    def sliced_splits(self, task: str) -> list[str]:
+        """The splits of a task ("train", "validation") of which its definition takes a part only."""
+        definition = self.task_definition(task)
+        parts = {"train": ("train_examples", "calibration_examples"), "validation": ("validation_examples",)}
+        return [split for split, keys in parts.items() if any(key in definition for key in keys)]
+
     def calibration_examples(self, task: str) -> int | None:
         """Number of a task's calibration examples: its own, or the study's; None where there are none."""
         settings = _named(self.config["tasks"], task).get("calibration") or self.config.get("calibration")
