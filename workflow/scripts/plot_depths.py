@@ -5,8 +5,8 @@ from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.tables import rows_about
+from shallower.reporting.budget import recommended_arm
 from shallower.reporting.figures import save
-from shallower.reporting.recommended import recommended_arm
 from shallower.reporting.subset_figures import read_subsets, score_by_depth
 
 

@@ -32,7 +32,7 @@ def rows_about(path: str | Path, model: str, task: str) -> pd.DataFrame:
     table = read_table(path)
     rows = table[(table["model"] == model) & (table["task"] == task)]
     if rows.empty:
-        raise UserError(f"{path}: nothing about {model} on {task}; delete the file and run again")
+        raise UserError(f"{path}: nothing about {model} on {task}")
     return rows
 
 

@@ -12,13 +12,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from shallower.core.runs import BASELINE
-from shallower.evaluation.estimates import Scores
+from shallower.reporting.budget import SCORE_KEPT, limits_of
 from shallower.reporting.summary import ROUNDING
-
-SCORE_KEPT, MEGABYTES, LATENCY, LAYERS = LIMITS = ("score_kept", "megabytes", "latency_ms", "layers")
 
 
 @dataclass(frozen=True)
@@ -96,11 +92,6 @@ def missed_limits(candidate: Candidate, budget: Mapping[str, float]) -> list[str
     return [limit for limit in limits_of(budget) if excess(candidate, limit, budget[limit]) > ROUNDING]
 
 
-def limits_of(budget: Mapping[str, float]) -> list[str]:
-    """The limits that a budget sets; its batch size says what one of them is for."""
-    return [limit for limit in LIMITS if limit in budget]
-
-
 def recommend(candidates: Sequence[Candidate], budget: Mapping[str, float]) -> Recommendation:
     """Choose by the rule of this module; `budget` holds limits as the study names them.
 
@@ -130,31 +121,3 @@ def _closest(candidates: Sequence[Candidate], budget: Mapping[str, float]) -> Ca
 
     known = [candidate for candidate in candidates if share(candidate) < math.inf]
     return min(known, key=lambda candidate: (share(candidate), candidate.layers, -candidate.score), default=None)
-
-
-def candidates_of(rows: pd.DataFrame, scores: Scores, confidence: float, batch_size: int | None) -> list[Candidate]:
-    """The candidates among the rows of a summary, which are of one model and task; those that collapsed are left out.
-
-    `confidence` is that of the intervals (0 to 1); times are those of `batch_size`, where it was measured.
-    """
-    found = []
-    for row in rows[rows["collapsed"] == 0].to_dict("records"):
-        kept = scores.kept(row["model"], row["task"], row["origin"], row["strategy"], row["amount"])
-        if kept is None:
-            raise ValueError(f"no runs of {row['model']} on {row['task']}: {row['origin']} {row['strategy']}")
-        interval = kept.interval(confidence)
-        found.append(
-            Candidate(
-                origin=row["origin"],
-                strategy=row["strategy"],
-                amount=row["amount"],
-                layers=row["num_layers"] - row["num_dropped"],
-                score=row["score"],
-                kept=kept.value,
-                low=interval.low,
-                high=interval.high,
-                megabytes=row["model_bytes"] / 1e6,
-                latency_ms=row.get(f"latency_ms_batch{batch_size}", math.nan),
-            )
-        )
-    return found

@@ -11,19 +11,9 @@ from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, JOINED, counted, layer_ranges, listed, percent
 from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_title
+from shallower.reporting.budget import LATENCY, SCORE_KEPT, budget_text, limits_of, texts_at_once
 from shallower.reporting.labels import origin_title
-from shallower.reporting.recommend import (
-    LATENCY,
-    LAYERS,
-    MEGABYTES,
-    SCORE_KEPT,
-    Candidate,
-    Recommendation,
-    candidates_of,
-    limits_of,
-    missed_limits,
-    recommend,
-)
+from shallower.reporting.recommend import Candidate, Recommendation, missed_limits, recommend
 from shallower.reporting.summary import baseline_of, batch_sizes, layer_sets, without_answer
 
 
@@ -85,12 +75,6 @@ def recommended_table(
     return pd.DataFrame(rows, columns=COLUMNS).astype(WHOLE)
 
 
-def recommended_arm(rows: pd.DataFrame) -> tuple[str, str, str] | None:
-    """Origin, strategy and amount of the model to take, by the row of recommended.csv; None where there is none."""
-    row = rows.iloc[0]
-    return (row["origin"], row["strategy"], row["amount"]) if row["recommended"] else None
-
-
 COLUMNS = [
     *("study", "model", "task", "recommended", "origin", "strategy", "amount", "num_layers", "layers", "kept_layers"),
     *("metric", "seeds", "score", "full_score", "kept_percent", "kept_low", "kept_high", "confidence"),
@@ -130,6 +114,34 @@ def _arm_columns(candidate: Candidate, case: Case, scores: Scores, is_chosen: bo
     }
 
 
+def candidates_of(rows: pd.DataFrame, scores: Scores, confidence: float, batch_size: int | None) -> list[Candidate]:
+    """The candidates among the rows of a summary, which are of one model and task; those that collapsed are left out.
+
+    `confidence` is that of the intervals (0 to 1); times are those of `batch_size`, where it was measured.
+    """
+    found = []
+    for row in rows[rows["collapsed"] == 0].to_dict("records"):
+        kept = scores.kept(row["model"], row["task"], row["origin"], row["strategy"], row["amount"])
+        if kept is None:
+            raise ValueError(f"no runs of {row['model']} on {row['task']}: {row['origin']} {row['strategy']}")
+        interval = kept.interval(confidence)
+        found.append(
+            Candidate(
+                origin=row["origin"],
+                strategy=row["strategy"],
+                amount=row["amount"],
+                layers=row["num_layers"] - row["num_dropped"],
+                score=row["score"],
+                kept=kept.value,
+                low=interval.low,
+                high=interval.high,
+                megabytes=row["model_bytes"] / 1e6,
+                latency_ms=row.get(f"latency_ms_batch{batch_size}", math.nan),
+            )
+        )
+    return found
+
+
 # --- the sentence --------------------------------------------------------------------------------------------------
 
 
@@ -153,17 +165,6 @@ def sentence(found: Recommendation, case: Case, scores: Scores) -> str:
         f"Keep {_layers(chosen, case, scores)}: {_score(chosen, case)}, {_cost(chosen, case)}; the "
         f"{'shallowest' if SCORE_KEPT in case.budget else 'best'} of {found.num_holding} within {within}, {among}."
     )
-
-
-def budget_text(budget: Mapping[str, float]) -> str:
-    """The limits of a budget in words."""
-    texts = {
-        SCORE_KEPT: "at least {:g} % of the score",
-        MEGABYTES: "at most {:g} MB",
-        LATENCY: f"at most {{:g}} ms for {_texts(budget.get('batch_size'))}",
-        LAYERS: "at most {:g} layers",
-    }
-    return listed([texts[limit].format(budget[limit]).replace(" %", f"{JOINED}%") for limit in limits_of(budget)])
 
 
 def _layers(candidate: Candidate, case: Case, scores: Scores) -> str:
@@ -191,7 +192,9 @@ def _cost(candidate: Candidate, case: Case) -> str:
     size = f"{_short(candidate.megabytes)} instead of {_short(case.full['model_bytes'] / 1e6)} MB"
     if math.isnan(candidate.latency_ms) or math.isnan(case.full_latency):
         return size
-    time = f"{_short(candidate.latency_ms)} instead of {_short(case.full_latency)} ms for {_texts(case.batch_size)}"
+    time = (
+        f"{_short(candidate.latency_ms)} instead of {_short(case.full_latency)} ms for {texts_at_once(case.batch_size)}"
+    )
     return f"{size}, {time}"
 
 
@@ -221,10 +224,6 @@ def _why_unknown(case: Case) -> str:
     if LATENCY in case.budget and math.isnan(case.full_latency):
         return "the time was not measured"
     return "the full model's score is 0 or less on some resampled examples, so that no percentage of it can be taken"
-
-
-def _texts(batch_size: float | None) -> str:
-    return "one text" if batch_size in (1, None) else f"{batch_size:g} texts at once"
 
 
 def _short(value: float) -> str:

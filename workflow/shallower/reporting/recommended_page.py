@@ -9,9 +9,8 @@ from markupsafe import Markup
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, percent
+from shallower.reporting.budget import LATENCY, LAYERS, MEGABYTES, SCORE_KEPT, budget_text, limits_of
 from shallower.reporting.drawings import layer_stack
-from shallower.reporting.recommend import LATENCY, LAYERS, MEGABYTES, SCORE_KEPT, limits_of
-from shallower.reporting.recommended import budget_text
 
 LIMIT_TITLES = {SCORE_KEPT: "score", MEGABYTES: "size", LATENCY: "time", LAYERS: "layers"}
 

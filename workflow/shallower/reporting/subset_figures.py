@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.metrics import metric_title
+from shallower.reporting.budget import LAYERS, SCORE_KEPT
 from shallower.reporting.figures import (
     BEST_COLOUR,
     INK,
@@ -32,7 +33,6 @@ from shallower.reporting.figures import (
     styles_of,
 )
 from shallower.reporting.labels import origin_title
-from shallower.reporting.recommend import LAYERS, SCORE_KEPT
 from shallower.reporting.summary import layer_sets
 from shallower.surgery.subset_choice import SubsetTable
 
