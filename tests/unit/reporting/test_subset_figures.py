@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgb
 from test_figures import overlapping, texts
 
 from shallower.core.files import write_json
@@ -73,19 +75,23 @@ def subsets(made):
 
 def points(panel, colour) -> np.ndarray:
     """Places [dots, 2] of a panel's dots of a colour."""
-    from matplotlib.colors import to_rgb
-
     found = [dots for dots in panel.collections if len(dots.get_facecolor())]
     mine = [dots for dots in found if np.allclose(dots.get_facecolor()[0, :3], to_rgb(colour))]
     return np.concatenate([np.asarray(dots.get_offsets(), float) for dots in mine])
 
 
+def rings_of(panel) -> list[PathCollection]:
+    """The rings around recommended models: dots without a filling."""
+    dots = [found for found in panel.collections if isinstance(found, PathCollection)]
+    return [found for found in dots if not len(found.get_facecolor())]
+
+
 def test_scores_of_several_seeds_are_averaged(made, subsets):
-    table = subsets["finetuned"].set_index("layers")
-    assert len(table) == 2**NUM_LAYERS - 1
-    assert table.loc[(0,), "readout_score"] == pytest.approx(0.2)
-    assert table.loc[(0, 5), "readout_loss"] == pytest.approx(0.6)
-    assert table.loc[(0, 2, 5), "size"] == 3
+    rows = {row["layers"]: row for row in subsets["finetuned"].to_dict("records")}
+    assert len(rows) == 2**NUM_LAYERS - 1
+    assert rows[0,]["readout_score"] == pytest.approx(0.2)
+    assert rows[0, 5]["readout_loss"] == pytest.approx(0.6)
+    assert rows[0, 2, 5]["size"] == 3
 
 
 def test_every_subset_is_a_dot_and_the_picks_are_marked(tables, subsets):
@@ -134,7 +140,7 @@ def test_the_budget_is_a_line_and_the_recommended_model_has_a_ring(tables, subse
         lines = [line for line in panel.lines if line.get_color() == BUDGET_COLOUR]
         assert [line.get_ydata()[0] for line in lines if line.get_xdata()[0] == 0] == pytest.approx([0.9 * full])
         assert [line.get_xdata()[0] for line in lines if line.get_ydata()[0] == 0] == [4.5]
-        rings.append([dots for dots in panel.collections if dots.get_sizes().tolist() == [260]])
+        rings.append(rings_of(panel))
     assert [len(found) for found in rings] == [0, 1]
     x, y = rings[1][0].get_offsets()[0]
     chosen = summary[(summary["origin"] == "finetuned") & (summary["strategy"] == "top") & (summary["amount"] == "2")]
@@ -142,7 +148,7 @@ def test_the_budget_is_a_line_and_the_recommended_model_has_a_ring(tables, subse
     only_size = score_by_depth(*tables, {}, {"megabytes": 80}, ("baseline", "none", "0"))
     assert len(only_size.axes) == 2  # a row for each origin, without panels of subsets
     assert "recommended" in texts(only_size) and "budget" not in "".join(texts(only_size))
-    ring = next(dots for dots in only_size.axes[0].collections if dots.get_sizes().tolist() == [260])
+    [ring] = rings_of(only_size.axes[0])
     assert ring.get_offsets()[0].tolist() == pytest.approx([6, full])
 
 

@@ -96,7 +96,7 @@ def score_by_depth(
             panels[-1].set_ylabel(metric)
             above = 22 if subsets and origin == origins[0] else 8  # room for what each column shows
             panels[0].set_title(origin_title(origin), loc="left", color=INK, pad=above)
-            for panel in panels:
+            for panel in (panel for panel in panels if panel.axison):
                 panel.set_xlabel("layers kept")
                 panel.tick_params(labelbottom=True)
                 panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
