@@ -127,6 +127,7 @@ def test_limits_of_size_take_the_highest_score():
     row = row_for({"megabytes": 5.5})
     assert (row["amount"], row["limits_held"]) == ("1", "megabytes")
     assert "; the best of 2 within the budget (at most 5.5 MB)" in plain(row["sentence"])
+    assert "; the only one within the budget (at" in row_for({"score_kept": 90, "layers": 3})["sentence"]
     within = plain(row_for({"megabytes": 6})["sentence"])
     assert within == (
         "Keep all 4 layers: within the budget (at most 6 MB) the full model scores highest; chosen among 3 models on "

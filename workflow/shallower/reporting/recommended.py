@@ -161,9 +161,11 @@ def sentence(found: Recommendation, case: Case, scores: Scores) -> str:
             return f"Keep all {layers}: within {within} the full model scores highest; {among}."
         return f"Keep all {layers}: no shallower model {holds} {within}; {near}; {among}."
     chosen = found.chosen
+    first = "shallowest" if SCORE_KEPT in case.budget else "best"
+    which = f"the {first} of {found.num_holding}" if found.num_holding > 1 else "the only one"
     return (
-        f"Keep {_layers(chosen, case, scores)}: {_score(chosen, case)}, {_cost(chosen, case)}; the "
-        f"{'shallowest' if SCORE_KEPT in case.budget else 'best'} of {found.num_holding} within {within}, {among}."
+        f"Keep {_layers(chosen, case, scores)}: {_score(chosen, case)}, {_cost(chosen, case)}; {which} within "
+        f"{within}, {among}."
     )
 
 
