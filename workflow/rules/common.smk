@@ -311,7 +311,7 @@ def subset_options(wildcards):
 
 def recommended(wildcards):
     """What the study recommends, where it has a budget."""
-    return {"recommended": layout.RECOMMENDED} if study.config["budget"] else {}
+    return {"recommended": layout.RECOMMENDED.format(**wildcards)} if study.config["budget"] else {}
 
 
 def budget_options(wildcards, input):

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
+from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.recommended import recommended_table
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 
 def main(arguments: argparse.Namespace) -> None:
+    if not arguments.budget:
+        raise UserError("the study has no budget to recommend a model within; add one, as docs/budget.md says")
     scores = Scores.read(arguments.results, arguments.resamples)
     table = recommended_table(read_table(arguments.summary), scores, arguments.budget, arguments.confidence)
     for row in table.to_dict("records"):
