@@ -129,7 +129,7 @@ def layers_of_best_subsets(model: str, task: str, subsets: Mapping[str, pd.DataF
     """
     num_layers = max(int(table["size"].max()) for table in subsets.values())
     with mpl.rc_context(SETTINGS):
-        width, height = 1.9 + 0.42 * num_layers, 1.7 + 0.34 * num_layers
+        width, height = 1.9 + 0.42 * num_layers, max(3.6, 1.7 + 0.34 * num_layers)
         figure = Figure(figsize=(max(5.2, width * len(subsets) + 1), height), layout="constrained")
         panels = figure.subplots(1, len(subsets), squeeze=False)[0]
         # In steps: the palette of the written picture has room for few colours.
