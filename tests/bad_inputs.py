@@ -588,6 +588,47 @@ STUDY = [
         ),
         ("subsets.layer_evaluations: 5 layer evaluations are too few for 4 layers", "at least 15 (model bert)"),
     ),
+    Case("a budget without limits", setting("budget", {}), ("budget: has no limit; add score_kept, megabytes",)),
+    Case(
+        "an unknown limit of a budget",
+        setting("budget", {"layer": 3}),
+        ("budget: unknown key 'layer'; did you mean 'layers'?",),
+    ),
+    Case(
+        "a budget that keeps nothing",
+        setting("budget", {"score_kept": 0}),
+        ("budget.score_kept: 0 is too small; write a number above 0",),
+    ),
+    Case(
+        "a budget of more than the full model's score",
+        setting("budget", {"score_kept": 101}),
+        ("budget.score_kept: 101 is greater than the maximum of 100",),
+    ),
+    Case(
+        "a budget of part of a layer",
+        setting("budget", {"layers": 2.5}),
+        ("budget.layers: 2.5 is not a whole number",),
+    ),
+    Case(
+        "a budget of more layers than there are",
+        setting("budget", {"layers": 5}),
+        ("budget.layers: 5 is more than the 4 layers that the study's models have at most; lower it, or remove",),
+    ),
+    Case(
+        "a budget that no arm can hold",
+        both(amounts("top", 1, 2), setting("budget", {"layers": 1, "score_kept": 90})),
+        ("budget.layers: no arm of bert on tiny keeps as few as 1, the fewest are 2; drop 3 layers", "or raise"),
+    ),
+    Case(
+        "a budget for a batch size that is not measured",
+        setting("budget", {"latency_ms": 5, "batch_size": 8}),
+        ("budget.batch_size: the time of 8 texts at once is not measured; add it to measure.batch_sizes", "1, 32"),
+    ),
+    Case(
+        "a budget's batch size without a time",
+        setting("budget", {"layers": 3, "batch_size": 1}),
+        ("budget.batch_size: says what latency_ms is for, which the budget lacks; add that, or remove the key",),
+    ),
     Case(
         "NUL in a path",
         setting("tasks.0.train_file", "data/\x00.csv"),

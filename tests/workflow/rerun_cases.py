@@ -24,7 +24,7 @@ STUDY_TEXTS = {
     " parameter-variance-1 from the pre-trained one",
     "families": "three models, a baseline and one arm each",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
-    " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves",
+    " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
 }
 
 
@@ -109,6 +109,19 @@ STUDY_AGAIN = Counter(measure_cost=1, score_parameters=1, check_parameter_orders
 EVERYTHING = Counter(download_model=1, download_task=1, tokenize_task=1) + STUDY_AGAIN - Counter(plan_runs=1)
 PREDICTIONS_AND_BELOW = Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION
 EVALUATIONS_AND_BELOW = Counter(evaluate=6, compare=5) + AGGREGATION
+
+
+# What the study of two tasks recommends, and shows of it.
+RECOMMENDED = Counter(recommend=1, plot_depths=2)
+
+
+def with_budget(case: Case) -> Case:
+    """The case with what a budget and the scores of subsets add, in the study of two tasks, to other tables."""
+    if case.study != "tasks" or not case.jobs["tabulate"]:
+        return case
+    # Figures of the best subsets are made of their scores alone.
+    added = Counter(recommend=1, plot_depths=case.jobs["plot"], plot_subsets=case.jobs["score_subsets"])
+    return replace(case, jobs=case.jobs | added)
 
 
 def with_section(case: Case) -> Case:
@@ -468,6 +481,12 @@ SETTINGS = {
     ),
     "the measurement": Case(settings(measure={"repeats": 4}), COST),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
+    "a budget where there was none": Case(settings(budget={"layers": 3}), Counter(recommend=1, plot_depths=1) + REPORT),
+    "a limit of the budget": Case(settings(budget={"score_kept": 99}), RECOMMENDED + REPORT, study="tasks"),
+    # The figure of the task whose subsets are scored stays, without the budget.
+    "the budget removed": Case(
+        study_with(lambda study: study.pop("budget")), Counter(plot_depths=1) + REPORT, study="tasks"
+    ),
     "a share of unknown tokens to warn of": Case(settings(report={"warn_above": {"unknown_tokens": 0}}), REPORT),
     # What computes with them runs again: a study has one number of threads.
     "threads": Case(settings(compute={"threads": 2}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
@@ -627,12 +646,16 @@ SCRIPTS = {
     "judge_observations": Counter(judge_observations=1) + REPORT,
     "measure_cost": COST,
     "plan_runs": NEW_PLAN,
+    # No budget and no subsets of layers in this study; for those of another see below.
+    "plot_depths": NOTHING,
     "plot_reproduction": Counter(plot_reproduction=5) + REPORT,
     "plot_results": Counter(plot=1) + REPORT,
+    "plot_subsets": NOTHING,
     "present_reproduction": SECTION + REPORT,
     "predict": PREDICTIONS_AND_BELOW,
     "probe_layers": Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "race_subsets": NOTHING,
+    "recommend_models": NOTHING,
     "record_study": RECORD,
     "reload_models": RELOADED + RECORD,
     "render_item": Counter(render_item=7) + RECORD,
@@ -660,6 +683,16 @@ CODE = {
         Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
         study="tasks",
     ),
+    "script recommend_models.py, where the study has a budget": Case(
+        code("scripts/recommend_models.py"), RECOMMENDED + REPORT, study="tasks"
+    ),
+    "script plot_depths.py, where the study has a budget": Case(
+        code("scripts/plot_depths.py"), Counter(plot_depths=2) + REPORT, study="tasks"
+    ),
+    "script plot_subsets.py, where subsets are scored": Case(
+        code("scripts/plot_subsets.py"), Counter(plot_subsets=1) + REPORT, study="tasks"
+    ),
+    "the template of the recommendation": Case(append("workflow/templates/recommended.jinja", "edited\n"), REPORT),
     "a comment in a script": Case(append("workflow/scripts/predict.py", "# only a comment\n"), NOTHING),
     "every docstring of the library reworded": Case(docstrings_reworded, NOTHING),
     "a message in a script": Case(
@@ -725,6 +758,7 @@ FILES = {
     ),
     "a figure deleted": Case(deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"), Counter(plot=1) + REPORT),
     "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + RECORD),
+    "the recommendation deleted": Case(deleted("results/tiny/recommended.csv"), RECOMMENDED + REPORT, study="tasks"),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
     "the results table deleted": Case(deleted("results/tiny/results.csv"), TABLES + OBSERVATIONS),
     "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),
@@ -786,6 +820,8 @@ GROUPS = {
     "Outputs": FILES,
     "Place and environment": ENVIRONMENT,
 }
-GROUPS = {group: {name: with_section(case) for name, case in cases.items()} for group, cases in GROUPS.items()}
+GROUPS = {
+    group: {name: with_budget(with_section(case)) for name, case in cases.items()} for group, cases in GROUPS.items()
+}
 CASES = {name: case for cases in GROUPS.values() for name, case in cases.items()}
 assert len(CASES) == sum(map(len, GROUPS.values())), "two cases have one name"

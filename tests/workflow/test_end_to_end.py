@@ -114,6 +114,19 @@ def test_regression_from_pretrained_with_scored_layers(finished_tasks):
         ("tiny", "2"): 2,
         ("second", "1"): 2,
     }
+    # The study has a budget, and one of its tasks scores of subsets.
+    results = finished_tasks.folder / "results/tiny"
+    with open(results / "recommended.csv", newline="") as file:
+        recommended = list(csv.DictReader(file))
+    assert [row["task"] for row in recommended] == ["tiny", "second"]
+    assert all(row["sentence"] for row in recommended)
+    report = (results / "report.html").read_text()
+    assert "Recommended within the budget" in report
+    made = {task: {path.stem for path in (results / "figures/bert" / task).iterdir()} for task in ("tiny", "second")}
+    assert made["second"] - made["tiny"] == {"layers-of-best-subsets"}
+    assert "score-by-depth" in made["tiny"]
+    sums = (results / "SHA256SUMS").read_text()
+    assert "  recommended.csv\n" in sums and "second/score-by-depth.png\n" in sums
     # Models were not to be kept, and their absence is no reason to run again.
     assert not list(finished_tasks.folder.glob("results/tiny/**/model.safetensors"))
     assert not finished_tasks.planned()

@@ -292,6 +292,36 @@ def scored_folder(wildcards):
     return layout.BASELINE_RUN.format(**wildcards, seed=SCORED_SEEDS[wildcards.scored])
 
 
+def subset_scores_of(model, task):
+    """Origin and file of the scores of subsets of layers that the runs of a model on a task go by."""
+    scored = {
+        (run.origin, ORIGINS[run.origin].scored_model(run.seed))
+        for run in RUNS[model, task]
+        if not run.is_baseline and (score := STRATEGIES[run.strategy].score) and score.of_subsets
+    }
+    names = {"study": study.name, "model": model, "task": task, "method": "subsets"}
+    found = {(origin, layout.LAYER_SCORES.format(**names, scored=name)) for origin, name in scored}
+    return [(origin, file) for origin, file in sorted(found) if file not in UNMADE]
+
+
+def subset_options(wildcards):
+    """Options that name the scores of subsets of layers, by origin."""
+    found = subset_scores_of(wildcards.model, wildcards.task)
+    return [part for origin, file in found for part in ("--subsets", origin, file)]
+
+
+def recommended(wildcards):
+    """What the study recommends, where it has a budget."""
+    return {"recommended": layout.RECOMMENDED.format(**wildcards)} if study.config["budget"] else {}
+
+
+def budget_options(wildcards, input):
+    """Options that show a study's budget and what it recommends in a figure."""
+    if not study.config["budget"]:
+        return []
+    return ["--budget", as_json(study.config["budget"]), "--recommended", input.recommended]
+
+
 def arm_folder(model, task, arm):
     """Folder of what is compared with the baseline."""
     return layout.ARM.format(study=study.name, model=model, task=task, arm=arm)

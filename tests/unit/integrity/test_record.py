@@ -140,6 +140,15 @@ def test_what_is_not_of_the_study_is_not_listed(name: str, tmp_path: Path):
     assert "m/t/gradual/top-2/seed1/stage0/manifest.json" in listed(tmp_path)
 
 
+def test_what_is_recommended_belongs_to_a_study_with_a_budget(tmp_path: Path):
+    study = make_study(tmp_path)
+    write(tmp_path / "results/s/recommended.csv", "of an earlier version")
+    record(study, tmp_path)
+    assert "recommended.csv" not in listed(tmp_path)
+    record(Study({**study.config, "budget": {"layers": 2}}), tmp_path)
+    assert "recommended.csv" in listed(tmp_path)
+
+
 def test_models_that_are_not_kept_are_not_listed(tmp_path: Path):
     record(make_study(tmp_path, keep_models=False), tmp_path)
     assert not any(name.endswith("model.safetensors") for name in listed(tmp_path))

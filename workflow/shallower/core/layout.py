@@ -23,6 +23,7 @@ CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"
+RECOMMENDED = f"{STUDY}/recommended.csv"
 PAPER = f"{STUDY}/paper"
 FIGURES = f"{STUDY}/figures/{{model}}/{{task}}"
 

@@ -104,6 +104,8 @@ class Membership:
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.keeps_models: bool = record["study"]["keep_models"]
+        # What an earlier version of the study recommended is no part of one without a budget.
+        self.strangers = set() if record["study"].get("budget") else {_in_study(layout.RECOMMENDED)}
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
         self.files: set[PurePosixPath] = set()
         self.folders = {_in_study(layout.TABLES), _in_study(layout.PAPER), *self.runs}
@@ -119,6 +121,8 @@ class Membership:
     def __call__(self, name: str) -> bool:
         """Whether a file, named relative to the study's folder, is part of the study."""
         path = PurePosixPath(name)
+        if path in self.strangers:
+            return False
         return len(path.parts) == 1 or path in self.files or not self.folders.isdisjoint(path.parents)
 
     def intermediate(self, name: str) -> bool:

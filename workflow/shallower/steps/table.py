@@ -220,6 +220,20 @@ STEPS: dict[str, Step] = {
             "figures/{model}/{task}/score-by-cost.png",
             "figures/{model}/{task}/score-by-cost.svg",
         ),
+        # For studies with a budget, and for models and tasks whose subsets of layers are scored.
+        _study_step("recommend_models", "recommend", "recommended.csv"),
+        _study_step(
+            "plot_depths",
+            "plot_depths",
+            "figures/{model}/{task}/score-by-depth.png",
+            "figures/{model}/{task}/score-by-depth.svg",
+        ),
+        _study_step(
+            "plot_subsets",
+            "plot_subsets",
+            "figures/{model}/{task}/layers-of-best-subsets.png",
+            "figures/{model}/{task}/layers-of-best-subsets.svg",
+        ),
         _study_step("collect_states", "collect_states", "states.csv"),
         _study_step("collect_scores", "collect_scores", "scores.csv"),
         _study_step("reproduce_item", "reproduce", "paper/{item}.csv"),

@@ -13,6 +13,7 @@ from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.model_sources import model_source
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
+from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.draft import AXES, Draft
 from shallower.study.messages import shown, unknown
@@ -31,6 +32,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _origin_problems(draft)
     yield from _refine_problems(draft)
     yield from strategy_problems(draft)
+    yield from budget_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
 

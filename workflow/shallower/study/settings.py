@@ -37,6 +37,7 @@ from shallower.study.names import (
     TARGETS,
 )
 from shallower.study.step_settings import (
+    Budget,
     Calibration,
     Compute,
     Evaluate,
@@ -329,6 +330,11 @@ class StudySettings(Settings):
     """How the cost of each depth is measured."""
     report: Report = Field(default_factory=Report)
     """What the tables answer."""
+    budget: Budget = optional()
+    """
+    What a model may cost and must keep, one limit or several. The study then recommends one model for each model and
+    task.
+    """
     compute: Compute = Field(default_factory=Compute)
     """The device, precision and threads of the work, and how it is interrupted."""
     keep_models: Flag = True

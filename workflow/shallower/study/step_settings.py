@@ -125,6 +125,22 @@ class Report(Settings):
     """
 
 
+class Budget(Settings):
+    score_kept: Annotated[Number, Field(gt=0, le=100)] = optional()
+    """
+    Least score, in per cent of the full model's: the interval of a model's score, over validation examples and seeds,
+    must not go below it.
+    """
+    megabytes: Annotated[Number, Field(gt=0)] = optional()
+    """Largest size of the model's file in MB (10^6 bytes)."""
+    latency_ms: Annotated[Number, Field(gt=0)] = optional()
+    """Longest median time of a forward pass in milliseconds, as measure says how to take it."""
+    batch_size: Annotated[Whole, Field(ge=1)] = optional()
+    """The batch size that latency_ms is for, one of measure.batch_sizes; by default the smallest."""
+    layers: Annotated[Whole, Field(ge=1)] = optional()
+    """Largest number of layers."""
+
+
 class Compute(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto uses a GPU when there is one."""
