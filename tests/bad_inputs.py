@@ -658,7 +658,7 @@ DATA = [
     Case(
         "folder for a file",
         as_folder("data/train.csv"),
-        ("data/train.csv: is a folder; name the file of labelled rows in it",),
+        ("data/train.csv: is a folder; name the file of rows in it",),
     ),
     Case(
         "a pattern that no file matches",
