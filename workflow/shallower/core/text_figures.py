@@ -74,5 +74,5 @@ def repeat_warnings(
 def unlabelled_in_words(counts: Mapping[str, int]) -> str:
     """What became of the rows of a file without labels (see `shallower.sources.unlabelled.left_over`)."""
     reasons = [f"{counts[reason]:,} {words}" for reason, words in LEFT_OUT.items() if counts[reason]]
-    why = f" ({', '.join(reasons)})" if reasons else ""
-    return f"{counts['read']:,} rows read, {counts['read'] - counts['left']:,} left out{why}"
+    why = f": {', '.join(reasons)}" if reasons else ""
+    return f"{counts['read']:,} rows read, {counts['read'] - counts['left']:,} were left out{why}"

@@ -40,7 +40,7 @@ def unlabelled_notes(study: Study, resources: Path) -> Iterator[str]:
         if manifest := unlabelled_manifest(study, task, resources):
             with suppress(KeyError, TypeError):  # of a damaged file, which steps report
                 rows = manifest["rows"][layout.UNLABELLED]
-                yield f"{task}: {rows:,} texts without labels ({unlabelled_in_words(manifest['found'])})."
+                yield f"{task}: {rows:,} texts without labels; of {unlabelled_in_words(manifest['found'])}."
         elif rows := unlabelled_rows(study, task, resources):
             yield f"{task}: at most {rows:,} texts without labels; those that its splits have will be left out."
 

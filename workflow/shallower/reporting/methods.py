@@ -69,7 +69,7 @@ def methods_content(
         "strategies": [_strategy(entry) for entry in config["strategies"]],
         "calibration": _calibration(config),
         "unlabelled": [
-            f"{each['rows'][UNLABELLED]:,} of {each['source']['name']} ({unlabelled_in_words(each['found'])})"
+            f"{each['rows'][UNLABELLED]:,} of {each['source']['name']} (of {unlabelled_in_words(each['found'])})"
             for each in unlabelled
         ],
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],

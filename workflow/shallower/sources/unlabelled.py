@@ -58,18 +58,18 @@ def fetch_unlabelled(
     place, size = files[0], definition.get("unlabelled_examples")
     if not len(left):
         raise UserError(
-            f"{place}: no row is left to learn from: {unlabelled_in_words(counts)}; name a file of other texts"
+            f"{place}: no row is left to learn from; of {unlabelled_in_words(counts)}; name a file of other texts"
         )
     if size is not None and size > len(left):
         raise UserError(
-            f"{place}: unlabelled_examples asks for {size}, but {len(left)} are left: {unlabelled_in_words(counts)}; "
-            "ask for fewer"
+            f"{place}: unlabelled_examples asks for {size}, but {len(left)} are left; of "
+            f"{unlabelled_in_words(counts)}; ask for fewer"
         )
     if size is not None:
         left = drawn(left, shuffled(left), size, None)
     for remark in remarks:
         logger.info("%s", remark)
-    logger.info("%d texts without labels: %s", len(left), unlabelled_in_words(counts))
+    logger.info("%d texts without labels; of %s", len(left), unlabelled_in_words(counts))
     name = f"{UNLABELLED}.parquet"
     write_parquet(target_dir / name, left)
     originals = {
