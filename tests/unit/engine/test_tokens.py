@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -328,21 +329,20 @@ def test_texts_without_labels_have_none(tokenizer: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("pair", [False, True])
 def test_texts_without_labels_follow_those_with_labels(tokenizer: Any, pair: bool, labels: list[float] | None) -> None:
     labelled = tokenize(table(pair, labels), tokenizer, 64, VOCABULARY)
-    # Of one text each, which have no token types besides 0 where pairs have some.
-    others = tokenize(table().drop_columns("label")[1:3], tokenizer, 64, VOCABULARY)
+    others = tokenize(table(pair).drop_columns("label")[1:3], tokenizer, 64, VOCABULARY)
     both = with_unlabelled(labelled, others)
     assert [example(both, index) for index in range(6)] == [
         *(example(labelled, index) for index in range(4)),
         *(example(others, index) for index in range(2)),
     ]
-    if labelled.token_type_ids is None and others.token_type_ids is None:
+    types_of_both = with_unlabelled(labelled, replace(others, token_type_ids=None)).token_type_ids
+    if labelled.token_type_ids is None:
         assert both.token_type_ids is None
+        assert types_of_both is None
     else:
-        parts = [
-            np.zeros_like(each.input_ids) if each.token_type_ids is None else each.token_type_ids
-            for each in (labelled, others)
-        ]
-        assert np.array_equal(both.token_type_ids, np.concatenate(parts))
+        assert np.array_equal(both.token_type_ids, np.concatenate([labelled.token_type_ids, others.token_type_ids]))
+        # A file holds no token types where all are 0.
+        assert np.array_equal(types_of_both, np.concatenate([labelled.token_type_ids, 0 * others.input_ids]))
     assert both.ids.tolist() == [3, 5, 8, 13, -6, -9]
     assert both.labels.dtype == labelled.labels.dtype
     assert np.array_equal(both.labels[:4], labelled.labels)
