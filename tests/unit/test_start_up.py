@@ -25,6 +25,7 @@ IMPORTED = {
     "download_calibration": "pyarrow",
     "download_model": "",
     "download_task": "pyarrow",
+    "download_unlabelled": "pyarrow",
     "drop_layers": "",
     "evaluate_predictions": "pyarrow scipy",
     "finetune": "torch",

@@ -22,7 +22,8 @@ STUDY_TEXTS = {
     "origins": "one model, one task, one seed and the paper's tables; the baseline and five arms, of every origin:"
     " top-1 and bottom-2 from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually,"
     " parameter-variance-1 from the pre-trained one",
-    "families": "three models, a baseline and one arm each",
+    "families": "three models, a baseline and one arm each; baselines teach, by their answers to texts without labels"
+    " as well",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
     " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
 }
@@ -103,6 +104,13 @@ SUBSETS_AND_BELOW = (
     + Counter(reload_model=1, plot=1)
     + TABLES
 )
+# What a teacher has a part in, in the study of three models.
+TAUGHT_AND_BELOW = Counter(dict.fromkeys(["drop_layers", "refine", "predict", "evaluate", "compare"], 3)) + Counter(
+    reload_models=3, plot=2
+)
+TAUGHT_AND_BELOW += TABLES
+TAUGHT_AGAIN = Counter(teach=3) + TAUGHT_AND_BELOW
+UNLABELLED_AGAIN = Counter(download_unlabelled=1, tokenize_unlabelled=3) + TAUGHT_AGAIN
 # Those of one more task or model also score layers; each model and task has its figures.
 NEW_TASK = Counter(tokenize_task=1, score_layers=1, score_parameters=1, plot=1) + ALL_RUNS
 STUDY_AGAIN = Counter(measure_cost=1, score_parameters=1, check_parameter_orders=1) + ALL_RUNS + SCORES + NEW_PLAN
@@ -447,6 +455,18 @@ SETTINGS = {
         entry("origins", 0, refine={"distill": {}}),
         Counter(teach=1) + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + PRUNED_ITEMS,
     ),
+    "another weight of the teacher": Case(settings(refine={"distill": {"weight": 0.7}}), TAUGHT_AND_BELOW, "families"),
+    "a teacher, and texts without labels for it": Case(
+        in_turn(
+            settings(refine={"distill": {}}),
+            entry("tasks", 0, unlabelled_file="data/unlabelled.csv"),
+        ),
+        Counter(download_unlabelled=1, tokenize_unlabelled=1, teach=1) + REFINES_AND_BELOW,
+    ),
+    "texts without labels taken out": Case(
+        study_with(lambda study: study["tasks"][0].pop("unlabelled_file")), TAUGHT_AGAIN, "families"
+    ),
+    "fewer of the texts without labels": Case(entry("tasks", 0, unlabelled_examples=20), UNLABELLED_AGAIN, "families"),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
@@ -606,6 +626,10 @@ DATA = {
     "own data: a row added": Case(append("data/validation.csv", "good good happy street,good\n"), TASK_AND_BELOW),
     "own data: touched": Case(touched("data/*.csv"), NOTHING),
     "own data: replaced by the same": Case(written_again("data/train.csv"), NOTHING),
+    "texts without labels: a row added": Case(
+        append("data/unlabelled.csv", "good good,happy street\n"), UNLABELLED_AGAIN, "families"
+    ),
+    "texts without labels: touched": Case(touched("data/unlabelled.csv"), NOTHING, "families"),
     "own model: other weights": Case(
         byte_flipped("models/bert/model.safetensors"),
         Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
@@ -636,6 +660,7 @@ SCRIPTS = {
     "compare_states": Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     # No strategy of this study scores subsets; for those of another see below.
     "download_calibration": NOTHING,
+    "download_unlabelled": NOTHING,
     "download_model": Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
     + Counter(score_parameters=1, check_parameter_orders=1)
     + TOKENS_AND_BELOW,
@@ -693,6 +718,10 @@ CODE = {
         code("scripts/plot_subsets.py"), Counter(plot_subsets=1) + REPORT, study="tasks"
     ),
     "the template of the recommendation": Case(append("workflow/templates/recommended.jinja", "edited\n"), REPORT),
+    "script download_unlabelled.py, where a teacher answers such texts": Case(
+        code("scripts/download_unlabelled.py"), UNLABELLED_AGAIN, study="families"
+    ),
+    "script teach.py, where there is a teacher": Case(code("scripts/teach.py"), TAUGHT_AGAIN, study="families"),
     "a comment in a script": Case(append("workflow/scripts/predict.py", "# only a comment\n"), NOTHING),
     "every docstring of the library reworded": Case(docstrings_reworded, NOTHING),
     "a message in a script": Case(

@@ -37,11 +37,25 @@ def test_three_families_from_files_to_report(finished_families, tmp_path):
         run = project.folder / "results/tiny" / family / "tiny/finetuned/top-1/seed1"
         assert json.loads((run / "layers.json").read_text())["dropped_layers"] == [3]
         assert not (run / "dropped").exists() or not any((run / "dropped").iterdir())
+        # The baseline answers 24 of 27 texts without labels; only the shallower model learns from them.
+        manifests = [
+            json.loads((folder / "manifest.json").read_text())
+            for folder in (project.folder / "results/tiny" / family / "tiny/baseline/seed1", run)
+        ]
+        assert [(each["examples"], each["unlabelled_examples"], each["steps"]) for each in manifests] == [
+            (64, 0, 4),
+            (64, 24, 6),
+        ]
+        assert ["unlabelled" in each["sha256"] for each in manifests] == [False, True]
         figures = project.folder / "results/tiny/figures" / family / "tiny"
         for figure in ("score-by-layers", "score-by-cost"):
             assert (figures / f"{figure}.png").read_bytes().startswith(PNG_MAGIC)
             assert "<svg" in (figures / f"{figure}.svg").read_text()
     assert "%" in (project.folder / "results/tiny/tables/answer.html").read_text()
+    assert (
+        "24 of tiny (of 27 rows read, 3 were left out: 1 with texts of validation rows, 1 with texts of training rows, "
+        "1 that repeat an earlier one)"
+    ) in (project.folder / "results/tiny/report.html").read_text()
 
     # A fresh process loads a delivered model and its tokenizer as any user would.
     check = (

@@ -27,7 +27,7 @@ from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.scored_strategies import CONTRIBUTION
 from shallower.surgery.strategies import STRATEGIES
-from shallower.study.local_files import local_model_files, local_task_files
+from shallower.study.local_files import local_model_files, local_task_files, local_unlabelled_files
 from shallower.study.resolve import resolve_study
 
 try:
@@ -80,6 +80,7 @@ wildcard_constraints:
     scored=r"pretrained|finetuned-seed[0-9]+",
     max_length=r"[0-9]+",
     examples=r"[0-9]+",
+    unlabelled=r"[0-9a-f]+",
 
 
 def code(script):
@@ -166,6 +167,37 @@ def tokens(split):
     return lambda wildcards: f"{tokens_folder(wildcards.model, wildcards.task)}/{split}.safetensors"
 
 
+def calibration_examples(wildcards):
+    """The table of a task's calibration examples, where the study has them."""
+    task = next(task for task, key in TASK_KEYS.items() if key == wildcards.task_key)
+    size = study.calibration_examples(task)
+    folder = layout.CALIBRATION_DATA.format(task_key=wildcards.task_key, examples=size)
+    return [] if size is None else [f"{folder}/{layout.CALIBRATION}.parquet"]
+
+
+def unlabelled_tokens(wildcards):
+    """The tokens of a task's texts without labels, where it has them, as a further input."""
+    if (key := study.unlabelled_key(wildcards.task)) is None:
+        return {}
+    place = layout.UNLABELLED_TOKENS.format(
+        model_key=MODEL_KEYS[wildcards.model],
+        task_key=TASK_KEYS[wildcards.task],
+        max_length=study.max_length(wildcards.task),
+        unlabelled=key,
+    )
+    return {"unlabelled": f"{place}/{layout.UNLABELLED}.safetensors"}
+
+
+def unlabelled_manifests(*tasks):
+    """What was found of the texts without labels of tasks, or of all, that have them."""
+    keys = {task: study.unlabelled_key(task) for task in tasks or study.tasks}
+    return [
+        f"{layout.UNLABELLED_DATA.format(task_key=TASK_KEYS[task], unlabelled=key)}/manifest.json"
+        for task, key in keys.items()
+        if key is not None
+    ]
+
+
 def calibration_tokens(wildcards):
     """The tokens of a task's calibration examples."""
     place = layout.CALIBRATION_TOKENS.format(
@@ -210,16 +242,22 @@ def training_inputs(wildcards):
 
 
 def teacher(wildcards):
-    """The answers of the full model of the same seed, for a training that learns from it."""
+    """The answers of the full model of the same seed, and all that it answers, for a training that learns from it."""
     distills = study.refine_settings(wildcards.task, wildcards.origin).get("distill")
-    return {"teacher": layout.TEACHER.format(**wildcards)} if distills else {}
+    return {"teacher": layout.TEACHER.format(**wildcards), **unlabelled_tokens(wildcards)} if distills else {}
 
 
 def refine_options(wildcards, input):
     """Options of the training of a pruned model that others do not have."""
     dtype = study.config["pruned_dtype"]
     rounded = ["--pruned-dtype", dtype] if dtype != "fp32" else []
-    return rounded + (["--teacher", input.teacher] if "teacher" in input.keys() else [])
+    taught = [["--" + name, input[name]] for name in ("teacher", "unlabelled") if name in input.keys()]
+    return sum(taught, rounded)
+
+
+def teach_options(wildcards, input):
+    """What a teacher answers besides the training examples."""
+    return ["--unlabelled", input.unlabelled] if "unlabelled" in input.keys() else []
 
 
 def predictions_to_compare(wildcards):

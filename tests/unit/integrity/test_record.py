@@ -102,6 +102,21 @@ def test_calibration_examples_that_layers_are_chosen_on_are_recorded(tmp_path: P
     assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
 
 
+def test_texts_without_labels_are_recorded_where_a_run_is_taught(tmp_path: Path):
+    study = make_study(tmp_path)
+    task = {"name": "t", "unlabelled_file": "new.csv"}
+    study = Study({**study.config, "tasks": [task], "refine": {}})
+    assert record(study, tmp_path)["unlabelled"] == {}
+    study = Study({**study.config, "refine": {"distill": {}}})
+    key, folder = study.task_key("t"), f"unlabelled-{study.unlabelled_key('t')}"
+    write(tmp_path / f"resources/tasks/{key}/{folder}/manifest.json", json.dumps({"seed": 0}))
+    tokens = f"tokens/{study.model_key('m')}/{key}/length8/{folder}/unlabelled.safetensors"
+    write(tmp_path / "resources" / tokens, "tokens")
+    said = record(study, tmp_path)
+    assert said["unlabelled"] == {"t": {"folder": f"tasks/{key}/{folder}", "manifest": {"seed": 0}, "tokens": [tokens]}}
+    assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
+
+
 def test_tokens_that_are_there_are_recorded(tmp_path: Path):
     study = make_study(tmp_path)
     name = f"tokens/{study.model_key('m')}/{study.task_key('t')}/length8/train.safetensors"

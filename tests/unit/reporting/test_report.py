@@ -251,6 +251,23 @@ def test_calibration_examples_and_protected_layers_are_told(report):
     assert "nothing is trained on" not in Page(report_page(report)).text
 
 
+def test_texts_without_labels_are_told_with_what_was_left_out(report):
+    counts = {"read": 5000, "validation": 60, "calibration": 0, "train": 0, "repeated": 1, "left": 4939}
+    manifest = {
+        "source": {"name": "docs-pair"},
+        "rows": {"unlabelled": 4939},
+        "found": counts,
+        "sha256": {"unlabelled.parquet": "ef" * 32},
+    }
+    text = Page(report_page(replace(report, unlabelled=[manifest]))).text
+    assert (
+        "learnt its answers to texts without labels: 4,939 of docs-pair (of 5,000 rows read, 61 were left out: 60 with "
+        "texts of validation rows, 1 that repeat an earlier one)."
+    ) in text
+    assert "task docs-pair unlabelled.parquet " + "ef" * 32 in text
+    assert "without labels" not in Page(report_page(report)).text
+
+
 def test_gradual_dropping_has_settings_of_its_own(report):
     origins = [{"name": "gradual", "stage": {"epochs": 2}, "refine": {"epochs": 4}}]
     text = Page(report_page(replace(report, config={**CONFIG, "origins": origins}))).text

@@ -498,7 +498,7 @@ def test_empty_files(tmp_path: Path, suffix: str) -> None:
     assert "cannot be read as parquet" in problem if suffix == ".parquet" else problem == "the file is empty"
     if suffix in (".csv", ".tsv"):
         path.write_text("text,label\n".replace(",", "," if suffix == ".csv" else "\t"))
-        assert problems_of(path) == ["no rows; a split needs labelled examples"]
+        assert problems_of(path) == ["no rows; a task needs examples"]
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -513,7 +513,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     (tmp_path / "b.csv").mkdir()
     assert problems_of(tmp_path / "b.csv") == [
-        "is a folder; name the file of labelled rows in it, or several with a pattern such as train-*.parquet"
+        "is a folder; name the file of rows in it, or several with a pattern such as train-*.parquet"
     ]
     assert "cannot be read" in problems_of(tmp_path / f"{'x' * 300}.csv")[0]
 

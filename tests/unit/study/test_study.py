@@ -220,3 +220,31 @@ def test_steps_that_read_a_study_load_no_large_package():
     loaded = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True, check=True).stdout.split()
     assert "shallower" in loaded
     assert not {"pydantic", "pydantic_core", "pyarrow", "numpy", "pandas", "torch", "yaml"} & {*loaded}
+
+
+def test_texts_without_labels_concern_only_what_is_taught(study, tmp_path):
+    (tmp_path / "new.csv").write_text("text\na new text\n")
+    before = resolve_study(study)
+    asked = {"unlabelled_file": str(tmp_path / "new.csv")}
+    study["origins"][1]["refine"] = {"distill": {}}
+    study["tasks"][0] |= asked
+    after = resolve_study(study)
+    assert after.task_definition("tiny") == before.task_definition("tiny")
+    assert after.task_key("tiny") == before.task_key("tiny")
+    assert after.unlabelled_definition("tiny") == after.task_definition("tiny") | asked
+    assert after.unlabelled_definition("mrpc") is None
+    assert after.unlabelled_key("mrpc") is None
+    # Other texts, fewer of them, or others that they must not have in common: another folder.
+    keys = {after.unlabelled_key("tiny")}
+    (tmp_path / "other.csv").write_text("text\na new text\n")
+    for changes in (
+        {"unlabelled_file": str(tmp_path / "other.csv")},
+        {"unlabelled_examples": 1},
+        {"calibration": {"examples": 10}, "train_examples": 2},
+    ):
+        entry = study["tasks"][0] | changes
+        keys.add(Study({**after.config, "tasks": [entry, study["tasks"][1]]}).unlabelled_key("tiny"))
+    assert len(keys) == 4
+    # Only a run of the task itself counts.
+    strategies = [{"name": "top", "amounts": [1], "origins": ["pretrained"]}]
+    assert Study({**after.config, "strategies": strategies}).unlabelled_definition("tiny") is None

@@ -42,6 +42,7 @@ class Report:
         figures: image files by model and task.
         sections: what other packages add.
         texts: texts.json by model and task.
+        unlabelled: manifest.json of the texts without labels, of each task that has them.
         missing: missing.csv; without rows when every job was finished.
         recommended: recommended.csv, where the study has a budget.
     """
@@ -56,6 +57,7 @@ class Report:
     figures: Mapping[tuple[str, str], Sequence[Path]] = field(default_factory=dict)
     sections: Sequence[Section] = ()
     texts: Mapping[tuple[str, str], Figures] = field(default_factory=dict)
+    unlabelled: Sequence[Mapping[str, Any]] = ()
     missing: pd.DataFrame = field(default_factory=pd.DataFrame)
     recommended: pd.DataFrame | None = None
 
@@ -82,9 +84,12 @@ def report_page(report: Report) -> str:
         texts=texts_content(config, report.texts, report.tasks),
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
-        methods=methods_content(config, report.summary, report.tasks, report.models),
+        methods=methods_content(config, report.summary, report.tasks, report.models, report.unlabelled),
         provenance=provenance_content(
-            report.runs, report.earlier, report.models, [manifest for _, manifest in report.tasks.values()]
+            report.runs,
+            report.earlier,
+            report.models,
+            [*(manifest for _, manifest in report.tasks.values()), *report.unlabelled],
         ),
     )
 

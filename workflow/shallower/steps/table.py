@@ -20,6 +20,7 @@ from shallower.core.layout import (
     TASK,
     TASK_RESULTS,
     TOKENS,
+    UNLABELLED_DATA,
 )
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 from shallower.steps import memory, runtime
@@ -139,9 +140,16 @@ STEPS: dict[str, Step] = {
             outputs=("calibration.parquet", "manifest.json"),
         ),
         Step(
+            "download_unlabelled",
+            "download",
+            rules=("download_unlabelled",),
+            folder=UNLABELLED_DATA,
+            outputs=("unlabelled.parquet", "manifest.json"),
+        ),
+        Step(
             "tokenize_task",
             "torch",
-            rules=("tokenize_task", "tokenize_calibration"),
+            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled"),
             folder=TOKENS,
             outputs=("{split}.safetensors", "texts.json"),
             is_job=True,

@@ -134,6 +134,14 @@ class Task(Settings):
     """What differs for this task from train when a model is tuned after its layers were dropped."""
     calibration: Calibration = optional()
     """The calibration examples of this task, instead of the study's."""
+    unlabelled_file: Path = optional()
+    """
+    File of texts without labels on this machine, or a pattern of several, in the form of the task's data (parquet, CSV,
+    TSV, JSONL; its columns of text, its columns if they are named). Only for refining with a teacher (refine.distill),
+    who answers them. Texts that the task's splits have, and repeats, are left out.
+    """
+    unlabelled_examples: Annotated[Whole, Field(ge=1)] = optional()
+    """Use only this many of the texts without labels, drawn with a fixed seed from those that are not left out."""
     seeds: Seeds = optional()
     """Seeds of this task's runs, instead of the study's; small tasks need more of them."""
     counterpart: Annotated[str | None, OneOf((*PAPER_TASKS, None))] = optional()

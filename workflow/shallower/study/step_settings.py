@@ -37,9 +37,15 @@ class Distillation(Settings):
 
 class Refining(Tuning):
     epochs: Annotated[Whole, Field(ge=0, le=10_000_000)] = 3
-    """Passes over the training data. 0 measures a cut without training, for origins whose models are fine-tuned."""
+    """
+    Passes over the training data, and over the texts of unlabelled_file together with it where there is a teacher. 0
+    measures a cut without training, for origins whose models are fine-tuned.
+    """
     distill: Distillation = optional()
-    """The full model of the same seed teaches the shallower one its answers to the training examples."""
+    """
+    The full model of the same seed teaches the shallower one its answers to the training examples, and to the texts of
+    the task's unlabelled_file, which count by these answers alone.
+    """
 
 
 class Training(Tuning):
