@@ -1,8 +1,8 @@
 """Malformed studies, data files and checkpoints, each with the words that its error message must hold.
 
-A case changes a folder with a sound tiny study: config.yaml, data/train.csv, data/validation.csv, models/bert. The
-words are those of the culprit (file, key or row) and of the remedy. `PLANNED` are reported before any job runs,
-`FETCHED` by the step that fetches the model.
+A case changes a folder with a sound tiny study: config.yaml, data/train.csv, data/validation.csv, models/bert; of
+data/unlabelled.csv the study says nothing. The words are those of the culprit (file, key or row) and of the remedy.
+`PLANNED` are reported before any job runs, `FETCHED` by the step that fetches the model.
 """
 
 import gzip
@@ -100,6 +100,12 @@ def parquet(**columns: Any) -> Spoil:
         study["tasks"][0]["train_file"] = "data/train.parquet"
 
     return spoil
+
+
+def unlabelled(text: str | bytes | None = None, name: str = "unlabelled.csv") -> Spoil:
+    """A teacher, and texts without labels for it; their file where it has other content."""
+    asked = both(setting("refine.distill", {}), setting("tasks.0.unlabelled_file", f"data/{name}"))
+    return asked if text is None else both(asked, content(f"data/{name}", text))
 
 
 def both(*spoils: Spoil) -> Spoil:
@@ -541,6 +547,28 @@ STUDY = [
         setting("calibration", {"examples": 3}),
         ("calibration.examples: 3 is less than the minimum of 10",),
     ),
+    Case(
+        "texts without labels, and no teacher",
+        setting("tasks.0.unlabelled_file", "data/unlabelled.csv"),
+        (
+            "tasks[0] (tiny).unlabelled_file: a teacher answers these texts, and no run of this task has one",
+            "add 'refine: {distill: {}}'",
+        ),
+    ),
+    Case(
+        "texts without labels, and a teacher for another origin",
+        both(
+            setting("tasks.0.unlabelled_file", "data/unlabelled.csv"),
+            setting("origins", [{"name": "finetuned"}, {"name": "gradual", "refine": {"distill": {}}}]),
+            setting("strategies.0.origins", ["finetuned"]),
+        ),
+        ("tasks[0] (tiny).unlabelled_file: a teacher answers these texts, and no run of this task has one",),
+    ),
+    Case(
+        "a number of texts without labels, and no file",
+        setting("tasks.0.unlabelled_examples", 100),
+        ("tasks[0] (tiny).unlabelled_examples: there is no unlabelled_file; add it, or remove the key",),
+    ),
     Case("calibration that is a number", setting("calibration", 100), ("calibration: 100 is not a mapping",)),
     Case(
         "subsets of layers without calibration examples",
@@ -595,6 +623,47 @@ STUDY = [
             setting("subsets", {"layer_evaluations": 5}),
         ),
         ("subsets.layer_evaluations: 5 layer evaluations are too few for 4 layers", "at least 15 (model bert)"),
+    ),
+    Case("a budget without limits", setting("budget", {}), ("budget: has no limit; add score_kept, megabytes",)),
+    Case(
+        "an unknown limit of a budget",
+        setting("budget", {"layer": 3}),
+        ("budget: unknown key 'layer'; did you mean 'layers'?",),
+    ),
+    Case(
+        "a budget that keeps nothing",
+        setting("budget", {"score_kept": 0}),
+        ("budget.score_kept: 0 is too small; write a number above 0",),
+    ),
+    Case(
+        "a budget of more than the full model's score",
+        setting("budget", {"score_kept": 101}),
+        ("budget.score_kept: 101 is greater than the maximum of 100",),
+    ),
+    Case(
+        "a budget of part of a layer",
+        setting("budget", {"layers": 2.5}),
+        ("budget.layers: 2.5 is not a whole number",),
+    ),
+    Case(
+        "a budget of more layers than there are",
+        setting("budget", {"layers": 5}),
+        ("budget.layers: 5 is more than the 4 layers that the study's models have at most; lower it, or remove",),
+    ),
+    Case(
+        "a budget that no arm can hold",
+        both(amounts("top", 1, 2), setting("budget", {"layers": 1, "score_kept": 90})),
+        ("budget.layers: no arm of bert on tiny keeps as few as 1, the fewest are 2; drop 3 layers", "or raise"),
+    ),
+    Case(
+        "a budget for a batch size that is not measured",
+        setting("budget", {"latency_ms": 5, "batch_size": 8}),
+        ("budget.batch_size: the time of 8 texts at once is not measured; add it to measure.batch_sizes", "1, 32"),
+    ),
+    Case(
+        "a budget's batch size without a time",
+        setting("budget", {"layers": 3, "batch_size": 1}),
+        ("budget.batch_size: says what latency_ms is for, which the budget lacks; add that, or remove the key",),
     ),
     Case(
         "strategies judged without subsets",
@@ -720,7 +789,7 @@ DATA = [
     Case(
         "folder for a file",
         as_folder("data/train.csv"),
-        ("data/train.csv: is a folder; name the file of labelled rows in it",),
+        ("data/train.csv: is a folder; name the file of rows in it",),
     ),
     Case(
         "a pattern that no file matches",
@@ -768,6 +837,43 @@ DATA = [
             setting("tasks.0.train_file", "data/train-*.csv"),
         ),
         ("data: the parts of train are of versions with 1 and 2 parts; remove those of all versions but one",),
+    ),
+    Case(
+        "texts without labels: a folder",
+        both(unlabelled(), setting("tasks.0.unlabelled_file", "data")),
+        ("tasks[0] (tiny): data: is a folder; name the file of rows in it",),
+    ),
+    Case(
+        "texts without labels: no file",
+        unlabelled(name="unlabeled.csv"),
+        ("tasks[0] (tiny): data/unlabeled.csv: file not found",),
+    ),
+    Case("texts without labels: empty", unlabelled(""), ("data/unlabelled.csv: the file is empty",)),
+    Case("texts without labels: header only", unlabelled("text\n"), ("data/unlabelled.csv: no rows",)),
+    Case(
+        "texts without labels: other columns",
+        unlabelled("sentence\ngood day\n"),
+        ("data/unlabelled.csv: no column 'text'; it has 'sentence'",),
+    ),
+    Case(
+        "texts without labels: an empty text",
+        unlabelled('text\ngood day\n""\n'),
+        ("data/unlabelled.csv: row 2: text is empty; fill it or remove the row",),
+    ),
+    Case(
+        "texts without labels: another encoding",
+        unlabelled("text\nbon marché\n".encode("latin-1")),
+        ("data/unlabelled.csv: line 2 is not UTF-8; convert",),
+    ),
+    Case(
+        "texts without labels that are the training data",
+        unlabelled(name="train.csv"),
+        ("tasks[0] (tiny): unlabelled_file: data/train.csv is the task's train data, too; name a file of other texts",),
+    ),
+    Case(
+        "more texts without labels than there are",
+        both(unlabelled(), setting("tasks.0.unlabelled_examples", 28)),
+        ("data/unlabelled.csv: has 27 rows, unlabelled_examples asks for 28; ask for fewer",),
     ),
     Case("empty data", content("data/train.csv", ""), ("data/train.csv: the file is empty",)),
     Case("header only", content("data/train.csv", "text,label\n"), ("data/train.csv: no rows",)),

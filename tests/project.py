@@ -95,6 +95,7 @@ def tiny_study(folder: Path, families: tuple[str, ...] = ("bert",), **task_optio
     for family in families:
         tiny.make_model(folder / "models" / family, family)
     task = tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, **task_options)
+    tiny.make_unlabelled_file(folder / "data", rows=24, **task_options)
     return {
         "study": "tiny",
         "models": [{"name": family, "source": "local", "directory": f"models/{family}"} for family in families],

@@ -1,4 +1,4 @@
-"""The tables of README.md and docs/cluster.md that are made from registries; run this file to write them.
+"""The tables of README.md and docs/ that are made from registries; run this file to write them.
 
 In each page, a table is found by its header.
 """
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from shallower.paper.hypotheses import HYPOTHESES
 from shallower.steps.table import STEPS, Step
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
@@ -47,12 +48,30 @@ def summary(formula: object) -> str:
     return text[:1].lower() + text[1:]
 
 
+def claim_table() -> str:
+    rows = [(f"`{entry.name}`", entry.claim, entry.criterion) for entry in HYPOTHESES]
+    return table(("name", "claim", "criterion"), rows)
+
+
+def rule_table() -> str:
+    """The rules, each once, with the claims that they are of."""
+    decisions = dict.fromkeys(entry.decision for entry in HYPOTHESES)
+    of = {text: [f"`{entry.name}`" for entry in HYPOTHESES if entry.decision == text] for text in decisions}
+    usual = max(decisions, key=lambda text: len(of[text]))
+    rows = [("all others" if text == usual else ", ".join(of[text]), text) for text in decisions]
+    return table(("rule of", "verdict"), sorted(rows, key=lambda row: row[1] == usual))
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-PAGES = {"README.md": (strategy_table, origin_table), "docs/cluster.md": (step_table,)}
+PAGES = {
+    "README.md": (strategy_table, origin_table),
+    "docs/cluster.md": (step_table,),
+    "docs/claims.md": (claim_table, rule_table),
+}
 
 
 def with_tables(page: str, text: str) -> str:

@@ -246,6 +246,19 @@ def make_task_files(
     }
 
 
+def make_unlabelled_file(directory: str | Path, rows: int, pair: bool = False, regression: bool = False) -> None:
+    """Write unlabelled.csv: `rows` new texts, the first one again, and those of a training and a validation row."""
+    directory = Path(directory)
+    columns = ["text_a", "text_b"] if pair else ["text"]
+    source = _task_rows(random.Random(1), pair, regression)
+    texts = [next(source)[:-1] for _ in range(rows)]
+    for split in ("train", "validation"):
+        with (directory / f"{split}.csv").open(encoding="utf-8", newline="") as file:
+            texts.append(list(csv.reader(file))[1][:-1])
+    with (directory / "unlabelled.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([columns, *texts[:rows], texts[0], *texts[rows:]])
+
+
 def _task_rows(source: random.Random, pair: bool, regression: bool) -> Iterator[list[Any]]:
     seen = set()
     for index in itertools.count():

@@ -84,9 +84,14 @@ def finished_judged(finish) -> Project:
 
 @pytest.fixture(scope="session")
 def finished_families(finish) -> Project:
-    """A finished tiny study of three models; copy it before changing anything."""
+    """A finished tiny study of three models with teachers and texts without labels; copy it before changing it."""
     families = ("bert", "xlnet", "distilbert")
-    return finish("families", lambda study: None, families=families, pair=True)
+
+    def change(study: dict[str, Any]) -> None:
+        study["refine"] = {"distill": {}}
+        study["tasks"][0]["unlabelled_file"] = "data/unlabelled.csv"
+
+    return finish("families", change, families=families, pair=True)
 
 
 @pytest.fixture(scope="session")
@@ -105,5 +110,6 @@ def finished_tasks(finish) -> Project:
             {"name": "subset-readout", "amounts": [1], "tasks": ["second"]},
         ]
         study["keep_models"] = False
+        study["budget"] = {"score_kept": 95, "megabytes": 1}
 
     return finish("tasks", change, regression=True)

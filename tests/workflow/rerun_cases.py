@@ -22,11 +22,12 @@ STUDY_TEXTS = {
     "origins": "one model, one task, one seed and the paper's tables; the baseline and five arms, of every origin:"
     " top-1 and bottom-2 from the fine-tuned model, top-1 from the one tuned with frozen layers, top-2 gradually,"
     " parameter-variance-1 from the pre-trained one",
-    "families": "three models, a baseline and one arm each",
+    "families": "three models, a baseline and one arm each; baselines teach, by their answers to texts without labels"
+    " as well",
     "judged": "one model, one task, one seed; all subsets of three of four layers, by which strategies are judged, and"
     " top-1",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
-    " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves",
+    " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
 }
 
 
@@ -106,12 +107,32 @@ SUBSETS_AND_BELOW = (
     + Counter(reload_model=1, plot=1)
     + TABLES
 )
+# What a teacher has a part in, in the study of three models.
+TAUGHT_AND_BELOW = Counter(dict.fromkeys(["drop_layers", "refine", "predict", "evaluate", "compare"], 3)) + Counter(
+    reload_models=3, plot=2
+)
+TAUGHT_AND_BELOW += TABLES
+TAUGHT_AGAIN = Counter(teach=3) + TAUGHT_AND_BELOW
+UNLABELLED_AGAIN = Counter(download_unlabelled=1, tokenize_unlabelled=3) + TAUGHT_AGAIN
 # Those of one more task or model also score layers; each model and task has its figures.
 NEW_TASK = Counter(tokenize_task=1, score_layers=1, score_parameters=1, plot=1) + ALL_RUNS
 STUDY_AGAIN = Counter(measure_cost=1, score_parameters=1, check_parameter_orders=1) + ALL_RUNS + SCORES + NEW_PLAN
 EVERYTHING = Counter(download_model=1, download_task=1, tokenize_task=1) + STUDY_AGAIN - Counter(plan_runs=1)
 PREDICTIONS_AND_BELOW = Counter(predict=6, evaluate=6, compare=5) + RELOADED + AGGREGATION
 EVALUATIONS_AND_BELOW = Counter(evaluate=6, compare=5) + AGGREGATION
+
+
+# What the study of two tasks recommends, and shows of it.
+RECOMMENDED = Counter(recommend=1, plot_depths=2)
+
+
+def with_budget(case: Case) -> Case:
+    """The case with what a budget and the scores of subsets add, in the study of two tasks, to other tables."""
+    if case.study != "tasks" or not case.jobs["tabulate"]:
+        return case
+    # Figures of the best subsets are made of their scores alone.
+    added = Counter(recommend=1, plot_depths=case.jobs["plot"], plot_subsets=case.jobs["score_subsets"])
+    return replace(case, jobs=case.jobs | added)
 
 
 def with_section(case: Case) -> Case:
@@ -437,6 +458,18 @@ SETTINGS = {
         entry("origins", 0, refine={"distill": {}}),
         Counter(teach=1) + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + PRUNED_ITEMS,
     ),
+    "another weight of the teacher": Case(settings(refine={"distill": {"weight": 0.7}}), TAUGHT_AND_BELOW, "families"),
+    "a teacher, and texts without labels for it": Case(
+        in_turn(
+            settings(refine={"distill": {}}),
+            entry("tasks", 0, unlabelled_file="data/unlabelled.csv"),
+        ),
+        Counter(download_unlabelled=1, tokenize_unlabelled=1, teach=1) + REFINES_AND_BELOW,
+    ),
+    "texts without labels taken out": Case(
+        study_with(lambda study: study["tasks"][0].pop("unlabelled_file")), TAUGHT_AGAIN, "families"
+    ),
+    "fewer of the texts without labels": Case(entry("tasks", 0, unlabelled_examples=20), UNLABELLED_AGAIN, "families"),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
@@ -471,6 +504,12 @@ SETTINGS = {
     ),
     "the measurement": Case(settings(measure={"repeats": 4}), COST),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
+    "a budget where there was none": Case(settings(budget={"layers": 3}), Counter(recommend=1, plot_depths=1) + REPORT),
+    "a limit of the budget": Case(settings(budget={"score_kept": 99}), RECOMMENDED + REPORT, study="tasks"),
+    # The figure of the task whose subsets are scored stays, without the budget.
+    "the budget removed": Case(
+        study_with(lambda study: study.pop("budget")), Counter(plot_depths=1) + REPORT, study="tasks"
+    ),
     "a share of unknown tokens to warn of": Case(settings(report={"warn_above": {"unknown_tokens": 0}}), REPORT),
     # What computes with them runs again: a study has one number of threads.
     "threads": Case(settings(compute={"threads": 2}), BASELINE_AND_BELOW + SCORES + Counter(measure_cost=1)),
@@ -602,6 +641,10 @@ DATA = {
     "own data: a row added": Case(append("data/validation.csv", "good good happy street,good\n"), TASK_AND_BELOW),
     "own data: touched": Case(touched("data/*.csv"), NOTHING),
     "own data: replaced by the same": Case(written_again("data/train.csv"), NOTHING),
+    "texts without labels: a row added": Case(
+        append("data/unlabelled.csv", "good good,happy street\n"), UNLABELLED_AGAIN, "families"
+    ),
+    "texts without labels: touched": Case(touched("data/unlabelled.csv"), NOTHING, "families"),
     "own model: other weights": Case(
         byte_flipped("models/bert/model.safetensors"),
         Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
@@ -615,7 +658,7 @@ DATA = {
     ),
     "a number of the paper": Case(
         replaced("workflow/shallower/paper/values.csv", "67349", "67350"),
-        ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT - OBSERVATIONS,
+        ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS + Counter(check_parameter_orders=1) + REPORT,
     ),
     "the paper's numbers touched": Case(touched("workflow/shallower/paper/values.csv"), NOTHING),
 }
@@ -632,6 +675,7 @@ SCRIPTS = {
     "compare_states": Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     # No strategy of this study scores subsets; for those of another see below.
     "download_calibration": NOTHING,
+    "download_unlabelled": NOTHING,
     "download_model": Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
     + Counter(score_parameters=1, check_parameter_orders=1)
     + TOKENS_AND_BELOW,
@@ -644,13 +688,17 @@ SCRIPTS = {
     "judge_strategies": NOTHING,
     "measure_cost": COST,
     "plan_runs": NEW_PLAN,
+    # No budget and no subsets of layers in this study; for those of another see below.
+    "plot_depths": NOTHING,
     "plot_reproduction": Counter(plot_reproduction=5) + REPORT,
     "plot_results": Counter(plot=1) + REPORT,
+    "plot_subsets": NOTHING,
     "present_oracle": NOTHING,
     "present_reproduction": SECTION + REPORT,
     "predict": PREDICTIONS_AND_BELOW,
     "probe_layers": Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "race_subsets": NOTHING,
+    "recommend_models": NOTHING,
     "record_study": RECORD,
     "reload_models": RELOADED + RECORD,
     "render_item": Counter(render_item=7) + RECORD,
@@ -678,6 +726,20 @@ CODE = {
         Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
         study="tasks",
     ),
+    "script recommend_models.py, where the study has a budget": Case(
+        code("scripts/recommend_models.py"), RECOMMENDED + REPORT, study="tasks"
+    ),
+    "script plot_depths.py, where the study has a budget": Case(
+        code("scripts/plot_depths.py"), Counter(plot_depths=2) + REPORT, study="tasks"
+    ),
+    "script plot_subsets.py, where subsets are scored": Case(
+        code("scripts/plot_subsets.py"), Counter(plot_subsets=1) + REPORT, study="tasks"
+    ),
+    "the template of the recommendation": Case(append("workflow/templates/recommended.jinja", "edited\n"), REPORT),
+    "script download_unlabelled.py, where a teacher answers such texts": Case(
+        code("scripts/download_unlabelled.py"), UNLABELLED_AGAIN, study="families"
+    ),
+    "script teach.py, where there is a teacher": Case(code("scripts/teach.py"), TAUGHT_AGAIN, study="families"),
     "script judge_strategies.py, where a study asks for it": Case(
         code("scripts/judge_strategies.py"), JUDGED + REPORT, study="judged"
     ),
@@ -752,6 +814,7 @@ FILES = {
     ),
     "a figure deleted": Case(deleted("results/tiny/figures/bert/tiny/score-by-cost.svg"), Counter(plot=1) + REPORT),
     "a table of the paper deleted": Case(deleted("results/tiny/paper/table-2.html"), Counter(render_item=1) + RECORD),
+    "the recommendation deleted": Case(deleted("results/tiny/recommended.csv"), RECOMMENDED + REPORT, study="tasks"),
     # As when judging is asked for in a study that has all the scores.
     "the tables of judged strategies deleted": Case(deleted("results/tiny/oracle"), JUDGED + REPORT, study="judged"),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
@@ -815,6 +878,8 @@ GROUPS = {
     "Outputs": FILES,
     "Place and environment": ENVIRONMENT,
 }
-GROUPS = {group: {name: with_section(case) for name, case in cases.items()} for group, cases in GROUPS.items()}
+GROUPS = {
+    group: {name: with_budget(with_section(case)) for name, case in cases.items()} for group, cases in GROUPS.items()
+}
 CASES = {name: case for cases in GROUPS.values() for name, case in cases.items()}
 assert len(CASES) == sum(map(len, GROUPS.values())), "two cases have one name"

@@ -37,11 +37,25 @@ def test_three_families_from_files_to_report(finished_families, tmp_path):
         run = project.folder / "results/tiny" / family / "tiny/finetuned/top-1/seed1"
         assert json.loads((run / "layers.json").read_text())["dropped_layers"] == [3]
         assert not (run / "dropped").exists() or not any((run / "dropped").iterdir())
+        # The baseline answers 24 of 27 texts without labels; only the shallower model learns from them.
+        manifests = [
+            json.loads((folder / "manifest.json").read_text())
+            for folder in (project.folder / "results/tiny" / family / "tiny/baseline/seed1", run)
+        ]
+        assert [(each["examples"], each["unlabelled_examples"], each["steps"]) for each in manifests] == [
+            (64, 0, 4),
+            (64, 24, 6),
+        ]
+        assert ["unlabelled" in each["sha256"] for each in manifests] == [False, True]
         figures = project.folder / "results/tiny/figures" / family / "tiny"
         for figure in ("score-by-layers", "score-by-cost"):
             assert (figures / f"{figure}.png").read_bytes().startswith(PNG_MAGIC)
             assert "<svg" in (figures / f"{figure}.svg").read_text()
     assert "%" in (project.folder / "results/tiny/tables/answer.html").read_text()
+    assert (
+        "24 of tiny (of 27 rows read, 3 were left out: 1 with texts of validation rows, 1 with texts of training rows, "
+        "1 that repeat an earlier one)"
+    ) in (project.folder / "results/tiny/report.html").read_text()
 
     # A fresh process loads a delivered model and its tokenizer as any user would.
     check = (
@@ -114,6 +128,19 @@ def test_regression_from_pretrained_with_scored_layers(finished_tasks):
         ("tiny", "2"): 2,
         ("second", "1"): 2,
     }
+    # The study has a budget, and one of its tasks scores of subsets.
+    results = finished_tasks.folder / "results/tiny"
+    with open(results / "recommended.csv", newline="") as file:
+        recommended = list(csv.DictReader(file))
+    assert [row["task"] for row in recommended] == ["tiny", "second"]
+    assert all(row["sentence"] for row in recommended)
+    report = (results / "report.html").read_text()
+    assert "Recommended within the budget" in report
+    made = {task: {path.stem for path in (results / "figures/bert" / task).iterdir()} for task in ("tiny", "second")}
+    assert made["second"] - made["tiny"] == {"layers-of-best-subsets"}
+    assert "score-by-depth" in made["tiny"]
+    sums = (results / "SHA256SUMS").read_text()
+    assert "  recommended.csv\n" in sums and "second/score-by-depth.png\n" in sums
     # Models were not to be kept, and their absence is no reason to run again.
     assert not list(finished_tasks.folder.glob("results/tiny/**/model.safetensors"))
     assert not finished_tasks.planned()

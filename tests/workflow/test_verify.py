@@ -155,6 +155,47 @@ def test_every_fault_is_named(name: str, project):
     assert all(fault.strip().split(":")[0] in kinds for fault in faults), faults
 
 
+TAUGHT = "results/tiny/xlnet/tiny/finetuned/top-1/seed1/manifest.json"
+
+
+def edited_source(**changes: str) -> Callable[[Project], None]:
+    """Change digests of the texts without labels that a run was made from."""
+
+    def change(project: Project) -> None:
+        manifest = json.loads((project.folder / TAUGHT).read_text())
+        manifest["unlabelled_made_from"]["sha256"].update(changes)
+        (project.folder / TAUGHT).write_text(json.dumps(manifest))
+
+    return change
+
+
+FAULTS_WITHOUT_LABELS = {
+    "texts": (in_resources("tasks/*/*/unlabelled.parquet"), ["changed: ", "unlabelled.parquet"]),
+    "tokens": (in_resources("tokens/xlnet-*/*/*/*/unlabelled.safetensors"), ["changed: ", "unlabelled.safetensors"]),
+    "texts of a run, recorded": (
+        in_turn(edited_source(**{"unlabelled.parquet": "0" * 64}), recorded_again),
+        ["wrong texts without labels: xlnet/tiny/finetuned/top-1/seed1/manifest.json"],
+    ),
+    "tokens of a run, recorded": (
+        in_turn(edited_manifest(TAUGHT, unlabelled="0" * 64), recorded_again),
+        ["wrong tokens: xlnet/tiny/finetuned/top-1/seed1/manifest.json"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS_WITHOUT_LABELS)
+def test_faults_of_texts_without_labels_are_named(name: str, finished_families, tmp_path: Path, monkeypatch):
+    project = finished_families.copy(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    assert verify("results/tiny", "resources")
+    change, expected = FAULTS_WITHOUT_LABELS[name]
+    change(project)
+    with pytest.raises(UserError) as caught:
+        verify("results/tiny", "resources")
+    (fault,) = str(caught.value).splitlines()[1:]
+    assert all(text in fault for text in expected), fault
+
+
 def test_results_copied_elsewhere(project, tmp_path: Path):
     """Without Snakemake, without the resources, with what `make provenance` writes later."""
     elsewhere = tmp_path / "else where"

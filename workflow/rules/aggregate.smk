@@ -1,7 +1,8 @@
 # All runs come together: one tidy table, then the tables and figures that answer the question.
 #
 # Needs: metrics.json and comparison.json of every run and arm, cost.json of every model.
-# Gives: results/{study}/runs.csv and missing.csv, results.csv, resamples.parquet, tables/, figures/.
+# Gives: results/{study}/runs.csv and missing.csv, results.csv, resamples.parquet, tables/, figures/, recommended.csv where
+# the study has a budget.
 
 TABLES = ["answer.html", "summary.csv", "summary.html", "droppable.csv"]
 FIGURES = ["score-by-layers", "score-by-cost"]
@@ -111,6 +112,32 @@ rule tabulate:
         " --tolerances {params.tolerances:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
+rule recommend:
+    input:
+        summary=f"{layout.TABLES}/summary.csv",
+        results=f"{layout.STUDY}/results.csv",
+        resamples=f"{layout.STUDY}/resamples.parquet",
+    output:
+        recommended=report(
+            layout.RECOMMENDED,
+            category="Answer",
+            caption="../report/recommended.rst",
+            labels={"table": "recommended models"},
+        ),
+    log:
+        "logs/recommend/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("recommend_models"),
+        budget=as_json(study.config["budget"]),
+        confidence=study.config["evaluate"]["confidence"],
+    shell:
+        "python {params.script:q} --summary {input.summary:q} --results {input.results:q} --resamples {input.resamples:q}"
+        " --budget {params.budget:q} --confidence {params.confidence} --output {output.recommended:q} 2>&1 | tee {log:q}"
+
+
 rule plot:
     input:
         summary=f"{layout.TABLES}/summary.csv",
@@ -143,3 +170,61 @@ rule plot:
     shell:
         "python {params.script:q} --summary {input.summary:q} --results {input.results:q} --model {wildcards.model:q}"
         " --task {wildcards.task:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule plot_depths:
+    input:
+        unpack(recommended),
+        summary=f"{layout.TABLES}/summary.csv",
+        results=f"{layout.STUDY}/results.csv",
+        # Found by the script through its options.
+        scores=lambda wildcards: [file for _, file in subset_scores_of(wildcards.model, wildcards.task)],
+    output:
+        by_depth=report(
+            f"{layout.FIGURES}/score-by-depth.png",
+            category="Figures",
+            subcategory="{task}",
+            caption="../report/score-by-depth.rst",
+            labels={"figure": "score by layers kept", "model": "{model}"},
+        ),
+        by_depth_svg=f"{layout.FIGURES}/score-by-depth.svg",
+    log:
+        "logs/plot_depths/{study}/{model}/{task}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("plot_depths"),
+        budget=budget_options,
+        subsets=subset_options,
+        folder=subpath(output.by_depth, parent=True),
+    shell:
+        "python {params.script:q} --summary {input.summary:q} --results {input.results:q} --model {wildcards.model:q}"
+        " --task {wildcards.task:q} {params.budget:q} {params.subsets:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule plot_subsets:
+    input:
+        # Found by the script through its options.
+        scores=lambda wildcards: [file for _, file in subset_scores_of(wildcards.model, wildcards.task)],
+    output:
+        layers=report(
+            f"{layout.FIGURES}/layers-of-best-subsets.png",
+            category="Figures",
+            subcategory="{task}",
+            caption="../report/layers-of-best-subsets.rst",
+            labels={"figure": "layers of the best subsets", "model": "{model}"},
+        ),
+        layers_svg=f"{layout.FIGURES}/layers-of-best-subsets.svg",
+    log:
+        "logs/plot_subsets/{study}/{model}/{task}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("plot_subsets"),
+        subsets=subset_options,
+        folder=subpath(output.layers, parent=True),
+    shell:
+        "python {params.script:q} --model {wildcards.model:q} --task {wildcards.task:q} {params.subsets:q}"
+        " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -21,12 +21,13 @@ from shallower.paper.items import FIGURES as PAPER_FIGURES
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
 from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
+from shallower.paper.items import TIMED_MODELS as PAPER_TIMED_MODELS
 from shallower.paper.shown_runs import Model
 from shallower.planning.missing import missing_runs, read_unmade
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.scored_strategies import CONTRIBUTION
 from shallower.surgery.strategies import STRATEGIES
-from shallower.study.local_files import local_model_files, local_task_files
+from shallower.study.local_files import local_model_files, local_task_files, local_unlabelled_files
 from shallower.study.resolve import resolve_study
 
 try:
@@ -79,6 +80,7 @@ wildcard_constraints:
     scored=r"pretrained|finetuned-seed[0-9]+",
     max_length=r"[0-9]+",
     examples=r"[0-9]+",
+    unlabelled=r"[0-9a-f]+",
 
 
 def code(script):
@@ -165,6 +167,37 @@ def tokens(split):
     return lambda wildcards: f"{tokens_folder(wildcards.model, wildcards.task)}/{split}.safetensors"
 
 
+def calibration_examples(wildcards):
+    """The table of a task's calibration examples, where the study has them."""
+    task = next(task for task, key in TASK_KEYS.items() if key == wildcards.task_key)
+    size = study.calibration_examples(task)
+    folder = layout.CALIBRATION_DATA.format(task_key=wildcards.task_key, examples=size)
+    return [] if size is None else [f"{folder}/{layout.CALIBRATION}.parquet"]
+
+
+def unlabelled_tokens(wildcards):
+    """The tokens of a task's texts without labels, where it has them, as a further input."""
+    if (key := study.unlabelled_key(wildcards.task)) is None:
+        return {}
+    place = layout.UNLABELLED_TOKENS.format(
+        model_key=MODEL_KEYS[wildcards.model],
+        task_key=TASK_KEYS[wildcards.task],
+        max_length=study.max_length(wildcards.task),
+        unlabelled=key,
+    )
+    return {"unlabelled": f"{place}/{layout.UNLABELLED}.safetensors"}
+
+
+def unlabelled_manifests(*tasks):
+    """What was found of the texts without labels of tasks, or of all, that have them."""
+    keys = {task: study.unlabelled_key(task) for task in tasks or study.tasks}
+    return [
+        f"{layout.UNLABELLED_DATA.format(task_key=TASK_KEYS[task], unlabelled=key)}/manifest.json"
+        for task, key in keys.items()
+        if key is not None
+    ]
+
+
 def calibration_tokens(wildcards):
     """The tokens of a task's calibration examples."""
     place = layout.CALIBRATION_TOKENS.format(
@@ -209,16 +242,22 @@ def training_inputs(wildcards):
 
 
 def teacher(wildcards):
-    """The answers of the full model of the same seed, for a training that learns from it."""
+    """The answers of the full model of the same seed, and all that it answers, for a training that learns from it."""
     distills = study.refine_settings(wildcards.task, wildcards.origin).get("distill")
-    return {"teacher": layout.TEACHER.format(**wildcards)} if distills else {}
+    return {"teacher": layout.TEACHER.format(**wildcards), **unlabelled_tokens(wildcards)} if distills else {}
 
 
 def refine_options(wildcards, input):
     """Options of the training of a pruned model that others do not have."""
     dtype = study.config["pruned_dtype"]
     rounded = ["--pruned-dtype", dtype] if dtype != "fp32" else []
-    return rounded + (["--teacher", input.teacher] if "teacher" in input.keys() else [])
+    taught = [["--" + name, input[name]] for name in ("teacher", "unlabelled") if name in input.keys()]
+    return sum(taught, rounded)
+
+
+def teach_options(wildcards, input):
+    """What a teacher answers besides the training examples."""
+    return ["--unlabelled", input.unlabelled] if "unlabelled" in input.keys() else []
 
 
 def predictions_to_compare(wildcards):
@@ -289,6 +328,36 @@ def scored_folder(wildcards):
     if wildcards.scored == "pretrained":
         return model_folder(wildcards)
     return layout.BASELINE_RUN.format(**wildcards, seed=SCORED_SEEDS[wildcards.scored])
+
+
+def subset_scores_of(model, task):
+    """Origin and file of the scores of subsets of layers that the runs of a model on a task go by."""
+    scored = {
+        (run.origin, ORIGINS[run.origin].scored_model(run.seed))
+        for run in RUNS[model, task]
+        if not run.is_baseline and (score := STRATEGIES[run.strategy].score) and score.of_subsets
+    }
+    names = {"study": study.name, "model": model, "task": task, "method": "subsets"}
+    found = {(origin, layout.LAYER_SCORES.format(**names, scored=name)) for origin, name in scored}
+    return [(origin, file) for origin, file in sorted(found) if file not in UNMADE]
+
+
+def subset_options(wildcards):
+    """Options that name the scores of subsets of layers, by origin."""
+    found = subset_scores_of(wildcards.model, wildcards.task)
+    return [part for origin, file in found for part in ("--subsets", origin, file)]
+
+
+def recommended(wildcards):
+    """What the study recommends, where it has a budget."""
+    return {"recommended": layout.RECOMMENDED.format(**wildcards)} if study.config["budget"] else {}
+
+
+def budget_options(wildcards, input):
+    """Options that show a study's budget and what it recommends in a figure."""
+    if not study.config["budget"]:
+        return []
+    return ["--budget", as_json(study.config["budget"]), "--recommended", input.recommended]
 
 
 def arm_folder(model, task, arm):

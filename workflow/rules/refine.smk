@@ -1,4 +1,5 @@
-# The pruned model is fine-tuned: the same script as the baseline, from other weights. The baseline may teach it.
+# The pruned model is fine-tuned: the same script as the baseline, from other weights. The baseline may teach it, also by
+# its answers to texts without labels.
 #
 # Needs: dropped/ and the task's tokens, and the baseline where it teaches.
 # Gives: results/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}, a model that loads with from_pretrained.
@@ -6,6 +7,7 @@
 
 rule teach:
     input:
+        unpack(unlabelled_tokens),
         weights=f"{layout.BASELINE_RUN}/model.safetensors",
         config=f"{layout.BASELINE_RUN}/config.json",
         tokens=tokens("train"),
@@ -28,9 +30,10 @@ rule teach:
         threads=THREADS,
         device=study.config["compute"]["device"],
         model_folder=subpath(input.config, parent=True),
+        options=teach_options,
     shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --threads {params.threads}"
-        " --device {params.device} --output {output.answers:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} {params.options:q}"
+        " --threads {params.threads} --device {params.device} --output {output.answers:q} 2>&1 | tee {log:q}"
 
 
 use rule finetune_baseline as refine with:

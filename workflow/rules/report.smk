@@ -11,11 +11,13 @@ rule write_report:
         summary=f"{layout.TABLES}/summary.csv",
         missing=f"{layout.STUDY}/missing.csv",
         costs=costs(),
+        recommended=recommendation(),
         figures=figures("svg"),
         models=made(f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()),
         tasks=made(f"{folder}/task.json" for folder in TASK_FOLDERS.values()),
         sections=report_sections(),
         texts=[file for *_, file in texts_by_task()],
+        unlabelled=made(unlabelled_manifests()),
         # Found by the script through runs.csv and the folder of the task.
         manifests=[f"{run.directory}/manifest.json" for run in PRESENT],
         task_manifests=made(f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()),
@@ -32,5 +34,5 @@ rule write_report:
         figures=[part for model, task, file in figures_by_task("svg") for part in ("--figure", model, task, file)],
     shell:
         "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --summary {input.summary:q} --costs {input.costs:q}"
-        " {params.figures:q} {params.texts:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
-        " --sections {input.sections:q} --output {output.report:q} 2>&1 | tee {log:q}"
+        " --recommended {input.recommended:q} {params.figures:q} {params.texts:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
+        " --sections {input.sections:q} --unlabelled {input.unlabelled:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -16,6 +16,17 @@ CONTRIBUTIONS = {
         ]
     )
 }
+# Tasks of the paper, whose numbers of examples it has, and the cost.json of models whose time is in its text.
+SIZED_TASKS = {
+    task: folder
+    for task, folder in TASK_FOLDERS.items()
+    if study.counterparts["tasks"][task] and made([f"{folder}/task.json"])
+}
+TIMED_COSTS = made(
+    f"{layout.MODEL_RESULTS.format(study=study.name, model=model)}/cost.json"
+    for model, counterpart in study.counterparts["models"].items()
+    if counterpart in PAPER_TIMED_MODELS
+)
 FETCHED_MODELS = {model: folder for model, folder in MODEL_FOLDERS.items() if made([f"{folder}/model.safetensors"])}
 
 
@@ -151,6 +162,9 @@ rule judge_observations:
         results=f"{layout.STUDY}/results.csv",
         resamples=f"{layout.STUDY}/resamples.parquet",
         states=f"{layout.STUDY}/states.csv",
+        values=PAPER_VALUES,
+        tasks=[f"{folder}/task.json" for folder in SIZED_TASKS.values()],
+        costs=TIMED_COSTS,
     output:
         table=f"{layout.PAPER}/observations.csv",
         page=report(
@@ -165,11 +179,19 @@ rule judge_observations:
         "../../envs/report.yaml"
     params:
         **code("judge_observations"),
-        settings=as_json({"confidence": study.config["evaluate"]["confidence"], **study.counterparts}),
+        settings=as_json(
+            {
+                "confidence": study.config["evaluate"]["confidence"],
+                "slices": {task: study.sliced_splits(task) for task in SIZED_TASKS},
+                **study.counterparts,
+            }
+        ),
+        tasks=[part for task, folder in SIZED_TASKS.items() for part in ("--task", f"{task}={folder}")],
         folder=subpath(output.table, parent=True),
     shell:
         "python {params.script:q} --results {input.results:q} --resamples {input.resamples:q} --states {input.states:q}"
-        " --settings {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+        " {params.tasks:q} --costs {input.costs:q} --settings {params.settings:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule check_parameter_orders:

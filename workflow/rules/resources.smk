@@ -95,20 +95,24 @@ def minutes(step):
 
 
 def has_arrived(wildcards):
-    """Whether the step's task is downloaded, since its number of rows may be another one then; a key of the caches."""
-    return "task" in wildcards.keys() and os.path.isfile(task_file(wildcards))
+    """Which parts of the step's task are there, since their numbers of rows may be others then; a key of the caches."""
+    if "task" not in wildcards.keys():
+        return ()
+    files = [task_file(wildcards), *unlabelled_manifests(wildcards.task)]
+    return tuple(map(os.path.isfile, files))
 
 
 def task_rows(task):
     """Rows of a task's splits: as counted once it is downloaded, before that as expected."""
     size = task_size(study, task)
-    return {"train": size.train_rows, "validation": size.validation_rows}
+    return {"train": size.train_rows, "validation": size.validation_rows, layout.UNLABELLED: size.unlabelled_rows}
 
 
 def tokenizing_memory(wildcards, input, attempt):
-    """Resource function: MB of memory of tokenizing a task, or its calibration examples."""
-    if "examples" in wildcards.keys():
-        sizes = f"{os.path.dirname(input.calibration)}/manifest.json"
+    """Resource function: MB of memory of tokenizing a task, its calibration examples or its texts without labels."""
+    parts = [name for name in (layout.CALIBRATION, layout.UNLABELLED) if name in input.keys()]
+    if parts:
+        sizes = f"{os.path.dirname(input[parts[0]])}/manifest.json"
     else:
         sizes = f"{os.path.dirname(input.train)}/task.json"
     job = tokenizing_job(sizes, int(wildcards.max_length))

@@ -10,9 +10,15 @@ def answers():
     return [
         f"{STUDY_FOLDER}/results.csv",
         *(f"{layout.TABLES.format(study=study.name)}/{name}" for name in TABLES),
+        *recommendation(),
         *figures("png"),
         *figures("svg"),
     ]
+
+
+def recommendation():
+    """The table of recommended models, for studies with a budget."""
+    return [layout.RECOMMENDED.format(study=study.name)] if study.config["budget"] else []
 
 
 def figures_by_task(form):
@@ -20,7 +26,11 @@ def figures_by_task(form):
     return [
         (model, task, f"{layout.FIGURES.format(study=study.name, model=model, task=task)}/{figure}.{form}")
         for model, task in dict.fromkeys((model, task) for model, task, arm in ARMS)
-        for figure in FIGURES
+        for figure in [
+            *FIGURES,
+            *(["score-by-depth"] if study.config["budget"] or subset_scores_of(model, task) else []),
+            *(["layers-of-best-subsets"] if subset_scores_of(model, task) else []),
+        ]
     ]
 
 

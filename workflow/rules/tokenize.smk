@@ -1,6 +1,6 @@
 # Tasks are tokenized once for each model, and shared by all its runs.
 #
-# Needs: a downloaded model and task.  Gives: resources/tokens, also of calibration examples.
+# Needs: a downloaded model and task.  Gives: resources/tokens, also of calibration examples and of texts without labels.
 
 
 rule tokenize_task:
@@ -50,3 +50,22 @@ use rule tokenize_task as tokenize_calibration with:
         splits=["calibration"],
         task_folder=subpath(input.calibration, parent=True),
         folder=subpath(output.calibration, parent=True),
+
+
+use rule tokenize_task as tokenize_unlabelled with:
+    input:
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        unlabelled=f"{layout.UNLABELLED_DATA}/unlabelled.parquet",
+    output:
+        unlabelled=f"{layout.UNLABELLED_TOKENS}/unlabelled.safetensors",
+        texts=f"{layout.UNLABELLED_TOKENS}/texts.json",
+    log:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-unlabelled-{unlabelled}.log",
+    benchmark:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-unlabelled-{unlabelled}.benchmark.tsv"
+    params:
+        splits=["unlabelled"],
+        task_folder=subpath(input.unlabelled, parent=True),
+        folder=subpath(output.unlabelled, parent=True),

@@ -1,6 +1,6 @@
 """Train a model on a task's tokens: a baseline, or the refining of a model that lost layers.
 
-In: a model folder, a tokens file, a task, settings. Out: a model folder with its training log and manifest. Of runs
+In: a model folder, tokens files, a task, settings. Out: a model folder with its training log and manifest. Of runs
 whose inputs, settings and code are the same, one is trained and the others are copies of its result.
 """
 
@@ -24,7 +24,7 @@ from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute, choose_compute
 from shallower.engine.distillation import Distillation
 from shallower.engine.run_cache import FinishedRun
-from shallower.engine.tokens import TokenSet, read_tokens
+from shallower.engine.tokens import TokenSet, read_tokens, with_unlabelled
 from shallower.engine.training import TrainSettings, train
 from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
@@ -49,9 +49,14 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens": sha256_of(arguments.tokens),
         "task": verified_file(arguments.task),
     }
-    distillation = None
+    distillation, labelled = None, len(tokens.labels)
+    unlabelled_made_from: Mapping[str, Any] | None = None
     if distill is not None:
-        distillation = Distillation.of(distill, arguments.teacher, tokens)
+        if arguments.unlabelled is not None:
+            unlabelled = read_tokens(arguments.unlabelled)
+            tokens, unlabelled_made_from = with_unlabelled(tokens, unlabelled), unlabelled.made_from
+            digests["unlabelled"] = sha256_of(arguments.unlabelled)
+        distillation = Distillation.of(distill, arguments.teacher, tokens, labelled)
         digests["teacher"] = sha256_of(arguments.teacher)
     identity = {
         "settings": {**vars(settings), "max_length": tokens.max_length, "distill": distill},
@@ -64,6 +69,9 @@ def main(arguments: argparse.Namespace) -> None:
         "sha256": digests,
         "dropped_from": dropped_from(arguments.model_dir),
         "tokens_made_from": tokens.made_from,
+        "unlabelled_made_from": unlabelled_made_from,
+        "examples": labelled,
+        "unlabelled_examples": len(tokens.labels) - labelled,
         "versions": versions(),
     }
     key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
@@ -133,7 +141,6 @@ def train_and_save(
         "head": classifier.head,
         "parameters": classifier.count_parameters(),
         "model_bytes": weights.stat().st_size,
-        "examples": len(tokens.labels),
         "steps": result.steps,
         "tokens": result.tokens,
         "train_seconds": round(result.seconds, 3),
@@ -156,6 +163,7 @@ if __name__ == "__main__":
     parser.add_argument("--scratch", type=Path, required=True, help="folder for checkpoints and records of runs")
     parser.add_argument("--freeze-layers", type=Path, help="layers.json whose dropped layers are not trained")
     parser.add_argument("--teacher", type=Path, help="teacher.safetensors, for settings with distill")
+    parser.add_argument("--unlabelled", type=Path, help="tokens file of texts without labels that the teacher answers")
     parser.add_argument("--pruned-dtype", choices=["fp32", "bf16"], default="fp32", help="dtype of the saved weights")
     parser.add_argument("--label", default="training", help="how progress lines name this run")
     # From the environment in the workflow, so that no result depends on it.

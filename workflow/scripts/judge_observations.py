@@ -1,4 +1,4 @@
-"""Judge the paper's observations: results, resamples and layer-wise curves in, observations.csv and .html out.
+"""Judge the paper's claims: results, resamples and layer-wise curves in, observations.csv and .html out.
 
 Predictions are read from predictions.parquet in each run's directory, which results.csv names.
 """
@@ -7,20 +7,37 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
-from shallower.core.files import write_text
+from shallower.core.files import read_json, write_text
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
-from shallower.paper.evidence import Evidence
+from shallower.paper.evidence import Evidence, Records
 from shallower.paper.observations_page import observations_page
+from shallower.paper.values import read_values
 from shallower.paper.verdicts import judge
+from shallower.reporting.summary import read_costs
 
 
 def main(arguments: argparse.Namespace) -> None:
     scores = Scores.read(arguments.results, arguments.resamples)
-    frame = judge(Evidence(scores, read_table(arguments.states), arguments.settings))
+    settings = arguments.settings
+    records = Records(
+        values=read_values(),
+        sizes={task: read_json(folder / "task.json")["rows"] for task, folder in arguments.task},
+        slices=settings["slices"],
+        costs=read_costs(arguments.costs),
+    )
+    frame = judge(Evidence(scores, read_table(arguments.states), settings, records))
     write_table(arguments.output_dir / "observations.csv", frame)
     text = observations_page(frame, scores.runs["study"].iloc[0])
     write_text(arguments.output_dir / "observations.html", text)
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Type of --task: a name and a folder."""
+    name, sign, folder = text.partition("=")
+    if not (name and sign and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    return name, Path(folder)
 
 
 if __name__ == "__main__":
@@ -28,11 +45,13 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
     parser.add_argument("--states", type=Path, required=True, help="states.csv")
+    parser.add_argument("--task", type=named_folder, action="append", default=[], metavar="NAME=DIR")
+    parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of models, for speeds")
     parser.add_argument(
         "--settings",
         type=json_argument,
         required=True,
-        help="confidence; models and tasks: the paper's name of each or null",
+        help="confidence; models and tasks: the paper's name of each or null; slices: by task, splits that are parts",
     )
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

@@ -3,26 +3,17 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from shallower.core.cli import run_step
-from shallower.core.errors import UserError
-from shallower.core.tables import read_table
+from shallower.core.tables import rows_about
 from shallower.reporting.figures import save, score_by_cost, score_by_layers
 
 
 def main(arguments: argparse.Namespace) -> None:
-    summary, results = (_rows(path, arguments) for path in (arguments.summary, arguments.results))
+    summary, results = (
+        rows_about(path, arguments.model, arguments.task) for path in (arguments.summary, arguments.results)
+    )
     save(score_by_layers(summary, results), arguments.output_dir / "score-by-layers")
     save(score_by_cost(summary), arguments.output_dir / "score-by-cost")
-
-
-def _rows(path: Path, arguments: argparse.Namespace) -> pd.DataFrame:
-    table = read_table(path)
-    rows = table[(table["model"] == arguments.model) & (table["task"] == arguments.task)]
-    if rows.empty:
-        raise UserError(f"{path}: nothing about {arguments.model} on {arguments.task}")
-    return rows
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Answer the training examples with a fine-tuned model, from which shallower ones learn.
+"""Answer the training examples, and texts without labels, with a fine-tuned model, from which shallower ones learn.
 
-In: a model folder, a tokens file. Out: teacher.safetensors with the logits of each example.
+In: a model folder, tokens files. Out: teacher.safetensors with the logits of each example.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import choose_compute
 from shallower.engine.distillation import write_answers
 from shallower.engine.prediction import predict
-from shallower.engine.tokens import read_tokens
+from shallower.engine.tokens import read_tokens, with_unlabelled
 from shallower.models.checksums import verified
 
 
@@ -19,6 +19,8 @@ def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, "fp32", arguments.threads)
     verified(arguments.model_dir)
     tokens = read_tokens(arguments.tokens)
+    if arguments.unlabelled is not None:
+        tokens = with_unlabelled(tokens, read_tokens(arguments.unlabelled))
     classifier = load_for_prediction(arguments.model_dir, tokens.padding_side)
     write_answers(arguments.output, tokens, predict(classifier, tokens, compute))
 
@@ -27,6 +29,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path, required=True, help="a fine-tuned model, with all its layers")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the training split")
+    parser.add_argument("--unlabelled", type=Path, help="tokens file of texts without labels")
     add_compute_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="teacher.safetensors")
     run_step(parser, main)

@@ -36,6 +36,8 @@ def main(arguments: argparse.Namespace) -> None:
         tasks={manifest["source"]["name"]: (task, manifest) for task, manifest in tasks},
         figures=figures,
         texts=texts,
+        recommended=read_table(arguments.recommended) if arguments.recommended else None,
+        unlabelled=[read_json(path) for path in arguments.unlabelled],
         sections=[Section.read(path) for path in arguments.sections],
     )
     for warning in text_warnings(report.config, report.texts, report.tasks):
@@ -57,8 +59,12 @@ if __name__ == "__main__":
     parser.add_argument(
         "--texts", nargs=3, action="append", default=[], metavar=("MODEL", "TASK", "FILE"), help="texts.json"
     )
+    parser.add_argument(
+        "--unlabelled", type=Path, nargs="*", default=[], help="manifest.json of each task's texts without labels"
+    )
     figure = ("MODEL", "TASK", "FILE")
     parser.add_argument("--figure", nargs=3, action="append", default=[], metavar=figure, help="may be repeated")
+    parser.add_argument("--recommended", type=Path, nargs="?", help="recommended.csv, where the study has a budget")
     parser.add_argument("--sections", type=Path, nargs="*", default=[], help="section.json of further sections")
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     run_step(parser, main)

@@ -1,5 +1,7 @@
 """A shallower model learns the answers of its teacher."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute
 from shallower.engine.distillation import Distillation, read_answers, write_answers
 from shallower.engine.prediction import predict
+from shallower.engine.tokens import with_unlabelled
 from shallower.engine.training import TrainSettings, train
 from shallower.task_kinds.registry import task_kind
 from token_sets import make_tokens
@@ -49,6 +52,65 @@ def test_the_weight_is_shared_with_the_labels(weight):
     found = Distillation(weight, 2.0, logits).loss(kind, torch.from_numpy(STUDENT), labels, np.array([4, 1]))
     own = -log_softmax(STUDENT, axis=1)[[0, 1], [2, 1]].mean()
     assert float(found) == pytest.approx(weight * divergence(2.0) + (1 - weight) * own, rel=1e-5)
+
+
+def batch_with_unlabelled():
+    """Logits of a student and a teacher for four examples, the first two of which have labels, and some examples."""
+    student = np.concatenate([STUDENT, STUDENT[::-1]])
+    logits = np.concatenate([TEACHER, TEACHER + np.array([1.0, 0.0, 0.0])]).astype(np.float32)
+    return student, logits, np.array([3, 0, 2])
+
+
+def test_labels_of_a_batch_are_shared_by_all_of_its_examples():
+    student, logits, examples = batch_with_unlabelled()
+    kind, outputs = task_kind("classification"), torch.from_numpy(student[examples])
+    found = Distillation(0.25, 2.0, logits, labelled=2).loss(kind, outputs, torch.tensor([-1, 2, -1]), examples)
+    answers = kind.distillation_loss(outputs, torch.from_numpy(logits[examples]).double(), 2.0)
+    own = -log_softmax(student, axis=1)[0, 2]  # of example 0 alone
+    assert float(found) == pytest.approx(0.25 * float(answers) + 0.75 * own / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_a_batch_without_labels_has_answers_alone(weight):
+    student, logits, _ = batch_with_unlabelled()
+    kind, outputs = task_kind("classification"), torch.from_numpy(student[[3, 2]])
+    found = Distillation(weight, 2.0, logits, labelled=2).loss(kind, outputs, torch.tensor([-1, -1]), np.array([3, 2]))
+    answers = kind.distillation_loss(outputs, torch.from_numpy(logits[[3, 2]]).double(), 2.0)
+    assert float(found) == pytest.approx(weight * float(answers), rel=1e-5)
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_what_stands_in_place_of_labels_changes_nothing(tmp_path, family, regression):
+    labelled, task = make_tokens(tiny.make_model(tmp_path / "model", family), 10, regression=regression)
+    unlabelled, _ = make_tokens(tmp_path / "model", 14, regression=regression, seed=1)
+    both = with_unlabelled(labelled, unlabelled)
+    assert np.array_equal(both.labels[10:], np.full(14, np.nan if regression else -1), equal_nan=True)
+    other = replace(both, labels=np.concatenate([both.labels[:10], np.ones(14, both.labels.dtype)]))
+    answers = np.random.default_rng(0).normal(size=(24, 1 if regression else 2)).astype(np.float32)
+
+    def trained(tokens, labelled):
+        classifier = load_for_training(tmp_path / "model", task, 1, tokens.padding_side)
+        result = train(
+            classifier,
+            tokens,
+            TrainSettings.parse({"epochs": 2, "learning_rate": 1e-3, "batch_size": 5}),
+            1,
+            CPU,
+            CheckpointFolder(tmp_path / "checkpoints", {}),
+            checkpoint_seconds=600,
+            distillation=Distillation(0.5, 1.0, answers, labelled),
+        )
+        return result, predict(classifier, tokens, CPU)
+
+    (result, found), (same_result, same) = trained(both, 10), trained(other, 10)
+    assert result.steps == 10  # 24 examples in batches of 5, twice
+    assert np.isfinite(found).all()
+    assert np.array_equal(found, same)
+    assert [record["loss"] for record in result.records] == [record["loss"] for record in same_result.records]
+    # The labels that there are count.
+    relabelled = replace(both, labels=np.concatenate([1 - both.labels[:10], both.labels[10:]]))
+    assert not np.array_equal(found, trained(relabelled, 10)[1])
 
 
 def test_answers_come_back_for_the_same_examples_alone(tmp_path):

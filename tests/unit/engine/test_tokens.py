@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import tiny
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine import tokens as tokens_module
-from shallower.engine.tokens import TokenSet, read_tokens, text_figures, tokenize, write_tokens
+from shallower.engine.tokens import TokenSet, read_tokens, text_figures, tokenize, with_unlabelled, write_tokens
 from shallower.models.families import family_of, position_limit
 
 ROOT = Path(__file__).parents[3]
@@ -311,3 +312,45 @@ def test_the_script(tmp_path: Path) -> None:
         assert read_json(tmp_path / "out" / "texts.json")[split] == text_figures(expected)
         assert f"{split}: 4 examples" in done.stderr
         assert "(75.0 %) cut to 12 tokens, 0.00 % of the tokens unknown" in done.stderr
+
+
+# --- texts without labels ------------------------------------------------------------------------------------------
+
+
+def test_texts_without_labels_have_none(tokenizer: Any, tmp_path: Path) -> None:
+    tokens = tokenize(table().drop_columns("label"), tokenizer, 64, VOCABULARY)
+    assert np.isnan(tokens.labels).all()
+    assert np.array_equal(tokens.input_ids, tokenize(table(), tokenizer, 64, VOCABULARY).input_ids)
+    write_tokens(tmp_path / "tokens", tokens)
+    assert np.isnan(read_tokens(tmp_path / "tokens").labels).all()
+
+
+@pytest.mark.parametrize("labels", [None, [0.5, 1.5, 2.5, 3.5]])
+@pytest.mark.parametrize("pair", [False, True])
+def test_texts_without_labels_follow_those_with_labels(tokenizer: Any, pair: bool, labels: list[float] | None) -> None:
+    labelled = tokenize(table(pair, labels), tokenizer, 64, VOCABULARY)
+    others = tokenize(table(pair).drop_columns("label")[1:3], tokenizer, 64, VOCABULARY)
+    both = with_unlabelled(labelled, others)
+    assert [example(both, index) for index in range(6)] == [
+        *(example(labelled, index) for index in range(4)),
+        *(example(others, index) for index in range(2)),
+    ]
+    types_of_both = with_unlabelled(labelled, replace(others, token_type_ids=None)).token_type_ids
+    if labelled.token_type_ids is None:
+        assert both.token_type_ids is None
+        assert types_of_both is None
+    else:
+        assert np.array_equal(both.token_type_ids, np.concatenate([labelled.token_type_ids, others.token_type_ids]))
+        # A file holds no token types where all are 0.
+        assert np.array_equal(types_of_both, np.concatenate([labelled.token_type_ids, 0 * others.input_ids]))
+    assert both.ids.tolist() == [3, 5, 8, 13, -6, -9]
+    assert both.labels.dtype == labelled.labels.dtype
+    assert np.array_equal(both.labels[:4], labelled.labels)
+    assert np.array_equal(both.labels[4:], [np.nan] * 2 if labels else [-1] * 2, equal_nan=True)
+    assert both.made_from == labelled.made_from
+
+
+def test_tokens_of_another_kind_are_not_joined(bert: Any) -> None:
+    short = tokenize(table().drop_columns("label"), bert, 8, VOCABULARY)
+    with pytest.raises(UserError, match="tokens with and without labels differ in max_length; delete the folder"):
+        with_unlabelled(tokenize(table(), bert, 64, VOCABULARY), short)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.evaluation.estimates import Estimate, Scores, mean, over_seeds
+from shallower.evaluation.estimates import Estimate, Scores, mean, over_seeds, percentage
 
 
 def estimate(value, samples, seeds=2):
@@ -71,6 +71,47 @@ def test_scores_of_arms_in_points(tmp_path):
     assert set(arm.samples.round(6)) <= {70, 75, 80}
     assert scores.score("m", "t", "pretrained", "top", "2") is None
     assert scores.rows("m", "t", "pretrained", "bottom", "1").empty
+
+
+def test_a_percentage_is_taken_sample_by_sample():
+    found = percentage(estimate(72, [80, 63, -5], seeds=1), estimate(80, [80, 70, 50], seeds=3))
+    assert found.value == 90
+    assert found.samples.tolist() == pytest.approx([100, 90, -10])
+    assert found.seeds == 1
+
+
+def test_no_percentage_of_a_score_of_0_or_less():
+    found = percentage(estimate(10, [10, 10, 10]), estimate(20, [20, 0, -5]))
+    assert found.value == 50
+    assert found.samples[0] == 50 and np.isnan(found.samples[1:]).all()
+    assert np.isnan(found.interval(0.95)).all()
+    assert np.isnan(percentage(estimate(10, [10]), estimate(-20, [20])).value)
+
+
+def test_the_score_kept_is_by_the_full_model_of_the_same_seeds():
+    """Full model: 0.8 with seed 1, 0.4 with seed 2, in every sample; the arm 0.8 and 0.2."""
+    rows = pd.DataFrame(
+        [
+            {"model": "m", "task": "t", "origin": origin, "strategy": strategy, "amount": amount, "seed": seed}
+            | {"value": value, "directory": f"{origin}{amount}{seed}"}
+            for origin, strategy, amount, seed, value in (
+                ("baseline", "none", "0", 1, 0.8),
+                ("baseline", "none", "0", 2, 0.4),
+                ("finetuned", "top", "1", 1, 0.8),
+                ("finetuned", "top", "1", 2, 0.2),
+                ("finetuned", "top", "2", 2, 0.2),
+            )
+        ]
+    )
+    resamples = {name: np.full(200, value) for name, value in zip(rows["directory"], rows["value"], strict=True)}
+    scores = Scores(rows, resamples)
+    both = scores.kept("m", "t", "finetuned", "top", "1")
+    assert both.value == pytest.approx(100 * 0.5 / 0.6)
+    # Seeds 1 1, 1 2 and 2 2: never seed 1 of the one model against seed 2 of the other, which would be 200 or 25.
+    assert set(both.samples.round(2)) == {100, 83.33, 50}
+    # Only one of the two runs is there: that of seed 2, whose full model has 0.4.
+    assert scores.kept("m", "t", "finetuned", "top", "2").value == pytest.approx(50)
+    assert scores.kept("m", "t", "finetuned", "top", "3") is None
 
 
 def test_runs_without_resamples_are_named(tmp_path):

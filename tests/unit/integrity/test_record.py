@@ -102,6 +102,21 @@ def test_calibration_examples_that_layers_are_chosen_on_are_recorded(tmp_path: P
     assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
 
 
+def test_texts_without_labels_are_recorded_where_a_run_is_taught(tmp_path: Path):
+    study = make_study(tmp_path)
+    task = {"name": "t", "unlabelled_file": "new.csv"}
+    study = Study({**study.config, "tasks": [task], "refine": {}})
+    assert record(study, tmp_path)["unlabelled"] == {}
+    study = Study({**study.config, "refine": {"distill": {}}})
+    key, folder = study.task_key("t"), f"unlabelled-{study.unlabelled_key('t')}"
+    write(tmp_path / f"resources/tasks/{key}/{folder}/manifest.json", json.dumps({"seed": 0}))
+    tokens = f"tokens/{study.model_key('m')}/{key}/length8/{folder}/unlabelled.safetensors"
+    write(tmp_path / "resources" / tokens, "tokens")
+    said = record(study, tmp_path)
+    assert said["unlabelled"] == {"t": {"folder": f"tasks/{key}/{folder}", "manifest": {"seed": 0}, "tokens": [tokens]}}
+    assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
+
+
 def test_tokens_that_are_there_are_recorded(tmp_path: Path):
     study = make_study(tmp_path)
     name = f"tokens/{study.model_key('m')}/{study.task_key('t')}/length8/train.safetensors"
@@ -138,6 +153,15 @@ def test_what_is_not_of_the_study_is_not_listed(name: str, tmp_path: Path):
     record(study, tmp_path)
     assert name not in listed(tmp_path)
     assert "m/t/gradual/top-2/seed1/stage0/manifest.json" in listed(tmp_path)
+
+
+def test_what_is_recommended_belongs_to_a_study_with_a_budget(tmp_path: Path):
+    study = make_study(tmp_path)
+    write(tmp_path / "results/s/recommended.csv", "of an earlier version")
+    record(study, tmp_path)
+    assert "recommended.csv" not in listed(tmp_path)
+    record(Study({**study.config, "budget": {"layers": 2}}), tmp_path)
+    assert "recommended.csv" in listed(tmp_path)
 
 
 def test_models_that_are_not_kept_are_not_listed(tmp_path: Path):

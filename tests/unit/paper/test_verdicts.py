@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from markupsafe import escape
 from pyarrow import parquet
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
@@ -64,7 +64,10 @@ def write_run(root: Path, run: dict, skill: float) -> dict:
     value = (
         float((predictions == labels).mean()) if metric.name == "accuracy" else np.corrcoef(labels, predictions)[0, 1]
     )
-    return {**run, "metric": metric.name, "primary": True, "value": value, "directory": str(directory)}
+    return {**run, "metric": metric.name, "primary": True, "value": value, "directory": str(directory)} | {
+        "chance": 0.0 if run["task"] == "stsb" else 0.5,
+        "parameters": 1000 + 100 * (run["num_layers"] - run["num_dropped"]),
+    }
 
 
 def _seed_of(run: dict) -> int:
@@ -245,6 +248,22 @@ def test_robust_tasks(tmp_path, loss, verdict):
     assert verdicts(frame)["bottom-worst"] == "not tested"
 
 
+def test_losses_on_small_tasks_have_mcnemars_p(tmp_path):
+    skill = lambda model, task, strategy, cut: 0.8 - 0.04 * (cut > 0)  # noqa: E731
+    scores = make(tmp_path, skill, {"mini": 6}, {"top": (3,)}, tasks=("rte",), seeds=(1,))
+    settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": {"rte": "RTE"}}
+    row = of(judge(Evidence(scores, STATES, settings)), "small-tasks").squeeze()
+    right = {}
+    for strategy, directory in zip(scores.runs["strategy"], scores.runs["directory"], strict=True):
+        table = parquet.read_table(Path(directory, "predictions.parquet")).to_pandas().set_index("id").sort_index()
+        right[strategy] = np.stack(table["logits"]).argmax(axis=1) == table["label"].to_numpy()
+    lost, won = (right["none"] & ~right["top"]).sum(), (~right["none"] & right["top"]).sum()
+    assert lost != won
+    assert row["test"] == "McNemar"
+    assert row["p"] == pytest.approx(binomtest(int(lost), int(lost + won)).pvalue)
+    assert row["effect"] == pytest.approx(100 * (lost - won) / N)
+
+
 # --- objectives differ ---
 
 TWELVE = {"top": (6,), "symmetric": (2,)}
@@ -363,7 +382,7 @@ def test_the_page_shows_every_verdict_and_number(as_claimed):
 def test_the_script_writes_table_and_page(tmp_path):
     make(tmp_path, lambda model, task, strategy, cut: 0.9 - ORDER[strategy], {"mini": 6}, SIX, ("sst2", "stsb"), (1,))
     write_table(tmp_path / "states.csv", curves(planted=True))
-    settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": TASKS}
+    settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": TASKS, "slices": {}}
     script = PROJECT / "workflow/scripts/judge_observations.py"
     command = [
         *(sys.executable, str(script), "--results", "results.csv", "--resamples", "resamples.parquet"),

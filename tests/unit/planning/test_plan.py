@@ -20,7 +20,7 @@ from shallower.core.files import write_json
 from shallower.models.encoder_families import expected_tensors
 from shallower.models.size import ModelSize
 from shallower.planning.plan import plan_study, plan_text
-from shallower.planning.sizes import GLUE_SIZES, job_of
+from shallower.planning.sizes import GLUE_SIZES, job_of, task_size
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 
@@ -333,3 +333,40 @@ def test_a_model_in_an_installed_package_is_known_before_its_download(tmp_path):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert printed.stdout.split("\n")[:2] == [str(folder / "config.json"), "resources/models/m-1/config.json"]
+
+
+def test_texts_without_labels_are_counted_for_those_that_are_taught(study, tmp_path):
+    folder = Path(study["tasks"][0]["train_file"]).parent
+    file = folder / "new.csv"
+    file.write_text("text\n" + "".join(f"new text {number}\n" for number in range(10)))
+    study["refine"] |= {"distill": {}}
+    taught = costs(study, tmp_path)
+    study["tasks"][0]["unlabelled_file"] = str(file)
+    resolved = resolve_study(study)
+    more = plan_study(resolved, tmp_path)
+    # Ten more texts: two epochs of three passes for three layers and for one, one pass for the teacher; two seeds.
+    assert work_of(more) - work_of(taught) == pytest.approx(2 * 10 * (3 * 2 * (3 + 1) + 4))
+    # Steps of 8: 4 instead of 3 an epoch, for two epochs and seeds.
+    steps = 2 * 2 * (3 + 1) * GPU_SECONDS_PER_LAYER
+    assert (more.gpu_hours - taught.gpu_hours) * 3600 == pytest.approx(steps, rel=1e-3)
+    assert more.input_bytes > taught.input_bytes
+    assert "tiny: at most 10 texts without labels; those that its splits have will be left out." in plan_text(
+        resolved, more
+    )
+    place = tmp_path / f"tasks/{resolved.task_key('tiny')}/unlabelled-{resolved.unlabelled_key('tiny')}"
+    counts = {"read": 10, "validation": 0, "calibration": 0, "train": 1, "repeated": 3, "left": 6}
+    write_json(place / "manifest.json", {"rows": {"unlabelled": 6}, "found": counts})
+    found = plan_study(resolved, tmp_path)
+    assert work_of(found) - work_of(taught) == pytest.approx(0.6 * (work_of(more) - work_of(taught)))
+    assert (
+        "  - tiny: 6 texts without labels; of 10 rows read, 4 were left out: 1 with texts of training rows, 3 that "
+        "repeat an earlier one.\n"
+    ) in plan_text(resolved, found)
+
+
+def test_at_most_as_many_texts_without_labels_as_the_study_asks_for(study, tmp_path):
+    file = Path(study["tasks"][0]["train_file"]).parent / "new.csv"
+    file.write_text("text\n" + "".join(f"new text {number}\n" for number in range(10)))
+    study["refine"] |= {"distill": {}}
+    study["tasks"][0] |= {"unlabelled_file": str(file), "unlabelled_examples": 4}
+    assert task_size(resolve_study(study), "tiny", tmp_path).unlabelled_rows == 4

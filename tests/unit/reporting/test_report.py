@@ -13,8 +13,10 @@ from read_pages import Page
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.core.runs import earlier_manifests
-from shallower.core.tables import read_table
+from shallower.core.tables import read_table, write_table
+from shallower.evaluation.estimates import Scores
 from shallower.reporting.images import image_uri
+from shallower.reporting.recommended import recommended_table
 from shallower.reporting.report import Report, report_page
 from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
@@ -168,6 +170,65 @@ def test_the_answer_comes_first_then_methods_and_provenance(report):
     assert "observations" not in page.text
 
 
+BUDGET = {"score_kept": 95, "layers": 4}
+
+
+@pytest.fixture
+def with_budget(made, report):
+    """The report of the same study with a budget."""
+    folder = made / FOLDER
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        scores = Scores.read(folder / "results.csv", folder / "resamples.parquet")
+    write_table(folder / "recommended.csv", recommended_table(report.summary, scores, BUDGET, 0.95))
+    config = {**CONFIG, "budget": BUDGET, "keep_models": True}
+    return replace(report, config=config, recommended=read_table(folder / "recommended.csv"))
+
+
+def test_with_a_budget_the_recommendation_comes_first(with_budget):
+    page = Page(report_page(with_budget))
+    assert set(page.anchors) <= set(page.ids) and "recommended" in page.ids
+    sentences = [" ".join(sentence.split()) for sentence in with_budget.recommended["sentence"]]
+    start = page.text.index("How many layers can be dropped?")
+    assert page.text[start:].startswith(f"How many layers can be dropped? minilm on docs-pair: {sentences[0]}")
+    assert f"minilm on similarity: {sentences[1]}" in page.text
+    order = [
+        "Recommended within the budget: at least 95 % of the score and at most 4 layers",
+        "By the mean score",
+        "Layers that can be dropped, within",
+    ]
+    places = [page.text.index(title) for title in order]
+    assert places == sorted(places)
+    assert "the risk that it keeps less is 2.5 %; for the one that is chosen among many it is larger" in page.text
+    assert "Choosing the best of many arms on it is optimistic" in page.text
+    assert "the seed that scores best on the validation split would be one more choice" in page.text
+    row = with_budget.recommended.set_index("task").loc["similarity"]
+    assert f"{row['kept_low']:.1f} to {row['kept_high']:.1f} {row['megabytes']:.1f}" in page.text
+    assert row["directory"] in page.text
+    assert "does not keep its models" not in page.text
+
+
+def test_a_recommended_model_that_is_not_kept_is_said_to_be_deleted(with_budget):
+    page = Page(report_page(replace(with_budget, config={**with_budget.config, "keep_models": False})))
+    assert "The study does not keep its models: set keep_models: true and run again" in page.text
+
+
+def test_the_closest_model_is_marked_and_no_recommendation_said(with_budget):
+    table = with_budget.recommended.astype(object)
+    table.loc[0, ["recommended", "limits_missed", "directory"]] = [False, "score_kept layers", None]
+    table.loc[1, table.columns[4:-1]] = None
+    table.loc[1, ["recommended", "sentence"]] = [False, "No recommendation: <reason>."]
+    page = Page(report_page(replace(with_budget, recommended=table)))
+    assert "closest" in page.text and "score, layers" in page.text
+    assert "minilm on similarity no recommendation" in page.text
+    assert "No recommendation: <reason>." in page.text
+
+
+def test_without_a_budget_the_report_says_nothing_of_one(report):
+    page = Page(report_page(replace(report, config={**CONFIG, "budget": None})))
+    assert "recommended" not in page.ids and "budget" not in page.text
+
+
 def test_the_methods_list_the_settings(report):
     text = Page(report_page(report)).text
     assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
@@ -188,6 +249,23 @@ def test_calibration_examples_and_protected_layers_are_told(report):
     assert "not in the paper 2 never 0, 5 task docs-pair" in text
     assert "on training examples that nothing is trained on: 1,200 of docs-pair." in text
     assert "nothing is trained on" not in Page(report_page(report)).text
+
+
+def test_texts_without_labels_are_told_with_what_was_left_out(report):
+    counts = {"read": 5000, "validation": 60, "calibration": 0, "train": 0, "repeated": 1, "left": 4939}
+    manifest = {
+        "source": {"name": "docs-pair"},
+        "rows": {"unlabelled": 4939},
+        "found": counts,
+        "sha256": {"unlabelled.parquet": "ef" * 32},
+    }
+    text = Page(report_page(replace(report, unlabelled=[manifest]))).text
+    assert (
+        "learnt its answers to texts without labels: 4,939 of docs-pair (of 5,000 rows read, 61 were left out: 60 with "
+        "texts of validation rows, 1 that repeat an earlier one)."
+    ) in text
+    assert "task docs-pair unlabelled.parquet " + "ef" * 32 in text
+    assert "without labels" not in Page(report_page(report)).text
 
 
 def test_gradual_dropping_has_settings_of_its_own(report):

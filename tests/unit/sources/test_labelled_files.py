@@ -454,6 +454,13 @@ def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
     assert found[-1] == "7 more problems like these"
 
 
+def test_dates_after_the_last_year_of_python(tmp_path: Path) -> None:
+    days = pa.array([2_932_897], pa.date32())  # 1 January of the year 10000
+    pq.write_table(pa.table({"text": days, "label": ["pos"]}), tmp_path / "a.parquet")
+    (problem,) = problems_of(tmp_path / "a.parquet")
+    assert "a column holds dates instead of texts" in problem
+
+
 def test_rows_with_another_number_of_fields(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\none, two,pos\nthree,neg\nfour\n")
     first, second = problems_of(tmp_path / "a.csv")
@@ -491,7 +498,7 @@ def test_empty_files(tmp_path: Path, suffix: str) -> None:
     assert "cannot be read as parquet" in problem if suffix == ".parquet" else problem == "the file is empty"
     if suffix in (".csv", ".tsv"):
         path.write_text("text,label\n".replace(",", "," if suffix == ".csv" else "\t"))
-        assert problems_of(path) == ["no rows; a split needs labelled examples"]
+        assert problems_of(path) == ["no rows; a task needs examples"]
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -506,7 +513,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     (tmp_path / "b.csv").mkdir()
     assert problems_of(tmp_path / "b.csv") == [
-        "is a folder; name the file of labelled rows in it, or several with a pattern such as train-*.parquet"
+        "is a folder; name the file of rows in it, or several with a pattern such as train-*.parquet"
     ]
     assert "cannot be read" in problems_of(tmp_path / f"{'x' * 300}.csv")[0]
 

@@ -107,3 +107,14 @@ def test_prediction_grows_only_with_texts_longer_than_a_batch():
 def test_with_a_gpu_the_batch_is_not_in_host_memory():
     small, large = (of_minilm(*batch, size=BERT, on_gpu=True) for batch in ((8, 128), (64, 512)))
     assert memory.training(small) == memory.training(large)
+
+
+def test_a_teachers_answers_take_memory():
+    answered = replace(JOB, rows={**JOB.rows, "unlabelled": 99_000})
+    # 100,000 times 100 logits of 4 bytes: 40 MB, five times where they are computed, twice where they are learnt from.
+    assert STEPS["teach"].mem_mb(answered) == STEPS["predict"].mem_mb(JOB) - 1 + 200
+    assert STEPS["finetune"].mem_mb(answered) == STEPS["finetune"].mem_mb(JOB)
+    taught = replace(answered, trainings=[{**JOB.trainings[0], "distill": {}}])
+    assert STEPS["finetune"].mem_mb(taught) == STEPS["finetune"].mem_mb(JOB) + 80
+    on_gpu = replace(taught, on_gpu=True)
+    assert STEPS["finetune"].mem_mb(on_gpu) == STEPS["finetune"].mem_mb(replace(JOB, on_gpu=True)) + 80

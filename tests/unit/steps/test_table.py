@@ -29,7 +29,15 @@ def test_a_step_without_a_formula_is_not_guessed():
 
 def test_names_that_a_study_must_not_use():
     folders = {"tables", "figures", "paper", "oracle"}
-    tables = {"runs.csv", "missing.csv", "results.csv", "resamples.parquet", "scores.csv", "states.csv"}
+    tables = {
+        "runs.csv",
+        "missing.csv",
+        "results.csv",
+        "resamples.parquet",
+        "recommended.csv",
+        "scores.csv",
+        "states.csv",
+    }
     records = {"study.json", "report.html", "provenance.json", "provenance.html", "sha256sums"}
     assert folders | tables | records == RESERVED_MODEL_NAMES
     assert {"cost.json"} == RESERVED_TASK_NAMES

@@ -244,6 +244,7 @@ def test_defaults_are_filled_in_and_entries_stay_as_written(study):
         },
         "evaluate": {"confidence": 0.95, "bootstrap_samples": 1000},
         "calibration": None,
+        "budget": None,
         "subsets": {"layer_evaluations": 4095},
         "race": {"shortlist": 8, "epochs": 1},
         "measure": {"batch_sizes": [1, 32], "sequence_length": 64, "repeats": 20},
@@ -263,6 +264,14 @@ def test_defaults_are_filled_in_and_entries_stay_as_written(study):
     }
     assert type(resolved.config["train"]["learning_rate"]) is int
     assert {type(tolerance) for tolerance in resolved.config["report"]["tolerances"]} == {int}
+
+
+def test_a_budget_has_its_limits_and_the_smallest_batch_size_for_a_time(study):
+    assert resolve_study({**study, "budget": {"layers": 5}}).config["budget"] == {"layers": 5}
+    timed = {**study, "budget": {"latency_ms": 4.5}, "measure": {"batch_sizes": [32, 2]}}
+    assert resolve_study(timed).config["budget"] == {"latency_ms": 4.5, "batch_size": 2}
+    timed["budget"] = {"latency_ms": 4.5, "batch_size": 32}
+    assert resolve_study(timed).config["budget"] == {"latency_ms": 4.5, "batch_size": 32}
 
 
 def test_folders_of_models_and_tasks_stay_the_same(study):

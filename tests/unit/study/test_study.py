@@ -146,6 +146,18 @@ def test_calibration_changes_the_data_only_where_training_examples_are_taken_for
     assert resolve_study(study).calibration_examples("mrpc") == 30
 
 
+def test_splits_of_which_a_part_is_taken(study):
+    assert resolve_study(study).sliced_splits("mrpc") == []
+    study["tasks"][1]["validation_examples"] = 100
+    assert resolve_study(study).sliced_splits("mrpc") == ["validation"]
+    # Calibration examples are taken out of the training split.
+    study["tasks"][1]["calibration"] = {"examples": 20}
+    assert resolve_study(study).sliced_splits("mrpc") == ["train", "validation"]
+    del study["tasks"][1]["validation_examples"], study["tasks"][1]["calibration"]
+    study["tasks"][1]["train_examples"] = 100
+    assert resolve_study(study).sliced_splits("mrpc") == ["train"]
+
+
 def test_calibration_is_used_where_a_strategy_scores_subsets(study):
     study["tasks"][0] = {"name": "rte", "source": "glue", "subset": "rte"}
     study["calibration"] = {"examples": 100}
@@ -208,6 +220,34 @@ def test_steps_that_read_a_study_load_no_large_package():
     loaded = subprocess.run(command, cwd=ROOT / "workflow", capture_output=True, text=True, check=True).stdout.split()
     assert "shallower" in loaded
     assert not {"pydantic", "pydantic_core", "pyarrow", "numpy", "pandas", "torch", "yaml"} & {*loaded}
+
+
+def test_texts_without_labels_concern_only_what_is_taught(study, tmp_path):
+    (tmp_path / "new.csv").write_text("text\na new text\n")
+    before = resolve_study(study)
+    asked = {"unlabelled_file": str(tmp_path / "new.csv")}
+    study["origins"][1]["refine"] = {"distill": {}}
+    study["tasks"][0] |= asked
+    after = resolve_study(study)
+    assert after.task_definition("tiny") == before.task_definition("tiny")
+    assert after.task_key("tiny") == before.task_key("tiny")
+    assert after.unlabelled_definition("tiny") == after.task_definition("tiny") | asked
+    assert after.unlabelled_definition("mrpc") is None
+    assert after.unlabelled_key("mrpc") is None
+    # Other texts, fewer of them, or others that they must not have in common: another folder.
+    keys = {after.unlabelled_key("tiny")}
+    (tmp_path / "other.csv").write_text("text\na new text\n")
+    for changes in (
+        {"unlabelled_file": str(tmp_path / "other.csv")},
+        {"unlabelled_examples": 1},
+        {"calibration": {"examples": 10}, "train_examples": 2},
+    ):
+        entry = study["tasks"][0] | changes
+        keys.add(Study({**after.config, "tasks": [entry, study["tasks"][1]]}).unlabelled_key("tiny"))
+    assert len(keys) == 4
+    # Only a run of the task itself counts.
+    strategies = [{"name": "top", "amounts": [1], "origins": ["pretrained"]}]
+    assert Study({**after.config, "strategies": strategies}).unlabelled_definition("tiny") is None
 
 
 def test_strategies_are_judged_where_keep_names_subsets(study):

@@ -10,6 +10,8 @@ SCRATCH = ".scratch"
 SPLITS = ("train", "validation")
 # A part of the training data that nothing is trained on, for choices from data.
 CALIBRATION = "calibration"
+# Texts without labels, which a teacher answers.
+UNLABELLED = "unlabelled"
 # Written into a study's folder by `make provenance`, which is no step.
 PROVENANCE_PAGE = "provenance.html"
 
@@ -20,9 +22,12 @@ TOKENS = f"{RESOURCES}/tokens/{{model_key}}/{{task_key}}/length{{max_length}}"
 # In folders of their own, since a task is the same whatever is drawn from what it leaves over.
 CALIBRATION_DATA = f"{TASK}/calibration{{examples}}"
 CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
+UNLABELLED_DATA = f"{TASK}/unlabelled-{{unlabelled}}"
+UNLABELLED_TOKENS = f"{TOKENS}/unlabelled-{{unlabelled}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"
+RECOMMENDED = f"{STUDY}/recommended.csv"
 PAPER = f"{STUDY}/paper"
 ORACLE = f"{STUDY}/oracle"
 FIGURES = f"{STUDY}/figures/{{model}}/{{task}}"

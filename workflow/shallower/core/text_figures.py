@@ -1,5 +1,7 @@
 """What may be wrong with texts and stops nothing: unknown tokens, cut texts, rows that are in both splits.
 
+Also, in words, what becomes of texts without labels.
+
 tokenize_task writes `FILE`, with the figures of each split for a model: `texts`, `tokens` of these without [CLS] and
 the like, `unknown_tokens` of these (None for a tokenizer without an unknown token) and `cut_texts`. download_task
 writes `repeats` into a task's manifest.json (see `shallower.sources.repeats`).
@@ -8,9 +10,17 @@ writes `repeats` into a task's manifest.json (see `shallower.sources.repeats`).
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shallower.core.layout import SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS
 
 FILE = "texts.json"
+# Why rows without labels are left out, in the order of precedence: their texts are in a split, or in an earlier row.
+REPEATED = "repeated"
+LEFT_OUT = {
+    "validation": "with texts of validation rows",
+    CALIBRATION: "with texts of calibration rows",
+    "train": "with texts of training rows",
+    REPEATED: "that repeat an earlier one",
+}
 
 Figures = Mapping[str, Mapping[str, Any]]
 
@@ -59,3 +69,10 @@ def repeat_warnings(
             f"{task}: {repeats['validation_in_train']:,} of {rows['validation']:,} validation rows ({common:.1f} %)"
             " have the texts of training rows, which models may know by heart; remove these rows from one of the splits"
         )
+
+
+def unlabelled_in_words(counts: Mapping[str, int]) -> str:
+    """What became of the rows of a file without labels (see `shallower.sources.unlabelled.left_over`)."""
+    reasons = [f"{counts[reason]:,} {words}" for reason, words in LEFT_OUT.items() if counts[reason]]
+    why = f": {', '.join(reasons)}" if reasons else ""
+    return f"{counts['read']:,} rows read, {counts['read'] - counts['left']:,} were left out{why}"

@@ -1,7 +1,8 @@
 """Distillation: a shallower model learns the answers of its teacher, the full model of the same seed.
 
 Source: Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015; arXiv 1503.02531). The teacher's
-answers are computed once, without dropout, and read by all models that learn from it.
+answers are computed once, without dropout, and read by all models that learn from it. It also answers texts without
+labels, from which a model learns these answers alone.
 """
 
 from collections.abc import Mapping
@@ -29,24 +30,41 @@ class Distillation:
         weight: of the teacher's answers in the loss, above 0 and at most 1; the labels have the rest.
         temperature: that the logits of both are divided by, for classes.
         logits: the teacher's, float32 [N, outputs], in the order of the tokens that are trained on.
+        labelled: how many of the N examples have a label, the first ones; all where it is None.
     """
 
     weight: float
     temperature: float
     logits: NDArray[np.float32]
+    labelled: int | None = None
 
     @classmethod
-    def of(cls, settings: Mapping[str, float], answers: str | Path, tokens: TokenSet) -> "Distillation":
+    def of(
+        cls, settings: Mapping[str, float], answers: str | Path, tokens: TokenSet, labelled: int | None = None
+    ) -> "Distillation":
         """From settings (weight, temperature) and a file of a teacher's answers to the examples of some tokens."""
-        return cls(settings["weight"], settings["temperature"], read_answers(answers, tokens))
+        return cls(settings["weight"], settings["temperature"], read_answers(answers, tokens), labelled)
 
     def loss(
         self, kind: TaskKind, logits: torch.Tensor, labels: torch.Tensor, examples: NDArray[np.int64]
     ) -> torch.Tensor:
-        """Mean loss of logits [B, outputs] (fp32) of examples (positions in the tokens) with labels [B]."""
+        """Mean loss of logits [B, outputs] (fp32) of examples (positions in the tokens) with labels [B].
+
+        It is `weight` times the mean loss by the teacher's answers, plus (1 - `weight`) times the sum of the losses by
+        labels, divided by B as well: an example without a label has no such loss, and what stands in place of its
+        label is not looked at. Over an epoch each answer and each label thus counts the same, whatever else is in its
+        batch; divided by their own number, the labels of a batch would count more the fewer they are.
+        """
         teacher = torch.from_numpy(self.logits[examples]).to(logits.device)
         distilled = self.weight * kind.distillation_loss(logits, teacher, self.temperature)
-        return distilled if self.weight == 1 else distilled + (1 - self.weight) * kind.loss(logits, labels)
+        with_label = np.flatnonzero(examples < (len(self.logits) if self.labelled is None else self.labelled))
+        if self.weight == 1 or not len(with_label):
+            return distilled
+        if len(with_label) < len(examples):
+            places = torch.from_numpy(with_label).to(logits.device)
+            logits, labels = logits[places], labels[places]
+        share = (1 - self.weight) * len(with_label) / len(examples)
+        return distilled + share * kind.loss(logits, labels)
 
 
 def write_answers(path: str | Path, tokens: TokenSet, logits: NDArray[np.float32]) -> None:

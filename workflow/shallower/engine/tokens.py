@@ -2,15 +2,15 @@
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
-whole numbers and float32 for others; `ids` int64 [N]. Its metadata hold, as JSON, how to pad, what the tokens were made
-of, and the SHA-256 of all this.
+whole numbers and float32 for others, NaN for texts without labels; `ids` int64 [N]. Its metadata hold, as JSON, how to
+pad, what the tokens were made of, and the SHA-256 of all this.
 """
 
 import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ def tokenize(
     num_token_types: int | None = None,
     place: str = "the table",
 ) -> TokenSet:
-    """Tokenize a task's table (columns id, text, [text_pair], label), which comes from the file `place`.
+    """Tokenize a task's table (columns id, text, [text_pair], [label]), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
     type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
@@ -120,12 +120,11 @@ def tokenize(
             f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
             f"{position_limit} positions; set max_length to {position_limit} or less"
         )
-    labels = table.column("label").to_numpy()
     return TokenSet(
         input_ids=flat_ids,
         token_type_ids=flat_types if flat_types.any() else None,
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        labels=labels.astype(np.float32 if np.issubdtype(labels.dtype, np.floating) else np.int64),
+        labels=_labels(table),
         ids=table.column("id").to_numpy().astype(np.int64),
         max_length=max_length,
         padding_side=tokenizer.padding_side,
@@ -136,6 +135,14 @@ def tokenize(
         special=special,
         unknown=None if tokenizer.unk_token_id is None else int((flat_ids == tokenizer.unk_token_id).sum()),
     )
+
+
+def _labels(table: "pa.Table") -> np.ndarray:
+    """Labels [N] of a table; NaN for each of its rows where it has none."""
+    if "label" not in table.column_names:
+        return np.full(len(table), np.nan, np.float32)
+    labels = table.column("label").to_numpy()
+    return labels.astype(np.float32 if np.issubdtype(labels.dtype, np.floating) else np.int64)
 
 
 def _chunks(table: "pa.Table") -> Iterator[list[list[str]]]:
@@ -162,6 +169,42 @@ def text_figures(tokens: TokenSet) -> dict[str, int | None]:
         "unknown_tokens": tokens.unknown,
         "cut_texts": tokens.truncated,
     }
+
+
+# What two token sets must have in common to be one.
+FORM = ("max_length", "padding_side", "pad_token_id", "pad_token_type_id", "cls_token_id", "special")
+
+
+def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
+    """The examples of a token set, and after them texts without labels, tokenized in the same way.
+
+    The ids of the latter are -1 - id, since those of both count rows of a file. In place of labels they have what no
+    loss takes unnoticed: NaN or, among classes, -1, which is none. What the tokens were made of is that of the labelled
+    ones.
+
+    Raises UserError where the two were not tokenized alike.
+    """
+    if differing := [name for name in FORM if getattr(labelled, name) != getattr(unlabelled, name)]:
+        raise UserError(
+            f"tokens with and without labels differ in {', '.join(differing)}; delete the folder of these tokens and "
+            "run again"
+        )
+    both = (labelled, unlabelled)
+    types = [
+        np.zeros(len(tokens.input_ids), np.int8) if tokens.token_type_ids is None else tokens.token_type_ids
+        for tokens in both
+    ]
+    placeholder = np.nan if np.issubdtype(labelled.labels.dtype, np.floating) else -1
+    return replace(
+        labelled,
+        input_ids=np.concatenate([tokens.input_ids for tokens in both]),
+        token_type_ids=None if all(tokens.token_type_ids is None for tokens in both) else np.concatenate(types),
+        offsets=np.concatenate([labelled.offsets, labelled.offsets[-1] + unlabelled.offsets[1:]]),
+        labels=np.concatenate([labelled.labels, np.full(len(unlabelled.labels), placeholder, labelled.labels.dtype)]),
+        ids=np.concatenate([labelled.ids, -1 - unlabelled.ids]),
+        truncated=labelled.truncated + unlabelled.truncated,
+        unknown=None if labelled.unknown is None else labelled.unknown + (unlabelled.unknown or 0),
+    )
 
 
 def _known_types(types: np.ndarray, num_token_types: int | None) -> np.ndarray:

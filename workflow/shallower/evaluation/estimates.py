@@ -54,6 +54,16 @@ def mean(estimates: Sequence[Estimate]) -> Estimate:
     )
 
 
+def percentage(ours: Estimate, theirs: Estimate) -> Estimate:
+    """One score in per cent of another, sample by sample; NaN where the other is 0 or less."""
+
+    def of(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.divide(100.0 * part, whole, out=np.full_like(part, np.nan, dtype=float), where=whole > 0)
+
+    value = of(np.array(ours.value), np.array(theirs.value))
+    return Estimate(float(value), of(ours.samples, theirs.samples), min(ours.seeds, theirs.seeds))
+
+
 def over_seeds(values: NDArray[Any], samples: NDArray[Any]) -> Estimate:
     """The mean over seeds of scores [seeds] whose resampled values are [seeds, samples].
 
@@ -99,11 +109,25 @@ class Scores:
 
     def score(self, model: str, task: str, origin: str, strategy: str, amount: str) -> Estimate | None:
         """The mean score of an arm over its seeds, in points; None when it was not run."""
-        rows = self.rows(model, task, origin, strategy, amount)
+        return self._mean_over_seeds(self.rows(model, task, origin, strategy, amount))
+
+    def _mean_over_seeds(self, rows: pd.DataFrame) -> Estimate | None:
         if rows.empty:
             return None
         samples = np.stack([self._resamples[directory] for directory in rows["directory"]])
         return over_seeds(POINTS * rows["value"].to_numpy(), POINTS * samples)
+
+    def kept(self, model: str, task: str, origin: str, strategy: str, amount: str) -> Estimate | None:
+        """The mean score of an arm in per cent of that of the full model with the same seeds; None when it was not run.
+
+        In each sample both are of the same examples and seeds. A sample is NaN, and so is the value, where the full
+        model's score is 0 or less, of which no percentage can be taken.
+        """
+        rows = self.rows(model, task, origin, strategy, amount)
+        ours = self._mean_over_seeds(rows)
+        full = self.rows(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT)
+        theirs = self._mean_over_seeds(full[full["seed"].isin(rows["seed"])])
+        return None if ours is None or theirs is None else percentage(ours, theirs)
 
     def resamples(self, directory: str) -> NDArray[np.float64]:
         """The resampled scores [samples] of a run, 0 to 1, by its directory."""

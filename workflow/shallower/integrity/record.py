@@ -59,6 +59,7 @@ def record_study(study: Study, library: Path, root: str | Path = ".") -> None:
     record["calibration"] = {
         name: _calibration_record(study, root, name) for name in tasks if study.chooses_by_calibration(name)
     }
+    record["unlabelled"] = {name: found for name in tasks if (found := _unlabelled_record(study, root, name))}
     record["tokens"] = {
         name: sha256_of(root / layout.RESOURCES / name)
         for name in tokens_files(record)
@@ -84,13 +85,14 @@ def files_of_study(results_dir: Path, record: Mapping[str, Any]) -> list[str]:
 
 
 def tokens_files(record: Mapping[str, Any]) -> list[str]:
-    """The tokens that a recorded study's runs are trained, scored and chosen on, whether or not they exist.
+    """The tokens that a recorded study's runs are trained, taught, scored and chosen on, whether or not they exist.
 
     Names are relative to the folder of resources.
     """
     folders = sorted({run["tokens"] for run in record["runs"]})
     of_splits = [f"{folder}/{split}.safetensors" for folder in folders for split in layout.SPLITS]
-    return of_splits + [name for calibration in record["calibration"].values() for name in calibration["tokens"]]
+    others = [*record["calibration"].values(), *record["unlabelled"].values()]
+    return of_splits + [name for entry in others for name in entry["tokens"]]
 
 
 def present_files(results_dir: Path) -> Iterator[str]:
@@ -104,6 +106,8 @@ class Membership:
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.keeps_models: bool = record["study"]["keep_models"]
+        # What an earlier version of the study recommended is no part of one without a budget.
+        self.strangers = set() if record["study"].get("budget") else {_in_study(layout.RECOMMENDED)}
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
         self.files: set[PurePosixPath] = set()
         self.folders = {*map(_in_study, (layout.TABLES, layout.PAPER, layout.ORACLE)), *self.runs}
@@ -119,6 +123,8 @@ class Membership:
     def __call__(self, name: str) -> bool:
         """Whether a file, named relative to the study's folder, is part of the study."""
         path = PurePosixPath(name)
+        if path in self.strangers:
+            return False
         return len(path.parts) == 1 or path in self.files or not self.folders.isdisjoint(path.parents)
 
     def intermediate(self, name: str) -> bool:
@@ -147,17 +153,33 @@ def _source(root: Path, key: str, folder: str) -> dict[str, Any]:
 
 def _calibration_record(study: Study, root: Path, task: str) -> dict[str, Any]:
     """The calibration examples of a task: their folder, manifest and files of tokens; relative to the resources."""
-    key, examples = study.task_key(task), study.calibration_examples(task)
-    folder = layout.CALIBRATION_DATA.format(task_key=key, examples=examples)
-    tokens = layout.inside(layout.RESOURCES, layout.CALIBRATION_TOKENS)
+    named = {"examples": study.calibration_examples(task)}
+    return _part_record(
+        study, root, task, layout.CALIBRATION, layout.CALIBRATION_DATA, layout.CALIBRATION_TOKENS, named
+    )
+
+
+def _unlabelled_record(study: Study, root: Path, task: str) -> dict[str, Any] | None:
+    """The same of the texts without labels that a teacher answers; None for a task without."""
+    if (key := study.unlabelled_key(task)) is None:
+        return None
+    named = {"unlabelled": key}
+    return _part_record(study, root, task, layout.UNLABELLED, layout.UNLABELLED_DATA, layout.UNLABELLED_TOKENS, named)
+
+
+def _part_record(
+    study: Study, root: Path, task: str, name: str, data: str, tokens: str, named: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Folder, manifest and files of tokens of examples `name`; `named` fills in the patterns `data` and `tokens`."""
+    key = study.task_key(task)
+    folder = data.format(task_key=key, **named)
+    tokens = f"{layout.inside(layout.RESOURCES, tokens)}/{name}.safetensors"
+    length = study.max_length(task)
     return {
         "folder": layout.inside(layout.RESOURCES, folder),
         "manifest": read_json(root / folder / "manifest.json"),
         "tokens": [
-            tokens.format(
-                model_key=study.model_key(model), task_key=key, max_length=study.max_length(task), examples=examples
-            )
-            + f"/{layout.CALIBRATION}.safetensors"
+            tokens.format(model_key=study.model_key(model), task_key=key, max_length=length, **named)
             for model in study.models
         ],
     }

@@ -5,7 +5,7 @@ from the model, the data and the weights that the study has.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from shallower.core import layout
@@ -83,7 +83,9 @@ def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tup
     models, tasks = (layout.inside(layout.RESOURCES, pattern) for pattern in (layout.MODEL, layout.TASK))
     sources = [(models.format(model_key=model["key"]), model["manifest"]) for model in record["models"].values()]
     sources += [(tasks.format(task_key=task["key"]), task["manifest"]) for task in record["tasks"].values()]
-    sources += [(entry["folder"], entry["manifest"]) for entry in record["calibration"].values()]
+    # Records of before there were texts without labels do not have them.
+    parts = [*record["calibration"].values(), *record.get("unlabelled", {}).values()]
+    sources += [(entry["folder"], entry["manifest"]) for entry in parts]
     for place, manifest in sources:
         if (folder / place).is_dir():
             yield from ((folder / place / name, digest) for name, digest in manifest["sha256"].items())
@@ -125,7 +127,11 @@ def _chain_faults(record: Mapping[str, Any], sums: Mapping[str, str]) -> Iterato
                 yield f"wrong data: {place} does not match the study's task {run['task']}; {again}"
             if made_from["tokenizer.json"] != model["tokenizer.json"]:
                 yield f"wrong tokenizer: {place} does not match that of model {run['model']}; {again}"
-            if tokens is not None and digests["tokens"] != tokens:
+            unlabelled = _unlabelled(record, run, training)
+            if _unlabelled_of(training) != (unlabelled and unlabelled["data"]):
+                yield f"wrong texts without labels: {place} does not match the study's task {run['task']}; {again}"
+            asked = {"tokens": tokens, layout.UNLABELLED: unlabelled and unlabelled["tokens"]}
+            if any(digest is not None and digests.get(name) != digest for name, digest in asked.items()):
                 yield f"wrong tokens: {place} does not match those in resources; {again}"
 
 
@@ -143,6 +149,30 @@ def _trainings(
             yield f"{preparation.folder}/", manifest, source
             source = manifest["sha256"][WEIGHTS]
     yield "", run["manifest"], source
+
+
+def _unlabelled_of(training: Mapping[str, Any]) -> str | None:
+    """SHA-256 of the texts without labels that a training learnt from; None for most trainings."""
+    made_from = training.get("unlabelled_made_from")
+    return made_from["sha256"][f"{layout.UNLABELLED}.parquet"] if made_from else None
+
+
+def _unlabelled(
+    record: Mapping[str, Any], run: Mapping[str, Any], training: Mapping[str, Any]
+) -> dict[str, str | None] | None:
+    """The texts without labels that a training should have learnt from: those of its task, if it has a teacher.
+
+    SHA-256 of their `data` and of their `tokens`, as far as these are on record; None for most trainings.
+    """
+    entry = record.get("unlabelled", {}).get(run["task"])
+    if entry is None or training.get("settings", {}).get("distill") is None:
+        return None
+    folder = PurePosixPath(run["tokens"])
+    (name,) = (name for name in entry["tokens"] if folder in PurePosixPath(name).parents)
+    return {
+        "data": entry["manifest"]["sha256"][f"{layout.UNLABELLED}.parquet"],
+        "tokens": record["tokens"].get(name),
+    }
 
 
 def _start(training: Mapping[str, Any]) -> str:

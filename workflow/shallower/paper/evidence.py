@@ -4,7 +4,7 @@ A contrast is a weighted sum of scores that is above zero if the paper is right.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +18,11 @@ from shallower.evaluation.estimates import POINTS, Estimate, Scores
 from shallower.evaluation.predictions import Predictions, read_matched
 from shallower.evaluation.significance import bootstrap_p, mcnemar, over_tasks
 from shallower.paper.names import FIVE, SEVEN
+from shallower.paper.values import read_values
 
-# The role of a contrast: the hypothesis claims it; it must not come out the other way round; it is only reported.
-DECIDES, CHECKS, SHOWN = "decides", "checks", "shown"
+# The role of a contrast: the hypothesis claims it; it must not contradict; it is tested together with the others, so
+# that their p-values are corrected for it, too; it is only reported.
+DECIDES, CHECKS, TESTED, SHOWN = "decides", "checks", "tested", "shown"
 
 
 class ScoreKey(NamedTuple):
@@ -44,10 +46,13 @@ class Contrast:
     Attributes:
         comparison: the contrast in words.
         task: the study's name of the task, or the name of the mean ("mean7", "mean5", "mean of 3").
-        num_dropped: number of layers dropped, None where none are.
-        unit: of effect, low and high: "points" (0 to 100) or "cosine".
+        num_dropped: number of layers dropped, None where none are, or differently many.
+        unit: of effect, low and high: "points" (0 to 100), "cosine", "%", "examples" or "Jaccard".
         p: two-sided; NaN where there is nothing to test with.
-        seeds_agreeing: the number of seeds whose own effect is above zero.
+        seeds: number of seeds, None where the effect does not depend on any.
+        seeds_agreeing: the number of seeds whose own effect is above zero, likewise.
+        within: for claims that there is no difference, how far from zero the interval may reach; otherwise None.
+        settled: the outcome where it needs no test, as of a count; otherwise "".
     """
 
     comparison: str
@@ -59,9 +64,28 @@ class Contrast:
     high: float
     unit: str
     p: float
-    seeds: int
-    seeds_agreeing: int
+    seeds: int | None
+    seeds_agreeing: int | None
     test: str
+    within: float | None = None
+    settled: str = ""
+
+
+@dataclass(frozen=True)
+class Records:
+    """What claims need besides scores.
+
+    Attributes:
+        values: the paper's numbers (`values.read_values`).
+        sizes: number of examples by the study's task and split, as they arrived.
+        slices: by the study's task, the splits of which it takes a part only.
+        costs: cost.json by model.
+    """
+
+    values: pd.DataFrame = field(default_factory=read_values)
+    sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Evidence:
@@ -70,11 +94,19 @@ class Evidence:
     Attributes:
         scores: the study's scores.
         tasks: the study's name of each of the paper's tasks that it has, in the paper's order.
+        records: what claims need besides scores.
     """
 
-    def __init__(self, scores: Scores, states: pd.DataFrame, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        scores: Scores,
+        states: pd.DataFrame,
+        settings: Mapping[str, Any],
+        records: Records | None = None,
+    ) -> None:
         """`states` is states.csv; `settings`: `confidence`, and the paper's name of each of `models` and `tasks`."""
         self.scores = scores
+        self.records = records or Records()
         self.confidence = settings["confidence"]
         run = set(scores.runs["task"])
         ours = {paper: task for task, paper in reversed(settings["tasks"].items()) if paper and task in run}
@@ -99,22 +131,41 @@ class Evidence:
             return [], f"{listed(models)} differ in their number of layers"
         return models, ""
 
+    def learned(self, model: str, task: str) -> bool:
+        """Whether the full model was run and its score is clearly above that of a constant answer.
+
+        Where it is not, nothing can be lost, so such a task is no evidence that little is.
+        """
+        full = self.scores.baseline(model, task)
+        if full is None:
+            return False
+        constant = self.scores.rows(*baseline(model, task))["chance"].iloc[0]
+        return full.interval(self.confidence).low > POINTS * constant
+
     def ran(self, terms: Terms) -> bool:
         """Whether all arms of a weighted sum were run."""
         return not any(self.scores.rows(*arm).empty for arm in terms)
 
-    def compare(self, text: str, task: str, num_dropped: int, terms: Terms, role: str) -> Contrast:
-        """A contrast of scores, in points."""
-        estimate = self._estimate(terms)
+    def compare(
+        self, text: str, task: str, num_dropped: int | None, terms: Terms, role: str, offset: float = 0.0
+    ) -> Contrast:
+        """A contrast of scores plus an offset, such as a margin; all in points."""
+        summed = self._estimate(terms)
+        estimate = Estimate(summed.value + offset, summed.samples + offset, summed.seeds)
         low, high = estimate.interval(self.confidence)
-        by_seed = sum(weight * self._by_seed(arm) for arm, weight in terms.items()).dropna()
-        p, test = self._test(terms, estimate)
+        by_seed = sum(weight * self._by_seed(arm) for arm, weight in terms.items()).dropna() + offset
+        p, test = self._test(terms, estimate, offset)
         agreeing = int((by_seed > 0).sum())
         numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
         return Contrast(text, task, num_dropped, role, *numbers, test)
 
     def compare_over_tasks(
-        self, text: str, num_dropped: int, terms: Mapping[str, Terms], decide: bool = True
+        self,
+        text: str,
+        num_dropped: int | None,
+        terms: Mapping[str, Terms],
+        decide: bool = True,
+        offset: float = 0.0,
     ) -> list[Contrast]:
         """The mean over tasks, which decides, and each task, which checks; a single task decides.
 
@@ -126,14 +177,14 @@ class Evidence:
 
         def mean_over(names: Sequence[str], role: str) -> Contrast:
             average = weighted_sum({name: 1 / len(names) for name in names}, ran)
-            return self.compare(text, mean_name(names), num_dropped, average, role)
+            return self.compare(text, mean_name(names), num_dropped, average, role, offset)
 
         means = [mean_over(list(ran), DECIDES if decide else SHOWN)] if len(ran) > 1 else []
         means += [mean_over(stable, SHOWN)] if 1 < len(stable) < len(ran) else []
         if not decide:
             return means
         role = CHECKS if means else DECIDES
-        return means + [self.compare(text, self.tasks[name], num_dropped, ran[name], role) for name in ran]
+        return means + [self.compare(text, self.tasks[name], num_dropped, ran[name], role, offset) for name in ran]
 
     def curves(self, model: str, quantity: str) -> pd.DataFrame:
         """A layer-wise quantity of a model: rows (task, seed), columns depth (layers passed)."""
@@ -171,10 +222,10 @@ class Evidence:
     def _by_seed(self, arm: ScoreKey) -> pd.Series:
         return POINTS * self.scores.rows(*arm).set_index("seed")["value"]
 
-    def _test(self, terms: Terms, estimate: Estimate) -> tuple[float, str]:
-        """p-value and name of the test that suits a weighted sum."""
+    def _test(self, terms: Terms, estimate: Estimate, offset: float) -> tuple[float, str]:
+        """p-value and name of the test that suits a weighted sum; McNemar's test knows of no margins."""
         pair = sorted(terms, key=lambda arm: terms[arm], reverse=True)
-        two_arms = sorted(terms.values()) == [-1, 1] and pair[0].task == pair[1].task
+        two_arms = offset == 0 and sorted(terms.values()) == [-1, 1] and pair[0].task == pair[1].task
         if not two_arms or set(self.scores.rows(*pair[0])["metric"]) != {"accuracy"}:
             return bootstrap_p(estimate.value, estimate.samples), "paired bootstrap"
         directories = [self.scores.rows(*arm).set_index("seed")["directory"] for arm in pair]
@@ -207,6 +258,11 @@ def weighted_sum(weights: Mapping[Any, float], terms: Mapping[Any, Terms]) -> Te
     return total
 
 
+def baseline(model: str, task: str) -> ScoreKey:
+    """The arm of the full model."""
+    return ScoreKey(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT)
+
+
 def pruned(model: str, task: str, strategy: str, num_dropped: int) -> ScoreKey:
     """The arm of a strategy whose amount is a number of layers, from the pre-trained model."""
     return ScoreKey(model, task, "pretrained", strategy, str(num_dropped))
@@ -214,10 +270,7 @@ def pruned(model: str, task: str, strategy: str, num_dropped: int) -> ScoreKey:
 
 def loss(model: str, task: str, strategy: str, num_dropped: int) -> Terms:
     """Score of the full model minus that of a pruned one."""
-    return {
-        ScoreKey(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT): 1.0,
-        pruned(model, task, strategy, num_dropped): -1.0,
-    }
+    return {baseline(model, task): 1.0, pruned(model, task, strategy, num_dropped): -1.0}
 
 
 def difference(first: Terms, second: Terms) -> Terms:

@@ -9,6 +9,8 @@ from shallower.paper.shown_runs import Models
 
 # The tables of a study that items are made from, below its folder.
 TABLES_OF_STUDY = {"states": "states.csv", "scores": "scores.csv"}
+# The paper's models whose time of inference is the subject of a claim (see `printed_numbers`).
+TIMED_MODELS = ("XLNet",)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,12 @@ from shallower.reporting.templates import render_page
 # How the tag of a verdict looks: classes of page.css.
 TAG_CLASSES = {SUPPORTED: "tag robust", NOT_SUPPORTED: "tag bad"}
 TESTS = {"paired bootstrap": "bootstrap", "t-test over tasks": "t-test"}
+# Decimals, and what stands behind the number, by unit.
+UNITS = {"points": (2, ""), "%": (1, " %"), "examples": (0, "")}
 ROLES = {
     "decides": "Deciding",
     "checks": "Single tasks, which must not contradict",
+    "tested": "Tested together with these, but not part of the verdict",
     "shown": "Shown, but not part of the verdict",
 }
 
@@ -81,20 +84,19 @@ def _verdict(model: str, rows: pd.DataFrame) -> ModelVerdict:
 
 def _row(row: pd.Series, alike: pd.DataFrame) -> list[str | Markup]:
     """A contrast as the cells of a row; effects of the same unit, `alike`, are drawn on one scale."""
-    in_points = row["unit"] == "points"
-    decimals = 2 if in_points else 3
+    decimals, suffix = UNITS.get(row["unit"], (3, f" {row['unit']}"))
     has_interval = pd.notna(row["low"])
     ends = alike[["effect", "low", "high"]].astype(float)
     scale = Scale(min(0.0, ends.min().min()), max(0.0, ends.max().max()), reference=0.0, width=100)
     return [
         row["comparison"].replace(" minus ", f" {MINUS} "),
         row["task"],
-        _signed(row["effect"], decimals) + ("" if in_points else f" {row['unit']}"),
+        _signed(row["effect"], decimals) + suffix,
         f"{_signed(row['low'], decimals)} to {_signed(row['high'], decimals)}" if has_interval else DASH,
         scale.draw(row["effect"], (row["low"], row["high"]) if has_interval else None),
         _p_text(row["p"]),
         _p_text(row["p_holm"]),
-        f"{row['seeds_agreeing']:.0f} of {row['seeds']:.0f}",
+        f"{row['seeds_agreeing']:.0f} of {row['seeds']:.0f}" if pd.notna(row["seeds"]) else DASH,
         TESTS.get(row["test"], row["test"]),
         OUTCOMES.get(row["outcome"], DASH),
     ]

@@ -2,4 +2,4 @@
 
 HOLDS, OPPOSITE, OPEN = "holds", "opposite", "open"
 SUPPORTED, NOT_SUPPORTED, UNDECIDED, NOT_TESTED = "supported", "not supported", "undecided", "not tested"
-OUTCOMES = {HOLDS: "as claimed", OPPOSITE: "the other way round", OPEN: "too close to tell"}
+OUTCOMES = {HOLDS: "as claimed", OPPOSITE: "contrary", OPEN: "too close to tell"}

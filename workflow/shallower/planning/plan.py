@@ -24,7 +24,7 @@ from shallower.planning.sizes import (
     model_size,
     task_size,
 )
-from shallower.planning.text_checks import text_warnings
+from shallower.planning.text_checks import text_warnings, unlabelled_notes
 from shallower.sources.model_sources import model_source
 from shallower.steps.runtime import CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER
 from shallower.study.study import Study
@@ -67,6 +67,7 @@ class Plan:
         table_bytes: other files of runs and of the study.
         work_bytes: further space for each training that runs at a time.
         assumptions: sentences about what is assumed.
+        notes: what is found of texts without labels, by task.
         warnings: what may be wrong with the texts.
     """
 
@@ -80,6 +81,7 @@ class Plan:
     table_bytes: int
     work_bytes: int
     assumptions: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -96,6 +98,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
     tasks = {name: task_size(study, name, resources) for name in study.tasks}
     on_gpu = study.config["compute"]["device"] == "cuda"
     kept: set[tuple[Any, ...]] = set()
+    teachers: set[tuple[str, str, int]] = set()
     trainings, copies, operations, gpu_seconds, work_bytes = 0, 0, 0.0, 0.0, [0]
     for run in study.runs:
         model, task = models[run.model], tasks[run.task]
@@ -109,8 +112,12 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
                 continue
             trainings += 1
             epochs, batch_size = training.settings["epochs"], training.settings["batch_size"]
-            steps = epochs * math.ceil(task.train_rows / batch_size)
-            work = 3 * epochs * task.train_rows * model.operations(training.depth, task.tokens)
+            rows = task.train_rows
+            if "distill" in training.settings:
+                rows += task.unlabelled_rows
+                teachers.add((run.model, run.task, run.seed))
+            steps = epochs * math.ceil(rows / batch_size)
+            work = 3 * epochs * rows * model.operations(training.depth, task.tokens)
             seconds = max(work / GPU_RATE, steps * training.depth * GPU_SECONDS_PER_LAYER)
             operations += work
             gpu_seconds += seconds
@@ -121,6 +128,11 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
         # Only what stays on disk can be copied: neither preparations of a run nor models that are deleted.
         if run.is_baseline or study.config["keep_models"]:
             kept.add(needed[-1].key)
+    for name, task_name, _ in teachers:
+        model, task = models[name], tasks[task_name]
+        teaching = (task.train_rows + task.unlabelled_rows) * model.operations(model.num_layers, task.tokens)
+        operations += teaching
+        gpu_seconds += teaching / GPU_RATE
     # Baselines stay until all that starts from them is finished, even if models are not kept.
     staying = [run for run in study.runs if study.config["keep_models"] or run.is_baseline]
     return Plan(
@@ -140,6 +152,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
                 [name for name, task in tasks.items() if task.is_assumed],
             )
         ),
+        notes=tuple(unlabelled_notes(study, resources)),
         warnings=tuple(text_warnings(study, resources)),
     )
 
@@ -157,7 +170,7 @@ def plan_text(study: Study, plan: Plan) -> str:
         f"Peak disk space, roughly: {_size(plan.peak_bytes)} ({_size(plan.model_bytes)} of {kept}, "
         f"{_size(plan.input_bytes)} of downloads and tokens, {_size(plan.table_bytes)} of tokenizers and tables, "
         f"{_size(plan.work_bytes)} for each training at a time).",
-        *(f"  - {assumption}" for assumption in plan.assumptions),
+        *(f"  - {sentence}" for sentence in (*plan.notes, *plan.assumptions)),
         *(f"Warning: {warning}." for warning in plan.warnings),
     ]
     return "\n".join(lines)
@@ -224,7 +237,9 @@ def _input_bytes(study: Study, models: Mapping[str, ModelSize], tasks: Mapping[s
     weights = sum(
         copies[name] * (model.bytes(model.num_layers) + _tokenizer_bytes(model)) for name, model in models.items()
     )
-    tokens = sum((task.train_rows + task.validation_rows) * task.tokens for task in tasks.values())
+    tokens = sum(
+        (task.train_rows + task.unlabelled_rows + task.validation_rows) * task.tokens for task in tasks.values()
+    )
     return round(weights + len(models) * tokens * BYTES_PER_TOKEN)
 
 

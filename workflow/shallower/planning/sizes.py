@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shallower.core import layout
 from shallower.core.errors import UserError
@@ -11,6 +12,7 @@ from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.model_sources import model_source
 from shallower.sources.tasks import local_data, num_outputs
+from shallower.sources.unlabelled import local_unlabelled
 from shallower.steps.job import Job
 from shallower.study.study import Study
 
@@ -36,13 +38,15 @@ ASSUMED_ROWS = 10_000
 class TaskSize:
     """Number of rows of a task's training and validation set, and mean number of tokens in an example.
 
-    `is_assumed` says whether a number of rows is only assumed.
+    `is_assumed` says whether a number of rows is only assumed. `unlabelled_rows` are texts without labels, which a
+    teacher answers.
     """
 
     train_rows: int
     validation_rows: int
     tokens: float
     is_assumed: bool = False
+    unlabelled_rows: int = 0
 
 
 def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
@@ -68,6 +72,7 @@ def model_size(study: Study, name: str, resources: str | Path = "resources") -> 
 
 def task_size(study: Study, name: str, resources: str | Path = "resources") -> TaskSize:
     """Size of a task: as counted in its download or its local files, else as published or assumed."""
+    unlabelled = unlabelled_rows(study, name, resources)
     definition = study.task_definition(name)
     rows: Sequence[int] | None = None
     tokens: float
@@ -79,13 +84,35 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
     tokens = min(tokens, study.max_length(name))
     folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
     if counted := _counted_rows(Path(resources) / folder / "task.json"):
-        return TaskSize(*counted, tokens)
+        return TaskSize(*counted, tokens, unlabelled_rows=unlabelled)
     if found := local_data(definition).rows:
-        return TaskSize(found["train"], found["validation"], tokens)
+        return TaskSize(found["train"], found["validation"], tokens, unlabelled_rows=unlabelled)
     limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
     train -= definition.get("calibration_examples", 0)
-    return TaskSize(train, validation, tokens, is_assumed=rows is None and not all(limits))
+    return TaskSize(train, validation, tokens, rows is None and not all(limits), unlabelled)
+
+
+def unlabelled_rows(study: Study, name: str, resources: str | Path = "resources") -> int:
+    """Number of a task's texts without labels: those that were found to be left or, until then, those of the file."""
+    definition = study.unlabelled_definition(name)
+    if definition is None:
+        return 0
+    if counts := unlabelled_manifest(study, name, resources):
+        return int(counts["rows"][layout.UNLABELLED])
+    rows = (local_unlabelled(definition).rows or {}).get(layout.UNLABELLED, 0)
+    return min(rows, definition.get("unlabelled_examples", rows))
+
+
+def unlabelled_manifest(study: Study, name: str, resources: str | Path = "resources") -> dict[str, Any] | None:
+    """The manifest of a task's texts without labels; None while it does not exist. Steps report a corrupt one."""
+    folder = layout.inside(layout.RESOURCES, layout.UNLABELLED_DATA)
+    file = Path(resources) / folder.format(task_key=study.task_key(name), unlabelled=study.unlabelled_key(name))
+    with suppress(UserError, KeyError, TypeError, ValueError):
+        manifest: dict[str, Any] = read_json(file / "manifest.json")
+        int(manifest["rows"][layout.UNLABELLED])
+        return manifest
+    return None
 
 
 def _counted_rows(task_file: Path) -> tuple[int, int] | None:
@@ -99,7 +126,7 @@ def _counted_rows(task_file: Path) -> tuple[int, int] | None:
 
 
 def tokenizing_job(file: str | Path, max_length: int) -> Job:
-    """The job of tokenizing a task, by its task.json, or calibration examples, by their manifest.json.
+    """The job of tokenizing a task, by its task.json, or calibration examples or others, by their manifest.json.
 
     It has no size while the file does not exist.
     """

@@ -8,7 +8,8 @@ from typing import Any
 from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.core.text_figures import FILE, repeat_warnings, token_warnings
+from shallower.core.text_figures import FILE, repeat_warnings, token_warnings, unlabelled_in_words
+from shallower.planning.sizes import unlabelled_manifest, unlabelled_rows
 from shallower.sources.tasks import local_data
 from shallower.study.study import Study
 
@@ -28,6 +29,20 @@ def text_warnings(study: Study, resources: Path) -> Iterator[str]:
             with suppress(KeyError, TypeError):
                 if figures := _content(file):
                     yield from token_warnings(model, task, figures, length, limits)
+
+
+def unlabelled_notes(study: Study, resources: Path) -> Iterator[str]:
+    """How many texts without labels a study's tasks have for a teacher, and how many are left out, where that is known.
+
+    What they have in common with a task's splits is found where these have been brought into one form.
+    """
+    for task in study.tasks:
+        if manifest := unlabelled_manifest(study, task, resources):
+            with suppress(KeyError, TypeError):  # of a damaged file, which steps report
+                rows = manifest["rows"][layout.UNLABELLED]
+                yield f"{task}: {rows:,} texts without labels; of {unlabelled_in_words(manifest['found'])}."
+        elif rows := unlabelled_rows(study, task, resources):
+            yield f"{task}: at most {rows:,} texts without labels; those that its splits have will be left out."
 
 
 def _repeats(study: Study, task: str, resources: Path) -> tuple[Any, Any]:

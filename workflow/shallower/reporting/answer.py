@@ -282,6 +282,7 @@ def _choice(one: TaskAnswer, group: Sequence[tuple[float, Mapping[str, Any]]]) -
         "megabytes": megabytes(chosen["model_bytes"]),
         "speeds": _speeds(one, chosen),
         "directory": chosen["directory"],
+        "several_seeds": chosen["seeds"] > 1,
     }
     robust = [tolerance for tolerance, item in group if item["robust"]]
     return Choice(tolerances, found["num_dropped"], robust[0] if robust else None, arm)

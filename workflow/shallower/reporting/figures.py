@@ -6,7 +6,7 @@ Each strategy has its own marker too, and has both in all figures.
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
     `summary` and `results` hold the rows of one model and task. The full model is a line, with a band from its
     worst to its best seed.
     """
-    baseline, arms = _split(summary)
+    baseline, arms = split_baseline(summary)
     runs = results[results["primary"] & (results["origin"] != BASELINE)]
     styles = styles_of(arms["strategy"])
     origins = list(arms["origin"].unique())
@@ -87,25 +87,25 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
             unused.set_visible(False)
         for panel, origin in zip(panels, origins, strict=True):
             here = arms[arms["origin"] == origin]
-            offsets = _offsets(list(styles), here["num_dropped"])
+            offsets = offsets_of(list(styles), here["num_dropped"])
             for strategy, (colour, marker) in styles.items():
                 mine = (here["strategy"] == strategy).to_numpy()
                 seeds = runs[(runs["origin"] == origin) & (runs["strategy"] == strategy)]
-                _draw_strategy(panel, here[mine], seeds, offsets[strategy], colour, marker)
+                draw_strategy(panel, here[mine], seeds, offsets[strategy], colour, marker)
             panel.set_title(origin_title(origin), loc="left", color=INK)
             panel.set_xlabel("layers dropped")
             panel.tick_params(labelbottom=True)
             panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
             panel.grid(axis="y")
-        _draw_baseline(panels, baseline)
+        draw_baseline(panels, baseline)
         _draw_chance(panels, baseline, [*runs["value"], baseline["score_min"], baseline["score_max"]])
         for panel in grid[:, 0]:
             panel.set_ylabel(metric_title(baseline["metric"], baseline["positive_class"]))
         several = baseline["seeds"] > 1
-        extra = [_handle("one seed", SOFT, ".", line=False)] if several else []
+        extra = [legend_entry("one seed", SOFT, ".", line=False)] if several else []
         if runs["collapsed"].any():
-            extra.append(_handle("collapsed seed", INK, "x", line=False))
-        _finish(figure, baseline, "score by layers dropped", styles, extra)
+            extra.append(legend_entry("collapsed seed", INK, "x", line=False))
+        finish(figure, baseline, "score by layers dropped", styles, extra)
     return figure
 
 
@@ -115,7 +115,7 @@ def score_by_cost(summary: pd.DataFrame) -> Figure:
     `summary` holds the rows of one model and task. The numbers above a panel are the layers left, so a point is
     identified by its marker (strategy) and its column (layers). A grey line joins the best arm at each depth.
     """
-    baseline, arms = _split(summary)
+    baseline, arms = split_baseline(summary)
     styles = styles_of(arms["strategy"])
     origins = list(arms["origin"].unique())
     costs = _cost_columns(summary)
@@ -129,16 +129,16 @@ def score_by_cost(summary: pd.DataFrame) -> Figure:
                 panel.set_xlabel(label if origin == origins[-1] else "")
             panels[0].set_ylabel(metric_title(baseline["metric"], baseline["positive_class"]))
             panels[0].set_title(origin_title(origin), loc="left", color=INK, pad=30)
-            _draw_baseline(panels, baseline, labelled=False)
+            draw_baseline(panels, baseline, labelled=False)
         extra = [
-            _handle("full model", BASELINE_COLOUR, "o", line=False),
+            legend_entry("full model", BASELINE_COLOUR, "o", line=False),
             Line2D([], [], label="best at each depth", color=BEST_COLOUR, linewidth=3),
         ]
         if arms["collapsed"].any():
-            hollow = _handle("hollow: a seed collapsed", SOFT, "o", line=False)
+            hollow = legend_entry("hollow: a seed collapsed", SOFT, "o", line=False)
             hollow.set(markerfacecolor="white", markeredgecolor=SOFT)
             extra.append(hollow)
-        _finish(figure, baseline, "what a score costs", styles, extra, joined=False)
+        finish(figure, baseline, "what a score costs", styles, extra, joined=False)
     return figure
 
 
@@ -161,12 +161,13 @@ def _with_palette(png: io.BytesIO) -> bytes:
     return small.getvalue()
 
 
-def _split(summary: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+def split_baseline(summary: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """The full model's row, and those of the arms."""
     is_baseline = summary["origin"] == BASELINE
     return summary[is_baseline].iloc[0], summary[~is_baseline]
 
 
-def _offsets(strategies: Sequence[str], positions: pd.Series, most: float = np.inf) -> dict[str, float]:
+def offsets_of(strategies: Sequence[str], positions: pd.Series, most: float = np.inf) -> dict[str, float]:
     """Small shifts along x, `most` apart at most, that keep strategies apart and columns distinct."""
     columns = np.unique(positions)
     gap = float(np.diff(columns).min()) if len(columns) > 1 else 1.0
@@ -175,11 +176,18 @@ def _offsets(strategies: Sequence[str], positions: pd.Series, most: float = np.i
     return {strategy: (place - middle) * step for place, strategy in enumerate(strategies)}
 
 
-def _draw_strategy(
-    panel: Axes, arms: pd.DataFrame, runs: pd.DataFrame, offset: float, colour: str, marker: str
+def draw_strategy(
+    panel: Axes,
+    arms: pd.DataFrame,
+    runs: pd.DataFrame,
+    offset: float,
+    colour: str,
+    marker: str,
+    position: Callable[[pd.Series], pd.Series] = lambda num_dropped: num_dropped,
 ) -> None:
+    """Means of a strategy's arms, joined by a line, with their seeds, at places along x by the layers dropped."""
     arms = arms.sort_values("num_dropped", kind="stable")
-    x = arms["num_dropped"] + offset
+    x = position(arms["num_dropped"]) + offset
     panel.vlines(x, arms["score_min"], arms["score_max"], color=colour, linewidth=1.2, alpha=0.55)
     panel.plot(
         x,
@@ -194,18 +202,19 @@ def _draw_strategy(
     if (arms["seeds"] == 1).all():
         runs = runs[runs["collapsed"]]
     # A seed has the place of its arm, even where the seeds of an arm dropped different numbers of layers.
-    fewest = runs.groupby("amount")["num_dropped"].transform("min") + offset
+    fewest = position(runs.groupby("amount")["num_dropped"].transform("min")) + offset
     fine = ~runs["collapsed"].to_numpy(dtype=bool)
     panel.scatter(fewest[fine], runs["value"][fine], s=11, color=colour, edgecolors="white", linewidths=0.5, zorder=4)
     panel.scatter(fewest[~fine], runs["value"][~fine], s=48, color=INK, marker="x", linewidths=1.6, zorder=5)
 
 
-def _draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool = True) -> None:
+def draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool = True) -> None:
+    """The full model's score as a line, with a band from its worst to its best seed."""
     for panel in panels:
         panel.axhspan(baseline["score_min"], baseline["score_max"], color=BASELINE_COLOUR, alpha=0.1, linewidth=0)
         panel.axhline(baseline["score"], color=BASELINE_COLOUR, linewidth=1.3, linestyle=(0, (5, 2)), zorder=1)
     if labelled:
-        _label_line(panels[-1], baseline["score"], f"full model\n{score_text(baseline['score'])}", BASELINE_COLOUR)
+        label_line(panels[-1], baseline["score"], f"full model\n{score_text(baseline['score'])}", BASELINE_COLOUR)
 
 
 def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[float]) -> None:
@@ -214,7 +223,7 @@ def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[f
     if baseline["chance"] >= low - 0.6 * (high - low):
         for panel in panels:
             panel.axhline(baseline["chance"], color=SOFT, linewidth=1, linestyle=":", zorder=1)
-        _label_line(panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT)
+        label_line(panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT)
     elif baseline["chance"] > 0:
         for panel in panels:
             panel.margins(y=0.13)  # room for the remark below the lowest marker
@@ -224,7 +233,7 @@ def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[f
         )  # fmt: skip
 
 
-def _label_line(panel: Axes, height: float, text: str, colour: str) -> None:
+def label_line(panel: Axes, height: float, text: str, colour: str) -> None:
     """Name a horizontal line to the right of the panel."""
     panel.annotate(
         text, (1, height), (5, 0), xycoords=panel.get_yaxis_transform(), textcoords="offset points",
@@ -261,7 +270,7 @@ def _draw_costs(
     if column.startswith("latency_ms"):
         low, high = (rows[column.replace("latency", f"latency_{end}")].astype(float) for end in ("low", "high"))
         panel.hlines(rows["score"][best], low[best], high[best], color=SOFT, linewidth=1, zorder=2)
-    offsets = _offsets(list(styles), cost, most=0.012 * (cost.max() - cost.min()))
+    offsets = offsets_of(list(styles), cost, most=0.012 * (cost.max() - cost.min()))
     for strategy, (colour, marker) in styles.items():
         for mine, filling, edge, width in ((sound, colour, "white", 0.8), (~sound, "white", colour, 1.5)):
             here = mine & (rows["strategy"] == strategy)
@@ -296,14 +305,15 @@ def _number_depths(panel: Axes, cost_of_depth: pd.Series) -> None:
     panel.vlines(cost_of_depth, 0, 1, transform=panel.get_xaxis_transform(), color="#e3e7eb", linewidth=0.8, zorder=0)
 
 
-def _handle(label: str, colour: str, marker: str, line: bool) -> Line2D:
+def legend_entry(label: str, colour: str, marker: str, line: bool) -> Line2D:
+    """A sign of the legend."""
     return Line2D(
         [], [], label=label, color=colour, marker=marker, linestyle="-" if line else "none", linewidth=1.6,
         markersize=8 * SIZES.get(marker, 1), markeredgecolor=colour if marker in "x." else "white",
     )  # fmt: skip
 
 
-def _finish(
+def finish(
     figure: Figure,
     baseline: pd.Series,
     subject: str,
@@ -320,7 +330,7 @@ def _finish(
         fontweight="bold",
     )
     handles = [
-        _handle(name, colour, marker, line=joined and name not in UNORDERED)
+        legend_entry(name, colour, marker, line=joined and name not in UNORDERED)
         for name, (colour, marker) in styles.items()
     ]
     handles += extra

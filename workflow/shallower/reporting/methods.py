@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from shallower.core.layout import UNLABELLED
 from shallower.core.runs import BASELINE
+from shallower.core.text_figures import unlabelled_in_words
 from shallower.core.wording import DASH, counted, listed, score_text
 from shallower.evaluation.metrics import METRICS, POSITIVE, metric_title
 from shallower.surgery.strategies import STRATEGIES, amount_label
@@ -34,11 +36,13 @@ def methods_content(
     summary: pd.DataFrame,
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
     models: Sequence[Mapping[str, Any]],
+    unlabelled: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The variables of the macros `methods` and `statistics`.
 
     `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json and
-    manifest.json by task, `models` that of manifest.json of the imported models.
+    manifest.json by task, `models` that of manifest.json of the imported models, `unlabelled` that of manifest.json of
+    texts without labels.
     """
     converted = {manifest["name"]: listed(sorted(_converted_from(manifest))) for manifest in models}
     seeds = [len(_seeds(config, task)) for task in config["tasks"]]
@@ -64,6 +68,10 @@ def methods_content(
         ],
         "strategies": [_strategy(entry) for entry in config["strategies"]],
         "calibration": _calibration(config),
+        "unlabelled": [
+            f"{each['rows'][UNLABELLED]:,} of {each['source']['name']} (of {unlabelled_in_words(each['found'])})"
+            for each in unlabelled
+        ],
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
         "several_seeds": max(seeds) > 1,
     }

@@ -11,6 +11,15 @@ HELD_OUT = "chosen on one half of the validation examples, measured on the other
 SELECTION_BIAS = (
     "Scores are those of the validation split. Choosing the best of many arms on it is optimistic (selection bias)."
 )
+BUDGET_SCORE = (
+    "A model holds the score when the lower end of the interval of the score that it keeps, over resampled validation "
+    "examples and seeds together, is not below the limit. With two or three seeds such an interval is rather too "
+    "narrow; with one it says nothing of other seeds."
+)
+FIRST_SEED = (
+    "Files are those of the first seed: to take the seed that scores best on the validation split would be one more "
+    "choice by it."
+)
 STORED_PREDICTIONS = (
     "Every tuned model was loaded from its folder and predicted the validation examples. All scores, intervals and "
     "tests were computed from these stored predictions."

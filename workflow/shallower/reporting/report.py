@@ -13,11 +13,18 @@ from shallower.core.wording import counted
 from shallower.reporting.answer import answer_content
 from shallower.reporting.images import image_uri
 from shallower.reporting.methods import methods_content, provenance_content
+from shallower.reporting.recommended_page import recommended_content
 from shallower.reporting.sections import Section
 from shallower.reporting.templates import render_page
 from shallower.reporting.texts import texts_content
 
-FIGURE_TITLES = {"score-by-layers": "Score by layers dropped", "score-by-cost": "Score by time and size"}
+# In the order in which figures are shown.
+FIGURE_TITLES = {
+    "score-by-depth": "Score by layers kept, before and after refining",
+    "score-by-layers": "Score by layers dropped",
+    "score-by-cost": "Score by time and size",
+    "layers-of-best-subsets": "Layers that the best subsets keep",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,9 @@ class Report:
         figures: image files by model and task.
         sections: what other packages add.
         texts: texts.json by model and task.
+        unlabelled: manifest.json of the texts without labels, of each task that has them.
         missing: missing.csv; without rows when every job was finished.
+        recommended: recommended.csv, where the study has a budget.
     """
 
     config: Mapping[str, Any]
@@ -48,7 +57,9 @@ class Report:
     figures: Mapping[tuple[str, str], Sequence[Path]] = field(default_factory=dict)
     sections: Sequence[Section] = ()
     texts: Mapping[tuple[str, str], Figures] = field(default_factory=dict)
+    unlabelled: Sequence[Mapping[str, Any]] = ()
     missing: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recommended: pd.DataFrame | None = None
 
 
 def report_page(report: Report) -> str:
@@ -59,6 +70,7 @@ def report_page(report: Report) -> str:
         "report.jinja",
         **answer_content(report.summary, config["report"]["tolerances"], confidence, report.costs),
         size=_size(config),
+        recommended=recommended_content(config, report.recommended),
         missing=_missing(report.missing),
         num_runs=len(report.runs),
         figures=[
@@ -72,9 +84,12 @@ def report_page(report: Report) -> str:
         texts=texts_content(config, report.texts, report.tasks),
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
-        methods=methods_content(config, report.summary, report.tasks, report.models),
+        methods=methods_content(config, report.summary, report.tasks, report.models, report.unlabelled),
         provenance=provenance_content(
-            report.runs, report.earlier, report.models, [manifest for _, manifest in report.tasks.values()]
+            report.runs,
+            report.earlier,
+            report.models,
+            [*(manifest for _, manifest in report.tasks.values()), *report.unlabelled],
         ),
     )
 
@@ -92,8 +107,9 @@ def _missing(missing: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _ordered(paths: Sequence[Path]) -> list[Path]:
-    """Score by layers first, then score by cost."""
-    return sorted(paths, reverse=True)
+    """By `FIGURE_TITLES`, any others last."""
+    places = {name: place for place, name in enumerate(FIGURE_TITLES)}
+    return sorted(paths, key=lambda path: places.get(path.stem, len(places)))
 
 
 def _size(config: Mapping[str, Any]) -> list[str]:

@@ -104,8 +104,7 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
         raise UserError(f"{path}: {saved}")
     if os.path.isdir(path):  # noqa: PTH112 (no error for names that are too long)
         raise UserError(
-            f"{path}: is a folder; name the file of labelled rows in it, or several with a pattern such as "
-            "train-*.parquet"
+            f"{path}: is a folder; name the file of rows in it, or several with a pattern such as train-*.parquet"
         )
     if (kind := kind_of(path)) is None:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
@@ -114,14 +113,14 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
         if not path.exists():
             raise UserError(f"{path}: file not found")
         if not path.is_file():
-            raise UserError(f"{path}: is not a file; name a file of labelled rows")
+            raise UserError(f"{path}: is not a file; name a file of rows")
         if packed := _packed_kind(path, kind):
             fix = "get the file itself with: git lfs pull" if "Git LFS" in packed else "unpack or convert it"
             raise UserError(f"{path}: is {packed}, not {kind[1:]}; {fix}")
         content = _READERS[kind](path, used, header)
     check_columns(path, content.names, used, f" ({content.remark})" if content.remark else "")
     if not content.values[used[-1]]:
-        raise UserError(f"{path}: no rows; a split needs labelled examples")
+        raise UserError(f"{path}: no rows; a task needs examples")
     return replace(content, values={name: content.values[composed(name)] for name in asked})
 
 
@@ -190,6 +189,8 @@ def _read_parquet(path: Path, used: Sequence[str], _: Sequence[str] | None) -> C
         values = {name: table.column(stored).to_pylist() for name, stored in present.items()}
     except UnicodeDecodeError as error:
         raise ValueError(f"a text is not UTF-8: {error.reason}") from None
+    except OverflowError as error:
+        raise ValueError(f"a column holds dates instead of texts: {error}") from None
     return Content(names, values, _class_names(schema, present.get(used[-1], "")))
 
 

@@ -17,12 +17,16 @@ import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.wording import counted
-from shallower.sources.file_formats import read_file, refuse_rows
+from shallower.sources.file_formats import Content, read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
 from shallower.task_kinds.registry import task_kind
 
 # Unicode's categories of separators, control and format characters, which tokenizers drop.
 INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf"}
+# Columns of text of the form.
+TEXTS = ("text", "text_pair")
+# Rows whose texts are taken out of a table at a time.
+ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,17 @@ def _part(split: str, path: Path, columns: Columns) -> _Part:
     """Read one file; its texts as Arrow arrays, of half the size. Raises as `read_file` does."""
     content = read_file(path, [*columns.text, columns.label], columns.names)
     labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
+    return _Part(split, path, *_texts(content, columns), labels, content.remark)
+
+
+def _texts(content: Content, columns: Columns) -> tuple[dict[str, pa.Array], list[str]]:
+    """A file's columns of text by their names in the form, and what is wrong with them, by row.
+
+    Columns that are of use as texts alone are taken out of the content.
+    """
     texts: dict[str, pa.Array] = {}
     problems: list[str] = []
-    for form, name in zip(("text", "text_pair"), columns.text, strict=False):
+    for form, name in zip(TEXTS, columns.text, strict=False):
         values = content.values[name] if name == columns.label else content.values.pop(name)
         if (array := _plain_texts(values)) is None:
             found = list(_text_problems(name, values, columns.may_be_empty))
@@ -125,7 +137,29 @@ def _part(split: str, path: Path, columns: Columns) -> _Part:
             array = None if found else pa.array(values, pa.string())
         if array is not None:
             texts[form] = array
-    return _Part(split, path, texts, problems, labels, content.remark)
+    return texts, problems
+
+
+def read_unlabelled(paths: Sequence[Path], columns: Columns) -> tuple[pa.Table, list[str]]:
+    """Texts without labels from one file or several, and what was decided on how to read them.
+
+    The table has the columns `id` int64 (the row's number, from 0), `text` and, where a task has two texts,
+    `text_pair`. A column of labels is not looked at. Raises UserError or StudyErrors, as `read_labelled` does.
+    """
+    parts, problems, remarks = [], [], []
+    for path in paths:
+        try:
+            content = read_file(path, columns.text, columns.names)
+            texts, found = _texts(content, columns)
+            refuse_rows(path, found)
+        except UserError as error:
+            problems += _problems(error)
+            continue
+        parts.append(pa.table(texts))
+        remarks += [f"{path.name}: {content.remark}"] if content.remark else []
+    if problems:
+        raise StudyErrors(problems)
+    return _numbered(pa.concat_tables(parts)).combine_chunks(), remarks
 
 
 def _problems(error: UserError) -> list[str]:
@@ -164,11 +198,14 @@ def _once_each(values: Sequence[Any], read: Callable[[Any], float]) -> Callable[
 
 def _joined(parts: Sequence[pa.Table]) -> pa.Table:
     """The parts of a split one after another, with rows numbered, without those whose rating is in no range."""
-    table = pa.concat_tables(parts)
-    table = table.add_column(0, "id", pa.array(np.arange(len(table)), pa.int64()))
+    table = _numbered(pa.concat_tables(parts))
     if table["label"].null_count:
         table = table.filter(table["label"].is_valid())
     return table.combine_chunks() if table["label"].num_chunks > 1 else table
+
+
+def _numbered(table: pa.Table) -> pa.Table:
+    return table.add_column(0, "id", pa.array(np.arange(len(table)), pa.int64()))
 
 
 def _in_ranges(label: float, ranges: Sequence[tuple[float, float]] | None) -> float | None:
@@ -196,11 +233,19 @@ def _distinct_texts(values: Sequence[Any]) -> set[str]:
 
 def without_repeats(table: pa.Table) -> pa.Table:
     """The first row of each text (or pair of texts), compared without case and repeated blanks."""
-    names = [name for name in ("text", "text_pair") if name in table.column_names]
     first: dict[tuple[str, ...], int] = {}
-    for row, texts in enumerate(zip(*(table[name].to_pylist() for name in names), strict=True)):
-        first.setdefault(tuple(" ".join(text.casefold().split()) for text in texts), row)
+    for row, texts in enumerate(compared_texts(table)):
+        first.setdefault(texts, row)
     return table.take(list(first.values()))
+
+
+def compared_texts(table: pa.Table) -> Iterator[tuple[str, ...]]:
+    """The text or the pair of texts of each row, as they are compared: without case and repeated blanks."""
+    names = [name for name in TEXTS if name in table.column_names]
+    for start in range(0, len(table), ROWS):
+        columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
+        for texts in zip(*columns, strict=True):
+            yield tuple(" ".join(text.casefold().split()) for text in texts)
 
 
 def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iterator[str]:

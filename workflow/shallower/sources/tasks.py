@@ -53,7 +53,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "labels": list(columns.labels) if columns.labels else None,
             "has_pair": "text_pair" in tables["train"].column_names,
             "rows": {split: len(table) for split, table in tables.items()},
-            "text_bytes": sum(map(_text_bytes, tables.values())),
+            "text_bytes": sum(map(text_bytes, tables.values())),
         },
     )
     names = [*(f"{split}.parquet" for split in tables), TASK]
@@ -99,7 +99,7 @@ def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str 
             },
             "classes": _class_counts(columns.labels, {CALIBRATION: table}),
             "rows": {CALIBRATION: len(table)},
-            "text_bytes": _text_bytes(table),
+            "text_bytes": text_bytes(table),
             "versions": versions(("numpy", "pyarrow")),
             **TASK_SOURCES[definition["source"]].pin(definition),
             "code": code_state(Path(__file__).parent),
@@ -125,7 +125,8 @@ def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[st
     return labelled, originals
 
 
-def _text_bytes(table: pa.Table) -> int:
+def text_bytes(table: pa.Table) -> int:
+    """Bytes of a table's texts."""
     columns = [table[name] for name in ("text", "text_pair") if name in table.column_names]
     return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in columns)
 

@@ -48,14 +48,16 @@ SCORED_COPIES = 8
 
 
 def training(job: Job) -> int:
-    """Weights, gradients and moments and, on a CPU, the activations of the largest batch."""
+    """Weights, gradients and moments, a teacher's logits and, on a CPU, the activations of the largest batch."""
     size = job.size
     weights = size.bytes(size.num_layers)
+    is_taught = any("distill" in settings for settings in job.trainings)
+    answers = LOADING_COPIES * 4 * job.taught_examples * job.outputs * is_taught
     if job.on_gpu:
-        return round(GPU_PROCESS + LOADING_COPIES * weights / MB)
+        return round(GPU_PROCESS + (LOADING_COPIES * weights + answers) / MB)
     batch_size = max(settings["batch_size"] for settings in job.trainings)
     activations = size.num_layers * _layer_bytes(size, batch_size * job.max_length, job.max_length)
-    return round(TRAINING_PROCESS + (TRAINING_COPIES * weights + activations) / MB)
+    return round(TRAINING_PROCESS + (TRAINING_COPIES * weights + activations + answers) / MB)
 
 
 def inference(job: Job, models: int = 1) -> int:
@@ -94,8 +96,8 @@ def subset_scoring(job: Job) -> int:
 
 
 def teaching(job: Job) -> int:
-    """Weights, the training examples' logits and, on a CPU, hidden states at all depths."""
-    return inference(replace(job, rows={**job.rows, "validation": job.rows.get("train", 0)}))
+    """Weights, the logits of training examples and texts without labels and, on a CPU, hidden states at all depths."""
+    return inference(replace(job, rows={**job.rows, "validation": job.taught_examples}))
 
 
 def gradient_scoring(job: Job) -> int:

@@ -35,13 +35,21 @@ def minutes(seconds: float) -> int:
 
 
 def training(job: Job) -> float:
-    """The model's operations, training rows and epochs."""
-    return max(_training_seconds(job, settings["epochs"], settings["batch_size"]) for settings in job.trainings)
+    """The model's operations, training rows (with a teacher texts without labels, too) and epochs."""
+    return max(
+        _training_seconds(
+            job,
+            job.taught_examples if "distill" in settings else job.rows["train"],
+            settings["epochs"],
+            settings["batch_size"],
+        )
+        for settings in job.trainings
+    )
 
 
-def _training_seconds(job: Job, epochs: float, batch_size: int) -> float:
-    computing = 3 * epochs * _forward(job, job.rows["train"], job.max_length)
-    steps = epochs * math.ceil(job.rows["train"] / batch_size)
+def _training_seconds(job: Job, examples: int, epochs: float, batch_size: int) -> float:
+    computing = 3 * epochs * _forward(job, examples, job.max_length)
+    steps = epochs * math.ceil(examples / batch_size)
     waiting = steps * job.size.num_layers * GPU_SECONDS_PER_LAYER if job.on_gpu else 0.0
     return max(computing, waiting)
 
@@ -76,8 +84,8 @@ def reloading(job: Job) -> float:
 
 
 def teaching(job: Job) -> float:
-    """The model's operations and training rows."""
-    return _forward(job, job.rows["train"], job.max_length)
+    """The model's operations, training rows and texts without labels."""
+    return _forward(job, job.taught_examples, job.max_length)
 
 
 def gradient_scoring(job: Job) -> float:
@@ -92,7 +100,7 @@ def racing(job: Job) -> float:
     epochs = 2 * rounds * job.race["epochs"]
     batch_size = min(settings["batch_size"] for settings in job.trainings)
     judging = 2 * job.race["shortlist"] * _forward(job, job.calibration_examples, job.max_length)
-    return _training_seconds(job, epochs, batch_size) + judging
+    return _training_seconds(job, job.rows["train"], epochs, batch_size) + judging
 
 
 def timing(job: Job) -> float:

@@ -20,6 +20,7 @@ from shallower.core.layout import (
     TASK,
     TASK_RESULTS,
     TOKENS,
+    UNLABELLED_DATA,
 )
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 from shallower.steps import memory, runtime
@@ -139,9 +140,16 @@ STEPS: dict[str, Step] = {
             outputs=("calibration.parquet", "manifest.json"),
         ),
         Step(
+            "download_unlabelled",
+            "download",
+            rules=("download_unlabelled",),
+            folder=UNLABELLED_DATA,
+            outputs=("unlabelled.parquet", "manifest.json"),
+        ),
+        Step(
             "tokenize_task",
             "torch",
-            rules=("tokenize_task", "tokenize_calibration"),
+            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled"),
             folder=TOKENS,
             outputs=("{split}.safetensors", "texts.json"),
             is_job=True,
@@ -219,6 +227,20 @@ STEPS: dict[str, Step] = {
             "figures/{model}/{task}/score-by-layers.svg",
             "figures/{model}/{task}/score-by-cost.png",
             "figures/{model}/{task}/score-by-cost.svg",
+        ),
+        # For studies with a budget, and for models and tasks whose subsets of layers are scored.
+        _study_step("recommend_models", "recommend", "recommended.csv"),
+        _study_step(
+            "plot_depths",
+            "plot_depths",
+            "figures/{model}/{task}/score-by-depth.png",
+            "figures/{model}/{task}/score-by-depth.svg",
+        ),
+        _study_step(
+            "plot_subsets",
+            "plot_subsets",
+            "figures/{model}/{task}/layers-of-best-subsets.png",
+            "figures/{model}/{task}/layers-of-best-subsets.svg",
         ),
         _study_step("collect_states", "collect_states", "states.csv"),
         _study_step("collect_scores", "collect_scores", "scores.csv"),

@@ -13,6 +13,8 @@ from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.model_sources import model_source
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
+from shallower.sources.unlabelled import check_unlabelled
+from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.draft import AXES, Draft
 from shallower.study.messages import shown, unknown
@@ -20,7 +22,13 @@ from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
 from shallower.study.step_settings import Measure
 from shallower.study.strategy_checks import repeated, strategy_problems
-from shallower.study.study import MODEL_USE_KEYS, TASK_USE_KEYS, task_definition
+from shallower.study.study import (
+    MODEL_USE_KEYS,
+    TASK_USE_KEYS,
+    UNLABELLED_KEYS,
+    task_definition,
+    unlabelled_definition,
+)
 from shallower.surgery.origins import ORIGINS
 from shallower.task_kinds.registry import task_kind
 
@@ -32,6 +40,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _origin_problems(draft)
     yield from _refine_problems(draft)
     yield from strategy_problems(draft)
+    yield from budget_problems(draft)
     yield from oracle_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
@@ -130,6 +139,7 @@ def _task_problems(draft: Draft) -> Iterator[str]:
             definition = task_definition(resolved_task(task, draft.config.get("glue_directory")))
             definition |= _calibration(draft, index, task)
             yield from (f"{here}: {problem}" for problem in check_task(definition))
+            yield from (f"{here}{problem}" for problem in _unlabelled_problems(draft, index, task))
 
 
 def _calibration(draft: Draft, index: int, task: Mapping[str, Any]) -> dict[str, int]:
@@ -139,6 +149,42 @@ def _calibration(draft: Draft, index: int, task: Mapping[str, Any]) -> dict[str,
         return {}
     calibration = task["calibration"] if own else draft.config.get("calibration")
     return {"calibration_examples": calibration["examples"]} if calibration else {}
+
+
+def _unlabelled_problems(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with a sound task's texts without labels."""
+    if not all(draft.is_sound("tasks", index, key) for key in UNLABELLED_KEYS):
+        return
+    if "unlabelled_file" not in task:
+        if "unlabelled_examples" in task:
+            yield ".unlabelled_examples: there is no unlabelled_file; add it, or remove the key"
+        return
+    settings_are_sound = all(map(draft.is_sound, ("refine", "origins", "strategies")))
+    if settings_are_sound and draft.is_sound("tasks", index, "refine") and not _is_taught(draft, task):
+        yield (
+            ".unlabelled_file: a teacher answers these texts, and no run of this task has one; add 'refine: {distill: "
+            "{}}', or remove the key"
+        )
+        return
+    definition = unlabelled_definition(resolved_task(task, draft.config.get("glue_directory")))
+    yield from (f": {problem}" for problem in check_unlabelled(definition))
+
+
+def _is_taught(draft: Draft, task: Mapping[str, Any]) -> bool:
+    """Whether a strategy is for a task and an origin whose models learn from a teacher."""
+
+    def has_teacher(owner: Mapping[str, Any]) -> bool:
+        return "distill" in owner.get("refine", {})
+
+    taught = [
+        origin.get("name")
+        for _, origin in draft.entries("origins")
+        if any(map(has_teacher, (draft.config, origin, task)))
+    ]
+    return any(
+        task.get("name") in entry.get("tasks", [task.get("name")]) and {*taught} & {*entry.get("origins", taught)}
+        for _, entry in draft.entries("strategies")
+    )
 
 
 def _target(task: Mapping[str, Any], sound: Callable[..., bool]) -> str | None:

@@ -1,6 +1,6 @@
 """What a study leaves out, filled in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
     filled = settings.model_dump(exclude=AS_WRITTEN) | {"refine": {}}
     filled |= settings.model_dump(include=AS_WRITTEN, exclude_unset=True)
     filled["tasks"] = [resolved_task(task, settings.glue_directory) for task in filled["tasks"]]
+    filled["budget"] = resolved_budget(filled["budget"], filled["measure"]["batch_sizes"])
     for origin in filled["origins"]:
         if (stage := ORIGINS[origin["name"]].stage) is not None:
             origin["stage"] = {**stage, **origin.get("stage", {})}
@@ -25,6 +26,14 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
         if (distill := owner.get("refine", {}).get("distill")) is not None:
             owner["refine"]["distill"] = Distillation(**distill).model_dump()
     return filled
+
+
+def resolved_budget(budget: Mapping[str, Any] | None, batch_sizes: Sequence[int]) -> dict[str, Any] | None:
+    """A budget's limits, and the batch size that one of the latency is for."""
+    if budget is None:
+        return None
+    limits = {key: value for key, value in budget.items() if value is not None}
+    return {"batch_size": min(batch_sizes), **limits} if "latency_ms" in limits else limits
 
 
 def resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[str, Any]:

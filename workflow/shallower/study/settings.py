@@ -37,6 +37,7 @@ from shallower.study.names import (
     TARGETS,
 )
 from shallower.study.step_settings import (
+    Budget,
     Calibration,
     Compute,
     Evaluate,
@@ -133,6 +134,14 @@ class Task(Settings):
     """What differs for this task from train when a model is tuned after its layers were dropped."""
     calibration: Calibration = optional()
     """The calibration examples of this task, instead of the study's."""
+    unlabelled_file: Path = optional()
+    """
+    File of texts without labels on this machine, or a pattern of several, in the form of the task's data (parquet, CSV,
+    TSV, JSONL; its columns of text, its columns if they are named). Only for refining with a teacher (refine.distill),
+    who answers them. Texts that the task's splits have, and repeats, are left out.
+    """
+    unlabelled_examples: Annotated[Whole, Field(ge=1)] = optional()
+    """Use only this many of the texts without labels, drawn with a fixed seed from those that are not left out."""
     seeds: Seeds = optional()
     """Seeds of this task's runs, instead of the study's; small tasks need more of them."""
     counterpart: Annotated[str | None, OneOf((*PAPER_TASKS, None))] = optional()
@@ -334,6 +343,11 @@ class StudySettings(Settings):
     """How the cost of each depth is measured."""
     report: Report = Field(default_factory=Report)
     """What the tables answer."""
+    budget: Budget = optional()
+    """
+    What a model may cost and must keep, one limit or several. The study then recommends one model for each model and
+    task.
+    """
     compute: Compute = Field(default_factory=Compute)
     """The device, precision and threads of the work, and how it is interrupted."""
     keep_models: Flag = True

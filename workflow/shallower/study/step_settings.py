@@ -37,9 +37,15 @@ class Distillation(Settings):
 
 class Refining(Tuning):
     epochs: Annotated[Whole, Field(ge=0, le=10_000_000)] = 3
-    """Passes over the training data. 0 measures a cut without training, for origins whose models are fine-tuned."""
+    """
+    Passes over the training data, and over the texts of unlabelled_file together with it where there is a teacher. 0
+    measures a cut without training, for origins whose models are fine-tuned.
+    """
     distill: Distillation = optional()
-    """The full model of the same seed teaches the shallower one its answers to the training examples."""
+    """
+    The full model of the same seed teaches the shallower one its answers to the training examples, and to the texts of
+    the task's unlabelled_file, which count by these answers alone.
+    """
 
 
 class Training(Tuning):
@@ -123,6 +129,22 @@ class Report(Settings):
     Shares, in per cent, above which plan and report warn of what may be wrong with the texts. Nothing else depends on
     them.
     """
+
+
+class Budget(Settings):
+    score_kept: Annotated[Number, Field(gt=0, le=100)] = optional()
+    """
+    Least score, in per cent of the full model's: the interval of a model's score, over validation examples and seeds,
+    must not go below it.
+    """
+    megabytes: Annotated[Number, Field(gt=0)] = optional()
+    """Largest size of the model's file in MB (10^6 bytes)."""
+    latency_ms: Annotated[Number, Field(gt=0)] = optional()
+    """Longest median time of a forward pass in milliseconds, as measure says how to take it."""
+    batch_size: Annotated[Whole, Field(ge=1)] = optional()
+    """The batch size that latency_ms is for, one of measure.batch_sizes; by default the smallest."""
+    layers: Annotated[Whole, Field(ge=1)] = optional()
+    """Largest number of layers."""
 
 
 class Compute(Settings):

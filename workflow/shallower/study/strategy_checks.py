@@ -25,13 +25,13 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 
 def strategy_problems(draft: Draft) -> Iterator[str]:
     """All that is wrong with strategies, as far as it is known without a download."""
-    models = [(index, model) for index, model in draft.entries("models") if isinstance(model.get("name"), str)]
-    depths = {model["name"]: known_num_layers(draft, index, model) for index, model in models}
+    models = _named_models(draft)
+    depths = known_depths(draft)
     sharing = {model["name"] for index, model in models if shares_layers(draft, index, model)}
     arms: dict[tuple[str, ...], int] = {}
     for index, strategy in draft.entries("strategies"):
         here = draft.place("strategies", index)
-        limits = {axis: _limit(draft, index, strategy, axis) for axis in AXES}
+        limits = {axis: limit_of(draft, index, strategy, axis) for axis in AXES}
         for axis, limit in limits.items():
             if draft.knows_all(axis):
                 known = draft.names(axis)
@@ -85,7 +85,16 @@ def strategy_problems(draft: Draft) -> Iterator[str]:
         yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, named, depths))
 
 
-def _limit(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -> list[str]:
+def known_depths(draft: Draft) -> dict[str, int | None]:
+    """The number of layers of each model; None where it is not known without a download."""
+    return {model["name"]: known_num_layers(draft, index, model) for index, model in _named_models(draft)}
+
+
+def _named_models(draft: Draft) -> list[tuple[int, Mapping[str, Any]]]:
+    return [(index, model) for index, model in draft.entries("models") if isinstance(model.get("name"), str)]
+
+
+def limit_of(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -> list[str]:
     """The names that an entry is for on an axis, as far as they are known."""
     if not draft.is_sound("strategies", index, axis):
         return []
@@ -94,6 +103,7 @@ def _limit(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -> 
 
 
 def sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> list[Any]:
+    """The amounts of an entry that are well-formed."""
     amounts = strategy.get("amounts")
     if not isinstance(amounts, list):
         return []

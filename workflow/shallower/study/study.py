@@ -16,7 +16,9 @@ from shallower.study.grid import expand
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
+UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples")
 TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart", "calibration"}
+TASK_USE_KEYS |= {*UNLABELLED_KEYS}
 MODEL_USE_KEYS = {"counterpart"}
 
 
@@ -111,6 +113,12 @@ class Study:
             definition["calibration_examples"] = size
         return definition
 
+    def sliced_splits(self, task: str) -> list[str]:
+        """The splits of a task ("train", "validation") of which its definition takes a part only."""
+        definition = self.task_definition(task)
+        parts = {"train": ("train_examples", "calibration_examples"), "validation": ("validation_examples",)}
+        return [split for split, keys in parts.items() if any(key in definition for key in keys)]
+
     def calibration_examples(self, task: str) -> int | None:
         """Number of a task's calibration examples: its own, or the study's; None where there are none."""
         settings = _named(self.config["tasks"], task).get("calibration") or self.config.get("calibration")
@@ -125,6 +133,29 @@ class Study:
         scored = (run for run in self.runs if not run.is_baseline and self.scored_task(vars(run)) == task)
         scores = (STRATEGIES[run.strategy].score for run in scored)
         return any(score is not None and score.runs_model for score in scores)
+
+    def unlabelled_definition(self, task: str) -> dict[str, Any] | None:
+        """What says which texts without labels a task has, and what they must not have in common with; None for none.
+
+        None also where no run of the task learns from a teacher.
+        """
+        entry = _named(self.config["tasks"], task)
+        if "unlabelled_file" not in entry or task not in self.taught_tasks:
+            return None
+        size = self.calibration_examples(task)
+        return unlabelled_definition(entry) | ({} if size is None else {"calibration_examples": size})
+
+    def unlabelled_key(self, task: str) -> str | None:
+        """What the folder of a task's texts without labels ends in: other texts get another folder; None for none."""
+        definition = self.unlabelled_definition(task)
+        keys = (*UNLABELLED_KEYS, "calibration_examples")
+        return None if definition is None else fingerprint({key: definition.get(key) for key in keys})
+
+    @cached_property
+    def taught_tasks(self) -> set[str]:
+        """Names of the tasks of which any run learns from a teacher."""
+        arms = {(run.task, run.origin) for run in self.runs if not run.is_baseline}
+        return {task for task, origin in arms if "distill" in self.refine_settings(task, origin)}
 
     def model_key(self, name: str) -> str:
         """Folder of the model under resources/models: another definition gets another folder."""
@@ -241,6 +272,11 @@ class Study:
 def task_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What of a task's entry says which data it is; not how the study uses it."""
     return {"name": entry.get("name")} | {key: value for key, value in entry.items() if key not in TASK_USE_KEYS}
+
+
+def unlabelled_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a task's entry says which texts without labels it has, and how they are read."""
+    return task_definition(entry) | {key: entry[key] for key in UNLABELLED_KEYS if key in entry}
 
 
 def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

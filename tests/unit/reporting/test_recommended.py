@@ -1,0 +1,227 @@
+"""recommended.csv and its sentences."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shallower.core.tables import read_table, write_table
+from shallower.core.wording import DASH, JOINED
+from shallower.evaluation.estimates import Scores
+from shallower.reporting.budget import budget_text, recommended_arm
+from shallower.reporting.recommended import recommended_table
+from synthetic_runs import SMALL, write_results, write_study
+
+ARM = ["origin", "strategy", "amount"]
+PROJECT = Path(__file__).resolve().parents[3]
+# Confidence of one half: intervals from the first to the third quartile, which five samples make easy.
+HALF = 0.5
+# Scores of the full model and two arms on five resamples, one seed. In per cent of the full model's these are
+# 100 100 90 90 80 (quartiles 90 and 100) and 95 75 50 50 50 (quartiles 50 and 75).
+FULL = [0.8, 0.5, 0.8, 0.5, 0.8]
+TOP_1 = [0.8, 0.5, 0.72, 0.45, 0.64]
+TOP_3 = [0.76, 0.375, 0.4, 0.25, 0.4]
+ARMS = {
+    ("baseline", "none", "0"): (0, "0 1 2 3", 0.8, FULL, 4.0),
+    ("finetuned", "top", "1"): (1, "0 1 2", 0.76, TOP_1, 3.0),
+    ("finetuned", "top", "3"): (3, "0", 0.4, TOP_3, 1.0),
+}
+
+
+def study(full=FULL, **changes):
+    """A summary and the scores behind it: one model of four layers on one task, and `changes` of the summary.
+
+    `full` are the resampled scores of the full model.
+    """
+    rows, runs, resamples = [], [], {}
+    for (origin, strategy, amount), (dropped, kept, value, samples, latency) in ARMS.items():
+        named = {"model": "m", "task": "t", "origin": origin, "strategy": strategy, "amount": amount}
+        directory = f"results/s/m/t/{origin}/{strategy}-{amount}/seed3"
+        shared = {**named, "num_layers": 4, "num_dropped": dropped, "kept_layers": kept, "directory": directory}
+        runs.append({**shared, "seed": 3, "primary": True, "value": value})
+        resamples[directory] = np.array(full if origin == "baseline" else samples)
+        rows.append(
+            {
+                "study": "s",
+                **shared,
+                "metric": "accuracy",
+                "positive_class": np.nan,
+                "num_examples": 1500,
+                "seeds": 1,
+                "collapsed": 0,
+                "score": value,
+                "chance": 0.5,
+                "kept_low": np.nan,
+                "model_bytes": 1_000_000 * (2 + 4 - dropped),
+                "latency_ms_batch1": latency,
+                "latency_ms_batch8": 5 * latency,
+            }
+        )
+    return pd.DataFrame(rows).assign(**changes), Scores(pd.DataFrame(runs), resamples)
+
+
+def row_for(budget, confidence=HALF, **changes):
+    table = recommended_table(*study(**changes), budget, confidence)
+    assert len(table) == 1
+    return table.iloc[0]
+
+
+def plain(text: str) -> str:
+    return text.replace(JOINED, " ").replace(DASH, "-")
+
+
+def test_the_shallowest_model_whose_interval_is_within():
+    row = row_for({"score_kept": 90})
+    assert row["recommended"]
+    assert (row["origin"], row["strategy"], row["amount"]) == ("finetuned", "top", "1")
+    assert (row["num_layers"], row["layers"], row["kept_layers"]) == (4, 3, "0 1 2")
+    assert (row["kept_percent"], row["kept_low"], row["kept_high"]) == pytest.approx((95, 90, 100))
+    assert (row["score"], row["full_score"], row["seeds"], row["seed"]) == (0.76, 0.8, 1, 3)
+    assert (row["megabytes"], row["latency_ms"], row["batch_size"]) == (5, 3, 1)
+    assert (row["limits_held"], row["limits_missed"]) == ("score_kept", "")
+    assert (row["models_compared"], row["models_within_budget"]) == (3, 2)
+    assert row["directory"] == "results/s/m/t/finetuned/top-1/seed3"
+    assert plain(row["sentence"]) == (
+        "Keep 3 of 4 layers (0-2; top-1, dropped from the fine-tuned model): 95.0 % of the full model's accuracy (50 % "
+        "interval 90.0 to 100.0, 1,500 examples and 1 seed), 5.00 instead of 6.00 MB, 3.00 instead of 4.00 ms for one "
+        "text; the shallowest of 2 within the budget (at least 90 % of the score), chosen among 3 models on the "
+        "validation split."
+    )
+
+
+def test_the_full_model_where_no_other_holds():
+    row = row_for({"score_kept": 91})
+    assert (row["recommended"], row["origin"], row["layers"]) == (True, "baseline", 4)
+    assert row["directory"].startswith("results/s/m/t/baseline/")
+    assert plain(row["sentence"]) == (
+        "Keep all 4 layers: no shallower model is known to hold the budget (at least 91 % of the score); closest is 3 "
+        "of 4 layers (0-2; top-1, dropped from the fine-tuned model) with 95.0 % of the full model's accuracy (50 % "
+        "interval 90.0 to 100.0, 1,500 examples and 1 seed), whose interval begins at 90.0, below 91 %; chosen among 3 "
+        "models on the validation split."
+    )
+
+
+def test_none_holds_and_what_comes_closest():
+    row = row_for({"score_kept": 90, "layers": 2, "latency_ms": 20, "batch_size": 8})
+    # top-1: 3 layers of 2; top-3: 50 % of 90 %, which is a smaller share.
+    assert not row["recommended"]
+    assert (row["strategy"], row["amount"], row["batch_size"]) == ("top", "3", 8)
+    assert (row["limits_held"], row["limits_missed"]) == ("latency_ms layers", "score_kept")
+    assert row["directory"] == ""
+    assert plain(row["sentence"]) == (
+        "No model is known to hold the budget (at least 90 % of the score, at most 20 ms for 8 texts at once and at "
+        "most 2 layers): closest is 1 of 4 layers (0; top-3, dropped from the fine-tuned model) with 50.0 % of the "
+        "full model's accuracy (50 % interval 50.0 to 75.0, 1,500 examples and 1 seed), whose interval begins at 50.0, "
+        "below 90 %; 3 were compared."
+    )
+    certain = plain(row_for({"megabytes": 2.5, "layers": 1})["sentence"])
+    assert certain.startswith("No model holds the budget (at most 2.5 MB and at most 1 layer): closest is 1 of 4")
+    assert "whose file has 3.00 MB, more than 2.5;" in certain
+
+
+def test_limits_of_size_take_the_highest_score():
+    row = row_for({"megabytes": 5.5})
+    assert (row["amount"], row["limits_held"]) == ("1", "megabytes")
+    assert "; the best of 2 within the budget (at most 5.5 MB)" in plain(row["sentence"])
+    assert "; the only one within the budget (at" in row_for({"score_kept": 90, "layers": 3})["sentence"]
+    within = plain(row_for({"megabytes": 6})["sentence"])
+    assert within == (
+        "Keep all 4 layers: within the budget (at most 6 MB) the full model scores highest; chosen among 3 models on "
+        "the validation split."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"score": 0.5}, "No recommendation: the full model scores no better than a constant answer"),
+        ({"collapsed": 1}, "No recommendation: the full model itself collapsed in 1 of 1 runs"),
+        ({"kept_low": 130.0}, "No recommendation: the full model is badly trained"),
+    ],
+)
+def test_a_full_model_that_learned_nothing_gives_no_recommendation(changes, reason):
+    row = row_for({"layers": 2}, **changes)
+    assert not row["recommended"]
+    assert row["sentence"].startswith(reason)
+    assert row[["origin", "layers", "kept_percent", "directory"]].isna().all()
+
+
+def test_a_model_of_which_nothing_was_dropped_gives_no_recommendation():
+    summary, scores = study()
+    table = recommended_table(summary.iloc[:1], scores, {"layers": 4}, HALF)
+    assert table["sentence"].tolist() == ["No recommendation: no layer was dropped from it."]
+
+
+def test_a_collapsed_arm_is_never_recommended():
+    summary, scores = study()
+    summary.loc[1, "collapsed"] = 1
+    found = recommended_table(summary, scores, {"layers": 3}, HALF).iloc[0]
+    assert (found["amount"], found["models_compared"]) == ("3", 2)
+
+
+def test_a_full_model_near_zero_has_no_share_of_its_score():
+    """As MCC may be: no percentage is taken of a score that is 0 or less in some resample."""
+    summary, scores = study(full=[0.1, -0.1, 0.2, 0.1, 0.1], score=[0.1, 0.09, 0.02], chance=0.0)
+    row = recommended_table(summary, scores, {"score_kept": 50}, HALF).iloc[0]
+    assert not row["recommended"]
+    assert row[["origin", "kept_low"]].isna().all()
+    assert "0 or less on some resampled examples, so that no percentage of it can be taken" in row["sentence"]
+    by_size = recommended_table(summary, scores, {"layers": 3}, HALF).iloc[0]
+    assert by_size["amount"] == "1"
+    assert "accuracy 0.090, the full model's is 0.100" in by_size["sentence"]
+
+
+def test_a_time_that_was_not_measured():
+    row = row_for({"latency_ms": 9, "batch_size": 8}, latency_ms_batch8=np.nan)
+    assert "the time was not measured" in row["sentence"] and not row["recommended"]
+    without = row_for({"layers": 3}, latency_ms_batch1=np.nan)
+    assert " ms " not in plain(without["sentence"])
+
+
+def test_the_limits_in_words():
+    assert plain(budget_text({"score_kept": 99.5})) == "at least 99.5 % of the score"
+    many = {"layers": 4, "latency_ms": 3, "batch_size": 32, "megabytes": 120}
+    assert budget_text(many) == "at most 120 MB, at most 3 ms for 32 texts at once and at most 4 layers"
+
+
+def test_the_script_writes_a_row_for_each_model_and_task(tmp_path):
+    folder = write_study(tmp_path, SMALL)
+    write_results(tmp_path, folder)
+
+    def run(budget: str) -> pd.DataFrame:
+        command = [
+            *(sys.executable, PROJECT / "workflow/scripts/recommend_models.py", "--summary", "summary.csv"),
+            *("--results", "results.csv", "--resamples", "resamples.parquet", "--budget", budget),
+            *("--confidence", "0.95", "--output", "recommended.csv"),
+        ]
+        environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
+        done = subprocess.run([*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return read_table(folder / "recommended.csv")
+
+    table = run('{"score_kept": 95}')
+    assert table["task"].tolist() == ["docs-pair", "similarity"]
+    assert table["recommended"].tolist() == [True, True]
+    # The interval over seeds, too, is what the rule goes by: no shallower arm that holds is left out.
+    summary = read_table(folder / "summary.csv")
+    for row in table.to_dict("records"):
+        assert row["kept_low"] >= 95
+        assert (tmp_path / row["directory"]).is_dir() and row["directory"].endswith("seed1")
+        here = summary[(summary["task"] == row["task"]) & (summary["collapsed"] == 0)]
+        assert row["models_compared"] == len(here)
+        shown = here[(here[ARM] == [row[key] for key in ARM]).all(axis=1)]
+        assert row["kept_percent"] == pytest.approx(shown["kept_percent"].iloc[0])
+    assert recommended_arm(table) == tuple(table.loc[0, ARM])
+    assert recommended_arm(run('{"megabytes": 5}')) is None
+
+
+def test_a_table_without_any_model_is_read_back(tmp_path):
+    table = recommended_table(*study(score=0.5), {"layers": 2}, HALF)
+    write_table(tmp_path / "recommended.csv", table)
+    again = read_table(tmp_path / "recommended.csv")
+    assert again.columns.tolist() == table.columns.tolist()
+    assert recommended_arm(again) is None

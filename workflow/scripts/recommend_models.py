@@ -1,0 +1,34 @@
+"""Recommend a model for each model and task: summary.csv, results.csv and resamples in, recommended.csv out."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from shallower.core.cli import json_argument, run_step
+from shallower.core.errors import UserError
+from shallower.core.tables import read_table, write_table
+from shallower.evaluation.estimates import Scores
+from shallower.reporting.recommended import recommended_table
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    if not arguments.budget:
+        raise UserError("the study has no budget to recommend a model within; add one, as docs/budget.md says")
+    scores = Scores.read(arguments.results, arguments.resamples)
+    table = recommended_table(read_table(arguments.summary), scores, arguments.budget, arguments.confidence)
+    for row in table.to_dict("records"):
+        logger.info("%s on %s: %s", row["model"], row["task"], row["sentence"])
+    write_table(arguments.output, table)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
+    parser.add_argument("--results", type=Path, required=True, help="results.csv")
+    parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
+    parser.add_argument("--budget", type=json_argument, required=True, help="JSON: limits, as the study names them")
+    parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")
+    parser.add_argument("--output", type=Path, required=True, help="recommended.csv")
+    run_step(parser, main)
