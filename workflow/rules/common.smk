@@ -357,11 +357,11 @@ def recommended(wildcards):
     return {"recommended": layout.RECOMMENDED.format(**wildcards)} if study.config["budget"] else {}
 
 
-def budget_options(wildcards, input):
+def budget_options(wildcards):
     """Options that show a study's budget and what it recommends in a figure."""
     if not study.config["budget"]:
         return []
-    return ["--budget", as_json(study.config["budget"]), "--recommended", input.recommended]
+    return ["--budget", as_json(study.config["budget"]), "--recommended", layout.RECOMMENDED.format(**wildcards)]
 
 
 def arm_folder(model, task, arm):
