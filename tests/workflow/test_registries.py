@@ -167,7 +167,7 @@ use rule finetune_baseline as warm_up with:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
+def project(tmp_path_factory, warm_steps) -> Project:
     """A finished study of made-up strategies and origins."""
 
     def change(study) -> None:
@@ -180,7 +180,7 @@ def project(tmp_path_factory) -> Project:
     project = make_tiny_project(tmp_path_factory.mktemp("ideas"), change)
     for idea in (POSITIONAL_STRATEGY, SCORED_STRATEGY, ORIGIN, ORIGIN_WITH_A_RULE):
         idea.add_to(project)
-    project.printed = project.run()
+    project.printed = project.run(environment=warm_steps)
     return project
 
 
