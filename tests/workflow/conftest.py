@@ -1,7 +1,7 @@
 """Projects with a tiny study, unfinished and finished."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from filelock import FileLock
 
 from project import Project, make_tiny_project
+from warm_steps import warm_python
 
 
 @pytest.fixture
@@ -22,7 +23,14 @@ def make_project(tmp_path: Path):
 
 
 @pytest.fixture(scope="session")
-def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+def warm_steps() -> Iterator[dict[str, str]]:
+    """Environment in which snakemake starts steps warm, for studies that tests need finished, however it was done."""
+    with warm_python() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, warm_steps: dict[str, str]):
     """Make a project of a tiny study and run it to its end, once for all processes that the tests are shared among."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if hasattr(request.config, "workerinput") else folder
@@ -32,7 +40,7 @@ def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         with FileLock(shared / f"{name}.lock"):
             if not record.exists():
                 project = make_tiny_project(tmp_path_factory.mktemp(name), change, **options)
-                record.write_text(json.dumps([str(project.folder), project.run()]), encoding="utf-8")
+                record.write_text(json.dumps([str(project.folder), project.run(environment=warm_steps)]), encoding="utf-8")
         finished, printed = json.loads(record.read_text(encoding="utf-8"))
         return Project(Path(finished), printed)
 

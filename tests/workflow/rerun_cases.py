@@ -101,7 +101,10 @@ ALL_RUNS = Counter(
     compare_states=1,
     reload_models=1,
 )
-# What is chosen by the scores of subsets, in the study of two tasks.
+# What is chosen by contribution, and what by the scores of subsets, in the study of two tasks.
+CONTRIBUTION_AND_BELOW = Counter(score_layers=1, choose_layers=2, drop_layers=2, refine=2, predict=2) + Counter(
+    evaluate=2, compare=1, reload_model=2
+)
 SUBSETS_AND_BELOW = (
     Counter(score_subsets=1, choose_layers=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1)
     + Counter(reload_model=1, plot=1)
@@ -438,13 +441,18 @@ SETTINGS = {
         study="tasks",
     ),
     # What calibration takes, training lacks; with `train_examples`, calibration takes of what these leave.
-    "calibration examples from the training data": Case(settings(calibration={"examples": 16}), TASK_AND_BELOW),
-    "calibration examples of a task that no strategy asks for": Case(
-        entry("tasks", 0, calibration={"examples": 14}), REPORT, study="tasks"
+    "calibration examples from the training data": Case(
+        settings(calibration={"examples": 16}),
+        Counter(download_calibration=1, tokenize_calibration=1) + TASK_AND_BELOW,
+    ),
+    "the number of calibration examples of one of two tasks": Case(
+        entry("tasks", 0, calibration={"examples": 14}),
+        Counter(download_calibration=1, tokenize_calibration=1) + CONTRIBUTION_AND_BELOW + Counter(plot=1) + TABLES,
+        study="tasks",
     ),
     "the number of calibration examples": Case(
         settings(calibration={"examples": 14}),
-        Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
+        Counter(download_calibration=2, tokenize_calibration=2) + CONTRIBUTION_AND_BELOW + SUBSETS_AND_BELOW,
         study="tasks",
     ),
     "the budget of layer evaluations": Case(
@@ -456,7 +464,7 @@ SETTINGS = {
     "a teacher": Case(settings(refine={"distill": {"weight": 0.7}}), Counter(teach=1) + REFINES_AND_BELOW),
     "a teacher for one origin": Case(
         entry("origins", 0, refine={"distill": {}}),
-        Counter(teach=1) + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + PRUNED_ITEMS,
+        Counter(teach=1) + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + ONE_FIGURE + OBSERVATIONS,
     ),
     "another weight of the teacher": Case(settings(refine={"distill": {"weight": 0.7}}), TAUGHT_AND_BELOW, "families"),
     "a teacher, and texts without labels for it": Case(
@@ -557,7 +565,11 @@ RUNS = {
         entries("tasks", again(0, name="other")),
         Counter(download_task=1, collect_scores=1) + NEW_TASK + SCORES_ITEMS + NEW_PLAN,
     ),
-    "a task removed": Case(entries("tasks", lambda tasks: tasks.pop(1)), TABLES + Counter(plan_runs=1), "tasks"),
+    "a task removed": Case(
+        study_with(lambda study: (study["tasks"].pop(1), study["strategies"].pop(2))),
+        TABLES + Counter(plan_runs=1),
+        "tasks",
+    ),
     "tasks in another order": Case(
         entries("tasks", lambda tasks: tasks.reverse()), TABLES + Counter(plan_runs=1, plot=1), "tasks"
     ),
@@ -578,13 +590,14 @@ RUNS = {
     "a strategy by gradients added, for an origin of its own": Case(
         study_with(add_taylor),
         Counter(finetune_baseline=1, score_gradients=1, choose_layers=1, drop_layers=1, refine=1, predict=2)
-        + Counter(evaluate=2, compare=1, reload_model=2, plan_runs=1, plot=1)
+        # The baseline, whose model was not kept, answers again, so the task's other two arms are compared again.
+        + Counter(evaluate=2, compare=3, reload_model=2, plan_runs=1, plot=1)
         + TABLES,
         "tasks",
     ),
     "a strategy by subsets for one more task": Case(
         entries("strategies", lambda found: found[2]["tasks"].append("tiny")),
-        Counter(download_calibration=1, tokenize_calibration=1, score_subsets=1, choose_layers=2, drop_layers=2)
+        Counter(score_subsets=1, choose_layers=2, drop_layers=2)
         + Counter(refine=2, predict=2, evaluate=2, compare=1, reload_model=2, plan_runs=1, plot=1)
         + TABLES,
         "tasks",
@@ -723,7 +736,7 @@ CODE = {
     ),
     "script download_calibration.py, where a strategy asks for it": Case(
         code("scripts/download_calibration.py"),
-        Counter(download_calibration=1, tokenize_calibration=1) + SUBSETS_AND_BELOW,
+        Counter(download_calibration=2, tokenize_calibration=2) + CONTRIBUTION_AND_BELOW + SUBSETS_AND_BELOW,
         study="tasks",
     ),
     "script recommend_models.py, where the study has a budget": Case(

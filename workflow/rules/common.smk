@@ -247,17 +247,21 @@ def teacher(wildcards):
     return {"teacher": layout.TEACHER.format(**wildcards), **unlabelled_tokens(wildcards)} if distills else {}
 
 
-def refine_options(wildcards, input):
-    """Options of the training of a pruned model that others do not have."""
+def refine_options(wildcards):
+    """Options of the training of a pruned model that others do not have.
+
+    Not by `input`: Snakemake does not compare parameters that depend on it with those of the last run.
+    """
     dtype = study.config["pruned_dtype"]
-    rounded = ["--pruned-dtype", dtype] if dtype != "fp32" else []
-    taught = [["--" + name, input[name]] for name in ("teacher", "unlabelled") if name in input.keys()]
-    return sum(taught, rounded)
+    options = ["--pruned-dtype", dtype] if dtype != "fp32" else []
+    for name, path in teacher(wildcards).items():
+        options += [f"--{name}", path]
+    return options
 
 
-def teach_options(wildcards, input):
+def teach_options(wildcards):
     """What a teacher answers besides the training examples."""
-    return ["--unlabelled", input.unlabelled] if "unlabelled" in input.keys() else []
+    return [part for name, path in unlabelled_tokens(wildcards).items() for part in (f"--{name}", path)]
 
 
 def predictions_to_compare(wildcards):
@@ -353,11 +357,11 @@ def recommended(wildcards):
     return {"recommended": layout.RECOMMENDED.format(**wildcards)} if study.config["budget"] else {}
 
 
-def budget_options(wildcards, input):
+def budget_options(wildcards):
     """Options that show a study's budget and what it recommends in a figure."""
     if not study.config["budget"]:
         return []
-    return ["--budget", as_json(study.config["budget"]), "--recommended", input.recommended]
+    return ["--budget", as_json(study.config["budget"]), "--recommended", layout.RECOMMENDED.format(**wildcards)]
 
 
 def arm_folder(model, task, arm):

@@ -119,7 +119,7 @@ rule score_subsets:
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
-        " --settings {params.settings:q} --layer-evaluations {params.layer_evaluations} {params.options:q}"
+        " --settings {params.settings:q} --layer-evaluations {params.layer_evaluations:q} {params.options:q}"
         " --threads {params.threads} --device {params.device} --table {output.table:q} --output {output.scores:q}"
         " 2>&1 | tee {log:q}"
 
@@ -159,8 +159,8 @@ rule race_subsets:
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}",
         model_folder=subpath(input.config, parent=True),
     shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --scores {input.scores:q} --amount {wildcards.amount}"
-        " {params.protect:q} --shortlist {params.shortlist} --epochs {params.epochs} --tokens {input.tokens:q}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --scores {input.scores:q} --amount {wildcards.amount:q}"
+        " {params.protect:q} --shortlist {params.shortlist:q} --epochs {params.epochs:q} --tokens {input.tokens:q}"
         " --calibration {input.calibration:q} --task {input.task:q} --settings {params.settings:q}"
         " --score-settings {params.score_settings:q} --seed {wildcards.seed} --threads {params.threads}"
         " --device {params.device} --precision {params.precision} --label {params.run:q} --table {output.table:q}"

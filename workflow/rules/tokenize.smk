@@ -29,7 +29,7 @@ rule tokenize_task:
         task_folder=subpath(input.train, parent=True),
         folder=subpath(output.train, parent=True),
     shell:
-        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q} --splits {params.splits}"
+        "python {params.script:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q} --splits {params.splits:q}"
         " --max-length {wildcards.max_length} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 

@@ -11,17 +11,13 @@ from shallower.reporting.subset_figures import read_subsets, score_by_depth
 
 
 def main(arguments: argparse.Namespace) -> None:
-    subsets: dict[str, list[str]] = {}
-    for origin, path in arguments.subsets:
-        subsets.setdefault(origin, []).append(path)
     summary, results = (
         rows_about(path, arguments.model, arguments.task) for path in (arguments.summary, arguments.results)
     )
     recommended = None
     if arguments.recommended:
         recommended = recommended_arm(rows_about(arguments.recommended, arguments.model, arguments.task))
-    tables = {origin: read_subsets(paths) for origin, paths in subsets.items()}
-    figure = score_by_depth(summary, results, tables, arguments.budget, recommended)
+    figure = score_by_depth(summary, results, read_subsets(arguments.subsets), arguments.budget, recommended)
     save(figure, arguments.output_dir / "score-by-depth")
 
 

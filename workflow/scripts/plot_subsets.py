@@ -9,13 +9,8 @@ from shallower.reporting.subset_figures import layers_of_best_subsets, read_subs
 
 
 def main(arguments: argparse.Namespace) -> None:
-    subsets: dict[str, list[str]] = {}
-    for origin, path in arguments.subsets:
-        subsets.setdefault(origin, []).append(path)
-    tables = {origin: read_subsets(paths) for origin, paths in subsets.items()}
-    save(
-        layers_of_best_subsets(arguments.model, arguments.task, tables), arguments.output_dir / "layers-of-best-subsets"
-    )
+    figure = layers_of_best_subsets(arguments.model, arguments.task, read_subsets(arguments.subsets))
+    save(figure, arguments.output_dir / "layers-of-best-subsets")
 
 
 if __name__ == "__main__":

@@ -190,8 +190,8 @@ def test_with_a_budget_the_recommendation_comes_first(with_budget):
     assert set(page.anchors) <= set(page.ids) and "recommended" in page.ids
     sentences = [" ".join(sentence.split()) for sentence in with_budget.recommended["sentence"]]
     start = page.text.index("How many layers can be dropped?")
-    assert page.text[start:].startswith(f"How many layers can be dropped? minilm on docs-pair: {sentences[0]}")
-    assert f"minilm on similarity: {sentences[1]}" in page.text
+    assert page.text[start:].startswith(f"How many layers can be dropped? minilm on docs-pair : {sentences[0]}")
+    assert f"minilm on similarity : {sentences[1]}" in page.text
     order = [
         "Recommended within the budget: at least 95 % of the score and at most 4 layers",
         "By the mean score",

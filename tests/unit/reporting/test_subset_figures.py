@@ -67,10 +67,8 @@ def tables(made):
 
 @pytest.fixture
 def subsets(made):
-    return {
-        "pretrained": read_subsets([made / "pretrained.json"]),
-        "finetuned": read_subsets([made / "seed1.json", made / "seed2.json"]),
-    }
+    files = {"pretrained": "pretrained", "seed1": "finetuned", "seed2": "finetuned"}
+    return read_subsets([(origin, made / f"{name}.json") for name, origin in files.items()])
 
 
 def points(panel, colour) -> np.ndarray:

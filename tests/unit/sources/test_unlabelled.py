@@ -107,6 +107,7 @@ def test_what_is_left_and_the_record_of_it(definition: dict[str, Any]) -> None:
         ("new.jsonl", "".join(json.dumps({"text": text, "label": 99}) + "\n" for text in NEW)),
         ("new.parquet", lambda path: pq.write_table(pa.table({"label": [None] * 3, "text": NEW}), path)),
     ],
+    ids=["tsv", "csv.gz", "jsonl", "parquet"],
 )
 def test_files_of_all_kinds_give_the_same_and_their_labels_are_not_looked_at(
     definition: dict[str, Any], name: str, content: str | bytes | Callable[[Path], None]

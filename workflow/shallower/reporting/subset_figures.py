@@ -1,6 +1,7 @@
 """Figures of one model on one task by the layers kept: all subsets of layers, those that were refined, the budget."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,20 @@ BEST_SHARE = 0.1
 MOST_LAYERS_WRITTEN = 16
 
 
-def read_subsets(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Subsets of layers with the score and the loss of their readouts, from scores files of `score_subsets`.
+def read_subsets(files: Iterable[tuple[str, str | Path]]) -> dict[str, pd.DataFrame]:
+    """Subsets of layers with the score and the loss of their readouts, by origin, from scores files of `score_subsets`.
 
-    Columns: `layers`, the kept ones, ascending and 0-based; `size`, their number; `readout_score` and `readout_loss`.
-    Of several files, which are of several seeds, the means over those that have a subset.
+    `files` are pairs of an origin and a file. Columns of a table: `layers`, the kept ones, ascending and 0-based;
+    `size`, their number; `readout_score` and `readout_loss`. Of several files of an origin, which are of several seeds,
+    the means over those that have a subset.
     """
+    paths = defaultdict(list)
+    for origin, path in files:
+        paths[origin].append(path)
+    return {origin: _subsets_of(found) for origin, found in paths.items()}
+
+
+def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     rows = []
     for path in paths:
         content = read_json(path)
@@ -72,7 +81,7 @@ def score_by_depth(
 ) -> Figure:
     """Score by layers kept, a row for each origin: at the left all scored subsets, at the right what was refined.
 
-    `summary` and `results` hold the rows of one model and task. `subsets` are tables of `read_subsets` by origin; the
+    `summary` and `results` hold the rows of one model and task. `subsets` are the tables of `read_subsets`; the
     left panels are left out where there are none. They show readout scores on calibration examples, the right ones
     scores on the validation split, so each has an axis of its own. `budget` are the study's limits, of which those of
     the score and of the layers are lines; `recommended` is the origin, strategy and amount of the model to ring.
@@ -123,7 +132,7 @@ def score_by_depth(
 
 
 def layers_of_best_subsets(model: str, task: str, subsets: Mapping[str, pd.DataFrame]) -> Figure:
-    """Which layers the best subsets keep, a panel for each origin of `subsets` (tables of `read_subsets`).
+    """Which layers the best subsets keep, a panel for each origin of `subsets` (the tables of `read_subsets`).
 
     A row for each number of layers kept, a column for each layer.
     """
