@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from warm_steps import warm_python
 
 from project import Project, make_tiny_project
-from warm_steps import warm_python
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def warm_steps() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, warm_steps: dict[str, str]):
+def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
     """Make a project of a tiny study and run it to its end, once for all processes that the tests are shared among."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if hasattr(request.config, "workerinput") else folder
@@ -40,7 +40,8 @@ def finish(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         with FileLock(shared / f"{name}.lock"):
             if not record.exists():
                 project = make_tiny_project(tmp_path_factory.mktemp(name), change, **options)
-                record.write_text(json.dumps([str(project.folder), project.run(environment=warm_steps)]), encoding="utf-8")
+                printed = project.run(environment=request.getfixturevalue("warm_steps"))
+                record.write_text(json.dumps([str(project.folder), printed]), encoding="utf-8")
         finished, printed = json.loads(record.read_text(encoding="utf-8"))
         return Project(Path(finished), printed)
 

@@ -67,7 +67,8 @@ def warm_python() -> Iterator[dict[str, str]]:
 def _served(client: Path, address: Path) -> Iterator[dict[str, str]]:
     client.write_text(CLIENT, encoding="utf-8")
     command = shlex.join([sys.executable, "-ISE", str(client), sys.executable, str(address)])
-    with subprocess.Popen([sys.executable, __file__, str(address)], env=os.environ | {"OMP_NUM_THREADS": "1"}) as server:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, __file__, str(address)], env=environment) as server:
         try:
             deadline = time.monotonic() + SECONDS_TO_START
             while not address.exists():
@@ -116,7 +117,7 @@ if __name__ == "__main__":
     for package in PACKAGES:
         importlib.import_module(package)
     # A name that appears only once the server answers.
-    hidden = sys.argv[1] + ".new"
-    with Server(hidden, Step) as server:
-        os.rename(hidden, sys.argv[1])
+    hidden = Path(sys.argv[1] + ".new")
+    with Server(str(hidden), Step) as server:
+        hidden.rename(sys.argv[1])
         server.serve_forever()
