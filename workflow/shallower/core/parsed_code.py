@@ -1,6 +1,6 @@
 """What a module's syntax tree says of its code, kept by the module's content: parsing the library takes a second.
 
-The record lies in the folder in which the workflow runs. Each start of Snakemake reads it, and writes it where it had to
+The record lies in the folder in which the workflow runs. Each start of Snakemake reads it, and writes it if it had to
 parse a module. It names the version of this code that wrote it; one by another version does not count.
 """
 
