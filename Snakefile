@@ -47,8 +47,12 @@ rule all:
         [] if IS_PARTIAL else record(),
 
 
+from shallower.core.parsed_code import keep_parsed
 from shallower.core.signals import pass_on_interrupts
 from snakemake_adapter import asked_for, is_dry_run, lift_job_rate_limit, runs_locally
+
+# The next start need not parse the library.
+keep_parsed()
 
 if is_dry_run(workflow):
     print(plan(), file=sys.stderr)
