@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compare_training import default_model
-from contest import RESULTS, RIVALS_PACKAGES, ROOT, SCRIPTS, environment, machine, run_process
+from contest import BENCHMARKS, LIBRARY, RESULTS, RIVALS_PACKAGES, ROOT, SCRIPTS, environment, machine, run_process
 from search_case import (
     FULL,
     LABELS,
@@ -46,7 +46,7 @@ from search_case import (
 from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, goals, merged, summarise
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
-from shallower.core.files import fingerprint, read_json, write_json, write_text
+from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
 from shallower.core.layout import CALIBRATION, SPLITS, UNLABELLED
 from shallower.evaluation.bootstrap import score_bootstrap
 from shallower.evaluation.metrics import metric_for, score
@@ -99,13 +99,16 @@ def search_study(arguments: argparse.Namespace, model_dir: Path, amount: int) ->
 
 def task_entry(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
     """A task of GLUE with at most so many rows of each split, the calibration examples in addition."""
+    splits = {
+        "train": ("train", arguments.rows, arguments.calibration),
+        "validation": (GLUE_TASKS[name].validation, arguments.validation_rows, 0),
+    }
     sizes = {}
-    for split, file in (("train", "train"), ("validation", GLUE_TASKS[name].validation)):
+    for split, (file, most, reserved) in splits.items():
         path = arguments.glue / name / f"{file}.parquet"
         if not path.is_file():
             raise UserError(f"{path}: file not found; name the folder with GLUE's parquet files with --glue")
-        rows = pq.read_metadata(path).num_rows - (arguments.calibration if split == "train" else 0)
-        sizes[f"{split}_examples"] = min(arguments.rows, rows)
+        sizes[f"{split}_examples"] = min(most, pq.read_metadata(path).num_rows - reserved)
     if sizes["train_examples"] < 1:
         raise UserError(f"{name}: {arguments.calibration} calibration examples leave none to train on; ask for fewer")
     return {"name": name, "source": "glue", "subset": name, **sizes}
@@ -256,9 +259,11 @@ def comparison_key(arguments: argparse.Namespace, study: Study, model_dir: Path)
     """Name of the folder of a comparison: one with other settings, code or machine does not go on with it."""
     names = ("methods", "teacher", "more_texts", "threads", "device")
     settings = {name: getattr(arguments, name) for name in names}
-    where = {name: value for name, value in machine("").items() if name != "date"}
+    # Not the commit: results are tracked, and change the state of the repository as they are written.
+    where = {name: value for name, value in machine("").items() if name not in ("commit", "date")}
+    code = [sha256_of(file) for folder in (LIBRARY, BENCHMARKS) for file in sorted(folder.rglob("*.py"))]
     model = read_json(model_dir / "manifest.json")["sha256"]
-    return fingerprint({**settings, "study": study.config, "model": model, "where": where})
+    return fingerprint({**settings, "study": study.config, "model": model, "where": where, "code": code})
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -285,8 +290,9 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="+", choices=METHODS, help="all; with --teacher subset-readout alone")
     parser.add_argument("--teacher", action="store_true", help="compare ways of refining: labels, teacher, more texts")
     parser.add_argument("--more-texts", type=int, default=6000, help="texts without labels that a teacher answers")
-    parser.add_argument("--rows", type=int, default=1000, help="at most so many rows of each split")
-    parser.add_argument("--calibration", type=int, default=500, help="training rows that choices are made on instead")
+    parser.add_argument("--rows", type=int, default=700, help="at most so many training rows")
+    parser.add_argument("--validation-rows", type=int, default=2000, help="at most so many validation rows")
+    parser.add_argument("--calibration", type=int, default=400, help="training rows that choices are made on instead")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--epochs", type=int, default=3, help="of the full model")
     parser.add_argument("--refine-epochs", type=int, default=1, help="of every candidate and every choice")

@@ -109,7 +109,8 @@ def _cheaper(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[str, str]:
     """Whether the readout's choice is cheaper than greedy pruning's on every task, and no worse on average.
 
     The price of greedy pruning grows with the training rows, that of the readouts does not: also said is from how many
-    rows on they would be as much cheaper as they should be, in proportion.
+    rows on, at the earliest, they would be as much cheaper as they should be: in proportion, though a part of greedy
+    pruning's price does not grow.
     """
     ratios = (theirs["choose_seconds"] / ours["choose_seconds"]).dropna()
     differences = ours["difference"].dropna()
@@ -123,7 +124,7 @@ def _cheaper(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[str, str]:
         text += f" ({100 * CONFIDENCE:.0f} % interval {interval.low:+.2f} to {interval.high:+.2f})"
     if ratios.min() < TIMES_CHEAPER:
         rows = (ours["train_examples"] * TIMES_CHEAPER / ratios).max()
-        text += f"; in proportion, {TIMES_CHEAPER} times on every task from about {rows:,.0f} training rows on"
+        text += f"; in proportion {TIMES_CHEAPER} times on every task from {rows:,.0f} training rows on at the earliest"
     return text, _verdict(ratios.min() >= TIMES_CHEAPER and differences.mean() >= 0)
 
 

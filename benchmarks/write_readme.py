@@ -153,7 +153,7 @@ def search_tables(summary: pd.DataFrame) -> str:
     parts = []
     for mode, rows in summary.groupby(SEARCH_MODE, sort=False):
         device, model, threads, dropped, most = mode
-        title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} rows, {threads} threads"
+        title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, {threads} threads"
         parts.append(f"### {title}\n\n{_search_conditions(rows)}")
         for is_by_labels, choices in rows.groupby(rows["refining"] == LABELS, sort=False):
             parts.append(_search_table(choices, "method" if is_by_labels else "refining"))
