@@ -189,12 +189,11 @@ def compare(arguments: argparse.Namespace, study: Study, model_dir: Path, amount
                 value, samples = scored(case, predictions)
                 kept = kept_label(layers)
                 resamples[case.task, case.seed, refining, kept] = samples
-                costs = {f"choose_{name}" if name == "seconds" else name: part for name, part in vars(price).items()}
-                found = {"refining": refining, "method": method, "kept_layers": kept, **costs}
+                found = {"refining": refining, "method": method, "kept_layers": kept, **vars(price)}
                 rows.append({**shared, **found, "refine_seconds": seconds, "score": value})
                 summary = write_results(arguments.results, pd.DataFrame(rows), resamples)
                 progress(
-                    f"{case.task} seed {case.seed}: {method} keeps {kept} after {price.seconds:.0f} s; "
+                    f"{case.task} seed {case.seed}: {method} keeps {kept} after {price.choose_seconds:.0f} s; "
                     f"{value:.4f} after {seconds:.0f} s of refining by {refining}"
                 )
         (case.baseline / WEIGHTS).unlink(missing_ok=True)

@@ -34,13 +34,13 @@ class Price:
     """What a choice cost, the full model's training left out.
 
     Attributes:
-        seconds: wall time of all processes, their start-up included.
+        choose_seconds: wall time of all processes, their start-up included.
         fine_tunings: trainings, long or short.
         refinings: the same in full refinings of a model.
         forward_passes: of the full model over the calibration texts, in layers run.
     """
 
-    seconds: float
+    choose_seconds: float
     fine_tunings: int = 0
     refinings: float = 0.0
     forward_passes: float = 0.0
