@@ -43,7 +43,7 @@ from search_case import (
     score_subsets,
     train_full_model,
 )
-from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, goals, merged, summarise
+from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, merged, summarise
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
@@ -276,8 +276,6 @@ def main(arguments: argparse.Namespace) -> None:
     summary = compare(arguments, study, model_dir, amount, folder)
     shutil.rmtree(folder)
     print(search_tables(summary))
-    for text, verdict in goals(summary):
-        print(f"{verdict}: {text}")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def search_tables(summary: pd.DataFrame) -> str:
     parts = []
     for mode, rows in summary.groupby(SEARCH_MODE, sort=False):
         device, model, threads, dropped, most = mode
-        title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, {threads} threads"
+        title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, threads: {threads}"
         parts.append(f"### {title}\n\n{_search_conditions(rows)}")
         for is_by_labels, choices in rows.groupby(rows["refining"] == LABELS, sort=False):
             parts.append(_search_table(choices, "method" if is_by_labels else "refining"))
@@ -172,15 +172,15 @@ def _search_conditions(summary: pd.DataFrame) -> str:
     return (
         f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; commit "
         f"{row['commit']}, {row['date']}. Training rows: {sizes}; {row['calibration']} calibration examples; "
-        f"{row['seeds']} seeds. Full model {row['epochs']} epochs, refining {row['refine_epochs']}, batch size "
-        f"{row['batch_size']}, learning rate {row['learning_rate']:g}. Full model's score: {full}. A forward pass over "
+        f"{row['seeds']} seeds. Epochs of the full model {row['epochs']}, of refining {row['refine_epochs']}; "
+        f"batch size {row['batch_size']}, learning rate {row['learning_rate']:g}. Full model's score: {full}. A forward pass over "
         f"the calibration texts: {passes}."
     )
 
 
 def _search_table(summary: pd.DataFrame, column: str) -> str:
     header = ["task", column, "keeps", "choosing, s", "refining, s", "fine-tunings", "in full refinings"]
-    header += ["forward passes", "score", "% of the full model's", "difference", "to", "p"]
+    header += ["forward passes", "score", "% of the full model's", "difference", "from", "p"]
     rows = [
         [
             *(row["task"], row[column], str(row["kept_layers"]), row["choose_seconds"], row["refine_seconds"]),
