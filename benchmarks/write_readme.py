@@ -173,8 +173,8 @@ def _search_conditions(summary: pd.DataFrame) -> str:
         f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; commit "
         f"{row['commit']}, {row['date']}. Training rows: {sizes}; {row['calibration']} calibration examples; "
         f"{row['seeds']} seeds. Epochs of the full model {row['epochs']}, of refining {row['refine_epochs']}; "
-        f"batch size {row['batch_size']}, learning rate {row['learning_rate']:g}. Full model's score: {full}. A forward pass over "
-        f"the calibration texts: {passes}."
+        f"batch size {row['batch_size']}, learning rate {row['learning_rate']:g}. Full model's score: {full}. "
+        f"A forward pass over the calibration texts: {passes}."
     )
 
 
