@@ -27,7 +27,7 @@ STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --nam
 .PHONY: help run run-slurm check-hub plan verify publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
-	benchmark benchmark-training benchmark-sweep benchmark-graph benchmark-start-up benchmark-resources
+	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-graph benchmark-start-up benchmark-resources
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -89,6 +89,9 @@ benchmark-training: $(RIVALS) ## compare training speed with transformers' Train
 benchmark-sweep: $(RIVALS) ## compare the default study with a loop over the stock Trainer
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_sweep.py $(ARGUMENTS)
 
+benchmark-search: $(READY) ## compare ways of choosing layers, by price and by score after refining (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_search.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
 benchmark-graph: $(READY) ## measure time and memory of snakemake -n by number of jobs
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_graph.py $(ARGUMENTS)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
@@ -106,6 +109,7 @@ benchmark: ## run all benchmarks but the last (GLUE=folder)
 	@$(MAKE) benchmark-graph
 	@$(MAKE) benchmark-training
 	@$(MAKE) benchmark-sweep
+	@$(MAKE) benchmark-search
 
 test: $(READY) ## run the tests (22 minutes)
 	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadfile $(ARGUMENTS)

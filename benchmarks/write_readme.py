@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 
 from contest import RESULTS
+from search_case import LABELS
+from search_summary import SEARCH_MODE, goals
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import write_text
@@ -146,13 +148,64 @@ def sweep_tables(runs: pd.DataFrame) -> str:
     return markdown_table(header, rows)
 
 
+def search_tables(summary: pd.DataFrame) -> str:
+    """For each mode: prices and scores of each choice, those of each way of refining, and what became of the goals."""
+    parts = []
+    for mode, rows in summary.groupby(SEARCH_MODE, sort=False):
+        device, model, threads, dropped, most = mode
+        title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, threads: {threads}"
+        parts.append(f"### {title}\n\n{_search_conditions(rows)}")
+        for is_by_labels, choices in rows.groupby(rows["refining"] == LABELS, sort=False):
+            parts.append(_search_table(choices, "method" if is_by_labels else "refining"))
+        parts.append("\n".join(f"- {verdict}: {text}" for text, verdict in goals(rows)))
+    return "\n\n".join(parts)
+
+
+def _search_conditions(summary: pd.DataFrame) -> str:
+    row, tasks = summary.iloc[-1], [task for _, task in summary.drop_duplicates("task").iterrows()]
+    sizes = ", ".join(f"{task['task']} {task['train_examples']:,}" for task in tasks)
+    full = ", ".join(
+        f"{task['task']} {task['full_score']:.2f} ({task['metric']}) after {task['full_seconds']:.0f} s"
+        for task in tasks
+    )
+    passes = ", ".join(f"{task['task']} {task['forward_seconds']:.2f} s" for task in tasks)
+    return (
+        f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; commit "
+        f"{row['commit']}, {row['date']}. Training rows: {sizes}; {row['calibration']} calibration examples; "
+        f"{row['seeds']} seeds. Epochs of the full model {row['epochs']}, of refining {row['refine_epochs']}; "
+        f"batch size {row['batch_size']}, learning rate {row['learning_rate']:g}. Full model's score: {full}. "
+        f"A forward pass over the calibration texts: {passes}."
+    )
+
+
+def _search_table(summary: pd.DataFrame, column: str) -> str:
+    header = ["task", column, "keeps", "choosing, s", "refining, s", "fine-tunings", "in full refinings"]
+    header += ["forward passes", "score", "% of the full model's", "difference", "from", "p"]
+    rows = [
+        [
+            *(row["task"], row[column], str(row["kept_layers"]), row["choose_seconds"], row["refine_seconds"]),
+            *(row["fine_tunings"], row["refinings"], row["forward_passes"]),
+            *(_interval(row, "score", ".2f"), _interval(row, "kept", ".1f"), _interval(row, "difference", "+.2f")),
+            *(row["against"] if isinstance(row["against"], str) else "", row["p_value"]),
+        ]
+        for _, row in summary.iterrows()
+    ]
+    return markdown_table(header, rows)
+
+
+def _interval(row: pd.Series, name: str, style: str) -> str:
+    if math.isnan(row[name]):
+        return ""
+    return f"{row[name]:{style}} ({row[f'{name}_low']:{style}} to {row[f'{name}_high']:{style}})"
+
+
 def plain_table(content: pd.DataFrame) -> str:
     """A recorded table as it is."""
     header = [name.replace("_", " ") for name in content.columns]
     return markdown_table(header, content.itertuples(index=False))
 
 
-TABLES = {"training": training_tables, "sweep": sweep_tables}
+TABLES = {"training": training_tables, "sweep": sweep_tables, "search": search_tables}
 
 
 def write_readme(results: Path = RESULTS) -> None:
