@@ -69,7 +69,7 @@ rule judge_strategies:
         folder=layout.ORACLE,
     shell:
         "python {params.script:q} --study {wildcards.study:q} --results {input.results:q} --resamples {input.resamples:q}"
-        " --places {params.places:q} --confidence {params.confidence} --samples {params.samples}"
+        " --places {params.places:q} --confidence {params.confidence} --samples {params.samples:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
