@@ -29,6 +29,7 @@ def make_study(folder: Path, keep_models: bool = True) -> Study:
             "strategies": [{"name": "top", "amounts": [2]}],
             "seeds": [1],
             "train": {"max_length": 8},
+            "refine": {},
             "keep_models": keep_models,
         }
     )
