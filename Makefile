@@ -27,7 +27,8 @@ STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --nam
 .PHONY: help run run-slurm check-hub plan verify publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
-	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-graph benchmark-start-up benchmark-resources
+	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
+	benchmark-start-up benchmark-resources
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -104,7 +105,10 @@ benchmark-resources: $(READY) ## compare a study's expected and used memory and 
 	@$(IN_VENV) python benchmarks/check_resources.py --configfile "$(STUDY)" -- \
 	  snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
 
-benchmark: ## run all benchmarks but the last (GLUE=folder)
+benchmark-teachers: $(READY) ## compare what shallower models learn from labels and from teachers (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_teachers.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
+benchmark: ## run all benchmarks of time (GLUE=folder)
 	@$(MAKE) benchmark-start-up
 	@$(MAKE) benchmark-graph
 	@$(MAKE) benchmark-training

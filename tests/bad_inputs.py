@@ -417,6 +417,48 @@ STUDY = [
         ("refine.distill: unknown key 'wieght'", "did you mean 'weight'?"),
     ),
     Case(
+        "a negative weight of a teacher's vectors",
+        setting("refine", {"distill": {"vectors": -1}}),
+        ("refine.distill.vectors: -1 is less than the minimum of 0",),
+    ),
+    Case(
+        "texts made for a teacher, nobody knows how many",
+        setting("refine", {"distill": {"augment": {}}}),
+        ("refine.distill.augment: missing 'copies'",),
+    ),
+    Case(
+        "texts made for a teacher: no copies",
+        setting("refine", {"distill": {"augment": {"copies": 0}}}),
+        ("refine.distill.augment.copies: 0 is less than the minimum of 1",),
+    ),
+    Case(
+        "texts made for a teacher: every token masked",
+        setting("refine", {"distill": {"augment": {"copies": 2, "mask": 1}}}),
+        ("refine.distill.augment.mask: 1 is too large; write a number below 1",),
+    ),
+    Case(
+        "texts made for a teacher: nothing changed",
+        setting("refine", {"distill": {"augment": {"copies": 2, "mask": 0, "segment": 0}}}),
+        (
+            "refine.distill.augment: with mask and segment 0 its texts are those of the training examples",
+            "raise one of them, or remove augment",
+        ),
+    ),
+    Case(
+        "texts made for a teacher: other ones for another origin",
+        both(
+            setting("refine", {"distill": {}}),
+            setting(
+                "origins",
+                [{"name": "finetuned"}, {"name": "gradual", "refine": {"distill": {"augment": {"copies": 2}}}}],
+            ),
+        ),
+        (
+            "origins[1] (gradual).refine.distill.augment: all runs of a task with a teacher share the texts",
+            "write the same for each",
+        ),
+    ),
+    Case(
         "a race of one",
         setting("race", {"shortlist": 1}),
         ("race.shortlist: 1 is less than the minimum of 2",),
@@ -563,6 +605,17 @@ STUDY = [
             setting("strategies.0.origins", ["finetuned"]),
         ),
         ("tasks[0] (tiny).unlabelled_file: a teacher answers these texts, and no run of this task has one",),
+    ),
+    Case(
+        "texts without labels, and texts made for the teacher",
+        both(
+            setting("tasks.0.unlabelled_file", "data/unlabelled.csv"),
+            setting("refine", {"distill": {"augment": {"copies": 2}}}),
+        ),
+        (
+            "tasks[0] (tiny): its teacher answers the texts of unlabelled_file, not those of refine.distill.augment",
+            "remove one of the two",
+        ),
     ),
     Case(
         "a number of texts without labels, and no file",

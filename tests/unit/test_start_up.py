@@ -15,6 +15,7 @@ LIBRARY = SCRIPTS.parent
 # What importing a step's code asks for itself, but for numpy; what these packages load in turn is their affair.
 IMPORTED = {
     "aggregate_results": "datasets pandas pyarrow",
+    "augment_tokens": "transformers",
     "check_hub": "pyarrow pydantic",
     "check_parameter_orders": "pandas",
     "choose_layers": "",

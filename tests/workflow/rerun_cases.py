@@ -467,6 +467,12 @@ SETTINGS = {
         Counter(teach=1) + ONE_NEW_ARM - Counter(choose_layers=1) + TABLES + ONE_FIGURE + OBSERVATIONS,
     ),
     "another weight of the teacher": Case(settings(refine={"distill": {"weight": 0.7}}), TAUGHT_AND_BELOW, "families"),
+    "vectors of the teacher": Case(settings(refine={"distill": {"vectors": 0.5}}), TAUGHT_AGAIN, "families"),
+    "vectors of the teacher, with weight 0": Case(settings(refine={"distill": {"vectors": 0}}), NOTHING, "families"),
+    "a teacher, and texts made for it": Case(
+        settings(refine={"distill": {"augment": {"copies": 2}}}),
+        Counter(augment_tokens=1, teach=1) + REFINES_AND_BELOW,
+    ),
     "a teacher, and texts without labels for it": Case(
         in_turn(
             settings(refine={"distill": {}}),
@@ -686,6 +692,7 @@ SCRIPTS = {
     "collect_states": Counter(collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "compare_runs": Counter(compare=5) + SUMMARY,
     "compare_states": Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
+    "augment_tokens": NOTHING,
     # No strategy of this study scores subsets; for those of another see below.
     "download_calibration": NOTHING,
     "download_unlabelled": NOTHING,

@@ -66,7 +66,7 @@ def jobs_text(jobs: Counter[str], rules: Sequence[str]) -> str:
 
 COMPUTING = [
     *("download_model", "download_task", "download_calibration", "download_unlabelled"),
-    *("tokenize_task", "tokenize_calibration", "tokenize_unlabelled"),
+    *("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "augment_tokens"),
     *("finetune_baseline", "score_layers", "score_parameters"),
     *("score_gradients", "score_subsets", "race_subsets"),
     *("choose_layers_of_baseline", "choose_layers", "finetune_frozen", "finetune_stage", "drop_next_layer"),

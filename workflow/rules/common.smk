@@ -81,6 +81,7 @@ wildcard_constraints:
     max_length=r"[0-9]+",
     examples=r"[0-9]+",
     unlabelled=r"[0-9a-f]+",
+    augmented=r"[0-9a-f]+",
 
 
 def code(script):
@@ -176,16 +177,19 @@ def calibration_examples(wildcards):
 
 
 def unlabelled_tokens(wildcards):
-    """The tokens of a task's texts without labels, where it has them, as a further input."""
-    if (key := study.unlabelled_key(wildcards.task)) is None:
-        return {}
-    place = layout.UNLABELLED_TOKENS.format(
-        model_key=MODEL_KEYS[wildcards.model],
-        task_key=TASK_KEYS[wildcards.task],
-        max_length=study.max_length(wildcards.task),
-        unlabelled=key,
-    )
-    return {"unlabelled": f"{place}/{layout.UNLABELLED}.safetensors"}
+    """The tokens of a task's texts without labels, of its file or made from it, where it has them, as a further input."""
+    keys = {
+        "model_key": MODEL_KEYS[wildcards.model],
+        "task_key": TASK_KEYS[wildcards.task],
+        "max_length": study.max_length(wildcards.task),
+    }
+    if (key := study.unlabelled_key(wildcards.task)) is not None:
+        folder = layout.UNLABELLED_TOKENS.format(**keys, unlabelled=key)
+        return {"unlabelled": f"{folder}/{layout.UNLABELLED}.safetensors"}
+    if (key := study.augmentation_key(wildcards.task)) is not None:
+        folder = layout.AUGMENTED_TOKENS.format(**keys, augmented=key)
+        return {"unlabelled": f"{folder}/{layout.AUGMENTED}.safetensors"}
+    return {}
 
 
 def unlabelled_manifests(*tasks):
@@ -260,8 +264,9 @@ def refine_options(wildcards):
 
 
 def teach_options(wildcards):
-    """What a teacher answers besides the training examples."""
-    return [part for name, path in unlabelled_tokens(wildcards).items() for part in (f"--{name}", path)]
+    """What a teacher answers besides the training examples, and with what besides logits."""
+    options = [part for name, path in unlabelled_tokens(wildcards).items() for part in (f"--{name}", path)]
+    return options + ["--vectors"] * study.teaches_vectors(wildcards.task)
 
 
 def predictions_to_compare(wildcards):

@@ -1,7 +1,8 @@
 # Resources of each step: threads, memory, time and GPUs, by the size of its model and task.
 #
-# Needs: study, task_file(), RUNS.
-# Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory() and every_core().
+# Needs: study, task_file(), RUNS, AUGMENTATIONS.
+# Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory(), augmenting_memory() and
+# every_core().
 import os
 from contextlib import suppress
 from functools import cache
@@ -117,3 +118,10 @@ def tokenizing_memory(wildcards, input, attempt):
         sizes = f"{os.path.dirname(input.train)}/task.json"
     job = tokenizing_job(sizes, int(wildcards.max_length))
     return attempt * (STEPS["tokenize_task"].mem_mb(job) + on_cluster(CLUSTER_MB))
+
+
+def augmenting_memory(wildcards, input, attempt):
+    """Resource function: MB of memory of making texts from those of a task."""
+    task = f"{layout.TASK.format(task_key=wildcards.task_key)}/task.json"
+    job = tokenizing_job(task, int(wildcards.max_length), AUGMENTATIONS[wildcards.augmented]["copies"])
+    return attempt * (STEPS["augment_tokens"].mem_mb(job) + on_cluster(CLUSTER_MB))

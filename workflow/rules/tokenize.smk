@@ -1,6 +1,10 @@
 # Tasks are tokenized once for each model, and shared by all its runs.
 #
-# Needs: a downloaded model and task.  Gives: resources/tokens, also of calibration examples and of texts without labels.
+# Needs: a downloaded model and task.
+# Gives: resources/tokens, also of calibration examples, of texts without labels and of those that are made from the
+# training texts; AUGMENTATIONS, how these are made.
+
+AUGMENTATIONS = {study.augmentation_key(task): study.augmentation(task) for task in study.tasks}
 
 
 rule tokenize_task:
@@ -69,3 +73,28 @@ use rule tokenize_task as tokenize_unlabelled with:
         splits=["unlabelled"],
         task_folder=subpath(input.unlabelled, parent=True),
         folder=subpath(output.unlabelled, parent=True),
+
+
+rule augment_tokens:
+    input:
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        tokens=f"{layout.TOKENS}/train.safetensors",
+    output:
+        augmented=f"{layout.AUGMENTED_TOKENS}/augmented.safetensors",
+    log:
+        "logs/augment_tokens/{model_key}/{task_key}/length{max_length}-{augmented}.log",
+    benchmark:
+        "logs/augment_tokens/{model_key}/{task_key}/length{max_length}-{augmented}.benchmark.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    resources:
+        mem_mb=augmenting_memory,
+    params:
+        **code("augment_tokens"),
+        settings=lambda wildcards: as_json(AUGMENTATIONS[wildcards.augmented]),
+        model_folder=subpath(input.config, parent=True),
+    shell:
+        "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --settings {params.settings:q}"
+        " --output {output.augmented:q} 2>&1 | tee {log:q}"

@@ -9,17 +9,36 @@ from scipy.special import log_softmax, softmax
 
 import tiny
 from shallower.core.errors import UserError
+from shallower.engine.batches import make_batch
 from shallower.engine.checkpoints import CheckpointFolder
-from shallower.engine.classifiers.loading import load_for_training
+from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
+from shallower.engine.classifiers.transformers_classifier import load_checked
+from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
-from shallower.engine.distillation import Distillation, read_answers, write_answers
-from shallower.engine.prediction import predict
+from shallower.engine.distillation import Distillation, read_answers, vector_loss, write_answers
+from shallower.engine.dropout import Dropout
+from shallower.engine.prediction import predict, predict_with_vectors
 from shallower.engine.tokens import with_unlabelled
 from shallower.engine.training import TrainSettings, train
 from shallower.task_kinds.registry import task_kind
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
+
+
+class StoppedError(Exception):
+    pass
+
+
+class StoppingFolder(CheckpointFolder):
+    """Stops the run after the checkpoint of its third step."""
+
+    def save(self, checkpoint):
+        super().save(checkpoint)
+        if checkpoint.step == 3:
+            raise StoppedError
+
+
 STUDENT = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, 0.0]])
 TEACHER = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5]])
 
@@ -118,7 +137,9 @@ def test_answers_come_back_for_the_same_examples_alone(tmp_path):
     others, _ = make_tokens(tmp_path / "model", 7)
     logits = np.arange(16, dtype=np.float32).reshape(8, 2)
     write_answers(tmp_path / "teacher.safetensors", tokens, logits)
-    assert np.array_equal(read_answers(tmp_path / "teacher.safetensors", tokens), logits)
+    found = read_answers(tmp_path / "teacher.safetensors", tokens)
+    assert np.array_equal(found.logits, logits)
+    assert found.vectors is None
     with pytest.raises(UserError, match="other examples"):
         read_answers(tmp_path / "teacher.safetensors", others)
     write_answers(tmp_path / "teacher.safetensors", tokens, logits * np.nan)
@@ -156,3 +177,115 @@ def test_a_student_comes_to_answer_as_its_teacher_whatever_the_labels(tmp_path, 
     if not regression:  # only differences of logits matter
         found, teacher = (values[:, 0] - values[:, 1] for values in (found, teacher))
     assert np.abs(found - teacher).mean() < 0.5 * before
+
+
+# --- vectors -------------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_of_vectors_is_one_minus_their_cosine_whatever_their_length():
+    # Cosines 0.6, -1 and 1 / sqrt(2): 0.4, 2 and 0.292893.
+    vectors = torch.tensor([[3.0, 4.0], [0.0, 2.0], [5.0, 5.0]])
+    teacher = torch.tensor([[1.0, 0.0], [0.0, -1.0], [0.0, 7.0]])
+    assert float(vector_loss(vectors, teacher)) == pytest.approx(2.692893 / 3, rel=1e-6)
+    assert float(vector_loss(10 * vectors, teacher)) == pytest.approx(2.692893 / 3, rel=1e-6)
+    assert float(vector_loss(vectors, vectors)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_loss_of_vectors_is_added_for_examples_without_labels_too():
+    student, logits, examples = batch_with_unlabelled()
+    kind, outputs = task_kind("classification"), torch.from_numpy(student[examples])
+    arguments = (kind, outputs, torch.tensor([-1, 2, -1]), examples)
+    teacher = np.zeros((4, 2), np.float16)
+    teacher[[3, 0, 2]] = [[1, 0], [0, -1], [0, 1]]
+    vectors = torch.tensor([[3.0, 4.0], [0.0, 2.0], [5.0, 5.0]], requires_grad=True)
+    without = Distillation(0.25, 2.0, logits, 2).loss(*arguments)
+    found = Distillation(0.25, 2.0, logits, 2, vector_weight=1.5, vectors=teacher).loss(*arguments, vectors)
+    assert found.item() == pytest.approx(without.item() + 1.5 * 2.692893 / 3, rel=1e-6)
+    found.backward()
+    # By hand: that of -cos(v, t) is (cos v / |v| - t) / |v|, here ((0.36 0.48) - (1 0)) / 5, times 1.5 / 3.
+    torch.testing.assert_close(vectors.grad[0], torch.tensor([-0.064, 0.048]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_vectors_are_what_the_head_reads_of_the_last_layer(tmp_path, family):
+    tokens, task = make_tokens(tiny.make_model(tmp_path / "model", family), 6, pair=True)
+    classifier = load_for_training(tmp_path / "model", task, 1, tokens.padding_side)
+    classifier.save(tmp_path / "model", tmp_path / "saved")
+    model = load_checked(tmp_path / "saved")
+    states = model.base_model(**model_inputs(model, make_batch(tokens, np.arange(6)), "cpu")).last_hidden_state
+    expected = states[:, -1 if family == "xlnet" else 0]
+    logits, found = predict_with_vectors(load_for_prediction(tmp_path / "saved", tokens.padding_side), tokens, CPU)
+    np.testing.assert_allclose(found, expected.detach().numpy(), rtol=0, atol=1e-5)
+    assert np.array_equal(logits, predict(classifier, tokens, CPU))
+    # In training, where only that token of the last layer is computed; gradients reach every layer.
+    classifier.begin_training(tokens, "cpu", train_used_embeddings_only=True)
+    vectors = classifier.compute(tokens, np.arange(6), Dropout(), with_vectors=True).vectors
+    torch.testing.assert_close(vectors, expected, rtol=0, atol=1e-5)
+    vector_loss(vectors, torch.ones_like(vectors)).backward()
+    assert all(
+        any(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in parameters)
+        for parameters in map(classifier.layer_parameters, range(0 if family == "albert" else 4))
+    )
+
+
+def test_vectors_are_stored_at_length_one_in_half_precision(tmp_path):
+    tokens, _ = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 8)
+    logits, random = np.zeros((8, 2), np.float32), np.random.default_rng(0)
+    vectors = random.normal(size=(8, 32)).astype(np.float32) * np.float32(1e6)  # beyond what float16 can hold
+    file = tmp_path / "teacher.safetensors"
+    write_answers(file, tokens, logits, vectors)
+    found = read_answers(file, tokens).vectors
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, vectors / np.linalg.norm(vectors, axis=1)[:, None], rtol=0, atol=5e-4)
+    plain = tmp_path / "plain.safetensors"
+    write_answers(plain, tokens, logits)
+    assert 8 * 32 * 2 <= file.stat().st_size - plain.stat().st_size <= 8 * 32 * 2 + 100
+    write_answers(file, tokens, logits, vectors * np.nan)
+    with pytest.raises(UserError, match=r"a vector is not finite; the teacher diverged"):
+        read_answers(file, tokens)
+    with pytest.raises(UserError, match=r"the answers have no vectors, which this run learns; delete it"):
+        Distillation.of({"weight": 0.5, "temperature": 2, "vectors": 1}, plain, tokens)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_vectors_are_learnt_where_they_have_a_weight_and_change_nothing_without(tmp_path, monkeypatch, family):
+    monkeypatch.setattr("shallower.engine.training.CHECKPOINT_SHARE", float("inf"))
+    tokens, task = make_tokens(tiny.make_model(tmp_path / "model", family), 16)
+    teacher = load_for_training(tmp_path / "model", task, 1, tokens.padding_side)
+    logits, vectors = predict_with_vectors(teacher, tokens, CPU)
+    vectors = np.random.default_rng(0).permutation(vectors)  # the answers of a model that is far away
+    write_answers(tmp_path / "teacher.safetensors", tokens, logits, vectors)
+    write_answers(tmp_path / "plain.safetensors", tokens, logits)
+
+    def trained(answers, folder="checkpoints", folder_class=CheckpointFolder, **settings):
+        student = load_for_training(tmp_path / "model", task, 1, tokens.padding_side)
+        result = train(
+            student,
+            tokens,
+            TrainSettings.parse({"epochs": 8, "learning_rate": 1e-3, "batch_size": 4}),
+            1,
+            CPU,
+            folder_class(tmp_path / folder, {}),
+            checkpoint_seconds=0 if folder_class is StoppingFolder else 600,
+            distillation=Distillation.of(
+                {"weight": 0.5, "temperature": 2.0} | settings, tmp_path / f"{answers}.safetensors", tokens
+            ),
+        )
+        return result, *predict_with_vectors(student, tokens, CPU)
+
+    def distance(found):
+        return float(vector_loss(torch.from_numpy(found), torch.from_numpy(vectors)))
+
+    result, plain, without = trained("plain")
+    for same in (trained("teacher"), trained("teacher", vectors=0)):
+        assert [record["loss"] for record in same[0].records] == [record["loss"] for record in result.records]
+        assert np.array_equal(same[1], plain)
+    learnt, outputs, with_weight = trained("teacher", vectors=5)
+    assert distance(with_weight) < 0.9 * distance(without)
+    # A run that is stopped and goes on ends the same.
+    with pytest.raises(StoppedError):
+        trained("teacher", "stopped", StoppingFolder, vectors=5)
+    resumed, resumed_outputs, _ = trained("teacher", "stopped", vectors=5)
+    assert resumed.sessions == 2
+    assert [record["loss"] for record in resumed.records] == [record["loss"] for record in learnt.records]
+    assert np.array_equal(resumed_outputs, outputs)

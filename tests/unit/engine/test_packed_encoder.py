@@ -175,7 +175,7 @@ def test_attention_of_packed_tokens_as_on_a_gpu(tmp_path, monkeypatch, family, f
     monkeypatch.setattr(packed_encoder, "HALVES", (torch.float32,))
     monkeypatch.setattr(packed_encoder, "has_packed_attention", lambda: True)
     monkeypatch.setattr(packed_encoder, "packed_attention", one_by_one)
-    logits = classifier.module(batch, Dropout())
+    logits, _ = classifier.module(batch, Dropout())
     assert batch.ends.diff().max() == batch.max_length
     torch.testing.assert_close(logits, reference_logits(model, tokens, EXAMPLES), rtol=0, atol=1e-5)
 
@@ -188,9 +188,12 @@ def test_a_batch_that_is_filled_up_has_the_same_logits_and_gradients(tmp_path, f
     for filled_up in (False, True):
         batch = pack(tokens, EXAMPLES, "cpu", None, padding_id, filled_up)
         classifier.module.zero_grad()
-        logits = classifier.module(batch, Dropout())
+        logits, vectors = classifier.module(batch, Dropout())
+        assert vectors.shape == (6, classifier.module.config.hidden_size)
         (logits * torch.arange(12.0).view(6, 2)).sum().backward()
-        results.append([logits.detach(), *(parameter.grad for parameter in classifier.module.parameters())])
+        results.append(
+            [logits.detach(), vectors.detach(), *(parameter.grad for parameter in classifier.module.parameters())]
+        )
     assert len(batch.input_ids) % 128 == 0
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

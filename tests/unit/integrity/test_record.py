@@ -29,6 +29,7 @@ def make_study(folder: Path, keep_models: bool = True) -> Study:
             "strategies": [{"name": "top", "amounts": [2]}],
             "seeds": [1],
             "train": {"max_length": 8},
+            "refine": {},
             "keep_models": keep_models,
         }
     )
@@ -115,6 +116,16 @@ def test_texts_without_labels_are_recorded_where_a_run_is_taught(tmp_path: Path)
     said = record(study, tmp_path)
     assert said["unlabelled"] == {"t": {"folder": f"tasks/{key}/{folder}", "manifest": {"seed": 0}, "tokens": [tokens]}}
     assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
+
+
+def test_texts_that_are_made_for_a_teacher_are_recorded_by_their_tokens(tmp_path: Path):
+    study = make_study(tmp_path)
+    study = Study({**study.config, "refine": {"distill": {"augment": {"copies": 2}}}})
+    folder = f"tokens/{study.model_key('m')}/{study.task_key('t')}/length8/augmented-{study.augmentation_key('t')}"
+    write(tmp_path / "resources" / folder / "augmented.safetensors", "tokens")
+    said = record(study, tmp_path)
+    assert said["unlabelled"] == {"t": {"tokens": [f"{folder}/augmented.safetensors"]}}
+    assert said["tokens"] == {f"{folder}/augmented.safetensors": hashlib.sha256(b"tokens").hexdigest()}
 
 
 def test_tokens_that_are_there_are_recorded(tmp_path: Path):

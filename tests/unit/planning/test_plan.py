@@ -370,3 +370,16 @@ def test_at_most_as_many_texts_without_labels_as_the_study_asks_for(study, tmp_p
     study["refine"] |= {"distill": {}}
     study["tasks"][0] |= {"unlabelled_file": str(file), "unlabelled_examples": 4}
     assert task_size(resolve_study(study), "tiny", tmp_path).unlabelled_rows == 4
+
+
+def test_texts_that_are_made_for_a_teacher_and_its_vectors_are_counted(study, tmp_path):
+    study["refine"] |= {"distill": {}}
+    taught = costs(study, tmp_path)
+    study["refine"]["distill"] = {"vectors": 1, "augment": {"copies": 2}}
+    more = costs(study, tmp_path)
+    # 42 more texts, as above; of 63 texts vectors of 32 numbers of two bytes, for two seeds.
+    assert work_of(more) - work_of(taught) == pytest.approx(2 * 42 * (3 * 2 * (3 + 1) + 4))
+    assert more.table_bytes - taught.table_bytes == 2 * 63 * 32 * 2
+    assert "  - tiny: up to 2 texts without labels from each training text; repeats are left out.\n" in plan_text(
+        resolve_study(study), more
+    )

@@ -118,3 +118,17 @@ def test_a_teachers_answers_take_memory():
     assert STEPS["finetune"].mem_mb(taught) == STEPS["finetune"].mem_mb(JOB) + 80
     on_gpu = replace(taught, on_gpu=True)
     assert STEPS["finetune"].mem_mb(on_gpu) == STEPS["finetune"].mem_mb(replace(JOB, on_gpu=True)) + 80
+
+
+def test_a_teachers_vectors_take_memory_where_they_are_learnt():
+    answered = replace(JOB, rows={**JOB.rows, "unlabelled": 99_000}, teaches_vectors=True)
+    # 100,000 times 100 numbers: of 4 bytes five times, 200 MB, and of 2 bytes twice, 40 MB.
+    assert STEPS["teach"].mem_mb(answered) == STEPS["teach"].mem_mb(replace(answered, teaches_vectors=False)) + 200
+    assert STEPS["finetune"].mem_mb(answered) == STEPS["finetune"].mem_mb(JOB)
+    taught = replace(answered, trainings=[{**JOB.trainings[0], "distill": {}}])
+    assert STEPS["finetune"].mem_mb(taught) == STEPS["finetune"].mem_mb(JOB) + 80 + 40
+
+
+def test_making_texts_takes_memory_for_what_is_made():
+    # 450; of 75,000 tokens 80 and four times 10 bytes: 9 MB; 120 bytes of 7,500 texts: 0.9 MB.
+    assert STEPS["augment_tokens"].mem_mb(replace(JOB, copies=4)) == 460

@@ -47,6 +47,31 @@ def test_an_empty_mapping_of_a_teacher_gets_its_defaults_wherever_it_stands(stud
     assert of_origins.refine_settings("mrpc", study["origins"][1]["name"])["distill"]["weight"] == 0.5
 
 
+def test_what_is_not_asked_of_a_teacher_is_no_setting(study):
+    study["refine"] = {"distill": {"vectors": 0}}
+    resolved = resolve_study(study)
+    assert resolved.refine_settings("tiny", "finetuned")["distill"] == {"weight": 0.5, "temperature": 2.0}
+    assert not resolved.teaches_vectors("tiny")
+    assert resolved.augmentation("tiny") is resolved.augmentation_key("tiny") is None
+
+
+def test_vectors_and_texts_are_made_where_a_run_learns_them(study):
+    study["tasks"][0]["refine"] = {"distill": {"vectors": 2, "augment": {"copies": 3}}}
+    study["tasks"][1]["refine"] = {"distill": {"augment": {"copies": 3, "segment": 0}}}
+    resolved = resolve_study(study)
+    assert [resolved.teaches_vectors(task) for task in ("tiny", "mrpc")] == [True, False]
+    assert resolved.augmentation("tiny") == {"copies": 3, "mask": 0.1, "segment": 0.25}
+    assert resolved.augmentation("mrpc") == {"copies": 3, "mask": 0.1, "segment": 0}
+    assert resolved.augmentation_key("tiny") != resolved.augmentation_key("mrpc")
+    # Only a run of the task itself counts, and none of these is data of the task.
+    strategies = [{"name": "top", "amounts": [1], "tasks": ["mrpc"]}]
+    elsewhere = Study({**resolved.config, "strategies": strategies})
+    assert elsewhere.augmentation("tiny") is None
+    assert not elsewhere.teaches_vectors("tiny")
+    del study["tasks"][0]["refine"]
+    assert resolve_study(study).task_key("tiny") == resolved.task_key("tiny")
+
+
 def test_metrics_come_from_the_task_or_from_glue(study):
     resolved = resolve_study(study)
     assert resolved.evaluate_settings("tiny")["metrics"] == ["accuracy", "f1"]

@@ -12,6 +12,8 @@ SPLITS = ("train", "validation")
 CALIBRATION = "calibration"
 # Texts without labels, which a teacher answers.
 UNLABELLED = "unlabelled"
+# The same, made from the training texts.
+AUGMENTED = "augmented"
 # Written into a study's folder by `make provenance`, which is no step.
 PROVENANCE_PAGE = "provenance.html"
 
@@ -24,6 +26,7 @@ CALIBRATION_DATA = f"{TASK}/calibration{{examples}}"
 CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 UNLABELLED_DATA = f"{TASK}/unlabelled-{{unlabelled}}"
 UNLABELLED_TOKENS = f"{TOKENS}/unlabelled-{{unlabelled}}"
+AUGMENTED_TOKENS = f"{TOKENS}/augmented-{{augmented}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"

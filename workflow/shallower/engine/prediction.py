@@ -28,19 +28,35 @@ def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.nd
 
     Up to rounding, the result does not depend on which examples share a batch.
     """
+    return predict_with_vectors(classifier, tokens, compute, with_vectors=False)[0]
+
+
+def predict_with_vectors(
+    classifier: Classifier, tokens: TokenSet, compute: Compute, with_vectors: bool = True
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The logits as `predict` has them and, if asked for, the vectors that the head reads, float32 [N, hidden]."""
     classifier.begin_prediction(compute.device)
     batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
-    outputs = []
+    outputs: list[torch.Tensor] = []
+    vectors: list[torch.Tensor] = []
     done, progress = 0, Progress(logger)
     with torch.inference_mode(), compute.autocast():
         for examples in batches:
-            logits, _ = classifier.forward(tokens, examples, Dropout())
-            outputs.append(logits.float())
+            found = classifier.compute(tokens, examples, Dropout(), with_vectors)
+            outputs.append(found.logits.float())
+            if found.vectors is not None:
+                vectors.append(found.vectors.float())
             done += len(examples)
             progress.log("predicted %d of %d examples", done, len(tokens.labels))
-    computed = torch.cat(outputs).cpu().numpy()
+    order = np.concatenate(batches)
+    return _in_order(outputs, order), _in_order(vectors, order) if vectors else None
+
+
+def _in_order(parts: list[torch.Tensor], order: np.ndarray) -> np.ndarray:
+    """Rows that were computed in the order of the examples `order`, as one array in the token set's order."""
+    computed = torch.cat(parts).cpu().numpy()
     ordered = np.empty_like(computed)
-    ordered[np.concatenate(batches)] = computed
+    ordered[order] = computed
     return ordered
 
 

@@ -212,12 +212,13 @@ class _Run:
     def _update(self, examples: np.ndarray, learning_rate: float) -> torch.Tensor:
         """Forward, backward and optimizer step; returns [loss, gradient norm] without waiting for the device."""
         with self.compute.autocast():
-            logits, labels = self.classifier.forward(self.tokens, examples, Dropout(self.seed, self.step))
-        kind = self.classifier.kind
+            with_vectors = self.distillation is not None and self.distillation.has_vectors
+            outputs = self.classifier.compute(self.tokens, examples, Dropout(self.seed, self.step), with_vectors)
+        kind, logits = self.classifier.kind, outputs.logits.float()
         if self.distillation is None:
-            loss = kind.loss(logits.float(), labels)
+            loss = kind.loss(logits, outputs.labels)
         else:
-            loss = self.distillation.loss(kind, logits.float(), labels, examples)
+            loss = self.distillation.loss(kind, logits, outputs.labels, examples, outputs.vectors)
         loss.backward()
         norm = self.optimizer.step(learning_rate, self.settings.max_grad_norm)
         return torch.stack([loss.detach(), norm])

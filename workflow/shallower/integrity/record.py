@@ -160,29 +160,35 @@ def _calibration_record(study: Study, root: Path, task: str) -> dict[str, Any]:
 
 
 def _unlabelled_record(study: Study, root: Path, task: str) -> dict[str, Any] | None:
-    """The same of the texts without labels that a teacher answers; None for a task without."""
-    if (key := study.unlabelled_key(task)) is None:
-        return None
-    named = {"unlabelled": key}
-    return _part_record(study, root, task, layout.UNLABELLED, layout.UNLABELLED_DATA, layout.UNLABELLED_TOKENS, named)
+    """The same of the texts without labels that a teacher answers; None for a task without.
+
+    Texts that are made from the training texts have tokens alone.
+    """
+    if (key := study.unlabelled_key(task)) is not None:
+        patterns = (layout.UNLABELLED_DATA, layout.UNLABELLED_TOKENS)
+        return _part_record(study, root, task, layout.UNLABELLED, *patterns, {"unlabelled": key})
+    if (key := study.augmentation_key(task)) is not None:
+        return {"tokens": _part_tokens(study, task, layout.AUGMENTED, layout.AUGMENTED_TOKENS, {"augmented": key})}
+    return None
 
 
 def _part_record(
     study: Study, root: Path, task: str, name: str, data: str, tokens: str, named: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Folder, manifest and files of tokens of examples `name`; `named` fills in the patterns `data` and `tokens`."""
-    key = study.task_key(task)
-    folder = data.format(task_key=key, **named)
-    tokens = f"{layout.inside(layout.RESOURCES, tokens)}/{name}.safetensors"
-    length = study.max_length(task)
+    folder = data.format(task_key=study.task_key(task), **named)
     return {
         "folder": layout.inside(layout.RESOURCES, folder),
         "manifest": read_json(root / folder / "manifest.json"),
-        "tokens": [
-            tokens.format(model_key=study.model_key(model), task_key=key, max_length=length, **named)
-            for model in study.models
-        ],
+        "tokens": _part_tokens(study, task, name, tokens, named),
     }
+
+
+def _part_tokens(study: Study, task: str, name: str, folder: str, named: Mapping[str, Any]) -> list[str]:
+    """Files of tokens of examples `name`, one for each model; `named` fills in the pattern `folder`."""
+    pattern = f"{layout.inside(layout.RESOURCES, folder)}/{name}.safetensors"
+    keys = {"task_key": study.task_key(task), "max_length": study.max_length(task), **named}
+    return [pattern.format(model_key=study.model_key(model), **keys) for model in study.models]
 
 
 def _tokens_folder(model_key: str, task_key: str, max_length: int) -> str:

@@ -85,7 +85,7 @@ def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tup
     sources += [(tasks.format(task_key=task["key"]), task["manifest"]) for task in record["tasks"].values()]
     # Records of before there were texts without labels do not have them.
     parts = [*record["calibration"].values(), *record.get("unlabelled", {}).values()]
-    sources += [(entry["folder"], entry["manifest"]) for entry in parts]
+    sources += [(entry["folder"], entry["manifest"]) for entry in parts if "folder" in entry]
     for place, manifest in sources:
         if (folder / place).is_dir():
             yield from ((folder / place / name, digest) for name, digest in manifest["sha256"].items())
@@ -152,9 +152,15 @@ def _trainings(
 
 
 def _unlabelled_of(training: Mapping[str, Any]) -> str | None:
-    """SHA-256 of the texts without labels that a training learnt from; None for most trainings."""
-    made_from = training.get("unlabelled_made_from")
-    return made_from["sha256"][f"{layout.UNLABELLED}.parquet"] if made_from else None
+    """SHA-256 of the texts without labels that a training learnt from, or of the tokens that these were made from.
+
+    None for most trainings.
+    """
+    if not (made_from := training.get("unlabelled_made_from")):
+        return None
+    digests = made_from["sha256"]
+    digest: str = digests.get(f"{layout.UNLABELLED}.parquet") or digests["train.safetensors"]
+    return digest
 
 
 def _unlabelled(
@@ -162,17 +168,19 @@ def _unlabelled(
 ) -> dict[str, str | None] | None:
     """The texts without labels that a training should have learnt from: those of its task, if it has a teacher.
 
-    SHA-256 of their `data` and of their `tokens`, as far as these are on record; None for most trainings.
+    SHA-256 of their `data`, or of the tokens that they were made from, and of their `tokens`, as far as these are on
+    record; None for most trainings.
     """
     entry = record.get("unlabelled", {}).get(run["task"])
     if entry is None or training.get("settings", {}).get("distill") is None:
         return None
     folder = PurePosixPath(run["tokens"])
     (name,) = (name for name in entry["tokens"] if folder in PurePosixPath(name).parents)
-    return {
-        "data": entry["manifest"]["sha256"][f"{layout.UNLABELLED}.parquet"],
-        "tokens": record["tokens"].get(name),
-    }
+    if "manifest" in entry:
+        data = entry["manifest"]["sha256"][f"{layout.UNLABELLED}.parquet"]
+    else:
+        data = record["tokens"].get(f"{run['tokens']}/train.safetensors", _unlabelled_of(training))
+    return {"data": data, "tokens": record["tokens"].get(name)}
 
 
 def _start(training: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ class Plan:
         cpu_core_hours: hours on one CPU core.
         model_bytes: fine-tuned models on disk at the same time.
         input_bytes: downloads, their copies and tokens.
-        table_bytes: other files of runs and of the study.
+        table_bytes: other files of runs, the vectors of teachers among them, and of the study.
         work_bytes: further space for each training that runs at a time.
         assumptions: sentences about what is assumed.
         notes: what is found of texts without labels, by task.
@@ -128,11 +128,14 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
         # Only what stays on disk can be copied: neither preparations of a run nor models that are deleted.
         if run.is_baseline or study.config["keep_models"]:
             kept.add(needed[-1].key)
+    vector_bytes = 0
     for name, task_name, _ in teachers:
         model, task = models[name], tasks[task_name]
         teaching = (task.train_rows + task.unlabelled_rows) * model.operations(model.num_layers, task.tokens)
         operations += teaching
         gpu_seconds += teaching / GPU_RATE
+        if study.teaches_vectors(task_name):
+            vector_bytes += 2 * (task.train_rows + task.unlabelled_rows) * model.hidden_size
     # Baselines stay until all that starts from them is finished, even if models are not kept.
     staying = [run for run in study.runs if study.config["keep_models"] or run.is_baseline]
     return Plan(
@@ -143,7 +146,9 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
         cpu_core_hours=operations / CPU_RATE / 3600,
         model_bytes=sum(_model_bytes(study, run, models[run.model]) for run in staying),
         input_bytes=_input_bytes(study, models, tasks),
-        table_bytes=STUDY_BYTES + sum(RUN_BYTES + _tokenizer_bytes(models[run.model]) for run in study.runs),
+        table_bytes=STUDY_BYTES
+        + vector_bytes
+        + sum(RUN_BYTES + _tokenizer_bytes(models[run.model]) for run in study.runs),
         work_bytes=max(work_bytes),
         assumptions=tuple(
             _assumptions(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class TaskSize:
     """Number of rows of a task's training and validation set, and mean number of tokens in an example.
 
     `is_assumed` says whether a number of rows is only assumed. `unlabelled_rows` are texts without labels, which a
-    teacher answers.
+    teacher answers: those of a file or, at most, those that are made from the training texts.
     """
 
     train_rows: int
@@ -72,7 +72,13 @@ def model_size(study: Study, name: str, resources: str | Path = "resources") -> 
 
 def task_size(study: Study, name: str, resources: str | Path = "resources") -> TaskSize:
     """Size of a task: as counted in its download or its local files, else as published or assumed."""
-    unlabelled = unlabelled_rows(study, name, resources)
+    size = _labelled_size(study, name, resources)
+    if (augment := study.augmentation(name)) is not None:
+        return replace(size, unlabelled_rows=size.train_rows * augment["copies"])
+    return replace(size, unlabelled_rows=unlabelled_rows(study, name, resources))
+
+
+def _labelled_size(study: Study, name: str, resources: str | Path) -> TaskSize:
     definition = study.task_definition(name)
     rows: Sequence[int] | None = None
     tokens: float
@@ -84,13 +90,13 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
     tokens = min(tokens, study.max_length(name))
     folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
     if counted := _counted_rows(Path(resources) / folder / "task.json"):
-        return TaskSize(*counted, tokens, unlabelled_rows=unlabelled)
+        return TaskSize(*counted, tokens)
     if found := local_data(definition).rows:
-        return TaskSize(found["train"], found["validation"], tokens, unlabelled_rows=unlabelled)
+        return TaskSize(found["train"], found["validation"], tokens)
     limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
     train -= definition.get("calibration_examples", 0)
-    return TaskSize(train, validation, tokens, rows is None and not all(limits), unlabelled)
+    return TaskSize(train, validation, tokens, rows is None and not all(limits))
 
 
 def unlabelled_rows(study: Study, name: str, resources: str | Path = "resources") -> int:
@@ -125,14 +131,15 @@ def _counted_rows(task_file: Path) -> tuple[int, int] | None:
     return None
 
 
-def tokenizing_job(file: str | Path, max_length: int) -> Job:
+def tokenizing_job(file: str | Path, max_length: int, copies: int = 0) -> Job:
     """The job of tokenizing a task, by its task.json, or calibration examples or others, by their manifest.json.
 
-    It has no size while the file does not exist.
+    With `copies` it is that of making so many texts from each of the task's. It has no size while the file does not
+    exist.
     """
     with suppress(UserError, KeyError, TypeError, ValueError):
         task = read_json(file)
-        return Job(max_length=max_length, rows=task["rows"], text_bytes=int(task["text_bytes"]))
+        return Job(max_length=max_length, rows=task["rows"], text_bytes=int(task["text_bytes"]), copies=copies)
     return Job(max_length=max_length)
 
 
@@ -163,5 +170,6 @@ def job_of(
         models=models,
         threads=study.config["compute"]["threads"],
         outputs=num_outputs(study.task_definition(task)) if task else 1,
+        teaches_vectors=task is not None and study.teaches_vectors(task),
         on_gpu=on_gpu,
     )

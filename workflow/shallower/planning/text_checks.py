@@ -43,6 +43,9 @@ def unlabelled_notes(study: Study, resources: Path) -> Iterator[str]:
                 yield f"{task}: {rows:,} texts without labels; of {unlabelled_in_words(manifest['found'])}."
         elif rows := unlabelled_rows(study, task, resources):
             yield f"{task}: at most {rows:,} texts without labels; those that its splits have will be left out."
+        elif augment := study.augmentation(task):
+            copies = augment["copies"]
+            yield f"{task}: up to {copies} texts without labels from each training text; repeats are left out."
 
 
 def _repeats(study: Study, task: str, resources: Path) -> tuple[Any, Any]:

@@ -24,7 +24,11 @@ SETTINGS = {
 DISTILLATION = {
     "weight": "weight of the full model's answers, next to the labels",
     "temperature": "temperature of these answers",
+    "vectors": "weight of the full model's [CLS] vectors, added to these",
+    "augment": "texts without labels made from each training text, at most",
 }
+# Of how these texts are made.
+AUGMENTATION = {"mask": "masked tokens", "segment": "cut to a segment"}
 # Most classes whose numbers of examples are listed one by one.
 MAX_CLASSES = 6
 # Keys of a strategy's entry that limit it to a part of the study.
@@ -200,14 +204,28 @@ def _distillation(columns: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, .
     taught = [settings.get("distill") for settings in columns.values()]
     if not any(taught):
         return []
-    return [(title, *(f"{one[key]:g}" if one else DASH for one in taught)) for key, title in DISTILLATION.items()]
+    return [
+        (title, *(_taught(one[key]) if one and key in one else DASH for one in taught))
+        for key, title in DISTILLATION.items()
+        if any(one and key in one for one in taught)
+    ]
+
+
+def _taught(value: Any) -> str:
+    """A setting of a teacher; of an augmentation, such as "4 (masked tokens 10 %, cut to a segment 25 %)"."""
+    if not isinstance(value, Mapping):
+        return f"{value:g}"
+    shares = [f"{title} {100 * value[key]:g} %" for key, title in AUGMENTATION.items() if value[key]]
+    return f"{value['copies']} ({', '.join(shares)})"
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in settings.items() if key != "distill"}
     texts = [f"{SETTINGS[key].split(',')[0]} {value:g}" for key, value in plain.items()]
     if distill := settings.get("distill"):
-        texts += [f"{title.split(',')[0]} {distill[key]:g}" for key, title in DISTILLATION.items()]
+        texts += [
+            f"{title.split(',')[0]} {_taught(distill[key])}" for key, title in DISTILLATION.items() if key in distill
+        ]
     return listed(texts)
 
 

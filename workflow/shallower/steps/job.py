@@ -24,6 +24,8 @@ class Job:
         measure: how speed is measured: `batch_sizes`, `sequence_length`, `repeats`.
         models: number of models that are loaded, one after the other.
         text_bytes: size of the task's texts.
+        copies: number of texts that are made from each of them.
+        teaches_vectors: whether a teacher's vectors are learnt, too.
         outputs: number of logits for each example.
         threads: number of CPU threads.
         on_gpu: whether the model is on a GPU.
@@ -40,6 +42,8 @@ class Job:
     measure: Mapping[str, Any] = field(default_factory=dict)
     models: int = 1
     text_bytes: int = 0
+    copies: int = 0
+    teaches_vectors: bool = False
     outputs: int = 1
     threads: int = 1
     on_gpu: bool = False

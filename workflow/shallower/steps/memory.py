@@ -45,14 +45,21 @@ SCORING_PROCESS = 330
 # Copies of the logits of all examples where they are computed, and where they are read and scored.
 PREDICTED_COPIES = 5
 SCORED_COPIES = 8
+# Bytes of a number of a teacher's vectors, as they are stored.
+HALF_BYTES = 2
+# Bytes of each token while texts are made from it, and of each token and text that is made (counted in the code).
+AUGMENTED_TOKEN_BYTES = 80
+MADE_TOKEN_BYTES = 10
+MADE_TEXT_BYTES = 120
 
 
 def training(job: Job) -> int:
-    """Weights, gradients and moments, a teacher's logits and, on a CPU, the activations of the largest batch."""
+    """Weights, gradients and moments, a teacher's answers and, on a CPU, the activations of the largest batch."""
     size = job.size
     weights = size.bytes(size.num_layers)
     is_taught = any("distill" in settings for settings in job.trainings)
-    answers = LOADING_COPIES * 4 * job.taught_examples * job.outputs * is_taught
+    vectors = HALF_BYTES * size.hidden_size * job.teaches_vectors
+    answers = LOADING_COPIES * job.taught_examples * (4 * job.outputs + vectors) * is_taught
     if job.on_gpu:
         return round(GPU_PROCESS + (LOADING_COPIES * weights + answers) / MB)
     batch_size = max(settings["batch_size"] for settings in job.trainings)
@@ -96,8 +103,9 @@ def subset_scoring(job: Job) -> int:
 
 
 def teaching(job: Job) -> int:
-    """Weights, the logits of training examples and texts without labels and, on a CPU, hidden states at all depths."""
-    return inference(replace(job, rows={**job.rows, "validation": job.taught_examples}))
+    """Weights, the answers to training examples and texts without labels and, on a CPU, hidden states at all depths."""
+    vectors = PREDICTED_COPIES * 4 * job.taught_examples * job.size.hidden_size * job.teaches_vectors
+    return round(vectors / MB) + inference(replace(job, rows={**job.rows, "validation": job.taught_examples}))
 
 
 def gradient_scoring(job: Job) -> int:
@@ -128,15 +136,26 @@ def surgery(job: Job) -> int:
 
 def tokenizing(job: Job) -> int:
     """The task's texts and tokens."""
-    rows = sum(job.rows.values())
-    tokens = min(rows * job.max_length, TOKENS_PER_BYTE * job.text_bytes + rows * SPECIAL_TOKENS)
     at_once = TOKENIZER_BYTES * min(job.text_bytes, TEXT_BYTES)
-    return round(TOKENIZER_PROCESS + (at_once + TEXT_COPIES * job.text_bytes + TOKEN_BYTES * tokens) / MB)
+    return round(TOKENIZER_PROCESS + (at_once + TEXT_COPIES * job.text_bytes + TOKEN_BYTES * _tokens(job)) / MB)
+
+
+def augmenting(job: Job) -> int:
+    """The task's tokens, and those of the texts that are made from them."""
+    per_token = AUGMENTED_TOKEN_BYTES + MADE_TOKEN_BYTES * job.copies
+    texts = sum(job.rows.values()) * (1 + job.copies)
+    return round(TOKENIZER_PROCESS + (per_token * _tokens(job) + MADE_TEXT_BYTES * texts) / MB)
 
 
 def scoring(job: Job) -> int:
     """The examples' logits."""
     return round(SCORING_PROCESS + SCORED_COPIES * _logit_bytes(job) / MB)
+
+
+def _tokens(job: Job) -> float:
+    """Tokens of a task's texts, at most."""
+    rows = sum(job.rows.values())
+    return min(rows * job.max_length, TOKENS_PER_BYTE * job.text_bytes + rows * SPECIAL_TOKENS)
 
 
 def _logit_bytes(job: Job) -> int:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from shallower.core.layout import (
     ARM,
+    AUGMENTED_TOKENS,
     BASELINE_RUN,
     CALIBRATION_DATA,
     MODEL,
@@ -154,6 +155,15 @@ STEPS: dict[str, Step] = {
             outputs=("{split}.safetensors", "texts.json"),
             is_job=True,
             memory=memory.tokenizing,
+        ),
+        Step(
+            "augment_tokens",
+            "torch",
+            rules=("augment_tokens",),
+            folder=AUGMENTED_TOKENS,
+            outputs=("augmented.safetensors",),
+            is_job=True,
+            memory=memory.augmenting,
         ),
         # Models.
         _model_step(

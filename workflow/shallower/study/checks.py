@@ -29,6 +29,7 @@ from shallower.study.study import (
     task_definition,
     unlabelled_definition,
 )
+from shallower.study.teacher_checks import augmentation_problems
 from shallower.surgery.origins import ORIGINS
 from shallower.task_kinds.registry import task_kind
 
@@ -39,6 +40,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _seed_problems(draft)
     yield from _origin_problems(draft)
     yield from _refine_problems(draft)
+    yield from augmentation_problems(draft)
     yield from strategy_problems(draft)
     yield from budget_problems(draft)
     yield from oracle_problems(draft)

@@ -24,8 +24,14 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
             origin["stage"] = {**stage, **origin.get("stage", {})}
     for owner in (filled, *filled["origins"], *filled["tasks"]):
         if (distill := owner.get("refine", {}).get("distill")) is not None:
-            owner["refine"]["distill"] = Distillation(**distill).model_dump()
+            owner["refine"]["distill"] = resolved_distillation(distill)
     return filled
+
+
+def resolved_distillation(distill: Mapping[str, Any]) -> dict[str, Any]:
+    """What is learnt from a teacher. What is not asked for is left out, so that it changes no parameter of a rule."""
+    settings = Distillation(**distill).model_dump(exclude_none=True)
+    return {key: value for key, value in settings.items() if key != "vectors" or value}
 
 
 def resolved_budget(budget: Mapping[str, Any] | None, batch_sizes: Sequence[int]) -> dict[str, Any] | None:

@@ -28,11 +28,32 @@ class Tuning(Settings):
     """Gradients are clipped to this norm."""
 
 
+class Augmentation(Settings):
+    copies: Annotated[Whole, Field(ge=1, le=100)]
+    """
+    How many texts are made from each training example. Those that repeat the example or another of them are left out.
+    """
+    mask: Annotated[Number, Field(ge=0, lt=1)] = 0.1
+    """Probability that a token is replaced by the mask token (the unknown token, where a tokenizer has no other)."""
+    segment: Annotated[Number, Field(ge=0, le=1)] = 0.25
+    """Probability that a text is cut to a segment of one to five of its tokens."""
+
+
 class Distillation(Settings):
     weight: Annotated[Number, Field(gt=0, le=1)] = 0.5
     """Weight of the teacher's answers in the loss; the labels have the rest."""
     temperature: Annotated[Number, Field(ge=1, le=100)] = 2.0
     """What logits are divided by before they are compared, for classes: the higher, the more unlikely ones count."""
+    vectors: Annotated[Number, Field(ge=0, le=100)] = 0.0
+    """
+    Weight of a further loss: 1 - cosine of the vectors that the heads of the model and of the teacher read, those of
+    the [CLS] token after the last layer. It is added to the others; with 0 there is none.
+    """
+    augment: Augmentation = optional()
+    """
+    Texts without labels that are made from the training texts, for the teacher to answer, where a task has no
+    unlabelled_file.
+    """
 
 
 class Refining(Tuning):
@@ -44,7 +65,7 @@ class Refining(Tuning):
     distill: Distillation = optional()
     """
     The full model of the same seed teaches the shallower one its answers to the training examples, and to the texts of
-    the task's unlabelled_file, which count by these answers alone.
+    the task's unlabelled_file or of augment, which count by these answers alone.
     """
 
 

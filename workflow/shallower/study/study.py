@@ -151,11 +151,34 @@ class Study:
         keys = (*UNLABELLED_KEYS, "calibration_examples")
         return None if definition is None else fingerprint({key: definition.get(key) for key in keys})
 
-    @cached_property
+    def augmentation(self, task: str) -> dict[str, Any] | None:
+        """How texts for a teacher are made from those of a task; None for none. All of its runs have the same."""
+        found = [settings["augment"] for settings in self._teaching.get(task, []) if "augment" in settings]
+        return dict(found[0]) if found else None
+
+    def augmentation_key(self, task: str) -> str | None:
+        """What the folder of the tokens of these texts ends in: others get another folder; None for none."""
+        settings = self.augmentation(task)
+        return None if settings is None else fingerprint(settings)
+
+    def teaches_vectors(self, task: str) -> bool:
+        """Whether a run of a task learns its teacher's vectors."""
+        return any("vectors" in settings for settings in self._teaching.get(task, []))
+
+    @property
     def taught_tasks(self) -> set[str]:
         """Names of the tasks of which any run learns from a teacher."""
-        arms = {(run.task, run.origin) for run in self.runs if not run.is_baseline}
-        return {task for task, origin in arms if "distill" in self.refine_settings(task, origin)}
+        return {*self._teaching}
+
+    @cached_property
+    def _teaching(self) -> dict[str, list[Mapping[str, Any]]]:
+        """What runs learn from a teacher, by task: the settings of each origin whose runs have one."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for task, origin in dict.fromkeys((run.task, run.origin) for run in self.runs if not run.is_baseline):
+            settings = self.refine_settings(task, origin)
+            if "distill" in settings:
+                found.setdefault(task, []).append(settings["distill"])
+        return found
 
     def model_key(self, name: str) -> str:
         """Folder of the model under resources/models: another definition gets another folder."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,22 @@ from shallower.engine.tokens import TokenSet
 from shallower.models.families import family_of
 from shallower.models.folder import copy_tokenizer
 from shallower.task_kinds.base import TaskKind
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a classifier computes for B examples, on its device.
+
+    Attributes:
+        logits: [B, labels].
+        labels: of the examples, [B].
+        vectors: [B, hidden], where they were asked for: of the [CLS] token after the last layer, the one place that
+            the head reads (`cls_place` of the family), before the head's own dropout, pooler or dense layer.
+    """
+
+    logits: torch.Tensor
+    labels: torch.Tensor
+    vectors: torch.Tensor | None = None
 
 
 class Classifier(ABC):
@@ -45,8 +62,13 @@ class Classifier(ABC):
         """Undo what `begin_training` prepared, keep what was learnt, and move the model to the CPU."""
 
     @abstractmethod
+    def compute(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout, with_vectors: bool = False) -> Outputs:
+        """Logits and labels of examples (positions in the token set) and, if asked for, their [CLS] tokens' vectors."""
+
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [B, labels] and labels [B] of examples (positions in the token set), on the model's device."""
+        outputs = self.compute(tokens, examples, dropout)
+        return outputs.logits, outputs.labels
 
     @abstractmethod
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:

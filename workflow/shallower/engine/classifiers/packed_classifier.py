@@ -13,7 +13,7 @@ from torch import nn
 
 from shallower.core.errors import corrupt_file_error
 from shallower.core.files import atomic_write, read_json, write_json
-from shallower.engine.classifiers.base import Classifier
+from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.dropout import Dropout
@@ -59,11 +59,12 @@ class PackedClassifier(Classifier):
             self.module.word_embeddings.weight = nn.Parameter(self._all_embeddings)
             self._all_embeddings = self._used_ids = self._rows = None
 
-    def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+    def compute(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout, with_vectors: bool = False) -> Outputs:
         device = self.module.head_output.weight.device.type
         filled_up = device == "cuda" and torch.is_autocast_enabled("cuda")
         batch = pack(tokens, examples, device, self._rows, self.module.config.padding_id, filled_up)
-        return self.module(batch, dropout), batch.labels
+        logits, vectors = self.module(batch, dropout)
+        return Outputs(logits, batch.labels, vectors if with_vectors else None)
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return list(self.module.layers[layer].parameters())

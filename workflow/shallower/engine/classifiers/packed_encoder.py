@@ -83,8 +83,8 @@ class Encoder(nn.Module):
         self._linears = [module for module in self.modules() if isinstance(module, _Linear)]
         self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass
 
-    def forward(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
-        """Logits [B, labels]."""
+    def forward(self, batch: Packed, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits [B, labels] and the vectors [B, H] of [CLS] tokens after the last layer, which the head reads."""
         if not (self.head_output.weight.is_cuda and torch.is_autocast_enabled("cuda")):
             return self._forward(batch, dropout)
         operands = [operand for linear in self._linears for operand in (linear.weight, linear.bias)]
@@ -95,7 +95,7 @@ class Encoder(nn.Module):
         finally:
             self._rounded.clear()
 
-    def _forward(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
+    def _forward(self, batch: Packed, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
         states = dropout(self.embed(batch), self.config.hidden_dropout)
         for layer in self.layers[:-1]:
             states = self.apply_layer(layer, states, batch, dropout)
@@ -103,7 +103,9 @@ class Encoder(nn.Module):
         context = self._attend_from_cls_token(last, states, batch, dropout)
         states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
         logits = self.classify(states, dropout)
-        return logits if batch.examples == batch.size else logits[: batch.examples]
+        if batch.examples < batch.size:
+            return logits[: batch.examples], states[: batch.examples]
+        return logits, states
 
     def apply_layer(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """States [T, H] after a layer, of states [T, H] before it."""

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from shallower.core.files import naming_errors
 from shallower.engine.batches import make_batch
-from shallower.engine.classifiers.base import Classifier
+from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
@@ -52,12 +52,18 @@ class TransformersClassifier(Classifier):
         self.module.to("cpu")  # type: ignore[arg-type]  # transformers' wrapper of to() loses its types
         restore_embedding(self.module)
 
-    def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
+    def compute(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout, with_vectors: bool = False) -> Outputs:
         for module in self._dropouts:
             module.dropout = dropout
         batch = make_batch(tokens, examples)
         device = self.module.device.type
-        return self.module(**model_inputs(self.module, batch, device)).logits, to_device(batch.labels, device)
+        inputs, labels = model_inputs(self.module, batch, device), to_device(batch.labels, device)
+        if not with_vectors:
+            return Outputs(self.module(**inputs).logits, labels)
+        outputs = self.module(**inputs, output_hidden_states=True)
+        # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the same.
+        place = FAMILIES[self.module.config.model_type].cls_place
+        return Outputs(outputs.logits, labels, outputs.hidden_states[-1][:, place])
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         family = FAMILIES[self.module.config.model_type]

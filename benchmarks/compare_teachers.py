@@ -1,0 +1,218 @@
+"""What each part of a teacher brings: scores of shallower models that learn in different ways, paired by examples.
+
+Of each task some training rows are drawn (--rows) and labelled; of those that are left out some (--unlabelled) serve as
+texts without labels. The same arms are then refined in each of WAYS, by one study a way, all in one clean copy of this
+repository, so that the baselines, which are the same, are trained once. Differences are of the mean scores over seeds,
+on the same validation examples; their intervals and p-values are by resampled examples and seeds, over tasks by
+Student's t-test, and corrected for all comparisons of the table (Holm). Writes results/teachers.csv,
+results/teachers_runs.csv and the table in README.md.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from compare_sweep import copy_repository
+from contest import RESULTS, ROOT, run_process
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.core.files import read_json
+from shallower.evaluation.estimates import POINTS, Scores
+from shallower.evaluation.significance import bootstrap_p, holm, over_tasks
+from shallower.sources.tasks import fetch_task
+from shallower.study.resolve import resolve_study
+from write_readme import write_readme
+
+CONFIDENCE = 0.95
+SEED = 0
+UNLABELLED = "unlabelled"
+# What the models learn from, and what `refine` of the study says then.
+WAYS: dict[str, dict[str, Any]] = {
+    "labels": {},
+    "teacher": {"distill": {}},
+    "vectors": {"distill": {"vectors": 1}},
+    UNLABELLED: {"distill": {}},
+    "augmented": {"distill": {"augment": {"copies": 4}}},
+}
+# Which ways are compared: (way, the one that it adds something to).
+PAIRS = [
+    ("teacher", "labels"),
+    ("vectors", "teacher"),
+    (UNLABELLED, "teacher"),
+    ("augmented", "teacher"),
+    (UNLABELLED, "labels"),
+    ("augmented", "labels"),
+]
+ALL_TASKS = "all"
+
+
+def divided(table: pa.Table, rows: int, unlabelled: int, place: str) -> tuple[pa.Table, pa.Table]:
+    """Rows to train on, and others, at most `unlabelled`, without their labels; drawn with a fixed seed.
+
+    Raises UserError when none would be left for the latter.
+    """
+    if len(table) <= rows:
+        raise UserError(f"{place}: has {len(table)} training rows, of which {rows} are to be labelled; ask for fewer")
+    order = np.random.default_rng(SEED).permutation(len(table))
+    return table.take(order[:rows]), table.take(order[rows : rows + unlabelled]).drop_columns(["label"])
+
+
+def write_files(definition: Mapping[str, Any], rows: int, unlabelled: int, folder: Path) -> dict[str, Any]:
+    """Fetch a task, write its parts as parquet files into a folder, and return its entry of a study without labels."""
+    fetch_task(definition, folder)
+    task = read_json(folder / "task.json")
+    tables = {
+        split: pq.read_table(folder / f"{split}.parquet").drop_columns(["id"]) for split in ("train", "validation")
+    }
+    if task["labels"]:
+        names = np.array(task["labels"], dtype=object)
+        for split, table in tables.items():
+            named = pa.array(names[table["label"].to_numpy()], pa.string())
+            tables[split] = table.set_column(table.column_names.index("label"), "label", named)
+    tables["train"], tables[UNLABELLED] = divided(tables["train"], rows, unlabelled, definition["name"])
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}-rows.parquet")
+    entry = {
+        "name": definition["name"],
+        "source": "files",
+        "train_file": str(folder / "train-rows.parquet"),
+        "validation_file": str(folder / "validation-rows.parquet"),
+        "text": [name for name in ("text", "text_pair") if name in tables["train"].column_names],
+        "label": "label",
+        "target": task["target"],
+        "metrics": list(definition["metrics"]),
+    }
+    return entry | ({"labels": task["labels"]} if task["labels"] else {})
+
+
+def config_of(
+    way: str, config: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """The study of a way of learning: the models and trainings of `config`, and the arms of the command line."""
+    entries = [dict(task) for task in tasks]
+    if way == UNLABELLED:
+        for task in entries:
+            task["unlabelled_file"] = task["train_file"].replace("train-rows", f"{UNLABELLED}-rows")
+    return {
+        "study": f"teachers-{way}",
+        "models": config["models"],
+        "tasks": entries,
+        "origins": [{"name": "finetuned"}],
+        "strategies": [{"name": arguments.strategy, "amounts": arguments.amounts}],
+        "seeds": arguments.seeds,
+        "train": config.get("train", {}),
+        "refine": {**config.get("refine", {}), **WAYS[way]},
+        "compute": {**config.get("compute", {}), "device": arguments.device},
+    }
+
+
+def runs_of(way: str, folder: Path) -> pd.DataFrame:
+    """The runs of a finished study of a way, with their steps, one row a run."""
+    runs = pd.read_csv(folder / "results.csv")
+    runs = runs[runs["primary"]].assign(way=way)
+    root = folder.parents[1]
+    steps = [read_json(root / directory / "manifest.json")["steps"] for directory in runs["directory"]]
+    columns = ["way", "model", "task", "strategy", "amount", "num_dropped", "seed", "metric", "value", "train_seconds"]
+    return runs[columns].assign(steps=steps)
+
+
+def comparisons(scores: Mapping[str, Scores]) -> pd.DataFrame:
+    """Each pair of PAIRS for each task and arm, and over all tasks, in points; `scores` by way."""
+    arms = scores["labels"].runs[["model", "origin", "strategy", "amount"]].astype(str).drop_duplicates()
+    rows = []
+    for _, arm in arms[arms["strategy"] != "none"].iterrows():
+        for way, rival in PAIRS:
+            found = []
+            for task in scores["labels"].runs["task"].unique():
+                names = (arm["model"], task, arm["origin"], arm["strategy"], arm["amount"])
+                ours, theirs = scores[way].score(*names), scores[rival].score(*names)
+                if ours is None or theirs is None:
+                    raise UserError(f"{task}: an arm was not run in both ways, {way} and {rival}; run again")
+                difference = ours - theirs
+                low, high = difference.interval(CONFIDENCE)
+                p_value = bootstrap_p(difference.value, difference.samples)
+                found.append((task, ours.value, theirs.value, difference.value, low, high, p_value, difference.seeds))
+            means = np.mean([row[1:4] for row in found], axis=0)
+            p_value, (low, high) = over_tasks(np.array([row[3] for row in found]), CONFIDENCE)
+            found.append((ALL_TASKS, *means, low, high, p_value, min(row[7] for row in found)))
+            names = {
+                "model": arm["model"],
+                "strategy": f"{arm['strategy']}-{arm['amount']}",
+                "way": way,
+                "rival": rival,
+            }
+            columns = ("task", "score", "rival_score", "difference", "low", "high", "p_value", "seeds")
+            rows += [{**names, **dict(zip(columns, row, strict=True))} for row in found]
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p_value"].to_list()))
+
+
+def main(arguments: argparse.Namespace) -> None:
+    config = yaml.safe_load(arguments.study.read_text(encoding="utf-8"))
+    if arguments.glue:
+        config["glue_directory"] = str(arguments.glue.resolve())
+    # All rows: the parts are made here.
+    limits = {"train_examples", "validation_examples"}
+    config["tasks"] = [
+        {key: value for key, value in task.items() if key not in limits or task["source"] == "package"}
+        for task in config["tasks"]
+        if task["name"] in arguments.tasks
+    ]
+    study = resolve_study(config)
+    with tempfile.TemporaryDirectory(prefix="shallower-", dir=arguments.work_dir) as work_dir:
+        folder = Path(work_dir).resolve()
+        tasks = [
+            write_files(
+                study.task_definition(task) | {"metrics": study.evaluate_settings(task)["metrics"]},
+                arguments.rows,
+                arguments.unlabelled,
+                folder / "tasks" / task,
+            )
+            for task in study.tasks
+        ]
+        copy, scores, runs = copy_repository(folder / "copy"), {}, []
+        for way in WAYS:
+            file = copy / f"{way}.yaml"
+            file.write_text(yaml.safe_dump(config_of(way, config, tasks, arguments), sort_keys=False), encoding="utf-8")
+            command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "--configfile", file.name]
+            run_process(command, copy / f"{way}.log", directory=copy)
+            results = copy / "results" / f"teachers-{way}"
+            scores[way] = Scores.read(results / "results.csv", results / "resamples.parquet")
+            runs.append(runs_of(way, results))
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    all_runs = pd.concat(runs, ignore_index=True)
+    all_runs["value"] *= POINTS
+    all_runs.to_csv(arguments.results / "teachers_runs.csv", index=False, float_format="%.6g")
+    comparisons(scores).to_csv(arguments.results / "teachers.csv", index=False, float_format="%.6g")
+    write_readme(arguments.results)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--study", type=Path, default=ROOT / "studies" / "glue-minilm.yaml", help="models, tasks, train"
+    )
+    parser.add_argument("--glue", type=Path, help="folder of GLUE's files; without it, GLUE comes from the hub")
+    parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "cola"], help="tasks of the study")
+    parser.add_argument("--rows", type=int, default=1500, help="training rows with labels, of each task")
+    parser.add_argument("--unlabelled", type=int, default=6000, help="most of the other rows, without labels")
+    parser.add_argument("--strategy", default="top")
+    parser.add_argument("--amounts", type=int, nargs="+", default=[2, 3, 4], help="layers to drop")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--work-dir", type=Path, help="where the copy is made; the system's temporary folder by default"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    run_step(parser, main)

@@ -1,0 +1,63 @@
+"""What can be wrong with the texts that are made for a teacher (`refine.distill.augment`)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from shallower.core.files import canonical_json
+from shallower.study.draft import Draft
+from shallower.study.messages import KeyPath
+from shallower.study.step_settings import Augmentation
+
+
+def augmentation_problems(draft: Draft) -> Iterator[str]:
+    """Settings that would change no text, and those of a task that contradict each other, each once."""
+    owners: list[tuple[KeyPath, Mapping[str, Any]]] = [((), draft.config)]
+    owners += [((axis, index), entry) for axis in ("origins", "tasks") for index, entry in draft.entries(axis)]
+    for path, owner in owners:
+        augment = (_distill(draft, path, owner) or {}).get("augment")
+        if augment is not None and not any(vars(Augmentation(**augment))[key] for key in ("mask", "segment")):
+            yield (
+                f"{draft.place(*path, 'refine', 'distill', 'augment')}: with mask and segment 0 its texts are those of "
+                "the training examples; raise one of them, or remove augment"
+            )
+    yield from dict.fromkeys(
+        problem for index, task in draft.entries("tasks") for problem in _problems_of_task(draft, index, task)
+    )
+
+
+def _problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:
+    taught = list(_taught(draft, index, task))
+    asked = [path for path, distill in taught if "augment" in distill]
+    if asked and task.get("unlabelled_file") is not None:
+        yield (
+            f"{draft.place('tasks', index)}: its teacher answers the texts of unlabelled_file, not those of "
+            f"{draft.place(*asked[0], 'refine', 'distill', 'augment')}; remove one of the two"
+        )
+    # One file of answers is for all runs of a task with one seed.
+    if len({canonical_json(distill.get("augment")) for _, distill in taught}) > 1:
+        yield (
+            f"{draft.place(*asked[0], 'refine', 'distill', 'augment')}: all runs of a task with a teacher share the "
+            "texts that it answers, but other origins have another augment or none; write the same for each"
+        )
+
+
+def _taught(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """For each origin whose runs on a task have a teacher, what they learn from it, and where that is written."""
+    for origin_index, origin in draft.entries("origins"):
+        # The later overrides the earlier, as in the study's `refine_settings`.
+        owners: dict[KeyPath, Mapping[str, Any]] = {
+            (): draft.config,
+            ("origins", origin_index): origin,
+            ("tasks", index): task,
+        }
+        found = [(path, _distill(draft, path, owner)) for path, owner in owners.items()]
+        if asked := [(path, distill) for path, distill in found if distill is not None]:
+            yield asked[-1]
+
+
+def _distill(draft: Draft, path: KeyPath, owner: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a sound part of a study says of a teacher; None where it says nothing."""
+    if not draft.is_sound(*path, "refine"):
+        return None
+    distill: Mapping[str, Any] | None = owner.get("refine", {}).get("distill")
+    return distill
