@@ -88,7 +88,7 @@ def reproduction_section():
 
 def report_sections():
     """Sections that are added to the report."""
-    return [file for file in (*reproduction_section(), *judged()) if file.endswith("/section.json")]
+    return [file for file in (*reproduction_section(), *judged()) if Path(file).name == "section.json"]
 
 
 def plan():
