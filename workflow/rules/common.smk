@@ -81,6 +81,7 @@ wildcard_constraints:
     max_length=r"[0-9]+",
     examples=r"[0-9]+",
     unlabelled=r"[0-9a-f]+",
+    test=r"[0-9a-f]+",
 
 
 def code(script):
@@ -167,12 +168,55 @@ def tokens(split):
     return lambda wildcards: f"{tokens_folder(wildcards.model, wildcards.task)}/{split}.safetensors"
 
 
-def calibration_examples(wildcards):
+def calibration_tables(task):
     """The table of a task's calibration examples, where the study has them."""
-    task = next(task for task, key in TASK_KEYS.items() if key == wildcards.task_key)
     size = study.calibration_examples(task)
-    folder = layout.CALIBRATION_DATA.format(task_key=wildcards.task_key, examples=size)
+    folder = layout.CALIBRATION_DATA.format(task_key=TASK_KEYS[task], examples=size)
     return [] if size is None else [f"{folder}/{layout.CALIBRATION}.parquet"]
+
+
+def test_folders(*tasks):
+    """Folders of the test examples of tasks, or of all, that have them."""
+    keys = {task: study.test_key(task) for task in tasks or study.tasks}
+    return [
+        layout.TEST_DATA.format(task_key=TASK_KEYS[task], test=key) for task, key in keys.items() if key is not None
+    ]
+
+
+def test_tables(*tasks):
+    """The tables of these test examples."""
+    return [f"{folder}/{layout.TEST}.parquet" for folder in test_folders(*tasks)]
+
+
+def test_manifests(*tasks):
+    """The manifests of these test examples."""
+    return [f"{folder}/manifest.json" for folder in test_folders(*tasks)]
+
+
+def test_tokens_folder(model, task):
+    """Folder of the tokens of a task's test examples for a model."""
+    return layout.TEST_TOKENS.format(
+        model_key=MODEL_KEYS[model],
+        task_key=TASK_KEYS[task],
+        max_length=study.max_length(task),
+        test=study.test_key(task),
+    )
+
+
+def test_results(*names):
+    """Files on the test examples of all runs, where the study has any."""
+    return [name.format(study=study.name) for name in names] if study.tested_tasks else []
+
+
+def other_tables(task):
+    """The tables of a task's examples that are for something else than a test."""
+    return [*(f"{TASK_FOLDERS[task]}/{split}.parquet" for split in layout.SPLITS), *calibration_tables(task)]
+
+
+def held_out_tables(wildcards):
+    """The tables of a task's calibration and test examples, where the study has them."""
+    task = next(task for task, key in TASK_KEYS.items() if key == wildcards.task_key)
+    return [*calibration_tables(task), *test_tables(task)]
 
 
 def unlabelled_tokens(wildcards):

@@ -12,6 +12,8 @@ SPLITS = ("train", "validation")
 CALIBRATION = "calibration"
 # Texts without labels, which a teacher answers.
 UNLABELLED = "unlabelled"
+# Labelled examples that nothing is trained on and nothing is chosen by.
+TEST = "test"
 # Written into a study's folder by `make provenance`, which is no step.
 PROVENANCE_PAGE = "provenance.html"
 
@@ -24,10 +26,15 @@ CALIBRATION_DATA = f"{TASK}/calibration{{examples}}"
 CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 UNLABELLED_DATA = f"{TASK}/unlabelled-{{unlabelled}}"
 UNLABELLED_TOKENS = f"{TOKENS}/unlabelled-{{unlabelled}}"
+TEST_DATA = f"{TASK}/test-{{test}}"
+TEST_TOKENS = f"{TOKENS}/test-{{test}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"
 RECOMMENDED = f"{STUDY}/recommended.csv"
+TEST_RESULTS = f"{STUDY}/test-results.csv"
+TEST_RESAMPLES = f"{STUDY}/test-resamples.parquet"
+TEST_TEXTS = f"{STUDY}/test-texts.json"
 PAPER = f"{STUDY}/paper"
 FIGURES = f"{STUDY}/figures/{{model}}/{{task}}"
 
@@ -42,6 +49,7 @@ BASELINE_ARM = "baseline"
 PRUNED_ARM = "{origin}/{strategy}-{amount}"
 ARM = f"{TASK_RESULTS}/{{arm}}"
 RUN = f"{ARM}/seed{{seed}}"
+TEST_RUN = f"{RUN}/{TEST}"
 BASELINE_RUN = f"{TASK_RESULTS}/{BASELINE_ARM}/seed{{seed}}"
 TEACHER = f"{BASELINE_RUN}/teacher.safetensors"
 PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"

@@ -140,7 +140,7 @@ def scoring(job: Job) -> int:
 
 
 def _logit_bytes(job: Job) -> int:
-    return 4 * job.rows.get("validation", 0) * job.outputs
+    return 4 * job.predicted_examples * job.outputs
 
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
