@@ -79,7 +79,7 @@ use rule aggregate as aggregate_test with:
         files=[
             f"{run.directory}/{layout.TEST}/{name}"
             for run in PRESENT
-            if run.task in study.tested_tasks
+            if run.task in TESTED
             for name in ("metrics.json", "resamples.npy", "predictions.parquet")
         ],
     output:
@@ -93,13 +93,13 @@ use rule aggregate as aggregate_test with:
     log:
         "logs/aggregate_test/{study}.log",
     params:
-        options=["--tested", *study.tested_tasks],
+        options=["--tested", *TESTED],
 
 
 rule compare_texts:
     input:
-        test=lambda wildcards: test_tables(),
-        others=lambda wildcards: [file for task in study.tested_tasks for file in other_tables(task)],
+        test=[file for task in TESTED for file in test_tables(task)],
+        others=[file for task in TESTED for file in other_tables(task)],
     output:
         texts=layout.TEST_TEXTS,
     log:
@@ -109,11 +109,7 @@ rule compare_texts:
         "../../envs/report.yaml"
     params:
         **code("compare_texts"),
-        tasks=[
-            part
-            for task in study.tested_tasks
-            for part in ("--task", task, *test_tables(task), *other_tables(task))
-        ],
+        tasks=[part for task in TESTED for part in ("--task", task, *test_tables(task), *other_tables(task))],
     shell:
         "python {params.script:q} {params.tasks:q} --output {output.texts:q} 2>&1 | tee {log:q}"
 

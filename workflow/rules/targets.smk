@@ -38,7 +38,7 @@ def figures_by_task(form):
 def texts_by_task():
     """Model, task and file of what became of a task's texts with a model's tokenizer, those of its test last."""
     found = [(model, task, f"{tokens_folder(model, task)}/texts.json") for model, task in RUNS]
-    tested = [(model, task) for model, task in RUNS if task in study.tested_tasks]
+    tested = [(model, task) for model, task in RUNS if task in TESTED]
     found += [(model, task, f"{test_tokens_folder(model, task)}/texts.json") for model, task in tested]
     return [(model, task, file) for model, task, file in found if file not in UNMADE]
 

@@ -1,7 +1,7 @@
 """Bring texts without labels, which a teacher answers, into one form, without those that the task's splits have.
 
-In: the definition of the task, its tables and those of its calibration and test examples. Out: unlabelled.parquet and its
-manifest.
+In: the definition of the task, its tables and those of its calibration and test examples. Out: unlabelled.parquet and
+its manifest.
 """
 
 import argparse

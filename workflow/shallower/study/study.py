@@ -156,7 +156,7 @@ class Study:
         entry = _named(self.config["tasks"], task)
         return fingerprint(keys_of_test(entry)) if has_test(entry) else None
 
-    @property
+    @cached_property
     def tested_tasks(self) -> list[str]:
         """Names of the tasks that have test examples."""
         return [task for task in self.tasks if self.test_key(task) is not None]
