@@ -16,7 +16,12 @@ from project import ROOT, Project
 from shallower.core.code_digest import code_digest, code_files
 
 WORKERS = 2
-STUDIES = {"origins": "finished_project", "families": "finished_families", "tasks": "finished_tasks"}
+STUDIES = {
+    "origins": "finished_project",
+    "families": "finished_families",
+    "tasks": "finished_tasks",
+    "test": "finished_test",
+}
 LIBRARY = ROOT / "workflow"
 MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in (LIBRARY / "shallower").rglob("*.py"))
 # Run by make, as no step of a study.

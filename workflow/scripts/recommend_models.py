@@ -21,8 +21,8 @@ def main(arguments: argparse.Namespace) -> None:
     table = recommended_table(read_table(arguments.summary), scores, arguments.budget, arguments.confidence, test)
     for row in table.to_dict("records"):
         logger.info("%s on %s: %s", row["model"], row["task"], row["sentence"])
-        if row.get("test_sentence"):
-            logger.info("%s", row["test_sentence"])
+        if on_test := row.get("test_sentence"):
+            logger.info("%s on %s: %s", row["model"], row["task"], on_test)
     write_table(arguments.output, table)
 
 

@@ -84,7 +84,7 @@ def recommended_table(
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS + (TEST_COLUMNS if test else [])).astype(WHOLE)
-    return table.astype({"test_examples": "Int64"}) if test else table
+    return table.astype({"test_examples": "Int64"}).fillna({"test_sentence": ""}) if test else table
 
 
 COLUMNS = [

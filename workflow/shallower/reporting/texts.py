@@ -78,7 +78,7 @@ def text_warnings(
 
 
 def _in_others(found: Mapping[str, Any]) -> list[str]:
-    """Test rows that are rows of the other splits, those of training first; an en dash for a split that is not there."""
+    """Test rows that are rows of the other splits, training first; an en dash for a split that is not there."""
     numbers = [found["repeats"].get(f"{TEST}_in_{split}") for split in (*SPLITS, CALIBRATION)]
     return [DASH if number is None else _number(number, percentage(number, found["rows"])) for number in numbers]
 

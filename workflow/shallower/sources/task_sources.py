@@ -233,8 +233,8 @@ class PackageSource(TaskSource):
             orders[TEST] = shuffled(tables[TEST])
             if (size := definition.get("test_examples", 0)) > len(tables[TEST]):
                 raise UserError(
-                    f"{_named(files[TEST])}: has {len(tables[TEST])} different texts, the study asks for {size} to test "
-                    "on; ask for fewer"
+                    f"{_named(files[TEST])}: has {len(tables[TEST])} different texts, the study asks for {size} to "
+                    "test on; ask for fewer"
                 )
         asked = {key: value for key, value in definition.items() if key != "validation_examples"}
         return _sliced(replace(labelled, tables=tables), columns, asked, orders)

@@ -86,7 +86,7 @@ def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str 
     originals = {
         name.replace("train", CALIBRATION).replace("data", CALIBRATION): file
         for name, file in originals.items()
-        if not name.startswith("validation")
+        if not name.startswith(("validation", TEST))
     }
     _write_part(definition, CALIBRATION, labelled.tables[CALIBRATION], originals, {}, Path(target_dir))
 

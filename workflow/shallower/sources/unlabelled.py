@@ -41,8 +41,9 @@ def fetch_unlabelled(
     """Write unlabelled.parquet, the texts of a task's `unlabelled_file` that are left for training, and a manifest.
 
     `definition` is the task's, with `unlabelled_file` and, where the study has it, `unlabelled_examples`; `task_dir` is
-    the folder that `fetch_task` wrote, `others_files` the tables that `fetch_calibration` and `fetch_test` wrote, if
-    any, which are named after their splits. The table has the columns `id` (the row's number in the file, from 0), `text` and, for pairs, `text_pair`.
+    the folder that `fetch_task` wrote, `others_files` are the tables of `fetch_calibration` and `fetch_test`, if any,
+    which are named after their splits. The table has the columns `id` (the row's number in the file, from 0),
+    `text` and, for pairs, `text_pair`.
 
     Raises UserError with what is wrong with the file, when no row is left, and when fewer are than the study asks for.
     """

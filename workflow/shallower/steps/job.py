@@ -16,7 +16,7 @@ class Job:
         size: size of the model.
         max_length: number of tokens that the task's inputs are cut to.
         trainings: settings (`epochs`, `batch_size`) of each training that the job may be.
-        rows: number of the task's examples, by split; with `unlabelled`, texts without labels; with `test`, if it has them.
+        rows: number of the task's examples, by split; with `unlabelled`, texts without labels; maybe with `test`.
         calibration_examples: number of the task's examples for choices from data.
         layer_evaluations: how often a scoring of subsets of layers may run a layer.
         race: how subsets of layers are raced: `shortlist`, `epochs`.
