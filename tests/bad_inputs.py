@@ -911,7 +911,7 @@ DATA = [
     ),
     Case(
         "test examples: ids for labels, and names elsewhere",
-        tested("text,label\na good day,1\na bad day,0\n"),
+        tested("text,label\na good day,1\na bad day,bad\n"),
         ("data/test.csv: row 1: label '1' is an id, but", "is a name; write names or ids in all rows"),
     ),
     Case(

@@ -61,7 +61,7 @@ def recommended_table(
         batch_size = budget.get("batch_size", min(measured, default=None))
         latency = full.get(f"latency_ms_batch{batch_size}", math.nan)
         case = Case(budget, full, confidence, batch_size, latency)
-        identity = {"study": full["study"], "model": model, "task": task}
+        identity = {"study": full["study"], "model": model, "task": task, "test_sentence": ""}
         shallower = arms[arms["origin"] != BASELINE]
         problem = without_answer(full, shallower) if len(shallower) else "no layer was dropped from it"
         if problem:
@@ -84,7 +84,7 @@ def recommended_table(
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS + (TEST_COLUMNS if test else [])).astype(WHOLE)
-    return table.astype({"test_examples": "Int64"}).fillna({"test_sentence": ""}) if test else table
+    return table.astype({"test_examples": "Int64"}) if test else table
 
 
 COLUMNS = [
