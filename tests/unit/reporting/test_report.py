@@ -296,9 +296,7 @@ def test_chosen_models_are_scored_on_test_examples(with_budget, made):
     page = Page(report_page(told))
     assert rows.loc["docs-pair", "test_sentence"].replace(JOINED, " ") in page.text
     assert page.text.count("no choice was made by these examples") == 1
-    assert (
-        "no choice was made by them, so this score has no selection bias" in page.text
-    )
+    assert "no choice was made by them, so this score has no selection bias" in page.text
     assert "which nothing was trained on or chosen by: 250 of docs-pair (other 200, same 50)." in page.text
     assert "task docs-pair test.parquet " + "aa" * 32 in page.text
     row = rows.loc["docs-pair"]
