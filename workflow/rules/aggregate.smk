@@ -92,6 +92,7 @@ use rule aggregate as aggregate_test with:
         resamples=layout.TEST_RESAMPLES,
     log:
         "logs/aggregate_test/{study}.log",
+    localrule: True
     params:
         options=["--tested", *TESTED],
 
