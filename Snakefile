@@ -16,6 +16,7 @@ if not (is_module(workflow) or config_files(workflow)):
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/parts.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/tokenize.smk"

@@ -1,7 +1,8 @@
 """Malformed studies, data files and checkpoints, each with the words that its error message must hold.
 
 A case changes a folder with a sound tiny study: config.yaml, data/train.csv, data/validation.csv, models/bert; of
-data/unlabelled.csv the study says nothing. The words are those of the culprit (file, key or row) and of the remedy.
+data/unlabelled.csv and data/test.csv the study says nothing. The words are those of the culprit (file, key or row) and
+of the remedy.
 `PLANNED` are reported before any job runs, `FETCHED` by the step that fetches the model.
 """
 
@@ -106,6 +107,17 @@ def unlabelled(text: str | bytes | None = None, name: str = "unlabelled.csv") ->
     """A teacher, and texts without labels for it; their file where it has other content."""
     asked = both(setting("refine.distill", {}), setting("tasks.0.unlabelled_file", f"data/{name}"))
     return asked if text is None else both(asked, content(f"data/{name}", text))
+
+
+def tested(text: str | bytes | None = None, name: str = "test.csv") -> Spoil:
+    """Test examples; their file where it has other content."""
+    asked = setting("tasks.0.test_file", f"data/{name}")
+    return asked if text is None else both(asked, content(f"data/{name}", text))
+
+
+def glue_test(subset: str, split: str) -> Spoil:
+    """A task of GLUE that is to be tested on a split."""
+    return setting("tasks.0", {"name": "tiny", "source": "glue", "subset": subset, "test_split": split})
 
 
 def both(*spoils: Spoil) -> Spoil:
@@ -622,6 +634,54 @@ STUDY = [
         setting("tasks.0.unlabelled_examples", 100),
         ("tasks[0] (tiny).unlabelled_examples: there is no unlabelled_file; add it, or remove the key",),
     ),
+    Case(
+        "a number of test examples, and no file",
+        setting("tasks.0.test_examples", 100),
+        ("tasks[0] (tiny).test_examples: there is no test_file; add it, or remove the key",),
+    ),
+    Case(
+        "more test examples than there are",
+        both(tested(), setting("tasks.0.test_examples", 25)),
+        ("data/test.csv: has 24 rows, the study asks for 25; ask for fewer",),
+    ),
+    Case(
+        "test examples that are the validation data",
+        tested(name="validation.csv"),
+        ("tasks[0] (tiny): validation_file and test_file are the same file, data/validation.csv",),
+    ),
+    Case(
+        "test examples that are the texts without labels",
+        both(unlabelled(), tested("text,label\ngood day,good\nbad day,bad\n", name="unlabelled.csv")),
+        ("tasks[0] (tiny): unlabelled_file: data/unlabelled.csv is the task's test data, too",),
+    ),
+    Case(
+        "a test split of GLUE, whose labels are hidden",
+        glue_test("mrpc", "test"),
+        (
+            "tasks[0] (tiny): test_split: the labels of GLUE's test splits are not published (each is -1)",
+            "bring labelled test rows as a task with source: files",
+        ),
+    ),
+    Case(
+        "a test split of MNLI, whose labels are hidden",
+        glue_test("mnli", "test_matched"),
+        ("test_split: the labels of GLUE's test splits are not published (each is -1); use validation_mismatched",),
+    ),
+    Case(
+        "a test split of GLUE that models are chosen by",
+        glue_test("mnli", "validation_matched"),
+        ("test_split: models are trained on the training split and chosen by the validation split; use",),
+    ),
+    Case(
+        "a test split that GLUE does not have",
+        glue_test("rte", "dev"),
+        ("test_split: GLUE's rte has no labelled split 'dev'; bring labelled test rows",),
+    ),
+    Case(
+        "a test file of GLUE",
+        setting("tasks.0", {"name": "tiny", "source": "glue", "subset": "rte", "test_file": "data/test.csv"}),
+        ("tasks[0] (tiny): unknown key 'test_file'",),
+    ),
     Case("calibration that is a number", setting("calibration", 100), ("calibration: 100 is not a mapping",)),
     Case(
         "subsets of layers without calibration examples",
@@ -927,6 +987,32 @@ DATA = [
         "more texts without labels than there are",
         both(unlabelled(), setting("tasks.0.unlabelled_examples", 28)),
         ("data/unlabelled.csv: has 27 rows, unlabelled_examples asks for 28; ask for fewer",),
+    ),
+    Case("test examples: no file", tested(name="tests.csv"), ("tasks[0] (tiny): data/tests.csv: file not found",)),
+    Case("test examples: other columns", tested("sentence,label\na,good\n"), ("data/test.csv: no column 'text'",)),
+    Case(
+        "test examples: hidden labels",
+        both(ids(""), tested("text,label\na good day,-1\na bad day,-1\n")),
+        ("data/test.csv: row 1: label -1 marks a hidden label; use a split whose labels are known",),
+    ),
+    Case(
+        "test examples: ids for labels, and names elsewhere",
+        tested("text,label\na good day,1\na bad day,bad\n"),
+        ("data/test.csv: row 1: label '1' is an id, but", "is a name; write names or ids in all rows"),
+    ),
+    Case(
+        "test examples: one class only",
+        tested("text,label\na good day,good\na better day,good\n"),
+        ("the test split has only the class 'good'; nothing can be learnt or scored from one",),
+    ),
+    Case(
+        "test examples: a class that training lacks",
+        both(
+            setting("tasks.0.labels", ["bad", "good", "odd"]),
+            setting("tasks.0.metrics", ["accuracy"]),
+            tested("text,label\na good day,good\nan odd day,odd\n"),
+        ),
+        ("the test split has 'odd', which the train split lacks; add or remove such rows",),
     ),
     Case("empty data", content("data/train.csv", ""), ("data/train.csv: the file is empty",)),
     Case("header only", content("data/train.csv", "text,label\n"), ("data/train.csv: no rows",)),

@@ -96,6 +96,7 @@ def tiny_study(folder: Path, families: tuple[str, ...] = ("bert",), **task_optio
         tiny.make_model(folder / "models" / family, family)
     task = tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, **task_options)
     tiny.make_unlabelled_file(folder / "data", rows=24, **task_options)
+    tiny.make_test_file(folder / "data", rows=23, **task_options)
     return {
         "study": "tiny",
         "models": [{"name": family, "source": "local", "directory": f"models/{family}"} for family in families],

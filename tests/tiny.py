@@ -259,6 +259,16 @@ def make_unlabelled_file(directory: str | Path, rows: int, pair: bool = False, r
         csv.writer(file).writerows([columns, *texts[:rows], texts[0], *texts[rows:]])
 
 
+def make_test_file(directory: str | Path, rows: int, pair: bool = False, regression: bool = False) -> None:
+    """Write test.csv: `rows` new rows, and the first training row."""
+    directory = Path(directory)
+    with (directory / "train.csv").open(encoding="utf-8", newline="") as file:
+        header, known, *_ = csv.reader(file)
+    new = itertools.islice(_task_rows(random.Random(2), pair, regression), rows)
+    with (directory / "test.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *new, known])
+
+
 def _task_rows(source: random.Random, pair: bool, regression: bool) -> Iterator[list[Any]]:
     seen = set()
     for index in itertools.count():

@@ -104,6 +104,19 @@ def finished_families(finish) -> Project:
 
 
 @pytest.fixture(scope="session")
+def finished_test(finish) -> Project:
+    """A finished tiny study of a task with test examples, and a budget; copy it before changing it."""
+
+    def change(study: dict[str, Any]) -> None:
+        study["tasks"][0]["test_file"] = "data/test.csv"
+        study["tasks"][0]["train_examples"] = 48
+        study["calibration"] = {"examples": 12}
+        study["budget"] = {"layers": 3}
+
+    return finish("test", change)
+
+
+@pytest.fixture(scope="session")
 def finished_tasks(finish) -> Project:
     """A finished tiny study of two tasks, one with two seeds, that keeps no models; copy it before changing it."""
 

@@ -28,6 +28,8 @@ STUDY_TEXTS = {
     " top-1",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
     " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
+    "test": "one model, one task with test examples, the baseline and one arm, one seed; with a budget, and calibration"
+    " examples by which nothing is chosen",
 }
 
 
@@ -125,13 +127,25 @@ PREDICTIONS_AND_BELOW = Counter(predict=6, evaluate=6, compare=5) + RELOADED + A
 EVALUATIONS_AND_BELOW = Counter(evaluate=6, compare=5) + AGGREGATION
 
 
+# What is scored on test examples, by how many runs, and shows these scores.
+TEST_TABLES = Counter(aggregate_test=1, tabulate=1, plot=1) + REPORT
+TEST_SCORES = Counter(evaluate_test=2) + TEST_TABLES
+TEST_PREDICTIONS = Counter(predict_test=2) + TEST_SCORES
+TEST_AGAIN = Counter(download_test=1, tokenize_test=1, compare_texts=1) + TEST_PREDICTIONS
+# All that is made of validation data of the study with test examples, from the training of its baseline on.
+TESTED_AND_BELOW = (
+    Counter(finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1, reload_models=1)
+    + Counter(aggregate=1)
+    + TEST_PREDICTIONS
+)
+
 # What the study of two tasks recommends, and shows of it.
 RECOMMENDED = Counter(recommend=1, plot_depths=2)
 
 
 def with_budget(case: Case) -> Case:
-    """The case with what a budget and the scores of subsets add, in the study of two tasks, to other tables."""
-    if case.study != "tasks" or not case.jobs["tabulate"]:
+    """The case with what a budget and the scores of subsets add, in the studies that have these, to other tables."""
+    if case.study not in ("tasks", "test") or not case.jobs["tabulate"]:
         return case
     # Figures of the best subsets are made of their scores alone.
     added = Counter(recommend=1, plot_depths=case.jobs["plot"], plot_subsets=case.jobs["score_subsets"])
@@ -484,6 +498,31 @@ SETTINGS = {
         study_with(lambda study: study["tasks"][0].pop("unlabelled_file")), TAUGHT_AGAIN, "families"
     ),
     "fewer of the texts without labels": Case(entry("tasks", 0, unlabelled_examples=20), UNLABELLED_AGAIN, "families"),
+    # The baseline and five arms predict them; nothing is trained.
+    "test examples where there were none": Case(
+        entry("tasks", 0, test_file="data/test.csv"),
+        Counter(download_test=1, tokenize_test=1, compare_texts=1, predict_test=6, evaluate_test=6) + TEST_TABLES,
+    ),
+    # Their texts are left out of those that a teacher answers.
+    "test examples where there are texts without labels": Case(
+        entry("tasks", 0, test_file="data/test.csv"),
+        UNLABELLED_AGAIN
+        + Counter(download_test=1, tokenize_test=3, compare_texts=1, predict_test=6, evaluate_test=6, aggregate_test=1),
+        "families",
+    ),
+    "fewer of the test examples": Case(entry("tasks", 0, test_examples=12), TEST_AGAIN, "test"),
+    "test examples taken out": Case(
+        study_with(lambda study: study["tasks"][0].pop("test_file")), Counter(tabulate=1, plot=1) + REPORT, "test"
+    ),
+    "a train setting where there are test examples": Case(settings(train={"batch_size": 8}), TESTED_AND_BELOW, "test"),
+    "the number of calibration examples where there are test examples": Case(
+        settings(calibration={"examples": 13}), Counter(download_calibration=1, compare_texts=1) + REPORT, "test"
+    ),
+    "the bootstrap where there are test examples": Case(
+        settings(evaluate={"bootstrap_samples": 200}),
+        Counter(evaluate=2, compare=1, aggregate=1) + TEST_SCORES,
+        "test",
+    ),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
         EVALUATIONS_AND_BELOW + Counter(collect_states=1) + STATES_ITEMS,
@@ -664,6 +703,15 @@ DATA = {
         append("data/unlabelled.csv", "good good,happy street\n"), UNLABELLED_AGAIN, "families"
     ),
     "texts without labels: touched": Case(touched("data/unlabelled.csv"), NOTHING, "families"),
+    "test data: a row added": Case(append("data/test.csv", "good good happy street,good\n"), TEST_AGAIN, "test"),
+    "test data: touched": Case(touched("data/test.csv"), NOTHING, "test"),
+    "own data: a row added where there are test examples": Case(
+        append("data/validation.csv", "good good happy street,good\n"),
+        Counter(download_task=1, download_calibration=1, tokenize_task=1)
+        + Counter(download_test=1, tokenize_test=1, compare_texts=1)
+        + TESTED_AND_BELOW,
+        "test",
+    ),
     "own model: other weights": Case(
         byte_flipped("models/bert/model.safetensors"),
         Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
@@ -691,10 +739,13 @@ SCRIPTS = {
     "collect_scores": Counter(collect_scores=1) + SCORES_ITEMS + REPORT,
     "collect_states": Counter(collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "compare_runs": Counter(compare=5) + SUMMARY,
+    # No test examples in this study; for those of another see below.
+    "compare_texts": NOTHING,
     "compare_states": Counter(compare_states=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     "augment_tokens": NOTHING,
     # No strategy of this study scores subsets; for those of another see below.
     "download_calibration": NOTHING,
+    "download_test": NOTHING,
     "download_unlabelled": NOTHING,
     "download_model": Counter(download_model=1, measure_cost=1, choose_layers_of_baseline=1, choose_layers=5)
     + Counter(score_parameters=1, check_parameter_orders=1)
@@ -758,6 +809,23 @@ CODE = {
     "the template of the recommendation": Case(append("workflow/templates/recommended.jinja", "edited\n"), REPORT),
     "script download_unlabelled.py, where a teacher answers such texts": Case(
         code("scripts/download_unlabelled.py"), UNLABELLED_AGAIN, study="families"
+    ),
+    "script download_test.py, where there are test examples": Case(
+        code("scripts/download_test.py"), TEST_AGAIN, study="test"
+    ),
+    "script compare_texts.py, where there are test examples": Case(
+        code("scripts/compare_texts.py"), Counter(compare_texts=1) + REPORT, study="test"
+    ),
+    "script predict.py, where there are test examples": Case(
+        code("scripts/predict.py"),
+        Counter(predict=2, evaluate=2, compare=1, reload_models=1, aggregate=1) + TEST_PREDICTIONS,
+        study="test",
+    ),
+    "script evaluate_predictions.py, where there are test examples": Case(
+        code("scripts/evaluate_predictions.py"), Counter(evaluate=2, aggregate=1) + TEST_SCORES, study="test"
+    ),
+    "script aggregate_results.py, where there are test examples": Case(
+        code("scripts/aggregate_results.py"), Counter(aggregate=1) + TEST_TABLES, study="test"
     ),
     "script teach.py, where there is a teacher": Case(code("scripts/teach.py"), TAUGHT_AGAIN, study="families"),
     "script judge_strategies.py, where a study asks for it": Case(
@@ -837,6 +905,7 @@ FILES = {
     "the recommendation deleted": Case(deleted("results/tiny/recommended.csv"), RECOMMENDED + REPORT, study="tasks"),
     # As when judging is asked for in a study that has all the scores.
     "the tables of judged strategies deleted": Case(deleted("results/tiny/oracle"), JUDGED + REPORT, study="judged"),
+    "the table of test scores deleted": Case(deleted("results/tiny/test-results.csv"), TEST_TABLES, study="test"),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
     "the results table deleted": Case(deleted("results/tiny/results.csv"), TABLES + OBSERVATIONS),
     "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),

@@ -297,11 +297,16 @@ def general(output: str) -> str:
     output = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", output)
     output = output.replace("{origin}/{strategy}-{amount}", "{arm}").replace("baseline/seed", "{arm}/seed")
     output = re.sub(
-        r"(calibration\{examples\}/|unlabelled-\{unlabelled\}/)?(calibration|unlabelled|train|validation)\.safetensors",
+        r"((calibration|unlabelled-|test-)\{(examples|unlabelled|test)\}/)?"
+        r"(calibration|unlabelled|test|train|validation)\.safetensors",
         "{split}.safetensors",
         output,
     )
-    output = re.sub(r"(calibration\{examples\}|unlabelled-\{unlabelled\})/texts\.json", "texts.json", output)
+    output = re.sub(
+        r"(calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\})/texts\.json", "texts.json", output
+    )
+    # On test examples as on validation examples.
+    output = re.sub(r"(seed\{seed\}/test/|\{study\}/test-(?=res))", lambda match: match[0].split("test")[0], output)
     # One for all models of a task or, where models are not kept, one for each.
     output = output.replace("{arm}/seed{seed}/reloaded.csv", "reloaded.csv")
     return re.sub(r"seed\{seed\}/(frozen|stage\{stage\})/", "seed{seed}/", output)

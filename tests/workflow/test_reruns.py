@@ -21,6 +21,7 @@ STUDIES = {
     "families": "finished_families",
     "tasks": "finished_tasks",
     "judged": "finished_judged",
+    "test": "finished_test",
 }
 LIBRARY = ROOT / "workflow"
 MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in (LIBRARY / "shallower").rglob("*.py"))

@@ -65,8 +65,8 @@ def jobs_text(jobs: Counter[str], rules: Sequence[str]) -> str:
 
 
 COMPUTING = [
-    *("download_model", "download_task", "download_calibration", "download_unlabelled"),
-    *("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "augment_tokens"),
+    *("download_model", "download_task", "download_calibration", "download_unlabelled", "download_test"),
+    *("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "tokenize_test", "augment_tokens"),
     *("finetune_baseline", "score_layers", "score_parameters"),
     *("score_gradients", "score_subsets", "race_subsets"),
     *("choose_layers_of_baseline", "choose_layers", "finetune_frozen", "finetune_stage", "drop_next_layer"),
@@ -75,6 +75,7 @@ COMPUTING = [
         "teach",
         "refine",
         "predict",
+        "predict_test",
         "reload_models",
         "reload_model",
         "probe_layers",
@@ -87,8 +88,11 @@ GATHERING = [
         "write_study",
         "plan_runs",
         "evaluate",
+        "evaluate_test",
         "compare",
         "aggregate",
+        "aggregate_test",
+        "compare_texts",
         "tabulate",
         "recommend",
         "plot",

@@ -2,7 +2,7 @@
 #
 # Needs: metrics.json and comparison.json of every run and arm, cost.json of every model.
 # Gives: results/{study}/runs.csv and missing.csv, results.csv, resamples.parquet, tables/, figures/, recommended.csv where
-# the study has a budget.
+# the study has a budget, test-results.csv, test-resamples.parquet and test-texts.json where it has test examples.
 
 TABLES = ["answer.html", "summary.csv", "summary.html", "droppable.csv"]
 FIGURES = ["score-by-layers", "score-by-cost"]
@@ -66,9 +66,53 @@ rule aggregate:
         "../../envs/report.yaml"
     params:
         **code("aggregate_results"),
+        options=[],
     shell:
-        "python {params.script:q} --runs {input.runs:q} --output {output.results:q} --resamples {output.resamples:q}"
+        "python {params.script:q} --runs {input.runs:q} {params.options:q} --output {output.results:q} --resamples {output.resamples:q}"
         " 2>&1 | tee {log:q}"
+
+
+use rule aggregate as aggregate_test with:
+    input:
+        runs=f"{layout.STUDY}/runs.csv",
+        # Not on the command line, which has a length limit: the script finds them through runs.csv.
+        files=[
+            f"{run.directory}/{layout.TEST}/{name}"
+            for run in PRESENT
+            if run.task in TESTED
+            for name in ("metrics.json", "resamples.npy", "predictions.parquet")
+        ],
+    output:
+        results=report(
+            layout.TEST_RESULTS,
+            category="Tables",
+            caption="../report/test-results.rst",
+            labels={"table": "every run and metric, on test examples"},
+        ),
+        resamples=layout.TEST_RESAMPLES,
+    log:
+        "logs/aggregate_test/{study}.log",
+    localrule: True
+    params:
+        options=["--tested", *TESTED],
+
+
+rule compare_texts:
+    input:
+        test=[file for task in TESTED for file in test_tables(task)],
+        others=[file for task in TESTED for file in other_tables(task)],
+    output:
+        texts=layout.TEST_TEXTS,
+    log:
+        "logs/compare_texts/{study}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("compare_texts"),
+        tasks=[part for task in TESTED for part in ("--task", task, *test_tables(task), *other_tables(task))],
+    shell:
+        "python {params.script:q} {params.tasks:q} --output {output.texts:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate:
@@ -76,6 +120,7 @@ rule tabulate:
         results=f"{layout.STUDY}/results.csv",
         runs=f"{layout.STUDY}/runs.csv",
         costs=costs(),
+        test=test_results(layout.TEST_RESULTS, layout.TEST_RESAMPLES),
         # Found by the script through runs.csv.
         comparisons=[f"{arm_folder(*arm)}/comparison.json" for arm in ARMS],
     output:
@@ -109,7 +154,7 @@ rule tabulate:
         folder=subpath(output.summary, parent=True),
     shell:
         "python {params.script:q} --results {input.results:q} --runs {input.runs:q} --costs {input.costs:q}"
-        " --tolerances {params.tolerances:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+        " --test {input.test:q} --tolerances {params.tolerances:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule recommend:
@@ -117,6 +162,7 @@ rule recommend:
         summary=f"{layout.TABLES}/summary.csv",
         results=f"{layout.STUDY}/results.csv",
         resamples=f"{layout.STUDY}/resamples.parquet",
+        test=test_results(layout.TEST_RESULTS, layout.TEST_RESAMPLES),
     output:
         recommended=report(
             layout.RECOMMENDED,
@@ -135,7 +181,7 @@ rule recommend:
         confidence=study.config["evaluate"]["confidence"],
     shell:
         "python {params.script:q} --summary {input.summary:q} --results {input.results:q} --resamples {input.resamples:q}"
-        " --budget {params.budget:q} --confidence {params.confidence} --output {output.recommended:q} 2>&1 | tee {log:q}"
+        " --test {input.test:q} --budget {params.budget:q} --confidence {params.confidence} --output {output.recommended:q} 2>&1 | tee {log:q}"
 
 
 rule plot:

@@ -82,6 +82,7 @@ wildcard_constraints:
     examples=r"[0-9]+",
     unlabelled=r"[0-9a-f]+",
     augmented=r"[0-9a-f]+",
+    test=r"[0-9a-f]+",
 
 
 def code(script):
@@ -166,58 +167,6 @@ def tokens_folder(model, task):
 def tokens(split):
     """Input function: the tokens of a split for the model and task at hand."""
     return lambda wildcards: f"{tokens_folder(wildcards.model, wildcards.task)}/{split}.safetensors"
-
-
-def calibration_examples(wildcards):
-    """The table of a task's calibration examples, where the study has them."""
-    task = next(task for task, key in TASK_KEYS.items() if key == wildcards.task_key)
-    size = study.calibration_examples(task)
-    folder = layout.CALIBRATION_DATA.format(task_key=wildcards.task_key, examples=size)
-    return [] if size is None else [f"{folder}/{layout.CALIBRATION}.parquet"]
-
-
-def unlabelled_tokens(wildcards):
-    """The tokens of a task's texts without labels, of its file or made from it, where it has them, as a further input."""
-    keys = {
-        "model_key": MODEL_KEYS[wildcards.model],
-        "task_key": TASK_KEYS[wildcards.task],
-        "max_length": study.max_length(wildcards.task),
-    }
-    if (key := study.unlabelled_key(wildcards.task)) is not None:
-        folder = layout.UNLABELLED_TOKENS.format(**keys, unlabelled=key)
-        return {"unlabelled": f"{folder}/{layout.UNLABELLED}.safetensors"}
-    if (key := study.augmentation_key(wildcards.task)) is not None:
-        folder = layout.AUGMENTED_TOKENS.format(**keys, augmented=key)
-        return {"unlabelled": f"{folder}/{layout.AUGMENTED}.safetensors"}
-    return {}
-
-
-def unlabelled_manifests(*tasks):
-    """What was found of the texts without labels of tasks, or of all, that have them."""
-    keys = {task: study.unlabelled_key(task) for task in tasks or study.tasks}
-    return [
-        f"{layout.UNLABELLED_DATA.format(task_key=TASK_KEYS[task], unlabelled=key)}/manifest.json"
-        for task, key in keys.items()
-        if key is not None
-    ]
-
-
-def calibration_tokens(wildcards):
-    """The tokens of a task's calibration examples."""
-    place = layout.CALIBRATION_TOKENS.format(
-        model_key=MODEL_KEYS[wildcards.model],
-        task_key=TASK_KEYS[wildcards.task],
-        max_length=study.max_length(wildcards.task),
-        examples=study.calibration_examples(wildcards.task),
-    )
-    return f"{place}/{layout.CALIBRATION}.safetensors"
-
-
-def scoring_tokens(wildcards):
-    """The tokens that layers are scored on: the calibration examples where a task has them, else the validation split."""
-    if study.calibration_examples(wildcards.task) is None:
-        return tokens("validation")(wildcards)
-    return calibration_tokens(wildcards)
 
 
 def weights_to_score(wildcards):

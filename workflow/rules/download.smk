@@ -1,7 +1,7 @@
 # Models and tasks are fetched and brought into one form.
 #
 # Needs: the study; for local sources their files.
-# Gives: resources/models, resources/tasks, with the calibration examples and the texts without labels of each task.
+# Gives: resources/models, resources/tasks, with the calibration and test examples and the texts without labels of each task.
 #
 # Downloads come first, so that problems with inputs show before long work starts. They are not retried here: the library
 # retries transient errors, and permanent ones fail once.
@@ -10,6 +10,7 @@
 MODELS = {study.model_key(name): study.model_definition(name) for name in study.models}
 TASKS = {study.task_key(name): study.task_definition(name) for name in study.tasks}
 UNLABELLED = {study.task_key(name): study.unlabelled_definition(name) for name in study.tasks}
+TESTS = {study.task_key(name): study.test_definition(name) for name in study.tasks}
 
 
 rule download_model:
@@ -87,12 +88,34 @@ rule download_calibration:
         " 2>&1 | tee {log:q}"
 
 
+rule download_test:
+    input:
+        files=lambda wildcards: local_task_files(TESTS[wildcards.task_key]),
+    output:
+        test=f"{layout.TEST_DATA}/test.parquet",
+        manifest=f"{layout.TEST_DATA}/manifest.json",
+    log:
+        "logs/download_test/{task_key}-{test}.log",
+    priority: 1
+    localrule: True
+    conda:
+        "../../envs/download.yaml"
+    params:
+        **code("download_test"),
+        task=lambda wildcards: as_json(TESTS[wildcards.task_key]),
+        folder=subpath(output.manifest, parent=True),
+    shell:
+        f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
+        "python {params.script:q} --task {params.task:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
 rule download_unlabelled:
     input:
         files=lambda wildcards: local_unlabelled_files(UNLABELLED[wildcards.task_key]),
         train=f"{layout.TASK}/train.parquet",
         validation=f"{layout.TASK}/validation.parquet",
-        calibration=calibration_examples,
+        others=held_out_tables,
     output:
         unlabelled=f"{layout.UNLABELLED_DATA}/unlabelled.parquet",
         manifest=f"{layout.UNLABELLED_DATA}/manifest.json",
@@ -106,8 +129,7 @@ rule download_unlabelled:
         **code("download_unlabelled"),
         task=lambda wildcards: as_json(UNLABELLED[wildcards.task_key]),
         task_folder=subpath(input.train, parent=True),
-        calibration=lambda wildcards, input: ["--calibration", *input.calibration] if input.calibration else [],
         folder=subpath(output.manifest, parent=True),
     shell:
-        "python {params.script:q} --task {params.task:q} --task-dir {params.task_folder:q} {params.calibration:q}"
+        "python {params.script:q} --task {params.task:q} --task-dir {params.task_folder:q} --others {input.others:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"

@@ -1,7 +1,8 @@
 # Models predict, predictions are scored, and each way of dropping is compared with the baseline.
 #
-# Needs: fine-tuned models, validation tokens.
-# Gives: predictions.parquet, metrics.json and resamples.npy of each run, comparison.json of each arm.
+# Needs: fine-tuned models, validation tokens, test tokens where a task has them.
+# Gives: predictions.parquet, metrics.json and resamples.npy of each run, on test examples in its folder test/; comparison.json
+# of each arm.
 
 
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
@@ -66,6 +67,36 @@ rule evaluate:
         "python {params.script:q} --predictions {input.predictions:q} --task {input.task:q} --layers {input.layers:q}"
         " --manifest {input.manifest:q} --identity {params.identity:q} --settings {params.settings:q}"
         " --resamples {output.resamples:q} --output {output.metrics:q} 2>&1 | tee {log:q}"
+
+
+# All runs predict the test examples of a task that has them: which one will be reported on them is not known yet.
+use rule predict as predict_test with:
+    input:
+        weights=f"{layout.RUN}/model.safetensors",
+        config=f"{layout.RUN}/config.json",
+        layers=f"{layout.RUN}/layers.json",
+        tokens=lambda wildcards: f"{test_tokens_folder(wildcards.model, wildcards.task)}/test.safetensors",
+    output:
+        predictions=f"{layout.TEST_RUN}/predictions.parquet",
+    log:
+        "logs/predict_test/{study}/{model}/{task}/{arm}/seed{seed}.log",
+    benchmark:
+        "logs/predict_test/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
+
+
+use rule evaluate as evaluate_test with:
+    input:
+        predictions=f"{layout.TEST_RUN}/predictions.parquet",
+        layers=f"{layout.RUN}/layers.json",
+        manifest=f"{layout.RUN}/manifest.json",
+        task=task_file,
+    output:
+        metrics=f"{layout.TEST_RUN}/metrics.json",
+        resamples=f"{layout.TEST_RUN}/resamples.npy",
+    log:
+        "logs/evaluate_test/{study}/{model}/{task}/{arm}/seed{seed}.log",
+    benchmark:
+        "logs/evaluate_test/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
 
 
 rule compare:

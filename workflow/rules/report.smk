@@ -18,6 +18,9 @@ rule write_report:
         sections=report_sections(),
         texts=[file for *_, file in texts_by_task()],
         unlabelled=made(unlabelled_manifests()),
+        test=test_results(layout.TEST_RESULTS, layout.TEST_RESAMPLES),
+        test_manifests=made(test_manifests()),
+        test_texts=made(test_results(layout.TEST_TEXTS)),
         # Found by the script through runs.csv and the folder of the task.
         manifests=[f"{run.directory}/manifest.json" for run in PRESENT],
         task_manifests=made(f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()),
@@ -35,4 +38,5 @@ rule write_report:
     shell:
         "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --summary {input.summary:q} --costs {input.costs:q}"
         " --recommended {input.recommended:q} {params.figures:q} {params.texts:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
-        " --sections {input.sections:q} --unlabelled {input.unlabelled:q} --output {output.report:q} 2>&1 | tee {log:q}"
+        " --sections {input.sections:q} --unlabelled {input.unlabelled:q} --test {input.test:q}"
+        " --test-manifests {input.test_manifests:q} --test-texts {input.test_texts:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -99,19 +99,24 @@ def has_arrived(wildcards):
     """Which parts of the step's task are there, since their numbers of rows may be others then; a key of the caches."""
     if "task" not in wildcards.keys():
         return ()
-    files = [task_file(wildcards), *unlabelled_manifests(wildcards.task)]
+    files = [task_file(wildcards), *unlabelled_manifests(wildcards.task), *test_manifests(wildcards.task)]
     return tuple(map(os.path.isfile, files))
 
 
 def task_rows(task):
     """Rows of a task's splits: as counted once it is downloaded, before that as expected."""
     size = task_size(study, task)
-    return {"train": size.train_rows, "validation": size.validation_rows, layout.UNLABELLED: size.unlabelled_rows}
+    return {
+        "train": size.train_rows,
+        "validation": size.validation_rows,
+        layout.UNLABELLED: size.unlabelled_rows,
+        layout.TEST: size.test_rows,
+    }
 
 
 def tokenizing_memory(wildcards, input, attempt):
-    """Resource function: MB of memory of tokenizing a task, its calibration examples or its texts without labels."""
-    parts = [name for name in (layout.CALIBRATION, layout.UNLABELLED) if name in input.keys()]
+    """Resource function: MB of memory of tokenizing a task, or another part of its examples."""
+    parts = [name for name in (layout.CALIBRATION, layout.UNLABELLED, layout.TEST) if name in input.keys()]
     if parts:
         sizes = f"{os.path.dirname(input[parts[0]])}/manifest.json"
     else:

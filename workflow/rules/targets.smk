@@ -11,6 +11,7 @@ def answers():
         f"{STUDY_FOLDER}/results.csv",
         *(f"{layout.TABLES.format(study=study.name)}/{name}" for name in TABLES),
         *recommendation(),
+        *test_results(layout.TEST_RESULTS),
         *figures("png"),
         *figures("svg"),
     ]
@@ -35,8 +36,10 @@ def figures_by_task(form):
 
 
 def texts_by_task():
-    """Model, task and file of what became of a task's texts with a model's tokenizer."""
+    """Model, task and file of what became of a task's texts with a model's tokenizer, those of its test last."""
     found = [(model, task, f"{tokens_folder(model, task)}/texts.json") for model, task in RUNS]
+    tested = [(model, task) for model, task in RUNS if task in TESTED]
+    found += [(model, task, f"{test_tokens_folder(model, task)}/texts.json") for model, task in tested]
     return [(model, task, file) for model, task, file in found if file not in UNMADE]
 
 

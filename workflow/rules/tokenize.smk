@@ -1,8 +1,8 @@
 # Tasks are tokenized once for each model, and shared by all its runs.
 #
 # Needs: a downloaded model and task.
-# Gives: resources/tokens, also of calibration examples, of texts without labels and of those that are made from the
-# training texts; AUGMENTATIONS, how these are made.
+# Gives: resources/tokens, also of calibration and test examples, of texts without labels and of those that are made from
+# the training texts; AUGMENTATIONS, how these are made.
 
 AUGMENTATIONS = {study.augmentation_key(task): study.augmentation(task) for task in study.tasks}
 
@@ -73,6 +73,25 @@ use rule tokenize_task as tokenize_unlabelled with:
         splits=["unlabelled"],
         task_folder=subpath(input.unlabelled, parent=True),
         folder=subpath(output.unlabelled, parent=True),
+
+
+use rule tokenize_task as tokenize_test with:
+    input:
+        config=f"{layout.MODEL}/config.json",
+        tokenizer=f"{layout.MODEL}/tokenizer.json",
+        tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
+        test=f"{layout.TEST_DATA}/test.parquet",
+    output:
+        test=f"{layout.TEST_TOKENS}/test.safetensors",
+        texts=f"{layout.TEST_TOKENS}/texts.json",
+    log:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-test-{test}.log",
+    benchmark:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-test-{test}.benchmark.tsv"
+    params:
+        splits=["test"],
+        task_folder=subpath(input.test, parent=True),
+        folder=subpath(output.test, parent=True),
 
 
 rule augment_tokens:

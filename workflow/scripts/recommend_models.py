@@ -17,9 +17,12 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.budget:
         raise UserError("the study has no budget to recommend a model within; add one, as docs/budget.md says")
     scores = Scores.read(arguments.results, arguments.resamples)
-    table = recommended_table(read_table(arguments.summary), scores, arguments.budget, arguments.confidence)
+    test = Scores.read(*arguments.test) if arguments.test else None
+    table = recommended_table(read_table(arguments.summary), scores, arguments.budget, arguments.confidence, test)
     for row in table.to_dict("records"):
         logger.info("%s on %s: %s", row["model"], row["task"], row["sentence"])
+        if on_test := row.get("test_sentence"):
+            logger.info("%s on %s: %s", row["model"], row["task"], on_test)
     write_table(arguments.output, table)
 
 
@@ -28,6 +31,13 @@ if __name__ == "__main__":
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
+    parser.add_argument(
+        "--test",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="test-results.csv and test-resamples.parquet, where there are any",
+    )
     parser.add_argument("--budget", type=json_argument, required=True, help="JSON: limits, as the study names them")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="recommended.csv")

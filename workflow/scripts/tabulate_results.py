@@ -7,6 +7,7 @@ from shallower.core.cli import json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.files import write_text
 from shallower.core.tables import read_table, write_table
+from shallower.evaluation.estimates import Scores
 from shallower.reporting.answer import answer_page, summary_page
 from shallower.reporting.summary import droppable, read_comparisons, read_costs, summarise
 
@@ -21,7 +22,8 @@ def main(arguments: argparse.Namespace) -> None:
     folder = arguments.output_dir
     write_table(folder / "summary.csv", summary)
     write_table(folder / "droppable.csv", droppable(summary, arguments.tolerances))
-    answer = answer_page(summary, arguments.tolerances, confidence, costs)
+    test = Scores.read(*arguments.test) if arguments.test else None
+    answer = answer_page(summary, arguments.tolerances, confidence, costs, test)
     write_text(folder / "answer.html", answer)
     write_text(folder / "summary.html", summary_page(summary, confidence))
 
@@ -31,6 +33,13 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv; comparisons lie next to its runs")
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder")
+    parser.add_argument(
+        "--test",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="test-results.csv and test-resamples.parquet, where there are any",
+    )
     parser.add_argument("--tolerances", type=json_argument, required=True, help="JSON list, percent of the baseline")
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from shallower.core.cli import run_step
 from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json, write_json
-from shallower.core.layout import CALIBRATION, SPLITS, UNLABELLED
+from shallower.core.layout import CALIBRATION, SPLITS, TEST, UNLABELLED
 from shallower.core.provenance import versions
 from shallower.core.text_figures import FILE, cut_percent, unknown_percent
 from shallower.engine.tokens import text_figures, tokenize, write_tokens
@@ -77,7 +77,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path, required=True, help="folder with config.json and the tokenizer")
     parser.add_argument("--task-dir", type=Path, required=True, help="folder with a parquet file for each split")
-    parser.add_argument("--splits", nargs="+", choices=[*SPLITS, CALIBRATION, UNLABELLED], default=SPLITS)
+    parser.add_argument("--splits", nargs="+", choices=[*SPLITS, CALIBRATION, UNLABELLED, TEST], default=SPLITS)
     parser.add_argument("--max-length", type=int, required=True, help="tokens that inputs are cut to")
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

@@ -8,6 +8,8 @@ from shallower.core.cli import run_step
 from shallower.core.files import read_json, write_text
 from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table
+from shallower.core.text_figures import Figures
+from shallower.evaluation.estimates import Scores
 from shallower.reporting.report import Report, report_page
 from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
@@ -23,7 +25,9 @@ def main(arguments: argparse.Namespace) -> None:
     for model, task, path in arguments.figure:
         figures.setdefault((model, task), []).append(Path(path))
     tasks = [(read_json(path), read_json(path.with_name("manifest.json"))) for path in arguments.tasks]
-    texts = {(model, task): read_json(path) for model, task, path in arguments.texts}
+    texts: dict[tuple[str, str], Figures] = {}
+    for model, task, path in arguments.texts:
+        texts[model, task] = {**texts.get((model, task), {}), **read_json(path)}
     report = Report(
         config=Study.read(arguments.study).config,
         summary=read_table(arguments.summary),
@@ -38,9 +42,12 @@ def main(arguments: argparse.Namespace) -> None:
         texts=texts,
         recommended=read_table(arguments.recommended) if arguments.recommended else None,
         unlabelled=[read_json(path) for path in arguments.unlabelled],
+        test=Scores.read(*arguments.test) if arguments.test else None,
+        test_manifests=[read_json(path) for path in arguments.test_manifests],
+        test_texts=read_json(arguments.test_texts) if arguments.test_texts else {},
         sections=[Section.read(path) for path in arguments.sections],
     )
-    for warning in text_warnings(report.config, report.texts, report.tasks):
+    for warning in text_warnings(report.config, report.texts, report.tasks, report.test_texts):
         logger.warning("warning: %s", warning)
     write_text(arguments.output, report_page(report))
 
@@ -62,6 +69,17 @@ if __name__ == "__main__":
     parser.add_argument(
         "--unlabelled", type=Path, nargs="*", default=[], help="manifest.json of each task's texts without labels"
     )
+    parser.add_argument(
+        "--test",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="test-results.csv and test-resamples.parquet, where there are any",
+    )
+    parser.add_argument(
+        "--test-manifests", type=Path, nargs="*", default=[], help="manifest.json of each task's test examples"
+    )
+    parser.add_argument("--test-texts", type=Path, nargs="?", help="test-texts.json, where a task has test examples")
     figure = ("MODEL", "TASK", "FILE")
     parser.add_argument("--figure", nargs=3, action="append", default=[], metavar=figure, help="may be repeated")
     parser.add_argument("--recommended", type=Path, nargs="?", help="recommended.csv, where the study has a budget")

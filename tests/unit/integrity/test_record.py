@@ -128,6 +128,28 @@ def test_texts_that_are_made_for_a_teacher_are_recorded_by_their_tokens(tmp_path
     assert said["tokens"] == {f"{folder}/augmented.safetensors": hashlib.sha256(b"tokens").hexdigest()}
 
 
+def test_test_examples_are_recorded_where_a_task_has_them(tmp_path: Path):
+    study = make_study(tmp_path)
+    left = [
+        *("test-results.csv", "test-resamples.parquet", "test-texts.json"),
+        *(f"{run.directory.removeprefix('results/s/')}/test/metrics.json" for run in study.runs),
+    ]
+    for name in left:
+        write(tmp_path / "results/s" / name, "{}")
+    # What an earlier version of the study had is no part of it.
+    assert "test" not in record(study, tmp_path)
+    assert not {*left} & {*listed(tmp_path)}
+    study = Study({**study.config, "tasks": [{"name": "t", "test_file": "test.csv"}]})
+    key, folder = study.task_key("t"), f"test-{study.test_key('t')}"
+    write(tmp_path / f"resources/tasks/{key}/{folder}/manifest.json", json.dumps({"seed": 0}))
+    tokens = f"tokens/{study.model_key('m')}/{key}/length8/{folder}/test.safetensors"
+    write(tmp_path / "resources" / tokens, "tokens")
+    said = record(study, tmp_path)
+    assert said["test"] == {"t": {"folder": f"tasks/{key}/{folder}", "manifest": {"seed": 0}, "tokens": [tokens]}}
+    assert said["tokens"] == {tokens: hashlib.sha256(b"tokens").hexdigest()}
+    assert {*left} <= {*listed(tmp_path)}
+
+
 def test_tokens_that_are_there_are_recorded(tmp_path: Path):
     study = make_study(tmp_path)
     name = f"tokens/{study.model_key('m')}/{study.task_key('t')}/length8/train.safetensors"

@@ -39,6 +39,11 @@ def test_a_run_is_missing_with_any_of_its_files():
     assert missing_runs(RUNS, {f"{TOP.directory}/predictions.parquet": cause}) == {TOP: cause}
 
 
+def test_a_run_is_missing_with_its_scores_on_test_examples():
+    cause = Cause("predict_test", "a.log")
+    assert missing_runs(RUNS, {f"{TOP.directory}/test/metrics.json": cause}) == {TOP: cause}
+
+
 def test_a_run_is_missing_with_its_baseline_of_the_same_seed():
     cause = Cause("finetune_baseline", "a.log")
     assert missing_runs(RUNS, {f"{BASELINE.directory}/metrics.json": cause}) == {BASELINE: cause, TOP: cause}

@@ -364,6 +364,29 @@ def test_texts_without_labels_are_counted_for_those_that_are_taught(study, tmp_p
     ) in plan_text(resolved, found)
 
 
+def test_test_examples_are_predicted_by_every_run(study, tmp_path):
+    folder = Path(study["tasks"][0]["train_file"]).parent
+    before = plan_study(resolve_study(study), tmp_path)
+    file = folder / "test.csv"
+    file.write_text("text,label\n" + "".join(f"test {number},{('bad', 'good')[number % 2]}\n" for number in range(10)))
+    study["tasks"][0]["test_file"] = str(file)
+    resolved = resolve_study(study)
+    assert task_size(resolved, "tiny", tmp_path).test_rows == 10
+    after = plan_study(resolved, tmp_path)
+    # By the full model of four layers and two that are left with three and with one, with two seeds each.
+    assert work_of(after) - work_of(before) == pytest.approx(2 * 10 * (4 + 3 + 1))
+    assert after.input_bytes > before.input_bytes
+    study["tasks"][0]["test_examples"] = 4
+    fewer = resolve_study(study)
+    assert task_size(fewer, "tiny", tmp_path).test_rows == 4
+    # As counted, once the task is downloaded; those that are asked for until then.
+    place = tmp_path / f"tasks/{fewer.task_key('tiny')}"
+    write_json(place / "task.json", {"rows": {"train": 21, "validation": 8}})
+    assert task_size(fewer, "tiny", tmp_path).test_rows == 4
+    write_json(place / f"test-{fewer.test_key('tiny')}/manifest.json", {"rows": {"test": 3}})
+    assert task_size(fewer, "tiny", tmp_path).test_rows == 3
+
+
 def test_at_most_as_many_texts_without_labels_as_the_study_asks_for(study, tmp_path):
     file = Path(study["tasks"][0]["train_file"]).parent / "new.csv"
     file.write_text("text\n" + "".join(f"new text {number}\n" for number in range(10)))

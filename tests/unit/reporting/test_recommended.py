@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from shallower.core.tables import read_table, write_table
-from shallower.core.wording import DASH, JOINED
+from shallower.core.wording import DASH, JOINED, MINUS
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.budget import budget_text, recommended_arm
 from shallower.reporting.recommended import recommended_table
@@ -180,6 +180,55 @@ def test_a_time_that_was_not_measured():
     assert "the time was not measured" in row["sentence"] and not row["recommended"]
     without = row_for({"layers": 3}, latency_ms_batch1=np.nan)
     assert " ms " not in plain(without["sentence"])
+
+
+# On test examples the full model and top-1 over five resamples: the differences are -0.2 0 -0.1 0.1 0 (quartiles -0.1
+# and 0), the shares 75, 100, 80, 120 and 100 per cent (quartiles 80 and 100), top-1's own quartiles 0.4 and 0.6.
+FULL_ON_TEST = [0.8, 0.6, 0.5, 0.5, 0.4]
+TOP_1_ON_TEST = [0.6, 0.6, 0.4, 0.6, 0.4]
+
+
+def on_test() -> Scores:
+    """Scores of all runs on test examples; top-3's are the best, so that a choice by them would be another."""
+    _, scores = study()
+    values = {"0": (0.75, FULL_ON_TEST), "1": (0.6, TOP_1_ON_TEST), "3": (0.99, [0.99] * 5)}
+    runs = scores.runs.assign(value=[value for value, _ in values.values()], num_examples=1200)
+    runs["directory"] += "/test"
+    resamples = {at: np.array(samples) for at, (_, samples) in zip(runs["directory"], values.values(), strict=True)}
+    return Scores(runs, resamples)
+
+
+def test_a_chosen_model_is_scored_on_test_examples():
+    row = recommended_table(*study(), {"score_kept": 90}, HALF, on_test()).iloc[0]
+    assert row[recommended_table(*study(), {"score_kept": 90}, HALF).columns].equals(row_for({"score_kept": 90}))
+    assert (row["test_examples"], row["test_score"], row["test_full_score"]) == (1200, *map(pytest.approx, (0.6, 0.75)))
+    assert (row["test_low"], row["test_high"]) == pytest.approx((0.4, 0.6))
+    difference = row[["test_difference", "test_difference_low", "test_difference_high"]].tolist()
+    assert difference == pytest.approx([-0.15, -0.1, 0], abs=1e-9)
+    assert row[["test_kept_percent", "test_kept_low", "test_kept_high"]].tolist() == pytest.approx([80, 80, 100])
+    assert plain(row["test_sentence"]).replace(MINUS, "-") == (
+        "On the test split: accuracy 0.600 (50 % interval 0.400 to 0.600, 1,200 examples and 1 seed), the full model's "
+        "is 0.750, the difference -0.150 (-0.100 to 0.000), 80.0 % kept (80.0 to 100.0); no choice was made by these "
+        "examples."
+    )
+
+
+def test_the_full_model_on_test_examples():
+    row = recommended_table(*study(), {"score_kept": 91}, HALF, on_test()).iloc[0]
+    assert row["origin"] == "baseline"
+    assert row[["test_difference", "test_difference_low", "test_difference_high"]].tolist() == [0, 0, 0]
+    assert plain(row["test_sentence"]) == (
+        "On the test split: accuracy 0.750 (50 % interval 0.500 to 0.600, 1,200 examples and 1 seed); no choice was "
+        "made by these examples."
+    )
+
+
+def test_tasks_without_test_examples_next_to_others_with_them(tmp_path):
+    summary, scores = study()
+    none = Scores(on_test().runs.assign(task="other"), {})
+    row = recommended_table(summary, scores, {"score_kept": 90}, HALF, none).iloc[0]
+    assert row["recommended"] and row["test_sentence"] == ""
+    assert row[["test_examples", "test_score", "test_kept_low"]].isna().all()
 
 
 def test_the_limits_in_words():

@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table, write_table
+from shallower.core.wording import JOINED
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.images import image_uri
 from shallower.reporting.recommended import recommended_table
@@ -266,6 +268,57 @@ def test_texts_without_labels_are_told_with_what_was_left_out(report):
     ) in text
     assert "task docs-pair unlabelled.parquet " + "ef" * 32 in text
     assert "without labels" not in Page(report_page(report)).text
+
+
+def scores_on_test(scores: Scores) -> Scores:
+    """On 250 test examples of docs-pair every run scores half of what it does on validation examples."""
+    runs = scores.runs[scores.runs["task"] == "docs-pair"]
+    values = dict(zip(runs["directory"], runs["value"], strict=True))
+    resamples = {at: 0.5 * value + np.linspace(-0.01, 0.01, 201) for at, value in values.items()}
+    return Scores(runs.assign(value=0.5 * runs["value"], num_examples=250), resamples)
+
+
+def test_chosen_models_are_scored_on_test_examples(with_budget, made):
+    """Halved for all alike, a score stays the same share of the full model's."""
+    found = Scores.read(made / FOLDER / "results.csv", made / FOLDER / "resamples.parquet")
+    scores = scores_on_test(found)
+    write_table(made / "recommended.csv", recommended_table(with_budget.summary, found, BUDGET, 0.95, scores))
+    table = read_table(made / "recommended.csv")
+    rows = table.set_index("task")
+    assert rows.loc["docs-pair", "test_kept_percent"] == pytest.approx(rows.loc["docs-pair", "kept_percent"])
+    manifest = {
+        "source": {"name": "docs-pair"},
+        "classes": {"test": {"other": 200, "same": 50}},
+        "rows": {"test": 250},
+        "sha256": {"test.parquet": "aa" * 32},
+    }
+    told = replace(with_budget, recommended=table, test=scores, test_manifests=[manifest])
+    page = Page(report_page(told))
+    assert rows.loc["docs-pair", "test_sentence"].replace(JOINED, " ") in page.text
+    assert page.text.count("no choice was made by these examples") == 1
+    assert "no choice was made by them, so this score has no selection bias" in page.text
+    assert "which nothing was trained on or chosen by: 250 of docs-pair (other 200, same 50)." in page.text
+    assert "task docs-pair test.parquet " + "aa" * 32 in page.text
+    row = rows.loc["docs-pair"]
+    assert f"{row['test_kept_low']:.1f} to {row['test_kept_high']:.1f} {row['megabytes']:.1f}" in page.text
+    # In the answer, too: of the task with test examples alone, each model that it names.
+    assert "250 examples and 2 seeds): 0.4" in page.text
+    plain = Page(report_page(with_budget)).text
+    assert "test examples" not in plain and "on test, %" not in plain
+    assert "The score of a model that was chosen is the one that it was chosen by." in plain
+
+
+def test_test_rows_that_other_splits_have_are_shown_and_warned_of(report):
+    repeats = {"test_in_train": 2, "test_in_validation": 3, "test_in_calibration": 5}
+    found = {"docs-pair": {"rows": 250, "repeats": repeats}}
+    task, manifest = report.tasks["docs-pair"]
+    tasks = {"docs-pair": (task, manifest | {"repeats": {"train": 0, "validation_in_train": 0}})}
+    page = Page(report_page(replace(report, tasks=report.tasks | tasks, test_texts=found)))
+    assert "calibration rows docs-pair 2 (0.8 %) 3 (1.2 %) 5 (2.0 %)" in page.text
+    assert "docs-pair: 3 of 250 test rows (1.2 %) have the texts of validation rows, by which models are" in page.text
+    assert "docs-pair: 5 of 250 test rows (2.0 %) have the texts of calibration rows, by which layers are" in page.text
+    # Below the limit of 1 %.
+    assert "test rows (0.8 %)" not in page.text
 
 
 def test_gradual_dropping_has_settings_of_its_own(report):

@@ -13,9 +13,9 @@ import pytest
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.core.text_figures import unlabelled_in_words
-from shallower.sources.tasks import fetch_calibration, fetch_task
+from shallower.sources.tasks import fetch_calibration, fetch_task, fetch_test
 from shallower.sources.unlabelled import check_unlabelled, fetch_unlabelled, left_over, local_unlabelled
-from tiny import make_task_files
+from tiny import make_task_files, make_test_file
 
 NEW = ["a new text", "another one", "the third"]
 
@@ -38,9 +38,9 @@ def texts_of(split: str, folder: str = "out") -> list[str]:
     return pq.read_table(f"{folder}/{split}.parquet")["text"].to_pylist()
 
 
-def fetched(definition: dict[str, Any], calibration: str | None = None) -> tuple[pa.Table, dict[str, Any]]:
+def fetched(definition: dict[str, Any], *others: str) -> tuple[pa.Table, dict[str, Any]]:
     """The table and the manifest."""
-    fetch_unlabelled(definition, Path("out"), Path(calibration) if calibration else None, Path("unlabelled"))
+    fetch_unlabelled(definition, Path("out"), list(map(Path, others)), Path("unlabelled"))
     return pq.read_table("unlabelled/unlabelled.parquet"), read_json("unlabelled/manifest.json")
 
 
@@ -55,6 +55,21 @@ def test_a_row_counts_once_for_the_first_reason() -> None:
         "8 rows read, 5 were left out: 2 with texts of validation rows, 1 with texts of calibration rows, 1 with texts"
         " of training rows, 1 that repeat an earlier one"
     )
+
+
+def test_rows_of_test_examples_are_left_out(definition: dict[str, Any]) -> None:
+    make_test_file("data", 5)
+    fetch_test(definition | {"test_file": "data/test.csv"}, "test")
+    known = texts_of("test", "test")
+    assert known[-1] in texts_of("train")
+    write("data/new.csv", [*NEW, known[0].upper(), known[-1]])
+    table, manifest = fetched(definition, "test/test.parquet")
+    assert table["text"].to_pylist() == NEW
+    counts = {"read": 5, "test": 2, "validation": 0, "calibration": 0, "train": 0, "repeated": 0, "left": 3}
+    assert manifest["found"] == counts
+    assert unlabelled_in_words(counts) == "5 rows read, 2 were left out: 2 with texts of test rows"
+    assert manifest["compared_with"]["test.parquet"] == sha256_of("test/test.parquet")
+    assert "test" not in fetched(definition)[1]["found"]
 
 
 def test_pairs_are_compared_as_pairs() -> None:

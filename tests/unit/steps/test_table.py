@@ -35,6 +35,9 @@ def test_names_that_a_study_must_not_use():
         "results.csv",
         "resamples.parquet",
         "recommended.csv",
+        "test-results.csv",
+        "test-resamples.parquet",
+        "test-texts.json",
         "scores.csv",
         "states.csv",
     }

@@ -247,6 +247,28 @@ def test_steps_that_read_a_study_load_no_large_package():
     assert not {"pydantic", "pydantic_core", "pyarrow", "numpy", "pandas", "torch", "yaml"} & {*loaded}
 
 
+def test_test_examples_are_no_part_of_other_data(study, tmp_path):
+    (tmp_path / "test.csv").write_text("text,label\na new text,good\na newer text,bad\n")
+    (tmp_path / "new.csv").write_text("text\none more text\n")
+    study["refine"] = {"distill": {}}
+    study["tasks"][0]["unlabelled_file"] = str(tmp_path / "new.csv")
+    before = resolve_study(study)
+    asked = {"test_file": str(tmp_path / "test.csv")}
+    study["tasks"][0] |= asked
+    after = resolve_study(study)
+    assert after.task_definition("tiny") == before.task_definition("tiny")
+    assert after.task_key("tiny") == before.task_key("tiny")
+    assert after.test_definition("tiny") == after.task_definition("tiny") | asked
+    assert (before.test_definition("tiny"), before.test_key("tiny"), before.tested_tasks) == (None, None, [])
+    assert (after.test_definition("mrpc"), after.tested_tasks) == (None, ["tiny"])
+    # Texts of test examples are not learnt from, so other test examples may leave other texts.
+    assert after.unlabelled_key("tiny") != before.unlabelled_key("tiny")
+    study["tasks"][0]["test_examples"] = 2
+    fewer = resolve_study(study)
+    assert fewer.test_key("tiny") != after.test_key("tiny")
+    assert fewer.task_key("tiny") == after.task_key("tiny")
+
+
 def test_texts_without_labels_concern_only_what_is_taught(study, tmp_path):
     (tmp_path / "new.csv").write_text("text\na new text\n")
     before = resolve_study(study)

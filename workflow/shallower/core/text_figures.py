@@ -4,22 +4,30 @@ Also, in words, what becomes of texts without labels.
 
 tokenize_task writes `FILE`, with the figures of each split for a model: `texts`, `tokens` of these without [CLS] and
 the like, `unknown_tokens` of these (None for a tokenizer without an unknown token) and `cut_texts`. download_task
-writes `repeats` into a task's manifest.json (see `shallower.sources.repeats`).
+writes `repeats` into a task's manifest.json (see `shallower.sources.repeats`), compare_texts those of test rows into
+`shallower.core.layout.TEST_TEXTS`.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shallower.core.layout import CALIBRATION, SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS, TEST
 
 FILE = "texts.json"
 # Why rows without labels are left out, in the order of precedence: their texts are in a split, or in an earlier row.
 REPEATED = "repeated"
 LEFT_OUT = {
+    TEST: "with texts of test rows",
     "validation": "with texts of validation rows",
     CALIBRATION: "with texts of calibration rows",
     "train": "with texts of training rows",
     REPEATED: "that repeat an earlier one",
+}
+# What is wrong with test rows whose texts another split has.
+TEST_IN = {
+    "train": "training rows, which models may know by heart",
+    CALIBRATION: "calibration rows, by which layers are chosen",
+    "validation": "validation rows, by which models are chosen",
 }
 
 Figures = Mapping[str, Mapping[str, Any]]
@@ -44,7 +52,7 @@ def token_warnings(
     model: str, task: str, figures: Figures, max_length: int, limits: Mapping[str, float]
 ) -> Iterator[str]:
     """What is to be said, with a remedy, of a model's tokens where a share is above its limit."""
-    for split in SPLITS:
+    for split in (split for split in (*SPLITS, TEST) if split in figures):
         unknown, cut = unknown_percent(figures[split]), cut_percent(figures[split])
         if unknown is not None and unknown > limits["unknown_tokens"]:
             yield (
@@ -62,17 +70,28 @@ def token_warnings(
 def repeat_warnings(
     task: str, repeats: Mapping[str, int], rows: Mapping[str, int], limits: Mapping[str, float]
 ) -> Iterator[str]:
-    """What is to be said, with a remedy, of validation rows that are training rows, above the limit of their share."""
+    """What is to be said, with a remedy, of rows that several splits have, above the limit of their share.
+
+    These are validation rows that are training rows, and test rows that are rows of any other split.
+    """
     common = percentage(repeats["validation_in_train"], rows["validation"])
     if common is not None and common > limits["common_rows"]:
         yield (
             f"{task}: {repeats['validation_in_train']:,} of {rows['validation']:,} validation rows ({common:.1f} %)"
             " have the texts of training rows, which models may know by heart; remove these rows from one of the splits"
         )
+    for split, reason in TEST_IN.items():
+        common = repeats.get(f"{TEST}_in_{split}", 0)
+        share = percentage(common, rows.get(TEST, 0))
+        if share is not None and share > limits["common_rows"]:
+            yield (
+                f"{task}: {common:,} of {rows[TEST]:,} test rows ({share:.1f} %) have the texts of {reason}; remove "
+                "these rows from one of the splits"
+            )
 
 
 def unlabelled_in_words(counts: Mapping[str, int]) -> str:
     """What became of the rows of a file without labels (see `shallower.sources.unlabelled.left_over`)."""
-    reasons = [f"{counts[reason]:,} {words}" for reason, words in LEFT_OUT.items() if counts[reason]]
+    reasons = [f"{counts[reason]:,} {words}" for reason, words in LEFT_OUT.items() if counts.get(reason)]
     why = f": {', '.join(reasons)}" if reasons else ""
     return f"{counts['read']:,} rows read, {counts['read'] - counts['left']:,} were left out{why}"

@@ -123,11 +123,18 @@ class Scores:
         In each sample both are of the same examples and seeds. A sample is NaN, and so is the value, where the full
         model's score is 0 or less, of which no percentage can be taken.
         """
+        pair = self.with_full(model, task, origin, strategy, amount)
+        return None if pair is None else percentage(*pair)
+
+    def with_full(
+        self, model: str, task: str, origin: str, strategy: str, amount: str
+    ) -> tuple[Estimate, Estimate] | None:
+        """The scores of an arm and of the full model with the same seeds, in points; None when it was not run."""
         rows = self.rows(model, task, origin, strategy, amount)
         ours = self._mean_over_seeds(rows)
         full = self.rows(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT)
         theirs = self._mean_over_seeds(full[full["seed"].isin(rows["seed"])])
-        return None if ours is None or theirs is None else percentage(ours, theirs)
+        return None if ours is None or theirs is None else (ours, theirs)
 
     def resamples(self, directory: str) -> NDArray[np.float64]:
         """The resampled scores [samples] of a run, 0 to 1, by its directory."""

@@ -60,6 +60,9 @@ def record_study(study: Study, library: Path, root: str | Path = ".") -> None:
         name: _calibration_record(study, root, name) for name in tasks if study.chooses_by_calibration(name)
     }
     record["unlabelled"] = {name: found for name in tasks if (found := _unlabelled_record(study, root, name))}
+    # Only there where a task has test examples, so that other records stay as they are.
+    if tested := {name: found for name in tasks if (found := _test_record(study, root, name))}:
+        record["test"] = tested
     record["tokens"] = {
         name: sha256_of(root / layout.RESOURCES / name)
         for name in tokens_files(record)
@@ -91,7 +94,7 @@ def tokens_files(record: Mapping[str, Any]) -> list[str]:
     """
     folders = sorted({run["tokens"] for run in record["runs"]})
     of_splits = [f"{folder}/{split}.safetensors" for folder in folders for split in layout.SPLITS]
-    others = [*record["calibration"].values(), *record["unlabelled"].values()]
+    others = [*record["calibration"].values(), *record["unlabelled"].values(), *record.get("test", {}).values()]
     return of_splits + [name for entry in others for name in entry["tokens"]]
 
 
@@ -108,6 +111,13 @@ class Membership:
         self.keeps_models: bool = record["study"]["keep_models"]
         # What an earlier version of the study recommended is no part of one without a budget.
         self.strangers = set() if record["study"].get("budget") else {_in_study(layout.RECOMMENDED)}
+        # Likewise what is of test examples.
+        tested = record.get("test", {})
+        if not tested:
+            self.strangers |= set(map(_in_study, (layout.TEST_RESULTS, layout.TEST_RESAMPLES, layout.TEST_TEXTS)))
+        self.untested = {
+            PurePosixPath(run["folder"]) / layout.TEST for run in record["runs"] if run["task"] not in tested
+        }
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
         self.files: set[PurePosixPath] = set()
         self.folders = {*map(_in_study, (layout.TABLES, layout.PAPER, layout.ORACLE)), *self.runs}
@@ -123,7 +133,7 @@ class Membership:
     def __call__(self, name: str) -> bool:
         """Whether a file, named relative to the study's folder, is part of the study."""
         path = PurePosixPath(name)
-        if path in self.strangers:
+        if path in self.strangers or path.parent in self.untested:
             return False
         return len(path.parts) == 1 or path in self.files or not self.folders.isdisjoint(path.parents)
 
@@ -170,6 +180,13 @@ def _unlabelled_record(study: Study, root: Path, task: str) -> dict[str, Any] | 
     if (key := study.augmentation_key(task)) is not None:
         return {"tokens": _part_tokens(study, task, layout.AUGMENTED, layout.AUGMENTED_TOKENS, {"augmented": key})}
     return None
+
+
+def _test_record(study: Study, root: Path, task: str) -> dict[str, Any] | None:
+    """The same of the test examples of a task; None for a task without."""
+    if (key := study.test_key(task)) is None:
+        return None
+    return _part_record(study, root, task, layout.TEST, layout.TEST_DATA, layout.TEST_TOKENS, {"test": key})
 
 
 def _part_record(

@@ -84,7 +84,7 @@ def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tup
     sources = [(models.format(model_key=model["key"]), model["manifest"]) for model in record["models"].values()]
     sources += [(tasks.format(task_key=task["key"]), task["manifest"]) for task in record["tasks"].values()]
     # Records of before there were texts without labels do not have them.
-    parts = [*record["calibration"].values(), *record.get("unlabelled", {}).values()]
+    parts = [*record["calibration"].values(), *record.get("unlabelled", {}).values(), *record.get("test", {}).values()]
     sources += [(entry["folder"], entry["manifest"]) for entry in parts if "folder" in entry]
     for place, manifest in sources:
         if (folder / place).is_dir():

@@ -10,7 +10,8 @@ from shallower.core.files import csv_text, read_json, write_json
 from shallower.core.runs import Run
 
 # What tables and figures need of a run.
-RUN_FILES = ("manifest.json", "layers.json", "predictions.parquet", "metrics.json", "resamples.npy")
+SCORED = ("predictions.parquet", "metrics.json", "resamples.npy")
+RUN_FILES = ("manifest.json", "layers.json", *SCORED, *(f"{layout.TEST}/{name}" for name in SCORED))
 AXES = ("model", "task", "origin", "strategy", "amount", "seed")
 COLUMNS = (*AXES, "missing", "file", "rule", "log", "message")
 # Files that are shown besides runs, and what each belongs to.

@@ -102,7 +102,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
     trainings, copies, operations, gpu_seconds, work_bytes = 0, 0, 0.0, 0.0, [0]
     for run in study.runs:
         model, task = models[run.model], tasks[run.task]
-        predicting = task.validation_rows * model.operations(_depth(study, run, model), task.tokens)
+        predicting = (task.validation_rows + task.test_rows) * model.operations(_depth(study, run, model), task.tokens)
         operations += predicting
         gpu_seconds += predicting / GPU_RATE
         needed = _trainings(study, run, model)
@@ -243,7 +243,8 @@ def _input_bytes(study: Study, models: Mapping[str, ModelSize], tasks: Mapping[s
         copies[name] * (model.bytes(model.num_layers) + _tokenizer_bytes(model)) for name, model in models.items()
     )
     tokens = sum(
-        (task.train_rows + task.unlabelled_rows + task.validation_rows) * task.tokens for task in tasks.values()
+        (task.train_rows + task.unlabelled_rows + task.validation_rows + task.test_rows) * task.tokens
+        for task in tasks.values()
     )
     return round(weights + len(models) * tokens * BYTES_PER_TOKEN)
 

@@ -39,7 +39,8 @@ class TaskSize:
     """Number of rows of a task's training and validation set, and mean number of tokens in an example.
 
     `is_assumed` says whether a number of rows is only assumed. `unlabelled_rows` are texts without labels, which a
-    teacher answers: those of a file or, at most, those that are made from the training texts.
+    teacher answers: those of a file or, at most, those that are made from the training texts. `test_rows` are those of
+    a test split.
     """
 
     train_rows: int
@@ -47,6 +48,7 @@ class TaskSize:
     tokens: float
     is_assumed: bool = False
     unlabelled_rows: int = 0
+    test_rows: int = 0
 
 
 def config_file(study: Study, name: str, resources: str | Path = "resources") -> Path:
@@ -79,7 +81,7 @@ def task_size(study: Study, name: str, resources: str | Path = "resources") -> T
 
 
 def _labelled_size(study: Study, name: str, resources: str | Path) -> TaskSize:
-    definition = study.task_definition(name)
+    definition = study.test_definition(name) or study.task_definition(name)
     rows: Sequence[int] | None = None
     tokens: float
     match definition["source"]:
@@ -90,13 +92,25 @@ def _labelled_size(study: Study, name: str, resources: str | Path) -> TaskSize:
     tokens = min(tokens, study.max_length(name))
     folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
     if counted := _counted_rows(Path(resources) / folder / "task.json"):
-        return TaskSize(*counted, tokens)
+        return TaskSize(*counted, tokens, test_rows=_test_rows(study, name, resources, expected=counted[1]))
     if found := local_data(definition).rows:
-        return TaskSize(found["train"], found["validation"], tokens)
+        return TaskSize(found["train"], found["validation"], tokens, test_rows=found.get(layout.TEST, 0))
     limits = [definition.get(f"{split}_examples") for split in layout.SPLITS]
     train, validation = (int(limit or row) for limit, row in zip(limits, rows or 2 * [ASSUMED_ROWS], strict=True))
     train -= definition.get("calibration_examples", 0)
-    return TaskSize(train, validation, tokens, rows is None and not all(limits))
+    test = _test_rows(study, name, resources, expected=validation)
+    return TaskSize(train, validation, tokens, rows is None and not all(limits), test_rows=test)
+
+
+def _test_rows(study: Study, name: str, resources: str | Path, expected: int) -> int:
+    """Number of a task's test examples: as counted or set, else as `expected`; 0 for a task without."""
+    if (definition := study.test_definition(name)) is None:
+        return 0
+    folder = layout.inside(layout.RESOURCES, layout.TEST_DATA)
+    place = Path(resources) / folder.format(task_key=study.task_key(name), test=study.test_key(name))
+    with suppress(UserError, KeyError, TypeError, ValueError):
+        return int(read_json(place / "manifest.json")["rows"][layout.TEST])
+    return int(definition.get("test_examples", expected))
 
 
 def unlabelled_rows(study: Study, name: str, resources: str | Path = "resources") -> int:

@@ -54,7 +54,7 @@ def _repeats(study: Study, task: str, resources: Path) -> tuple[Any, Any]:
     manifest, description = _content(folder / "manifest.json"), _content(folder / "task.json")
     if manifest and description:
         return manifest["repeats"], description["rows"]
-    found = local_data(study.task_definition(task))
+    found = local_data(study.test_definition(task) or study.task_definition(task))
     return found.repeats, found.rows
 
 

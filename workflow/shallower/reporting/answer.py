@@ -18,10 +18,12 @@ from shallower.core.wording import (
     percent,
     score_text,
 )
+from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.drawings import layer_stack
 from shallower.reporting.labels import origin_title
 from shallower.reporting.numbers import NumbersTable, numbers_table
+from shallower.reporting.on_test import score_on_test
 from shallower.reporting.summary import answer, baseline_of, batch_sizes, layer_sets, without_answer
 from shallower.reporting.templates import render_page
 
@@ -123,11 +125,12 @@ def answer_content(
     tolerances: Sequence[float],
     confidence: float,
     costs: Mapping[str, Mapping[str, Any]],
+    test: Scores | None = None,
 ) -> dict[str, Any]:
     """The variables of the templates that show the answer.
 
     `tolerances` are in percent of the full model's score, `confidence` is that of the intervals (0 to 1). `costs` holds
-    the cost.json of each model, which says where times were measured.
+    the cost.json of each model, which says where times were measured, `test` the scores on test examples.
     """
     found = task_answers(summary, tolerances)
     # Without arms there was no question.
@@ -140,7 +143,8 @@ def answer_content(
         "tolerances": sorted(tolerances),
         "leads": [lead(group) for group in by_model],
         "matrix": [[(one.task, [_cell(one, tolerance) for tolerance in one.answers]) for one in of] for of in by_model],
-        "cards": [[_card(one) for one in group] for group in by_model],
+        "cards": [[_card(one, test, confidence) for one in group] for group in by_model],
+        "is_tested": test is not None,
         "fold_cards": len(by_model) > 1 and len(asked) > MAX_OPEN_CARDS,
         "models": [group[0].model for group in by_model],
         "tables": tables,
@@ -154,9 +158,10 @@ def answer_page(
     tolerances: Sequence[float],
     confidence: float,
     costs: Mapping[str, Mapping[str, Any]],
+    test: Scores | None = None,
 ) -> str:
     """answer.html; for the arguments see `answer_content`."""
-    return render_page("answer_page.jinja", **answer_content(summary, tolerances, confidence, costs))
+    return render_page("answer_page.jinja", **answer_content(summary, tolerances, confidence, costs, test))
 
 
 def summary_page(summary: pd.DataFrame, confidence: float) -> str:
@@ -236,7 +241,7 @@ def _cell(one: TaskAnswer, tolerance: float) -> Cell:
     return Cell(tolerance, found["num_dropped"], num_layers, stack, percent(found["kept_percent"]), found["robust"])
 
 
-def _card(one: TaskAnswer) -> Card:
+def _card(one: TaskAnswer, test: Scores | None, confidence: float) -> Card:
     base = one.baseline
     spread = "one seed"
     if base["seeds"] > 1:
@@ -250,7 +255,7 @@ def _card(one: TaskAnswer) -> Card:
         full_model=f"{counted(base['num_layers'], 'layer')} and {metric_title(base['metric'], base['positive_class'])} "
         f"{score_text(base['score'])} ({spread})",
         problem=one.problem,
-        choices=[] if one.problem else [_choice(one, list(group)) for _, group in same_arm],
+        choices=[] if one.problem else [_choice(one, list(group), test, confidence) for _, group in same_arm],
         held_out=[] if one.problem else [(at, _held_out(found)) for at, found in one.answers.items()],
         collapsed=[
             f"{row['strategy']}-{row['amount']} ({row['origin']}, {row['collapsed']} of {row['seeds']} seeds)"
@@ -266,7 +271,9 @@ def _held_out(found: Mapping[str, Any]) -> str:
     return f"{counted(num_dropped, 'layer')}, {percent(found['held_out_kept_percent'])} kept"
 
 
-def _choice(one: TaskAnswer, group: Sequence[tuple[float, Mapping[str, Any]]]) -> Choice:
+def _choice(
+    one: TaskAnswer, group: Sequence[tuple[float, Mapping[str, Any]]], test: Scores | None, confidence: float
+) -> Choice:
     found, tolerances = group[0][1], [tolerance for tolerance, _ in group]
     if not found["num_dropped"]:
         return Choice(tolerances, 0)
@@ -283,9 +290,24 @@ def _choice(one: TaskAnswer, group: Sequence[tuple[float, Mapping[str, Any]]]) -
         "speeds": _speeds(one, chosen),
         "directory": chosen["directory"],
         "several_seeds": chosen["seeds"] > 1,
+        "test": _on_test(one, chosen, test, confidence),
     }
     robust = [tolerance for tolerance, item in group if item["robust"]]
     return Choice(tolerances, found["num_dropped"], robust[0] if robust else None, arm)
+
+
+def _on_test(one: TaskAnswer, chosen: pd.Series, test: Scores | None, confidence: float) -> dict[str, str] | None:
+    """What the chosen arm scores on test examples, in the words of the choice; None where there are none."""
+    arm = (chosen["origin"], chosen["strategy"], chosen["amount"])
+    found = score_on_test(test, one.model, one.task, arm, confidence)
+    if found is None:
+        return None
+    low, high = found.kept_interval
+    return {
+        "kept": percent(found.kept) if found.has_percentage else "",
+        "interval": f"{low:.1f} to {percent(high)}, {found.of_what}",
+        "scores": f"{score_text(found.score)} against {score_text(found.full_score)}",
+    }
 
 
 def _kept(sets: Sequence[Sequence[int]]) -> str:

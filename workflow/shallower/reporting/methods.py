@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from shallower.core.layout import UNLABELLED
+from shallower.core.layout import TEST, UNLABELLED
 from shallower.core.runs import BASELINE
 from shallower.core.text_figures import unlabelled_in_words
 from shallower.core.wording import DASH, counted, listed, score_text
@@ -41,12 +41,13 @@ def methods_content(
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
     models: Sequence[Mapping[str, Any]],
     unlabelled: Sequence[Mapping[str, Any]] = (),
+    tests: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The variables of the macros `methods` and `statistics`.
 
     `config` is the study with its defaults filled in, `summary` is summary.csv, `tasks` the content of task.json and
     manifest.json by task, `models` that of manifest.json of the imported models, `unlabelled` that of manifest.json of
-    texts without labels.
+    texts without labels, `tests` that of test examples.
     """
     converted = {manifest["name"]: listed(sorted(_converted_from(manifest))) for manifest in models}
     seeds = [len(_seeds(config, task)) for task in config["tasks"]]
@@ -76,6 +77,7 @@ def methods_content(
             f"{each['rows'][UNLABELLED]:,} of {each['source']['name']} (of {unlabelled_in_words(each['found'])})"
             for each in unlabelled
         ],
+        "tests": [_test(manifest) for manifest in tests],
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
         "several_seeds": max(seeds) > 1,
     }
@@ -254,6 +256,13 @@ def _calibration(config: Mapping[str, Any]) -> list[str]:
         if settings and any(task["name"] in entry.get("tasks", [task["name"]]) for entry in scored):
             found.append(f"{settings['examples']:,} of {task['name']}")
     return found
+
+
+def _test(manifest: Mapping[str, Any]) -> str:
+    """The number of test examples of a task, such as "200 of trec (negative 90, positive 110)"."""
+    classes = (manifest.get("classes") or {}).get(TEST)
+    text = f"{manifest['rows'][TEST]:,} of {manifest['source']['name']}"
+    return text + (f" ({_classes(classes)})" if classes else "")
 
 
 def _effort(manifests: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]) -> str:

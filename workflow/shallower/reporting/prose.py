@@ -16,6 +16,11 @@ BUDGET_SCORE = (
     "examples and seeds together, is not below the limit. With two or three seeds such an interval is rather too "
     "narrow; with one it says nothing of other seeds."
 )
+CHOSEN_BY_IT = "The score of a model that was chosen is the one that it was chosen by."
+TEST = (
+    "Where a task has test examples, the model that was chosen is scored on them as well. Nothing was trained on them "
+    "and no choice was made by them, so this score has no selection bias."
+)
 FIRST_SEED = (
     "Files are those of the first seed: to take the seed that scores best on the validation split would be one more "
     "choice by it."

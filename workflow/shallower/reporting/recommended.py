@@ -13,6 +13,7 @@ from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.budget import LATENCY, SCORE_KEPT, budget_text, limits_of, texts_at_once
 from shallower.reporting.labels import origin_title
+from shallower.reporting.on_test import TEST_COLUMNS, score_on_test
 from shallower.reporting.recommend import Candidate, Recommendation, missed_limits, recommend
 from shallower.reporting.summary import baseline_of, batch_sizes, layer_sets, without_answer
 
@@ -37,7 +38,11 @@ class Case:
 
 
 def recommended_table(
-    summary: pd.DataFrame, scores: Scores, budget: Mapping[str, Any], confidence: float
+    summary: pd.DataFrame,
+    scores: Scores,
+    budget: Mapping[str, Any],
+    confidence: float,
+    test: Scores | None = None,
 ) -> pd.DataFrame:
     """recommended.csv, in the order of the summary.
 
@@ -46,6 +51,9 @@ def recommended_table(
     interval over examples and seeds; sizes are those of the largest seed. `seed`, `kept_layers` and `directory` are of
     the run to take: that with the first seed, since to choose the best one by its validation score would make that
     score more optimistic still. `budget` has the study's limits.
+
+    `test` are the scores on test examples, where the study has any: then the columns `TEST_COLUMNS` are there as well.
+    They are of the model that the others are of, and empty for tasks without test examples.
     """
     rows = []
     for (model, task), arms in summary.groupby(["model", "task"], sort=False):
@@ -53,7 +61,7 @@ def recommended_table(
         batch_size = budget.get("batch_size", min(measured, default=None))
         latency = full.get(f"latency_ms_batch{batch_size}", math.nan)
         case = Case(budget, full, confidence, batch_size, latency)
-        identity = {"study": full["study"], "model": model, "task": task}
+        identity = {"study": full["study"], "model": model, "task": task, "test_sentence": ""}
         shallower = arms[arms["origin"] != BASELINE]
         problem = without_answer(full, shallower) if len(shallower) else "no layer was dropped from it"
         if problem:
@@ -62,6 +70,9 @@ def recommended_table(
         found = recommend(candidates_of(arms, scores, confidence, batch_size), budget)
         named = found.chosen or found.closest
         of_arm = {} if named is None else _arm_columns(named, case, scores, is_chosen=found.chosen is not None)
+        if named is not None and (on_test := score_on_test(test, model, task, named.arm, confidence)):
+            metric = metric_title(full["metric"], full["positive_class"])
+            of_arm |= {**on_test.columns, "test_sentence": on_test.sentence(metric, named.is_full)}
         rows.append(
             {
                 **identity,
@@ -72,7 +83,8 @@ def recommended_table(
                 "sentence": sentence(found, case, scores),
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS).astype(WHOLE)
+    table = pd.DataFrame(rows, columns=COLUMNS + (TEST_COLUMNS if test else [])).astype(WHOLE)
+    return table.astype({"test_examples": "Int64"}) if test else table
 
 
 COLUMNS = [

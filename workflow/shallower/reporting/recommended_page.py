@@ -17,7 +17,10 @@ LIMIT_TITLES = {SCORE_KEPT: "score", MEGABYTES: "size", LATENCY: "time", LAYERS:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A model that is recommended or closest; `missed` are the limits that it does not hold."""
+    """A model that is recommended or closest; `missed` are the limits that it does not hold.
+
+    `kept_on_test` and `interval_on_test` are of its task's test examples; en dashes where it has none.
+    """
 
     stack: Markup
     depth: str
@@ -28,16 +31,19 @@ class Numbers:
     latency: str
     missed: str
     directory: str
+    kept_on_test: str
+    interval_on_test: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model on one task: the sentence, and the numbers where there are any."""
+    """One model on one task: the sentences, of which the second is of a test, and the numbers where there are any."""
 
     model: str
     task: str
     recommended: bool
     sentence: str
+    test_sentence: str
     numbers: Numbers | None
 
 
@@ -57,25 +63,36 @@ def recommended_content(config: Mapping[str, Any], table: pd.DataFrame | None) -
         "risk": f"{50 * (1 - confidence):.3g}",
         "batch_size": next((int(size) for size in table["batch_size"].dropna()), None),
         "models_kept": config["keep_models"],
+        "is_tested": "test_sentence" in table and bool(table["test_sentence"].notna().any()),
     }
 
 
 def _row(row: Mapping[str, Any]) -> Row:
     numbers = None if row["origin"] is None else _numbers(row)
-    return Row(row["model"], row["task"], bool(row["recommended"]), row["sentence"], numbers)
+    tested = row.get("test_sentence") or ""
+    return Row(row["model"], row["task"], bool(row["recommended"]), row["sentence"], tested, numbers)
 
 
 def _numbers(row: Mapping[str, Any]) -> Numbers:
     kept = [int(layer) for layer in row["kept_layers"].split()]
-    has_interval = row["kept_low"] is not None
     return Numbers(
         stack=layer_stack(kept, int(row["num_layers"])),
         depth=f"{len(kept)} of {row['num_layers']:.0f}",
         arm="full model" if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}",
-        kept=percent(row["kept_percent"]) if has_interval else DASH,
-        interval=f"{row['kept_low']:.1f} to {row['kept_high']:.1f}" if has_interval else DASH,
+        kept=_kept(row, "kept"),
+        interval=_interval(row, "kept"),
         megabytes=f"{row['megabytes']:.1f}",
         latency=DASH if row["latency_ms"] is None else f"{row['latency_ms']:.2f}",
         missed=", ".join(LIMIT_TITLES[limit] for limit in (row["limits_missed"] or "").split()) or DASH,
         directory=row["directory"] or "",
+        kept_on_test=_kept(row, "test_kept"),
+        interval_on_test=_interval(row, "test_kept"),
     )
+
+
+def _kept(row: Mapping[str, Any], name: str) -> str:
+    return DASH if row.get(f"{name}_low") is None else percent(row[f"{name}_percent"])
+
+
+def _interval(row: Mapping[str, Any], name: str) -> str:
+    return DASH if row.get(f"{name}_low") is None else f"{row[f'{name}_low']:.1f} to {row[f'{name}_high']:.1f}"

@@ -10,6 +10,7 @@ import pandas as pd
 from shallower.core.runs import BASELINE
 from shallower.core.text_figures import Figures
 from shallower.core.wording import counted
+from shallower.evaluation.estimates import Scores
 from shallower.reporting.answer import answer_content
 from shallower.reporting.images import image_uri
 from shallower.reporting.methods import methods_content, provenance_content
@@ -45,6 +46,9 @@ class Report:
         unlabelled: manifest.json of the texts without labels, of each task that has them.
         missing: missing.csv; without rows when every job was finished.
         recommended: recommended.csv, where the study has a budget.
+        test: the scores on test examples, where there are any.
+        test_manifests: manifest.json of the test examples, of each task that has them.
+        test_texts: test-texts.json.
     """
 
     config: Mapping[str, Any]
@@ -60,6 +64,9 @@ class Report:
     unlabelled: Sequence[Mapping[str, Any]] = ()
     missing: pd.DataFrame = field(default_factory=pd.DataFrame)
     recommended: pd.DataFrame | None = None
+    test: Scores | None = None
+    test_manifests: Sequence[Mapping[str, Any]] = ()
+    test_texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def report_page(report: Report) -> str:
@@ -68,7 +75,7 @@ def report_page(report: Report) -> str:
     confidence = config["evaluate"]["confidence"]
     return render_page(
         "report.jinja",
-        **answer_content(report.summary, config["report"]["tolerances"], confidence, report.costs),
+        **answer_content(report.summary, config["report"]["tolerances"], confidence, report.costs, report.test),
         size=_size(config),
         recommended=recommended_content(config, report.recommended),
         missing=_missing(report.missing),
@@ -81,15 +88,17 @@ def report_page(report: Report) -> str:
             for (model, task), paths in report.figures.items()
         ],
         sections=report.sections,
-        texts=texts_content(config, report.texts, report.tasks),
+        texts=texts_content(config, report.texts, report.tasks, report.test_texts),
         more_steps=[step for section in report.sections for step in section.methods],
         more_terms={term: text for section in report.sections for term, text in section.terms.items()},
-        methods=methods_content(config, report.summary, report.tasks, report.models, report.unlabelled),
+        methods=methods_content(
+            config, report.summary, report.tasks, report.models, report.unlabelled, report.test_manifests
+        ),
         provenance=provenance_content(
             report.runs,
             report.earlier,
             report.models,
-            [*(manifest for _, manifest in report.tasks.values()), *report.unlabelled],
+            [*(manifest for _, manifest in report.tasks.values()), *report.unlabelled, *report.test_manifests],
         ),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shallower.core.layout import SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS, TEST
 from shallower.core.text_figures import (
     Figures,
     cut_percent,
@@ -19,14 +19,15 @@ def texts_content(
     config: Mapping[str, Any],
     texts: Mapping[tuple[str, str], Figures],
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
+    test_texts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The variables of the section on texts.
 
     `config` is the study; `texts` the content of texts.json by model and task; `tasks` that of task.json and
-    manifest.json by task.
+    manifest.json by task; `test_texts` that of test-texts.json.
     """
     return {
-        "warnings": text_warnings(config, texts, tasks),
+        "warnings": text_warnings(config, texts, tasks, test_texts),
         "tokens": [
             (
                 f"{model} on {task}",
@@ -36,7 +37,8 @@ def texts_content(
                 _unknown(found),
             )
             for (model, task), figures in texts.items()
-            for split in SPLITS
+            for split in (*SPLITS, TEST)
+            if split in figures
             for found in [figures[split]]
         ],
         "repeats": [
@@ -51,6 +53,7 @@ def texts_content(
             for name, (task, manifest) in tasks.items()
             if "repeats" in manifest
         ],
+        "tests": [(name, *_in_others(found)) for name, found in test_texts.items()],
     }
 
 
@@ -58,6 +61,7 @@ def text_warnings(
     config: Mapping[str, Any],
     texts: Mapping[tuple[str, str], Figures],
     tasks: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
+    test_texts: Mapping[str, Mapping[str, Any]],
 ) -> Sequence[str]:
     """What is to be said of the texts of a study, each with a remedy; the arguments are those of `texts_content`."""
     limits = config["report"]["warn_above"]
@@ -65,10 +69,18 @@ def text_warnings(
     found: list[str] = []
     for name, (task, manifest) in tasks.items():
         if "repeats" in manifest:
-            found += repeat_warnings(name, manifest["repeats"], task["rows"], limits)
+            of_test = test_texts.get(name, {"repeats": {}, "rows": 0})
+            repeats = {**manifest["repeats"], **of_test["repeats"]}
+            found += repeat_warnings(name, repeats, {**task["rows"], TEST: of_test["rows"]}, limits)
     for (model, name), figures in texts.items():
         found += token_warnings(model, name, figures, lengths[name], limits)
     return found
+
+
+def _in_others(found: Mapping[str, Any]) -> list[str]:
+    """Test rows that are rows of the other splits, training first; an en dash for a split that is not there."""
+    numbers = [found["repeats"].get(f"{TEST}_in_{split}") for split in (*SPLITS, CALIBRATION)]
+    return [DASH if number is None else _number(number, percentage(number, found["rows"])) for number in numbers]
 
 
 def _share(manifest: Mapping[str, Any], task: Mapping[str, Any], key: str, split: str) -> float | None:

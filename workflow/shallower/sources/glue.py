@@ -20,6 +20,7 @@ class GlueTask:
             QQP that is accuracy, which the paper reports.
         validation: name of the validation split. MNLI has two; the matched one, of the genres of the training
             set, is the one that is reported.
+        further: names of further labelled splits, which a model may be tested on; test splits have no labels.
         paper_name: what Sajjad et al. call the task; None for those that they leave out (section 4).
     """
 
@@ -27,6 +28,7 @@ class GlueTask:
     labels: tuple[str, ...] | None
     metrics: tuple[str, ...] = ("accuracy",)
     validation: str = "validation"
+    further: tuple[str, ...] = ()
     paper_name: str | None = None
 
     @property
@@ -41,6 +43,7 @@ GLUE_TASKS = {
         ("premise", "hypothesis"),
         ("entailment", "neutral", "contradiction"),
         validation="validation_matched",
+        further=("validation_mismatched",),
         paper_name="MNLI",
     ),
     "mrpc": GlueTask(SENTENCES, ("not_equivalent", "equivalent"), ("accuracy", "f1"), paper_name="MRPC"),
@@ -54,6 +57,6 @@ GLUE_TASKS = {
 
 
 def hub_file(subset: str, split: str) -> str:
-    """Path inside the hub's repository of the parquet file of a split ("train" or "validation")."""
+    """Path inside the hub's repository of the parquet file of a split ("train", "validation" or a further one)."""
     name = GLUE_TASKS[subset].validation if split == "validation" else split
     return f"{subset}/{name}-00000-of-00001.parquet"

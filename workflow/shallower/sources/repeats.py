@@ -1,8 +1,10 @@
-"""Texts that are there more than once: within the training split, and in both splits."""
+"""Texts that are there more than once: within the training split, and in several splits."""
 
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
+
+from shallower.core.layout import TEST
 
 # Rows that are taken out of a table at a time.
 ROWS = 10_000
@@ -12,12 +14,21 @@ def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """Rows whose texts (or pairs of texts) are, letter by letter, those of another row.
 
     `train`: training rows that repeat an earlier one; `validation_in_train`: validation rows that are training rows.
+    With a split "test", also `test_in_train` and so on: test rows that are rows of each other split.
     """
     train: set[int] = set()
     for texts in _hashes(tables["train"]):
         train.add(texts)
     common = sum(texts in train for texts in _hashes(tables["validation"]))
-    return {"train": len(tables["train"]) - len(train), "validation_in_train": common}
+    found = {"train": len(tables["train"]) - len(train), "validation_in_train": common}
+    return found | (in_others(tables) if TEST in tables else {})
+
+
+def in_others(tables: Mapping[str, pa.Table]) -> dict[str, int]:
+    """Rows of the split "test" whose texts are those of a row of another split, as `test_in_train` and the like."""
+    test = [*_hashes(tables[TEST])]
+    others = {split: {*_hashes(table)} for split, table in tables.items() if split != TEST}
+    return {f"{TEST}_in_{split}": sum(texts in known for texts in test) for split, known in others.items()}
 
 
 def _hashes(table: pa.Table) -> Iterator[int]:

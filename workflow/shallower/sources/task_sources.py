@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import local_path
-from shallower.core.layout import CALIBRATION, SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS, TEST
+from shallower.core.wording import listed
 from shallower.sources.file_formats import SUFFIXES, kind_of
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY, HUB_REVISION, hub_file
 from shallower.sources.hub import download
@@ -39,7 +41,10 @@ class HubFiles:
 
 
 class TaskSource:
-    """A source of labelled text; `definition` is a study's task entry. By default the splits are files of their own."""
+    """A source of labelled text; `definition` is a study's task entry. By default the splits are files of their own.
+
+    A definition may have a split "test" in addition to those for training and validation.
+    """
 
     def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
         """Files of each split on this machine, whether or not they exist; none for other sources."""
@@ -71,9 +76,9 @@ class TaskSource:
         )
 
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
-        """Both splits, cut to the number of examples that the study asks for, and its calibration examples, if any.
+        """All splits, cut to the number of examples that the study asks for, and its calibration examples, if any.
 
-        Raises StudyErrors with what is wrong in either file.
+        Raises StudyErrors with what is wrong in any file.
         """
         labelled = read_labelled(files, self.columns(definition))
         problems = [
@@ -101,16 +106,20 @@ class GlueSource(TaskSource):
             return {}
         directory = local_path(definition["directory"])
         names = {"train": "train", "validation": GLUE_TASKS[definition["subset"]].validation}
+        names |= {TEST: definition["test_split"]} if "test_split" in definition else {}
         return {split: split_files(directory, name) for split, name in names.items()}
 
     def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
         if definition["directory"]:
             return None
         names = {split: hub_file(definition["subset"], split) for split in SPLITS}
+        names |= {TEST: hub_file(definition["subset"], definition["test_split"])} if "test_split" in definition else {}
         return HubFiles(HUB_REPOSITORY, HUB_REVISION, names)
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
-        if definition["directory"]:
+        if problem := _test_split_problem(definition):
+            yield problem
+        elif definition["directory"]:
             found = [path for paths in self.files_here(definition).values() for path in paths]
             yield from layout_problems(local_path(definition["directory"]), definition["subset"], found)
 
@@ -127,7 +136,7 @@ class FilesSource(TaskSource):
     """A file on this machine for each split, or several that a pattern such as train-*.parquet names."""
 
     def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
-        return {split: local_files(definition[f"{split}_file"]) for split in SPLITS}
+        return {split: local_files(name) for split, name in _named_files(definition).items()}
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
@@ -141,15 +150,15 @@ class FilesSource(TaskSource):
 
 
 class HubSource(TaskSource):
-    """Two files of a dataset repository on the Hugging Face hub, at one commit."""
+    """Files of a dataset repository on the Hugging Face hub, at one commit."""
 
     def hub_files(self, definition: Mapping[str, Any]) -> HubFiles | None:
-        names = {split: definition[f"{split}_file"] for split in SPLITS}
-        return HubFiles(definition["repository"], definition["revision"], names)
+        return HubFiles(definition["repository"], definition["revision"], _named_files(definition))
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
-        names = [definition[f"{split}_file"] for split in SPLITS]
+        by_split = _named_files(definition)
+        names = [*by_split.values()]
         if problem := check_repository(definition["repository"], names):
             yield problem
         yield from (
@@ -160,31 +169,44 @@ class HubSource(TaskSource):
             for name in names
             if "*" in name
         )
-        yield from _same_file({split: [os.path.normpath(name)] for split, name in zip(SPLITS, names, strict=True)})
+        yield from _same_file({split: [os.path.normpath(name)] for split, name in by_split.items()})
 
 
 class PackageSource(TaskSource):
     """One file inside a distribution of a Python package, divided here into training and validation examples.
 
     Rows with the same text are one example (the first of them counts), so that no text is in both splits. The
-    validation examples are drawn first: they do not depend on how many training examples a study asks for.
+    validation examples are drawn first: they do not depend on how many training examples a study asks for. Test
+    examples are a file of their own in the same distribution.
     """
 
     def fetch(self, definition: Mapping[str, Any], folder: Path) -> dict[str, list[Path]]:
         archive = distribution_file(definition["package"], definition["version"], definition["sha256"])
-        path = folder / f"{PurePosixPath(definition['path']).stem}.{definition['format']}"
-        try:
-            extract_file(archive, definition["path"], path)
-        except UserError as error:
-            raise UserError(f"{definition['package']} {definition['version']}: {error}") from None
-        return {"data": [path]}
+        files = {}
+        for split, name in self._paths(definition).items():
+            # In a folder of its own, since two files may have the same name.
+            files[split] = [folder / split / f"{PurePosixPath(name).stem}.{definition['format']}"]
+            files[split][0].parent.mkdir()
+            try:
+                extract_file(archive, name, files[split][0])
+            except UserError as error:
+                raise UserError(f"{definition['package']} {definition['version']}: {error}") from None
+        return files
+
+    def _paths(self, definition: Mapping[str, Any]) -> dict[str, str]:
+        """Paths inside the distribution."""
+        return {"data": definition["path"], **({TEST: definition["test_file"]} if "test_file" in definition else {})}
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
-        try:
-            path_parts(definition["path"], "file")
-        except UserError as error:
-            yield str(error)
+        paths = self._paths(definition)
+        for path in paths.values():
+            try:
+                path_parts(path, "file")
+            except UserError as error:
+                yield str(error)
+        if len({*map(os.path.normpath, paths.values())}) < len(paths):
+            yield f"path and test_file are the same file, {definition['path']}; name two files without common rows"
 
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
         (path,) = files["data"]
@@ -205,9 +227,17 @@ class PackageSource(TaskSource):
         if problem := _calibration_problem(definition, len(order)):
             raise UserError(f"{path.name}: without those to validate has {problem}")
         rows = np.sort(order)
-        labelled = replace(labelled, tables={"train": table.take(rows), "validation": validation})
+        tables, orders = {"train": table.take(rows), "validation": validation}, {"train": np.searchsorted(rows, order)}
+        if TEST in files:
+            tables[TEST] = without_repeats(labelled.tables[TEST])
+            orders[TEST] = shuffled(tables[TEST])
+            if (size := definition.get("test_examples", 0)) > len(tables[TEST]):
+                raise UserError(
+                    f"{_named(files[TEST])}: has {len(tables[TEST])} different texts, the study asks for {size} to "
+                    "test on; ask for fewer"
+                )
         asked = {key: value for key, value in definition.items() if key != "validation_examples"}
-        return _sliced(labelled, columns, asked, {"train": np.searchsorted(rows, order)})
+        return _sliced(replace(labelled, tables=tables), columns, asked, orders)
 
 
 TASK_SOURCES: dict[str, TaskSource] = {
@@ -222,10 +252,30 @@ def _named(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
 
 
+def _named_files(definition: Mapping[str, Any]) -> dict[str, str]:
+    """The file, or the pattern of files, that a definition names for each split that it has."""
+    splits = [split for split in (*SPLITS, TEST) if f"{split}_file" in definition]
+    return {split: definition[f"{split}_file"] for split in splits}
+
+
 def _same_file(files: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    if common := sorted({*files["train"]} & {*files["validation"]}):
-        name = os.path.relpath(common[0])
-        yield f"train_file and validation_file are the same file, {name}; name two files without common rows"
+    for one, other in combinations(files, 2):
+        if common := sorted({*files[one]} & {*files[other]}):
+            name = os.path.relpath(common[0])
+            yield f"{one}_file and {other}_file are the same file, {name}; name two files without common rows"
+
+
+def _test_split_problem(definition: Mapping[str, Any]) -> str | None:
+    """Why a GLUE task cannot be tested on the split that its definition names, if it names one."""
+    split, task = definition.get("test_split"), GLUE_TASKS[definition["subset"]]
+    if split is None or split in task.further:
+        return None
+    remedy = f"use {listed(task.further)}" if task.further else "bring labelled test rows as a task with source: files"
+    if split in ("train", "validation", task.validation):
+        return f"test_split: models are trained on the training split and chosen by the validation split; {remedy}"
+    if split.startswith("test"):
+        return f"test_split: the labels of GLUE's test splits are not published (each is -1); {remedy}"
+    return f"test_split: GLUE's {definition['subset']} has no labelled split {split!r}; {remedy}"
 
 
 def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
@@ -271,17 +321,20 @@ def _calibration_problem(definition: Mapping[str, Any], num_rows: int) -> str | 
 def _sliced(
     labelled: Labelled, columns: Columns, definition: Mapping[str, Any], orders: Mapping[str, NDArray[np.int64]]
 ) -> Labelled:
-    """Both splits, cut to the numbers of examples that a definition names, by the orders in which rows are drawn.
+    """All splits, cut to the numbers of examples that a definition names, by the orders in which rows are drawn.
 
     With `calibration_examples`, also the split "calibration". Where a definition says how many examples are to train
     on, calibration takes from the others, so that the training split is the same with and without it; otherwise the
     training split is what calibration leaves. Raises UserError where training or calibration examples are too few for
     the classes.
     """
-    tables, sizes = dict(labelled.tables), {split: definition.get(f"{split}_examples") for split in SPLITS}
+    tables = dict(labelled.tables)
+    sizes = {split: definition.get(f"{split}_examples") for split in (*SPLITS, TEST)}
     needed: set[int] | None = set() if _has_classes(columns) else None
     if (size := sizes["validation"]) is not None:
         tables["validation"] = drawn(tables["validation"], orders["validation"], size, needed)
+    if TEST in tables and (size := sizes[TEST]) is not None:
+        tables[TEST] = drawn(tables[TEST], orders[TEST], size, needed)
     if (size := sizes["train"]) is not None:
         needed = None if needed is None else classes_of(tables["validation"])
         whole = tables["train"].take(np.sort(orders["train"]))

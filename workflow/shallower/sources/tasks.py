@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
-from shallower.core.layout import CALIBRATION, SPLITS
+from shallower.core.layout import CALIBRATION, SPLITS, TEST
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import Labelled
@@ -80,28 +80,53 @@ def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str 
     from all: such a definition has `calibration_examples` itself, and its training split lacks them. The ids of the
     rows are those that they have in the training file. Raises UserError as `fetch_task` does.
     """
-    target_dir = Path(target_dir)
     definition = {**definition, "calibration_examples": size}
     labelled, originals = _fetched(definition)
-    columns, table = TASK_SOURCES[definition["source"]].columns(definition), labelled.tables[CALIBRATION]
-    name = f"{CALIBRATION}.parquet"
+    logger.info("calibration: %d examples of the training data", size)
+    originals = {
+        name.replace("train", CALIBRATION).replace("data", CALIBRATION): file
+        for name, file in originals.items()
+        if not name.startswith(("validation", TEST))
+    }
+    _write_part(definition, CALIBRATION, labelled.tables[CALIBRATION], originals, {}, Path(target_dir))
+
+
+def fetch_test(definition: Mapping[str, Any], target_dir: str | Path) -> None:
+    """Write test.parquet, the split "test" of a definition that has one, and a manifest.
+
+    Labels are read as those of the other splits are. Raises UserError as `fetch_task` does.
+    """
+    labelled, originals = _fetched(definition)
+    logger.info("test: %d examples", len(labelled.tables[TEST]))
+    own = {name: file for name, file in originals.items() if name.startswith(TEST)}
+    reading = {"reading": {"labels": labelled.labels_are, "remarks": labelled.remarks}}
+    _write_part(definition, TEST, labelled.tables[TEST], own, reading, Path(target_dir))
+
+
+def _write_part(
+    definition: Mapping[str, Any],
+    part: str,
+    table: pa.Table,
+    originals: Mapping[str, Mapping[str, str]],
+    more: Mapping[str, Any],
+    target_dir: Path,
+) -> None:
+    """Write the table of a task's examples beyond its training and validation data, and a manifest with `more`."""
+    name = f"{part}.parquet"
     write_parquet(target_dir / name, table)
-    logger.info("calibration: %d examples of the training data", len(table))
+    source = TASK_SOURCES[definition["source"]]
     write_json(
         target_dir / "manifest.json",
         {
-            "source": definition,
+            "source": dict(definition),
             "seed": SLICE_SEED,
-            "originals": {
-                name.replace("train", CALIBRATION).replace("data", CALIBRATION): file
-                for name, file in originals.items()
-                if not name.startswith("validation")
-            },
-            "classes": _class_counts(columns.labels, {CALIBRATION: table}),
-            "rows": {CALIBRATION: len(table)},
+            "originals": originals,
+            "classes": _class_counts(source.columns(definition).labels, {part: table}),
+            **more,
+            "rows": {part: len(table)},
             "text_bytes": text_bytes(table),
             "versions": versions(("numpy", "pyarrow")),
-            **TASK_SOURCES[definition["source"]].pin(definition),
+            **source.pin(definition),
             "code": code_state(Path(__file__).parent),
             "sha256": {name: sha256_of(target_dir / name)},
         },

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
-from shallower.core.layout import CALIBRATION, SPLITS, UNLABELLED
+from shallower.core.layout import SPLITS, TEST, UNLABELLED
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.core.text_figures import LEFT_OUT, REPEATED, unlabelled_in_words
@@ -36,13 +36,14 @@ SEPARATOR = "\x1f"
 
 
 def fetch_unlabelled(
-    definition: Mapping[str, Any], task_dir: Path, calibration_file: Path | None, target_dir: Path
+    definition: Mapping[str, Any], task_dir: Path, others_files: Sequence[Path], target_dir: Path
 ) -> None:
     """Write unlabelled.parquet, the texts of a task's `unlabelled_file` that are left for training, and a manifest.
 
     `definition` is the task's, with `unlabelled_file` and, where the study has it, `unlabelled_examples`; `task_dir` is
-    the folder that `fetch_task` wrote, `calibration_file` what `fetch_calibration` wrote, if anything. The table has
-    the columns `id` (the row's number in the file, from 0), `text` and, for pairs, `text_pair`.
+    the folder that `fetch_task` wrote, `others_files` are the tables of `fetch_calibration` and `fetch_test`, if any,
+    which are named after their splits. The table has the columns `id` (the row's number in the file, from 0),
+    `text` and, for pairs, `text_pair`.
 
     Raises UserError with what is wrong with the file, when no row is left, and when fewer are than the study asks for.
     """
@@ -51,9 +52,9 @@ def fetch_unlabelled(
     splits = [f"{split}.parquet" for split in SPLITS]
     compared_with = verified(task_dir, splits)
     others = {split: pq.read_table(task_dir / f"{split}.parquet") for split in SPLITS}
-    if calibration_file is not None:
-        compared_with[calibration_file.name] = verified_file(calibration_file)
-        others[CALIBRATION] = pq.read_table(calibration_file)
+    for file in others_files:
+        compared_with[file.name] = verified_file(file)
+        others[file.stem] = pq.read_table(file)
     left, counts = left_over(table, others)
     place, size = files[0], definition.get("unlabelled_examples")
     if not len(left):
@@ -104,7 +105,7 @@ def left_over(table: pa.Table, others: Mapping[str, pa.Table]) -> tuple[pa.Table
     for split in (split for split in LEFT_OUT if split in others):
         for texts in compared_texts(others[split]):
             reasons.setdefault(_digest(texts), split)
-    rows, counts = [], Counter(dict.fromkeys(LEFT_OUT, 0))
+    rows, counts = [], Counter({reason: 0 for reason in LEFT_OUT if reason != TEST or TEST in others})
     for row, texts in enumerate(compared_texts(table)):
         key = _digest(texts)
         if key in reasons:

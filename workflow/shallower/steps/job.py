@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shallower.core.layout import UNLABELLED
+from shallower.core.layout import TEST, UNLABELLED
 from shallower.models.size import BASE_CONFIG, ModelSize
 
 
@@ -16,7 +16,7 @@ class Job:
         size: size of the model.
         max_length: number of tokens that the task's inputs are cut to.
         trainings: settings (`epochs`, `batch_size`) of each training that the job may be.
-        rows: number of the task's examples, by split; with `unlabelled`, texts without labels.
+        rows: number of the task's examples, by split; with `unlabelled`, texts without labels; maybe with `test`.
         calibration_examples: number of the task's examples for choices from data.
         layer_evaluations: how often a scoring of subsets of layers may run a layer.
         race: how subsets of layers are raced: `shortlist`, `epochs`.
@@ -47,6 +47,11 @@ class Job:
     outputs: int = 1
     threads: int = 1
     on_gpu: bool = False
+
+    @property
+    def predicted_examples(self) -> int:
+        """Number of examples of the larger split that models are scored on."""
+        return max(self.rows.get("validation", 0), self.rows.get(TEST, 0))
 
     @property
     def taught_examples(self) -> int:

@@ -159,7 +159,7 @@ def _tokens(job: Job) -> float:
 
 
 def _logit_bytes(job: Job) -> int:
-    return 4 * job.rows.get("validation", 0) * job.outputs
+    return 4 * job.predicted_examples * job.outputs
 
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:

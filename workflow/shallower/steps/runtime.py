@@ -55,8 +55,8 @@ def _training_seconds(job: Job, examples: int, epochs: float, batch_size: int) -
 
 
 def inference(job: Job) -> float:
-    """The model's operations and validation rows."""
-    return _forward(job, job.rows["validation"], job.max_length)
+    """The model's operations and validation or test rows."""
+    return _forward(job, job.predicted_examples, job.max_length)
 
 
 def comparison(job: Job) -> float:

@@ -20,6 +20,7 @@ from shallower.core.layout import (
     STUDY,
     TASK,
     TASK_RESULTS,
+    TEST_DATA,
     TOKENS,
     UNLABELLED_DATA,
 )
@@ -141,6 +142,13 @@ STEPS: dict[str, Step] = {
             outputs=("calibration.parquet", "manifest.json"),
         ),
         Step(
+            "download_test",
+            "download",
+            rules=("download_test",),
+            folder=TEST_DATA,
+            outputs=("test.parquet", "manifest.json"),
+        ),
+        Step(
             "download_unlabelled",
             "download",
             rules=("download_unlabelled",),
@@ -150,7 +158,7 @@ STEPS: dict[str, Step] = {
         Step(
             "tokenize_task",
             "torch",
-            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled"),
+            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "tokenize_test"),
             folder=TOKENS,
             outputs=("{split}.safetensors", "texts.json"),
             is_job=True,
@@ -193,11 +201,18 @@ STEPS: dict[str, Step] = {
             memory=memory.surgery,
         ),
         # Evaluation.
-        _model_step("predict", ("predict",), RUN, ("predictions.parquet",), memory.inference, runtime.inference),
+        _model_step(
+            "predict",
+            rules=("predict", "predict_test"),
+            folder=RUN,
+            outputs=("predictions.parquet",),
+            mem=memory.inference,
+            seconds=runtime.inference,
+        ),
         Step(
             "evaluate_predictions",
             "report",
-            rules=("evaluate",),
+            rules=("evaluate", "evaluate_test"),
             folder=RUN,
             outputs=("metrics.json", "resamples.npy"),
             is_job=True,
@@ -221,7 +236,13 @@ STEPS: dict[str, Step] = {
         # Tables, figures and pages.
         _study_step("write_study", "write_study", "study.json"),
         _study_step("plan_runs", "plan_runs", "runs.csv", "missing.csv"),
-        _study_step("aggregate_results", "aggregate", "results.csv", "resamples.parquet"),
+        Step(
+            "aggregate_results",
+            "report",
+            rules=("aggregate", "aggregate_test"),
+            outputs=("results.csv", "resamples.parquet", "test-results.csv", "test-resamples.parquet"),
+        ),
+        _study_step("compare_texts", "compare_texts", "test-texts.json"),
         _study_step(
             "tabulate_results",
             "tabulate",

@@ -25,7 +25,10 @@ from shallower.study.strategy_checks import repeated, strategy_problems
 from shallower.study.study import (
     MODEL_USE_KEYS,
     TASK_USE_KEYS,
+    TEST_KEYS,
     UNLABELLED_KEYS,
+    has_test,
+    keys_of_test,
     task_definition,
     unlabelled_definition,
 )
@@ -140,6 +143,11 @@ def _task_problems(draft: Draft) -> Iterator[str]:
             # Without calibration examples as the steps have it, so that what is found in its files is found once.
             definition = task_definition(resolved_task(task, draft.config.get("glue_directory")))
             definition |= _calibration(draft, index, task)
+            if sound(*TEST_KEYS):
+                definition |= keys_of_test(task) if has_test(task) else {}
+                if "test_examples" in task and not has_test(task):
+                    key = "test_split" if task["source"] == "glue" else "test_file"
+                    yield f"{here}.test_examples: there is no {key}; add it, or remove the key"
             yield from (f"{here}: {problem}" for problem in check_task(definition))
             yield from (f"{here}{problem}" for problem in _unlabelled_problems(draft, index, task))
 

@@ -128,6 +128,8 @@ class Task(Settings):
     """Use only this many training examples, drawn with a fixed seed."""
     validation_examples: Examples = optional()
     """Use only this many validation examples, drawn with a fixed seed."""
+    test_examples: Examples = optional()
+    """Use only this many test examples, drawn with a fixed seed."""
     train: Training = optional()
     """What differs for this task from the study's train."""
     refine: Refining = optional()
@@ -155,6 +157,11 @@ class GlueTask(Task):
     """The task is part of GLUE."""
     subset: Annotated[str, OneOf(GLUE_SUBSETS)]
     """The GLUE task."""
+    test_split: Text = optional()
+    """
+    A further labelled split, on which models are reported that were chosen by validation: validation_mismatched of
+    MNLI. The labels of GLUE's own test splits are not published.
+    """
 
 
 class LabelledTask(Task):
@@ -193,6 +200,11 @@ class FilesTask(LabelledTask):
     """File of labelled rows to train on, or a pattern of several, such as train-*.parquet."""
     validation_file: Path
     """File of labelled rows to score on, or a pattern of several."""
+    test_file: Path = optional()
+    """
+    File of labelled rows, or a pattern of several, on which models are reported that were chosen by validation. Nothing
+    is trained on them or chosen by them.
+    """
 
 
 class HubTask(LabelledTask):
@@ -211,6 +223,8 @@ class HubTask(LabelledTask):
     """Path of the training file inside the repository."""
     validation_file: Path
     """Path of the validation file inside the repository."""
+    test_file: Path = optional()
+    """Path of a file inside the repository, on which models are reported that were chosen by validation."""
 
 
 class PackageTask(LabelledTask):
@@ -233,6 +247,11 @@ class PackageTask(LabelledTask):
     """Format of the data file, whatever its name."""
     validation_examples: Examples
     """How many examples are for validation, drawn with a fixed seed."""
+    test_file: Path = optional()
+    """
+    Path of another data file inside the archive, of the same format and columns, on which models are reported that were
+    chosen by validation.
+    """
 
 
 # --- what is dropped -----------------------------------------------------------------------------------------------

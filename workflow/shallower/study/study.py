@@ -17,8 +17,10 @@ from shallower.surgery.strategies import STRATEGIES, amount_label
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
 UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples")
+# Of these the first or the second says where test examples are, depending on the source.
+TEST_KEYS = ("test_file", "test_split", "test_examples")
 TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart", "calibration"}
-TASK_USE_KEYS |= {*UNLABELLED_KEYS}
+TASK_USE_KEYS |= {*UNLABELLED_KEYS, *TEST_KEYS}
 MODEL_USE_KEYS = {"counterpart"}
 
 
@@ -149,7 +151,24 @@ class Study:
         """What the folder of a task's texts without labels ends in: other texts get another folder; None for none."""
         definition = self.unlabelled_definition(task)
         keys = (*UNLABELLED_KEYS, "calibration_examples")
-        return None if definition is None else fingerprint({key: definition.get(key) for key in keys})
+        # Texts of test examples are left out, too.
+        test = {} if (key := self.test_key(task)) is None else {"test": key}
+        return None if definition is None else fingerprint({key: definition.get(key) for key in keys} | test)
+
+    def test_definition(self, task: str) -> dict[str, Any] | None:
+        """What says which test examples a task has, in addition to its other data; None for none."""
+        entry = _named(self.config["tasks"], task)
+        return self.task_definition(task) | keys_of_test(entry) if has_test(entry) else None
+
+    def test_key(self, task: str) -> str | None:
+        """What the folder of a task's test examples ends in: other examples get another folder; None for none."""
+        entry = _named(self.config["tasks"], task)
+        return fingerprint(keys_of_test(entry)) if has_test(entry) else None
+
+    @cached_property
+    def tested_tasks(self) -> list[str]:
+        """Names of the tasks that have test examples."""
+        return [task for task in self.tasks if self.test_key(task) is not None]
 
     def augmentation(self, task: str) -> dict[str, Any] | None:
         """How texts for a teacher are made from those of a task; None for none. All of its runs have the same."""
@@ -299,7 +318,18 @@ def task_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def unlabelled_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What of a task's entry says which texts without labels it has, and how they are read."""
-    return task_definition(entry) | {key: entry[key] for key in UNLABELLED_KEYS if key in entry}
+    own = {key: entry[key] for key in UNLABELLED_KEYS if key in entry}
+    return task_definition(entry) | own | (keys_of_test(entry) if has_test(entry) else {})
+
+
+def has_test(entry: Mapping[str, Any]) -> bool:
+    """Whether a task has test examples."""
+    return "test_file" in entry or "test_split" in entry
+
+
+def keys_of_test(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a task's entry says which its test examples are."""
+    return {key: entry[key] for key in TEST_KEYS if key in entry}
 
 
 def _named(entries: Iterable[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

@@ -32,9 +32,10 @@ class Classification(TaskKind):
                     f"the {split} split has only the class {names[min(present)]!r}; "
                     "nothing can be learnt or scored from one"
                 )
-        if unseen := classes["validation"] - classes["train"]:
-            lacking = ", ".join(repr(names[index]) for index in sorted(unseen))
-            yield f"the validation split has {lacking}, which the train split lacks; add or remove such rows"
+        for split in ("validation", "test"):
+            if unseen := classes.get(split, set()) - classes["train"]:
+                lacking = ", ".join(repr(names[index]) for index in sorted(unseen))
+                yield f"the {split} split has {lacking}, which the train split lacks; add or remove such rows"
 
     def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
         return {
