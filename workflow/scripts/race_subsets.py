@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 
 from shallower.analysis.race import Trial, race
+from shallower.analysis.scored import scored
 from shallower.core.cli import add_compute_arguments, json_argument, run_step
-from shallower.core.files import read_json, sha256_of, write_json
-from shallower.core.provenance import versions
+from shallower.core.files import read_json, write_json
 from shallower.core.tables import write_table
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_training
@@ -86,15 +86,13 @@ def main(arguments: argparse.Namespace) -> None:
             "epochs": epochs,
             "refinings": round(epochs / settings.epochs, 2) if settings.epochs else None,
         },
-        "model": str(arguments.model_dir),
-        "sha256": {
-            WEIGHTS: digests[WEIGHTS],
-            CONFIG: digests[CONFIG],
-            arguments.tokens.name: sha256_of(arguments.tokens),
-            arguments.calibration.name: sha256_of(arguments.calibration),
-        },
-        "versions": versions(),
-        "num_examples": len(calibration.labels),
+        **scored(
+            arguments.model_dir,
+            digests,
+            [arguments.tokens, arguments.calibration],
+            len(calibration.labels),
+            [WEIGHTS, CONFIG],
+        ),
     }
     write_json(arguments.output, scores)
 

@@ -7,15 +7,14 @@ In: a model folder, the tokens of the task's calibration examples, task.json. Ou
 import argparse
 from pathlib import Path
 
+from shallower.analysis.scored import scored
 from shallower.analysis.taylor import taylor_importance
 from shallower.core.cli import add_compute_arguments, run_step
-from shallower.core.files import read_json, sha256_of, write_json
-from shallower.core.provenance import versions
+from shallower.core.files import read_json, write_json
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
 from shallower.models.checksums import verified, verified_file
-from shallower.models.folder import WEIGHTS
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,11 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
     scores = {
         "method": "taylor",
         "scores": taylor_importance(classifier, tokens, compute),
-        "model": str(arguments.model_dir),
-        "sha256": {WEIGHTS: digests[WEIGHTS], arguments.tokens.name: sha256_of(arguments.tokens)},
         "device": compute.device,
-        "versions": versions(),
-        "num_examples": len(tokens.labels),
+        **scored(arguments.model_dir, digests, [arguments.tokens], len(tokens.labels)),
     }
     write_json(arguments.output, scores)
 

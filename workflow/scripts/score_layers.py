@@ -8,13 +8,12 @@ from pathlib import Path
 
 from shallower.analysis.hidden_states import load_encoder
 from shallower.analysis.layer_scores import METHODS
+from shallower.analysis.scored import scored
 from shallower.core.cli import add_compute_arguments, run_step
-from shallower.core.files import sha256_of, write_json
-from shallower.core.provenance import versions
+from shallower.core.files import write_json
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
 from shallower.models.checksums import verified
-from shallower.models.folder import WEIGHTS
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -26,14 +25,8 @@ def main(arguments: argparse.Namespace) -> None:
     scores = {
         "method": arguments.method,
         "scores": METHODS[arguments.method](model, tokens, compute),
-        "model": str(arguments.model_dir),
-        "sha256": {
-            WEIGHTS: digests[WEIGHTS],
-            arguments.tokens.name: sha256_of(arguments.tokens),
-        },
         "device": compute.device,
-        "versions": versions(),
-        "num_examples": len(tokens.labels),
+        **scored(arguments.model_dir, digests, [arguments.tokens], len(tokens.labels)),
     }
     write_json(arguments.output, scores)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from shallower.analysis.scored import scored
 from shallower.analysis.single_layers import load_layers
 from shallower.analysis.subset_scores import score_subsets
 from shallower.core.cli import add_compute_arguments, json_argument, run_step
-from shallower.core.files import read_json, sha256_of, write_json
-from shallower.core.provenance import versions
+from shallower.core.files import read_json, write_json
 from shallower.core.tables import write_table
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
@@ -47,14 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
         "kept_layers": table["kept_layers"].tolist(),
         **{measure: table[measure].tolist() for measure in MEASURES if measure in table},
         "cost": cost,
-        "model": str(arguments.model_dir),
-        "sha256": {
-            WEIGHTS: digests[WEIGHTS],
-            CONFIG: digests[CONFIG],
-            arguments.tokens.name: sha256_of(arguments.tokens),
-        },
-        "versions": versions(),
-        "num_examples": len(tokens.labels),
+        **scored(arguments.model_dir, digests, [arguments.tokens], len(tokens.labels), [WEIGHTS, CONFIG]),
     }
     write_json(arguments.output, scores)
 
