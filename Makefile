@@ -116,7 +116,7 @@ benchmark: ## run all benchmarks of time (GLUE=folder)
 	@$(MAKE) benchmark-search
 
 test: $(READY) ## run the tests (22 minutes)
-	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadfile $(ARGUMENTS)
+	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
 	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)

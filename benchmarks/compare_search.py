@@ -138,7 +138,7 @@ def prepare_data(study: Study, task: str, model_dir: Path, folder: Path, argumen
 def fetch_more_texts(definition: dict[str, Any], folder: Path, most: int) -> None:
     """Texts without labels for a teacher: those of the training file that no split has, at most so many."""
     found = {**definition, "unlabelled_file": str(Path(definition["directory"]) / "train.parquet")}
-    places = (folder / "task", folder / CALIBRATION / f"{CALIBRATION}.parquet", folder / UNLABELLED)
+    places = (folder / "task", [folder / CALIBRATION / f"{CALIBRATION}.parquet"], folder / UNLABELLED)
     fetch_unlabelled(found, *places)
     if read_json(folder / UNLABELLED / "manifest.json")["rows"][UNLABELLED] > most:
         fetch_unlabelled({**found, "unlabelled_examples": most}, *places)

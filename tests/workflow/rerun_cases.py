@@ -28,8 +28,8 @@ STUDY_TEXTS = {
     " top-1",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
     " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
-    "test": "one model, one task with test examples, the baseline and one arm, one seed; with a budget, and calibration"
-    " examples by which nothing is chosen",
+    "test": "one model, one task with test examples, one seed; the baseline, which teaches by texts made of training"
+    " texts, and one arm; with a budget, and calibration examples by which nothing is chosen",
 }
 
 
@@ -134,9 +134,15 @@ TEST_PREDICTIONS = Counter(predict_test=2) + TEST_SCORES
 TEST_AGAIN = Counter(download_test=1, tokenize_test=1, compare_texts=1) + TEST_PREDICTIONS
 # All that is made of validation data of the study with test examples, from the training of its baseline on.
 TESTED_AND_BELOW = (
-    Counter(finetune_baseline=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1, reload_models=1)
+    Counter(finetune_baseline=1, teach=1, drop_layers=1, refine=1, predict=2, evaluate=2, compare=1, reload_models=1)
     + Counter(aggregate=1)
     + TEST_PREDICTIONS
+)
+# What texts that are made for a teacher have a part in, in the same study.
+AUGMENTED_AGAIN = (
+    Counter(augment_tokens=1, teach=1, drop_layers=1, refine=1, predict=1, evaluate=1, compare=1, reload_models=1)
+    + Counter(predict_test=1, evaluate_test=1, aggregate=1)
+    + TEST_TABLES
 )
 
 # What the study of two tasks recommends, and shows of it.
@@ -514,6 +520,9 @@ SETTINGS = {
     "test examples taken out": Case(
         study_with(lambda study: study["tasks"][0].pop("test_file")), Counter(tabulate=1, plot=1) + REPORT, "test"
     ),
+    "more texts made of the training texts": Case(
+        settings(refine={"distill": {"augment": {"copies": 3}}}), AUGMENTED_AGAIN, "test"
+    ),
     "a train setting where there are test examples": Case(settings(train={"batch_size": 8}), TESTED_AND_BELOW, "test"),
     "the number of calibration examples where there are test examples": Case(
         settings(calibration={"examples": 13}), Counter(download_calibration=1, compare_texts=1) + REPORT, "test"
@@ -708,7 +717,7 @@ DATA = {
     "own data: a row added where there are test examples": Case(
         append("data/validation.csv", "good good happy street,good\n"),
         Counter(download_task=1, download_calibration=1, tokenize_task=1)
-        + Counter(download_test=1, tokenize_test=1, compare_texts=1)
+        + Counter(download_test=1, tokenize_test=1, compare_texts=1, augment_tokens=1)
         + TESTED_AND_BELOW,
         "test",
     ),
@@ -809,6 +818,9 @@ CODE = {
     "the template of the recommendation": Case(append("workflow/templates/recommended.jinja", "edited\n"), REPORT),
     "script download_unlabelled.py, where a teacher answers such texts": Case(
         code("scripts/download_unlabelled.py"), UNLABELLED_AGAIN, study="families"
+    ),
+    "script augment_tokens.py, where a teacher answers such texts": Case(
+        code("scripts/augment_tokens.py"), AUGMENTED_AGAIN, study="test"
     ),
     "script download_test.py, where there are test examples": Case(
         code("scripts/download_test.py"), TEST_AGAIN, study="test"
