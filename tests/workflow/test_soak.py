@@ -16,8 +16,8 @@ from project import Project, assert_same_results, make_tiny_project
 
 KILLS = int(os.environ.get("SOAK_KILLS", "24"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
-# Seconds between a run's first job and its kill.
-DELAYS = (0.1, 6.0)
+# Between a run's first job and its kill, as shares of the undisturbed study's time: 0.1 to 6 s of 50.
+DELAYS = (0.002, 0.12)
 KINDS = ("everything", "everything", "snakemake", "training")
 
 
@@ -62,6 +62,7 @@ def test_a_study_killed_at_random_moments_ends_in_the_same_results(tmp_path):
     undisturbed = make_study(tmp_path / "undisturbed")
     started = time.monotonic()
     undisturbed.run()
+    delays = [share * (time.monotonic() - started) for share in DELAYS]
     print(f"\nundisturbed: {time.monotonic() - started:.0f} s")
 
     project = make_study(tmp_path / "killed")
@@ -76,7 +77,7 @@ def test_a_study_killed_at_random_moments_ends_in_the_same_results(tmp_path):
         rounds += 1
         kind = draw.choice(KINDS)
         running.wait_until(lambda running=running: is_at_work(running), seconds=60)
-        delay = draw.uniform(*DELAYS)
+        delay = draw.uniform(*delays)
         time.sleep(delay)
         if running.process.poll() is not None:
             assert running.process.returncode == 0, running.output
@@ -84,7 +85,7 @@ def test_a_study_killed_at_random_moments_ends_in_the_same_results(tmp_path):
         if kind == "training" and (trainings := running.trainings()):
             kill([draw.choice(trainings)])
             kills["training"] += 1
-            time.sleep(draw.uniform(*DELAYS))
+            time.sleep(draw.uniform(*delays))
             kind = "everything"
         if kind == "snakemake":
             running.process.kill()
@@ -125,4 +126,5 @@ def test_a_study_killed_at_random_moments_ends_in_the_same_results(tmp_path):
         f"{trained_again}; lost results: {len(lost)}"
     )
     assert lost == []
+    assert resumed, "no training went on from a checkpoint: kills came too early to try that"
     assert enough, f"the study was complete after {sum(kills.values())} kills; make its trainings longer"
