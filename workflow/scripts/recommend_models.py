@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import add_test_argument, json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
@@ -31,13 +31,7 @@ if __name__ == "__main__":
     parser.add_argument("--summary", type=Path, required=True, help="summary.csv")
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
-    parser.add_argument(
-        "--test",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="test-results.csv and test-resamples.parquet, where there are any",
-    )
+    add_test_argument(parser)
     parser.add_argument("--budget", type=json_argument, required=True, help="JSON: limits, as the study names them")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="recommended.csv")

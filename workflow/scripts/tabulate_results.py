@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import add_test_argument, json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.files import write_text
 from shallower.core.tables import read_table, write_table
@@ -33,13 +33,7 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--runs", type=Path, required=True, help="runs.csv; comparisons lie next to its runs")
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, in its folder")
-    parser.add_argument(
-        "--test",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="test-results.csv and test-resamples.parquet, where there are any",
-    )
+    add_test_argument(parser)
     parser.add_argument("--tolerances", type=json_argument, required=True, help="JSON list, percent of the baseline")
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

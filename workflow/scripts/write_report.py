@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from shallower.core.cli import run_step
+from shallower.core.cli import add_test_argument, run_step
 from shallower.core.files import read_json, write_text
 from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table
@@ -69,13 +69,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--unlabelled", type=Path, nargs="*", default=[], help="manifest.json of each task's texts without labels"
     )
-    parser.add_argument(
-        "--test",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="test-results.csv and test-resamples.parquet, where there are any",
-    )
+    add_test_argument(parser)
     parser.add_argument(
         "--test-manifests", type=Path, nargs="*", default=[], help="manifest.json of each task's test examples"
     )

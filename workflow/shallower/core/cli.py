@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from shallower.core.errors import UserError
@@ -40,6 +41,17 @@ def add_compute_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of steps that compute with torch: --device and --threads."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+
+def add_test_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option of steps that show scores on test examples."""
+    parser.add_argument(
+        "--test",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="test-results.csv and test-resamples.parquet, where there are any",
+    )
 
 
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
