@@ -115,7 +115,7 @@ benchmark: ## run all benchmarks of time (GLUE=folder)
 	@$(MAKE) benchmark-sweep
 	@$(MAKE) benchmark-search
 
-test: $(READY) ## run the tests (22 minutes)
+test: $(READY) ## run the tests (20 minutes)
 	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
