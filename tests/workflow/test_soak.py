@@ -17,7 +17,7 @@ from project import Project, assert_same_results, make_tiny_project
 KILLS = int(os.environ.get("SOAK_KILLS", "24"))
 SEED = int(os.environ.get("SOAK_SEED", "1"))
 # Between a run's first job and its kill, as shares of the undisturbed study's time.
-DELAYS = (0.002, 0.12)
+DELAYS = (0.001, 0.06)
 KINDS = ("everything", "everything", "snakemake", "training")
 
 
