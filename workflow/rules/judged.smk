@@ -1,7 +1,7 @@
 # The runs by which strategies are judged, and the files of that.
 #
-# Needs: study, ORIGINS, made(), MISSING.
-# Gives: JUDGED_RUNS, JUDGED_SCORES, ORACLE_TABLES, ORACLE_FIGURES, judged().
+# Needs: study, ORIGINS, STRATEGIES, made(), MISSING.
+# Gives: JUDGED_RUNS, JUDGED_SCORES, JUDGED_RACES, ORACLE_TABLES, ORACLE_FIGURES, judged().
 from shallower.oracle.names import FIGURES as ORACLE_FIGURES
 from shallower.oracle.names import TABLES as ORACLE_TABLES
 from shallower.oracle.picks import scores_to_read
@@ -27,11 +27,14 @@ def judged_scores(study):
 
 JUDGED_RUNS = judged_runs(study)
 JUDGED_SCORES = judged_scores(study)
+JUDGED_RACES = [
+    f"{run.directory}/race.json" for run in JUDGED_RUNS if (score := STRATEGIES[run.strategy].score) and score.of_runs
+]
 
 
 def judged():
     """The files of the judged strategies; none where failed jobs have not made what they are judged by."""
-    needed = [*JUDGED_SCORES, *(f"{run.directory}/race.json" for run in JUDGED_RUNS)]
+    needed = [*JUDGED_SCORES, *JUDGED_RACES]
     if not study.judged or len(made(needed)) < len(needed) or any(run in MISSING for run in JUDGED_RUNS):
         return []
     folder = layout.ORACLE.format(study=study.name)

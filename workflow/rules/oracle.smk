@@ -11,11 +11,7 @@ rule judge_strategies:
         resamples=f"{layout.STUDY}/resamples.parquet",
         # Found by the script through results.csv and the places.
         predictions=[f"{run.directory}/predictions.parquet" for run in JUDGED_RUNS],
-        races=[
-            f"{run.directory}/race.json"
-            for run in JUDGED_RUNS
-            if (score := STRATEGIES[run.strategy].score) and score.of_runs
-        ],
+        races=JUDGED_RACES,
         scores=JUDGED_SCORES,
     output:
         tables=[f"{layout.ORACLE}/{name}.csv" for name in ORACLE_TABLES],
