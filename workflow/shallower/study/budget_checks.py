@@ -10,7 +10,7 @@ from shallower.study.strategy_checks import known_depths, limit_of, sound_amount
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, check_amount
 
-LIMITS = [key for key in Budget.model_fields if key != "batch_size"]
+LIMITS = [key for key in Budget.model_fields if key not in ("batch_size", "prefer")]
 
 
 def budget_problems(draft: Draft) -> Iterator[str]:
@@ -19,7 +19,7 @@ def budget_problems(draft: Draft) -> Iterator[str]:
     if not isinstance(budget, Mapping) or not draft.is_sound("budget"):
         return
     # An unknown key was probably meant as a limit, and is reported as such.
-    if not budget:
+    if not set(budget) - {"prefer"}:
         yield f"budget: has no limit; add {', '.join(LIMITS[:-1])} or {LIMITS[-1]}, or remove the key"
     if "batch_size" in budget:
         yield from _batch_size_problems(draft, budget)

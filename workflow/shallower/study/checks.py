@@ -16,6 +16,7 @@ from shallower.sources.tasks import check_task
 from shallower.sources.unlabelled import check_unlabelled
 from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
+from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
@@ -46,6 +47,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from augmentation_problems(draft)
     yield from strategy_problems(draft)
     yield from budget_problems(draft)
+    yield from deliver_problems(draft)
     yield from oracle_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)

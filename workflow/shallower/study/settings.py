@@ -40,6 +40,7 @@ from shallower.study.step_settings import (
     Budget,
     Calibration,
     Compute,
+    Deliver,
     Evaluate,
     Measure,
     ParameterScores,
@@ -366,6 +367,11 @@ class StudySettings(Settings):
     """
     What a model may cost and must keep, one limit or several. The study then recommends one model for each model and
     task.
+    """
+    deliver: Deliver = optional()
+    """
+    The recommended models in the form in which they run, ready to ship: the study measures what each form costs and
+    scores, recommends a model and its form, and writes them to delivered/.
     """
     compute: Compute = Field(default_factory=Compute)
     """The device, precision and threads of the work, and how it is interrupted."""

@@ -166,6 +166,32 @@ class Budget(Settings):
     """The batch size that latency_ms is for, one of measure.batch_sizes; by default the smallest."""
     layers: Annotated[Whole, Field(ge=1)] = optional()
     """Largest number of layers."""
+    prefer: Literal["latency", "size"] = optional()
+    """
+    What decides among the models that hold the limits, where the study delivers them (deliver): latency takes the
+    fastest and is the default, size that with the smallest files.
+    """
+
+
+class Deliver(Settings):
+    runtimes: Annotated[list[Literal["torch", "onnx", "onnx-int8"]], Strict(), Field(min_length=1), Distinct()] = [
+        "torch",
+        "onnx",
+        "onnx-int8",
+    ]
+    """
+    What runs the model: torch, ONNX Runtime, or ONNX Runtime with the weights of matrices as 8-bit integers. The study
+    measures each and recommends one.
+    """
+    vocabularies: Annotated[list[Literal["full", "trimmed"]], Strict(), Field(min_length=1), Distinct()] = ["full"]
+    """
+    full is the model's vocabulary; trimmed keeps the tokens that the task's training texts use, and those with which
+    any text can be written.
+    """
+    minimum_count: Annotated[Whole, Field(ge=1)] = 1
+    """How often the training texts must use a token for the trimmed vocabulary to keep it."""
+    exclude_operators: Annotated[list[Annotated[str, Strict()]], Strict(), Distinct()] = []
+    """Operators of ONNX that stay in 32-bit floating point, such as Gather; for models that int8 makes worse."""
 
 
 class Compute(Settings):
