@@ -29,6 +29,7 @@ CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 UNLABELLED_DATA = f"{TASK}/unlabelled-{{unlabelled}}"
 UNLABELLED_TOKENS = f"{TOKENS}/unlabelled-{{unlabelled}}"
 AUGMENTED_TOKENS = f"{TOKENS}/augmented-{{augmented}}"
+TRIMMED = f"{TOKENS}/trimmed{{minimum_count}}"
 TEST_DATA = f"{TASK}/test-{{test}}"
 TEST_TOKENS = f"{TOKENS}/test-{{test}}"
 
@@ -57,6 +58,10 @@ TEST_RUN = f"{RUN}/{TEST}"
 BASELINE_RUN = f"{TASK_RESULTS}/{BASELINE_ARM}/seed{{seed}}"
 TEACHER = f"{BASELINE_RUN}/teacher.safetensors"
 PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"
+# Models in the forms in which they can be delivered, and those that are.
+VARIANTS = f"{TASK_RESULTS}/variants"
+VARIANT = f"{VARIANTS}/{{arm}}/seed{{seed}}/{{vocabulary}}/{{runtime}}"
+DELIVERED = f"{STUDY}/delivered/{{model}}/{{task}}"
 # Models on the way to a run, which are deleted after their use.
 RACE = f"{PRUNED_RUN}/race"
 DROPPED = f"{PRUNED_RUN}/dropped"
