@@ -111,7 +111,7 @@ def trim_vocabulary(
     Written are tokenizer.json, tokenizer_config.json, config.json (the model's, with the new vocabulary), a
     manifest.json with their SHA-256, and vocabulary.json:
 
-    - `kept`: old ids of the kept tokens in the order of their new ids, as ranges [first, one after the last];
+    - `kept`: old ids of the kept tokens in the order of their new ids, as ranges, such as "0 100-103 999-1012";
     - `size_before`, `size_after`: rows of the matrix of word embeddings;
     - `kept_for`: how many tokens are kept for which reason;
     - `minimum_count`, `counted_tokens`: the setting, and how many tokens of the training texts were counted;
@@ -129,7 +129,7 @@ def trim_vocabulary(
     except UserError as error:
         raise UserError(f"{model_dir}: {error}") from error
     record = {
-        "kept": [[part.start, part.stop] for part in as_ranges(kept)],
+        "kept": " ".join(_in_words(part) for part in as_ranges(kept)),
         "size_before": vocabulary_size(folder.config),
         "size_after": vocabulary_size(trimmed.config),
         "kept_for": {reason: len(numbers) for reason, numbers in reasons.items()},
@@ -148,7 +148,11 @@ def trim_vocabulary(
 
 def read_kept(trimmed_dir: str | Path) -> list[int]:
     """Old ids of the kept tokens in the order of their new ids, from the vocabulary.json of a trimmed tokenizer."""
-    return [number for start, end in read_json(Path(trimmed_dir) / VOCABULARY)["kept"] for number in range(start, end)]
+    kept = []
+    for part in read_json(Path(trimmed_dir) / VOCABULARY)["kept"].split():
+        first, _, last = part.partition("-")
+        kept += range(int(first), int(last or first) + 1)
+    return kept
 
 
 def trim_model(model_dir: str | Path, trimmed_dir: str | Path, output_dir: str | Path) -> None:
@@ -222,6 +226,10 @@ def as_ranges(numbers: Iterable[int]) -> list[range]:
     starts = [0, *(place for place, (one, next_one) in enumerate(pairwise(ordered), 1) if next_one != one + 1)]
     ends = [*starts[1:], len(ordered)]
     return [range(ordered[start], ordered[end - 1] + 1) for start, end in zip(starts, ends, strict=True) if ordered]
+
+
+def _in_words(numbers: range) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
 
 
 def _check_folders(source: Path, target: Path) -> None:
