@@ -148,7 +148,7 @@ def trim_vocabulary(
 
 def read_kept(trimmed_dir: str | Path) -> list[int]:
     """Old ids of the kept tokens in the order of their new ids, from the vocabulary.json of a trimmed tokenizer."""
-    kept = []
+    kept: list[int] = []
     for part in read_json(Path(trimmed_dir) / VOCABULARY)["kept"].split():
         first, _, last = part.partition("-")
         kept += range(int(first), int(last or first) + 1)
