@@ -58,6 +58,7 @@ IMPORTED = {
     "score_subsets": "pandas scipy torch transformers",
     "tabulate_results": "pandas pyarrow scipy",
     "tokenize_task": "pyarrow transformers",
+    "trim_vocabulary": "",
     "verify_study": "",
     "write_report": "pandas pyarrow scipy",
     "write_study": "",

@@ -189,3 +189,22 @@ def test_a_truncated_file_is_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"absent\.safetensors: file not found"):
         header(tmp_path / "absent.safetensors")
+
+
+def test_chosen_rows_are_copied_as_they_are_and_all_else_whole(tmp_path):
+    save_file(mixed_tensors(), tmp_path / "x.safetensors", metadata={"format": "pt"})
+
+    rows = {"b.weight": [range(1), range(2, 3)], "brain": [range(1, 4)]}
+    copy_tensors([tmp_path / "x.safetensors"], tmp_path / "y.safetensors", rows=rows)
+
+    expected = mixed_tensors()
+    expected |= {"b.weight": expected["b.weight"][[0, 2]], "brain": expected["brain"][1:4]}
+    assert_same_tensors(tmp_path / "y.safetensors", expected)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("b.weight", range(2, 4)), ("scale", range(1)), ("a.bias", range(3, 3))])
+def test_rows_that_a_tensor_does_not_have_are_refused(name, rows, tmp_path):
+    save_file(some_tensors(), tmp_path / "x.safetensors", metadata={"format": "pt"})
+
+    with pytest.raises(UserError, match=f"rows that '{name}' does not have"):
+        copy_tensors([tmp_path / "x.safetensors"], tmp_path / "y.safetensors", rows={name: [rows]})

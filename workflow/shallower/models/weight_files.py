@@ -7,9 +7,9 @@ safetensors library need torch for dtypes that numpy lacks, such as bfloat16.)
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ BUFFERS = ("position_ids", "token_type_ids")
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor in a file: its bytes are the `size` bytes from `start`."""
+    """A tensor in a file: its bytes are the `size` bytes from `start` or, of one with chosen rows, those of `spans`."""
 
     name: str
     dtype: str
@@ -36,6 +36,19 @@ class StoredTensor:
     path: Path
     start: int
     size: int
+    spans: tuple[tuple[int, int], ...] | None = None  # where the chosen rows start and end in the file
+
+    def with_rows(self, rows: Sequence[range]) -> "StoredTensor":
+        """The tensor with only these rows of its first axis, in this order.
+
+        Raises UserError for rows that it does not have.
+        """
+        if not self.shape or any(not 0 <= part.start < part.stop <= self.shape[0] or part.step != 1 for part in rows):
+            raise UserError(f"{self.path}: rows that {self.name!r} does not have, whose shape is {list(self.shape)}")
+        width = self.size // self.shape[0]
+        spans = tuple((self.start + part.start * width, self.start + part.stop * width) for part in rows)
+        count = sum(map(len, rows))
+        return replace(self, shape=(count, *self.shape[1:]), size=count * width, spans=spans)
 
 
 def header(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -93,12 +106,16 @@ def merge_shards(directory: str | Path) -> Path:
 
 
 def copy_tensors(
-    sources: Iterable[Path], target: str | Path, rename: Callable[[str], str | None] = lambda name: name
+    sources: Iterable[Path],
+    target: str | Path,
+    rename: Callable[[str], str | None] = lambda name: name,
+    rows: Mapping[str, Sequence[range]] | None = None,
 ) -> None:
     """Write tensors of some safetensors files to one file, atomically, under the names that `rename` gives.
 
-    Tensors for which `rename` gives None are left out. The bytes of each tensor and the metadata of the files stay the
-    same. Raises UserError when two tensors would have one name.
+    Tensors for which `rename` gives None are left out. Of a tensor that `rows` names, by its name in its source, only
+    those rows are written. The bytes of all that is written and the metadata of the files stay the same. Raises
+    UserError when two tensors would have one name.
     """
     chosen: dict[str, StoredTensor] = {}
     metadata = {"format": "pt"}  # required by transformers
@@ -109,7 +126,7 @@ def copy_tensors(
                 continue
             if name in chosen:
                 raise UserError(f"{source}: two tensors would be named {name!r}; the checkpoint is invalid")
-            chosen[name] = tensor
+            chosen[name] = tensor.with_rows(rows[tensor.name]) if rows and tensor.name in rows else tensor
         metadata = _metadata(source) | metadata
     _write(Path(target), chosen, metadata)
 
@@ -187,8 +204,9 @@ def _write(target: Path, tensors: Mapping[str, StoredTensor], metadata: Mapping[
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for tensor in (tensors[name] for name in names):
-            with memoryview(views[tensor.path]) as view, view[tensor.start : tensor.start + tensor.size] as content:
-                file.write(content)
+            for start, end in tensor.spans or [(tensor.start, tensor.start + tensor.size)]:
+                with memoryview(views[tensor.path]) as view, view[start:end] as content:
+                    file.write(content)
 
 
 def _places(names: Iterable[str], tensors: Mapping[str, StoredTensor]) -> dict[str, dict[str, Any]]:
