@@ -1,4 +1,4 @@
-"""Upload a delivered model to a private repository on the hub; without --upload only list what would be sent."""
+"""Upload a delivered model to a private repository on the hub; without --upload yes only list what would be sent."""
 
 import argparse
 from pathlib import Path
@@ -38,5 +38,5 @@ if __name__ == "__main__":
     parser.add_argument("--delivered-dir", type=Path, required=True, help="folder with {model}/{task}/ in it")
     parser.add_argument("--name", default="", help="model/task; not needed where there is one only")
     parser.add_argument("--repository", required=True, help="owner/name on the hub")
-    parser.add_argument("--upload", action="store_true", help="upload; otherwise only list what would be sent")
+    parser.add_argument("--upload", choices=["yes"], help="upload; otherwise only list what would be sent")
     run_step(parser, main)

@@ -140,22 +140,23 @@ def _summary(delivered: Delivered) -> Markdown:
 
 
 def _kept_sentences(score: Score | None, split: str) -> list[str]:
-    """The score kept on a split, with its interval and the scores themselves."""
+    """The score kept on a split, with its interval, and the scores themselves."""
     if score is None:
         return []
-    title = escaped(score.title)
-    means = f"{score_text(score.mean)}{_interval(score)} against {score_text(score.full)}"
-    whose = "mean " * (score.seeds > 1)
+    begin = "It" if split == "validation" else "On the test split, by which nothing was chosen, it"
+    title, mean = escaped(score.title), "mean " * (score.seeds > 1)
+    kept = []
+    if score.kept is not None:
+        kept = [f"{begin} keeps **{percent(score.kept)} of the full model's {title}**{_kept_interval(score)}."]
     on = f"on {counted(score.examples, f'{split} example')} and {counted(score.seeds, 'seed')}"
-    if score.kept is None:
-        return [f"Its {whose}{title} is {means} of the full model, {on}."]
+    means = f"{score_text(score.mean)}{_interval(score)} {on}, the full model's {score_text(score.full)}"
+    return [*kept, f"Its {mean}{title} is {means}."]
+
+
+def _kept_interval(score: Score) -> str:
     if score.kept_low is None or score.kept_high is None:
-        return [f"It keeps {percent(score.kept)} of the full model's {title} ({whose}{means}, {on})."]
-    return [
-        f"It keeps **{percent(score.kept)} of the full model's {title}** "
-        f"({_confidence(score)} interval {percent(score.kept_low)} to {percent(score.kept_high)}; "
-        f"{whose}{means}, {on})."
-    ]
+        return ""
+    return f" ({_confidence(score)} interval {percent(score.kept_low)} to {percent(score.kept_high)})"
 
 
 def _interval(score: Score) -> str:

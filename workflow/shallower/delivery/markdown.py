@@ -33,8 +33,8 @@ def escaped(value: Any) -> Markdown:
     text = _MARKUP.sub(r"\\\1", plain(value).replace("&", "&amp;"))
     # Addresses become links by themselves, unless a character of them is an entity.
     text = _LINKS.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", text)
-    # A list, a quote or a heading begins only at the start of a line.
-    return Markdown(re.sub(r"^(\d{1,9})?([-+=.])", r"\1\\\2", text))
+    # Lists and underlines of headings begin only at the start of a line.
+    return Markdown(re.sub(r"^(?:(\d{1,9})(?=\.(?:\s|$))|(?=[-+=]))", r"\1\\", text))
 
 
 def literal(value: str | int) -> Markdown:

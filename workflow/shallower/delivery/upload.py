@@ -129,6 +129,9 @@ def _explanation(planned: Upload, causes: Sequence[BaseException]) -> str:
         )
     status = answered.response.status_code
     said = _line(answered.server_message or f"HTTP status {status}")
+    if not str(answered.response.url).startswith(f"{constants.ENDPOINT}/"):
+        # Addresses there are signed for minutes only, and say nothing of the token.
+        return f"the store of large files answered with status {status} ({said}); run again"
     if status == 403:
         return f"the token may not write there ({said}); use one with the right to, or a repository of your own"
     if status == 401 and not isinstance(answered, RepositoryNotFoundError):
