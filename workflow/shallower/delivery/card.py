@@ -1,6 +1,5 @@
 """The card of a delivered model: README.md with the hub's metadata, in words for people who use the model."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def card_data(delivered: Delivered) -> ModelCardData:
     )
 
 
-def _license(name: str | None) -> dict[str, str]:
+def _license(name: str | None) -> dict[str, Any]:
     if not name:
         return {}
     if name.lower() in HUB_LICENSES:
@@ -110,6 +109,7 @@ def _environment() -> Environment:
 def _content(delivered: Delivered) -> dict[str, Any]:
     onnx = [form for form in delivered.forms if form.runtime != TORCH]
     shown = delivered.best if delivered.best in onnx else onnx[0] if onnx else None
+    latencies = [delivered.full.latency, *(form.latency for form in delivered.forms)]
     return {
         "delivered": delivered,
         "best": RUNTIMES[delivered.recommended].title,
@@ -117,7 +117,7 @@ def _content(delivered: Delivered) -> dict[str, Any]:
         "summary": _summary(delivered),
         "interval": _interval_sentence(delivered.best),
         "forms": _form_rows(delivered),
-        "sizes": sorted({size for form in (*delivered.forms, delivered.full) for size in form.latency}),
+        "sizes": sorted({texts for latency in latencies for texts in latency}),
         "scores": _score_rows(delivered),
         "onnx_file": Markdown(RUNTIMES[shown.runtime].model) if shown else None,
         "layers": f"{len(delivered.kept_layers)} of {counted(delivered.full.num_layers, 'layer')}",
@@ -261,8 +261,3 @@ def _limits(delivered: Delivered) -> list[Markdown]:
     if any(form.latency for form in delivered.forms):
         limits.append("Times are of one machine; the ratios differ on others.")
     return list(map(Markdown, limits))
-
-
-def hub_metadata(card: str) -> Mapping[str, Any]:
-    """The metadata of a card's text, as the hub reads it."""
-    return ModelCard(card).data.to_dict()
