@@ -13,6 +13,9 @@ CORES ?= all
 ARGUMENTS ?=
 GLUE ?=
 TO ?=
+REPOSITORY ?=
+DELIVERED ?=
+UPLOAD ?=
 
 # Relative paths, so that blanks in this folder's own path do no harm.
 VENV := .venv
@@ -23,8 +26,14 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(STUDY)"
 STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
+# What `make publish` does with TO=folder, and with REPOSITORY=owner/name [DELIVERED=model/task] [UPLOAD=yes].
+COPY_STUDY = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow \
+	  python workflow/scripts/publish_study.py --results-dir "results/$$name" --output-dir "$(TO)"
+UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_HUB_DISABLE_TELEMETRY=1 \
+	  python workflow/scripts/upload_delivered.py --delivered-dir "results/$$name/delivered" \
+	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(UPLOAD),--upload "$(UPLOAD)")
 
-.PHONY: help run run-slurm check-hub plan verify publish provenance paper-smoke \
+.PHONY: help run run-slurm check-hub plan verify check-delivered publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
@@ -70,10 +79,17 @@ verify: $(READY) ## check a finished study against its checksums: what is change
 	@name="$$($(STUDY_NAME))"; \
 	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/verify_study.py --results-dir "results/$$name" $(ARGUMENTS)
 
-publish: $(READY) ## copy tables, figures, report and record of a finished study, without models, to a new folder (TO=folder)
-	@test -n "$(TO)" || { echo "error: no folder to copy to; name a new one: make publish TO=folder" >&2; exit 2; }
+check-delivered: $(READY) ## check that the delivered models of a study answer as they did when they were made
 	@name="$$($(STUDY_NAME))"; \
-	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/publish_study.py --results-dir "results/$$name" --output-dir "$(TO)"
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/check_delivered.py \
+	  --delivered-dir "results/$$name/delivered" $(ARGUMENTS)
+
+publish: $(READY) ## copy a finished study without models to a new folder (TO=folder), or upload a delivered model (REPOSITORY=owner/name)
+	@test -n "$(TO)$(REPOSITORY)" || { echo "error: nothing to publish to; name a new folder for tables, figures, report" \
+	  "and record, make publish TO=folder, or a repository of the hub for a delivered model, make publish" \
+	  "REPOSITORY=owner/name" >&2; exit 2; }
+	@$(if $(TO),$(COPY_STUDY))
+	@$(if $(REPOSITORY),$(UPLOAD_DELIVERED))
 
 paper-smoke: $(READY) ## run the paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")

@@ -3,7 +3,8 @@
 It answers what huggingface_hub asks when it downloads: the list of a commit's files with their hashes, and
 the files or ranges of their bytes, small ones after a redirect within the hub, large ones (LFS) after a redirect to
 another host. Each repository has one commit on its branch main, and one for each of its pull requests; as on the hub,
-a commit is found by its hash whichever of them it is on.
+a commit is found by its hash whichever of them it is on. Uploads without Xet (`HF_HUB_DISABLE_XET`) are taken by
+`hub_uploads`, into repositories of their own.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from hub_uploads import Uploads
 
 LFS_SUFFIXES = {".safetensors", ".bin", ".h5", ".parquet", ".model"}
 
@@ -125,6 +128,7 @@ class HubServer:
     pull_requests  the same keys -> the folders that the repository's pull requests 1, 2, ... would make of it
     faults         see Fault; the list may be changed while the server runs
     token          if given, files (not their list) are only for requests that carry this token
+    uploads        what was uploaded, and who may
     """
 
     def __init__(
@@ -142,6 +146,7 @@ class HubServer:
             self.repositories[key] = _Repository(refs)
         self.faults = list(faults)
         self.token = token
+        self.uploads = Uploads()
         self.requests: list[Request] = []
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -238,6 +243,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def do_POST(self) -> None:
+        hub = self.server.hub
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if fault := hub.take_fault(Request(self.command, unquote(self.path), headers)):
+            self._answer(fault.status or 500, fault.body.encode(), fault.headers)
+            return
+        status, content, answer_headers = hub.uploads.answer(self.path, body, headers, hub.url, hub.store_url)
+        self._answer(status, content, answer_headers)
+
+    do_PUT = do_POST  # noqa: N815
+
     def log_message(self, *_: Any) -> None:
         """Keep the tests' output clean."""
 
@@ -267,6 +284,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def _route(self, hub: HubServer, path: str) -> tuple[int, bytes, dict[str, str]]:
+        if (match := re.fullmatch(r"/api/models/([^/]+/[^/]+)", path)) and match[1] in hub.uploads.repositories:
+            return hub.uploads.info(match[1])
         if match := re.fullmatch(r"/cdn/([0-9a-f]{64})/.*", path):
             commits = (commit for repository in hub.repositories.values() for commit in repository.refs.values())
             files = (file for commit in commits for file in commit.files.values())

@@ -17,6 +17,7 @@ ALLOWED = {
     "surgery": "core models",
     "evaluation": "core task_kinds",
     "sources": "core models task_kinds",
+    "delivery": "core models sources",
     "steps": "core models surgery",
     "study": "core models surgery sources steps evaluation task_kinds",
     "engine": "core models evaluation task_kinds",

@@ -16,6 +16,7 @@ LIBRARY = SCRIPTS.parent
 IMPORTED = {
     "aggregate_results": "datasets pandas pyarrow",
     "augment_tokens": "transformers",
+    "check_delivered": "",
     "check_hub": "pyarrow pydantic",
     "check_parameter_orders": "pandas",
     "choose_layers": "",
@@ -59,6 +60,7 @@ IMPORTED = {
     "tabulate_results": "pandas pyarrow scipy",
     "tokenize_task": "pyarrow transformers",
     "trim_vocabulary": "",
+    "upload_delivered": "",
     "verify_study": "",
     "write_report": "pandas pyarrow scipy",
     "write_study": "",

@@ -96,6 +96,14 @@ def test_publish_asks_for_the_folder(folder):
     assert "make publish TO=folder" in finished.stderr and "SHA256SUMS" not in finished.stderr
 
 
+@pytest.mark.parametrize(("target", "variables"), [("check-delivered", []), ("publish", ["REPOSITORY=me/mine"])])
+def test_a_study_without_delivered_models_is_named(target, variables, folder):
+    (folder / "study.yaml").write_text("study: mine\n")
+    finished = make(folder, target, "study.yaml", *variables)
+    assert finished.returncode != 0
+    assert "error: results/mine/delivered: no delivered model in it" in finished.stderr
+
+
 @pytest.mark.parametrize("target", ["verify", "provenance", "check-hub"])
 def test_an_invalid_file_is_reported_and_ends_the_target(target, folder):
     (folder / "study.yaml").write_text("study: [\n")

@@ -309,10 +309,12 @@ STEPS: dict[str, Step] = {
         ),
         _study_step("write_report", "write_report", "report.html"),
         _study_step("record_study", "record_study", "provenance.json", "SHA256SUMS"),
-        # Run by `make check-hub`, `make verify` and `make publish`.
+        # Run by `make check-hub`, `make verify`, `make check-delivered` and `make publish`.
         Step("check_hub", "download"),
         Step("verify_study", "report"),
+        Step("check_delivered", "report"),
         Step("publish_study", "report"),
+        Step("upload_delivered", "download"),
     )
 }
 

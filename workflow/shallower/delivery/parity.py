@@ -1,0 +1,128 @@
+"""parity.json: a few texts with the logits that each form of a delivered model has to give for them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.files import read_json
+from shallower.delivery import answering
+from shallower.delivery.description import INT8, RUNTIMES, Inputs
+
+PARITY = "parity.json"
+# Texts that are stored.
+EXAMPLES = 8
+# Largest difference of a logit from the stored one. Both fp32 forms are compared with the logits of PyTorch; int8 with
+# its own, since its instructions differ between processors, in whether intermediate sums are cut off for one.
+FP32_TOLERANCE = 1e-4
+INT8_TOLERANCE = 0.1
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts [n], of one or two parts each, and the logits [n, outputs] of the model in PyTorch, fp32."""
+
+    texts: Sequence[Sequence[str]]
+    logits: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for logits that are not of these texts, or not finite."""
+        if self.logits.ndim != 2 or len(self.logits) != len(self.texts) or not len(self.texts):
+            raise ValueError(f"logits {self.logits.shape} of {len(self.texts)} texts")
+        if not np.isfinite(self.logits).all():
+            raise ValueError("a logit is not a finite number")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Logits [n, outputs] of one form, and the versions of the packages that computed them."""
+
+    logits: NDArray[Any]
+    versions: Mapping[str, str]
+
+
+def choose_examples(texts: Sequence[Sequence[str]], logits: NDArray[Any], number: int = EXAMPLES) -> Examples:
+    """Some of the validation texts, in their order: the same ones for the same input.
+
+    The longest and the shortest, and the surest of each output in turn; then the first ones.
+    """
+    lengths = [sum(map(len, parts)) for parts in texts]
+    chosen = dict.fromkeys([int(np.argmax(lengths)), int(np.argmin(lengths))])
+    chosen |= dict.fromkeys(int(column.argmax()) for column in logits.T[: number - len(chosen)])
+    chosen |= dict.fromkeys(range(len(texts)))
+    rows = sorted(list(chosen)[:number])
+    return Examples([list(texts[row]) for row in rows], np.asarray(logits)[rows])
+
+
+def parity_record(examples: Examples, inputs: Inputs) -> dict[str, Any]:
+    """The content of parity.json without the answers of the int8 form, which are the form's own."""
+    return {
+        "texts": [list(parts) for parts in examples.texts],
+        "inputs": asdict(inputs),
+        # In decimal digits that fp32 numbers are exactly restored from.
+        "logits": {"fp32": [[float(f"{value:.9g}") for value in row] for row in examples.logits]},
+        "tolerances": {"fp32": FP32_TOLERANCE, "int8": INT8_TOLERANCE},
+    }
+
+
+def precision(runtime: str) -> str:
+    """Whose logits those of a runtime are compared with: a key of `logits` and `tolerances`."""
+    return "int8" if runtime == INT8 else "fp32"
+
+
+def read_parity(folder: Path) -> dict[str, Any]:
+    """parity.json of a delivered folder. Raises UserError when it is not one."""
+    path = folder / PARITY
+    record = read_json(path)
+    if not isinstance(record, dict) or not {"texts", "inputs", "logits", "tolerances"} <= set(record):
+        raise corrupt_file_error(path, "not the texts and logits of a delivered model")
+    return record
+
+
+def answer(folder: Path, runtime: str, record: Mapping[str, Any], python: str | Path = sys.executable) -> Answer:
+    """The logits that a form gives for the texts of a parity record, in a new process of its own packages.
+
+    fp32 forms answer all texts at once, so that padding is tested; int8 one by one, since its scales are those of all
+    that is computed at once. Raises UserError, with the last line of the process's errors, when it fails.
+    """
+    question = {
+        "texts": record["texts"],
+        "batch_size": 1 if runtime == INT8 else len(record["texts"]),
+        "model": RUNTIMES[runtime].model,
+        **record["inputs"],
+    }
+    done = subprocess.run(
+        [python, "-I", answering.__file__, runtime, str(folder.resolve())],
+        input=json.dumps(question),
+        env=_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise UserError(f"{RUNTIMES[runtime].model}: the form {runtime} does not answer ({lines[-1]})")
+    found = json.loads(done.stdout)
+    return Answer(np.array(found["logits"], np.float64), found["versions"])
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, offline and without tokens."""
+    kept = {name: value for name, value in os.environ.items() if "TOKEN" not in name}
+    return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
+
+
+def difference(found: NDArray[Any], stored: Sequence[Sequence[float]]) -> float:
+    """The largest difference of a logit; infinity for other numbers of texts or outputs, and for NaN."""
+    expected = np.array(stored, np.float64)
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found - expected).max())
