@@ -1,7 +1,7 @@
 """The same figure to explore: charts for pages, which name the variant under the pointer with all its numbers.
 
-A chart is a Vega specification (made from Vega-Lite by Altair and vl-convert), which a page draws with the runtime of
-`shallower.reporting.charts`. It holds its data and loads nothing.
+A chart is a Vega-Lite specification, which a page draws (see `shallower.reporting.variants_page`). It holds its data
+and loads nothing.
 """
 
 import math
@@ -10,14 +10,13 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
-import vl_convert
 
 from shallower.core.variants import FULL, RUNTIMES, TORCH, TRIMMED
 from shallower.reporting.figures import BEST_COLOUR, INK, SOFT
 from shallower.reporting.subset_figures import BUDGET_COLOUR
 from shallower.reporting.variant_colours import COLOURS, NUMBER_COLOURS
 from shallower.reporting.variant_points import Points, frontier, shown_runtimes, shown_vocabularies
-from shallower.reporting.variant_texts import variant_texts
+from shallower.reporting.variant_texts import point_name, variant_texts
 from shallower.reporting.variants_page import VariantFigure
 
 HEIGHT = 320  # pixels; a chart is as wide as its place on the page
@@ -31,14 +30,12 @@ def variant_charts(points: Points) -> list[dict[str, Any]]:
     """Two charts, by time and by size of the files, on logarithmic axes: each a `title` and a `specification`."""
     texts = "one text" if points.batch_size == 1 else f"{points.batch_size} texts"
     titles = {"latency_ms": f"time for {texts} (ms), left is faster", "megabytes": "files (MB), left is smaller"}
-    return [
-        {"title": title, "specification": vl_convert.vegalite_to_vega(_chart(points, cost, title).to_dict())}
-        for cost, title in titles.items()
-    ]
+    return [{"title": title, "specification": _chart(points, cost, title).to_dict()} for cost, title in titles.items()]
 
 
 def variant_figure(points: Points, rows: pd.DataFrame) -> VariantFigure:
     """The charts of one model on one task, with the numbers of all variants, which are the rows of variants.csv."""
+    chosen = points.rows[points.rows["is_recommended"]]
     return VariantFigure(
         model=points.model,
         task=points.task,
@@ -47,7 +44,7 @@ def variant_figure(points: Points, rows: pd.DataFrame) -> VariantFigure:
         runtimes=shown_runtimes(points.rows),
         vocabularies=shown_vocabularies(points.rows),
         has_limits=bool(points.limits),
-        has_recommended=bool(points.rows["is_recommended"].any()),
+        recommended="".join(point_name(row) for row in chosen.to_dict("records")),
         remark=points.remark,
     )
 

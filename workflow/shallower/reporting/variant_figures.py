@@ -122,7 +122,7 @@ def _name_marked(panel: Axes, points: Points) -> None:
         text = f"recommended: {point_name(chosen.iloc[0].to_dict())}"
         # One name where the full model is the one.
         named = [*(named if not chosen["is_full"].iloc[0] else []), (chosen.iloc[0], text, BUDGET_COLOUR)]
-    panel.set_title(" ", pad=12 + 15 * len(named))  # room for them
+    panel.set_title(" ", pad=14 * len(named) - 4)  # room for them
     low, high = panel.get_xlim()
     for place, (row, text, colour) in enumerate(named):
         side = 0 if row["latency_ms"] < (low * high) ** 0.5 else 1
@@ -164,5 +164,6 @@ def _legend(points: Points) -> list[Line2D]:
     if points.limits:
         label = "budget, for lower ends of intervals" if "height" in points.limits else "budget"
         entries.append(Line2D([], [], label=label, **BUDGET_LINE))
-    entries.append(legend_entry("number of layers kept", SOFT, "$4$", line=False))
-    return entries
+    number = legend_entry("number of layers kept", SOFT, "$4$", line=False)
+    number.set(markeredgewidth=0)
+    return [*entries, number]

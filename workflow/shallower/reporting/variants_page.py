@@ -1,8 +1,8 @@
 """Charts of variants inside pages, to explore: what report.html shows of them, and a page of their own.
 
-A page holds all it needs: the specifications as JSON, which cannot end its element early, and once the runtime of Vega
-that draws them. Vega-Lite is compiled before (see `shallower.reporting.variant_charts`), which saves a third of the
-script: it has 0.6 MB.
+A page holds all it needs: the specifications as JSON, which cannot end its element early, and once the scripts that
+draw them (Vega, Vega-Lite and Vega-Embed, 0.9 MB). Of these vl-convert gives a part of its own choice only whole: its
+bundle has no working name for Vega alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ class VariantFigure:
 
     Attributes:
         model, task: what they are of.
-        charts: each with a `title` and a Vega `specification`.
+        charts: each with a `title` and a Vega-Lite `specification`.
         texts: of each variant its numbers in words, by title.
         runtimes, vocabularies: those that there are.
         has_limits: whether lines of a budget are drawn.
-        has_recommended: whether a variant is ringed.
+        recommended: the name of the variant that is ringed, or "".
         remark: what is not drawn, or "".
     """
 
@@ -41,7 +41,7 @@ class VariantFigure:
     runtimes: Sequence[str]
     vocabularies: Sequence[str]
     has_limits: bool
-    has_recommended: bool
+    recommended: str
     remark: str
 
     def write(self, path: Path) -> None:
@@ -68,6 +68,7 @@ def variants_content(figures: Sequence[VariantFigure]) -> dict[str, Any]:
             {
                 "title": f"{figure.model} on {figure.task}",
                 "charts": [{**chart, "name": f"chart-{place}-{number}"} for number, chart in enumerate(figure.charts)],
+                "recommended": figure.recommended,
                 "remark": figure.remark,
                 # As JSON has them, keys are sorted; the name of a variant comes first.
                 "headings": (headings := ["variant", *sorted(set(figure.texts[0]) - {"variant"})]),
@@ -75,7 +76,7 @@ def variants_content(figures: Sequence[VariantFigure]) -> dict[str, Any]:
             }
             for place, figure in enumerate(figures)
         ],
-        "script": chart_script(),
+        "runtime": chart_runtime(),
     }
 
 
@@ -85,16 +86,16 @@ def variants_page(figures: Sequence[VariantFigure], title: str) -> str:
 
 
 @cache
-def chart_script() -> Markup:
-    """The script of a page with charts: the runtime of Vega, and what draws each chart and shows its numbers.
+def chart_runtime() -> Markup:
+    """What draws specifications, as a script that sets `vegaEmbed`.
 
     Raises ValueError when it has a text that would end its element in a page.
     """
     import vl_convert  # its JavaScript engine is large, and few pages have charts
 
-    script = vl_convert.javascript_bundle(render_page("chart_script.jinja"))
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     if any(text in script.lower() for text in ("</script", "<!--")):
-        raise ValueError("the script of charts has a text that ends its element in a page")
+        raise ValueError("the runtime of charts has a text that ends its element in a page")
     return Markup(script)
 
 
@@ -111,7 +112,7 @@ def _signs(figures: Sequence[VariantFigure]) -> list[tuple[str, Markup]]:
     signs += [("not beaten in score and cost", _line(FRONTIER_COLOUR, 3, ""))]
     if any(figure.has_limits for figure in figures):
         signs.append(("budget; the lower end of the score's interval holds it", _line(BUDGET_COLOUR, 2, "3 3")))
-    if any(figure.has_recommended for figure in figures):
+    if any(figure.recommended for figure in figures):
         signs.append(("recommended", _circle("none", BUDGET_COLOUR)))
     return signs
 
