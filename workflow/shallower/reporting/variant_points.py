@@ -100,7 +100,8 @@ def _is_recommended(rows: pd.DataFrame, recommended: pd.Series | None) -> Any:
 def frontier(points: pd.DataFrame, cost: str) -> pd.DataFrame:
     """The points that no other one beats in both height and cost (a column), by ascending cost; none that collapsed."""
     ordered = points[points["collapsed"] == 0].sort_values([cost, "height"], ascending=[True, False], kind="stable")
-    return ordered[ordered["height"] > ordered["height"].cummax().shift(fill_value=-np.inf)]
+    best_before = ordered["height"].astype(float).cummax().shift(fill_value=-np.inf)
+    return ordered[ordered["height"] > best_before]
 
 
 def shown_runtimes(points: pd.DataFrame) -> list[str]:
