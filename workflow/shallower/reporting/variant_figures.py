@@ -126,26 +126,18 @@ def _name_marked(panel: Axes, points: Points) -> None:
     low, high = panel.get_xlim()
     for place, (row, text, colour) in enumerate(named):
         side = 0 if row["latency_ms"] < (low * high) ** 0.5 else 1
-        name = panel.annotate(
-            text,
-            (row["latency_ms"], row["height"]),
-            (row["latency_ms"], 1.03 + 0.05 * place),
-            textcoords=panel.get_xaxis_transform(),
-            ha=("left", "right")[side],
-            va="bottom",
-            fontsize=9,
-            color=colour,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.9,
-                "relpos": (side, 0),
-                "shrinkA": 0,
-                "shrinkB": 9,
-            },
-            zorder=1.3,
-        )
-        name.set_in_layout(False)  # it may stand above the other panel
+        place_above = 1.03 + 0.05 * place
+        name = panel.text(
+            row["latency_ms"], place_above, text, transform=panel.get_xaxis_transform(),
+            ha=("left", "right")[side], va="bottom", fontsize=9, color=colour,
+        )  # fmt: skip
+        leader = panel.annotate(
+            "", (row["latency_ms"], row["height"]), (row["latency_ms"], place_above),
+            textcoords=panel.get_xaxis_transform(), zorder=1.3,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 9},
+        )  # fmt: skip
+        for artist in (name, leader):
+            artist.set_in_layout(False)  # a name may stand above the other panel
 
 
 def _legend(points: Points) -> list[Line2D]:

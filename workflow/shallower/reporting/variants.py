@@ -155,15 +155,15 @@ def variants_table(scores: Scores, serving: Sequence[Mapping[str, Any]], confide
 
 
 def _row(entry: Mapping[str, Any], scores: Scores, confidence: float) -> dict[str, Any]:
-    arm = [entry[key] for key in ("model", "task", *_ARM)]
+    arm = (entry["model"], entry["task"], entry["origin"], entry["strategy"], entry["amount"])
     variant = variant_of(entry)
-    runs, trained = scores.rows(*arm, variant=variant), scores.rows(*arm)
+    runs, trained = scores.rows(*arm, variant), scores.rows(*arm)
     if runs.empty or sorted(runs["seed"]) != sorted(trained["seed"]):
         raise UserError(
             f"{' '.join(arm)} was measured as {variant.title}, but its scores are not those of all seeds of the arm; "
             "score every variant that is measured"
         )
-    first, kept = trained.iloc[0], scores.kept(*arm, variant=variant)
+    first, kept = trained.iloc[0], scores.kept(*arm, variant)
     if kept is None:
         raise UserError(f"{arm[0]} on {arm[1]}: no scores of the full model, which all variants are compared with")
     return {
