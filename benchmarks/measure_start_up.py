@@ -34,6 +34,7 @@ HEAVY = (
     "sklearn",
     "scipy",
     "matplotlib",
+    "altair",
     "pandas",
     "pyarrow",
     "pydantic",

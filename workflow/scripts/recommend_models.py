@@ -1,4 +1,4 @@
-"""Recommend a model for each model and task: summary.csv, results.csv and resamples in, recommended.csv out."""
+"""Recommend a model for each model and task: summary, results, resamples and variants in, recommended.csv out."""
 
 import argparse
 import logging
@@ -18,7 +18,10 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError("the study has no budget to recommend a model within; add one, as docs/budget.md says")
     scores = Scores.read(arguments.results, arguments.resamples)
     test = Scores.read(*arguments.test) if arguments.test else None
-    table = recommended_table(read_table(arguments.summary), scores, arguments.budget, arguments.confidence, test)
+    variants = read_table(arguments.variants) if arguments.variants else None
+    table = recommended_table(
+        read_table(arguments.summary), scores, arguments.budget, arguments.confidence, test, variants
+    )
     for row in table.to_dict("records"):
         logger.info("%s on %s: %s", row["model"], row["task"], row["sentence"])
         if on_test := row.get("test_sentence"):
@@ -32,6 +35,7 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
     add_test_argument(parser)
+    parser.add_argument("--variants", type=Path, nargs="?", help="variants.csv, where variants were measured")
     parser.add_argument("--budget", type=json_argument, required=True, help="JSON: limits, as the study names them")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="recommended.csv")

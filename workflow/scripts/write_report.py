@@ -14,6 +14,7 @@ from shallower.reporting.report import Report, report_page
 from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
 from shallower.reporting.texts import text_warnings
+from shallower.reporting.variants_page import VariantFigure
 from shallower.study.study import Study
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         test=Scores.read(*arguments.test) if arguments.test else None,
         test_manifests=[read_json(path) for path in arguments.test_manifests],
         test_texts=read_json(arguments.test_texts) if arguments.test_texts else {},
+        variants=[VariantFigure.read(path) for path in arguments.variants],
         sections=[Section.read(path) for path in arguments.sections],
     )
     for warning in text_warnings(report.config, report.texts, report.tasks, report.test_texts):
@@ -77,6 +79,9 @@ if __name__ == "__main__":
     figure = ("MODEL", "TASK", "FILE")
     parser.add_argument("--figure", nargs=3, action="append", default=[], metavar=figure, help="may be repeated")
     parser.add_argument("--recommended", type=Path, nargs="?", help="recommended.csv, where the study has a budget")
+    parser.add_argument(
+        "--variants", type=Path, nargs="*", default=[], help="score-by-variant.json of each model and task"
+    )
     parser.add_argument("--sections", type=Path, nargs="*", default=[], help="section.json of further sections")
     parser.add_argument("--output", type=Path, required=True, help="report.html")
     run_step(parser, main)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from shallower.core.errors import UserError
+from shallower.core.variants import Variant
 from shallower.evaluation.estimates import Estimate, Scores, mean, over_seeds, percentage
 
 
@@ -122,3 +123,20 @@ def test_runs_without_resamples_are_named(tmp_path):
     collect_resamples([f"{tmp_path}/base"], tmp_path / "resamples.parquet")
     with pytest.raises(UserError, match="no resamples of"):
         Scores.read(tmp_path / "results.csv", tmp_path / "resamples.parquet")
+
+
+def test_variants_are_compared_with_the_full_model_as_it_was_trained():
+    run = {"model": "m", "task": "t", "origin": "baseline", "strategy": "none", "amount": "0", "num_layers": 3}
+    runs = pd.DataFrame([{**run, "seed": seed, "value": 0.8, "directory": f"seed{seed}"} for seed in (2, 1)])
+    trained = Scores(runs, {"seed2": np.array([0.8, 0.5]), "seed1": np.array([0.8, 0.5])})
+    arm, int8 = ("m", "t", "baseline", "none", "0"), Variant("onnx-int8", "full")
+    # Seeds in another order than those of the study.
+    rows = runs.assign(value=[0.2, 0.6], directory=["b", "a"], seed=[1, 2], runtime="onnx-int8", vocabulary="full")
+    scores = trained.with_variants(rows, {"a": np.array([0.4, 0.5]), "b": np.array([0.4, 0.5])})
+    assert scores.kept(*arm, int8).value == pytest.approx(50)
+    assert scores.kept(*arm, int8).samples == pytest.approx([50, 100])
+    assert scores.rows(*arm, int8)["seed"].tolist() == [2, 1]
+    assert scores.kept(*arm).value == trained.kept(*arm).value == 100
+    assert scores.score(*arm, Variant("onnx", "full")) is None and trained.rows(*arm, int8).empty
+    assert len(trained.rows(*arm)) == len(scores.rows(*arm)) == 2
+    assert trained.with_variants(pd.DataFrame(), {}).kept(*arm).value == 100

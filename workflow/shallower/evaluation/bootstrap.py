@@ -69,6 +69,12 @@ def score_bootstrap(
     )
 
 
+def mean_resamples(values: NDArray[Any], samples: int) -> NDArray[np.float64]:
+    """The mean of one number an example [n] on resampled examples [samples], the same ones as those of scores."""
+    # The level is that of an interval, which is not used.
+    return _bootstrap(lambda rows: values[rows].mean(axis=-1), len(values), 0.95, samples).resamples
+
+
 def mean_score(metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """Mean over seeds of the scores on rows [..., n] of predictions [seeds, examples]: [...]."""
     scores = [resampled_scores(metric, labels, of_seed, rows) for of_seed in predictions]

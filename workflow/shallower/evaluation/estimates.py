@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from shallower.core.errors import UserError
 from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
 from shallower.core.tables import read_table
+from shallower.core.variants import AS_TRAINED, Variant
 from shallower.evaluation.bootstrap import Interval
 from shallower.evaluation.resamples import read_collected
 
@@ -80,14 +81,18 @@ class Scores:
     """The primary scores of a study, in points (0 to 100).
 
     Attributes:
-        runs: rows of results.csv with the primary metric; one row a run.
+        runs: rows of results.csv with the primary metric; one row a run. Where there are also variants of runs, columns
+            `runtime` and `vocabulary` say which; without them all runs are as they were trained.
     """
 
     def __init__(self, runs: pd.DataFrame, resamples: dict[str, NDArray[np.float64]]) -> None:
         """`resamples` are the resampled scores [samples], 0 to 1, by the run's directory."""
         self.runs = runs
         self._resamples = resamples
-        self._rows = dict(iter(self.runs.groupby(["model", "task", "origin", "strategy", "amount"], sort=False)))
+        variants = AS_TRAINED._asdict().items()
+        of_variant = [runs[key] if key in runs else pd.Series(value, runs.index) for key, value in variants]
+        arms = self.runs.groupby(["model", "task", "origin", "strategy", "amount", *of_variant], sort=False)
+        self._rows = dict(iter(arms))
 
     @classmethod
     def read(cls, results: str | Path, resamples: str | Path) -> "Scores":
@@ -99,17 +104,29 @@ class Scores:
             raise UserError(f"{resamples}: no resamples of {missing[0]}; delete the file and run again")
         return cls(runs, by_directory)
 
+    def with_variants(self, runs: pd.DataFrame, resamples: dict[str, NDArray[np.float64]]) -> "Scores":
+        """These scores and those of variants of the same runs, whose rows have `runtime` and `vocabulary` as well."""
+        own = self.runs.assign(**AS_TRAINED._asdict())
+        # Seeds are resampled by their places, which have to be the same in all arms.
+        places = {seed: place for place, seed in enumerate(own["seed"].unique())}
+        rows = pd.concat([own, runs.sort_values("seed", key=lambda seeds: seeds.map(places))]) if len(runs) else own
+        return Scores(rows.reset_index(drop=True), self._resamples | resamples)
+
     def num_layers(self, model: str) -> int:
         """Number of layers of the full model."""
         return int(self.runs.loc[self.runs["model"] == model, "num_layers"].iloc[0])
 
-    def rows(self, model: str, task: str, origin: str, strategy: str, amount: str) -> pd.DataFrame:
+    def rows(
+        self, model: str, task: str, origin: str, strategy: str, amount: str, variant: Variant = AS_TRAINED
+    ) -> pd.DataFrame:
         """The runs of an arm, one row a seed; empty when it was not run."""
-        return self._rows.get((model, task, origin, strategy, amount), self.runs.iloc[:0])
+        return self._rows.get((model, task, origin, strategy, amount, *variant), self.runs.iloc[:0])
 
-    def score(self, model: str, task: str, origin: str, strategy: str, amount: str) -> Estimate | None:
+    def score(
+        self, model: str, task: str, origin: str, strategy: str, amount: str, variant: Variant = AS_TRAINED
+    ) -> Estimate | None:
         """The mean score of an arm over its seeds, in points; None when it was not run."""
-        return self._mean_over_seeds(self.rows(model, task, origin, strategy, amount))
+        return self._mean_over_seeds(self.rows(model, task, origin, strategy, amount, variant))
 
     def _mean_over_seeds(self, rows: pd.DataFrame) -> Estimate | None:
         if rows.empty:
@@ -117,20 +134,22 @@ class Scores:
         samples = np.stack([self._resamples[directory] for directory in rows["directory"]])
         return over_seeds(POINTS * rows["value"].to_numpy(), POINTS * samples)
 
-    def kept(self, model: str, task: str, origin: str, strategy: str, amount: str) -> Estimate | None:
+    def kept(
+        self, model: str, task: str, origin: str, strategy: str, amount: str, variant: Variant = AS_TRAINED
+    ) -> Estimate | None:
         """The mean score of an arm in per cent of that of the full model with the same seeds; None when it was not run.
 
-        In each sample both are of the same examples and seeds. A sample is NaN, and so is the value, where the full
-        model's score is 0 or less, of which no percentage can be taken.
+        The full model is as it was trained. In each sample both are of the same examples and seeds. A sample is NaN,
+        and so is the value, where the full model's score is 0 or less, of which no percentage can be taken.
         """
-        pair = self.with_full(model, task, origin, strategy, amount)
+        pair = self.with_full(model, task, origin, strategy, amount, variant)
         return None if pair is None else percentage(*pair)
 
     def with_full(
-        self, model: str, task: str, origin: str, strategy: str, amount: str
+        self, model: str, task: str, origin: str, strategy: str, amount: str, variant: Variant = AS_TRAINED
     ) -> tuple[Estimate, Estimate] | None:
         """The scores of an arm and of the full model with the same seeds, in points; None when it was not run."""
-        rows = self.rows(model, task, origin, strategy, amount)
+        rows = self.rows(model, task, origin, strategy, amount, variant)
         ours = self._mean_over_seeds(rows)
         full = self.rows(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT)
         theirs = self._mean_over_seeds(full[full["seed"].isin(rows["seed"])])

@@ -7,10 +7,13 @@ import pandas as pd
 from shallower.core.wording import JOINED, counted, listed
 
 SCORE_KEPT, MEGABYTES, LATENCY, LAYERS = LIMITS = ("score_kept", "megabytes", "latency_ms", "layers")
+# What decides between variants that hold the budget.
+PREFER = "prefer"
+PREFER_LATENCY, PREFER_SIZE = ("latency", "size")
 
 
 def limits_of(budget: Mapping[str, float]) -> list[str]:
-    """The limits that a budget sets; its batch size says what one of them is for."""
+    """The limits that a budget sets; its batch size says what one of them is for, and `prefer` is none."""
     return [limit for limit in LIMITS if limit in budget]
 
 

@@ -30,3 +30,8 @@ STORED_PREDICTIONS = (
     "tests were computed from these stored predictions."
 )
 MEASURED = "Time and size were measured for every depth of each model"
+VARIANTS = (
+    "Each mark is a model in one runtime with one vocabulary; the number in it is that of its layers. Times are those "
+    "of the very files on one thread, measured in turns with the full model, and scores are those of their own "
+    "predictions. Point at a mark, or touch it, for all of its numbers."
+)

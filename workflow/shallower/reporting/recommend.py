@@ -6,6 +6,17 @@ not below the limit; the other limits are upper ones. Of those that hold every l
 recommended where the budget has `score_kept`, of equally deep ones that with the highest score; where it has none, the
 one with the highest score, of equal ones that with the fewest layers. Time needs no place in the rule: it is measured
 for each depth, so models of the same depth take the same time.
+
+Where variants of the models were measured, a candidate is an arm in one runtime with one vocabulary, and time and size
+decide instead of layers. Which of them does is the budget's `prefer`:
+
+- `latency`: the candidate with the highest speed-up over the full model, at the smallest batch size that was measured.
+  Those whose speed-up's interval reaches that of this fastest one cannot be told from it by what was measured: of all
+  these the smallest file is recommended.
+- `size`: the smallest file, of equal ones the fastest.
+
+Of what is equal still, the highest score, then the fewest layers. Where the budget has no `score_kept`, only those with
+the highest score are compared so.
 """
 
 import math
@@ -13,13 +24,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shallower.core.runs import BASELINE
-from shallower.reporting.budget import SCORE_KEPT, limits_of
+from shallower.core.variants import AS_TRAINED, INT8, Variant
+from shallower.reporting.budget import PREFER_SIZE, SCORE_KEPT, limits_of
 from shallower.reporting.summary import ROUNDING
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """The full model, or an arm, over its seeds.
+    """The full model, or an arm, over its seeds; in one variant.
 
     Attributes:
         origin, strategy, amount: the arm's, or those of a baseline.
@@ -29,6 +41,10 @@ class Candidate:
         low, high: the interval of `kept` over examples and seeds; NaN likewise.
         megabytes: size of the model's file (10^6 bytes), of the largest seed.
         latency_ms: median milliseconds of a forward pass at the batch size at hand; NaN where it was not measured.
+        variant: its runtime and vocabulary.
+        speedup: how many times as fast as the full model as it was trained, at the smallest batch size; NaN where
+            variants were not measured.
+        speedup_low, speedup_high: the interval of `speedup`.
     """
 
     origin: str
@@ -41,10 +57,19 @@ class Candidate:
     high: float
     megabytes: float
     latency_ms: float
+    variant: Variant = AS_TRAINED
+    speedup: float = math.nan
+    speedup_low: float = math.nan
+    speedup_high: float = math.nan
 
     @property
     def is_full(self) -> bool:
-        """Whether this is the model with all its layers."""
+        """Whether this is the model with all its layers, as it was trained: what all others are compared with."""
+        return self.keeps_all_layers and self.variant == AS_TRAINED
+
+    @property
+    def keeps_all_layers(self) -> bool:
+        """Whether this is the model with all its layers, in any variant."""
         return self.origin == BASELINE
 
     @property
@@ -92,14 +117,20 @@ def missed_limits(candidate: Candidate, budget: Mapping[str, float]) -> list[str
     return [limit for limit in limits_of(budget) if excess(candidate, limit, budget[limit]) > ROUNDING]
 
 
-def recommend(candidates: Sequence[Candidate], budget: Mapping[str, float]) -> Recommendation:
+def recommend(
+    candidates: Sequence[Candidate], budget: Mapping[str, float], prefer: str | None = None
+) -> Recommendation:
     """Choose by the rule of this module; `budget` holds limits as the study names them.
+
+    `prefer` is what decides between variants, `latency` or `size`; None where there are none.
 
     Where no shallower model holds the budget, the closest one is that which misses it by the smallest share of a limit,
     counting the limit that it misses most.
     """
     holding = [candidate for candidate in candidates if not missed_limits(candidate, budget)]
-    if SCORE_KEPT in budget:
+    if prefer is not None:
+        ranked = [preferred(holding, budget, prefer)] if holding else []
+    elif SCORE_KEPT in budget:
         ranked = sorted(holding, key=lambda candidate: (candidate.layers, -candidate.score))
     else:
         ranked = sorted(holding, key=lambda candidate: (-candidate.score, candidate.layers))
@@ -108,6 +139,59 @@ def recommend(candidates: Sequence[Candidate], budget: Mapping[str, float]) -> R
     else:
         closest = _closest([candidate for candidate in candidates if candidate not in holding], budget)
     return Recommendation(ranked[0] if ranked else None, closest, len(holding), len(candidates))
+
+
+def preferred(candidates: Sequence[Candidate], budget: Mapping[str, float], prefer: str) -> Candidate:
+    """The one to recommend among variants that hold a budget. Raises ValueError when there are none."""
+    pool = candidates
+    if SCORE_KEPT not in budget:
+        best = max(candidate.score for candidate in candidates)
+        pool = [candidate for candidate in candidates if candidate.score >= best - ROUNDING]
+    if prefer == PREFER_SIZE:
+        return min(pool, key=lambda candidate: (candidate.megabytes, -candidate.speedup, *_rank(candidate)))
+    return min(as_fast_as_any(pool), key=lambda candidate: (candidate.megabytes, -candidate.speedup, *_rank(candidate)))
+
+
+def as_fast_as_any(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidate with the highest speed-up, first, and those whose interval reaches that of this one."""
+    fastest = max(candidates, key=lambda candidate: candidate.speedup)
+    others = [candidate for candidate in candidates if candidate is not fastest]
+    return [fastest, *(candidate for candidate in others if candidate.speedup_high >= fastest.speedup_low)]
+
+
+def _rank(candidate: Candidate) -> tuple[float, int]:
+    return -candidate.score, candidate.layers
+
+
+def left_out(
+    sound: Sequence[Candidate],
+    collapsed: Sequence[Candidate],
+    budget: Mapping[str, float],
+    prefer: str,
+    chosen: Candidate | None,
+) -> Candidate | None:
+    """The int8 variant that would have been recommended had it held the budget, as its arm does in another runtime.
+
+    `sound` are the candidates, `collapsed` those that are none because a run of theirs collapsed. None where there is
+    no such variant.
+    """
+    held = {
+        (candidate.arm, candidate.variant.vocabulary)
+        for candidate in sound
+        if candidate.variant.runtime != INT8 and not missed_limits(candidate, budget)
+    }
+    failed = [*collapsed, *(candidate for candidate in sound if missed_limits(candidate, budget))]
+    spoilt = [
+        candidate
+        for candidate in failed
+        if candidate.variant.runtime == INT8 and (candidate.arm, candidate.variant.vocabulary) in held
+    ]
+    if chosen is None or not spoilt:
+        return None
+    # What it scores is why it was left out; here it counts as if it held.
+    by_cost = {**budget, SCORE_KEPT: 0.0}
+    best = preferred([*spoilt, chosen], by_cost, prefer)
+    return None if best is chosen else best
 
 
 def _closest(candidates: Sequence[Candidate], budget: Mapping[str, float]) -> Candidate | None:

@@ -9,8 +9,18 @@ from markupsafe import Markup
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, percent
-from shallower.reporting.budget import LATENCY, LAYERS, MEGABYTES, SCORE_KEPT, budget_text, limits_of
+from shallower.reporting.budget import (
+    LATENCY,
+    LAYERS,
+    MEGABYTES,
+    PREFER,
+    PREFER_LATENCY,
+    SCORE_KEPT,
+    budget_text,
+    limits_of,
+)
 from shallower.reporting.drawings import layer_stack
+from shallower.reporting.variants import variant_of
 
 LIMIT_TITLES = {SCORE_KEPT: "score", MEGABYTES: "size", LATENCY: "time", LAYERS: "layers"}
 
@@ -62,6 +72,8 @@ def recommended_content(config: Mapping[str, Any], table: pd.DataFrame | None) -
         # One of the two ends of an interval is what counts.
         "risk": f"{50 * (1 - confidence):.3g}",
         "batch_size": next((int(size) for size in table["batch_size"].dropna()), None),
+        # What decides between variants; None where none were measured.
+        "prefer": budget.get(PREFER, PREFER_LATENCY) if "runtime" in table else None,
         "models_kept": config["keep_models"],
         "is_tested": "test_sentence" in table and bool(table["test_sentence"].notna().any()),
     }
@@ -78,7 +90,7 @@ def _numbers(row: Mapping[str, Any]) -> Numbers:
     return Numbers(
         stack=layer_stack(kept, int(row["num_layers"])),
         depth=f"{len(kept)} of {row['num_layers']:.0f}",
-        arm="full model" if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}",
+        arm=_arm(row),
         kept=_kept(row, "kept"),
         interval=_interval(row, "kept"),
         megabytes=f"{row['megabytes']:.1f}",
@@ -88,6 +100,11 @@ def _numbers(row: Mapping[str, Any]) -> Numbers:
         kept_on_test=_kept(row, "test_kept"),
         interval_on_test=_interval(row, "test_kept"),
     )
+
+
+def _arm(row: Mapping[str, Any]) -> str:
+    arm = "full model" if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}"
+    return f"{arm}, {variant_of(row).title}" if row.get("runtime") else arm
 
 
 def _kept(row: Mapping[str, Any], name: str) -> str:

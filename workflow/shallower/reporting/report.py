@@ -18,9 +18,11 @@ from shallower.reporting.recommended_page import recommended_content
 from shallower.reporting.sections import Section
 from shallower.reporting.templates import render_page
 from shallower.reporting.texts import texts_content
+from shallower.reporting.variants_page import VariantFigure, variants_content
 
 # In the order in which figures are shown.
 FIGURE_TITLES = {
+    "score-by-variant": "Score by time and size, in every variant",
     "score-by-depth": "Score by layers kept, before and after refining",
     "score-by-layers": "Score by layers dropped",
     "score-by-cost": "Score by time and size",
@@ -49,6 +51,7 @@ class Report:
         test: the scores on test examples, where there are any.
         test_manifests: manifest.json of the test examples, of each task that has them.
         test_texts: test-texts.json.
+        variants: the figures to explore over variants, where these were measured.
     """
 
     config: Mapping[str, Any]
@@ -67,6 +70,7 @@ class Report:
     test: Scores | None = None
     test_manifests: Sequence[Mapping[str, Any]] = ()
     test_texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    variants: Sequence[VariantFigure] = ()
 
 
 def report_page(report: Report) -> str:
@@ -78,6 +82,7 @@ def report_page(report: Report) -> str:
         **answer_content(report.summary, config["report"]["tolerances"], confidence, report.costs, report.test),
         size=_size(config),
         recommended=recommended_content(config, report.recommended),
+        variants=variants_content(report.variants),
         missing=_missing(report.missing),
         num_runs=len(report.runs),
         figures=[

@@ -1,0 +1,44 @@
+"""How much a variant of a model answers otherwise than the model as it was trained, example by example."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shallower.core.errors import UserError
+from shallower.evaluation.bootstrap import mean_resamples
+from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.task_kinds.registry import task_kind
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One run in a variant next to the same run as it was trained.
+
+    Attributes:
+        changed: the share of examples (0 to 1) whose answer is another one; NaN for a kind of task without classes, of
+            which every answer differs by the last digits.
+        resamples: that share on resampled examples [samples], the same ones as those of scores.
+        logit_difference: the largest absolute difference of a logit.
+    """
+
+    changed: float
+    resamples: NDArray[np.float64]
+    logit_difference: float
+
+
+def read_changes(variant: str | Path, trained: str | Path, target: str, samples: int) -> Changes:
+    """Compare two files of predictions; `target` is the name of the kind of task.
+
+    Raises UserError when a file is missing or damaged, or when they are not of the same examples and outputs.
+    """
+    ours, theirs = read_predictions(variant, target), read_predictions(trained, target)
+    if not np.array_equal(ours.ids, theirs.ids) or ours.logits.shape != theirs.logits.shape:
+        raise UserError(f"{variant}: not of the same examples and outputs as {trained}; delete it and run again")
+    difference = float(np.abs(ours.logits.astype(np.float64) - theirs.logits).max())
+    if not task_kind(target).has_classes:
+        return Changes(float("nan"), np.full(samples, np.nan), difference)
+    changed = (predictions_of(ours.logits, target) != predictions_of(theirs.logits, target)).astype(np.float64)
+    resamples = mean_resamples(changed, samples) if changed.any() else np.zeros(samples)
+    return Changes(float(changed.mean()), resamples, difference)
