@@ -81,4 +81,4 @@ def test_joules_of_a_gpu(monkeypatch):
 
 def test_energy_in_words():
     assert energy_text(None) == "not measured"
-    assert energy_text(12.345) == "12.3 J"
+    assert [energy_text(joules) for joules in (0.1234, 12.345, 1234.5)] == ["0.12 J", "12.3 J", "1,234 J"]

@@ -63,7 +63,7 @@ def gpu_meter(uuid: str) -> Meter | None:
 
 def energy_text(joules: float | None) -> str:
     """Joules with about three digits, or that they were not measured."""
-    return NOT_MEASURED if joules is None else f"{joules:.3g} J"
+    return NOT_MEASURED if joules is None else f"{joules:,.{0 if joules >= 100 else 1 if joules >= 10 else 2}f} J"
 
 
 def _counts(zone: Path) -> bool:
