@@ -123,7 +123,7 @@ def fake_variants(tmp_path, monkeypatch, **seconds):
 
 
 def test_processes_of_known_speed(tmp_path, monkeypatch):
-    variants = fake_variants(tmp_path, monkeypatch, full="0.2", fast="0.02")
+    variants = fake_variants(tmp_path, monkeypatch, full="0.1", fast="0.01")
     record = measure_serving(variants, TEXTS, [2, 1], [1], repeats=3, texts_measured=2, starts=2)
     assert [(row["variant"], row["threads"], row["batch_size"]) for row in record["rows"]] == [
         ("full", 1, 1),
@@ -136,13 +136,13 @@ def test_processes_of_known_speed(tmp_path, monkeypatch):
             # A sleep takes longer than asked for on a busy machine, but never less.
             low, high = row["speedup"]["interval"]
             assert 2 < low <= row["speedup"]["median"] <= high
-            assert row["latency_ms"]["low"] >= 20
+            assert row["latency_ms"]["low"] >= 10
         else:
-            assert row["latency_ms"]["low"] >= 200
+            assert row["latency_ms"]["low"] >= 100
             assert row["speedup"]["median"] == 1
         assert row["idle_cpu_share"] < 0.2
     assert [entry["starts"] for entry in record["variants"]] == [2, 2]
-    assert record["variants"][0]["load_seconds"]["low"] >= 0.2
+    assert record["variants"][0]["load_seconds"]["low"] >= 0.1
     assert record["machine"]["cores"] >= 1
 
 

@@ -82,13 +82,7 @@ def measure_serving(
 
     Raises UserError when a variant cannot be served, or too little is asked for to be measured.
     """
-    for name, values in (("batch sizes", batch_sizes), ("threads", threads)):
-        if not values or min(values) < 1:
-            raise UserError(f"{name}: {list(values)} should be one or more numbers from 1 on")
-    if repeats < LEAST_ROUNDS or texts_measured < 1 or starts < 1:
-        raise UserError(f"serving is measured in {LEAST_ROUNDS} rounds or more, of at least one text")
-    if not texts:
-        raise UserError("there are no texts to measure serving with")
+    _check_request(texts, batch_sizes, threads, repeats, texts_measured, starts)
     order = random.Random(SEED)
     settings = {
         (variant.name, number): server_settings(variant, number, texts[0]) for variant in variants for number in threads
@@ -125,21 +119,42 @@ def measure_serving(
         "rounds": repeats,
         "texts": len(texts),
         "confidence": confidence,
-        "variants": [
-            {
-                **_axes(variant),
-                "bytes": size_bytes(variant),
-                "max_length": variant.max_length,
-                "starts": len(reports[variant.name]),
-                **{
-                    key: _quartiles([report[key] for report in reports[variant.name]], 4)
-                    for key in ("start_seconds", "load_seconds")
-                },
-                "peak_memory_bytes": max(row["peak_memory_bytes"] for row in rows if row["variant"] == variant.name),
-            }
-            for variant in variants
-        ],
+        "variants": [_summary(variant, reports[variant.name], rows) for variant in variants],
         "rows": rows,
+    }
+
+
+def _check_request(
+    texts: Sequence[Text],
+    batch_sizes: Sequence[int],
+    threads: Sequence[int],
+    repeats: int,
+    texts_measured: int,
+    starts: int,
+) -> None:
+    for name, values in (("batch sizes", batch_sizes), ("threads", threads)):
+        if not values or min(values) < 1:
+            raise UserError(f"{name}: {list(values)} should be one or more numbers from 1 on")
+    if repeats < LEAST_ROUNDS or texts_measured < 1 or starts < 1:
+        raise UserError(
+            f"serving is measured in at least {LEAST_ROUNDS} rounds of one text after one start, not in {repeats} "
+            f"rounds of {texts_measured} texts after {starts} starts"
+        )
+    if not texts:
+        raise UserError("there are no texts to measure serving with; give the task's validation split")
+
+
+def _summary(
+    variant: Variant, reports: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What a variant costs whatever it is asked, from the reports of its starts and from its rows."""
+    return {
+        **_axes(variant),
+        "bytes": size_bytes(variant),
+        "max_length": variant.max_length,
+        "starts": len(reports),
+        **{key: _quartiles([report[key] for report in reports], 4) for key in ("start_seconds", "load_seconds")},
+        "peak_memory_bytes": max(row["peak_memory_bytes"] for row in rows if row["variant"] == variant.name),
     }
 
 
