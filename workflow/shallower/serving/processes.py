@@ -20,6 +20,8 @@ COMMAND = (sys.executable, "-P", "-m", server.__name__)
 LIBRARY = Path(server.__file__).parents[2]
 # A server that says nothing for so long will never answer: a turn takes seconds.
 PATIENCE_SECONDS = 1800.0
+# A process that has closed its pipe ends at once.
+END_SECONDS = 10.0
 # Environment variables for the number of threads, as the libraries read them when they are loaded.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
@@ -95,7 +97,10 @@ class ServingProcess:
 
     def _end(self) -> str:
         """How the process ended, with the last line that it wrote."""
-        status = self._process.wait()
+        try:
+            status = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "its process closed the connection"
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
