@@ -285,7 +285,8 @@ def _axes(variant: Variant) -> dict[str, Any]:
         "variant": variant.name,
         "runtime": variant.runtime,
         "device": variant.device,
-        "precision": variant.precision,
+        # An exported model has its own, which the runtime names.
+        "precision": variant.precision if variant.runtime == "torch" else None,
     }
 
 
