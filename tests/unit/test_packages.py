@@ -15,6 +15,7 @@ ALLOWED = {
     "task_kinds": "core",
     "models": "core",
     "surgery": "core models",
+    "serving": "core models",
     "evaluation": "core task_kinds",
     "sources": "core models task_kinds",
     "delivery": "core models sources",

@@ -3,17 +3,16 @@
 import logging
 import math
 import os
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from shallower.core.errors import UserError
+from shallower.core.machine import processor_name
 from shallower.engine.gpu_slots import hold_gpu_slot
 
 logger = logging.getLogger(__name__)
@@ -37,10 +36,7 @@ class Compute:
         """The model name of the GPU or CPU; the name of the architecture where the CPU has none."""
         if self.device == "cuda":
             return torch.cuda.get_device_name()
-        cpuinfo = Path("/proc/cpuinfo")
-        text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
-        names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
-        return next(names, platform.machine())
+        return processor_name()
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context of a forward pass: bfloat16 where it is safe with "bf16", nothing with "fp32"."""

@@ -34,10 +34,10 @@ LIST_SECONDS = 60
 _held = ExitStack()
 
 
-def hold_gpu_slot(device: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Hold a GPU slot until this process ends, with the settings in the environment; see `gpu_slot`."""
+def hold_gpu_slot(device: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Hold a GPU slot until this process ends, with the settings in the environment; returns what `gpu_slot` yields."""
     folder, label = environment.get(GPU_LOCKS, layout.SCRATCH), Path(sys.argv[0]).stem
-    _held.enter_context(gpu_slot(folder, int(environment.get(RUNS_PER_GPU, "1")), device, label))
+    return _held.enter_context(gpu_slot(folder, int(environment.get(RUNS_PER_GPU, "1")), device, label))
 
 
 @contextmanager
