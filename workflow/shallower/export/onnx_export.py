@@ -11,25 +11,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from shallower.core.errors import UserError
 from shallower.core.files import atomic_write, canonical_json, naming_errors, read_json
 from shallower.engine.classifiers.transformers_classifier import load_checked
+from shallower.export.packages import required
 from shallower.models.families import Family, family_of
 from shallower.models.folder import CONFIG, check_model
 
-try:
+if TYPE_CHECKING:
     import onnx_ir as ir
-    import onnxscript.optimizer
-except ModuleNotFoundError as error:
-    raise UserError(
-        f"the package {error.name} is not installed, which exports to ONNX need; install what requirements.lock names"
-    ) from None
 
 # The first version of ONNX's operators with Gelu; onnxruntime has them all since its version 1.17.
 OPSET = 20
@@ -59,9 +54,10 @@ class OnnxExporter:
         Weights are in the file itself or, where they have more than `largest_weights` bytes, in a second one next to
         it, with the same name and .data; both must be kept together.
 
-        Raises UserError when the folder lacks a file, when its weights do not fit its configuration, and when its
-        family cannot be exported.
+        Raises UserError when the folder lacks a file, when its weights do not fit its configuration, when its family
+        cannot be exported, and when a package is not installed.
         """
+        ir, optimizer = required("onnx_ir"), required("onnxscript.optimizer")
         check_model(model_dir)
         config = read_json(Path(model_dir) / CONFIG)
         family = family_of(config)
@@ -76,7 +72,7 @@ class OnnxExporter:
         for name, value in graph.graph.initializers.items():
             if value.const_value is None:
                 value.const_value = ir.tensor(weights[name].numpy(), name=name)
-        onnxscript.optimizer.optimize(graph)
+        optimizer.optimize(graph)
         _name_nodes(graph)
         _write(graph, Path(output), largest_weights)
 
@@ -93,7 +89,7 @@ def _graph_key(config: Mapping[str, Any]) -> str:
     return canonical_json({key: value for key, value in config.items() if key not in names} | {"outputs": number})
 
 
-def _trace(module: PreTrainedModel, family: Family) -> ir.Model:
+def _trace(module: PreTrainedModel, family: Family) -> "ir.Model":
     """The graph of a model as torch exports it, without the values of its weights."""
     inputs = _example(module, family)
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
@@ -114,10 +110,21 @@ def _trace(module: PreTrainedModel, family: Family) -> ir.Model:
         )
     assert program is not None
     weights = module.state_dict()
-    for name, value in program.model.graph.initializers.items():
+    graph = program.model.graph
+    _name_sizes(graph)
+    for name, value in graph.initializers.items():
         if name in weights:
             value.const_value = None
     return program.model
+
+
+def _name_sizes(graph: "ir.Graph") -> None:
+    """Call the sizes of inputs and outputs batch and sequence, where torch has made up names of its own (s18)."""
+    names = dict(zip((str(size) for size in graph.inputs[0].shape or ()), ("batch", "sequence"), strict=True))
+    for value in [*graph.inputs, *graph.outputs, *(value for node in graph for value in node.outputs)]:
+        for axis, size in enumerate(value.shape or ()):
+            if not isinstance(size, int) and str(size) in names:
+                value.shape[axis] = names[str(size)]  # type: ignore[index]  # there is a shape
 
 
 def _with_float_mask(module: nn.Module, args: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -125,13 +132,13 @@ def _with_float_mask(module: nn.Module, args: Any, inputs: dict[str, Any]) -> tu
     return args, inputs | {"attention_mask": inputs["attention_mask"].float()}
 
 
-def _example(module: nn.Module, family: Family) -> dict[str, torch.Tensor]:
+def _example(module: PreTrainedModel, family: Family) -> dict[str, torch.Tensor]:
     """Inputs to trace a model with: the second text is padded, and both have two parts."""
     ids = torch.ones(BATCH, LENGTH, dtype=torch.int64)
     mask, types = torch.ones_like(ids), torch.zeros_like(ids)
     mask[1, LENGTH // 2 :] = 0
     inputs = {"input_ids": ids, "attention_mask": mask}
-    number = family.num_token_types(module.config.to_dict())  # type: ignore[operator]  # of transformers' models
+    number = family.num_token_types(module.config.to_dict())
     if family.takes_token_types and (number is None or number > 1):
         types[:, LENGTH // 2 :] = 1
         inputs["token_type_ids"] = types
@@ -152,7 +159,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _name_nodes(model: ir.Model) -> None:
+def _name_nodes(model: "ir.Model") -> None:
     """Call nodes after the modules that they compute, and drop what else torch recorded: stack traces with paths."""
     uses: Counter[str] = Counter()
     for node in model.graph:
@@ -169,7 +176,7 @@ def _name_nodes(model: ir.Model) -> None:
     model.graph.metadata_props.clear()
 
 
-def _module_of(node: ir.Node) -> str:
+def _module_of(node: "ir.Node") -> str:
     """The innermost module that a node belongs to, as torch recorded it; empty for the model itself."""
     # A list as text: of all modules from the outermost one, "", and in the end of the operation.
     scopes = node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]")
@@ -177,8 +184,9 @@ def _module_of(node: ir.Node) -> str:
     return modules[-1] if modules and not modules[-1].startswith("_") else ""
 
 
-def _write(model: ir.Model, output: Path, largest_weights: int) -> None:
+def _write(model: "ir.Model", output: Path, largest_weights: int) -> None:
     """Write a model, complete or not at all; the file of its weights, where there is one, comes first."""
+    ir = required("onnx_ir")
     data = output.with_name(output.name + DATA_SUFFIX)
     values = [value.const_value for value in model.graph.initializers.values()]
     if sum(value.nbytes for value in values if value is not None) <= largest_weights:
