@@ -1,13 +1,13 @@
 """ONNX models in int8, by onnxruntime's dynamic quantisation: weights are rounded once, activations at each request.
 
 What is rounded: the weights of matrix products, to int8 with a scale for each output, and the tables of embeddings, to
-uint8 with a scale for each table. Biases, norms and sums stay in fp32. With MiniLM's four-byte weights this is a
-quarter of the bytes.
+uint8 with a scale for each table. Biases, norms and sums stay in fp32.
 
-Weights use 7 of the 8 bits (`reduce_range`). Without VNNI instructions (x86 before 2019, and AMD before Zen 4) products
-of two 8-bit numbers are summed in pairs in 16 bits, which overflow unnoticed and then change answers; with 7 bits they
-cannot. A delivered model must answer alike wherever it runs, so it is never 8, whatever this machine has
-(https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "When and why do I need to try U8U8?").
+Weights of products use 7 of the 8 bits (`reduce_range`). Processors without VNNI instructions (Intel's before 2019,
+AMD's before Zen 4) add products of 8-bit numbers in pairs, in 16 bits, which two large ones exceed: the sum is cut off,
+and answers change. 255 * 64 * 2 fits. A delivered model must answer alike wherever it runs, so what this machine has
+does not matter (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "When and why do I need
+to try U8U8?").
 """
 
 import logging
