@@ -11,8 +11,9 @@ from shallower.core.files import read_json
 from shallower.core.layers import Layers
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import choose_compute
-from shallower.engine.prediction import predict, write_predictions
+from shallower.engine.prediction import predict
 from shallower.engine.tokens import read_tokens
+from shallower.evaluation.predictions import write_predictions
 from shallower.models.checksums import verified
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG
@@ -25,7 +26,8 @@ def main(arguments: argparse.Namespace) -> None:
     layers.check_depth(family_of(config).num_layers(config), len(layers.kept), arguments.model_dir)
     tokens = read_tokens(arguments.tokens)
     classifier = load_for_prediction(arguments.model_dir, tokens.padding_side)
-    write_predictions(arguments.output, tokens, predict(classifier, tokens, compute))
+    logits = predict(classifier, tokens, compute)
+    write_predictions(arguments.output, tokens.ids, tokens.labels, logits)
 
 
 if __name__ == "__main__":

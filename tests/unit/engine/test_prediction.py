@@ -18,7 +18,8 @@ from shallower.engine import prediction
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.devices import Compute
-from shallower.engine.prediction import predict, write_predictions
+from shallower.engine.prediction import predict
+from shallower.evaluation.predictions import write_predictions
 from token_sets import make_tokens, write_task
 
 SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "predict.py"
@@ -47,7 +48,7 @@ def test_logits_are_each_examples_own(tmp_path, monkeypatch, family):
 def test_the_file_has_ids_labels_and_logits(tmp_path, regression):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert"), 5, regression=regression)
     logits = np.arange(5 if regression else 10, dtype=np.float32).reshape(5, -1)
-    write_predictions(tmp_path / "predictions.parquet", tokens, logits)
+    write_predictions(tmp_path / "predictions.parquet", tokens.ids, tokens.labels, logits)
     table = pq.read_table(tmp_path / "predictions.parquet")
     assert table.column_names == ["id", "label", "logits"]
     assert table.schema.types[:2] == [pa.int64(), pa.float64() if regression else pa.int64()]

@@ -13,10 +13,10 @@ import tiny
 from shallower.core.errors import UserError
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import Compute
-from shallower.engine.prediction import predict, write_predictions
+from shallower.engine.prediction import predict
 from shallower.engine.reloading import compare_reloaded, telling_examples
 from shallower.engine.tokens import TokenSet
-from shallower.evaluation.predictions import Predictions
+from shallower.evaluation.predictions import Predictions, write_predictions
 from token_sets import make_tokens, write_task
 
 SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "reload_models.py"
@@ -122,7 +122,7 @@ def test_the_script_reports_each_model(tmp_path):
         tokens, task = make_tokens(folder, 12)
         write_task(tmp_path, tokens, task)
         logits = predict(load_for_prediction(folder), tokens, CPU)
-        write_predictions(folder / "predictions.parquet", tokens, logits)
+        write_predictions(folder / "predictions.parquet", tokens.ids, tokens.labels, logits)
     spec = importlib.util.spec_from_file_location("reload_script", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

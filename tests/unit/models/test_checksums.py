@@ -16,9 +16,8 @@ from pyarrow import parquet
 import tiny
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
-from shallower.engine.prediction import write_predictions
 from shallower.engine.tokens import read_tokens, write_tokens
-from shallower.evaluation.predictions import read_predictions
+from shallower.evaluation.predictions import read_predictions, write_predictions
 from shallower.models.checksums import verified, verified_file
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, dropped_from
 from shallower.surgery.drop_layers import drop_layers
@@ -156,7 +155,7 @@ def test_predictions_that_became_infinite_on_disk_are_damaged(tmp_path):
     """Not those of a run that diverged, whose remedy would be another learning rate."""
     tokens = SimpleNamespace(ids=np.arange(4), labels=np.arange(4) % 2)
     path = tmp_path / "predictions.parquet"
-    write_predictions(path, tokens, np.ones((4, 2), np.float32))
+    write_predictions(path, tokens.ids, tokens.labels, np.ones((4, 2), np.float32))
     intact = parquet.read_table(path)
     logits = pa.array([[1.0, 1.0]] * 3 + [[1.0, np.inf]], pa.list_(pa.float32()))
     table = intact.set_column(intact.schema.get_field_index("logits"), "logits", logits)
@@ -169,7 +168,7 @@ def test_a_bit_of_predictions(tmp_path):
     """A flipped bit that changes nothing that is read need not be an error."""
     tokens = SimpleNamespace(ids=np.arange(50), labels=np.arange(50) % 2)
     path = tmp_path / "predictions.parquet"
-    write_predictions(path, tokens, np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32))
+    write_predictions(path, tokens.ids, tokens.labels, np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32))
     intact, expected = path.read_bytes(), read_predictions(path, "classification")
     errors = 0
     for place in places(path, 200):

@@ -16,12 +16,12 @@ from shallower.core.files import read_json, write_json
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.devices import Compute
-from shallower.engine.prediction import predict, write_predictions
+from shallower.engine.prediction import predict
 from shallower.engine.reloading import compare_reloaded
 from shallower.engine.tokens import tokenize
 from shallower.engine.training import TrainSettings, train
 from shallower.evaluation.metrics import metric_names
-from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.evaluation.predictions import predictions_of, read_predictions, write_predictions
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.reference import checked_scores
 from shallower.sources.tasks import check_task, fetch_task
@@ -102,7 +102,7 @@ def test_from_a_csv_file_to_scores(tmp_path, definition):
     classifier.save(source, run)
     logits = predict(load_for_prediction(run), tokens["validation"], CPU)
     assert logits.shape == (24, 2)
-    write_predictions(run / "predictions.parquet", tokens["validation"], logits)
+    write_predictions(run / "predictions.parquet", tokens["validation"].ids, tokens["validation"].labels, logits)
     stored = read_predictions(run / "predictions.parquet", "ordinal")
     assert compare_reloaded(run, tokens["validation"], stored).largest_difference < 1e-4
 

@@ -1,21 +1,17 @@
-"""Predictions of a fine-tuned model: one row an example, with its id, label and logits."""
+"""Predictions of a fine-tuned model by torch."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from shallower.core.limits import CPU_TOKENS
-from shallower.core.parquet import write_parquet
 from shallower.core.progress import Progress
 from shallower.engine.batches import evaluation_batches
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.devices import Compute
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
-from shallower.evaluation.predictions import DIGEST, content_digest
 
 logger = logging.getLogger(__name__)
 
@@ -58,22 +54,3 @@ def _in_order(parts: list[torch.Tensor], order: np.ndarray) -> np.ndarray:
     ordered = np.empty_like(computed)
     ordered[order] = computed
     return ordered
-
-
-def write_predictions(path: str | Path, tokens: TokenSet, logits: np.ndarray) -> None:
-    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32).
-
-    Its metadata hold the SHA-256 of their content.
-    """
-    classes = np.issubdtype(tokens.labels.dtype, np.integer)
-    examples, outputs = logits.shape
-    ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
-    table = pa.table(
-        {
-            "id": pa.array(tokens.ids, pa.int64()),
-            "label": pa.array(tokens.labels.astype(np.int64 if classes else np.float64)),
-            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
-        }
-    )
-    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
-    write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")

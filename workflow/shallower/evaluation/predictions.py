@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from shallower.core.errors import UserError, corrupt_file_error
+from shallower.core.parquet import write_parquet
 from shallower.task_kinds.registry import task_kind
 
 # Entry of a file's metadata.
@@ -65,6 +66,25 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")
     return Predictions(ids[order], labels[order], logits[order])
+
+
+def write_predictions(path: str | Path, ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> None:
+    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32).
+
+    Rows are in the order of the arrays. Its metadata hold the SHA-256 of their content.
+    """
+    classes = np.issubdtype(labels.dtype, np.integer)
+    examples, outputs = logits.shape
+    ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
+    table = pa.table(
+        {
+            "id": pa.array(ids, pa.int64()),
+            "label": pa.array(labels.astype(np.int64 if classes else np.float64)),
+            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
+        }
+    )
+    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
+    write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")
 
 
 def content_digest(ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> str:

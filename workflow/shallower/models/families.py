@@ -49,6 +49,10 @@ class Family:
             may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
             `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
+        takes_token_types: whether the model's forward pass knows token types at all.
+        float_mask: whether export to ONNX needs the attention mask as floats (XLNet subtracts it from a float, which
+            torch's exporter cannot do with whole numbers).
+        no_onnx: why the family cannot be exported to ONNX; empty where it can.
     """
 
     name: str
@@ -72,6 +76,9 @@ class Family:
     tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
     default_padding_id: int = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
+    takes_token_types: bool = True
+    float_mask: bool = False
+    no_onnx: str = ""
 
     @property
     def shares_layers(self) -> bool:
@@ -157,6 +164,15 @@ class Family:
     def num_token_types(self, config: Mapping[str, Any]) -> int | None:
         """How many token types a model's table has; None where any will do."""
         return None if self.token_types_key is None else config.get(self.token_types_key, 2)
+
+    def check_onnx_export(self) -> None:
+        """Raise UserError where models of this family cannot be exported to ONNX."""
+        if self.no_onnx:
+            others = ", ".join(family.name for family in FAMILIES.values() if not family.no_onnx)
+            raise UserError(
+                f"models of the family {self.name} cannot be exported to ONNX: {self.no_onnx}; "
+                f"leave out the ONNX runtimes, or choose a model of one of these families: {others}"
+            )
 
     def padding_id(self, config: Mapping[str, Any]) -> int | None:
         """The padding token's id by a configuration, which may say that there is none."""
@@ -291,6 +307,7 @@ FAMILIES = {
             default_padding_id=5,
             attention_matrices=5,  # the fifth is for relative positions
             forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
+            float_mask=True,
         ),
         Family(
             name="distilbert",
@@ -301,6 +318,7 @@ FAMILIES = {
             inner_key="hidden_dim",
             heads_key="n_heads",
             token_types_key=None,
+            takes_token_types=False,
         ),
         Family(
             name="albert",

@@ -133,12 +133,14 @@ def load_transformers_for_prediction(model_dir: str | Path) -> TransformersClass
     return TransformersClassifier(load_checked(model_dir))
 
 
-def load_checked(model_dir: str | Path) -> PreTrainedModel:
+def load_checked(model_dir: str | Path, **settings: Any) -> PreTrainedModel:
     """A fine-tuned classifier as any user would load it, in fp32 and ready to predict.
+
+    `settings` are further ones of from_pretrained.
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
-    model, report = load_pretrained(AutoModelForSequenceClassification, model_dir)
+    model, report = load_pretrained(AutoModelForSequenceClassification, model_dir, **settings)
     faults = [
         *(f"{name} is missing" for name in sorted(report["missing_keys"])),
         *(f"{name} is left over" for name in sorted(report["unexpected_keys"])),
