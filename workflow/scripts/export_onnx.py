@@ -1,12 +1,24 @@
-"""Export fine-tuned models to ONNX, those of equal configuration by one trace.
+"""Export the candidates of one task to ONNX, those of equal configuration by one trace.
 
-In: model folders. Out: model.onnx in the folder of each (and model.onnx.data where its weights are 2 GB or more).
+In: candidates.json. Out: model.onnx of each candidate in each vocabulary (and model.onnx.data where its weights are
+2 GB or more), and exported.json.
 """
 
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import paired, run_step
+from shallower.core.cli import run_step
+from shallower.core.variants import ONNX, VOCABULARIES
+from shallower.delivery.candidates import read_candidates
+from shallower.delivery.variant_folders import (
+    folder_of,
+    in_variants,
+    model_file,
+    torch_folder,
+    verified_candidate,
+    write_folder_manifest,
+    write_made,
+)
 from shallower.engine.devices import choose_compute
 from shallower.export.onnx_export import OnnxExporter
 from shallower.models.checksums import verified
@@ -14,15 +26,22 @@ from shallower.models.checksums import verified
 
 def main(arguments: argparse.Namespace) -> None:
     choose_compute("cpu", "fp32", arguments.threads)
-    exporter = OnnxExporter()
-    for folder, output in paired(arguments.model_dirs, arguments.outputs):
-        verified(folder)
-        exporter.export(folder, output)
+    candidates, exporter = read_candidates(arguments.candidates), OnnxExporter()
+    for candidate in candidates:
+        verified_candidate(candidate)
+    made = list(in_variants(candidates, [ONNX], arguments.vocabularies))
+    for candidate, variant in made:
+        source, output = torch_folder(candidate.run, variant), model_file(candidate.run, variant)
+        verified(source)
+        files = exporter.export(source, output)
+        write_folder_manifest(folder_of(candidate.run, variant), [file.name for file in files])
+    write_made(arguments.output, made)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model-dirs", type=Path, nargs="+", required=True, help="fine-tuned models")
+    parser.add_argument("--candidates", type=Path, required=True, help="candidates.json")
+    parser.add_argument("--vocabularies", nargs="+", choices=VOCABULARIES, required=True)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="model.onnx of each model")
+    parser.add_argument("--output", type=Path, required=True, help="exported.json")
     run_step(parser, main)

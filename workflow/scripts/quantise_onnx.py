@@ -1,23 +1,33 @@
-"""Quantise ONNX models to int8.
+"""Quantise the candidates of one task to int8.
 
-In: model.onnx of each model. Out: model-int8.onnx of each.
+In: candidates.json, model.onnx of each candidate in each vocabulary. Out: model-int8.onnx of each, quantised.json.
 """
 
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import paired, run_step
+from shallower.core.cli import run_step
+from shallower.core.variants import INT8, ONNX, VOCABULARIES
+from shallower.delivery.candidates import read_candidates
+from shallower.delivery.variant_folders import folder_of, in_variants, model_file, write_folder_manifest, write_made
 from shallower.export.quantisation import quantise
+from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
-    for model, output in paired(arguments.models, arguments.outputs):
-        quantise(model, output, arguments.exclude)
+    made = list(in_variants(read_candidates(arguments.candidates), [INT8], arguments.vocabularies))
+    for candidate, variant in made:
+        source, output = model_file(candidate.run, variant._replace(runtime=ONNX)), model_file(candidate.run, variant)
+        verified_file(source)
+        quantise(source, output, arguments.exclude)
+        write_folder_manifest(folder_of(candidate.run, variant), [output.name])
+    write_made(arguments.output, made)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="model.onnx of each model")
+    parser.add_argument("--candidates", type=Path, required=True, help="candidates.json")
+    parser.add_argument("--vocabularies", nargs="+", choices=VOCABULARIES, required=True)
     parser.add_argument("--exclude", nargs="*", default=[], help="operators or modules to leave in fp32")
-    parser.add_argument("--outputs", type=Path, nargs="+", required=True, help="model-int8.onnx of each model")
+    parser.add_argument("--output", type=Path, required=True, help="quantised.json")
     run_step(parser, main)
