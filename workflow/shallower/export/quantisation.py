@@ -1,7 +1,9 @@
 """ONNX models in int8, by onnxruntime's dynamic quantisation: weights are rounded once, activations at each request.
 
 What is rounded: the weights of matrix products, to int8 with a scale for each output, and the tables of embeddings, to
-uint8 with a scale for each table. Biases, norms and sums stay in fp32.
+uint8 with a scale for each table. Biases, norms and sums stay in fp32. A fine-tuned MiniLM of
+90.9 MB comes down to 23.0 MB, or to 58.7 MB without its tables. One scale for a whole matrix would save 0.1 MB more and
+changes twice as many answers.
 
 Weights of products use 7 of the 8 bits (`reduce_range`). Processors without VNNI instructions (Intel's before 2019,
 AMD's before Zen 4) add products of 8-bit numbers in pairs, in 16 bits, which two large ones exceed: the sum is cut off,
