@@ -3,7 +3,7 @@
 #   snakemake --cores all                                        the study in config.yaml
 #   snakemake --cores all --configfile studies/glue-minilm.yaml  another study
 #
-# The rules read as the pipeline does: download, tokenize, baseline, drop, refine, evaluate, analyse, aggregate, report, record;
+# The rules read as the pipeline does: download, tokenize, baseline, drop, refine, evaluate, analyse, deliver, aggregate, report, record;
 # gradual has the other ways to drop and train, reproduce the paper's tables and figures, oracle how strategies are judged, partial
 # what is shown after failures.
 include: "workflow/rules/study_file.smk"
@@ -17,6 +17,7 @@ if not (is_module(workflow) or config_files(workflow)):
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/parts.smk"
+include: "workflow/rules/variants.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/tokenize.smk"
@@ -26,6 +27,7 @@ include: "workflow/rules/refine.smk"
 include: "workflow/rules/gradual.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/deliver.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/reproduce.smk"
 include: "workflow/rules/judged.smk"

@@ -4,19 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shallower.delivery.description import (
-    INT8,
-    ONNX,
-    TORCH,
-    BaseModel,
-    Dataset,
-    Delivered,
-    Form,
-    FullModel,
-    Inputs,
-    Score,
-    Vocabulary,
-)
+from shallower.core.variants import INT8, ONNX, TORCH
+from shallower.delivery.description import BaseModel, Dataset, Delivered, Form, FullModel, Inputs, Score, Vocabulary
 from shallower.delivery.folder import make_folder
 from shallower.delivery.parity import Examples
 from tiny_onnx import logits_of, quantise, tiny_weights, write_onnx, write_run

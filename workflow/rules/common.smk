@@ -83,6 +83,7 @@ wildcard_constraints:
     unlabelled=r"[0-9a-f]+",
     augmented=r"[0-9a-f]+",
     test=r"[0-9a-f]+",
+    minimum_count=r"[0-9]+",
 
 
 def code(script):

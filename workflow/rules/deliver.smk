@@ -80,7 +80,6 @@ rule trim_models:
         "../../envs/report.yaml"
     resources:
         mem_mb=memory("trim_models"),
-        runtime=minutes("trim_models"),
     params:
         **code("trim_models"),
         vocabulary_folder=subpath(input.vocabulary, parent=True),
@@ -91,7 +90,7 @@ rule trim_models:
 
 rule export_onnx:
     input:
-        unpack(trimmed_models),
+        variant_records("trimmed"),
         candidates=f"{layout.VARIANTS}/candidates.json",
     output:
         exported=f"{layout.VARIANTS}/exported.json",
@@ -101,19 +100,23 @@ rule export_onnx:
         "logs/export_onnx/{study}/{model}/{task}.benchmark.tsv"
     conda:
         "../../envs/onnx.yaml"
+    threads: THREADS
     resources:
         mem_mb=memory("export_onnx"),
         runtime=minutes("export_onnx"),
     params:
         **code("export_onnx"),
-        options=trimmed_options,
+        vocabularies=VOCABULARIES,
+        threads=THREADS,
     shell:
-        "python {params.script:q} --candidates {input.candidates:q} {params.options:q} --output {output.exported:q}"
-        " 2>&1 | tee {log:q}"
+        "python {params.script:q} --candidates {input.candidates:q} --vocabularies {params.vocabularies:q}"
+        " --threads {params.threads} --output {output.exported:q} 2>&1 | tee {log:q}"
 
 
 rule quantise_onnx:
     input:
+        candidates=f"{layout.VARIANTS}/candidates.json",
+        # Found by the script through the candidates.
         exported=f"{layout.VARIANTS}/exported.json",
     output:
         quantised=f"{layout.VARIANTS}/quantised.json",
@@ -128,17 +131,22 @@ rule quantise_onnx:
         runtime=minutes("quantise_onnx"),
     params:
         **code("quantise_onnx"),
-        exclude=[part for name in DELIVER.get("exclude_operators", []) for part in ("--exclude", name)],
+        vocabularies=VOCABULARIES,
+        exclude=["--exclude", *DELIVER.get("exclude_operators", [])],
     shell:
-        "python {params.script:q} --exported {input.exported:q} {params.exclude:q} --output {output.quantised:q}"
-        " 2>&1 | tee {log:q}"
+        "python {params.script:q} --candidates {input.candidates:q} --vocabularies {params.vocabularies:q}"
+        " {params.exclude:q} --output {output.quantised:q} 2>&1 | tee {log:q}"
 
 
+# On the CPU in fp32, as models are delivered.
 rule predict_variants:
     input:
-        unpack(variant_models),
+        # Found by the script through the candidates.
+        variant_records(),
         candidates=f"{layout.VARIANTS}/candidates.json",
+        task=task_file,
         tokens=tokens("validation"),
+        trimmed=trimmed_tokens,
     output:
         predicted=f"{layout.VARIANTS}/predicted.json",
     log:
@@ -153,30 +161,168 @@ rule predict_variants:
         runtime=minutes("predict_variants"),
     params:
         **code("predict_variants"),
+        runtimes=RUNTIMES,
+        vocabularies=VOCABULARIES,
         # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
         threads=THREADS,
-        options=variant_options,
     shell:
-        "python {params.script:q} --candidates {input.candidates:q} {params.options:q} --tokens {input.tokens:q}"
-        " --threads {params.threads} --output {output.predicted:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
+        " --vocabularies {params.vocabularies:q} --task {input.task:q} --tokens {input.tokens:q}"
+        " --trimmed-tokens {input.trimmed:q} --threads {params.threads} --output {output.predicted:q} 2>&1 | tee {log:q}"
 
 
 rule evaluate_variants:
     input:
         candidates=f"{layout.VARIANTS}/candidates.json",
+        # Found by the script through the candidates.
         predicted=f"{layout.VARIANTS}/predicted.json",
         task=task_file,
     output:
-        results=f"{layout.VARIANTS}/results.csv",
-        resamples=f"{layout.VARIANTS}/resamples.parquet",
+        evaluated=f"{layout.VARIANTS}/evaluated.json",
     log:
         "logs/evaluate_variants/{study}/{model}/{task}.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=memory("evaluate_variants"),
+    params:
+        **code("evaluate_variants"),
+        runtimes=RUNTIMES,
+        vocabularies=VOCABULARIES,
+        settings=lambda wildcards: as_json(study.evaluate_settings(wildcards.task)),
+    shell:
+        "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
+        " --vocabularies {params.vocabularies:q} --task {input.task:q} --settings {params.settings:q}"
+        " --output {output.evaluated:q} 2>&1 | tee {log:q}"
+
+
+rule measure_serving:
+    input:
+        # Found by the script through the candidates.
+        variant_records(),
+        candidates=f"{layout.VARIANTS}/candidates.json",
+        task=task_file,
+        texts=lambda wildcards: f"{task_folder(wildcards)}/validation.parquet",
+    output:
+        serving=f"{layout.VARIANTS}/serving.json",
+    log:
+        "logs/measure_serving/{study}/{model}/{task}.log",
+    benchmark:
+        "logs/measure_serving/{study}/{model}/{task}.benchmark.tsv"
+    conda:
+        "../../envs/onnx.yaml"
+    threads: every_core
+    resources:
+        gpu=GPUS,
+        mem_mb=memory("measure_serving"),
+        runtime=minutes("measure_serving"),
+    params:
+        **code("measure_serving"),
+        runtimes=RUNTIMES,
+        vocabularies=VOCABULARIES,
+        max_length=lambda wildcards: study.max_length(wildcards.task),
+        device=study.config["compute"]["device"],
+        threads=as_json(sorted({1, THREADS})),
+        batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
+        repeats=study.config["measure"]["repeats"],
+        texts=study.config["measure"]["texts"],
+        confidence=study.config["evaluate"]["confidence"],
+    shell:
+        "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
+        " --vocabularies {params.vocabularies:q} --texts {input.texts:q} --task {input.task:q}"
+        " --max-length {params.max_length} --device {params.device} --threads {params.threads:q}"
+        " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts}"
+        " --confidence {params.confidence} --output {output.serving:q} 2>&1 | tee {log:q}"
+
+
+rule tabulate_variants:
+    input:
+        results=f"{layout.STUDY}/results.csv",
+        resamples=f"{layout.STUDY}/resamples.parquet",
+        evaluated=of_delivered(f"{layout.VARIANTS}/evaluated.json"),
+        serving=of_delivered(f"{layout.VARIANTS}/serving.json"),
+    output:
+        variants=report(
+            layout.VARIANTS_TABLE,
+            category="Tables",
+            caption="../report/variants.rst",
+            labels={"table": "variants: score, time and size"},
+        ),
+    log:
+        "logs/tabulate_variants/{study}.log",
     localrule: True
     conda:
         "../../envs/report.yaml"
     params:
-        **code("evaluate_variants"),
-        settings=lambda wildcards: as_json(study.evaluate_settings(wildcards.task)),
+        **code("tabulate_variants"),
+        confidence=study.config["evaluate"]["confidence"],
     shell:
-        "python {params.script:q} --candidates {input.candidates:q} --predicted {input.predicted:q} --task {input.task:q}"
-        " --settings {params.settings:q} --resamples {output.resamples:q} --output {output.results:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --results {input.results:q} --resamples {input.resamples:q}"
+        " --evaluated {input.evaluated:q} --serving {input.serving:q} --confidence {params.confidence}"
+        " --output {output.variants:q} 2>&1 | tee {log:q}"
+
+
+rule plot_variants:
+    input:
+        variants=layout.VARIANTS_TABLE,
+        recommended=layout.RECOMMENDED,
+    output:
+        png=report(
+            f"{layout.FIGURES}/score-by-variant.png",
+            category="Figures",
+            subcategory="{task}",
+            caption="../report/score-by-variant.rst",
+            labels={"figure": "score by time and size of variants", "model": "{model}"},
+        ),
+        svg=f"{layout.FIGURES}/score-by-variant.svg",
+        charts=f"{layout.FIGURES}/score-by-variant.json",
+    log:
+        "logs/plot_variants/{study}/{model}/{task}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("plot_variants"),
+        budget=as_json(study.config["budget"]),
+        folder=subpath(output.png, parent=True),
+    shell:
+        "python {params.script:q} --variants {input.variants:q} --recommended {input.recommended:q}"
+        " --model {wildcards.model:q} --task {wildcards.task:q} --budget {params.budget:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule deliver_model:
+    input:
+        recommended=layout.RECOMMENDED,
+        variants=layout.VARIANTS_TABLE,
+        candidates=f"{layout.VARIANTS}/candidates.json",
+        serving=f"{layout.VARIANTS}/serving.json",
+        tokens=tokens("validation"),
+        trimmed=trimmed_tokens,
+        model=lambda wildcards: f"{model_folder(wildcards)}/manifest.json",
+        task=lambda wildcards: f"{task_folder(wildcards)}/manifest.json",
+    output:
+        manifest=f"{layout.DELIVERED}/manifest.json",
+    log:
+        "logs/deliver_model/{study}/{model}/{task}.log",
+    conda:
+        "../../envs/onnx.yaml"
+    resources:
+        mem_mb=memory("deliver_model"),
+        runtime=minutes("deliver_model"),
+    params:
+        **code("deliver_model"),
+        model_folder=subpath(input.model, parent=True),
+        task_folder=subpath(input.task, parent=True),
+        score_kept=[
+            part
+            for value in [(study.config["budget"] or {}).get("score_kept")]
+            if value
+            for part in ("--score-kept", value)
+        ],
+    shell:
+        "python {params.script:q} --recommended {input.recommended:q} --variants {input.variants:q}"
+        " --model {wildcards.model:q} --task {wildcards.task:q} --candidates {input.candidates:q}"
+        " --serving {input.serving:q} --model-dir {params.model_folder:q} --task-dir {params.task_folder:q}"
+        " --tokens {input.tokens:q} --trimmed-tokens {input.trimmed:q} {params.score_kept:q} --output {output.manifest:q}"
+        " 2>&1 | tee {log:q}"

@@ -12,6 +12,7 @@ rule write_report:
         missing=f"{layout.STUDY}/missing.csv",
         costs=costs(),
         recommended=recommendation(),
+        variants=variant_figures("json"),
         figures=figures("svg"),
         models=made(f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()),
         tasks=made(f"{folder}/task.json" for folder in TASK_FOLDERS.values()),
@@ -38,5 +39,5 @@ rule write_report:
     shell:
         "python {params.script:q} --runs {input.runs:q} --missing {input.missing:q} --summary {input.summary:q} --costs {input.costs:q}"
         " --recommended {input.recommended:q} {params.figures:q} {params.texts:q} --models {input.models:q} --tasks {input.tasks:q} --study {input.study:q}"
-        " --sections {input.sections:q} --unlabelled {input.unlabelled:q} --test {input.test:q}"
+        " --variants {input.variants:q} --sections {input.sections:q} --unlabelled {input.unlabelled:q} --test {input.test:q}"
         " --test-manifests {input.test_manifests:q} --test-texts {input.test_texts:q} --output {output.report:q} 2>&1 | tee {log:q}"

@@ -11,9 +11,12 @@ def answers():
         f"{STUDY_FOLDER}/results.csv",
         *(f"{layout.TABLES.format(study=study.name)}/{name}" for name in TABLES),
         *recommendation(),
+        *variants_table(),
         *test_results(layout.TEST_RESULTS),
         *figures("png"),
         *figures("svg"),
+        *variant_figures("png"),
+        *variant_figures("svg"),
     ]
 
 
@@ -48,7 +51,7 @@ def figures(form):
     return [file for model, task, file in figures_by_task(form)]
 
 
-def delivered_models():
+def kept_models():
     """The fine-tuned models that the study keeps."""
     return [f"{run.directory}/model.safetensors" for run in study.runs] if study.config["keep_models"] else []
 
@@ -65,7 +68,8 @@ def reloaded_models():
 def record():
     """What only a complete study has: its models, the proof that they load, the record of what made it."""
     return [
-        *delivered_models(),
+        *kept_models(),
+        *delivered(),
         *reloaded_models(),
         f"{STUDY_FOLDER}/provenance.json",
         f"{STUDY_FOLDER}/SHA256SUMS",

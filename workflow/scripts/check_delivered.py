@@ -6,8 +6,9 @@ from tempfile import TemporaryDirectory
 
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
+from shallower.core.variants import ONNX, TORCH
 from shallower.delivery.check import check_folder, delivered_folders, fresh_environment, read_manifest
-from shallower.delivery.description import ONNX, RUNTIMES, TORCH
+from shallower.delivery.description import RUNTIMES
 
 
 def main(arguments: argparse.Namespace) -> None:

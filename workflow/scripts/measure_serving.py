@@ -1,56 +1,106 @@
-"""Measure what serving a model costs in each of its forms: latency, throughput, start, memory, bytes, energy.
+"""Measure what the candidates of one task cost in every variant: latency, throughput, start, memory, bytes, energy.
 
-In: a list of variants, the first of which is the full torch model; the task's validation texts. Out: serving.json.
+In: candidates.json, their models in each variant; the task's validation texts. Out: serving.json. The time of a model
+depends on its depth, not on its weights: of each arm the run with the first seed is measured, beside the full model.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow.parquet as pq
+from typing import Any
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
+from shallower.core.variants import AS_TRAINED, RUNTIMES, TORCH, VOCABULARIES, Variant
+from shallower.delivery.candidates import Candidate, read_candidates
+from shallower.delivery.texts import read_texts
+from shallower.delivery.variant_folders import folder_of, model_file, torch_folder, variants_of
 from shallower.engine.gpu_slots import hold_gpu_slot
-from shallower.models.checksums import verified_file
+from shallower.models.checksums import verified, verified_file
+from shallower.models.folder import TOKENIZER_FILES
 from shallower.serving.measure import measure_serving
-from shallower.serving.variants import on_gpu, read_variants
+from shallower.serving.record import variant_record
+from shallower.serving.served_models import ServedModel, on_gpu
+
+
+def served(candidate: Candidate, variant: Variant, max_length: int) -> ServedModel:
+    """A candidate in a variant as a server has it."""
+    folder = folder_of(candidate.run, variant)
+    if variant.runtime == TORCH:
+        verified(folder)
+        path = folder
+    else:
+        path = model_file(candidate.run, variant)
+        verified_file(path)
+    tokenizer = torch_folder(candidate.run, variant) / TOKENIZER_FILES[0]
+    return ServedModel(f"{candidate.run.arm}, {variant.title}", variant.runtime, path, tokenizer, max_length)
+
+
+def groups(
+    candidates: list[Candidate], variants: list[Variant], max_length: int
+) -> Iterator[list[tuple[Candidate, Variant, ServedModel]]]:
+    """What is measured at the same time: the full model as it was trained, and all variants of one more model.
+
+    So many are in memory at once, whatever the number of depths.
+    """
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.run.arm, candidate)
+    full = next(candidate for candidate in first.values() if candidate.run.is_baseline)
+    reference = (full, AS_TRAINED, served(full, AS_TRAINED, max_length))
+    for candidate in first.values():
+        own = [variant for variant in variants if (candidate, variant) != (full, AS_TRAINED)]
+        yield [reference, *((candidate, variant, served(candidate, variant, max_length)) for variant in own)]
 
 
 def main(arguments: argparse.Namespace) -> None:
     for path in (arguments.texts, arguments.task):
         verified_file(path)
-    variants = read_variants(arguments.variants)
-    if hold_gpu_slot(arguments.device):
-        variants += on_gpu(variants)
-    columns = ["text", "text_pair"] if read_json(arguments.task)["has_pair"] else ["text"]
-    table = pq.read_table(arguments.texts, columns=columns)
-    texts = table["text"].to_pylist()
-    if len(columns) == 2:
-        texts = list(zip(texts, table["text_pair"].to_pylist(), strict=True))
-    record = measure_serving(
-        variants,
-        texts,
-        arguments.batch_sizes,
-        arguments.threads,
-        arguments.repeats,
-        arguments.texts_measured,
-        arguments.starts,
-        arguments.confidence,
+    candidates, has_pair = read_candidates(arguments.candidates), read_json(arguments.task)["has_pair"]
+    texts = [parts if has_pair else parts[0] for parts in read_texts(arguments.texts, has_pair).values()]
+    has_gpu = hold_gpu_slot(arguments.device)
+    entries: dict[str, dict[str, Any]] = {}
+    record: dict[str, Any] = {}
+    for group in groups(candidates, variants_of(arguments.runtimes, arguments.vocabularies), arguments.max_length):
+        models = [model for *_, model in group]
+        record = measure_serving(
+            [*models, *(on_gpu(models) if has_gpu else [])],
+            texts,
+            arguments.batch_sizes,
+            arguments.threads,
+            arguments.repeats,
+            arguments.texts_measured,
+            arguments.starts,
+            arguments.confidence,
+        )
+        for candidate, variant, model in group:
+            arm = {axis: getattr(candidate.run, axis) for axis in ("origin", "strategy", "amount")}
+            entries.setdefault(model.name, variant_record({**arm, **variant._asdict()}, model, record))
+    run = candidates[0].run
+    write_json(
+        arguments.output,
+        {
+            **{axis: getattr(run, axis) for axis in ("study", "model", "task")},
+            **{key: record[key] for key in ("machine", "rounds", "texts", "confidence")},
+            "variants": list(entries.values()),
+        },
     )
-    write_json(arguments.output, record)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variants", type=Path, required=True, help="JSON list of variants")
+    parser.add_argument("--candidates", type=Path, required=True, help="candidates.json")
+    parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, required=True)
+    parser.add_argument("--vocabularies", nargs="+", choices=VOCABULARIES, required=True)
     parser.add_argument("--texts", type=Path, required=True, help="parquet file of the task's validation split")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
+    parser.add_argument("--max-length", type=int, required=True, help="tokens that texts are cut to")
     parser.add_argument("--batch-sizes", type=json_argument, required=True, help="JSON list, such as [1, 32]")
     parser.add_argument("--threads", type=json_argument, required=True, help="JSON list, such as [1, 2]")
     parser.add_argument("--device", default="cpu", help="auto or cuda: torch variants on a GPU, too")
     parser.add_argument("--repeats", type=int, required=True, help="rounds")
     parser.add_argument("--texts-measured", type=int, required=True, help="texts in a round")
-    parser.add_argument("--starts", type=int, default=3, help="how often each variant is started, at least")
-    parser.add_argument("--confidence", type=float, default=0.95, help="of the intervals of ratios")
+    parser.add_argument("--starts", type=int, default=1, help="how often each variant is started, at least")
+    parser.add_argument("--confidence", type=float, required=True, help="of the intervals of ratios")
     parser.add_argument("--output", type=Path, required=True, help="serving.json")
     run_step(parser, main)

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 
 from shallower.core.cli import run_step
+from shallower.core.files import read_json
 from shallower.core.tables import write_table
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.variants import add_variants, read_serving, variants_table
 
 
 def main(arguments: argparse.Namespace) -> None:
-    scores = add_variants(Scores.read(arguments.results, arguments.resamples), arguments.metrics)
+    folders = [folder for path in arguments.evaluated for folder in read_json(path)["folders"]]
+    scores = add_variants(Scores.read(arguments.results, arguments.resamples), folders)
     write_table(arguments.output, variants_table(scores, read_serving(arguments.serving), arguments.confidence))
 
 
@@ -19,11 +21,7 @@ if __name__ == "__main__":
     parser.add_argument("--results", type=Path, required=True, help="results.csv")
     parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
     parser.add_argument(
-        "--metrics",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="metrics.json of each variant of each run, next to its predictions and resamples",
+        "--evaluated", type=Path, nargs="+", required=True, help="evaluated.json of each model and task"
     )
     parser.add_argument("--serving", type=Path, nargs="+", required=True, help="serving.json of each model and task")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")

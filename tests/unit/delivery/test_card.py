@@ -16,20 +16,10 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
 from delivered_models import SCORE, Material, describe
+from shallower.core.variants import INT8, ONNX, TORCH
 from shallower.core.wording import DASH
 from shallower.delivery.card import model_card
-from shallower.delivery.description import (
-    INT8,
-    ONNX,
-    TORCH,
-    BaseModel,
-    Dataset,
-    Form,
-    Inputs,
-    Vocabulary,
-    base_model_of,
-    dataset_of,
-)
+from shallower.delivery.description import BaseModel, Dataset, Form, Inputs, Vocabulary, base_model_of, dataset_of
 from shallower.delivery.markdown import escaped, plain
 
 HOSTILE = [

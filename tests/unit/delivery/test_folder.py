@@ -8,7 +8,8 @@ import pytest
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
-from shallower.delivery.description import ONNX, TORCH, Form, Inputs
+from shallower.core.variants import ONNX, TORCH
+from shallower.delivery.description import Form, Inputs
 from shallower.delivery.folder import delivered_config, delivered_tokenizer, make_folder
 from shallower.delivery.parity import Examples
 

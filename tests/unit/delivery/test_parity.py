@@ -7,7 +7,8 @@ import pytest
 
 from shallower.core.errors import UserError
 from shallower.core.files import write_json
-from shallower.delivery.description import INT8, ONNX, TORCH, Inputs
+from shallower.core.variants import INT8, ONNX
+from shallower.delivery.description import TORCH, Inputs
 from shallower.delivery.parity import Examples, choose_examples, difference, parity_record, precision, read_parity
 
 TEXTS = [["a text"], ["b"], ["the longest of all texts"], ["c text"], ["d text"], ["e text"]]

@@ -11,7 +11,7 @@ from shallower.core.errors import UserError
 from shallower.serving import measure
 from shallower.serving.measure import Turn, draw_batches, measure_serving, row_of, run_rounds
 from shallower.serving.processes import ServingProcess
-from shallower.serving.variants import Variant
+from shallower.serving.served_models import ServedModel
 
 TEXTS = [f"text {number}" for number in range(10)]
 
@@ -119,7 +119,7 @@ def fake_variants(tmp_path, monkeypatch, **seconds):
         },
     )
     monkeypatch.setattr(measure, "size_bytes", lambda variant: 3)
-    return [Variant(name, "torch", tmp_path, tmp_path / "tokenizer.json", 16) for name in seconds]
+    return [ServedModel(name, "torch", tmp_path, tmp_path / "tokenizer.json", 16) for name in seconds]
 
 
 def test_processes_of_known_speed(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,13 +52,6 @@ def add_test_argument(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="test-results.csv and test-resamples.parquet, where there are any",
     )
-
-
-def paired(inputs: Sequence[Path], outputs: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Each input with its output. Raises UserError when a command names not as many of these as of those."""
-    if len(inputs) != len(outputs):
-        raise UserError(f"{len(inputs)} inputs and {len(outputs)} outputs; name an output for each input")
-    return list(zip(inputs, outputs, strict=True))
 
 
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:

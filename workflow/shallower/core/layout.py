@@ -61,6 +61,7 @@ PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"
 # Models in the forms in which they can be delivered, and those that are.
 VARIANTS = f"{TASK_RESULTS}/variants"
 VARIANT = f"{VARIANTS}/{{arm}}/seed{{seed}}/{{vocabulary}}/{{runtime}}"
+VARIANTS_TABLE = f"{STUDY}/variants.csv"
 DELIVERED = f"{STUDY}/delivered/{{model}}/{{task}}"
 # Models on the way to a run, which are deleted after their use.
 RACE = f"{PRUNED_RUN}/race"

@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shallower.core.variants import INT8, TORCH
 from shallower.core.wording import (
     DASH,
     counted,
@@ -17,7 +18,7 @@ from shallower.core.wording import (
     percent,
     score_text,
 )
-from shallower.delivery.description import INT8, RUNTIMES, TORCH, Delivered, Form, Score
+from shallower.delivery.description import RUNTIMES, Delivered, Form, Score
 from shallower.delivery.markdown import Markdown, escaped, literal, plain
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

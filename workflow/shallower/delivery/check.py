@@ -10,8 +10,9 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.variants import TORCH
 from shallower.core.wording import counted, listed
-from shallower.delivery.description import RUNTIMES, TORCH
+from shallower.delivery.description import RUNTIMES
 from shallower.delivery.parity import answer, difference, precision, read_parity
 from shallower.models.checksums import verified
 from shallower.models.folder import MANIFEST
@@ -77,7 +78,11 @@ def check_folder(folder: str | Path, pythons: Mapping[str, Path] | None = None) 
     name = "/".join(folder.resolve().parts[-2:])
     try:
         files = check_files(folder)
-        manifest, record = read_manifest(folder), read_parity(folder)
+        manifest = read_manifest(folder)
+        if manifest["recommended"] is None:
+            yield Finding(name, f"nothing is delivered: {manifest['reason']}")
+            return
+        record = read_parity(folder)
     except UserError as error:
         yield Finding(f"{name}, files", "", str(error))
         return

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shallower.core.variants import INT8, ONNX, TORCH
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY
-
-# Names of the runtimes, as studies and tables have them.
-TORCH, ONNX, INT8 = "torch", "onnx", "onnx-int8"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ Files are copies: links would change, or break, when the study is run again.
 
 import os
 import shutil
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,8 +23,10 @@ from shallower.core.errors import UserError
 from shallower.core.files import naming_errors, read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state, versions
 from shallower.core.signals import is_alive
+from shallower.core.variants import INT8, TORCH
 from shallower.delivery.card import model_card
-from shallower.delivery.description import INT8, RUNTIMES, TORCH, Delivered
+from shallower.delivery.description import RUNTIMES, Delivered
+from shallower.delivery.markdown import escaped
 from shallower.delivery.parity import (
     FP32_TOLERANCE,
     PARITY,
@@ -37,6 +40,8 @@ from shallower.models.checksums import verified
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS
 
 README = "README.md"
+# Of README.md, where it is text alone.
+LONGEST_LINE = 120
 TOKENIZER, TOKENIZER_CONFIG = TOKENIZER_FILES
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "onnxruntime", "huggingface_hub")
 
@@ -72,6 +77,25 @@ def make_folder(
         write_json(part / PARITY, _parity(part, delivered, examples))
         write_text(part / README, model_card(delivered))
         write_json(part / MANIFEST, _manifest(part, delivered, run_dir, sources, made_from or {}))
+
+
+def make_empty_folder(folder: str | Path, study: str, model: str, task: str, reason: str) -> None:
+    """Say in the folder of a model and task why nothing is delivered; what stood there before is replaced."""
+    folder = Path(folder)
+    with _replaced(folder) as part:
+        lines = [escaped(line) for line in textwrap.wrap(reason, LONGEST_LINE)]
+        write_text(part / README, "\n".join(["# Nothing is delivered", "", *lines, ""]))
+        manifest = {
+            "study": study,
+            "model": model,
+            "task": task,
+            "recommended": None,
+            "reason": reason,
+            "forms": [],
+            "versions": versions(PACKAGES),
+            "sha256": {README: sha256_of(part / README)},
+        }
+        write_json(part / MANIFEST, manifest)
 
 
 def _check_sources(delivered: Delivered, run_dir: Path, sources: Mapping[str, Path]) -> None:

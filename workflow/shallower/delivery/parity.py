@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json
+from shallower.core.variants import INT8
 from shallower.delivery import answering
-from shallower.delivery.description import INT8, RUNTIMES, Inputs
+from shallower.delivery.description import RUNTIMES, Inputs
 
 PARITY = "parity.json"
 # Texts that are stored.

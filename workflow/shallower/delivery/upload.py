@@ -63,6 +63,8 @@ def plan_upload(folder: str | Path, repository: str) -> Upload:
         reason = problem if "/" in repository else f"{repository!r} names no owner"
         raise UserError(f"{reason}; name the repository as REPOSITORY=owner/name")
     names = [*sorted(check_files(folder)), MANIFEST]
+    if read_manifest(folder)["recommended"] is None:
+        raise UserError(f"{folder}: nothing is delivered there, as its README.md says; name another with DELIVERED=")
     return Upload(folder, repository, {name: (folder / name).stat().st_size for name in names})
 
 

@@ -43,7 +43,7 @@ class OnnxExporter:
     def __init__(self) -> None:
         self._graphs: dict[str, ir.Model] = {}
 
-    def export(self, model_dir: str | Path, output: str | Path, largest_weights: int = LARGEST_WEIGHTS) -> None:
+    def export(self, model_dir: str | Path, output: str | Path, largest_weights: int = LARGEST_WEIGHTS) -> list[Path]:
         """Write the classifier in a folder (config.json, model.safetensors) as an ONNX file in fp32.
 
         Inputs are int64 [batch, length] of any size, named as transformers names them: `input_ids`, `attention_mask` (1
@@ -52,7 +52,7 @@ class OnnxExporter:
         bert.encoder.layer.0.output.dense/MatMul.
 
         Weights are in the file itself or, where they have more than `largest_weights` bytes, in a second one next to
-        it, with the same name and .data; both must be kept together.
+        it, with the same name and .data; both must be kept together. Returned are the files that there are.
 
         Raises UserError when the folder lacks a file, when its weights do not fit its configuration, when its family
         cannot be exported, and when a package is not installed.
@@ -74,7 +74,7 @@ class OnnxExporter:
                 value.const_value = ir.tensor(weights[name].numpy(), name=name)
         optimizer.optimize(graph)
         _name_nodes(graph)
-        _write(graph, Path(output), largest_weights)
+        return _write(graph, Path(output), largest_weights)
 
 
 def export_onnx(model_dir: str | Path, output: str | Path) -> None:
@@ -184,7 +184,7 @@ def _module_of(node: "ir.Node") -> str:
     return modules[-1] if modules and not modules[-1].startswith("_") else ""
 
 
-def _write(model: "ir.Model", output: Path, largest_weights: int) -> None:
+def _write(model: "ir.Model", output: Path, largest_weights: int) -> list[Path]:
     """Write a model, complete or not at all; the file of its weights, where there is one, comes first."""
     ir = required("onnx_ir")
     data = output.with_name(output.name + DATA_SUFFIX)
@@ -193,7 +193,7 @@ def _write(model: "ir.Model", output: Path, largest_weights: int) -> None:
         with atomic_write(output) as part:
             ir.save(model, part, format="protobuf")
         data.unlink(missing_ok=True)
-        return
+        return [output]
     output.parent.mkdir(parents=True, exist_ok=True)
     with (
         naming_errors(output),
@@ -203,3 +203,4 @@ def _write(model: "ir.Model", output: Path, largest_weights: int) -> None:
         ir.save(model, part, external_data=data.name)
         (Path(folder) / data.name).replace(data)
         part.replace(output)
+    return [output, data]

@@ -7,7 +7,7 @@ What a variant costs is read from `serving.json`, one file for each model and ta
     VARIANT: {"origin", "strategy", "amount", "runtime", "vocabulary", "bytes", "load_seconds", "peak_megabytes",
               "times": [TIME, ...]}
 
-    TIME: {"threads", "batch_size", "median_ms", "low_ms", "high_ms", "texts_per_second",
+    TIME: {"device", "threads", "batch_size", "median_ms", "low_ms", "high_ms", "texts_per_second",
            "speedup", "speedup_low", "speedup_high"}
 
 `bytes` are those on disk, `low_ms` and `high_ms` quartiles, and `speedup` is the time of the full model in torch with
@@ -31,9 +31,9 @@ from shallower.evaluation.resamples import FILE, read_resamples
 from shallower.reporting.results import RUN_COLUMNS
 from shallower.reporting.summary import SET_SEPARATOR
 
-PREDICTIONS = "predictions.parquet"
-# The table has the times on one thread; serving.json may have others.
-THREADS = 1
+METRICS, PREDICTIONS = "metrics.json", "predictions.parquet"
+# Where the times of the table are measured; serving.json may have others.
+DEVICE, THREADS = "cpu", 1
 # Columns of times, for each batch size: `latency_ms_batch1` and so on.
 TIMES = {
     "latency_ms": "median_ms",
@@ -48,13 +48,13 @@ _ARM = ("origin", "strategy", "amount")
 _OF_RUN = [*RUN_COLUMNS, *Variant._fields, "num_layers", "num_dropped", "num_examples", "collapsed", "target"]
 
 
-def add_variants(scores: Scores, metrics: Iterable[str | Path]) -> Scores:
-    """Scores with those of variants, from each one's metrics.json, next to its resamples.npy and predictions.parquet.
+def add_variants(scores: Scores, folders: Iterable[str | Path]) -> Scores:
+    """Scores with those of variants, from metrics.json, resamples.npy and predictions.parquet in the folder of each.
 
     A metrics.json is that of a run with two more keys, `runtime` and `vocabulary`. Raises UserError, naming the file,
     when one is missing or damaged.
     """
-    rows = [_variant_run(Path(path)) for path in metrics]
+    rows = [_variant_run(Path(folder, METRICS)) for folder in folders]
     resamples = {row["directory"]: read_resamples(Path(row["directory"], FILE)).astype(np.float64) for row in rows}
     return scores.with_variants(pd.DataFrame(rows), resamples)
 
@@ -92,7 +92,7 @@ def _read_serving(path: str | Path) -> Iterator[dict[str, Any]]:
     try:
         of = {key: content[key] for key in ("study", "model", "task")}
         for entry in content["variants"]:
-            times = [time for time in entry["times"] if time["threads"] == THREADS]
+            times = [time for time in entry["times"] if (time["device"], time["threads"]) == (DEVICE, THREADS)]
             found.append(
                 {
                     **of,

@@ -21,7 +21,7 @@ from shallower.core.machine import machine_description
 from shallower.core.progress import Progress
 from shallower.serving.energy import Meter, gpu_meter, processor_meter
 from shallower.serving.processes import ServingProcess
-from shallower.serving.variants import Variant, server_settings, size_bytes
+from shallower.serving.served_models import ServedModel, server_settings, size_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Turn:
 
 
 def measure_serving(
-    variants: Sequence[Variant],
+    variants: Sequence[ServedModel],
     texts: Sequence[Text],
     batch_sizes: Sequence[int],
     threads: Sequence[int],
@@ -91,7 +91,7 @@ def measure_serving(
     reports: dict[str, list[Mapping[str, Any]]] = {variant.name: [] for variant in variants}
     rows: list[dict[str, Any]] = []
 
-    def start(variant: Variant, number: int) -> ServingProcess:
+    def start(variant: ServedModel, number: int) -> ServingProcess:
         progress.log("starting %s", variant.name)
         process = ServingProcess(variant.name, settings[variant.name, number])
         reports[variant.name].append(process.started)
@@ -145,7 +145,7 @@ def _check_request(
 
 
 def _summary(
-    variant: Variant, reports: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+    variant: ServedModel, reports: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What a variant costs whatever it is asked, from the reports of its starts and from its rows."""
     return {
@@ -261,7 +261,7 @@ def _quartiles(values: Sequence[float] | NDArray[np.float64], decimals: int) -> 
     }
 
 
-def _groups(variants: Sequence[Variant], threads: Sequence[int]) -> Iterator[tuple[int, list[Variant]]]:
+def _groups(variants: Sequence[ServedModel], threads: Sequence[int]) -> Iterator[tuple[int, list[ServedModel]]]:
     """Numbers of threads, and the variants that are measured and compared with these."""
     on_cpu = [variant for variant in variants if variant.device == "cpu"]
     on_gpu = [variant for variant in variants if variant.device != "cpu"]
@@ -280,7 +280,7 @@ def _meters(started: Mapping[str, Any]) -> dict[str, Meter]:
     return {what: meter for what, meter in found.items() if meter}
 
 
-def _axes(variant: Variant) -> dict[str, Any]:
+def _axes(variant: ServedModel) -> dict[str, Any]:
     return {
         "variant": variant.name,
         "runtime": variant.runtime,

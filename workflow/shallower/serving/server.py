@@ -2,7 +2,7 @@
 
 It imports nothing but the packages that its form needs, so that its memory and its start are those of a user's server.
 `shallower.serving.processes` starts it with the number of a pipe's file descriptor. Over the pipe, in JSON, first
-come the settings of `shallower.serving.variants.server_settings`, then batches of texts.
+come the settings of `shallower.serving.served_models.server_settings`, then batches of texts.
 """
 
 import inspect

@@ -40,6 +40,12 @@ TOKEN_BYTES = 15
 TOKENS_PER_BYTE = 0.5
 SPECIAL_TOKENS = 4
 TOKENIZER_BYTES = 130
+# Python with torch, transformers and ONNX's packages while a graph is traced; with onnx and onnxruntime.
+EXPORT_PROCESS = 1400
+QUANTISING_PROCESS = 400
+EXPORT_COPIES = 5
+# Processes that serve at the same time: the full model, another one by torch, and its exports in both vocabularies.
+SERVING_PROCESSES = 7
 # Python with scipy, and what resamples take at once.
 SCORING_PROCESS = 330
 # Copies of the logits of all examples where they are computed, and where they are read and scored.
@@ -127,6 +133,27 @@ def timing(job: Job) -> int:
         return round(GPU_PROCESS + weights / MB)
     length = job.measure["sequence_length"]
     return round(PROCESS + (weights + _layer_bytes(size, max(job.measure["batch_sizes"]) * length, length)) / MB)
+
+
+def exporting(job: Job) -> int:
+    """Weights as they are read, in the graph and in its copy."""
+    return round(EXPORT_PROCESS + EXPORT_COPIES * job.size.bytes(job.size.num_layers) / MB)
+
+
+def quantising(job: Job) -> int:
+    """Weights as they are read, prepared and rounded."""
+    return round(QUANTISING_PROCESS + EXPORT_COPIES * job.size.bytes(job.size.num_layers) / MB)
+
+
+def serving(job: Job) -> int:
+    """The full model and one more in every variant, each in a process of its own."""
+    weights = job.size.bytes(job.size.num_layers)
+    return round(SMALL_PROCESS + SERVING_PROCESSES * (PROCESS + LOADING_COPIES * weights / MB))
+
+
+def delivering(job: Job) -> int:
+    """One form after the other answers in a process of its own; weights are copied as files."""
+    return round(TOKENIZER_PROCESS + PROCESS + LOADING_COPIES * job.size.bytes(job.size.num_layers) / MB)
 
 
 def surgery(job: Job) -> int:

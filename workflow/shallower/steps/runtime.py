@@ -23,6 +23,14 @@ START_MINUTES = 10
 SAFETY = 3
 # Loading a model with transformers and comparing its predictions (assumed).
 RELOADING_SECONDS = 30
+# Tracing and writing a model as ONNX, and rounding its weights (measured with MiniLM on a busy machine, rounded up).
+EXPORT_SECONDS = 30
+QUANTISING_SECONDS = 10
+# Forms of a model in both vocabularies, but for the one that was trained; those that serve at once, with the full model.
+VARIANTS_OF_A_MODEL = 5
+SERVED_AT_ONCE = 7
+# What a request takes besides the model (assumed).
+SERVING_SECONDS = 0.01
 # Fitting a linear model to one depth's hidden states, for each example (assumed).
 FITTING_SECONDS = 0.005
 # Fitting the readouts of a subset of layers, for each calibration example (measured with 2 to 6 classes, rounded up).
@@ -81,6 +89,33 @@ def subset_scoring(job: Job) -> float:
 def reloading(job: Job) -> float:
     """The number of models."""
     return job.models * RELOADING_SECONDS
+
+
+def exporting(job: Job) -> float:
+    """The number of models."""
+    return job.models * EXPORT_SECONDS
+
+
+def quantising(job: Job) -> float:
+    """The number of models."""
+    return job.models * QUANTISING_SECONDS
+
+
+def predicting_variants(job: Job) -> float:
+    """The number of models, the model's operations and validation rows."""
+    return VARIANTS_OF_A_MODEL * job.models * (inference(job) + RELOADING_SECONDS)
+
+
+def serving(job: Job) -> float:
+    """The number of layers, the model's operations and `measure`: starts, and rounds of texts at each batch size."""
+    texts = (job.measure["repeats"] + 1) * len(job.measure["batch_sizes"]) * job.measure["texts"]
+    answering = _forward(job, texts, job.max_length) + texts * SERVING_SECONDS
+    return (job.size.num_layers + 1) * SERVED_AT_ONCE * (RELOADING_SECONDS + 2 * answering)
+
+
+def delivering(job: Job) -> float:
+    """Each form answers a few texts in a process of its own."""
+    return 3 * RELOADING_SECONDS
 
 
 def teaching(job: Job) -> float:

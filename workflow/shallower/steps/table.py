@@ -13,6 +13,7 @@ from shallower.core.layout import (
     AUGMENTED_TOKENS,
     BASELINE_RUN,
     CALIBRATION_DATA,
+    DELIVERED,
     MODEL,
     MODEL_RESULTS,
     PROVENANCE_PAGE,
@@ -22,7 +23,9 @@ from shallower.core.layout import (
     TASK_RESULTS,
     TEST_DATA,
     TOKENS,
+    TRIMMED,
     UNLABELLED_DATA,
+    VARIANTS,
 )
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 from shallower.steps import memory, runtime
@@ -88,6 +91,17 @@ def _model_step(
 ) -> Step:
     """A job that computes with a model."""
     return Step(script, "torch", rules, folder, outputs, True, True, uses_gpu, mem, seconds)
+
+
+def _variants_step(
+    script: str,
+    output: str,
+    mem: Callable[[Job], int],
+    seconds: Callable[[Job], float],
+    is_parallel: bool = False,
+) -> Step:
+    """A job on the candidates of a model and task, in ONNX."""
+    return Step(script, "onnx", (script,), VARIANTS, (output,), True, is_parallel, False, mem, seconds)
 
 
 # Memory and time of the scripts that run a model to score layers, where these are not those of a forward pass.
@@ -158,7 +172,7 @@ STEPS: dict[str, Step] = {
         Step(
             "tokenize_task",
             "torch",
-            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "tokenize_test"),
+            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "tokenize_test", "tokenize_trimmed"),
             folder=TOKENS,
             outputs=("{split}.safetensors", "texts.json"),
             is_job=True,
@@ -233,6 +247,52 @@ STEPS: dict[str, Step] = {
         _model_step(
             "compare_states", ("compare_states",), RUN, ("similarity.json",), memory.comparison, runtime.comparison
         ),
+        # Models in the forms in which they are delivered.
+        Step("choose_candidates", "report", ("choose_candidates",), VARIANTS, ("candidates.json",)),
+        Step(
+            "trim_vocabulary",
+            "report",
+            rules=("trim_vocabulary",),
+            folder=TRIMMED,
+            outputs=(CONFIG, *TOKENIZER_FILES, "vocabulary.json"),
+        ),
+        Step(
+            "trim_models",
+            "report",
+            rules=("trim_models",),
+            folder=VARIANTS,
+            outputs=("trimmed.json",),
+            is_job=True,
+            memory=memory.surgery,
+        ),
+        _variants_step("export_onnx", "exported.json", memory.exporting, runtime.exporting, is_parallel=True),
+        _variants_step("quantise_onnx", "quantised.json", memory.quantising, runtime.quantising),
+        _variants_step(
+            "predict_variants", "predicted.json", memory.inference, runtime.predicting_variants, is_parallel=True
+        ),
+        Step(
+            "evaluate_variants",
+            "report",
+            rules=("evaluate_variants",),
+            folder=VARIANTS,
+            outputs=("evaluated.json",),
+            is_job=True,
+            memory=memory.scoring,
+        ),
+        replace(
+            _variants_step("measure_serving", "serving.json", memory.serving, runtime.serving, is_parallel=True),
+            uses_gpu=True,
+        ),
+        Step(
+            "deliver_model",
+            "onnx",
+            rules=("deliver_model",),
+            folder=DELIVERED,
+            outputs=("manifest.json",),
+            is_job=True,
+            memory=memory.delivering,
+            seconds=runtime.delivering,
+        ),
         # Tables, figures and pages.
         _study_step("write_study", "write_study", "study.json"),
         _study_step("plan_runs", "plan_runs", "runs.csv", "missing.csv"),
@@ -272,6 +332,15 @@ STEPS: dict[str, Step] = {
             "plot_subsets",
             "figures/{model}/{task}/layers-of-best-subsets.png",
             "figures/{model}/{task}/layers-of-best-subsets.svg",
+        ),
+        # For studies that deliver models.
+        _study_step("tabulate_variants", "tabulate_variants", "variants.csv"),
+        _study_step(
+            "plot_variants",
+            "plot_variants",
+            "figures/{model}/{task}/score-by-variant.png",
+            "figures/{model}/{task}/score-by-variant.svg",
+            "figures/{model}/{task}/score-by-variant.json",
         ),
         _study_step("collect_states", "collect_states", "states.csv"),
         _study_step("collect_scores", "collect_scores", "scores.csv"),

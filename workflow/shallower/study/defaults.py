@@ -19,6 +19,8 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
     filled |= settings.model_dump(include=AS_WRITTEN, exclude_unset=True)
     filled["tasks"] = [resolved_task(task, settings.glue_directory) for task in filled["tasks"]]
     filled["budget"] = resolved_budget(filled["budget"], filled["measure"]["batch_sizes"])
+    if filled["budget"] and filled["deliver"]:
+        filled["budget"] = {"prefer": "latency", **filled["budget"]}
     for origin in filled["origins"]:
         if (stage := ORIGINS[origin["name"]].stage) is not None:
             origin["stage"] = {**stage, **origin.get("stage", {})}

@@ -126,7 +126,9 @@ class Measure(Settings):
     sequence_length: Annotated[Whole, Field(ge=4, le=65_536)] = 64
     """Tokens in each measured sequence."""
     repeats: Annotated[Whole, Field(ge=3, le=100_000)] = 20
-    """Timed forward passes for each depth and batch size."""
+    """Timed forward passes for each depth and batch size; rounds, where models are delivered."""
+    texts: Annotated[Whole, Field(ge=1, le=100_000)] = 32
+    """Validation texts that each form of a model answers in a round, where models are delivered."""
 
 
 class WarnAbove(Settings):

@@ -1,4 +1,4 @@
-"""Variants: how they are read, what they need, and that their processes' code answers as transformers does."""
+"""Served models: what they need, and that their processes' code answers as transformers does."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import pytest
 import tiny
 from shallower.core.errors import UserError
 from shallower.serving import server
-from shallower.serving.variants import Variant, files_of, on_gpu, read_variants, server_settings, size_bytes
+from shallower.serving.served_models import ServedModel, files_of, on_gpu, server_settings, size_bytes
 
 PAIRS = [("good bird . and", "bad dog"), ("small tree", "the old red house was very cold .")]
 
@@ -23,18 +23,8 @@ def models(tmp_path_factory):
     return folder
 
 
-def torch_variant(folder: Path, **more) -> Variant:
-    return Variant("full", "torch", folder, folder / "tokenizer.json", 12, **more)
-
-
-def entry(folder: Path, **more):
-    return {
-        "name": "full",
-        "runtime": "torch",
-        "path": str(folder),
-        "tokenizer": str(folder / "tokenizer.json"),
-        "max_length": 12,
-    } | more
+def torch_variant(folder: Path, **more) -> ServedModel:
+    return ServedModel("full", "torch", folder, folder / "tokenizer.json", 12, **more)
 
 
 @pytest.mark.parametrize("family", [family for family in tiny.FAMILIES if family != "xlnet"])
@@ -94,7 +84,7 @@ def test_onnx_runtime_gets_what_the_model_takes(models, tmp_path):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, tmp_path / "model.onnx")
-    variant = Variant("onnx", "onnx", tmp_path / "model.onnx", models / "bert" / "tokenizer.json", 6)
+    variant = ServedModel("onnx", "onnx", tmp_path / "model.onnx", models / "bert" / "tokenizer.json", 6)
     texts = ["good bird", "the old red house was very cold ."]
     logits = server.onnx_runtime(server_settings(variant, 1, texts[0]))()(texts)
     vocabulary = json.loads((models / "bert" / "tokenizer.json").read_text())["model"]["vocab"]
@@ -116,42 +106,12 @@ def test_size_is_of_what_is_needed(models):
 
 
 def test_each_torch_variant_has_two_on_a_gpu(models):
-    onnx = Variant("int8", "onnx-int8", models, models, 12)
+    onnx = ServedModel("int8", "onnx-int8", models, models, 12)
     found = on_gpu([torch_variant(models / "bert"), onnx])
     assert [(variant.name, variant.device, variant.precision) for variant in found] == [
         ("full, GPU fp32", "cuda", "fp32"),
         ("full, GPU bf16", "cuda", "bf16"),
     ]
-
-
-def test_variants_are_read(models, tmp_path):
-    (tmp_path / "variants.json").write_text(json.dumps([entry(models / "bert")]))
-    assert read_variants(tmp_path / "variants.json") == [torch_variant(models / "bert")]
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ([], "not a list of variants"),
-        ([{}, {}], "two variants are called 'full'"),
-        ([{"precision": "bf16"}], "the first variant must be the full model in torch"),
-        ([{"runtime": "tensorrt"}], "'full': runtime 'tensorrt' is not one of torch, onnx, onnx-int8"),
-        ([{"batch": 1}], "'full': unknown key 'batch'"),
-        ([{}, {"name": "b", "runtime": "onnx", "device": "cuda"}], "'b': only torch variants have a device"),
-        ([{}, {"name": "b", "runtime": "onnx", "path": "missing.onnx"}], "'b': missing.onnx: file not found"),
-        ([{"path": "missing"}], "safetensors|config.json: file not found"),
-    ],
-)
-def test_wrong_variants_are_named(models, tmp_path, changes, problem):
-    (tmp_path / "variants.json").write_text(json.dumps([entry(models / "bert", **change) for change in changes]))
-    with pytest.raises(UserError, match=problem):
-        read_variants(tmp_path / "variants.json")
-
-
-def test_a_variant_without_a_key_is_named(models, tmp_path):
-    (tmp_path / "variants.json").write_text(json.dumps([{"name": "full"}]))
-    with pytest.raises(UserError, match="variant 'full': no key 'max_length'"):
-        read_variants(tmp_path / "variants.json")
 
 
 def test_a_tokenizer_that_cannot_pad_is_refused(models, tmp_path):

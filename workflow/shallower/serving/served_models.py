@@ -1,7 +1,7 @@
 """The forms of a model whose serving is measured: what they need, and how large that is."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,13 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX
-from shallower.serving.server import RUNTIMES
 
 PRECISIONS = ("fp32", "bf16")
 TOKENIZER_CONFIG = TOKENIZER_FILES[1]
 
 
 @dataclass(frozen=True)
-class Variant:
+class ServedModel:
     """A fine-tuned model as it is served.
 
     Attributes:
@@ -43,42 +42,7 @@ class Variant:
         return self.path / CONFIG if self.runtime == "torch" else self.tokenizer.parent / CONFIG
 
 
-def read_variants(path: str | Path) -> list[Variant]:
-    """Read a JSON list of variants, with the keys of `Variant`; the first is the full torch model on the CPU.
-
-    Raises UserError, naming the variant, for unknown or missing keys, values that it cannot have, missing files and
-    repeated names.
-    """
-    entries = read_json(path)
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(f"{path}: not a list of variants; give one object for each variant")
-    variants = [_variant(path, number, entry) for number, entry in enumerate(entries)]
-    names = [variant.name for variant in variants]
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"{path}: two variants are called {repeated[0]!r}; give each a name of its own")
-    if (variants[0].runtime, variants[0].device, variants[0].precision) != ("torch", "cpu", "fp32"):
-        raise UserError(f"{path}: the first variant must be the full model in torch on the CPU in fp32")
-    return variants
-
-
-def _variant(path: str | Path, number: int, entry: Mapping[str, Any]) -> Variant:
-    place = f"{path}: variant {entry.get('name', number)!r}"
-    known = {field.name for field in fields(Variant)}
-    required = known - {"device", "precision"}
-    if wrong := sorted(required - set(entry)) or sorted(set(entry) - known):
-        raise UserError(f"{place}: {'no' if wrong[0] in required else 'unknown'} key {wrong[0]!r}")
-    variant = Variant(**{**entry, "path": Path(entry["path"]), "tokenizer": Path(entry["tokenizer"])})
-    choices = {"runtime": tuple(RUNTIMES), "device": ("cpu", "cuda"), "precision": PRECISIONS}
-    for key, allowed in choices.items():
-        if getattr(variant, key) not in allowed:
-            raise UserError(f"{place}: {key} {getattr(variant, key)!r} is not one of {', '.join(allowed)}")
-    if variant.runtime != "torch" and (variant.device, variant.precision) != ("cpu", "fp32"):
-        raise UserError(f"{place}: only torch variants have a device or a precision; leave both out")
-    files_of(variant)
-    return variant
-
-
-def on_gpu(variants: Sequence[Variant]) -> list[Variant]:
+def on_gpu(variants: Sequence[ServedModel]) -> list[ServedModel]:
     """The torch variants of a list on a GPU, in fp32 and in bf16; the first one is the first of the list."""
     return [
         replace(variant, name=f"{variant.name}, GPU {precision}", device="cuda", precision=precision)
@@ -88,7 +52,7 @@ def on_gpu(variants: Sequence[Variant]) -> list[Variant]:
     ]
 
 
-def files_of(variant: Variant) -> list[Path]:
+def files_of(variant: ServedModel) -> list[Path]:
     """The files that a user needs to serve a variant: weights, tokenizer and configuration.
 
     Raises UserError when one is missing.
@@ -107,12 +71,12 @@ def files_of(variant: Variant) -> list[Path]:
     return needed
 
 
-def size_bytes(variant: Variant) -> int:
+def size_bytes(variant: ServedModel) -> int:
     """Bytes on disk of what a user needs to serve a variant."""
     return sum(file.stat().st_size for file in files_of(variant))
 
 
-def server_settings(variant: Variant, threads: int, example: str | Sequence[str]) -> dict[str, Any]:
+def server_settings(variant: ServedModel, threads: int, example: str | Sequence[str]) -> dict[str, Any]:
     """Everything that the process of `shallower.serving.server` has to know, ready for JSON.
 
     `example` is the text (or pair) that it answers before it calls itself ready.
