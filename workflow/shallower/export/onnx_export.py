@@ -72,7 +72,8 @@ class OnnxExporter:
         for name, value in graph.graph.initializers.items():
             if value.const_value is None:
                 value.const_value = ir.tensor(weights[name].numpy(), name=name)
-        optimizer.optimize(graph)
+        with _quiet():
+            optimizer.optimize(graph)
         _name_nodes(graph)
         return _write(graph, Path(output), largest_weights)
 
@@ -147,16 +148,17 @@ def _example(module: PreTrainedModel, family: Family) -> dict[str, torch.Tensor]
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's remarks on packages that it misses and on its own deprecated functions; errors still raise."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without torch's remarks on packages that it misses and a line for each change of a graph; errors still raise."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "onnx_ir", "onnxscript"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _name_nodes(model: "ir.Model") -> None:

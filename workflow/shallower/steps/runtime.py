@@ -26,7 +26,8 @@ RELOADING_SECONDS = 30
 # Tracing and writing a model as ONNX, and rounding its weights (measured with MiniLM on a busy machine, rounded up).
 EXPORT_SECONDS = 30
 QUANTISING_SECONDS = 10
-# Forms of a model in both vocabularies, but for the one that was trained; those that serve at once, with the full model.
+# Forms of a model in both vocabularies, but for the one that was trained; models that serve at once, the full one among
+# them.
 VARIANTS_OF_A_MODEL = 5
 SERVED_AT_ONCE = 7
 # What a request takes besides the model (assumed).
