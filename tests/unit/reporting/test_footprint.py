@@ -35,7 +35,7 @@ def test_a_study_without_trainings_used_nothing():
 def test_the_sentence_names_what_was_assumed():
     found = footprint([ON_CPU], Power(watts_per_core=10, grams_per_kwh=500))
     assert footprint_text(found) == (
-        "0.5 hours of training took about 0.02 kWh and emitted about 10 g of CO2e, estimated from 10 W for each core "
+        "Training took about 0.02 kWh and emitted about 10 g of CO2e, estimated from 10 W for each core "
         "and 500 g of CO2e for each kWh"
     )
     large = footprint([{**ON_CPU, "train_seconds": 1e8}], Power(watts_per_core=10, grams_per_kwh=500))

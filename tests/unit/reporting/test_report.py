@@ -45,6 +45,7 @@ CONFIG = {
     "train": {**TRAIN, "max_grad_norm": 1.0, "max_length": 128},
     "refine": {},
     "evaluate": {"confidence": 0.95, "bootstrap_samples": 1000},
+    "compute": {"runs_per_gpu": 1},
     "report": {"tolerances": [1, 3], "warn_above": {"unknown_tokens": 5, "cut_texts": 20, "common_rows": 1}},
 }
 MANIFEST = {

@@ -62,9 +62,7 @@ def describe(
         arm=run.arm,
         seed=run.seed,
         kept_layers=candidate.kept_layers,
-        full=FullModel(
-            candidate.num_layers, model_file(full_run, Variant()).stat().st_size, _latency(reference, reference)
-        ),
+        full=FullModel(candidate.num_layers, model_file(full_run, Variant()).stat().st_size, _latency(reference)),
         vocabulary=Vocabulary(config["vocab_size"], vocabulary),
         labels=tuple(task["labels"]) if task["labels"] else None,
         has_pair=task["has_pair"],
@@ -98,7 +96,7 @@ def _form(run: Run, row: Mapping[str, Any], full: Mapping[str, Any]) -> Form:
         row["runtime"],
         model_file(run, variant).stat().st_size,
         validation=_score(row, full, value),
-        latency=_latency(row, full),
+        latency=_latency(row),
     )
 
 
@@ -119,14 +117,9 @@ def _score(row: Mapping[str, Any], full: Mapping[str, Any], value: float) -> Sco
     )
 
 
-def _latency(row: Mapping[str, Any], full: Mapping[str, Any]) -> dict[int, float]:
-    """Milliseconds by the number of texts at once.
-
-    Models of different depths were not measured in the same minutes: the time is that of the full model, divided by the
-    speed-up, which both were measured in turns for.
-    """
-    sizes = [int(key.removeprefix(LATENCY)) for key in row if key.startswith(LATENCY)]
-    return {size: full[f"{LATENCY}{size}"] / row[f"speedup_batch{size}"] for size in sizes}
+def _latency(row: Mapping[str, Any]) -> dict[int, float]:
+    """Milliseconds by the number of texts at once."""
+    return {int(key.removeprefix(LATENCY)): row[key] for key in row if key.startswith(LATENCY)}
 
 
 def _inputs(folder: Path, config: Mapping[str, Any], tokens: Mapping[str, Any]) -> Inputs:

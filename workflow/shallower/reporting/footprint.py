@@ -69,7 +69,7 @@ def footprint_text(found: Mapping[str, Any]) -> str:
     assumed += [f"{power['watts_per_gpu']:g} W for each GPU"] if found["gpu_hours"] else []
     assumed.append(f"{power['grams_per_kwh']:g} g of CO2e for each kWh")
     return (
-        f"{found['hours']:.1f} hours of training took about {_rounded(found['kwh'])} kWh and emitted about "
+        f"Training took about {_rounded(found['kwh'])} kWh and emitted about "
         f"{_rounded(found['grams_co2e'])} g of CO2e, estimated from {listed(assumed)}"
     )
 

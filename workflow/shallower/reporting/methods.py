@@ -10,6 +10,7 @@ from shallower.core.runs import BASELINE
 from shallower.core.text_figures import unlabelled_in_words
 from shallower.core.wording import DASH, counted, listed, score_text
 from shallower.evaluation.metrics import METRICS, POSITIVE, metric_title
+from shallower.reporting.footprint import footprint, footprint_text
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
 SETTINGS = {
@@ -88,8 +89,10 @@ def provenance_content(
     earlier: Sequence[Mapping[str, Any]],
     models: Sequence[Mapping[str, Any]],
     tasks: Sequence[Mapping[str, Any]],
+    runs_per_gpu: int = 1,
 ) -> dict[str, Any]:
     """The variables of the macro `provenance`, from the manifests of runs, of earlier trainings, models and tasks."""
+    trained = [manifest for manifest in (*manifests, *earlier) if "device" in manifest]
     codes = [manifest["code"] for manifest in manifests if "code" in manifest]
     versions: dict[str, set[str]] = {}
     for manifest in manifests:
@@ -97,6 +100,7 @@ def provenance_content(
             versions.setdefault(package, set()).add(str(version))
     return {
         "effort": _effort(manifests, earlier),
+        "footprint": footprint_text(footprint(trained, runs_per_gpu=runs_per_gpu)) if trained else "",
         "machines": _unique(_machine(manifest) for manifest in manifests if "device" in manifest),
         "commits": _unique((code["commit"], code["dirty"]) for code in codes),
         "packages": [f"{package} {' and '.join(sorted(found))}" for package, found in versions.items()],

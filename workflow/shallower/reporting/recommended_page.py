@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from shallower.core import layout
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, percent
 from shallower.reporting.budget import (
@@ -96,10 +97,16 @@ def _numbers(row: Mapping[str, Any]) -> Numbers:
         megabytes=f"{row['megabytes']:.1f}",
         latency=DASH if row["latency_ms"] is None else f"{row['latency_ms']:.2f}",
         missed=", ".join(LIMIT_TITLES[limit] for limit in (row["limits_missed"] or "").split()) or DASH,
-        directory=row["directory"] or "",
+        directory=_folder(row) if row["recommended"] else "",
         kept_on_test=_kept(row, "test_kept"),
         interval_on_test=_interval(row, "test_kept"),
     )
+
+
+def _folder(row: Mapping[str, Any]) -> str:
+    """Where the model is: the delivered folder, where the study has any, else that of the run."""
+    names = {name: row[name] for name in ("study", "model", "task")}
+    return layout.DELIVERED.format(**names) if row.get("runtime") else str(row["directory"])
 
 
 def _arm(row: Mapping[str, Any]) -> str:

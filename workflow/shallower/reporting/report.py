@@ -104,6 +104,7 @@ def report_page(report: Report) -> str:
             report.earlier,
             report.models,
             [*(manifest for _, manifest in report.tasks.values()), *report.unlabelled, *report.test_manifests],
+            config["compute"]["runs_per_gpu"],
         ),
     )
 

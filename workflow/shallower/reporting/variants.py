@@ -150,11 +150,11 @@ def variants_table(scores: Scores, serving: Sequence[Mapping[str, Any]], confide
     seed. `confidence` is that of the intervals (0 to 1). Raises UserError when a variant that was measured has no
     scores of all seeds of its arm.
     """
-    rows = [_row(entry, scores, confidence) for entry in serving]
-    return pd.DataFrame(rows)
+    full = {(entry["model"], entry["task"]): entry for entry in serving if _is_reference(entry)}
+    return pd.DataFrame([_row(entry, full[entry["model"], entry["task"]], scores, confidence) for entry in serving])
 
 
-def _row(entry: Mapping[str, Any], scores: Scores, confidence: float) -> dict[str, Any]:
+def _row(entry: Mapping[str, Any], full: Mapping[str, Any], scores: Scores, confidence: float) -> dict[str, Any]:
     arm = (entry["model"], entry["task"], entry["origin"], entry["strategy"], entry["amount"])
     variant = variant_of(entry)
     runs, trained = scores.rows(*arm, variant), scores.rows(*arm)
@@ -181,13 +181,24 @@ def _row(entry: Mapping[str, Any], scores: Scores, confidence: float) -> dict[st
         **_changes(variant, runs, trained, scores, confidence),
         **{key: entry[key] for key in ("bytes", "load_seconds", "peak_megabytes")},
         **{
-            f"{column}_batch{size}": time[key]
+            f"{column}_batch{size}": value
             for size, time in sorted(entry["times"].items())
-            for column, key in TIMES.items()
+            for column, value in _times(time, full["times"][size]).items()
         },
         "confidence": confidence,
         "directory": first["directory"],
     }
+
+
+def _times(time: Mapping[str, float], full: Mapping[str, float]) -> dict[str, float]:
+    """Columns of a batch size.
+
+    Each depth was measured in minutes of its own, in turns with the full model. What the machine was slower or faster
+    meanwhile is taken out: times are such that they differ from those of the full model, `full`, by the speed-up.
+    """
+    steadied = full["median_ms"] / time["speedup"] / time["median_ms"]
+    changes = {"texts_per_second": 1 / steadied} | dict.fromkeys(("median_ms", "low_ms", "high_ms"), steadied)
+    return {column: time[key] * changes.get(key, 1.0) for column, key in TIMES.items()}
 
 
 def _with_interval(name: str, estimate: Estimate, confidence: float) -> dict[str, float]:
