@@ -581,9 +581,7 @@ SETTINGS = {
     "operators that int8 leaves out": Case(
         settings(deliver={"exclude_operators": ["word_embeddings"]}), QUANTISED, "test"
     ),
-    "a runtime less": Case(
-        settings(deliver={"runtimes": ["torch", "onnx"]}), PREDICTED_VARIANTS | SERVED, "test"
-    ),
+    "a runtime less": Case(settings(deliver={"runtimes": ["torch", "onnx"]}), PREDICTED_VARIANTS | SERVED, "test"),
     # It is measured all the same, for the others are compared with it.
     "runtimes without torch": Case(settings(deliver={"runtimes": ["onnx", "onnx-int8"]}), REPORT, "test"),
     "runtimes and vocabularies in another order": Case(

@@ -236,8 +236,8 @@ rule measure_serving:
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
         " --vocabularies {params.vocabularies:q} --texts {input.texts:q} --task {input.task:q}"
-        " --max-length {params.max_length} --device {params.device} --threads {params.threads:q}"
-        " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts}"
+        " --max-length {params.max_length:q} --device {params.device} --threads {params.threads:q}"
+        " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts:q}"
         " --confidence {params.confidence} --output {output.serving:q} 2>&1 | tee {log:q}"
 
 

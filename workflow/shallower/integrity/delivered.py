@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from shallower.core import layout
-from shallower.core.errors import snakemake_command
+from shallower.core import errors, layout
 from shallower.core.files import read_json
 from shallower.core.variants import FULL, INT8, ONNX, TORCH, measured_runtimes, records_of_making
 from shallower.delivery.candidates import read_candidates
@@ -109,7 +108,7 @@ def delivery_faults(record: Mapping[str, Any], sums: Mapping[str, str]) -> Itera
     of_runs = {run["folder"]: run["manifest"]["sha256"] for run in record["runs"]}
 
     def again(name: str) -> str:
-        return f"make it again: {snakemake_command('--forcerun', f'{place}/{output_behind(name, record)}')}"
+        return f"make it again: {errors.snakemake_command('--forcerun', f'{place}/{output_behind(name, record)}')}"
 
     for entry in record.get("delivered", []):
         made = of_runs | {folder: manifest["sha256"] for folder, manifest in entry["variants"].items()}
