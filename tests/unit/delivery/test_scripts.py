@@ -54,6 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_run(folder, weights, ["bad", "good"])
         layers = {"num_layers": 2, "kept_layers": LAYERS[run]}
         write_json(folder / "layers.json", layers)
+        write_json(folder / "metrics.json", {"primary": "accuracy", "metrics": {"accuracy": {"value": 0.8}}})
         sums = {name: sha256_of(folder / name) for name in ("model.safetensors", "config.json")}
         write_json(folder / "manifest.json", {"sha256": sums, "settings": {"epochs": 1, "learning_rate": 1e-3}})
         exported, quantised = (root / model_file(run, Variant(runtime)) for runtime in (ONNX, INT8))
