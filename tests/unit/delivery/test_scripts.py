@@ -181,7 +181,7 @@ def deliver(recommended: bool = True, runtime: str = INT8, score_kept: float | N
     write_json("serving.json", {"machine": {"processor": "a processor"}})
     source = {"source": "local", "name": "minilm", "directory": "models/minilm"}
     write_json("model/manifest.json", {"name": "minilm", "source": source})
-    write_json("manifest.json", {"source": {"source": "files", "name": "sst2"}})
+    write_json("manifest.json", {"source": {"source": "files", "name": "sst2"}, "sha256": {}})
     run_script(
         "deliver_model",
         recommended=Path("recommended.csv"),

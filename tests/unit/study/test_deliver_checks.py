@@ -29,8 +29,7 @@ def test_a_model_on_this_machine_is_refused_with_the_study(study, deliver):
         resolve_study(study | {"deliver": deliver})
     message = str(caught.value)
     assert f"models[0] (bert): {REFUSED}" in message
-    assert "or choose a model of one of these families: " in message and ", roberta" in message
-    assert "families: bert" not in message
+    assert "or choose a model of one of these families: roberta, " in message
 
 
 def test_without_exports_it_is_taken(study):
