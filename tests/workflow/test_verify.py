@@ -303,6 +303,15 @@ def test_a_published_study_is_small_and_verifies_as_it_is_shipped(project, tmp_p
         verify(target)
 
 
+def test_delivered_models_are_not_published_with_their_study(finished_test, tmp_path: Path, monkeypatch):
+    project = finished_test.copy(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    names = publish_study("results/tiny", tmp_path / "published")
+    assert {"variants.csv", "recommended.csv", "figures/bert/tiny/score-by-variant.png"} <= {*names}
+    assert not any(name.startswith(("delivered", "bert/")) or name.endswith((".onnx", "variant.json")) for name in names)
+    assert verify(tmp_path / "published") == len(names)
+
+
 def test_a_broken_study_is_not_published(project, tmp_path: Path):
     Path("results/tiny/results.csv").unlink()
     with pytest.raises(UserError, match=r"missing: results\.csv"):
