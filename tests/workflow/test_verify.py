@@ -308,7 +308,9 @@ def test_delivered_models_are_not_published_with_their_study(finished_test, tmp_
     monkeypatch.chdir(project.folder)
     names = publish_study("results/tiny", tmp_path / "published")
     assert {"variants.csv", "recommended.csv", "figures/bert/tiny/score-by-variant.png"} <= {*names}
-    assert not any(name.startswith(("delivered", "bert/")) or name.endswith((".onnx", "variant.json")) for name in names)
+    assert not any(
+        name.startswith(("delivered", "bert/")) or name.endswith((".onnx", "variant.json")) for name in names
+    )
     assert verify(tmp_path / "published") == len(names)
 
 
