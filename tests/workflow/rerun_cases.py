@@ -559,10 +559,10 @@ SETTINGS = {
         Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1, measure_serving=1) + TEST_SCORES,
         "test",
     ),
-    # By the first metric candidates are chosen.
+    # By the first metric arms are compared and candidates chosen.
     "a further metric of a task where models are delivered": Case(
         entry("tasks", 0, metrics=["accuracy", "macro_f1"]),
-        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1) + TEST_SCORES,
+        Counter(evaluate=2, aggregate=1, evaluate_variants=1) + TEST_SCORES,
         "test",
     ),
     "another first metric of a task where models are delivered": Case(
