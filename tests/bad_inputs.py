@@ -61,6 +61,11 @@ def setting(path: str, value: Any) -> Spoil:
     return spoil
 
 
+def delivering(budget: dict[str, Any] | None = None, **deliver: Any) -> Spoil:
+    """Models to deliver, within a budget."""
+    return both(setting("budget", budget or {"layers": 3}), setting("deliver", deliver))
+
+
 def without(key: str) -> Spoil:
     return lambda _, study: study.pop(key) and None
 
@@ -777,6 +782,74 @@ STUDY = [
         "a budget's batch size without a time",
         setting("budget", {"layers": 3, "batch_size": 1}),
         ("budget.batch_size: says what latency_ms is for, which the budget lacks; add that, or remove the key",),
+    ),
+    Case(
+        "a preference without models to deliver",
+        setting("budget", {"layers": 3, "prefer": "size"}),
+        ("budget.prefer: is for models that are delivered; add 'deliver: {}', or remove the key",),
+    ),
+    Case(
+        "a budget with a preference alone",
+        delivering({"prefer": "size"}),
+        ("budget: has no limit; add score_kept, megabytes",),
+    ),
+    Case(
+        "an unknown preference",
+        delivering({"layers": 3, "prefer": "speed"}),
+        ("budget.prefer: unknown", "'speed'", "latency", "size"),
+    ),
+    Case(
+        "models to deliver without a budget",
+        setting("deliver", {}),
+        ("deliver: the study recommends no model, since it has no budget; add one, or remove the key",),
+    ),
+    Case(
+        "models to deliver that are not kept",
+        both(delivering(), setting("keep_models", False)),
+        ("deliver: keep_models is false, so there is no model left to deliver; remove one of the two",),
+    ),
+    Case(
+        "an unknown runtime",
+        delivering(runtimes=["torch", "tensorrt"]),
+        ("deliver.runtimes[1]: unknown", "'tensorrt'", "torch, onnx, onnx-int8"),
+    ),
+    Case(
+        "an unknown vocabulary",
+        delivering(vocabularies=["small"]),
+        ("deliver.vocabularies[0]: unknown", "'small'", "full, trimmed"),
+    ),
+    Case("no runtime", delivering(runtimes=[]), ("deliver.runtimes: ", "at least 1")),
+    Case("no vocabulary", delivering(vocabularies=[]), ("deliver.vocabularies: ", "at least 1")),
+    Case("a runtime twice", delivering(runtimes=["onnx", "onnx"]), ("deliver.runtimes: ", "more than once")),
+    Case(
+        "how often tokens must occur, where none is left out",
+        delivering(minimum_count=2),
+        ("deliver.minimum_count: is for the trimmed vocabulary; add it to vocabularies, or remove the key",),
+    ),
+    Case(
+        "tokens that need not occur",
+        delivering(vocabularies=["trimmed"], minimum_count=0),
+        ("deliver.minimum_count: 0 is less than the minimum of 1",),
+    ),
+    Case(
+        "operators to leave out of int8, without int8",
+        delivering(runtimes=["onnx"], exclude_operators=["Gather"]),
+        ("deliver.exclude_operators: is for the runtime onnx-int8; add it to runtimes, or remove the key",),
+    ),
+    Case(
+        "an operator that is no name",
+        delivering(exclude_operators=[3]),
+        ("deliver.exclude_operators[0]: 3 is not",),
+    ),
+    Case(
+        "a model that is called like the folder of delivered ones",
+        setting("models.0.name", "Delivered"),
+        ("models[0]: the name 'Delivered' is one of the pipeline's own files; choose another",),
+    ),
+    Case(
+        "a model that is called like the table of variants",
+        setting("models.0.name", "variants.csv"),
+        ("models[0]: the name 'variants.csv' is one of the pipeline's own files; choose another",),
     ),
     Case(
         "strategies judged without subsets",

@@ -28,7 +28,7 @@ ALLOWED = {
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
     "oracle": "core surgery evaluation reporting",
-    "integrity": "core models study surgery",
+    "integrity": "core delivery models study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))
 

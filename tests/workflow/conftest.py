@@ -105,13 +105,15 @@ def finished_families(finish) -> Project:
 
 @pytest.fixture(scope="session")
 def finished_test(finish) -> Project:
-    """A finished tiny study of a task with test examples, a budget and texts made for a teacher; copy it."""
+    """A finished tiny study of a task with test examples, delivered models and texts made for a teacher; copy it."""
 
     def change(study: dict[str, Any]) -> None:
         study["tasks"][0]["test_file"] = "data/test.csv"
         study["tasks"][0]["train_examples"] = 48
         study["calibration"] = {"examples": 12}
         study["budget"] = {"layers": 3}
+        study["deliver"] = {"vocabularies": ["full", "trimmed"]}
+        study["measure"] |= {"texts": 4, "batch_sizes": [1, 2]}
         study["refine"] = {"distill": {"augment": {"copies": 2}}}
 
     return finish("test", change)

@@ -29,7 +29,8 @@ STUDY_TEXTS = {
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
     " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
     "test": "one model, one task with test examples, one seed; the baseline, which teaches by texts made of training"
-    " texts, and one arm; with a budget, and calibration examples by which nothing is chosen",
+    " texts, and one arm; with a budget, and models delivered, also with a trimmed vocabulary; and calibration examples"
+    " by which nothing is chosen",
 }
 
 
@@ -148,6 +149,19 @@ AUGMENTED_AGAIN = (
 # What the study of two tasks recommends, and shows of it.
 RECOMMENDED = Counter(recommend=1, plot_depths=2)
 
+# What the study with test examples delivers: what follows from a recommendation, from the table of variants, from
+# scores or costs of variants, from other exports, and from other models.
+DELIVERED = Counter(recommend=1, plot_depths=1, plot_variants=1, deliver_model=1) + REPORT
+VARIANTS = Counter(tabulate_variants=1) + DELIVERED
+SERVED = Counter(measure_serving=1) + VARIANTS
+SCORED_VARIANTS = Counter(evaluate_variants=1) + VARIANTS
+PREDICTED_VARIANTS = Counter(predict_variants=1) + SCORED_VARIANTS
+QUANTISED = (Counter(quantise_onnx=1) + PREDICTED_VARIANTS) | SERVED
+EXPORTED = Counter(export_onnx=1) + QUANTISED
+TRIMMED = Counter(trim_models=1) + EXPORTED
+CANDIDATES = Counter(choose_candidates=1) + TRIMMED
+NEW_VOCABULARY = Counter(trim_vocabulary=1, tokenize_trimmed=1) + TRIMMED
+
 
 def with_budget(case: Case) -> Case:
     """The case with what a budget and the scores of subsets add, in the studies that have these, to other tables."""
@@ -155,6 +169,12 @@ def with_budget(case: Case) -> Case:
         return case
     # Figures of the best subsets are made of their scores alone.
     added = Counter(recommend=1, plot_depths=case.jobs["plot"], plot_subsets=case.jobs["score_subsets"])
+    if case.study == "test":
+        added |= DELIVERED
+        # Other scores are those of other predictions, or are counted otherwise.
+        added |= VARIANTS if case.jobs["aggregate"] else NOTHING
+        added |= CANDIDATES if case.jobs["predict"] else NOTHING
+        added |= NEW_VOCABULARY if case.jobs["tokenize_task"] else NOTHING
     return replace(case, jobs=case.jobs | added)
 
 
@@ -410,6 +430,7 @@ def accepted_with_conda(project: Project) -> None:
 RESULTS = ("resources", "results", ".snakemake")
 RUN = "results/tiny/bert/tiny/finetuned/top-1/seed1"
 BASE = "results/tiny/bert/tiny/baseline/seed1"
+EXPORTS = "results/tiny/bert/tiny/variants"
 # A run that was dropped from the fine-tuned model, which Table 7 shows.
 ONE_RUN_SCORED = TABLES + ONE_TABLE + OBSERVATIONS
 ONE_RUN_PREDICTED = Counter(predict=1, evaluate=1, compare=1) + RELOADED + ONE_RUN_SCORED
@@ -529,8 +550,52 @@ SETTINGS = {
     ),
     "the bootstrap where there are test examples": Case(
         settings(evaluate={"bootstrap_samples": 200}),
-        Counter(evaluate=2, compare=1, aggregate=1) + TEST_SCORES,
+        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1) + TEST_SCORES,
         "test",
+    ),
+    # Exports stay as they are; the intervals of measured times are of that level.
+    "the level of intervals where models are delivered": Case(
+        settings(evaluate={"confidence": 0.9}),
+        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1, measure_serving=1) + TEST_SCORES,
+        "test",
+    ),
+    # By the first metric arms are compared and candidates chosen.
+    "a further metric of a task where models are delivered": Case(
+        entry("tasks", 0, metrics=["accuracy", "macro_f1"]),
+        Counter(evaluate=2, aggregate=1, evaluate_variants=1) + TEST_SCORES,
+        "test",
+    ),
+    "another first metric of a task where models are delivered": Case(
+        entry("tasks", 0, metrics=["f1", "accuracy"]),
+        (Counter(evaluate=2, compare=1, aggregate=1) + TEST_SCORES) | CANDIDATES,
+        "test",
+    ),
+    "models delivered where none were": Case(
+        settings(budget={"layers": 3}, deliver={"vocabularies": ["full", "trimmed"]}),
+        CANDIDATES | NEW_VOCABULARY,
+    ),
+    "models no longer delivered": Case(
+        study_with(lambda study: study.pop("deliver")), Counter(recommend=1, plot_depths=1) + REPORT, "test"
+    ),
+    "deliver saying what is the default": Case(settings(deliver={"minimum_count": 1}), NOTHING, "test"),
+    "operators that int8 leaves out": Case(
+        settings(deliver={"exclude_operators": ["word_embeddings"]}), QUANTISED, "test"
+    ),
+    "a runtime less": Case(settings(deliver={"runtimes": ["torch", "onnx"]}), PREDICTED_VARIANTS | SERVED, "test"),
+    # It is measured all the same, for the others are compared with it.
+    "runtimes without torch": Case(settings(deliver={"runtimes": ["onnx", "onnx-int8"]}), REPORT, "test"),
+    "runtimes and vocabularies in another order": Case(
+        settings(deliver={"runtimes": ["onnx-int8", "torch", "onnx"], "vocabularies": ["trimmed", "full"]}),
+        REPORT,
+        "test",
+    ),
+    "the full vocabulary alone": Case(settings(deliver={"vocabularies": ["full"]}), EXPORTED, "test"),
+    "how often a token must occur to be kept": Case(settings(deliver={"minimum_count": 2}), NEW_VOCABULARY, "test"),
+    "what the budget prefers": Case(settings(budget={"prefer": "size"}), DELIVERED, "test"),
+    "a limit of the budget where models are delivered": Case(settings(budget={"score_kept": 50}), DELIVERED, "test"),
+    "the texts that serving is measured with": Case(settings(measure={"texts": 5}), SERVED, "test"),
+    "the measurement where models are delivered": Case(
+        settings(measure={"repeats": 4}), Counter(measure_cost=1, tabulate=1, plot=1) + SERVED, "test"
     ),
     "the metrics of a task": Case(
         entry("tasks", 0, metrics=["macro_f1"]),
@@ -739,9 +804,26 @@ DATA = {
     "the paper's numbers touched": Case(touched("workflow/shallower/paper/values.csv"), NOTHING),
 }
 
+# The scripts of steps by which models are delivered, and what an edit starts in the study that does.
+DELIVERY_SCRIPTS = {
+    "choose_candidates": CANDIDATES,
+    "trim_vocabulary": NEW_VOCABULARY,
+    "trim_models": TRIMMED,
+    "export_onnx": EXPORTED,
+    "quantise_onnx": QUANTISED,
+    "predict_variants": PREDICTED_VARIANTS,
+    "evaluate_variants": SCORED_VARIANTS,
+    "measure_serving": SERVED,
+    "tabulate_variants": VARIANTS,
+    "plot_variants": Counter(plot_variants=1) + REPORT,
+    "deliver_model": Counter(deliver_model=1) + RECORD,
+}
+
 SCRIPTS = {
     "aggregate_results": TABLES + OBSERVATIONS,
     "check_parameter_orders": Counter(check_parameter_orders=1) + REPORT,
+    # No models are delivered by this study; for those of another see below.
+    **dict.fromkeys(DELIVERY_SCRIPTS, NOTHING),
     "choose_layers": Counter(choose_layers_of_baseline=1, choose_layers=5, predict=1, evaluate=1)
     + REFINES
     + AGGREGATION,
@@ -798,6 +880,13 @@ CODE = {
     "every code file touched": Case(touched("workflow/**/*.py"), NOTHING),
     "every rule file touched": Case(touched("workflow/rules/*.smk", "Snakefile"), NOTHING),
     **{f"script {name}.py": Case(code(f"scripts/{name}.py"), jobs) for name, jobs in SCRIPTS.items()},
+    **{
+        f"script {name}.py, where models are delivered": Case(code(f"scripts/{name}.py"), jobs, study="test")
+        for name, jobs in DELIVERY_SCRIPTS.items()
+    },
+    "the template of a delivered model's card": Case(
+        append("workflow/templates/delivered_card.jinja", "edited\n"), Counter(deliver_model=1) + RECORD, study="test"
+    ),
     "script score_subsets.py, where a strategy asks for it": Case(
         code("scripts/score_subsets.py"), SUBSETS_AND_BELOW, study="tasks"
     ),
@@ -918,6 +1007,18 @@ FILES = {
     # As when judging is asked for in a study that has all the scores.
     "the tables of judged strategies deleted": Case(deleted("results/tiny/oracle"), JUDGED + REPORT, study="judged"),
     "the table of test scores deleted": Case(deleted("results/tiny/test-results.csv"), TEST_TABLES, study="test"),
+    "the table of variants deleted": Case(deleted("results/tiny/variants.csv"), VARIANTS, study="test"),
+    "the delivered models deleted": Case(
+        deleted("results/tiny/delivered"), Counter(deliver_model=1) + RECORD, study="test"
+    ),
+    # As with metrics: what was made of them is there.
+    "an exported model deleted": Case(deleted(f"{EXPORTS}/baseline/seed1/full/onnx/model.onnx"), NOTHING, study="test"),
+    "the record of exported models deleted": Case(deleted(f"{EXPORTS}/exported.json"), NOTHING, study="test"),
+    "the record of exported models deleted, and operators that int8 leaves out": Case(
+        in_turn(deleted(f"{EXPORTS}/exported.json"), settings(deliver={"exclude_operators": ["word_embeddings"]})),
+        EXPORTED + Counter(write_study=1),
+        study="test",
+    ),
     "the report deleted": Case(deleted("results/tiny/report.html"), REPORT),
     "the results table deleted": Case(deleted("results/tiny/results.csv"), TABLES + OBSERVATIONS),
     "the proof of loading deleted": Case(deleted("results/tiny/bert/tiny/reloaded.csv"), RELOADED + RECORD),

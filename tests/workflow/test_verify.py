@@ -196,6 +196,67 @@ def test_faults_of_texts_without_labels_are_named(name: str, finished_families, 
     assert all(text in fault for text in expected), fault
 
 
+DELIVERED = "results/tiny/delivered/bert/tiny"
+VARIANTS = "results/tiny/bert/tiny/variants"
+
+FAULTS_OF_DELIVERIES = {
+    "a byte of an export": (
+        byte_flipped(f"{VARIANTS}/baseline/seed1/full/onnx/model.onnx", keep_time=True),
+        ["changed: bert/tiny/variants/baseline/seed1/full/onnx/model.onnx", f"--forcerun {VARIANTS}/exported.json"],
+    ),
+    "a card": (
+        append(f"{DELIVERED}/README.md", "edited"),
+        ["changed: delivered/bert/tiny/README.md", f"--forcerun {DELIVERED}/manifest.json"],
+    ),
+    "a trimmed tokenizer": (
+        in_resources("tokens/*/*/*/trimmed1/tokenizer.json"),
+        ["changed: ", "trimmed1/tokenizer.json"],
+    ),
+    "its tokens": (
+        in_resources("tokens/*/*/*/trimmed1/validation.safetensors"),
+        ["changed: ", "trimmed1/validation.safetensors"],
+    ),
+    "a variant of an arm that is no candidate": (
+        append(f"{VARIANTS}/own.json", "x"),
+        ["unknown: bert/tiny/variants/own.json", "not part of this study"],
+    ),
+    "a delivered folder of another model": (
+        append("results/tiny/delivered/other.txt", "x"),
+        ["unknown: delivered/other.txt", "not part of this study"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS_OF_DELIVERIES)
+def test_faults_of_delivered_models_are_named(name: str, finished_test, tmp_path: Path, monkeypatch):
+    project = finished_test.copy(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    assert verify("results/tiny", "resources")
+    change, expected = FAULTS_OF_DELIVERIES[name]
+    change(project)
+    with pytest.raises(UserError) as caught:
+        verify("results/tiny", "resources")
+    (fault,) = str(caught.value).splitlines()[1:]
+    assert all(text in fault for text in expected), fault
+
+
+def test_what_was_delivered_is_unknown_to_a_study_that_delivers_nothing(finished_test, tmp_path: Path, monkeypatch):
+    project = finished_test.copy(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    study = json.loads(Path("results/tiny/study.json").read_text())
+    study.pop("deliver")
+    Path("results/tiny/study.json").write_text(json.dumps(study))
+    recorded_again(project)
+    with pytest.raises(UserError) as caught:
+        verify("results/tiny", "resources")
+    faults = str(caught.value).splitlines()[1:]
+    assert all(fault.endswith("not part of this study: move or delete it") for fault in faults)
+    unknown = [fault.split(";")[0].removeprefix("  unknown: ") for fault in faults]
+    assert {"variants.csv", "figures/bert/tiny/score-by-variant.png"} <= {*unknown}
+    kinds = ("variants.csv", "bert/tiny/variants/", "delivered/bert/tiny/", "figures/bert/tiny/score-by-variant.")
+    assert all(name.startswith(kinds) for name in unknown), unknown
+
+
 def test_results_copied_elsewhere(project, tmp_path: Path):
     """Without Snakemake, without the resources, with what `make provenance` writes later."""
     elsewhere = tmp_path / "else where"
@@ -240,6 +301,17 @@ def test_a_published_study_is_small_and_verifies_as_it_is_shipped(project, tmp_p
     (target / "results.csv").write_text("other\n")
     with pytest.raises(UserError, match=r"changed: results\.csv"):
         verify(target)
+
+
+def test_delivered_models_are_not_published_with_their_study(finished_test, tmp_path: Path, monkeypatch):
+    project = finished_test.copy(tmp_path / "project")
+    monkeypatch.chdir(project.folder)
+    names = publish_study("results/tiny", tmp_path / "published")
+    assert {"variants.csv", "recommended.csv", "figures/bert/tiny/score-by-variant.png"} <= {*names}
+    assert not any(
+        name.startswith(("delivered", "bert/")) or name.endswith((".onnx", "variant.json")) for name in names
+    )
+    assert verify(tmp_path / "published") == len(names)
 
 
 def test_a_broken_study_is_not_published(project, tmp_path: Path):

@@ -53,7 +53,8 @@ shell.prefix(
     f" TOKENIZERS_PARALLELISM=false {environment.HUB_OFFLINE}=${{{{HF_HUB_OFFLINE:-0}}}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
     f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
-    f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}; "
+    f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}"
+    f" {environment.ONNX}={study.exports_onnx:d}; "
 )
 
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])

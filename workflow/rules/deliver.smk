@@ -8,8 +8,11 @@
 
 rule choose_candidates:
     input:
-        metrics=run_files("metrics.json"),
+        # Not metrics.json, which another bootstrap or level of intervals changes: exports do not depend on these.
+        predictions=run_files("predictions.parquet"),
+        layers=run_files("layers.json"),
         manifests=run_files("manifest.json"),
+        task=task_file,
     output:
         candidates=f"{layout.VARIANTS}/candidates.json",
     log:
@@ -19,9 +22,12 @@ rule choose_candidates:
         "../../envs/report.yaml"
     params:
         **code("choose_candidates"),
-        runs=lambda wildcards: [run.directory for run in RUNS[wildcards.model, wildcards.task]],
+        # In one order, so that another one in the study reruns nothing.
+        runs=lambda wildcards: as_json(sorted(map(vars, RUNS[wildcards.model, wildcards.task]), key=as_json)),
+        settings=lambda wildcards: as_json(primary_score(wildcards.task)),
     shell:
-        "python {params.script:q} --runs {params.runs:q} --output {output.candidates:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --runs {params.runs:q} --task {input.task:q} --settings {params.settings:q}"
+        " --output {output.candidates:q} 2>&1 | tee {log:q}"
 
 
 rule trim_vocabulary:
@@ -132,7 +138,7 @@ rule quantise_onnx:
     params:
         **code("quantise_onnx"),
         vocabularies=VOCABULARIES,
-        exclude=["--exclude", *DELIVER.get("exclude_operators", [])],
+        exclude=["--exclude", *sorted(DELIVER.get("exclude_operators", []))],
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --vocabularies {params.vocabularies:q}"
         " {params.exclude:q} --output {output.quantised:q} 2>&1 | tee {log:q}"
@@ -230,8 +236,8 @@ rule measure_serving:
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
         " --vocabularies {params.vocabularies:q} --texts {input.texts:q} --task {input.task:q}"
-        " --max-length {params.max_length} --device {params.device} --threads {params.threads:q}"
-        " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts}"
+        " --max-length {params.max_length:q} --device {params.device} --threads {params.threads:q}"
+        " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts:q}"
         " --confidence {params.confidence} --output {output.serving:q} 2>&1 | tee {log:q}"
 
 

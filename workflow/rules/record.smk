@@ -64,6 +64,7 @@ rule record_study:
         reproduction=reproduction(),
         judged=judged(),
         reloaded=reloaded_models(),
+        delivered=delivered(),
         models=[f"{folder}/manifest.json" for folder in MODEL_FOLDERS.values()],
         tasks=[f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()],
     output:

@@ -6,7 +6,7 @@ from shallower.planning.plan import plan_study, plan_text
 
 
 def answers():
-    """The tables and figures of the study."""
+    """The tables and figures of the study, and the models that it recommends."""
     return [
         f"{STUDY_FOLDER}/results.csv",
         *(f"{layout.TABLES.format(study=study.name)}/{name}" for name in TABLES),
@@ -17,6 +17,7 @@ def answers():
         *figures("svg"),
         *variant_figures("png"),
         *variant_figures("svg"),
+        *delivered(),
     ]
 
 
@@ -69,7 +70,6 @@ def record():
     """What only a complete study has: its models, the proof that they load, the record of what made it."""
     return [
         *kept_models(),
-        *delivered(),
         *reloaded_models(),
         f"{STUDY_FOLDER}/provenance.json",
         f"{STUDY_FOLDER}/SHA256SUMS",

@@ -1,14 +1,44 @@
 # The variants in which a study's models are tried, and which files are of them.
 #
-# Needs: study, RUNS, made(), and the keys and folders of models and tasks.
+# Needs: study, ARMS, UNMADE, baselines(), and the keys and folders of models and tasks.
 # Gives: DELIVER, RUNTIMES, VOCABULARIES, DELIVERED, and functions that say where files of variants are.
-from shallower.core.variants import FULL, INT8, ONNX, TRIMMED
+from shallower.core.files import read_json
+from shallower.core.variants import TRIMMED, measured_runtimes, records_of_making
+from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
+from shallower.export.packages import check_installed
+from shallower.models.families import family_of
 
 # What a study says of delivered models; nothing where it delivers none.
 DELIVER = study.config.get("deliver") or {}
-RUNTIMES, VOCABULARIES = DELIVER.get("runtimes", []), DELIVER.get("vocabularies", [])
-# Models and tasks of which there are models to deliver: those with a full model and another one.
-DELIVERED = [pair for pair in dict.fromkeys((model, task) for model, task, arm in ARMS) if DELIVER and baselines(*pair)]
+RUNTIMES = measured_runtimes(DELIVER["runtimes"]) if DELIVER else []
+VOCABULARIES = [name for name in ALL_VOCABULARIES if name in DELIVER.get("vocabularies", [])]
+
+try:
+    # Before anything is computed. Steps run by the same interpreter, but for those in environments that conda makes.
+    if study.exports_onnx and not uses_conda(workflow):
+        check_installed()
+    # Models that were downloaded before; those to come are checked when they do.
+    for folder in MODEL_FOLDERS.values() if study.exports_onnx else []:
+        if os.path.isfile(f"{folder}/config.json"):
+            family_of(read_json(f"{folder}/config.json")).check_onnx_export()
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def is_delivered(model, task):
+    """Whether there are models to deliver: a full model and another one, which were tried in their variants."""
+    names = {"study": study.name, "model": model, "task": task}
+    tried = [f"{layout.VARIANTS.format(**names)}/{name}.json" for name in ("evaluated", "serving")]
+    return bool(DELIVER and baselines(model, task)) and UNMADE.keys().isdisjoint(tried)
+
+
+DELIVERED = [pair for pair in dict.fromkeys((model, task) for model, task, arm in ARMS) if is_delivered(*pair)]
+
+
+def primary_score(task):
+    """What a task's models are compared by: its first metric, and the class that this is of."""
+    settings = study.score_settings(task)
+    return settings | {"metrics": settings["metrics"][:1]}
 
 
 def trimmed_folder(wildcards):
@@ -29,20 +59,14 @@ def trimmed_tokens(wildcards):
 
 
 def variant_records(*names):
-    """Input function: of these records of what was made, those that a study has."""
-    present = {
-        "trimmed": TRIMMED in VOCABULARIES,
-        "exported": {ONNX, INT8} & {*RUNTIMES},
-        "quantised": INT8 in RUNTIMES,
-    }
-    return lambda wildcards: [
-        f"{layout.VARIANTS.format(**wildcards)}/{name}.json" for name in names or present if present[name]
-    ]
+    """Input function: of these records of what was made, or of all, those that a study has."""
+    present = [name for name in records_of_making(RUNTIMES, VOCABULARIES) if name in (names or [name])]
+    return lambda wildcards: [f"{layout.VARIANTS.format(**wildcards)}/{name}.json" for name in present]
 
 
 def of_delivered(pattern):
     """A file of each model and task that is delivered."""
-    return made(pattern.format(study=study.name, model=model, task=task) for model, task in DELIVERED)
+    return [pattern.format(study=study.name, model=model, task=task) for model, task in DELIVERED]
 
 
 def variants_table():

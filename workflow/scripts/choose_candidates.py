@@ -1,24 +1,39 @@
-"""Choose the models of one task that are tried in every form: run folders in, candidates.json out."""
+"""Choose the models of one task that are tried in every form.
+
+In: the predictions, layers and manifest of each run. Out: candidates.json.
+"""
 
 import argparse
 import logging
 from pathlib import Path
 
-from shallower.core.cli import run_step
+from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json
+from shallower.core.runs import Run
 from shallower.core.wording import counted, layer_ranges
 from shallower.delivery.candidates import Candidate, choose_candidates, write_candidates
+from shallower.evaluation.metrics import POSITIVE, metric_for, score
+from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.models.checksums import verified_file
 from shallower.models.folder import MANIFEST, WEIGHTS
+from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: argparse.Namespace) -> None:
+    verified_file(arguments.task)
+    target, settings = read_json(arguments.task)["target"], arguments.settings
+    metric = metric_for(settings["metrics"][0], target, settings.get("positive_class", POSITIVE))
     scored = []
-    for folder in arguments.runs:
-        metrics, manifest = read_json(folder / "metrics.json"), read_json(folder / MANIFEST)
-        candidate = Candidate.of(metrics, manifest["sha256"][WEIGHTS])
-        scored.append((candidate, metrics["metrics"][metrics["primary"]]["value"], metrics["collapsed"]))
+    for run in sorted((Run(**run) for run in arguments.runs), key=lambda run: run.seed):
+        folder = Path(run.directory)
+        layers, manifest = read_json(folder / "layers.json"), read_json(folder / MANIFEST)
+        table = read_predictions(folder / "predictions.parquet", target)
+        answers = predictions_of(table.logits, target)
+        candidate = Candidate(run, layers["num_layers"], tuple(layers["kept_layers"]), manifest["sha256"][WEIGHTS])
+        is_collapsed = task_kind(target).is_collapsed(table.labels, answers)
+        scored.append((candidate, score(metric, table.labels, answers), is_collapsed))
     chosen = choose_candidates(scored)
     for candidate in chosen:
         kept = candidate.kept_layers
@@ -28,6 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="folders of all runs of a model on a task")
+    parser.add_argument("--runs", type=json_argument, required=True, help="JSON: all runs of a model on a task")
+    parser.add_argument("--task", type=Path, required=True, help="task.json")
+    parser.add_argument("--settings", type=json_argument, required=True, help="JSON: metrics, the first of them counts")
     parser.add_argument("--output", type=Path, required=True, help="candidates.json")
     run_step(parser, main)

@@ -22,6 +22,7 @@ from shallower.delivery.variant_folders import (
 from shallower.engine.devices import choose_compute
 from shallower.export.onnx_export import OnnxExporter
 from shallower.models.checksums import verified
+from shallower.models.folder import WEIGHTS
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -32,9 +33,9 @@ def main(arguments: argparse.Namespace) -> None:
     made = list(in_variants(candidates, [ONNX], arguments.vocabularies))
     for candidate, variant in made:
         source, output = torch_folder(candidate.run, variant), model_file(candidate.run, variant)
-        verified(source)
+        weights = verified(source)[WEIGHTS]
         files = exporter.export(source, output)
-        write_folder_manifest(folder_of(candidate.run, variant), [file.name for file in files])
+        write_folder_manifest(folder_of(candidate.run, variant), [file.name for file in files], made_from=weights)
     write_made(arguments.output, made)
 
 

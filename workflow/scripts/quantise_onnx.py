@@ -18,9 +18,9 @@ def main(arguments: argparse.Namespace) -> None:
     made = list(in_variants(read_candidates(arguments.candidates), [INT8], arguments.vocabularies))
     for candidate, variant in made:
         source, output = model_file(candidate.run, variant._replace(runtime=ONNX)), model_file(candidate.run, variant)
-        verified_file(source)
+        weights = verified_file(source)
         quantise(source, output, arguments.exclude)
-        write_folder_manifest(folder_of(candidate.run, variant), [output.name])
+        write_folder_manifest(folder_of(candidate.run, variant), [output.name], made_from=weights)
     write_made(arguments.output, made)
 
 

@@ -83,6 +83,13 @@ def test_analyses_are_named_once_and_only_where_the_run_is_there():
     assert [(row["missing"], row["model"], row["task"]) for row in rows(speed)] == [("speed", "m", "")]
     probes = {f"{run.directory}/probes.parquet": Cause() for run in (BASELINE, OTHER_SEED)}
     assert [(row["missing"], row["seed"]) for row in rows(probes)] == [("probes", "1"), ("probes", "2")]
+    export = dict.fromkeys(
+        [f"results/s/m/t/variants/{name}.json" for name in ("exported", "evaluated", "serving")], Cause("export_onnx")
+    )
+    assert [(row["missing"], row["task"], row["rule"]) for row in rows(export)] == [
+        ("variants", "t", "export_onnx"),
+        ("cost of variants", "t", "export_onnx"),
+    ]
     with_run = probes | {f"{BASELINE.directory}/manifest.json": Cause()}
     assert [(row["missing"], row["seed"]) for row in rows(with_run)] == [("run", "1"), ("run", "1"), ("probes", "2")]
 

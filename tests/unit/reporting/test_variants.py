@@ -23,8 +23,9 @@ TASK, SEEDS, EXAMPLES = "docs-pair", (1, 2), 300
 
 
 def entry(arm, runtime="torch", vocabulary="full", speedup=1.0, **changes):
-    def time(threads, batch_size, median):
+    def time(threads, batch_size, median, device="cpu"):
         return {
+            "device": device,
             "threads": threads,
             "batch_size": batch_size,
             "median_ms": median,
@@ -38,7 +39,7 @@ def entry(arm, runtime="torch", vocabulary="full", speedup=1.0, **changes):
 
     named = dict(zip(("origin", "strategy", "amount"), arm, strict=True))
     cost = {"bytes": 40_000_000, "load_seconds": 0.5, "peak_megabytes": 300.0}
-    times = [time(1, 32, 320 / speedup), time(1, 1, 20 / speedup), time(4, 1, 7 / speedup)]
+    times = [time(1, 32, 320 / speedup), time(1, 1, 20 / speedup), time(4, 1, 7 / speedup), time(1, 1, 2, "cuda")]
     return {**named, "runtime": runtime, "vocabulary": vocabulary, **cost, "times": times} | changes
 
 
@@ -72,25 +73,33 @@ def folder(tmp_path_factory):
     return root
 
 
-def tabulate(root: Path, metrics: list[Path], serving: str = "serving.json") -> subprocess.CompletedProcess:
+def tabulate(root: Path, folders: list[Path], serving: str = "serving.json") -> subprocess.CompletedProcess:
     """The script, from the folder that the directories of runs are relative to."""
     study = Path("results/small")
+    write_json(root / study / "evaluated.json", {"folders": {str(folder): {} for folder in folders}})
     command = [
         *(sys.executable, PROJECT / "workflow/scripts/tabulate_variants.py", "--results", study / "results.csv"),
-        *("--resamples", study / "resamples.parquet", "--metrics", *metrics, "--serving", study / serving),
+        *(
+            "--resamples",
+            study / "resamples.parquet",
+            "--evaluated",
+            study / "evaluated.json",
+            "--serving",
+            study / serving,
+        ),
         *("--confidence", "0.9", "--output", study / "variants.csv"),
     ]
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
     return subprocess.run([*map(str, command)], cwd=root, env=environment, capture_output=True, text=True)
 
 
-def metrics_of(root: Path, seeds=SEEDS) -> list[Path]:
+def folders_of(seeds=SEEDS) -> list[Path]:
     at = Path("results/small/minilm", TASK, "finetuned/top-2")
-    return [at / f"seed{seed}" / "variants/onnx-int8-trimmed/metrics.json" for seed in reversed(seeds)]
+    return [at / f"seed{seed}" / "variants/onnx-int8-trimmed" for seed in reversed(seeds)]
 
 
 def test_a_row_for_each_variant_that_was_measured(folder):
-    done = tabulate(folder, metrics_of(folder))
+    done = tabulate(folder, folders_of())
     assert done.returncode == 0, done.stderr
     table = read_table(folder / "results/small/variants.csv")
     assert table["runtime"].tolist() == ["torch", "torch", "onnx-int8"]
@@ -107,7 +116,7 @@ def test_a_row_for_each_variant_that_was_measured(folder):
     assert (arm["changed_percent"], arm["logit_difference"], arm["layers"], arm["seeds"]) == (0, 0, 4, 2)
 
     # Its own score and resamples, and 30 of 300 examples of each seed with another answer.
-    scores = [read_json(folder / path)["metrics"]["accuracy"]["value"] for path in metrics_of(folder)]
+    scores = [read_json(folder / path)["metrics"]["accuracy"]["value"] for path in folders_of()]
     assert int8["score"] == pytest.approx(np.mean(scores))
     assert int8["changed_percent"] == pytest.approx(10)
     assert 6 < int8["changed_low"] < 9 and 11 < int8["changed_high"] < 14
@@ -122,7 +131,7 @@ def test_a_row_for_each_variant_that_was_measured(folder):
 
 
 def test_a_variant_without_scores_of_all_seeds_is_refused(folder):
-    done = tabulate(folder, metrics_of(folder, seeds=(1,)))
+    done = tabulate(folder, folders_of(seeds=(1,)))
     assert done.returncode == 1 and "its scores are not those of all seeds" in done.stderr
 
 

@@ -1,7 +1,5 @@
-"""The script: arguments in, one file out."""
+"""The script: candidates and texts in, what each variant costs out."""
 
-import importlib.util
-from argparse import Namespace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,55 +7,79 @@ import pyarrow.parquet as pq
 import pytest
 from test_processes import FAKE
 
+from scripts import run_script
 from shallower.core.files import read_json, write_json
+from shallower.core.runs import Run
+from shallower.core.variants import INT8, TORCH, Variant
+from shallower.delivery.candidates import Candidate, write_candidates
+from shallower.delivery.variant_folders import folder_of, model_file
 from shallower.serving import measure
 from shallower.serving.processes import ServingProcess
 
-SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "measure_serving.py"
+FULL, TOP = ("baseline", "none", "0"), ("finetuned", "top", "1")
 
 
-@pytest.mark.parametrize("has_pair", [False, True])
-def test_every_variant_answers_the_tasks_own_texts(tmp_path, monkeypatch, has_pair):
-    folder = tmp_path / "model"
+def candidate(arm: tuple[str, str, str], seed: int, layers: int) -> Candidate:
+    return Candidate(Run("s", "bert", "sst2", *arm, seed), 2, tuple(range(layers)), "sha")
+
+
+def write_model(folder: Path, size: int) -> None:
     write_json(folder / "config.json", {"model_type": "bert"})
     write_json(folder / "tokenizer.json", {})
     write_json(folder / "tokenizer_config.json", {"pad_token": "[PAD]"})
-    (folder / "model.safetensors").write_bytes(bytes(1000))
+    (folder / "model.safetensors").write_bytes(bytes(size))
+
+
+@pytest.mark.parametrize("has_pair", [False, True])
+def test_every_arm_is_measured_in_every_variant_next_to_the_full_model(tmp_path, monkeypatch, has_pair):
+    monkeypatch.chdir(tmp_path)
+    candidates = [candidate(FULL, 1, 2), candidate(FULL, 2, 2), candidate(TOP, 1, 1), candidate(TOP, 2, 1)]
+    for one in candidates:
+        write_model(folder_of(one.run, Variant()), 1000 * len(one.kept_layers))
+        exported = model_file(one.run, Variant(INT8))
+        exported.parent.mkdir(parents=True)
+        exported.write_bytes(bytes(300 * len(one.kept_layers)))
+    write_candidates("candidates.json", candidates)
     columns = {"text": ["good", "bad", "old tree"]} | ({"text_pair": ["a", "b", "c"]} if has_pair else {})
-    pq.write_table(pa.table({**columns, "label": [1, 0, 1]}), tmp_path / "validation.parquet")
-    write_json(tmp_path / "task.json", {"has_pair": has_pair})
-    common = {"runtime": "torch", "path": str(folder), "tokenizer": str(folder / "tokenizer.json"), "max_length": 8}
-    write_json(tmp_path / "variants.json", [{"name": "full", **common}, {"name": "other", **common}])
+    pq.write_table(pa.table({"id": [0, 1, 2], **columns, "label": [1, 0, 1]}), "validation.parquet")
+    write_json("task.json", {"has_pair": has_pair})
     asked = []
 
     def fake(name, settings):
-        asked.append(settings["example"])
-        return ServingProcess(name, {**settings, "path": "0.001"}, FAKE)
+        asked.append((name, " ".join(settings["example"]) if has_pair else settings["example"]))
+        return ServingProcess(name, {**settings, "runtime": "torch", "path": "0.001"}, FAKE)
 
     monkeypatch.setattr(measure, "ServingProcess", fake)
-    spec = importlib.util.spec_from_file_location("measure_serving_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.main(
-        Namespace(
-            variants=tmp_path / "variants.json",
-            texts=tmp_path / "validation.parquet",
-            task=tmp_path / "task.json",
-            batch_sizes=[1, 4],
-            threads=[1],
-            device="cpu",
-            repeats=3,
-            texts_measured=4,
-            starts=1,
-            confidence=0.9,
-            output=tmp_path / "serving.json",
-        )
+    run_script(
+        "measure_serving",
+        candidates=Path("candidates.json"),
+        runtimes=[TORCH, INT8],
+        vocabularies=["full"],
+        texts=Path("validation.parquet"),
+        task=Path("task.json"),
+        max_length=8,
+        batch_sizes=[1, 4],
+        threads=[1],
+        device="cpu",
+        repeats=3,
+        texts_measured=4,
+        starts=1,
+        confidence=0.9,
+        output=Path("serving.json"),
     )
-    record = read_json(tmp_path / "serving.json")
-    assert asked == [("good", "a") if has_pair else "good"] * 2
-    assert [(row["variant"], row["batch_size"]) for row in record["rows"]] == [
-        ("full", 1), ("other", 1), ("full", 4), ("other", 4),
+    # The first seed of each arm; the full model again with each of the others.
+    full, top = "baseline", "finetuned/top-1"
+    names = [f"{full}, torch, full vocabulary", f"{full}, ONNX int8, full vocabulary"]
+    names += [f"{top}, torch, full vocabulary", f"{top}, ONNX int8, full vocabulary"]
+    assert sorted(name for name, _ in asked) == sorted([names[0], *names])
+    assert {example for _, example in asked} == {"good a" if has_pair else "good"}
+    record = read_json("serving.json")
+    assert [(row["origin"], row["runtime"]) for row in record["variants"]] == [
+        ("baseline", "torch"), ("baseline", "onnx-int8"), ("finetuned", "torch"), ("finetuned", "onnx-int8"),
     ]  # fmt: skip
-    assert record["variants"][0]["bytes"] > 1000
-    assert record["confidence"] == 0.9
+    sizes = [row["bytes"] for row in record["variants"]]
+    # All but the weights is the same in all folders.
+    assert (sizes[0] - sizes[2], sizes[1] - sizes[3], sizes[0] - sizes[1]) == (1000, 300, 1400)
+    assert [time["batch_size"] for time in record["variants"][3]["times"]] == [1, 4]
+    assert record["confidence"] == 0.9 and record["texts"] == 3
     assert record["machine"]["versions"]["python"].startswith("3.")

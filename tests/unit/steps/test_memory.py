@@ -54,6 +54,14 @@ JOB = Job(
         ("tokenize_task", 585, 585),
         # 330; eight times the logits: 1.6 MB.
         ("evaluate_predictions", 332, 332),
+        # 1000, or 400, and five times 10 MB.
+        ("export_onnx", 1050, 1050),
+        ("quantise_onnx", 450, 450),
+        ("predict_variants", 579, 579),
+        # 150; three times 540 and four times 150, each with twice 10 MB. On a GPU 5000, and six times 540 and 20.
+        ("measure_serving", 2510, 8510),
+        # 350 and 20 MB.
+        ("deliver_model", 370, 370),
     ],
 )
 def test_sums_done_by_hand(step, megabytes, on_gpu):
@@ -78,6 +86,11 @@ def of_minilm(batch_size=8, max_length=128, size=MINILM, **changes) -> Job:
         (memory.comparison(of_minilm()), 620, 774),
         (memory.probing(of_minilm(probe_examples=3000)), 721, 859),
         (memory.timing(of_minilm(measure={"batch_sizes": [1, 32], "sequence_length": 64})), 599, 599),
+        (memory.exporting(of_minilm()), 847, 847),
+        (memory.quantising(of_minilm()), 497, 497),
+        (memory.inference(of_minilm(max_length=48, rows={"validation": 500})), 602, 602),
+        (memory.serving(of_minilm()), 2126, 2126),
+        (memory.delivering(of_minilm()), 340, 340),
         (memory.tokenizing(Job(rows={"train": 7000}, max_length=128, text_bytes=500_000)), 381, 409),
         # 1,000 texts of 80 KB; 400,000 of 120 bytes.
         (memory.tokenizing(Job(rows={"train": 1000}, max_length=128, text_bytes=78_000_000)), 580, 688),

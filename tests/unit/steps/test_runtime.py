@@ -24,7 +24,7 @@ JOB = Job(
     trainings=[{"batch_size": 8, "epochs": 3}, {"batch_size": 8, "epochs": 1}],
     rows={"train": 10_000, "validation": 30_000},
     probe_examples=5_000,
-    measure={"batch_sizes": [1, 49], "sequence_length": 50, "repeats": 400},
+    measure={"batch_sizes": [1, 49], "sequence_length": 50, "repeats": 400, "texts": 100},
     models=40,
 )
 
@@ -40,6 +40,13 @@ JOB = Job(
         ("probe_layers", 10 + 11),  # 35,000 texts: 141.4 s; 5,000 examples at 3 depths, 5 ms each: 75 s
         ("measure_cost", 10 + 9),  # 50 texts, 400 times, 2 depths: 161.6 s
         ("reload_models", 10 + 60),  # 40 models, half a minute each
+        ("export_onnx", 10 + 60),  # the same
+        ("quantise_onnx", 10 + 20),  # 40 models, 10 s each
+        ("predict_variants", 10 + 1512),  # 40 models in 5 forms, each 121.2 s and 30 s
+        # 401 rounds of 100 texts in 2 sizes of batch: 80,200 texts, each 4.04 ms and 10 ms, twice as many with other
+        # threads; 30 s to start; 7 forms of each of 3 depths.
+        ("measure_serving", 10 + 2397),
+        ("deliver_model", 10 + 5),  # three forms, half a minute each
     ],
 )
 def test_sums_done_by_hand(step, minutes):

@@ -28,13 +28,14 @@ def test_a_step_without_a_formula_is_not_guessed():
 
 
 def test_names_that_a_study_must_not_use():
-    folders = {"tables", "figures", "paper", "oracle"}
+    folders = {"tables", "figures", "paper", "oracle", "delivered"}
     tables = {
         "runs.csv",
         "missing.csv",
         "results.csv",
         "resamples.parquet",
         "recommended.csv",
+        "variants.csv",
         "test-results.csv",
         "test-resamples.parquet",
         "test-texts.json",

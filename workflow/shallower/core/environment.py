@@ -12,5 +12,7 @@ GPU_LOCKS = "GPU_LOCKS"
 CHECKPOINT_SECONDS = "CHECKPOINT_SECONDS"
 # What HF_HUB_OFFLINE was before the workflow switched the hub off; downloads alone read it.
 HUB_OFFLINE = "HUB_OFFLINE"
+# 1 where models are exported to ONNX, which not all need be able to; downloads refuse those that are not.
+ONNX = "SHALLOWER_ONNX"
 # Read by the workflow itself: a file of what failed jobs did not make, so that tables are made of everything else.
 UNMADE = "SHALLOWER_UNMADE"

@@ -1,5 +1,6 @@
 """Variants: the forms in which a fine-tuned model can be delivered."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 TORCH, ONNX, INT8 = RUNTIMES = ("torch", "onnx", "onnx-int8")
@@ -23,3 +24,21 @@ class Variant(NamedTuple):
 
 
 AS_TRAINED = Variant()
+
+
+def measured_runtimes(asked: Collection[str]) -> list[str]:
+    """The runtimes that are tried where a study asks for some, in one order, so that another one reruns nothing.
+
+    torch always is: exports are compared with it, and every delivered folder has the weights that it reads.
+    """
+    return [runtime for runtime in RUNTIMES if runtime == TORCH or runtime in asked]
+
+
+def records_of_making(runtimes: Collection[str], vocabularies: Collection[str]) -> list[str]:
+    """Names of the records, without .json, of the steps that make models in these variants."""
+    present = {
+        "trimmed": TRIMMED in vocabularies,
+        "exported": not {ONNX, INT8}.isdisjoint(runtimes),
+        "quantised": INT8 in runtimes,
+    }
+    return [name for name, is_present in present.items() if is_present]

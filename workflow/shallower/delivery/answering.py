@@ -100,6 +100,8 @@ def main() -> None:
     # The reader takes JSON alone from the standard output; libraries may print.
     answer_file, sys.stdout = sys.stdout, sys.stderr
     question = json.load(sys.stdin)
+    packages: tuple[str, ...]
+    absent: tuple[str, ...]
     if runtime == "torch":
         # Others are only looked for here: transformers asks what is installed, and must get an answer.
         packages, absent = TRANSFORMERS_PACKAGES, ("shallower",)

@@ -4,11 +4,10 @@ A form costs an export and a prediction, so not all arms are tried: at each dept
 and the full model. All seeds of an arm are, since intervals are over seeds.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Self
 
 from shallower.core.files import read_json, write_json
 from shallower.core.runs import Run
@@ -30,19 +29,13 @@ class Candidate:
     kept_layers: tuple[int, ...]
     sha256: str
 
-    @classmethod
-    def of(cls, metrics: Mapping[str, Any], sha256: str) -> Self:
-        """The run of a metrics.json."""
-        run = Run(**{field.name: metrics[field.name] for field in fields(Run)})
-        return cls(run, metrics["num_layers"], tuple(metrics["kept_layers"]), sha256)
-
 
 def choose_candidates(scored: Iterable[tuple[Candidate, float, bool]]) -> list[Candidate]:
     """The runs to try of one model and task, the full model's first, then from the deepest arm to the shallowest.
 
-    `scored` are all runs, each with its primary score and whether it answers every example alike. An arm with such a
-    run is not tried, unless it is the full model. An arm is as deep as its deepest seed; of equally good arms of a
-    depth the first is taken.
+    `scored` are all runs, by seed, each with its primary score and whether it answers every example alike. An arm with
+    such a run is not tried, unless it is the full model. An arm is as deep as its deepest seed; of equally good arms of
+    a depth the first is taken.
     """
     arms: dict[str, list[tuple[Candidate, float, bool]]] = {}
     for entry in scored:

@@ -85,7 +85,7 @@ def make_empty_folder(folder: str | Path, study: str, model: str, task: str, rea
     with _replaced(folder) as part:
         lines = [escaped(line) for line in textwrap.wrap(reason, LONGEST_LINE)]
         write_text(part / README, "\n".join(["# Nothing is delivered", "", *lines, ""]))
-        manifest = {
+        manifest: dict[str, Any] = {
             "study": study,
             "model": model,
             "task": task,

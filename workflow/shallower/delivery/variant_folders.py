@@ -68,11 +68,15 @@ def verified_candidate(candidate: Candidate) -> Path:
     return folder
 
 
-def write_folder_manifest(folder: Path, names: Iterable[str]) -> None:
-    """Record the SHA-256 of files in the folder of a variant, beside those recorded already."""
+def write_folder_manifest(folder: Path, names: Iterable[str], made_from: str | None = None) -> None:
+    """Record the SHA-256 of files in the folder of a variant, in addition to those recorded already.
+
+    `made_from` is that of the weights that the model in the folder was made from.
+    """
     path = folder / MANIFEST
-    recorded = read_json(path)["sha256"] if path.is_file() else {}
-    write_json(path, {"sha256": recorded | {name: sha256_of(folder / name) for name in names}})
+    recorded = read_json(path) if path.is_file() else {"sha256": {}}
+    sums = recorded["sha256"] | {name: sha256_of(folder / name) for name in names}
+    write_json(path, recorded | ({"made_from": made_from} if made_from else {}) | {"sha256": sums})
 
 
 def write_made(path: str | Path, made: Sequence[tuple[Candidate, Variant]]) -> None:

@@ -112,8 +112,8 @@ def excluded_nodes(operators: Sequence[Operator], names: Collection[str], place:
             # The last parts alone, since layers repeat them.
             modules = sorted({operator.module.rpartition(".")[2] for operator in operators})
             raise UserError(
-                f"{place}: no operator {name!r} to leave out when quantising (quantise.exclude); there are the types "
-                f"{', '.join(kinds)} and the modules {', '.join(modules[:MAX_LISTED])}"
+                f"{place}: no operator {name!r} to leave out when quantising (deliver.exclude_operators); there are "
+                f"the types {', '.join(kinds)} and the modules {', '.join(modules[:MAX_LISTED])}"
             )
     meant = [operator for operator in operators if any(operator.is_meant_by(name) for name in names)]
     # onnxruntime makes a MatMul and an Add of each Gemm first.

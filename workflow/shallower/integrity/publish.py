@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path, PurePosixPath
 
+from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import atomic_write, read_json
 from shallower.integrity.record import RECORD, SUMS, write_sums
@@ -21,8 +22,8 @@ def publish_study(results_dir: str | Path, target: str | Path) -> list[str]:
     if target.exists() and any(target.iterdir()):
         raise UserError(f"{target}: the folder is not empty; name a new one, or delete it first")
     verify(results_dir)
-    models = read_json(results_dir / RECORD)["models"]
-    # The files of runs are in folders named after models.
+    # The files of runs are in folders named after models; delivered models are uploaded by themselves.
+    models = {*read_json(results_dir / RECORD)["models"], PurePosixPath(layout.DELIVERED).parts[2]}
     names = [
         name
         for name in read_sums(results_dir / SUMS)
@@ -36,4 +37,4 @@ def publish_study(results_dir: str | Path, target: str | Path) -> list[str]:
 
 
 def _is_in_report(name: PurePosixPath) -> bool:
-    return name.suffix == ".svg" or name.name == "section.json"
+    return name.suffix == ".svg" or name.name in ("section.json", "score-by-variant.json")

@@ -17,6 +17,9 @@ from shallower.core.code_digest import code_digest, code_files
 from shallower.core.files import read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state
 from shallower.core.runs import DROPPED, Run, earlier_manifests
+from shallower.core.variants import TRIMMED
+from shallower.integrity.delivered import FIGURES as VARIANT_FIGURES
+from shallower.integrity.delivered import delivered_record, files_of_deliveries
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS
 
 # Not at run time: verifying a study needs none of its checks.
@@ -63,6 +66,10 @@ def record_study(study: Study, library: Path, root: str | Path = ".") -> None:
     # Only there where a task has test examples, so that other records stay as they are.
     if tested := {name: found for name in tasks if (found := _test_record(study, root, name))}:
         record["test"] = tested
+    if study.config.get("deliver"):
+        pairs = dict.fromkeys((run.model, run.task) for run in study.runs if not run.is_baseline)
+        record["delivered"] = delivered_record(study.config, pairs, root)
+        record["trimmed"] = _trimmed_record(study, root, pairs)
     record["tokens"] = {
         name: sha256_of(root / layout.RESOURCES / name)
         for name in tokens_files(record)
@@ -95,6 +102,7 @@ def tokens_files(record: Mapping[str, Any]) -> list[str]:
     folders = sorted({run["tokens"] for run in record["runs"]})
     of_splits = [f"{folder}/{split}.safetensors" for folder in folders for split in layout.SPLITS]
     others = [*record["calibration"].values(), *record["unlabelled"].values(), *record.get("test", {}).values()]
+    others += record.get("trimmed", [])
     return of_splits + [name for entry in others for name in entry["tokens"]]
 
 
@@ -115,12 +123,15 @@ class Membership:
         tested = record.get("test", {})
         if not tested:
             self.strangers |= set(map(_in_study, (layout.TEST_RESULTS, layout.TEST_RESAMPLES, layout.TEST_TEXTS)))
+        self.delivers = bool(record["study"].get("deliver"))
+        if not self.delivers:
+            self.strangers.add(_in_study(layout.VARIANTS_TABLE))
         self.untested = {
             PurePosixPath(run["folder"]) / layout.TEST for run in record["runs"] if run["task"] not in tested
         }
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
-        self.files: set[PurePosixPath] = set()
-        self.folders = {*map(_in_study, (layout.TABLES, layout.PAPER, layout.ORACLE)), *self.runs}
+        self.files, self.folders = files_of_deliveries(record)
+        self.folders |= {*map(_in_study, (layout.TABLES, layout.PAPER, layout.ORACLE)), *self.runs}
         for run in record["runs"]:
             names = {axis: run[axis] for axis in ("model", "task", "arm")}
             self.files |= {
@@ -134,6 +145,8 @@ class Membership:
         """Whether a file, named relative to the study's folder, is part of the study."""
         path = PurePosixPath(name)
         if path in self.strangers or path.parent in self.untested:
+            return False
+        if not self.delivers and path.match(VARIANT_FIGURES):
             return False
         return len(path.parts) == 1 or path in self.files or not self.folders.isdisjoint(path.parents)
 
@@ -187,6 +200,19 @@ def _test_record(study: Study, root: Path, task: str) -> dict[str, Any] | None:
     if (key := study.test_key(task)) is None:
         return None
     return _part_record(study, root, task, layout.TEST, layout.TEST_DATA, layout.TEST_TOKENS, {"test": key})
+
+
+def _trimmed_record(study: Study, root: Path, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The same of the trimmed tokenizers of models and tasks, where the study has any."""
+    deliver, found = study.config["deliver"], []
+    for model, task in pairs if TRIMMED in deliver["vocabularies"] else []:
+        keys = {"model_key": study.model_key(model), "task_key": study.task_key(task)}
+        sizes = {"max_length": study.max_length(task), "minimum_count": deliver["minimum_count"]}
+        folder = layout.TRIMMED.format(**keys, **sizes)
+        place = layout.inside(layout.RESOURCES, folder)
+        manifest = read_json(root / folder / "manifest.json")
+        found.append({"folder": place, "manifest": manifest, "tokens": [f"{place}/validation.safetensors"]})
+    return found
 
 
 def _part_record(

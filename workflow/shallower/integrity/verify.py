@@ -13,6 +13,7 @@ from shallower.core.errors import UserError, snakemake_command
 from shallower.core.files import read_json, sha256_of
 from shallower.core.runs import BASELINE
 from shallower.core.wording import counted
+from shallower.integrity.delivered import delivery_faults, output_behind
 from shallower.integrity.record import RECORD, SUMS, Membership, present_files
 from shallower.models.folder import WEIGHTS
 from shallower.surgery.origins import ORIGINS
@@ -38,6 +39,7 @@ def verify(results_dir: str | Path, resources_dir: str | Path | None = None) -> 
         *_resource_faults(resources),
         # By the recorded checksums: files that changed since then are reported above.
         *_chain_faults(record, sums),
+        *delivery_faults(record, sums),
     ]
     if faults:
         name = record["study"]["study"]
@@ -62,7 +64,8 @@ def _file_faults(
 ) -> Iterator[str]:
     place = layout.STUDY.format(study=record["study"]["study"])
     for name, digest in sums.items():
-        again = f"recreate it and all that depends on it: {snakemake_command('--forcerun', f'{place}/{name}')}"
+        output = f"{place}/{output_behind(name, record)}"
+        again = f"recreate it and all that depends on it: {snakemake_command('--forcerun', output)}"
         again = f"restore it from a copy, or {_RECORD_AGAIN if name == RECORD else again}"
         if name not in hashed:
             yield f"missing: {name}; {again}"
@@ -85,6 +88,7 @@ def _recorded_resources(record: Mapping[str, Any], folder: Path) -> Iterator[tup
     sources += [(tasks.format(task_key=task["key"]), task["manifest"]) for task in record["tasks"].values()]
     # Records of before there were texts without labels do not have them.
     parts = [*record["calibration"].values(), *record.get("unlabelled", {}).values(), *record.get("test", {}).values()]
+    parts += record.get("trimmed", [])
     sources += [(entry["folder"], entry["manifest"]) for entry in parts if "folder" in entry]
     for place, manifest in sources:
         if (folder / place).is_dir():

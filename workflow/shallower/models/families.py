@@ -170,8 +170,8 @@ class Family:
         if self.no_onnx:
             others = ", ".join(family.name for family in FAMILIES.values() if not family.no_onnx)
             raise UserError(
-                f"models of the family {self.name} cannot be exported to ONNX: {self.no_onnx}; "
-                f"leave out the ONNX runtimes, or choose a model of one of these families: {others}"
+                f"models of the family {self.name} cannot be exported to ONNX: {self.no_onnx}; leave out the ONNX "
+                f"runtimes (deliver.runtimes: [torch]), or choose a model of one of these families: {others}"
             )
 
     def padding_id(self, config: Mapping[str, Any]) -> int | None:

@@ -17,6 +17,8 @@ COLUMNS = (*AXES, "missing", "file", "rule", "log", "message")
 # Files that are shown besides runs, and what each belongs to.
 ANALYSES = {
     "speed": (f"{layout.MODEL_RESULTS}/cost.json", ("model",)),
+    "variants": (f"{layout.VARIANTS}/evaluated.json", ("model", "task")),
+    "cost of variants": (f"{layout.VARIANTS}/serving.json", ("model", "task")),
     "judged strategies": (f"{layout.ORACLE}/oracle.html", ()),
     "probes": (f"{layout.BASELINE_RUN}/probes.parquet", ("model", "task", "seed")),
     "similarity": (f"{layout.BASELINE_RUN}/similarity.json", ("model", "task", "seed")),

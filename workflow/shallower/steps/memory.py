@@ -41,11 +41,16 @@ TOKENS_PER_BYTE = 0.5
 SPECIAL_TOKENS = 4
 TOKENIZER_BYTES = 130
 # Python with torch, transformers and ONNX's packages while a graph is traced; with onnx and onnxruntime.
-EXPORT_PROCESS = 1400
+EXPORT_PROCESS = 1000
 QUANTISING_PROCESS = 400
+# Copies of the weights in what is read, traced or prepared, and written (counted in the code).
 EXPORT_COPIES = 5
-# Processes that serve at the same time: the full model, another one by torch, and its exports in both vocabularies.
-SERVING_PROCESSES = 7
+# Processes that serve at the same time: the full model and another one in both vocabularies by torch, on a GPU each in
+# two precisions; and four exports by ONNX Runtime, which takes less.
+TORCH_SERVERS, GPU_SERVERS, ONNX_SERVERS = 3, 6, 4
+ONNX_PROCESS = 150
+# Python with pyarrow and pandas, and one form that answers by ONNX Runtime.
+DELIVERING_PROCESS = 350
 # Python with scipy, and what resamples take at once.
 SCORING_PROCESS = 330
 # Copies of the logits of all examples where they are computed, and where they are read and scored.
@@ -147,13 +152,16 @@ def quantising(job: Job) -> int:
 
 def serving(job: Job) -> int:
     """The full model and one more in every variant, each in a process of its own."""
-    weights = job.size.bytes(job.size.num_layers)
-    return round(SMALL_PROCESS + SERVING_PROCESSES * (PROCESS + LOADING_COPIES * weights / MB))
+    weights = LOADING_COPIES * job.size.bytes(job.size.num_layers) / MB
+    on_cpu = TORCH_SERVERS * (PROCESS + weights) + ONNX_SERVERS * (ONNX_PROCESS + weights)
+    # They serve after the others, and share CUDA's libraries (assumed).
+    on_gpu = GPU_PROCESS + GPU_SERVERS * (PROCESS + weights) if job.on_gpu else 0
+    return round(SMALL_PROCESS + max(on_cpu, on_gpu))
 
 
 def delivering(job: Job) -> int:
     """One form after the other answers in a process of its own; weights are copied as files."""
-    return round(TOKENIZER_PROCESS + PROCESS + LOADING_COPIES * job.size.bytes(job.size.num_layers) / MB)
+    return round(DELIVERING_PROCESS + LOADING_COPIES * job.size.bytes(job.size.num_layers) / MB)
 
 
 def surgery(job: Job) -> int:

@@ -250,21 +250,10 @@ STEPS: dict[str, Step] = {
         # Models in the forms in which they are delivered.
         Step("choose_candidates", "report", ("choose_candidates",), VARIANTS, ("candidates.json",)),
         Step(
-            "trim_vocabulary",
-            "report",
-            rules=("trim_vocabulary",),
-            folder=TRIMMED,
-            outputs=(CONFIG, *TOKENIZER_FILES, "vocabulary.json"),
+            *("trim_vocabulary", "report", ("trim_vocabulary",)),
+            *(TRIMMED, (CONFIG, *TOKENIZER_FILES, "vocabulary.json")),
         ),
-        Step(
-            "trim_models",
-            "report",
-            rules=("trim_models",),
-            folder=VARIANTS,
-            outputs=("trimmed.json",),
-            is_job=True,
-            memory=memory.surgery,
-        ),
+        Step("trim_models", "report", ("trim_models",), VARIANTS, ("trimmed.json",), True, memory=memory.surgery),
         _variants_step("export_onnx", "exported.json", memory.exporting, runtime.exporting, is_parallel=True),
         _variants_step("quantise_onnx", "quantised.json", memory.quantising, runtime.quantising),
         _variants_step(
@@ -388,19 +377,20 @@ STEPS: dict[str, Step] = {
 }
 
 
-# The rules that only gather and show results; the record of a complete study is not among them.
+# The rules that only gather and show results, and deliver what these lead to; not the record of a complete study.
 RULES_OF_TABLES = tuple(
     rule
     for step in STEPS.values()
     for rule in step.rules
-    if (step.folder == STUDY and step.script != "record_study") or step.script == "compare_runs"
+    if (step.folder == STUDY and step.script != "record_study") or step.script in ("compare_runs", "deliver_model")
 )
 
 
 def _names_in(folder: str) -> frozenset[str]:
-    """Names of files and folders that steps make in a folder, in lower case."""
-    outputs = (output for step in STEPS.values() if step.folder == folder for output in step.outputs)
-    return frozenset(PurePosixPath(output).parts[0].lower() for output in outputs)
+    """Names of files and folders that steps make in a folder, in lower case; without those that a study chooses."""
+    outputs = (PurePosixPath(step.folder, output) for step in STEPS.values() for output in step.outputs)
+    inside = (output.relative_to(folder).parts[0].lower() for output in outputs if output.is_relative_to(folder))
+    return frozenset(name for name in inside if not name.startswith("{"))
 
 
 # Names in results/{study}/ that no model may have, and in results/{study}/{model}/ that no task may have.

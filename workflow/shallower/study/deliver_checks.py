@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from shallower.core.errors import UserError
+from shallower.core.variants import INT8, ONNX, TRIMMED
+from shallower.models.families import family_of
+from shallower.sources.models import local_config
 from shallower.study.draft import Draft
+from shallower.study.step_settings import Deliver
+from shallower.study.study import MODEL_USE_KEYS
 
 
 def deliver_problems(draft: Draft) -> Iterator[str]:
@@ -18,7 +24,25 @@ def deliver_problems(draft: Draft) -> Iterator[str]:
         yield "deliver: keep_models is false, so there is no model left to deliver; remove one of the two"
     if not isinstance(deliver, Mapping) or not draft.is_sound("deliver"):
         return
-    if "minimum_count" in deliver and "trimmed" not in deliver.get("vocabularies", []):
+    if "minimum_count" in deliver and TRIMMED not in deliver.get("vocabularies", []):
         yield "deliver.minimum_count: is for the trimmed vocabulary; add it to vocabularies, or remove the key"
-    if deliver.get("exclude_operators") and "onnx-int8" not in deliver.get("runtimes", ["onnx-int8"]):
+    runtimes = deliver.get("runtimes", Deliver().runtimes)
+    if deliver.get("exclude_operators") and INT8 not in runtimes:
         yield "deliver.exclude_operators: is for the runtime onnx-int8; add it to runtimes, or remove the key"
+    if not {ONNX, INT8}.isdisjoint(runtimes):
+        yield from _family_problems(draft)
+
+
+def _family_problems(draft: Draft) -> Iterator[str]:
+    """Models on this machine that cannot be exported; others are looked at when they are downloaded."""
+    for index, model in draft.entries("models"):
+        if draft.is_sound("models", index, but={"name", *MODEL_USE_KEYS}):
+            try:
+                config = local_config(model)
+            except UserError:
+                continue  # reported where models are checked
+            try:
+                if config is not None:
+                    family_of(config).check_onnx_export()
+            except UserError as error:
+                yield f"{draft.place('models', index)}: {error}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from shallower.core.files import fingerprint, read_json, write_json
 from shallower.core.runs import Run
+from shallower.core.variants import INT8, ONNX
 from shallower.study.grid import expand
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
@@ -169,6 +170,11 @@ class Study:
     def tested_tasks(self) -> list[str]:
         """Names of the tasks that have test examples."""
         return [task for task in self.tasks if self.test_key(task) is not None]
+
+    @property
+    def exports_onnx(self) -> bool:
+        """Whether models are exported to ONNX."""
+        return not {ONNX, INT8}.isdisjoint((self.config.get("deliver") or {}).get("runtimes", []))
 
     def augmentation(self, task: str) -> dict[str, Any] | None:
         """How texts for a teacher are made from those of a task; None for none. All of its runs have the same."""
