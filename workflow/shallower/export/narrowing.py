@@ -46,7 +46,6 @@ def _place_read(node: "ir.Node") -> int | None:
 
 
 def _narrow(graph: "ir.Graph", reader: "ir.Node", place: int) -> None:
-    ir = required("onnx_ir")
     # Uses of values, as (node, index of the input), that need one place of this axis.
     needs: dict[tuple[ir.Node, int], int] = {(reader, 0): 1}
     narrowed: dict[ir.Node, int] = {}

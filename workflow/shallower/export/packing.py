@@ -26,7 +26,6 @@ def pack_tokens(graph: "ir.Graph") -> None:
     that. Padding then has the numbers of some token, which attention's mask leaves out. At least one token must be
     real. Graphs without such products stay as they are.
     """
-    ir = required("onnx_ir")
     region: dict[ir.Node, None] = {}  # a set in the graph's order
     for node in graph:
         if _is_by_token(node, region):
@@ -42,16 +41,7 @@ def pack_tokens(graph: "ir.Graph") -> None:
                     packed[value] = _pack(graph, value, rows)
                 node.replace_input_with(index, packed[value])
     for node in region:
-        value = node.outputs[0]
-        size = value.shape[-1]
-        others = [use for use in value.uses() if use.node not in region]
-        value.shape = ir.Shape(["tokens", size])
-        if others:
-            unpacked = ir.node("Gather", [value, places], {"axis": 0})
-            unpacked.outputs[0].type, unpacked.outputs[0].shape = value.type, ir.Shape([*PADDED, size])
-            graph.insert_after(node, unpacked)
-            for use in others:
-                use.node.replace_input_with(use.idx, unpacked.outputs[0])
+        _unpack_for_others(graph, node, region, places)
 
 
 def _is_by_token(node: "ir.Node", region: "dict[ir.Node, None]") -> bool:
@@ -98,10 +88,32 @@ def _index(graph: "ir.Graph") -> "tuple[ir.Value, ir.Value]":
 
 def _pack(graph: "ir.Graph", value: "ir.Value", rows: "ir.Value") -> "ir.Value":
     ir = required("onnx_ir")
-    size = value.shape[2]  # type: ignore[index]  # `_is_padded` has seen to it
+    size = _size(value)
     flat = ir.node("Reshape", [value, constant(graph, [-1, size])])
     flat.outputs[0].type, flat.outputs[0].shape = value.type, ir.Shape(["places", size])
     packed = ir.node("Gather", [flat.outputs[0], rows], {"axis": 0})
     packed.outputs[0].type, packed.outputs[0].shape = value.type, ir.Shape(["tokens", size])
     insert_behind(graph, value, flat, packed)
     return packed.outputs[0]
+
+
+def _unpack_for_others(graph: "ir.Graph", node: "ir.Node", region: "dict[ir.Node, None]", places: "ir.Value") -> None:
+    """Say that a node gives [tokens, size], and give [batch, sequence, size] to nodes that know nothing of this."""
+    ir = required("onnx_ir")
+    value = node.outputs[0]
+    size, others = _size(value), [use for use in value.uses() if use.node not in region]
+    value.shape = ir.Shape(["tokens", size])
+    if others:
+        unpacked = ir.node("Gather", [value, places], {"axis": 0})
+        unpacked.outputs[0].type, unpacked.outputs[0].shape = value.type, ir.Shape([*PADDED, size])
+        graph.insert_after(node, unpacked)
+        for use in others:
+            use.node.replace_input_with(use.idx, unpacked.outputs[0])
+
+
+def _size(value: "ir.Value") -> int:
+    """The last size of a value that `_is_padded`."""
+    assert value.shape is not None
+    size = value.shape[-1]
+    assert isinstance(size, int)
+    return size
