@@ -74,9 +74,9 @@ def conditions(rows: pd.DataFrame) -> str:
     versions = f"torch {row['torch']}, onnxruntime {row['onnxruntime']}, transformers {row['transformers']}"
     return (
         f"{row['machine']}; {versions}, Python {row['python']}; commit {row['commit']}, {row['date']}. One thread; "
-        f"{row['rounds']} rounds, in each of which all answer the same {row['texts_measured']} texts in turns; medians, "
-        f"and 95 % intervals over rounds. At most {row['rows']:,} training rows, {row['seeds']} seeds. Tokens of a text "
-        f"on average: {lengths}."
+        f"{row['rounds']} rounds, in each of which all answer the same {row['texts_measured']} texts in turns; "
+        f"medians, and 95 % intervals over rounds. At most {row['rows']:,} training rows, {row['seeds']} seeds. "
+        f"Tokens of a text on average: {lengths}."
     )
 
 

@@ -61,7 +61,7 @@ def _narrow(graph: "ir.Graph", reader: "ir.Node", place: int) -> None:
     cut: dict[tuple[ir.Value, int], ir.Value] = {}
     for (node, index), axis in needs.items():
         value = node.inputs[index]
-        if value.producer() in narrowed:
+        if value is None or value.producer() in narrowed:
             continue
         if (value, axis) not in cut:
             cut[value, axis] = _cut(graph, value, axis, place)

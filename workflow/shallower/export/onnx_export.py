@@ -107,8 +107,8 @@ def _trace(module: PreTrainedModel, family: Family) -> "ir.Model":
     """The graph of a model as torch exports it, without the values of its weights."""
     inputs = _example(module, family)
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
-    if family.float_mask:
-        module.register_forward_pre_hook(_with_float_mask, with_kwargs=True)
+    mask = _with_float_mask if family.float_mask else _with_additive_mask
+    module.register_forward_pre_hook(mask, with_kwargs=True)
     with _quiet(), torch.inference_mode():
         program = torch.onnx.export(
             module,
@@ -144,6 +144,16 @@ def _name_sizes(graph: "ir.Graph") -> None:
 def _with_float_mask(module: nn.Module, args: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """Arguments of a forward pass, with the attention mask as floats."""
     return args, inputs | {"attention_mask": inputs["attention_mask"].float()}
+
+
+def _with_additive_mask(module: nn.Module, args: Any, inputs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Arguments of a forward pass, with what attention adds to its scores: 0 for a token, the least float for padding.
+
+    transformers takes such a mask, [batch, 1, 1, sequence], as it is. Its own way to it, for masks of all kinds, takes
+    20 operators more, which are a twentieth of the time of a shallow model.
+    """
+    mask = inputs["attention_mask"][:, None, None, :].float()
+    return args, inputs | {"attention_mask": (1 - mask) * torch.finfo(torch.float32).min}
 
 
 def _example(module: PreTrainedModel, family: Family) -> dict[str, torch.Tensor]:

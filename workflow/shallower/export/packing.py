@@ -36,7 +36,7 @@ def pack_tokens(graph: "ir.Graph") -> None:
     packed: dict[ir.Value, ir.Value] = {}
     for node in region:
         for index, value in enumerate(node.inputs):
-            if _is_padded(value) and value.producer() not in region:
+            if value is not None and _is_padded(value) and value.producer() not in region:
                 if value not in packed:
                     packed[value] = _pack(graph, value, rows)
                 node.replace_input_with(index, packed[value])
