@@ -37,7 +37,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-start-up benchmark-resources
+	benchmark-start-up benchmark-resources benchmark-delivered
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -123,6 +123,9 @@ benchmark-resources: $(READY) ## compare a study's expected and used memory and 
 
 benchmark-teachers: $(READY) ## compare what shallower models learn from labels and from teachers (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_teachers.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
+benchmark-delivered: $(READY) ## compare delivered models with the full one and others' ways, by time, bytes and score (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_delivered.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
 benchmark: ## run all benchmarks of time (GLUE=folder)
 	@$(MAKE) benchmark-start-up

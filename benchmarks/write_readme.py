@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 
 from contest import RESULTS
+from delivered_summary import DELIVERED_MODE, conditions, table
+from delivered_summary import goals as delivered_goals
 from search_case import LABELS
 from search_summary import SEARCH_MODE, goals
 from shallower.core.cli import run_step
@@ -161,6 +163,16 @@ def search_tables(summary: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def delivered_tables(rows: pd.DataFrame) -> str:
+    """For each contest of delivered models: what each costs and keeps, and what became of the goals."""
+    parts = []
+    for mode, of_mode in rows.groupby(DELIVERED_MODE, sort=False):
+        parts.append(f"### {mode[0]}, at most {mode[1]:,} training rows\n\n{conditions(of_mode)}")
+        parts.append(markdown_table(*table(of_mode)))
+        parts.append("\n".join(f"- {verdict}: {text}" for text, verdict in delivered_goals(of_mode)))
+    return "\n\n".join(parts)
+
+
 def _search_conditions(summary: pd.DataFrame) -> str:
     row, tasks = summary.iloc[-1], [task for _, task in summary.drop_duplicates("task").iterrows()]
     sizes = ", ".join(f"{task['task']} {task['train_examples']:,}" for task in tasks)
@@ -205,7 +217,7 @@ def plain_table(content: pd.DataFrame) -> str:
     return markdown_table(header, content.itertuples(index=False))
 
 
-TABLES = {"training": training_tables, "sweep": sweep_tables, "search": search_tables}
+TABLES = {"training": training_tables, "sweep": sweep_tables, "search": search_tables, "delivered": delivered_tables}
 
 
 def write_readme(results: Path = RESULTS) -> None:
