@@ -297,13 +297,15 @@ def general(output: str) -> str:
     output = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", output)
     output = output.replace("{origin}/{strategy}-{amount}", "{arm}").replace("baseline/seed", "{arm}/seed")
     output = re.sub(
-        r"((calibration|unlabelled-|test-)\{(examples|unlabelled|test)\}/)?"
+        r"((calibration|unlabelled-|test-|trimmed)\{(examples|unlabelled|test|minimum_count)\}/)?"
         r"(calibration|unlabelled|test|train|validation)\.safetensors",
         "{split}.safetensors",
         output,
     )
     output = re.sub(
-        r"(calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\})/texts\.json", "texts.json", output
+        r"(calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\}|trimmed\{minimum_count\})/texts\.json",
+        "texts.json",
+        output,
     )
     # On test examples as on validation examples.
     output = re.sub(r"(seed\{seed\}/test/|\{study\}/test-(?=res))", lambda match: match[0].split("test")[0], output)
