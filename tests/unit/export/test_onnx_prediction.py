@@ -15,23 +15,26 @@ from shallower.export.onnx_prediction import OnnxModel, predict
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_step_of_many_models_needs_no_torch(exported, tmp_path):
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = sys.modules["transformers"] = None
+from shallower.engine.tokens import read_tokens
+from shallower.evaluation.predictions import write_predictions
+from shallower.export.onnx_prediction import OnnxModel, predict
+tokens = read_tokens(sys.argv[2])
+write_predictions(sys.argv[3], tokens.ids, tokens.labels, predict(OnnxModel(sys.argv[1]), tokens))
+"""
+
+
+def test_predictions_need_no_torch(exported, tmp_path):
     found = exported("bert")
     write_tokens(tmp_path / "tokens.safetensors", found.tokens)
-    outputs = [tmp_path / name / "predictions.parquet" for name in ("one", "two")]
-    program = (
-        "import runpy, sys; sys.modules['torch'] = sys.modules['transformers'] = None; "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    )
-    models = [found.onnx, found.onnx]
-    arguments = ["--models", *models, "--tokens", tmp_path / "tokens.safetensors", "--outputs", *outputs]
-    command = [sys.executable, "-c", program, ROOT / "workflow" / "scripts" / "predict_onnx.py", *arguments]
+    output = tmp_path / "predictions.parquet"
+    command = [sys.executable, "-c", WITHOUT_TORCH, found.onnx, tmp_path / "tokens.safetensors", output]
     subprocess.run(list(map(str, command)), check=True, env={"PYTHONPATH": str(ROOT / "workflow")})
-    expected = predict(OnnxModel(found.onnx), found.tokens)
-    for output in outputs:
-        predictions = read_predictions(output, "classification")
-        assert np.array_equal(predictions.ids, found.tokens.ids)
-        assert predictions.logits == pytest.approx(expected, abs=1e-6)
+    predictions = read_predictions(output, "classification")
+    assert np.array_equal(predictions.ids, found.tokens.ids)
+    assert predictions.logits == pytest.approx(predict(OnnxModel(found.onnx), found.tokens), abs=1e-6)
 
 
 def test_files_that_onnxruntime_cannot_load_are_named(exported, tmp_path):
