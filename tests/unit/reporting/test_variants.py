@@ -116,7 +116,7 @@ def test_a_row_for_each_variant_that_was_measured(folder):
     assert (arm["changed_percent"], arm["logit_difference"], arm["layers"], arm["seeds"]) == (0, 0, 4, 2)
 
     # Its own score and resamples, and 30 of 300 examples of each seed with another answer.
-    scores = [read_json(folder / path)["metrics"]["accuracy"]["value"] for path in folders_of()]
+    scores = [read_json(folder / path / "metrics.json")["metrics"]["accuracy"]["value"] for path in folders_of()]
     assert int8["score"] == pytest.approx(np.mean(scores))
     assert int8["changed_percent"] == pytest.approx(10)
     assert 6 < int8["changed_low"] < 9 and 11 < int8["changed_high"] < 14
