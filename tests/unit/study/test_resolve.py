@@ -245,9 +245,10 @@ def test_defaults_are_filled_in_and_entries_stay_as_written(study):
         "evaluate": {"confidence": 0.95, "bootstrap_samples": 1000},
         "calibration": None,
         "budget": None,
+        "deliver": None,
         "subsets": {"layer_evaluations": 4095},
         "race": {"shortlist": 8, "epochs": 1},
-        "measure": {"batch_sizes": [1, 32], "sequence_length": 64, "repeats": 20},
+        "measure": {"batch_sizes": [1, 32], "sequence_length": 64, "repeats": 20, "texts": 32},
         "report": {
             "tolerances": [1, 2, 3],
             "warn_above": {"unknown_tokens": 5, "cut_texts": 20, "common_rows": 1},
