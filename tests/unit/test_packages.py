@@ -23,7 +23,7 @@ ALLOWED = {
     "study": "core models surgery sources steps evaluation task_kinds",
     "engine": "core models evaluation task_kinds",
     "analysis": "core models surgery evaluation engine task_kinds",
-    "export": "core models engine task_kinds",
+    "export": "core models engine",
     "planning": "core models sources steps study surgery",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",

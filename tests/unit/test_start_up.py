@@ -48,7 +48,7 @@ IMPORTED = {
     "plot_subsets": "matplotlib pandas",
     "plot_variants": "altair matplotlib pandas pyarrow scipy",
     "predict": "pyarrow torch",
-    "predict_variants": "pyarrow scipy torch",
+    "predict_variants": "pyarrow torch",
     "present_oracle": "matplotlib pandas",
     "present_reproduction": "pandas",
     "probe_layers": "pyarrow sklearn torch transformers",

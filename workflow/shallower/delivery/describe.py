@@ -10,7 +10,6 @@ from shallower.core.runs import Run
 from shallower.core.variants import TORCH, Variant
 from shallower.delivery.candidates import Candidate
 from shallower.delivery.description import (
-    Dataset,
     Delivered,
     Form,
     FullModel,
@@ -70,7 +69,7 @@ def describe(
         recommended=variant.runtime,
         forms=tuple(_form(run, row, reference) for row in kept),
         base=base_model_of(model_manifest),
-        dataset=_dataset(task_manifest),
+        dataset=dataset_of(task_manifest["source"]),
         settings=manifest["settings"],
         machine=f"{machine['processor']}, one thread",
     )
@@ -133,7 +132,3 @@ def _inputs(folder: Path, config: Mapping[str, Any], tokens: Mapping[str, Any]) 
         padding_side=tokens["padding_side"],
         token_types=tokens["has_token_types"] and family.takes_token_types,
     )
-
-
-def _dataset(task_manifest: Mapping[str, Any]) -> Dataset:
-    return dataset_of(task_manifest["source"])
