@@ -9,7 +9,8 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
-from shallower.models.families import FAMILIES, Family
+from shallower.models.families import FAMILIES
+from shallower.models.family import Family
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
