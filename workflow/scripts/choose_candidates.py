@@ -12,7 +12,7 @@ from shallower.core.files import read_json
 from shallower.core.runs import Run
 from shallower.core.wording import counted, layer_ranges
 from shallower.delivery.candidates import Candidate, choose_candidates, write_candidates
-from shallower.evaluation.metrics import POSITIVE, metric_for, score
+from shallower.evaluation.metrics import metric_for, score, subject_of, with_tagging
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.models.checksums import verified_file
 from shallower.models.folder import MANIFEST, WEIGHTS
@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 
 def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
-    target, settings = read_json(arguments.task)["target"], arguments.settings
-    metric = metric_for(settings["metrics"][0], target, settings.get("positive_class", POSITIVE))
+    task = read_json(arguments.task)
+    target, settings = task["target"], with_tagging(arguments.settings, task)
+    metric = metric_for(settings["metrics"][0], target, subject_of(settings))
     scored = []
     for run in sorted((Run(**run) for run in arguments.runs), key=lambda run: run.seed):
         folder = Path(run.directory)

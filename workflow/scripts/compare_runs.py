@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
+from shallower.evaluation.metrics import with_tagging
 from shallower.evaluation.predictions import read_matched
 from shallower.evaluation.records import comparison_record
 from shallower.models.checksums import verified_file
@@ -12,12 +13,11 @@ from shallower.models.checksums import verified_file
 
 def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
-    target = read_json(arguments.task)["target"]
+    task = read_json(arguments.task)
+    target, settings = task["target"], with_tagging(arguments.settings, task)
     table, baseline = read_matched(arguments.baseline_predictions, None, target)
     _, predictions = read_matched(arguments.predictions, table, target)
-    record = comparison_record(
-        target, table.labels, predictions, baseline, arguments.seeds, arguments.settings, table.groups
-    )
+    record = comparison_record(target, table.labels, predictions, baseline, arguments.seeds, settings, table.groups)
     write_json(arguments.output, {**arguments.identity, **record})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.layers import Layers
+from shallower.evaluation.metrics import with_tagging
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import write_resamples
@@ -27,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     table = read_predictions(arguments.predictions, target)
     predictions = predictions_of(table.logits, target)
     record, resamples = metrics_record(
-        target, table.labels, predictions, arguments.settings, task["labels"], table.groups
+        target, table.labels, predictions, with_tagging(arguments.settings, task), task["labels"], table.groups
     )
     for name, scores in record["metrics"].items():
         if "positive_class" in scores:

@@ -13,6 +13,7 @@ from shallower.core.files import read_json, write_json
 from shallower.core.variants import RUNTIMES, VOCABULARIES
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.variant_folders import folder_of, in_variants, write_folder_manifest, write_made
+from shallower.evaluation.metrics import with_tagging
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import FILE as RESAMPLES
@@ -31,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
         table = read_predictions(folder / "predictions.parquet", task["target"])
         answers = predictions_of(table.logits, task["target"])
         record, resamples = metrics_record(
-            task["target"], table.labels, answers, arguments.settings, task["labels"], table.groups
+            task["target"], table.labels, answers, with_tagging(arguments.settings, task), task["labels"], table.groups
         )
         layers = {
             "num_layers": candidate.num_layers,

@@ -24,7 +24,7 @@ from shallower.engine.devices import choose_compute
 from shallower.engine.prediction import predict
 from shallower.engine.tokens import read_tokens
 from shallower.engine.training import TrainSettings, train
-from shallower.evaluation.metrics import POSITIVE, metric_for
+from shallower.evaluation.metrics import metric_for, subject_of, with_tagging
 from shallower.evaluation.metrics import score as metric_score
 from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
@@ -46,9 +46,8 @@ def main(arguments: argparse.Namespace) -> None:
     task = read_json(arguments.task)
     kind = task_kind(task["target"])
     tokens, calibration = read_tokens(arguments.tokens), read_tokens(arguments.calibration)
-    metric = metric_for(
-        arguments.score_settings["metrics"][0], kind.name, arguments.score_settings.get("positive_class", POSITIVE)
-    )
+    score_settings = with_tagging(arguments.score_settings, task)
+    metric = metric_for(score_settings["metrics"][0], kind.name, subject_of(score_settings))
     config = read_json(arguments.model_dir / CONFIG)
     num_layers = family_of(config).num_layers(config)
     table = SubsetTable.parse(read_json(arguments.scores), num_layers, arguments.protect)

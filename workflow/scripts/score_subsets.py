@@ -18,7 +18,7 @@ from shallower.core.files import read_json, write_json
 from shallower.core.tables import write_table
 from shallower.engine.devices import choose_compute
 from shallower.engine.tokens import read_tokens
-from shallower.evaluation.metrics import POSITIVE, metric_for
+from shallower.evaluation.metrics import metric_for, subject_of, with_tagging
 from shallower.models.checksums import verified, verified_file
 from shallower.models.folder import CONFIG, WEIGHTS
 from shallower.surgery.subset_choice import MEASURES
@@ -29,9 +29,10 @@ def main(arguments: argparse.Namespace) -> None:
     compute = choose_compute(arguments.device, "auto", arguments.threads)
     digests = verified(arguments.model_dir)
     verified_file(arguments.task)
-    target = read_json(arguments.task)["target"]
+    task = read_json(arguments.task)
+    target, settings = task["target"], with_tagging(arguments.settings, task)
     tokens = read_tokens(arguments.tokens)
-    metric = metric_for(arguments.settings["metrics"][0], target, arguments.settings.get("positive_class", POSITIVE))
+    metric = metric_for(settings["metrics"][0], target, subject_of(settings))
     runner = load_layers(arguments.model_dir, tokens, compute, with_head=arguments.with_head)
     found = score_subsets(runner, tokens.labels, task_kind(target), metric, arguments.layer_evaluations)
     table = pd.DataFrame(found.rows)

@@ -18,7 +18,7 @@ from shallower.core.limits import CPU_TOKENS
 from shallower.core.model_classes import NO_HEAD
 from shallower.core.progress import Progress
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
-from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
+from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs, read_rows
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
@@ -49,12 +49,16 @@ def vectors_by_depth(
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
     """Batch by batch: which examples of `chosen` it holds [B], and the [CLS] token's vectors [L + 1, B, hidden].
 
+    Of texts with a label for each word the vectors are those of the words [L + 1, R, hidden], which the head reads.
     `chosen` are the positions in the token set of the examples to read, all by default. Batches are the same for
     every model, so that those of two models can be read side by side. Vectors are float32 on the compute's device.
     Raises UserError when there are no examples, or one has no [CLS] token.
     """
-    chosen = np.arange(len(tokens.labels)) if chosen is None else chosen
+    chosen = np.arange(tokens.size) if chosen is None else chosen
     for members, batch, states in _states_by_depth(model, tokens, compute, chosen):
+        if batch.places is not None:
+            yield members, torch.stack([read_rows(depth, batch) for depth in states]).float()
+            continue
         positions = to_device(cls_positions(batch, tokens), compute.device)
         rows = torch.arange(len(positions), device=compute.device)
         yield members, torch.stack([depth[rows, positions] for depth in states]).float()
@@ -65,7 +69,7 @@ def token_states_by_depth(model: PreTrainedModel, tokens: TokenSet, compute: Com
 
     Raises UserError when there are no examples.
     """
-    for _, batch, states in _states_by_depth(model, tokens, compute, np.arange(len(tokens.labels))):
+    for _, batch, states in _states_by_depth(model, tokens, compute, np.arange(tokens.size)):
         mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
         real = to_device(mask, compute.device).bool()
         yield torch.stack([depth[real] for depth in states]).float()

@@ -16,6 +16,7 @@ from shallower.engine.tokens import TokenSet
 def contribution_scores(model: PreTrainedModel, tokens: TokenSet, compute: Compute) -> list[float]:
     """Mean cosine, over all examples, of the [CLS] token's vector before and after each layer (paper section 3.4).
 
+    Of texts with a label for each word it is that of the words' vectors, over all words.
     One score a layer, in [-1, 1]. The closer to 1, the less the layer contributes.
     Raises UserError when there are no examples.
     """

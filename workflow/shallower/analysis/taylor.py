@@ -30,7 +30,7 @@ def taylor_importance(classifier: Classifier, tokens: TokenSet, compute: Compute
     (2024; arXiv 2402.02834), section 3.2. Raises UserError when there are no examples, and when a gradient is not
     finite.
     """
-    num_examples = len(tokens.labels)
+    num_examples = tokens.size
     if not num_examples:
         raise UserError("there are no examples to compute gradients of; check the task's data")
     classifier.begin_training(tokens, compute.device, train_used_embeddings_only=True)
@@ -38,7 +38,7 @@ def taylor_importance(classifier: Classifier, tokens: TokenSet, compute: Compute
     for examples in evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device]):
         with compute.autocast():
             logits, labels = classifier.forward(tokens, examples, Dropout())
-        loss = classifier.kind.loss(logits.float(), labels) * (len(examples) / num_examples)
+        loss = classifier.kind.loss(logits.float(), labels) * (len(labels) / len(tokens.labels))
         loss.backward()
         done += len(examples)
         progress.log("computed the gradients of %d of %d examples", done, num_examples)

@@ -26,7 +26,8 @@ class Batch:
     input_ids: np.ndarray  # int64 [B, L]
     attention_mask: np.ndarray | None  # int64 [B, L]: 1 for a token, 0 for padding
     token_type_ids: np.ndarray | None  # int64 [B, L]
-    labels: np.ndarray  # int64 or float32 [B]
+    labels: np.ndarray  # int64 or float32 [R], a row for each example or, of texts with labels of words, for each word
+    places: tuple[np.ndarray, np.ndarray] | None = None  # of each row the example in the batch, and its token there
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
@@ -79,8 +80,23 @@ def make_batch(tokens: TokenSet, examples: np.ndarray) -> Batch:
         input_ids=padded(tokens.input_ids, tokens.pad_token_id),
         attention_mask=None if num_tokens == is_token.size else is_token.astype(np.int64),
         token_type_ids=None if types is None else padded(types, tokens.pad_token_type_id),
-        labels=tokens.labels[examples],
+        labels=tokens.labels[tokens.rows(examples)],
+        places=_places(tokens, examples, starts, positions) if tokens.places is not None else None,
     )
+
+
+def _places(
+    tokens: TokenSet, examples: np.ndarray, starts: np.ndarray, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row of examples the example in their batch, and its token's place there, [R] each.
+
+    `positions` are those that the places of the batch stand for: [L], or [B, L] with padding on the left.
+    """
+    assert tokens.places is not None
+    rows = tokens.rows(examples)
+    members = np.repeat(np.arange(len(examples)), np.bincount(tokens.owners[rows], minlength=tokens.size)[examples])
+    padding = -np.broadcast_to(positions, (len(examples), positions.shape[-1]))[:, 0]
+    return members, tokens.places[rows] - starts[members] + padding[members]
 
 
 def _chunks(order: np.ndarray, size: int) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ TOKEN_BUDGET = {"cpu": CPU_TOKENS, "cuda": 32768}
 
 
 def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.ndarray:
-    """Logits of every example, float32 [N, number of outputs], in the token set's order.
+    """Logits of every row of labels, float32 [R, number of outputs], in the token set's order.
 
     Up to rounding, the result does not depend on which examples share a batch.
     """
@@ -30,7 +30,7 @@ def predict(classifier: Classifier, tokens: TokenSet, compute: Compute) -> np.nd
 def predict_with_vectors(
     classifier: Classifier, tokens: TokenSet, compute: Compute, with_vectors: bool = True
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The logits as `predict` has them and, if asked for, the vectors that the head reads, float32 [N, hidden]."""
+    """The logits as `predict` has them and, if asked for, the vectors that the head reads, float32 [R, hidden]."""
     classifier.begin_prediction(compute.device)
     batches = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
     outputs: list[torch.Tensor] = []
@@ -43,13 +43,13 @@ def predict_with_vectors(
             if found.vectors is not None:
                 vectors.append(found.vectors.float())
             done += len(examples)
-            progress.log("predicted %d of %d examples", done, len(tokens.labels))
-    order = np.concatenate(batches)
+            progress.log("predicted %d of %d examples", done, tokens.size)
+    order = np.concatenate([tokens.rows(examples) for examples in batches])
     return _in_order(outputs, order), _in_order(vectors, order) if vectors else None
 
 
 def _in_order(parts: list[torch.Tensor], order: np.ndarray) -> np.ndarray:
-    """Rows that were computed in the order of the examples `order`, as one array in the token set's order."""
+    """Rows that were computed in the order `order`, as one array in the token set's order."""
     computed = torch.cat(parts).cpu().numpy()
     ordered = np.empty_like(computed)
     ordered[order] = computed

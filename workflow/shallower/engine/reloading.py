@@ -14,7 +14,7 @@ import torch
 from shallower.core.errors import UserError
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_models import model_inputs
+from shallower.engine.classifiers.transformers_models import model_inputs, read_rows
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
 
@@ -48,18 +48,19 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
     model = load_checked(model_dir)
     logits = predictions.logits[np.searchsorted(predictions.ids, tokens.ids)]
     examples = telling_examples(tokens, logits)
+    rows = tokens.rows(examples)
     theirs = []
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH_SIZE):
             batch = make_batch(tokens, examples[start : start + BATCH_SIZE])
-            theirs.append(model(**model_inputs(model, batch, "cpu")).logits.numpy())
-    stored = logits[examples]
+            theirs.append(read_rows(model(**model_inputs(model, batch, "cpu")).logits, batch).numpy())
+    stored = logits[rows]
     differences = np.abs(np.concatenate(theirs) - stored).max(axis=1)
     difference = float(differences.max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(stored).max())):
         raise UserError(
             f"{model_dir}: loaded with from_pretrained, the model's logits are up to {difference:.2g} off the stored "
-            f"predictions (most for the example with id {tokens.ids[examples[differences.argmax()]]}); delete the "
+            f"predictions (most for the example with id {tokens.ids[rows[differences.argmax()]]}); delete the "
             "folder and run again, and report it if it happens again"
         )
     return Comparison(len(examples), difference)
@@ -72,14 +73,14 @@ def telling_examples(tokens: TokenSet, logits: np.ndarray) -> np.ndarray:
     (an empty text) and with least and most of a second text; one of each class, and the surest of each output; then the
     first ones. `logits` [N, outputs] are the stored ones, in the token set's order.
     """
-    chosen = dict.fromkeys(_rare(tokens))
+    chosen, owners = dict.fromkeys(_rare(tokens)), tokens.owners
     for output in range(min(CLASSES, logits.shape[1])):
-        chosen |= dict.fromkeys((int(logits[:, output].argmax()), int(logits[:, output].argmin())))
+        chosen |= dict.fromkeys(owners[[logits[:, output].argmax(), logits[:, output].argmin()]].tolist())
     if np.issubdtype(tokens.labels.dtype, np.integer):
         _, first = np.unique(tokens.labels, return_index=True)
-        chosen |= dict.fromkeys(first[:CLASSES].tolist())
-    others = (example for example in range(len(tokens.labels)) if example not in chosen)
-    while len(chosen) < min(EXAMPLES, len(tokens.labels)):
+        chosen |= dict.fromkeys(owners[first[:CLASSES]].tolist())
+    others = (example for example in range(tokens.size) if example not in chosen)
+    while len(chosen) < min(EXAMPLES, tokens.size):
         chosen[next(others)] = None
     return np.sort(np.fromiter(chosen, np.int64))
 

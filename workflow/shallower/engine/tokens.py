@@ -23,6 +23,7 @@ from safetensors.numpy import save
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import canonical_json, write_bytes
 from shallower.core.limits import TEXT_BYTES
+from shallower.engine.words import SPLIT, flat_places, tokenize_words, word_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,9 +57,34 @@ class TokenSet:
     unknown: int | None = None  # tokens that stand for what the vocabulary lacks; None without such a token
     made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
     groups: np.ndarray | None = None  # which examples belong together (`shallower.evaluation.groups`), if any do
+    places: np.ndarray | None = None  # the token of each row of labels, ascending; None: a row for each example
+    split_texts: int | None = None  # of texts with a label for each word: those that are several examples
+    lost_words: int | None = None  # of these texts: words that the tokenizer leaves nothing of
+
+    @property
+    def size(self) -> int:
+        """The number of examples."""
+        return len(self.offsets) - 1
+
+    def rows(self, examples: np.ndarray) -> np.ndarray:
+        """The rows of labels and answers [R] of examples, in their order: one each or, with `places`, one a word."""
+        if self.places is None:
+            return examples
+        starts = np.searchsorted(self.places, self.offsets[examples])
+        counts = np.searchsorted(self.places, self.offsets[examples + 1]) - starts
+        return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+    @property
+    def owners(self) -> np.ndarray:
+        """The example of each row [R]."""
+        if self.places is None:
+            return np.arange(self.size)
+        return np.searchsorted(self.offsets, self.places, side="right") - 1
 
 
-ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups")
+ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups", "places")
+# What the file of a kind of task without it does not mention.
+OPTIONAL = ("split_texts", "lost_words")
 
 # Entry of the file's metadata that holds everything else, as JSON.
 METADATA = "padding"
@@ -72,12 +98,14 @@ def tokenize(
     position_limit: int | None = None,
     num_token_types: int | None = None,
     place: str = "the table",
+    long_texts: str = SPLIT,
 ) -> TokenSet:
     """Tokenize a task's table (columns id, text, [text_pair], [label], [group]), which comes from the file `place`.
 
-    Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
-    type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
-    kind).
+    Inputs of more than `max_length` tokens lose tokens from the end of their longer text; with a column `words`, which
+    has a label for each of them, they are split or refused (`shallower.engine.words`, `long_texts`). For a model with
+    one token type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of
+    BERT's kind).
 
     Raises UserError when the tokenizer lacks a padding or [CLS] token, when `max_length` leaves no room for each
     text, when a token id is not below `vocab_size` or a token type not below `num_token_types`, when an input is longer
@@ -91,7 +119,13 @@ def tokenize(
         if getattr(tokenizer, name) is None:
             raise UserError(f"the tokenizer has no {name.removesuffix('_id')}; it does not suit classification")
     input_ids, token_type_ids, lengths, truncated = [], [], [], 0
-    for texts in _chunks(table):
+    words = None
+    if "words" in table.column_names:
+        words = tokenize_words(table, tokenizer, max_length, long_texts, place)
+        input_ids = [np.array(ids, np.int32) for ids in words.input_ids]
+        token_type_ids = [np.array(types, np.int8) for types in words.token_type_ids]
+        lengths = [len(ids) for ids in words.input_ids]
+    for texts in _chunks(table) if words is None else ():
         encoded = tokenizer(
             *texts,
             truncation="longest_first",
@@ -104,10 +138,11 @@ def tokenize(
         input_ids.append(np.fromiter(chain.from_iterable(encoded["input_ids"]), np.int32))
         token_type_ids.append(np.fromiter(chain.from_iterable(encoded["token_type_ids"]), np.int8))
         lengths += [len(ids) for ids in encoded["input_ids"]]
-    if empty := [row + 1 for row, length in zip(table["id"].to_pylist(), lengths, strict=True) if length <= special]:
-        rows = ", ".join(map(str, empty[:MAX_ROWS])) + (f" and {len(empty) - MAX_ROWS} more" * (len(empty) > MAX_ROWS))
+    rows = table["id"].to_pylist() if words is None else words.texts
+    if empty := [row + 1 for row, length in zip(rows, lengths, strict=True) if length <= special]:
+        listed = ", ".join(map(str, empty[:MAX_ROWS])) + f" and {len(empty) - MAX_ROWS} more" * (len(empty) > MAX_ROWS)
         raise UserError(
-            f"{place}: no token is left of the text in row {rows}: this tokenizer drops all its characters; "
+            f"{place}: no token is left of the text in row {listed}: this tokenizer drops all its characters; "
             "correct or remove such rows"
         )
     flat_ids, flat_types = np.concatenate(input_ids), np.concatenate(token_type_ids)
@@ -122,12 +157,24 @@ def tokenize(
             f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
             f"{position_limit} positions; set max_length to {position_limit} or less"
         )
+    ids = table.column("id").to_numpy().astype(np.int64)
+    of_rows: dict[str, Any]
+    if words is None:
+        groups = table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None
+        of_rows = {"labels": _labels(table), "ids": ids, "groups": groups}
+    else:
+        of_rows = {
+            "labels": word_labels(table["label"]),
+            "ids": np.arange(len(words.places)),
+            "groups": np.repeat(ids, table["words"].combine_chunks().value_lengths().to_numpy()),
+            "places": flat_places(words),
+            "split_texts": words.split_texts,
+            "lost_words": words.lost_words,
+        }
     return TokenSet(
         input_ids=flat_ids,
         token_type_ids=flat_types if flat_types.any() else None,
         offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        labels=_labels(table),
-        ids=table.column("id").to_numpy().astype(np.int64),
         max_length=max_length,
         padding_side=tokenizer.padding_side,
         pad_token_id=tokenizer.pad_token_id,
@@ -136,7 +183,7 @@ def tokenize(
         truncated=truncated,
         special=special,
         unknown=None if tokenizer.unk_token_id is None else int((flat_ids == tokenizer.unk_token_id).sum()),
-        groups=table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None,
+        **of_rows,
     )
 
 
@@ -165,7 +212,7 @@ def _chunks(table: "pa.Table") -> Iterator[list[list[str]]]:
 
 def text_figures(tokens: TokenSet) -> dict[str, int | None]:
     """What became of a split's texts: their number, their tokens, how many of these are unknown, how many were cut."""
-    texts = len(tokens.labels)
+    texts = tokens.size
     return {
         "texts": texts,
         "tokens": int(tokens.offsets[-1]) - tokens.special * texts,
@@ -229,7 +276,9 @@ def write_tokens(path: str | Path, tokens: TokenSet) -> None:
     """Write a token set as one safetensors file: the same bytes for the same content."""
     values = {field.name: getattr(tokens, field.name) for field in fields(TokenSet)}
     arrays = {name: np.ascontiguousarray(values[name]) for name in ARRAYS if values[name] is not None}
-    padding = {name: value for name, value in values.items() if name not in ARRAYS}
+    padding = {
+        name: value for name, value in values.items() if name not in ARRAYS and not (name in OPTIONAL and value is None)
+    }
     # One entry, since safetensors writes several ones in any order.
     write_bytes(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
 
@@ -244,7 +293,7 @@ def read_tokens(path: str | Path) -> TokenSet:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             padding = json.loads((file.metadata() or {})[METADATA])
         recorded = padding.pop("sha256")
-        tokens = TokenSet(**{"token_type_ids": None, "groups": None} | arrays | padding)
+        tokens = TokenSet(**{"token_type_ids": None, "groups": None, "places": None} | arrays | padding)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -218,7 +218,8 @@ class _Run:
         if self.distillation is None:
             loss = kind.loss(logits, outputs.labels)
         else:
-            loss = self.distillation.loss(kind, logits, outputs.labels, examples, outputs.vectors)
+            rows = self.tokens.rows(examples)
+            loss = self.distillation.loss(kind, logits, outputs.labels, rows, outputs.vectors)
         loss.backward()
         norm = self.optimizer.step(learning_rate, self.settings.max_grad_norm)
         return torch.stack([loss.detach(), norm])

@@ -14,11 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
+from shallower.evaluation.entities import entity_counts, f1_of_counts, right_counts, seqeval_f1, share_of_counts
 from shallower.evaluation.groups import num_units, rows_of
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
+from shallower.task_kinds.tag_schemes import Tagging
 
 # Index of the class that metrics of one class are of, unless a study names another: as GLUE has it.
 POSITIVE = 1
+
+
+# What a metric is of that is not of all classes alike: the index of the positive class, or tags that mark entities.
+Subject = int | Tagging
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class Metric:
         reference: the score of labels and predictions by scikit-learn or scipy; of groups of rows, whose numbers [n]
             are the third argument.
         most_classes: the largest number of classes that it is defined for; None for any.
-        of_class: the same metric for the class of an index, where it is of one class only, the positive one.
+        of_class: the same metric for the class of an index, where it is of one class only, the positive one; of
+            entities, the same metric for the tags that mark them.
     """
 
     name: str
@@ -43,7 +50,7 @@ class Metric:
     function: "Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]] | GroupScore"
     reference: Callable[..., float]
     most_classes: int | None = None
-    of_class: "Callable[[int], Metric] | None" = None
+    of_class: "Callable[[Subject], Metric] | None" = None
 
 
 class GroupScore(NamedTuple):
@@ -198,7 +205,7 @@ def _scipy(name: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     return reference
 
 
-def _f1_of(positive: int) -> Metric:
+def _f1_of(positive: Subject) -> Metric:
     return Metric(
         name="f1",
         title="F1",
@@ -207,6 +214,18 @@ def _f1_of(positive: int) -> Metric:
         reference=_sklearn("f1_score", zero_division=0, pos_label=positive),
         most_classes=2,
         of_class=_f1_of,
+    )
+
+
+def _entity_f1_of(tagging: Subject) -> Metric:
+    """F1 of entities; without tags it can be named, not computed."""
+    return Metric(
+        name="entity_f1",
+        title="entity F1",
+        kind="tokens",
+        function=GroupScore(partial(entity_counts, tagging), f1_of_counts),
+        reference=partial(seqeval_f1, tagging),
+        of_class=_entity_f1_of,
     )
 
 
@@ -229,6 +248,14 @@ METRICS = {
             function=of_counts(_matthews_correlation),
             reference=_sklearn("matthews_corrcoef"),
         ),
+        _entity_f1_of(POSITIVE),
+        Metric(
+            name="token_accuracy",
+            title="token accuracy",
+            kind="tokens",
+            function=GroupScore(right_counts, share_of_counts),
+            reference=lambda labels, answers, groups: _sklearn("accuracy_score")(labels, answers),
+        ),
         Metric("pearson", "Pearson correlation", "regression", of_pairs(_pearson), _scipy("pearsonr")),
         Metric("spearmanr", "Spearman correlation", "regression", of_pairs(_spearman), _scipy("spearmanr")),
     )
@@ -246,21 +273,32 @@ def metric_title(name: str, positive_class: object = None) -> str:
     return f"{title} of {positive_class}" if isinstance(positive_class, str) and positive_class else title
 
 
-def metric_of_class(name: str, positive: int = POSITIVE) -> Metric:
-    """The metric of that name; if it is of one class, then of that with the index `positive`."""
+def metric_of_class(name: str, subject: Subject = POSITIVE) -> Metric:
+    """The metric of that name; if it is of one class or of entities, then of that class or of these tags."""
     metric = METRICS[name]
-    return metric.of_class(positive) if metric.of_class else metric
+    return metric.of_class(subject) if metric.of_class else metric
 
 
-def positive_index(record: Mapping[str, Any]) -> int:
-    """Index of the class that the metrics of one class in a metrics.json are of."""
-    return next(
-        (scores["positive_index"] for scores in record["metrics"].values() if "positive_index" in scores), POSITIVE
-    )
+def with_tagging(settings: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an evaluation and, of a task whose tags mark entities (by its task.json), how these are read."""
+    if not task.get("scheme"):
+        return dict(settings)
+    strict = settings.get("strict_entities", False)
+    return {**settings, "tagging": {"tags": task["labels"], "scheme": task["scheme"], "strict": strict}}
 
 
-def metric_for(name: str, target: str, positive: int = POSITIVE) -> Metric:
-    """The metric of that name, of the class with the index `positive` if it is of one class.
+def subject_of(settings: Mapping[str, Any]) -> Subject:
+    """What the metrics of one class, or of entities, are of, by settings (`with_tagging`) or by a metrics.json."""
+    if "tagging" in settings:
+        tagging = settings["tagging"]
+        return Tagging(tuple(tagging["tags"]), tagging["scheme"], tagging["strict"])
+    scores = settings["metrics"].values() if isinstance(settings["metrics"], Mapping) else ()
+    stored = (score["positive_index"] for score in scores if "positive_index" in score)
+    return next(stored, settings.get("positive_class", POSITIVE))
+
+
+def metric_for(name: str, target: str, subject: Subject = POSITIVE) -> Metric:
+    """The metric of that name, of the class or the tags `subject` if it is of one class or of entities.
 
     Raises UserError when there is none, or not for this kind of task.
     """
@@ -268,7 +306,7 @@ def metric_for(name: str, target: str, positive: int = POSITIVE) -> Metric:
         raise UserError(f"unknown metric {name!r}; there are {', '.join(METRICS)}")
     if name not in (usable := metric_names(target)):
         raise UserError(f"metric {name!r} does not suit a {target} task; use one of {', '.join(usable)}")
-    return metric_of_class(name, positive)
+    return metric_of_class(name, subject)
 
 
 def resampled_scores(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
 from shallower.evaluation.groups import num_units
-from shallower.evaluation.metrics import POSITIVE, chance_score, metric_for, score
+from shallower.evaluation.metrics import chance_score, metric_for, score, subject_of
 from shallower.task_kinds.registry import task_kind
 
 
@@ -25,14 +25,15 @@ def metrics_record(
 
     `target` is the name of the kind of task; labels and predictions are [n]; `settings` holds `metrics`
     (names, the primary one first), `confidence` (0 to 1), `bootstrap_samples`, the length of the resampled scores, and
-    `positive_class`, the index of the class that metrics of one class are of, if it is not 1. `names` are the
-    classes'; `groups` [n] say which rows belong together, if any do.
+    `positive_class`, the index of the class that metrics of one class are of, if it is not 1, or `tagging`
+    (`shallower.evaluation.metrics.with_tagging`). `names` are the classes'; `groups` [n] say which rows belong
+    together, if any do.
     """
     scores: dict[str, dict[str, Any]] = {}
-    positive = settings.get("positive_class", POSITIVE)
+    subject = subject_of(settings)
     resamples = []
     for name in settings["metrics"]:
-        metric = metric_for(name, target, positive)
+        metric = metric_for(name, target, subject)
         bootstrap = score_bootstrap(
             metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"], groups
         )
@@ -43,14 +44,15 @@ def metrics_record(
             "high": bootstrap.interval.high,
             "chance": chance_score(metric, labels, groups),
         }
-        if metric.of_class:
-            scores[name] |= {"positive_class": names[positive] if names else str(positive), "positive_index": positive}
+        if metric.of_class and isinstance(subject, int):
+            scores[name] |= {"positive_class": names[subject] if names else str(subject), "positive_index": subject}
     record = {
         "target": target,
         "primary": settings["metrics"][0],
         "metrics": scores,
         "num_examples": len(labels),
         **({} if groups is None else {"num_groups": num_units(labels, groups)}),
+        **({"tagging": settings["tagging"]} if "tagging" in settings else {}),
         "collapsed": task_kind(target).is_collapsed(labels, predictions),
     }
     return record, resamples[0]
@@ -83,7 +85,7 @@ def comparison_record(
             f"{len(predictions)} runs, {len(baseline)} of the baseline and {len(seeds)} seeds; give one of each a seed"
         )
     kind = task_kind(target)
-    metric = metric_for(settings["metrics"][0], target, settings.get("positive_class", POSITIVE))
+    metric = metric_for(settings["metrics"][0], target, subject_of(settings))
     everything = np.arange(num_units(labels, groups))
     interval = kept_interval(
         metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"], groups

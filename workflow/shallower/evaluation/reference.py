@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.evaluation.metrics import POSITIVE, GroupScore, metric_of_class, positive_index
+from shallower.evaluation.metrics import POSITIVE, GroupScore, Subject, metric_of_class, subject_of
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.task_kinds.registry import task_kind
 
@@ -42,12 +42,12 @@ class ReferenceMetric(evaluate.Metric):  # type: ignore[misc]
         predictions: list[float],
         references: list[float],
         metrics: Iterable[str],
-        positive: int,
+        subject: Subject,
         groups: NDArray[np.int64] | None,
     ) -> dict[str, float]:
         # Not `format="numpy"` above, which would round to single precision and so tie what differs.
         labels, answers = np.asarray(references), np.asarray(predictions)
-        chosen = {name: metric_of_class(name, positive) for name in metrics}
+        chosen = {name: metric_of_class(name, subject) for name in metrics}
         return {
             name: metric.reference(labels, answers, *((groups,) if isinstance(metric.function, GroupScore) else ()))
             for name, metric in chosen.items()
@@ -59,17 +59,17 @@ def reference_scores(
     labels: NDArray[Any],
     predictions: NDArray[Any],
     metrics: Iterable[str],
-    positive: int = POSITIVE,
+    subject: Subject = POSITIVE,
     groups: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
     """Scores by name of predictions [n] against labels [n], computed through `evaluate`.
 
-    `positive` is the index of the class that metrics of one class are of, `groups` [n] say which rows belong together.
+    `subject` is what metrics of one class or of entities are of, `groups` [n] say which rows belong together.
     """
     with TemporaryDirectory() as cache:
         metric = ReferenceMetric(config_name=target, keep_in_memory=True, cache_dir=cache)
         return metric.compute(
-            predictions=predictions, references=labels, metrics=list(metrics), positive=positive, groups=groups
+            predictions=predictions, references=labels, metrics=list(metrics), subject=subject, groups=groups
         )
 
 
@@ -84,9 +84,8 @@ def checked_scores(directories: Iterable[str]) -> dict[str, dict[str, float]]:
         record = read_json(path)
         predictions = read_predictions(Path(directory, "predictions.parquet"), record["target"])
         answers = predictions_of(predictions.logits, record["target"])
-        positive = positive_index(record)
         values = reference_scores(
-            record["target"], predictions.labels, answers, record["metrics"], positive, predictions.groups
+            record["target"], predictions.labels, answers, record["metrics"], subject_of(record), predictions.groups
         )
         for name, value in values.items():
             if not abs(value - record["metrics"][name]["value"]) <= TOLERANCE:

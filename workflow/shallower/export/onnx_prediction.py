@@ -44,7 +44,7 @@ class OnnxModel:
         self.inputs = tuple(each.name for each in self._session.get_inputs())
 
     def compute(self, batch: Batch) -> np.ndarray:
-        """Logits of a batch, float32 [B, outputs]."""
+        """Logits of a batch, float32, of its rows of labels [R, outputs]."""
         mask, types = batch.attention_mask, batch.token_type_ids
         arrays = {
             "input_ids": batch.input_ids,
@@ -52,11 +52,11 @@ class OnnxModel:
             "token_type_ids": np.zeros_like(batch.input_ids) if types is None else types,
         }
         (logits,) = self._session.run(["logits"], {name: arrays[name] for name in self.inputs})
-        return logits
+        return logits if batch.places is None else logits[batch.places]
 
 
 def predict(model: OnnxModel, tokens: TokenSet) -> np.ndarray:
-    """Logits of every example, float32 [N, outputs], in the token set's order.
+    """Logits of every row of labels, float32 [R, outputs], in the token set's order.
 
     Batches have examples of similar lengths, longest first, as when torch predicts. Of a quantised model an answer may
     depend on the batch: the scale of each activation is that of the whole batch.
@@ -66,8 +66,8 @@ def predict(model: OnnxModel, tokens: TokenSet) -> np.ndarray:
     for examples in batches:
         parts.append(model.compute(make_batch(tokens, examples)))
         done += len(examples)
-        progress.log("predicted %d of %d examples", done, len(tokens.labels))
+        progress.log("predicted %d of %d examples", done, tokens.size)
     computed = np.concatenate(parts)
     logits = np.empty_like(computed)
-    logits[np.concatenate(batches)] = computed
+    logits[np.concatenate([tokens.rows(examples) for examples in batches])] = computed
     return logits

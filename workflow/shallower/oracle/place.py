@@ -15,7 +15,7 @@ from shallower.core import layout
 from shallower.core.files import read_json
 from shallower.core.tables import read_table
 from shallower.evaluation.estimates import POINTS, Estimate, Scores, over_seeds
-from shallower.evaluation.metrics import metric_for, positive_index
+from shallower.evaluation.metrics import metric_for, subject_of
 from shallower.evaluation.predictions import read_matched
 from shallower.oracle.halves import HalfScores, half_scores
 from shallower.oracle.picks import Pick, judged_strategies, pick, scores_to_read
@@ -129,7 +129,7 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
         return None
     directories = [[folders[subset, seed] for seed in seeds] for subset in subsets]
     record = read_json(Path(directories[0][0], "metrics.json"))
-    metric = metric_for(record["primary"], record["target"], positive_index(record))
+    metric = metric_for(record["primary"], record["target"], subject_of(record))
     paths = [Path(directory, "predictions.parquet") for row in directories for directory in row]
     table, answers = read_matched(paths, None, record["target"])
     answers = answers.reshape(len(subsets), len(seeds), -1)

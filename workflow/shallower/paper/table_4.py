@@ -15,7 +15,7 @@ from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.bootstrap import mean_score
 from shallower.evaluation.estimates import POINTS, Scores
-from shallower.evaluation.metrics import METRICS, positive_index
+from shallower.evaluation.metrics import METRICS, subject_of
 from shallower.evaluation.predictions import read_matched
 from shallower.paper.comparison import (
     NOT_IN_STUDY,
@@ -72,7 +72,7 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
         return None
     metric = METRICS[runs["metric"].iloc[0]]
     if metric.of_class:
-        metric = metric.of_class(positive_index(read_json(Path(full["directory"].iloc[0], "metrics.json"))))
+        metric = metric.of_class(subject_of(read_json(Path(full["directory"].iloc[0], "metrics.json"))))
     groups = [full, *(group for _, group in sorted(top.groupby("num_dropped")))]
     paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
     reference, of_full = read_matched(paths[0], None, metric.kind)

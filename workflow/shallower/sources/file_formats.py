@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import LFS_POINTER
+from shallower.sources.conll import read_sentences
 from shallower.sources.quoting import quoting
 from shallower.task_kinds.base import listed
 
-SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl", ".conll", ".conllu")
 # Other names of these, in small letters; files of text may also be compressed.
-OTHER_SUFFIXES = {".ndjson": ".jsonl", ".json": ".jsonl"}
+OTHER_SUFFIXES = {".ndjson": ".jsonl", ".json": ".jsonl", ".iob": ".conll", ".bio": ".conll", ".iob2": ".conll"}
 GZIP = ".gz"
 
 # How many bad rows a message lists, and how much of a value or of a library's message it quotes.
@@ -54,12 +55,14 @@ class Content:
         values: the columns that are used, row by row.
         stored_names: class names that the file itself has for the ids in its column of labels, if any.
         remark: what was decided on how to read it, where files of its kind differ.
+        lines: of each row the lines of its words, in files that have a word a line.
     """
 
     names: list[str]
     values: dict[str, list[Any]]
     stored_names: Sequence[str] | None = None
     remark: str | None = None
+    lines: list[list[int]] | None = None
 
 
 def saved_problem(folder: Path) -> str | None:
@@ -197,8 +200,11 @@ def _read_parquet(path: Path, used: Sequence[str], _: Sequence[str] | None) -> C
 def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
     """Names of the classes where `datasets` stored them in a parquet file's schema."""
     stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    for key in ("info", "features", label, "names"):
+    for key in ("info", "features", label):
         stored = stored.get(key) if isinstance(stored, dict) else None
+    while isinstance(stored, dict) and "feature" in stored:  # a list of labels
+        stored = stored["feature"]
+    stored = stored.get("names") if isinstance(stored, dict) else None
     return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
 
 
@@ -295,9 +301,18 @@ def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def _read_conll(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
+    with open_text(path) as file:
+        found = read_sentences(file, used, header, is_conllu=kind_of(path) == ".conllu")
+    refuse_rows(path, found.problems)
+    return Content(found.names, found.values, remark=found.remark, lines=found.lines)
+
+
 _READERS = {
     ".parquet": _read_parquet,
     ".csv": _read_separated,
     ".tsv": _read_separated,
     ".jsonl": _read_json_lines,
+    ".conll": _read_conll,
+    ".conllu": _read_conll,
 }

@@ -1,7 +1,8 @@
 """Labelled text in files, read into one form and checked row by row.
 
 The form is a table with the columns `id` int64 (the row's number in its split, from 0), `text` string, `text_pair`
-string where a task has two texts, and `label`, read and stored as the kind of task says.
+string where a task has two texts, and `label`, read and stored as the kind of task says. Where each word has a label,
+`words` holds them as a list, and `text` joined by one blank each.
 """
 
 import unicodedata
@@ -25,6 +26,10 @@ from shallower.task_kinds.registry import task_kind
 INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf"}
 # Columns of text of the form.
 TEXTS = ("text", "text_pair")
+# What becomes of texts of words that are too long for a model: the value of the entry of a table's metadata.
+LONG_TEXTS, SPLIT, REFUSE = "long_texts", "split", "refuse"
+WORDS = pa.list_(pa.string())
+LABELS = {"int64": pa.int64(), "float64": pa.float64(), "list<int64>": pa.list_(pa.int64())}
 # Rows whose texts are taken out of a table at a time.
 ROWS = 10_000
 
@@ -105,6 +110,7 @@ class _Part:
         problems: what is wrong with its texts, by row.
         labels: its labels.
         remark: what was decided on how to read it.
+        lines: of each row the lines of its words, in files that have a word a line.
     """
 
     split: str
@@ -113,13 +119,62 @@ class _Part:
     problems: list[str]
     labels: LabelColumn
     remark: str | None
+    lines: Sequence[Sequence[int]] | None = None
 
 
 def _part(split: str, path: Path, columns: Columns) -> _Part:
     """Read one file; its texts as Arrow arrays, of half the size. Raises as `read_file` does."""
     content = read_file(path, [*columns.text, columns.label], columns.names)
     labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
-    return _Part(split, path, *_texts(content, columns), labels, content.remark)
+    if task_kind(columns.target).answers_words:
+        texts, problems = _words(content, columns)
+    else:
+        texts, problems = _texts(content, columns)
+    return _Part(split, path, texts, problems, labels, content.remark, content.lines)
+
+
+def _words(content: Content, columns: Columns) -> tuple[dict[str, pa.Array], list[str]]:
+    """A file's lists of words, also joined as a text, and what is wrong with them, by row."""
+    (name,) = columns.text
+    problems: list[str] = []
+    rows: list[list[str]] = content.values.pop(name)
+    for row, (words, tags) in enumerate(zip(rows, content.values[columns.label], strict=True)):
+        if problem := _word_problem(name, words, tags, columns.label):
+            place, what = problem
+            problems.append(f"{_place(content.lines, row, place)}: {what}")
+    if problems:
+        return {}, problems
+    return {"text": pa.array([" ".join(words) for words in rows], pa.string()), "words": pa.array(rows, WORDS)}, []
+
+
+def _word_problem(name: str, words: Any, tags: Any, label: str) -> tuple[int | None, str] | None:
+    """The word, counted from 0, and what is wrong with it or, without a word, with the row."""
+    if not isinstance(words, list):
+        what = "missing" if words is None else f"{shown(words)}, not a list of words"
+        return None, f"{name} is {what}; give a list of words, or use a CoNLL file (.conll)"
+    if not words:
+        return None, f"{name} has no words; fill it or remove the row"
+    if isinstance(tags, list) and len(tags) != len(words):
+        return None, (
+            f"{counted(len(words), 'word')} in {name}, but {counted(len(tags), 'tag')} in {label}; give one tag for "
+            "each word"
+        )
+    for place, word in enumerate(words):
+        if not isinstance(word, str):
+            return place, f"word {place + 1} of {name} is {shown(word)}, not text"
+        if not word.strip():
+            return place, f"word {place + 1} of {name} is empty; fill it, or remove the word and its tag"
+        if not _is_unicode(word):
+            return (
+                place,
+                f"word {place + 1} of {name} holds half of a surrogate pair, which is no character; correct it",
+            )
+    return None
+
+
+def _place(lines: Sequence[Sequence[int]] | None, row: int, word: int | None) -> str:
+    """A row, counted from 0, as messages name it: by the line of its word, or its first one, where rows have lines."""
+    return f"row {row + 1}" if lines is None else f"line {lines[row][word or 0]}"
 
 
 def _texts(content: Content, columns: Columns) -> tuple[dict[str, pa.Array], list[str]]:
@@ -172,17 +227,17 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     Raises StudyErrors with its first bad rows.
     """
     problems = part.problems
-    labels: list[float | None] = []
+    labels: list[Any] = []
     read = _once_each(part.labels.values, reading.of(part.labels))
-    for row, value in enumerate(part.labels.values, start=1):
+    for row, value in enumerate(part.labels.values):
         try:
             labels.append(read(value))
         except ValueError as error:
-            problems.append(f"row {row}: {columns.label} {error}")
+            problems.append(f"{_place(part.lines, row, getattr(error, 'word', None))}: {columns.label} {error}")
     refuse_rows(part.path, problems)
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]
-    return pa.table({**part.texts, "label": pa.array(labels, task_kind(columns.target).label_dtype)})
+    return pa.table({**part.texts, "label": pa.array(labels, LABELS[task_kind(columns.target).label_type])})
 
 
 def _once_each(values: Sequence[Any], read: Callable[[Any], float]) -> Callable[[Any], float]:

@@ -303,7 +303,8 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_classes(columns: Columns) -> bool:
-    return task_kind(columns.target).has_classes
+    """Whether each text is of one class, by which texts are drawn."""
+    return task_kind(columns.target).is_stratified
 
 
 def _calibration_problem(definition: Mapping[str, Any], num_rows: int) -> str | None:

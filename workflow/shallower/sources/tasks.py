@@ -2,8 +2,8 @@
 
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from shallower.core.files import sha256_of, write_json
 from shallower.core.layout import CALIBRATION, SPLITS, TEST
 from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
-from shallower.sources.labelled_files import Labelled
+from shallower.sources.labelled_files import LONG_TEXTS, Columns, Labelled
 from shallower.sources.local_data import LocalData, kept
 from shallower.sources.repeats import repeated_texts
 from shallower.sources.slices import SLICE_SEED
@@ -45,12 +45,16 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
     logger.info("train: %d of %d rows have the texts of an earlier one", repeats["train"], len(tables["train"]))
     common = repeats["validation_in_train"]
     logger.info("validation: %d of %d rows have the texts of training rows", common, len(tables["validation"]))
+    notes = task_kind(columns.target).notes(columns.labels or (), tables["train"]["label"].to_pylist())
+    for name, value in notes.items():
+        logger.info("%s: %s", name, value)
     write_json(
         target_dir / TASK,
         {
             "name": definition["name"],
             "target": columns.target,
             "labels": list(columns.labels) if columns.labels else None,
+            **notes,
             "has_pair": "text_pair" in tables["train"].column_names,
             "rows": {split: len(table) for split, table in tables.items()},
             "text_bytes": sum(map(text_bytes, tables.values())),
@@ -62,7 +66,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
         {
             "source": dict(definition),
             "originals": originals,
-            "classes": _class_counts(columns.labels, tables),
+            "classes": _class_counts(columns, tables),
             "repeats": repeats,
             "reading": {"labels": labelled.labels_are, "remarks": labelled.remarks},
             "versions": versions(("numpy", "pyarrow")),
@@ -121,7 +125,7 @@ def _write_part(
             "source": dict(definition),
             "seed": SLICE_SEED,
             "originals": originals,
-            "classes": _class_counts(source.columns(definition).labels, {part: table}),
+            "classes": _class_counts(source.columns(definition), {part: table}),
             **more,
             "rows": {part: len(table)},
             "text_bytes": text_bytes(table),
@@ -144,6 +148,10 @@ def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[st
             for split, paths in files.items()
             for part, path in enumerate(paths, start=1)
         }
+    if long_texts := definition.get("long_texts"):
+        note = {LONG_TEXTS: long_texts}
+        tables = {split: table.replace_schema_metadata(note) for split, table in labelled.tables.items()}
+        labelled = replace(labelled, tables=tables)
     logger.info("%s: labels are read as %s", source.columns(definition).label, labelled.labels_are)
     for remark in labelled.remarks:
         logger.info("%s", remark)
@@ -156,11 +164,12 @@ def text_bytes(table: pa.Table) -> int:
     return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in columns)
 
 
-def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]] | None:
+def _class_counts(columns: Columns, tables: Mapping[str, pa.Table]) -> dict[str, dict[str, int]] | None:
     """Numbers of examples of each class, by split; None for a task without classes."""
-    if labels is None:
+    if (labels := columns.labels) is None:
         return None
-    counts = {split: Counter(table.column("label").to_pylist()) for split, table in tables.items()}
+    kind = task_kind(columns.target)
+    counts = {split: kind.class_counts(table.column("label").to_pylist()) for split, table in tables.items()}
     return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
 
 

@@ -18,6 +18,7 @@ from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
+from shallower.study.kind_checks import kind_problems
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
@@ -50,6 +51,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from deliver_problems(draft)
     yield from oracle_problems(draft)
     yield from _model_problems(draft)
+    yield from kind_problems(draft)
     yield from _task_problems(draft)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
+from shallower.sources.labelled_files import REFUSE, SPLIT
 from shallower.study.fields import (
     Amount,
     Commit,
@@ -169,17 +170,27 @@ class LabelledTask(Task):
     """Labelled text in files with columns of text and of labels."""
 
     text: Annotated[list[Text], Strict(), Field(min_length=1, max_length=2), Distinct()]
-    """Names of one or two columns of text."""
+    """Names of one or two columns of text. For tokens, of the one column of words: a list a row, or of a CoNLL file."""
     label: Text
-    """Name of the column that holds the label."""
+    """Name of the column that holds the label. For tokens, of the tags: a list as long as that of the words."""
     target: Annotated[str, OneOf(TARGETS)]
     """What the label is."""
     labels: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
-    """Names of the classes, in the order of their ids. Only for classification."""
+    """Names of the classes or of the tags, in the order of their ids. Only for kinds that have them."""
     columns: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
-    """Names of all columns in their order, for CSV and TSV files without a header."""
+    """Names of all columns in their order, for CSV and TSV files without a header and for CoNLL files."""
     positive_class: Text = optional()
     """The class that f1 is of, one of labels, where there are two; by default the second, as in GLUE."""
+    strict_entities: Flag = False
+    """
+    Only for tokens. Whether entity_f1 counts only entities that the tags' scheme allows, as seqeval's strict mode does.
+    Otherwise an entity that begins wrongly counts from there on, as in CoNLL's scorer and in most published scores.
+    """
+    long_texts: Annotated[str, OneOf((SPLIT, REFUSE))] = optional()
+    """
+    Only for tokens. What becomes of a text of more than train.max_length tokens: split (the default) answers its parts,
+    which overlap, and each word once; refuse stops with the row.
+    """
     label_ranges: Annotated[list[Range], Strict(), Field(min_length=2)] = optional()
     """
     For labels that are ratings: the lowest and the highest number that counts as each class, both included, in the

@@ -20,7 +20,17 @@ from shallower.surgery.strategies import STRATEGIES, amount_label
 UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples")
 # Of these the first or the second says where test examples are, depending on the source.
 TEST_KEYS = ("test_file", "test_split", "test_examples")
-TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart", "calibration"}
+TASK_USE_KEYS = {
+    "name",
+    "train",
+    "refine",
+    "metrics",
+    "positive_class",
+    "strict_entities",
+    "seeds",
+    "counterpart",
+    "calibration",
+}
 TASK_USE_KEYS |= {*UNLABELLED_KEYS, *TEST_KEYS}
 MODEL_USE_KEYS = {"counterpart"}
 
@@ -293,12 +303,14 @@ class Study:
         settings = dict(self.config["evaluate"]) | {"metrics": entry["metrics"]}
         if "positive_class" in entry:
             settings["positive_class"] = entry["labels"].index(entry["positive_class"])
+        if entry.get("strict_entities"):
+            settings["strict_entities"] = True
         return settings
 
     def score_settings(self, task: str) -> dict[str, Any]:
         """The metrics of a task and its positive class, as `evaluate_settings` has them."""
         settings = self.evaluate_settings(task)
-        return {key: settings[key] for key in ("metrics", "positive_class") if key in settings}
+        return {key: settings[key] for key in ("metrics", "positive_class", "strict_entities") if key in settings}
 
     @property
     def probe_score_settings(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ checks, need the rest.
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -32,11 +33,13 @@ class LabelColumn:
         place: the file, as messages name it.
         values: the labels, row by row.
         stored_names: class names that the file itself has for its ids, if any.
+        rows: the row of each label, where a row has several; None where each is a row.
     """
 
     place: str
     values: Sequence[Any]
     stored_names: Sequence[str] | None = None
+    rows: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class LabelReading:
     """
 
     form: str
-    of: Callable[[LabelColumn], Callable[[Any], float]]
+    of: Callable[[LabelColumn], Callable[[Any], Any]]
 
 
 class TaskKind(ABC):
@@ -59,16 +62,28 @@ class TaskKind(ABC):
     Attributes:
         name: the `target` of a task in a study and in task.json.
         has_classes: whether a task lists the names of its classes in `labels`.
-        label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
+        label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
+            "list<int64>" for a label for each word.
+        is_stratified: whether each text is of one class, by which texts are drawn.
+        answers_words: whether a text has a label for each of its words, and a row of predictions for each.
+        unsupported: what a study may not ask for with this kind, by its key or the name of a strategy, and why.
         scored_as: the kinds whose metrics suit this one.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
     """
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
-    label_dtype: ClassVar[str]
+    label_type: ClassVar[str]
+    is_stratified: ClassVar[bool] = False
+    answers_words: ClassVar[bool] = False
+    unsupported: ClassVar[Mapping[str, str]] = {}
     scored_as: ClassVar[tuple[str, ...]]
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
+
+    @property
+    def label_dtype(self) -> str:
+        """The type of each number of labels in arrays, by numpy's name."""
+        return self.label_type.removeprefix("list<").removesuffix(">")
 
     @abstractmethod
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
@@ -108,6 +123,14 @@ class TaskKind(ABC):
 
         `penalty` is the weight of half the squared coefficients, relative to the loss summed over all examples.
         """
+
+    def class_counts(self, labels: Sequence[Any]) -> "Counter[int]":
+        """How often each class occurs among the labels of a table."""
+        return Counter(labels)
+
+    def notes(self, labels: Sequence[str], found: Sequence[Any]) -> dict[str, Any]:
+        """What task.json says beyond what all kinds have; `found` are the labels of the training split."""
+        return {}
 
     def probe_problem(self, labels: NDArray[Any]) -> str | None:
         """Why `linear_model` cannot learn from these labels; None if it can."""

@@ -4,8 +4,9 @@ from shallower.core.errors import UserError
 from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.classification import Classification
 from shallower.task_kinds.regression import Regression
+from shallower.task_kinds.tokens import Tokens
 
-TASK_KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression())}
+TASK_KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression(), Tokens())}
 
 
 def task_kind(name: str) -> TaskKind:

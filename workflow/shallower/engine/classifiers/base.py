@@ -23,10 +23,11 @@ class Outputs:
     """What a classifier computes for B examples, on its device.
 
     Attributes:
-        logits: [B, labels].
-        labels: of the examples, [B].
-        vectors: [B, hidden], where they were asked for: of the [CLS] token after the last layer, the one place that
-            the head reads (`cls_place` of the family), before the head's own dropout, pooler or dense layer.
+        logits: [B, labels], or of labels of words [R, labels]: a row for each word of the examples.
+        labels: in the same rows.
+        vectors: in the same rows [B, hidden], where they were asked for: of the [CLS] token after the last layer, the
+            one place that the head reads (`cls_place` of the family), or of each word's first token, before the head's
+            own dropout, pooler or dense layer.
     """
 
     logits: torch.Tensor

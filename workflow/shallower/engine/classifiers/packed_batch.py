@@ -32,7 +32,8 @@ class Packed:
     attention_bias: torch.Tensor | None  # float32 [B, 1, 1, L]: 0 for a token, MASK_VALUE for padding
     ends: torch.Tensor | None  # int32 [B + 1]: 0 and where each text ends; None on a CPU
     counts: torch.Tensor | None  # int32 [B + 1]: the same with one token a text
-    labels: torch.Tensor  # int64 or float32 [examples]
+    labels: torch.Tensor  # int64 or float32 [examples], or a row for each word [R]
+    read: torch.Tensor | None  # int64 [R]: the token of each row of labels; None: the first of each text
     examples: int  # B, or B - 1 in a batch that was filled up
     size: int  # B
     max_length: int  # L
@@ -67,6 +68,7 @@ def pack(
     lengths = tokens.offsets[examples + 1] - offsets
     num_tokens = int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
+    read = None if tokens.places is None else _read(tokens, examples, starts - offsets)
     order = np.arange(num_tokens) - np.repeat(starts, lengths)
     sources = np.repeat(offsets, lengths) + order
     input_ids = tokens.input_ids[sources]
@@ -104,7 +106,8 @@ def pack(
         "attention_bias": attention_bias,
         "ends": ends,
         "counts": counts,
-        "labels": tokens.labels[examples],
+        "labels": tokens.labels[tokens.rows(examples)],
+        "read": read,
     }
     given = {name: array for name, array in arrays.items() if array is not None}
     tensors = dict(zip(given, all_to_device(list(given.values()), device), strict=True))
@@ -118,11 +121,19 @@ def pack(
         ends=tensors.get("ends"),
         counts=tensors.get("counts"),
         labels=tensors["labels"],
+        read=tensors.get("read"),
         padding_row=padding_row,
         examples=len(examples),
         size=size,
         max_length=max_length,
     )
+
+
+def _read(tokens: TokenSet, examples: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """The packed token of each row of examples [R]; `shifts` [B] lead from the token set's tokens to packed ones."""
+    assert tokens.places is not None
+    rows = tokens.rows(examples)
+    return tokens.places[rows] + np.repeat(shifts, np.bincount(tokens.owners[rows], minlength=tokens.size)[examples])
 
 
 def filled_size(num_tokens: int) -> int:

@@ -86,7 +86,10 @@ class Encoder(nn.Module):
         self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass
 
     def forward(self, batch: Packed, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [B, labels] and the vectors [B, H] of [CLS] tokens after the last layer, which the head reads."""
+        """Logits [B, labels] and the vectors [B, H] of [CLS] tokens after the last layer, which the head reads.
+
+        Of labels of words both are of the words' tokens [R].
+        """
         if not (self.head_output.weight.is_cuda and torch.is_autocast_enabled("cuda")):
             return self._forward(batch, dropout)
         operands = [operand for linear in self._linears for operand in (linear.weight, linear.bias)]
@@ -102,6 +105,10 @@ class Encoder(nn.Module):
         for layer in self.layers[:-1]:
             states = self.apply_layer(layer, states, batch, dropout)
         last = self.layers[-1]
+        if batch.read is not None:
+            context = self._attend(last, states, batch, dropout).index_select(0, batch.read)
+            states = self._transform(last, context, states.index_select(0, batch.read), dropout)
+            return self.classify(states, dropout), states
         context = self._attend_from_cls_token(last, states, batch, dropout)
         states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
         logits = self.classify(states, dropout)
@@ -114,8 +121,10 @@ class Encoder(nn.Module):
         return self._transform(layer, self._attend(layer, states, batch, dropout), states, dropout)
 
     def classify(self, states: torch.Tensor, dropout: Dropout) -> torch.Tensor:
-        """Logits [B, labels] for states [B, H] of [CLS] tokens after the last layer."""
+        """Logits [B, labels] for states [B, H] of the tokens that are read, after the last layer."""
         config = self.config
+        if self.answers_tokens:
+            return self._linear(self.head_output, dropout(states, config.token_head_dropout))
         if config.drops_head_input:
             states = dropout(states, config.head_dropout)
         states = ACTIVATIONS[config.head_activation](self._linear(self.head_dense, states))

@@ -16,7 +16,7 @@ from shallower.core.model_classes import model_class_of
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
-from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
+from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs, read_rows
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
@@ -43,7 +43,7 @@ class TransformersClassifier(Classifier):
         if train_used_embeddings_only:
             compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
         self._dropouts = replace_dropout(self.module)
-        self._hooks = compute_cls_token_only(self.module, tokens.padding_side)
+        self._hooks = compute_cls_token_only(self.module, tokens.padding_side) if tokens.places is None else []
         self.module.train().to(device)
 
     def end_training(self) -> None:
@@ -60,8 +60,11 @@ class TransformersClassifier(Classifier):
         device = self.module.device.type
         inputs, labels = model_inputs(self.module, batch, device), to_device(batch.labels, device)
         if not with_vectors:
-            return Outputs(self.module(**inputs).logits, labels)
+            return Outputs(read_rows(self.module(**inputs).logits, batch), labels)
         outputs = self.module(**inputs, output_hidden_states=True)
+        if batch.places is not None:
+            states = outputs.hidden_states[-1]
+            return Outputs(read_rows(outputs.logits, batch), labels, read_rows(states, batch))
         # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the same.
         place = FAMILIES[self.module.config.model_type].cls_place
         return Outputs(outputs.logits, labels, outputs.hidden_states[-1][:, place])

@@ -57,6 +57,14 @@ def model_inputs(model: PreTrainedModel, batch: Batch, device: str) -> dict[str,
     return inputs | dict(FAMILIES[model.config.model_type].forward_arguments)
 
 
+def read_rows(states: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """What belongs to each row of a batch's labels [R, ...]: as it is or, of labels of words, of states [B, L, ...]."""
+    if batch.places is None:
+        return states
+    members, places = (to_device(array, states.device.type) for array in batch.places)
+    return states[members, places]
+
+
 @cache
 def _accepted(forward: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(forward).parameters)
