@@ -181,7 +181,12 @@ PROPOSED = [
         ("LABEL=mood: is a column of TEXT, too",),
         {"text": ("text", "mood"), "label": "mood"},
     ),
-    Proposal("three columns of text", train(SOUND), ("TEXT=a,b,c: name one column, or two different ones",), {"text": ("a", "b", "c")}),
+    Proposal(
+        "three columns of text",
+        train(SOUND),
+        ("TEXT=a,b,c: name one column, or two different ones",),
+        {"text": ("a", "b", "c")},
+    ),
     Proposal(
         "classes that are not there",
         train(SOUND),
@@ -228,7 +233,7 @@ PROPOSED = [
     Proposal(
         "a study that is there",
         train(SOUND) | {"studies/my.yaml": "study: my\n"},
-        ("studies/my.yaml: is there already, and nothing is overwritten", "OUTPUT=", "NAME="),
+        ("my.yaml: is there already, and nothing is overwritten", "OUTPUT=", "NAME="),
     ),
     Proposal("data that is there", train(SOUND) | {"data/my/a.csv": ""}, ("data/my: is there already", "NAME=")),
     Proposal("results that are there", train(SOUND) | {"results/my/a": ""}, ("results/my: is there already", "NAME=")),

@@ -1709,8 +1709,8 @@ def as_page() -> str:
     lines = [
         "# Bad inputs",
         "",
-        f"{sum(map(len, GROUPS.values()))} mistakes, and words of the message that each must give. All but those of the",
-        "last groups are reported before any job runs. Each gives one message and an exit code, no traceback, no",
+        f"{sum(map(len, GROUPS.values()))} mistakes, and words of the message that each must give. All but those of",
+        "the last groups are reported before any job runs. Each gives one message and an exit code, no traceback, no",
         "computation.",
         "",
         "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",

@@ -10,7 +10,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import local_path, read_json
-from shallower.models.families import family_of, position_limit
+from shallower.models.families import check_onnx_export, family_of, position_limit
 from shallower.models.size import ModelSize, assumed_config
 from shallower.proposals.naming import slug
 from shallower.sources.hub import download, newest_commit
@@ -112,7 +112,7 @@ def _config(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _can_export(config: Mapping[str, Any]) -> bool:
     try:
-        family_of(config).check_onnx_export()
+        check_onnx_export(family_of(config))
     except UserError:
         return False
     return True
