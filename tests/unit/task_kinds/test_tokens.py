@@ -1,5 +1,7 @@
 """Tagged words, from a CoNLL file to scores, and against transformers and seqeval."""
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -219,7 +221,7 @@ def test_layers_are_scored_and_a_teacher_is_learnt_from(tmp_path):
         states = encoder(torch.from_numpy(batch.input_ids), output_hidden_states=True).hidden_states
         read = [state[batch.places] for state in states]
         cosines += torch.stack(
-            [torch.cosine_similarity(one, other, dim=-1) for one, other in zip(read, read[1:], strict=False)]
+            [torch.cosine_similarity(one, other, dim=-1) for one, other in itertools.pairwise(read)]
         ).T.tolist()
     assert METHODS["contribution"](encoder, tokens, CPU) == pytest.approx(np.mean(cosines, axis=0), abs=1e-5)
     assert all(score > 0 for score in taylor_importance(load_for_training(source, TASK, 0), tokens, CPU))
