@@ -23,6 +23,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import tagged_words
 import tiny
 from bad_files import PROPOSED
 from project import tiny_study
@@ -289,6 +290,20 @@ def regression(*spoils: Spoil) -> Spoil:
         del task["labels"]
         task |= {"target": "regression", "metrics": ["pearson"]}
         both(*spoils)(folder, study)
+
+    return spoil
+
+
+def tagged(text: str | None = None, name: str = "words.conll", **task: Any) -> Spoil:
+    """A task of tagged words; its training file where it has other content, and keys of the task."""
+
+    def spoil(folder: Path, study: Study) -> None:
+        own = tagged_words.make_task_files(folder / "data", 12, 6)
+        files = {f"{split}_file": f"data/{split}.conll" for split in ("train", "validation")}
+        study["tasks"][0] = own | {"name": study["tasks"][0]["name"]} | files | task
+        if text is not None:
+            (folder / "data" / name).write_text(text, encoding="utf-8")
+            study["tasks"][0]["train_file"] = f"data/{name}"
 
     return spoil
 
@@ -1692,12 +1707,97 @@ FETCHED = [
 ]
 
 
+TOKENS = [
+    Case(
+        "a line without a tag",
+        tagged("good\tB-good\nday\n"),
+        ("words.conll: line 2: has 1 column, the first word 2; give each word a line with all columns",),
+    ),
+    Case(
+        "columns without names",
+        tagged("good NN B-good\n"),
+        ("words.conll: line 1: has 3 columns, two are expected, a word and its tag; name all of them",),
+    ),
+    Case(
+        "a tag that is none of the labels",
+        tagged("good\tB-good\n\na\tO\nbad\tB-worse\n"),
+        ("words.conll: line 4: tag of word 2: 'B-worse' is none of the labels 'O', 'B-good'",),
+    ),
+    Case(
+        "more words than tags",
+        tagged('{"word": ["a", "day"], "tag": ["O"]}\n', "words.jsonl"),
+        ("words.jsonl: row 1: 2 words in word, but 1 tag in tag; give one tag for each word",),
+    ),
+    Case(
+        "an empty word",
+        tagged('{"word": ["a", " "], "tag": ["O", "O"]}\n', "words.jsonl"),
+        ("words.jsonl: row 1: word 2 of word is empty; fill it, or remove the word and its tag",),
+    ),
+    Case(
+        "a text where words should be",
+        tagged('{"word": "a day", "tag": ["O"]}\n', "words.jsonl"),
+        ("words.jsonl: row 1: word is 'a day', not a list of words; give a list of words, or use a CoNLL file",),
+    ),
+    Case(
+        "no words",
+        tagged('{"word": [], "tag": []}\n', "words.jsonl"),
+        ("words.jsonl: row 1: word has no words; fill it or remove the row",),
+    ),
+    Case(
+        "a tag that the training data lack",
+        tagged("good\tB-good\nand\tO\n"),
+        ("the validation split has the tag", "which the train split lacks"),
+    ),
+    Case(
+        "prefixes of two schemes",
+        tagged(labels=["O", "B-x", "E-x", "L-x"]),
+        ("labels: the prefixes B, E, L are of different schemes", "rewrite the tags in one"),
+    ),
+    Case(
+        "a prefix of no scheme",
+        tagged(labels=["O", "B-x", "Q-x"]),
+        ("labels: the prefix Q- is of none of the schemes",),
+    ),
+    Case(
+        "entities of tags that mark none",
+        tagged(labels=["NOUN", "VERB"]),
+        (".metrics: entity_f1 is of entities", "use token_accuracy"),
+    ),
+    Case(
+        "two columns of words",
+        both(tagged(), setting("tasks.0.text", ["word", "other"])),
+        (".text: tokens have one column",),
+    ),
+    Case(
+        "long texts of a classification",
+        setting("tasks.0.long_texts", "split"),
+        (".long_texts: is for tokens alone; remove the key",),
+    ),
+    Case(
+        "augmented texts of words",
+        both(tagged(), setting("refine.distill", {"augment": {}})),
+        ("refine.distill.augment: not for tokens: a changed word may need another tag",),
+    ),
+    Case(
+        "subsets of layers by words",
+        both(tagged(), setting("strategies.0", {"name": "subset-search", "amounts": [1]})),
+        ("is not for tokens: readouts are of the vectors of whole texts; use one of",),
+    ),
+    Case(
+        "words without labels",
+        both(tagged(), unlabelled("text\na day\n")),
+        (".unlabelled_file: not for tokens: it has texts, which are not divided into words",),
+    ),
+]
+
+
 # --- the table in the documentation --------------------------------------------------------------------------------
 
 GROUPS = {
     "The study's file": STUDY_FILE,
     "What the study says": STUDY,
     "Data files": DATA,
+    "Tagged words": TOKENS,
     "Checkpoints": MODEL,
     "Reported when the model is fetched": FETCHED,
     "Reported by `make study`, which then writes nothing": PROPOSED,

@@ -6,7 +6,10 @@ folder delivered/{model}/{task}. Where nothing is recommended, its manifest.json
 
 import argparse
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from shallower.core.cli import run_step
 from shallower.core.files import read_json
@@ -15,14 +18,28 @@ from shallower.core.variants import FULL, TORCH, Variant
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.describe import describe
 from shallower.delivery.folder import make_empty_folder, make_folder
-from shallower.delivery.parity import choose_examples
-from shallower.delivery.texts import read_texts
+from shallower.delivery.parity import choose_examples, choose_sentences
+from shallower.delivery.texts import read_texts, read_words
 from shallower.delivery.variant_folders import folder_of, model_file, torch_folder
-from shallower.engine.tokens import read_tokens
-from shallower.evaluation.predictions import read_predictions
+from shallower.engine.tokens import TokenSet, read_tokens
+from shallower.evaluation.predictions import Predictions, read_predictions
 from shallower.models.checksums import verified_file
 
 logger = logging.getLogger(__name__)
+
+
+def whole_sentences(
+    words: Mapping[int, list[str]], tokens: TokenSet, predictions: Predictions
+) -> tuple[list[list[str]], list[np.ndarray]]:
+    """The words, with their logits, of the sentences that are one example, and of which no word was lost."""
+    found: tuple[list[list[str]], list[np.ndarray]] = ([], [])
+    assert tokens.groups is not None and tokens.places is not None and predictions.groups is not None
+    for sentence, own in words.items():
+        rows = np.flatnonzero(tokens.groups == sentence)
+        if len(np.unique(tokens.owners[rows])) == 1 and len(np.unique(tokens.places[rows])) == len(own):
+            found[0].append(own)
+            found[1].append(predictions.logits[predictions.groups == sentence])
+    return found
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -55,14 +72,19 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.score_kept,
     )
     verified_file(arguments.task_dir / "validation.parquet")
-    texts = read_texts(arguments.task_dir / "validation.parquet", task["has_pair"])
     trained = variant._replace(runtime=TORCH)
     predictions = read_predictions(folder_of(candidate.run, trained) / "predictions.parquet", task["target"])
+    table = arguments.task_dir / "validation.parquet"
+    if tokens.places is None:
+        texts = read_texts(table, task["has_pair"])
+        examples = choose_examples([texts[example] for example in predictions.ids], predictions.logits)
+    else:
+        examples = choose_sentences(*whole_sentences(read_words(table), tokens, predictions))
     make_folder(
         folder,
         delivered,
         torch_folder(candidate.run, variant),
-        choose_examples([texts[example] for example in predictions.ids], predictions.logits),
+        examples,
         {
             form.runtime: model_file(candidate.run, variant._replace(runtime=form.runtime))
             for form in delivered.forms

@@ -129,6 +129,8 @@ def test_logits_loss_and_gradients_are_those_of_transformers(tmp_path, family):
     inputs = {"input_ids": torch.from_numpy(batch.input_ids)}
     if batch.attention_mask is not None:
         inputs["attention_mask"] = torch.from_numpy(batch.attention_mask)
+    if batch.token_type_ids is not None:
+        inputs["token_type_ids"] = torch.from_numpy(batch.token_type_ids)
     labels = torch.full(batch.input_ids.shape, -100)
     labels[batch.places] = torch.from_numpy(tokens.labels[tokens.rows(examples)])
     theirs = model(**inputs, labels=labels, output_hidden_states=True)
@@ -238,3 +240,37 @@ def test_layers_are_scored_and_a_teacher_is_learnt_from(tmp_path):
     softened = torch.from_numpy(logits[tokens.rows(examples)]).div(2).softmax(-1)
     terms = softened * (softened.log() - outputs.logits.div(2).log_softmax(-1))
     assert float(loss) == pytest.approx(float(4 * terms.sum(-1).mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlnet"])
+def test_forms_that_are_delivered_answer_each_word(tmp_path, family):
+    pytest.importorskip("onnxruntime")
+    from shallower.core.variants import ONNX, TORCH
+    from shallower.delivery.description import Inputs
+    from shallower.delivery.parity import answer, choose_sentences, difference, parity_record
+    from shallower.export.onnx_export import export_onnx
+    from shallower.export.onnx_prediction import OnnxModel
+    from shallower.export.onnx_prediction import predict as predict_by_onnx
+
+    source = tiny.make_model(tmp_path / "source", family, num_layers=2)
+    sentences = tagged_words.make_sentences(6, 3)
+    tokens = tokenized(source, sentences)
+    folder = tmp_path / "delivered"
+    load_for_training(source, TASK, 1, tokens.padding_side).save(source, folder)
+    logits = predict(load_for_prediction(folder, tokens.padding_side), tokens, CPU)
+    (folder / "onnx").mkdir()
+    export_onnx(folder, folder / "onnx/model.onnx")
+    np.testing.assert_allclose(predict_by_onnx(OnnxModel(folder / "onnx/model.onnx"), tokens), logits, atol=1e-4)
+
+    of_sentence = [logits[tokens.groups == sentence] for sentence in range(6)]
+    words = [words for words, _ in sentences]
+    words[2] = ["with a blank", *words[2][1:]]
+    examples = choose_sentences(words, of_sentence, 4)
+    assert [text.split(" ") for (text,) in examples.texts] == [
+        words for place, (words, _) in enumerate(sentences) if place != 2 and [" ".join(words)] in examples.texts
+    ]
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    inputs = Inputs(64, tokenizer.pad_token, tokenizer.pad_token_id, tokenizer.pad_token_type_id, tokens.padding_side)
+    record = parity_record(examples, inputs)
+    for runtime in (TORCH, ONNX):
+        assert difference(answer(folder, runtime, record).logits, record["logits"]["fp32"]) < 1e-4

@@ -5,8 +5,8 @@ It imports nothing of this library, so that it runs in an environment without it
     python -I answering.py RUNTIME FOLDER < question.json > answer.json
 
 The question has `texts`, lists of one or two texts each, `batch_size`, `model_class` and the keys of `Inputs`; the
-answer has `logits`, a list of the outputs for each text, and `versions` of the packages. Packages that the form must do
-without cannot be imported in this process, wherever they are installed.
+answer has `logits`, a list of the outputs for each text (or each word of all texts), and `versions` of the packages.
+Packages that the form must do without cannot be imported in this process, wherever they are installed.
 """
 
 import json
@@ -18,6 +18,8 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
+# Of models that answer each word of a text.
+OF_WORDS = "AutoModelForTokenClassification"
 TRANSFORMERS_PACKAGES = ("torch", "transformers")
 ONNX_PACKAGES = ("onnxruntime", "tokenizers", "numpy")
 
@@ -54,8 +56,25 @@ def with_transformers(folder: str, question: dict[str, Any]) -> list[list[float]
         for batch in batches(question):
             texts = [list(column) for column in zip(*batch, strict=True)]
             inputs = tokenizer(*texts, padding=True, truncation=True, return_tensors="pt")
-            logits += model(**inputs).logits.tolist()
+            found = model(**inputs).logits.tolist()
+            if question["model_class"] == OF_WORDS:
+                offsets = tokenizer(*texts, padding=True, truncation=True, return_offsets_mapping=True)
+                found = rows_of_words(texts[0], offsets["offset_mapping"], found)
+            logits += found
     return logits
+
+
+def rows_of_words(texts: Sequence[str], offsets: Any, logits: Any) -> list[list[float]]:
+    """The logits of each word's first token, of all texts one after another; blanks are between words."""
+    rows = []
+    for text, spans, found in zip(texts, offsets, logits, strict=True):
+        start = 0
+        for word in text.split(" "):
+            end = start + len(word)
+            of_word = (at for at, (first, last) in enumerate(spans) if first < last and first < end and last > start)
+            rows.append(found[next(of_word)])
+            start = end + 1
+    return rows
 
 
 def with_onnxruntime(folder: str, question: dict[str, Any], model: str) -> list[list[float]]:
@@ -85,7 +104,11 @@ def with_onnxruntime(folder: str, question: dict[str, Any], model: str) -> list[
             "token_type_ids": np.array([encoding.type_ids for encoding in encodings], np.int64),
         }
         (found,) = session.run(["logits"], {name: arrays[name] for name in names})
-        logits += found.tolist()
+        if question["model_class"] == OF_WORDS:
+            offsets = [encoding.offsets for encoding in encodings]
+            logits += rows_of_words([texts[0] for texts in batch], offsets, found.tolist())
+        else:
+            logits += found.tolist()
     return logits
 
 

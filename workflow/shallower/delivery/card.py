@@ -116,6 +116,7 @@ def _content(delivered: Delivered) -> dict[str, Any]:
     latencies = [delivered.full.latency, *(form.latency for form in delivered.forms)]
     return {
         "delivered": delivered,
+        "of_words": delivered.model_class == TOKEN_CLASSIFICATION,
         "best": RUNTIMES[delivered.recommended].title,
         "best_file": Markdown(RUNTIMES[delivered.recommended].model),
         "summary": _summary(delivered),

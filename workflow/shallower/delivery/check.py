@@ -129,7 +129,7 @@ def _checked(folder: Path, runtime: str, record: Mapping[str, Any], python: Path
     packages = listed([f"{package} {number}" for package, number in found.versions.items()])
     alone = "" if runtime == TORCH else ", torch and transformers not importable"
     return (
-        f"{file} answers {counted(len(stored), 'text')} as stored (off by {off:.1g}, {tolerance:g} allowed) "
+        f"{file} answers {counted(len(record['texts']), 'text')} as stored (off by {off:.1g}, {tolerance:g} allowed) "
         f"with {packages}{alone}"
     )
 

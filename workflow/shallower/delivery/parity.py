@@ -31,14 +31,20 @@ INT8_TOLERANCE = 0.1
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts [n], of one or two parts each, and the logits [n, outputs] of the model in PyTorch, fp32."""
+    """Texts [n], of one or two parts each, and the logits [n, outputs] of the model in PyTorch, fp32.
+
+    Of a model that answers each word logits are those of all words [words, outputs], and words are what stands between
+    the blanks of a text.
+    """
 
     texts: Sequence[Sequence[str]]
     logits: NDArray[Any]
+    of_words: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for logits that are not of these texts, or not finite."""
-        if self.logits.ndim != 2 or len(self.logits) != len(self.texts) or not len(self.texts):
+        rows = sum(len(text.split(" ")) for (text,) in self.texts) if self.of_words else len(self.texts)
+        if self.logits.ndim != 2 or len(self.logits) != rows or not len(self.texts):
             raise ValueError(f"logits {self.logits.shape} of {len(self.texts)} texts")
         if not np.isfinite(self.logits).all():
             raise ValueError("a logit is not a finite number")
@@ -63,6 +69,22 @@ def choose_examples(texts: Sequence[Sequence[str]], logits: NDArray[Any], number
     chosen |= dict.fromkeys(range(len(texts)))
     rows = sorted(list(chosen)[:number])
     return Examples([list(texts[row]) for row in rows], np.asarray(logits)[rows])
+
+
+def choose_sentences(
+    words: Sequence[Sequence[str]], logits: Sequence[NDArray[Any]], number: int = EXAMPLES
+) -> Examples:
+    """Some of the sentences whose words have no blanks, each with the logits [words, outputs] of its words.
+
+    The longest and the shortest, and the first ones.
+    """
+    usable = [place for place, each in enumerate(words) if all(word.split() == [word] for word in each)]
+    if not usable:
+        raise UserError("no validation sentence suits parity.json: all are split, or have words with blanks in them")
+    by_length = sorted(usable, key=lambda place: len(words[place]))
+    chosen = sorted([*dict.fromkeys([by_length[-1], by_length[0], *usable])][:number])
+    texts = [[" ".join(words[place])] for place in chosen]
+    return Examples(texts, np.concatenate([logits[place] for place in chosen]), of_words=True)
 
 
 def parity_record(examples: Examples, inputs: Inputs) -> dict[str, Any]:

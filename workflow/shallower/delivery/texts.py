@@ -11,3 +11,9 @@ def read_texts(path: str | Path, has_pair: bool) -> dict[int, list[str]]:
     table = pq.read_table(path, columns=["id", *columns])
     texts = zip(*(table[column].to_pylist() for column in columns), strict=True)
     return dict(zip(table["id"].to_pylist(), map(list, texts), strict=True))
+
+
+def read_words(path: str | Path) -> dict[int, list[str]]:
+    """The words of each example of a task's table, by the example's id."""
+    table = pq.read_table(path, columns=["id", "words"])
+    return dict(zip(table["id"].to_pylist(), table["words"].to_pylist(), strict=True))

@@ -31,17 +31,18 @@ class Sentences:
 
 
 def read_sentences(
-    file: Iterable[str], used: Sequence[str], header: Sequence[str] | None, is_conllu: bool = False
+    file: Iterable[str], used: Sequence[str] | None, header: Sequence[str] | None, is_conllu: bool = False
 ) -> Sentences:
-    """Read the columns `used`, the one of tags last; `header` names all columns.
+    """Read the columns `used`, the one of tags last, or all of them; `header` names all columns.
 
     Without it the columns are CoNLL-U's, or a file has two: the words and the tags. Problems name lines.
     """
     tagged = list(enumerate(file, start=1))
     first = next((line for _, line in tagged if line.strip() and not _is_document(line) and line[0] != "#"), "")
     separator = "\t" if "\t" in first else None
-    names = list(header or (CONLLU if is_conllu else used))
-    width = len(_fields(first, separator)) if first else len(names)
+    width = len(_fields(first, separator)) if first else None
+    names = list(header or (CONLLU if is_conllu else used or numbered(width or 0)))
+    used, width = used or names, len(names) if width is None else width
     if width != len(names):
         return Sentences(names, {name: [] for name in used}, [], [_wrong_width(tagged, first, width, header)], "")
     places = {name: names.index(name) for name in used if name in names}
@@ -75,6 +76,11 @@ def read_sentences(
         for name, place in places.items():
             values[name][-1].append(fields[place])
     return Sentences(names, values, lines, problems, _remark(separator, len(lines), counts))
+
+
+def numbered(width: int) -> list[str]:
+    """Names of columns that nobody has named."""
+    return [f"column {number}" for number in range(1, width + 1)]
 
 
 def _is_document(line: str) -> bool:

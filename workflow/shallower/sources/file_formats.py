@@ -328,11 +328,12 @@ def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _read_conll(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
+def _read_conll(path: Path, used: Sequence[str] | None, header: Sequence[str] | None, most_rows: int | None) -> Content:
     with open_text(path) as file:
         found = read_sentences(file, used, header, is_conllu=kind_of(path) == ".conllu")
     refuse_rows(path, found.problems)
-    return Content(found.names, found.values, remark=found.remark, lines=found.lines)
+    values = {name: column[:most_rows] for name, column in found.values.items()}
+    return Content(found.names, values, remark=found.remark, lines=found.lines)
 
 
 _READERS = {
