@@ -1780,7 +1780,7 @@ TOKENS = [
     ),
     Case(
         "subsets of layers by words",
-        both(tagged(), setting("strategies.0", {"name": "subset-search", "amounts": [1]})),
+        both(tagged(), setting("strategies.0", {"name": "subset-readout", "amounts": [1]})),
         ("is not for tokens: readouts are of the vectors of whole texts; use one of",),
     ),
     Case(

@@ -71,7 +71,7 @@ def test_f1_is_seqevals_on_resamples_too(scheme, strict):
 
     stats.bootstrap(
         (np.arange(40),),
-        lambda units, axis: (drawn.append(units), units.sum(axis=-1))[1],
+        lambda units, axis: (drawn.append(units), units.mean(axis=-1))[1],
         n_resamples=20,
         batch=20,
         vectorized=True,

@@ -242,7 +242,7 @@ def test_layers_are_scored_and_a_teacher_is_learnt_from(tmp_path):
     assert float(loss) == pytest.approx(float(4 * terms.sum(-1).mean()), rel=1e-4)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlnet"])
+@pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_forms_that_are_delivered_answer_each_word(tmp_path, family):
     pytest.importorskip("onnxruntime")
     from shallower.core.variants import ONNX, TORCH

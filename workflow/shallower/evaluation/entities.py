@@ -37,7 +37,7 @@ def entity_finder(tagging: Tagging) -> Callable[[Sequence[int]], Entities]:
 
     def strict(sentence: Sequence[int]) -> Entities:
         found = scheme.Entities([[tags[index] for index in sentence]], own).entities[0]
-        return {(entity.tag, entity.start, entity.end) for entity in found}
+        return {(entity.tag, entity.start, entity.end - 1) for entity in found}
 
     return strict
 
