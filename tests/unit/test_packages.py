@@ -27,7 +27,7 @@ ALLOWED = {
     "planning": "core models sources steps study surgery",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
-    "oracle": "core surgery evaluation reporting",
+    "oracle": "core models surgery evaluation reporting",
     "integrity": "core delivery models study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))
