@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import tiny
+from bad_files import PROPOSED
 from project import tiny_study
 
 Study = dict[str, Any]
@@ -721,9 +722,14 @@ STUDY = [
         ("scores_from: runs of origin finetuned start from models that are fine-tuned", "limit the entry"),
     ),
     Case(
-        "layers protected from a rule of positions",
-        setting("strategies.0.protect", [0]),
-        ("strategies[0] (top).protect: layers can be protected from subset-readout", "remove 'protect'"),
+        "a protected layer that the entry itself drops",
+        setting("strategies.0", {"name": "custom", "amounts": [[0, 2]], "protect": [0]}),
+        ("(custom).protect: layer 0 would go, but must stay: the study protects it",),
+    ),
+    Case(
+        "a pattern of attention that the model does not have",
+        setting("strategies.0", {"name": "cadence", "amounts": [2]}),
+        ("(cadence).amounts: the layers of bert models are all of one kind of attention", "choose another strategy"),
     ),
     Case(
         "more layers protected than are left",
@@ -1699,6 +1705,7 @@ GROUPS = {
     "Data files": DATA,
     "Checkpoints": MODEL,
     "Reported when the model is fetched": FETCHED,
+    "Reported by `make study`, which then writes nothing": PROPOSED,
 }
 
 
@@ -1707,8 +1714,9 @@ def as_page() -> str:
     lines = [
         "# Bad inputs",
         "",
-        f"{len(PLANNED) + len(FETCHED)} mistakes, and words of the message that each must give. All but the last group",
-        "are reported before any job runs. Each gives one message and an exit code, no traceback, no computation.",
+        f"{sum(map(len, GROUPS.values()))} mistakes, and words of the message that each must give. All but those of",
+        "the last groups are reported before any job runs. Each gives one message and an exit code, no traceback, no",
+        "computation.",
         "",
         "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",
         "`make test` tries each in Python and some with snakemake, `make test-inputs` all of them with snakemake.",
