@@ -21,11 +21,15 @@ DIGEST = b"sha256"
 
 @dataclass(frozen=True)
 class Predictions:
-    """ids [n] ascending, labels [n, ...] as the kind of task stores them, logits [n, outputs] float32."""
+    """ids [n] ascending, labels [n, ...] as the kind of task stores them, logits [n, outputs] float32.
+
+    `groups` [n] int64 say which rows belong together (`shallower.evaluation.groups`); None where none do.
+    """
 
     ids: NDArray[Any]
     labels: NDArray[Any]
     logits: NDArray[Any]
+    groups: NDArray[np.int64] | None = None
 
 
 def read_predictions(path: str | Path, target: str) -> Predictions:
@@ -35,14 +39,14 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     number of logits, or when a logit is not finite.
     """
     try:
-        table = parquet.read_table(path, columns=["id", "label", "logits"])
+        table = parquet.read_table(path)
+        ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise corrupt_file_error(path, f"not a file of predictions ({error})") from None
-    ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
     each = labels.type.value_type if pa.types.is_list(labels.type) else labels.type
     numbers = all(pa.types.is_integer(one) or pa.types.is_floating(one) for one in (ids.type, each))
     if not numbers or not pa.types.is_list(lists.type):
@@ -58,7 +62,8 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     except ValueError:
         raise UserError(f"{path}: rows differ in their number of logits or labels; delete it and run again") from None
     labels = stored.astype(task_kind(target).label_dtype)
-    found = content_digest(ids, stored, logits).encode("ascii")
+    groups = table["group"].to_numpy() if "group" in table.column_names else None
+    found = content_digest(ids, stored, logits, groups).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
         raise corrupt_file_error(path, "damaged: its content is not what was written")
     if not np.isfinite(logits).all():
@@ -66,18 +71,26 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     order = np.argsort(ids, kind="stable")
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")
-    return Predictions(ids[order], labels[order], logits[order])
+    return Predictions(ids[order], labels[order], logits[order], None if groups is None else groups[order])
 
 
-def write_predictions(path: str | Path, ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> None:
+def write_predictions(
+    path: str | Path,
+    ids: NDArray[Any],
+    labels: NDArray[Any],
+    logits: NDArray[Any],
+    groups: NDArray[np.int64] | None = None,
+) -> None:
     """Write a parquet file with the columns id (int64), label (see `stored_labels`) and logits (list of float32).
 
-    Rows are in the order of the arrays. Its metadata hold the SHA-256 of their content.
+    Where rows belong together there is also group (int64). Rows are in the order of the arrays. Its metadata hold the
+    SHA-256 of their content.
     """
     labels = stored_labels(labels)
     columns = {"label": to_column(labels), "logits": to_column(logits.astype(np.float32))}
+    columns |= {} if groups is None else {"group": pa.array(groups, pa.int64())}
     table = pa.table({"id": pa.array(ids, pa.int64()), **columns})
-    digest = content_digest(table["id"].to_numpy(), labels, logits)
+    digest = content_digest(table["id"].to_numpy(), labels, logits, groups)
     write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")
 
 
@@ -88,10 +101,13 @@ def stored_labels(labels: NDArray[Any]) -> NDArray[Any]:
     return labels.astype(np.int64 if np.issubdtype(labels.dtype, np.integer) else np.float64)
 
 
-def content_digest(ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> str:
+def content_digest(
+    ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any], groups: NDArray[np.int64] | None = None
+) -> str:
     """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
     digest = hashlib.sha256()
-    for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
+    arrays: list[tuple[NDArray[Any], Any]] = [(ids, np.int64), (labels, labels.dtype), (logits, np.float32)]
+    for array, kind in arrays + ([] if groups is None else [(groups, np.int64)]):
         digest.update(np.ascontiguousarray(array, kind).data)
     return digest.hexdigest()
 
@@ -106,7 +122,7 @@ def read_matched(
 ) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n, ...].
 
-    Examples are matched by id, never by position. Raises UserError, naming the file, when ids or labels
+    Examples are matched by id, never by position. Raises UserError, naming the file, when ids, labels or groups
     differ from those of `reference` (of the first file where there is no reference).
     """
     expected, answers = reference, []
@@ -122,6 +138,10 @@ def read_matched(
             )
         if not np.array_equal(table.labels, expected.labels):
             raise UserError(f"{path}: labels differ from those compared with; delete it and run again")
+        if (table.groups is None) != (expected.groups is None) or not np.array_equal(
+            np.asarray(table.groups), np.asarray(expected.groups)
+        ):
+            raise UserError(f"{path}: groups of rows differ from those compared with; delete it and run again")
         answers.append(predictions_of(table.logits, target))
     if expected is None:
         raise ValueError("no predictions to read")

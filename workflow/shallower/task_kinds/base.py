@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
+
 if TYPE_CHECKING:
     import torch
 
@@ -60,12 +62,14 @@ class TaskKind(ABC):
         label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
             "list<int8>" for several numbers a text, as many for each.
         scored_as: the kinds whose metrics suit this one.
+        model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
     """
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
     label_type: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
+    model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
 
     @property
     def label_dtype(self) -> str:
