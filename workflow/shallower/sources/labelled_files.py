@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.parquet import arrow_type
 from shallower.core.wording import counted
 from shallower.sources.file_formats import Content, read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
@@ -172,7 +173,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     Raises StudyErrors with its first bad rows.
     """
     problems = part.problems
-    labels: list[float | None] = []
+    labels: list[Any] = []
     read = _once_each(part.labels.values, reading.of(part.labels))
     for row, value in enumerate(part.labels.values, start=1):
         try:
@@ -182,14 +183,14 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     refuse_rows(part.path, problems)
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]
-    return pa.table({**part.texts, "label": pa.array(labels, task_kind(columns.target).label_dtype)})
+    return pa.table({**part.texts, "label": pa.array(labels, arrow_type(task_kind(columns.target).label_type))})
 
 
-def _once_each(values: Sequence[Any], read: Callable[[Any], float]) -> Callable[[Any], float]:
+def _once_each(values: Sequence[Any], read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A function that reads labels, with those of a column of texts alone read once each, since few are different."""
     if {*map(type, values)} != {str}:  # 1, 1.0 and True are one key
         return read
-    known: dict[str, float] = {}
+    known: dict[str, Any] = {}
     for value in {*values}:
         with suppress(ValueError):
             known[value] = read(value)

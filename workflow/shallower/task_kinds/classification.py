@@ -18,7 +18,7 @@ class Classification(TaskKind):
 
     name = "classification"
     has_classes = True
-    label_dtype = "int64"
+    label_type = "int64"
     scored_as = ("classification",)
 
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

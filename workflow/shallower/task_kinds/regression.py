@@ -43,7 +43,7 @@ class Regression(TaskKind):
 
     name = "regression"
     has_classes = False
-    label_dtype = "float64"
+    label_type = "float64"
     scored_as = ("regression",)
 
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
