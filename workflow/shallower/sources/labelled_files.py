@@ -1,7 +1,8 @@
 """Labelled text in files, read into one form and checked row by row.
 
 The form is a table with the columns `id` int64 (the row's number in its split, from 0), `text` string, `text_pair`
-string where a task has two texts, and `label`, read and stored as the kind of task says.
+string where a task has two texts, and `label`, read and stored as the kind of task says. `shallower.sources.queries`
+adds `group` where rows belong together.
 """
 
 import unicodedata
@@ -240,9 +241,9 @@ def without_repeats(table: pa.Table) -> pa.Table:
     return table.take(list(first.values()))
 
 
-def compared_texts(table: pa.Table) -> Iterator[tuple[str, ...]]:
-    """The text or the pair of texts of each row, as they are compared: without case and repeated blanks."""
-    names = [name for name in TEXTS if name in table.column_names]
+def compared_texts(table: pa.Table, columns: Sequence[str] = TEXTS) -> Iterator[tuple[str, ...]]:
+    """The texts of each row in some columns, as they are compared: without case and repeated blanks."""
+    names = [name for name in columns if name in table.column_names]
     for start in range(0, len(table), ROWS):
         columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
         for texts in zip(*columns, strict=True):
