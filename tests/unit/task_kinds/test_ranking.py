@@ -79,7 +79,9 @@ def test_queries_that_tell_nothing_are_left_out_of_what_is_scored(tmp_path, defi
         return [*rows, *([first, f"text {number}", 0] for number in range(3)), [second, "one", 1], [second, "two", 1]]
 
     for split in ("train", "validation"):
-        rewrite(definition[f"{split}_file"], lambda rows, split=split: [[f"{r[0]} {split}", *r[1:]] for r in spoil(rows)])
+        rewrite(
+            definition[f"{split}_file"], lambda rows, split=split: [[f"{r[0]} {split}", *r[1:]] for r in spoil(rows)]
+        )
     tables = fetched(definition, tmp_path / "task")
     assert (len(tables["train"]), len(tables["validation"])) == (12 * 4 + 5, 6 * 4)
     (remark,) = read_json(tmp_path / "task" / "manifest.json")["reading"]["remarks"]
@@ -88,8 +90,8 @@ def test_queries_that_tell_nothing_are_left_out_of_what_is_scored(tmp_path, defi
 
 
 def test_splits_that_share_a_query_are_refused(tmp_path, definition):
-    rows = list(csv.reader(open(definition["train_file"], encoding="utf-8", newline="")))[1:]
-    shared = rows[0][0]
+    with open(definition["train_file"], encoding="utf-8", newline="") as file:
+        shared = [*csv.reader(file)][1][0]
     rewrite(definition["validation_file"], lambda own: [*own, [shared.upper(), "a text", 1], [shared, "another", 0]])
     (problem,) = check_task(definition)
     assert f"the train and validation splits share the query {shared.casefold()!r}" in problem

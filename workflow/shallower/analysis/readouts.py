@@ -49,9 +49,7 @@ class Readout:
     loss: float
 
 
-def make_folds(
-    labels: NDArray[Any], has_classes: bool, groups: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
+def make_folds(labels: NDArray[Any], has_classes: bool, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """The fold [n] of each example: sizes differ by one at most, and so do those of a class where there are classes.
 
     Examples of one group in `groups` [n] are in one fold: what one readout makes of them can be compared.

@@ -91,9 +91,7 @@ def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States
 class _Judge:
     """Makes a row of each subset; the first one must be the full model, which the others are compared with."""
 
-    def __init__(
-        self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None
-    ) -> None:
+    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None) -> None:
         self._labels, self._kind, self._metric, self._groups = labels, kind, metric, groups
         self._folds = make_folds(labels, kind.has_classes, groups)
         self._full: Outputs | None = None

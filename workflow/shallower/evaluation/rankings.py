@@ -97,7 +97,7 @@ def reference_ndcg(labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[
 
 
 def reference_mrr(labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64]) -> float:
-    """MRR@10 by scipy's hypergeometric distribution: how likely the first texts of those that are tied are not relevant."""
+    """MRR@10 by scipy's hypergeometric distribution: how likely none of the first tied texts is relevant."""
     from scipy.stats import hypergeom
 
     scores = []

@@ -163,9 +163,7 @@ def _task(
         "source": _task_source(task),
         "training": f"{rows['train']:,}{_in_groups(manifest, 'train')}" if rows else DASH,
         "validation": (
-            DASH
-            if baselines.empty
-            else f"{baselines['num_examples'].iloc[0]:,}{_in_groups(manifest, 'validation')}"
+            DASH if baselines.empty else f"{baselines['num_examples'].iloc[0]:,}{_in_groups(manifest, 'validation')}"
         ),
         "classes": {split: _classes(classes[split]) for split in classes},
         "subset_of": [
