@@ -1291,7 +1291,7 @@ DATA = [
     Case(
         "a slice without whole queries",
         ranking(setting("tasks.0.validation_examples", 3)),
-        ("validation_examples: queries are taken with all their texts", "ask for more"),
+        ("validation_examples: queries are taken with all their texts, and 3 rows hold", "ask for more"),
     ),
     Case("text for a score", regression(rows("a day,much\n")), ("row 1: label 'good' is not a finite number",)),
     Case(

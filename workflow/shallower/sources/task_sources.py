@@ -373,11 +373,14 @@ def _sliced(
             tables["train"] = whole.take(np.setdiff1d(np.arange(len(whole)), rows))
         if _has_classes(columns):
             check_calibration(tables[CALIBRATION], tables["train"], size, columns.labels or ())
-    for split, table in tables.items():
-        if GROUP in table.column_names and num_queries(table) < LEAST_QUERIES:
+    sizes[CALIBRATION] = size
+    for split in (split for split in tables if sizes.get(split) is not None and GROUP in tables[split].column_names):
+        if num_queries(tables[split]) < LEAST_QUERIES:
             key = "calibration.examples" if split == CALIBRATION else f"{split}_examples"
             raise UserError(
-                f"{key}: queries are taken with all their texts, and the number of rows that is asked for holds fewer "
-                f"than {LEAST_QUERIES} of them; ask for more"
+                f"{key}: queries are taken with all their texts, and {sizes[split]} rows hold fewer than "
+                f"{LEAST_QUERIES} of them; ask for more"
             )
+    if CALIBRATION in tables and not len(tables["train"]):
+        raise UserError(f"calibration.examples: {size} rows leave no query to train on; ask for fewer")
     return replace(labelled, tables=tables)
