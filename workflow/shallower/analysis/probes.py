@@ -72,7 +72,10 @@ def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDAr
 
 
 def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> None:
-    """Write answers [depths, n, ...] as parquet: depth and id (int64), label and prediction (as labels are stored)."""
+    """Write answers [depths, n, ...] as parquet: depth and id (int64), label and prediction (as labels are stored).
+
+    Where examples belong together there is also group (int64).
+    """
     depths, num_examples = answers.shape[:2]
     labels = stored_labels(tokens.labels)
     table = pa.table(
@@ -83,6 +86,8 @@ def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> N
             "prediction": to_column(np.concatenate([*answers]).astype(labels.dtype)),
         }
     )
+    if tokens.groups is not None:
+        table = table.append_column("group", pa.array(np.tile(tokens.groups, depths)))
     write_parquet(path, table)
 
 
