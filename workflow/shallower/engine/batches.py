@@ -26,7 +26,7 @@ class Batch:
     input_ids: np.ndarray  # int64 [B, L]
     attention_mask: np.ndarray | None  # int64 [B, L]: 1 for a token, 0 for padding
     token_type_ids: np.ndarray | None  # int64 [B, L]
-    labels: np.ndarray  # int64 or float32 [R], a row for each example or, of texts with labels of words, for each word
+    labels: np.ndarray  # those of the token set [R, ...], a row for each example or word that has one
     places: tuple[np.ndarray, np.ndarray] | None = None  # of each row the example in the batch, and its token there
 
 

@@ -77,7 +77,7 @@ def telling_examples(tokens: TokenSet, logits: np.ndarray) -> np.ndarray:
     for output in range(min(CLASSES, logits.shape[1])):
         chosen |= dict.fromkeys(owners[[logits[:, output].argmax(), logits[:, output].argmin()]].tolist())
     if np.issubdtype(tokens.labels.dtype, np.integer):
-        _, first = np.unique(tokens.labels, return_index=True)
+        _, first = np.unique(tokens.labels, axis=0, return_index=True)
         chosen |= dict.fromkeys(owners[first[:CLASSES]].tolist())
     others = (example for example in range(tokens.size) if example not in chosen)
     while len(chosen) < min(EXAMPLES, tokens.size):

@@ -60,7 +60,9 @@ class Classification(TaskKind):
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits.argmax(axis=1).astype(np.int64)
 
-    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
+    def is_collapsed(
+        self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None
+    ) -> bool:
         return bool((answers == answers[0]).all())
 
     def constant_answer(self, labels: NDArray[Any]) -> float:

@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shallower.core.model_classes import TOKEN_CLASSIFICATION
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
 from shallower.task_kinds.class_labels import class_reading
@@ -28,6 +25,7 @@ class Tokens(Classification):
     label_type = "list<int64>"
     scored_as = ("tokens",)
     model_class = TOKEN_CLASSIFICATION
+    card = "delivered_card_tokens.jinja"
     unsupported: ClassVar[Mapping[str, str]] = {
         "probe": "probes read the vector of a whole text, and there is none for each word",
         "augment": "a changed word may need another tag",
@@ -83,12 +81,6 @@ class Tokens(Classification):
 
     def class_counts(self, labels: Sequence[Any]) -> Counter[int]:
         return Counter(chain.from_iterable(labels))
-
-    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
-        return bool((answers == answers[0]).all())
-
-    def constant_answer(self, labels: NDArray[Any]) -> int:
-        return int(np.bincount(labels).argmax())
 
     def notes(self, labels: Sequence[str], sentences: Sequence[Sequence[int]]) -> dict[str, Any]:
         """What task.json has of this kind: the scheme that all tags are in, by the training sentences."""

@@ -24,7 +24,7 @@ class Outputs:
 
     Attributes:
         logits: [B, labels], or of labels of words [R, labels]: a row for each word of the examples.
-        labels: in the same rows.
+        labels: in the same rows, [B, ...].
         vectors: in the same rows [B, hidden], where they were asked for: of the [CLS] token after the last layer, the
             one place that the head reads (`cls_place` of the family), or of each word's first token, before the head's
             own dropout, pooler or dense layer.
@@ -67,7 +67,7 @@ class Classifier(ABC):
         """Logits and labels of examples (positions in the token set) and, if asked for, their [CLS] tokens' vectors."""
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [B, labels] and labels [B] of examples (positions in the token set), on the model's device."""
+        """Logits [B, labels] and labels [B, ...] of examples (positions in the token set), on the model's device."""
         outputs = self.compute(tokens, examples, dropout)
         return outputs.logits, outputs.labels
 
