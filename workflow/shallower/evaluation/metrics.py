@@ -18,7 +18,7 @@ from shallower.evaluation import rankings
 from shallower.evaluation.entities import entity_counts, f1_of_counts, right_counts, seqeval_f1, share_of_counts
 from shallower.evaluation.groups import num_units, rows_of
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
-from shallower.task_kinds.tag_schemes import Tagging
+from shallower.task_kinds.tag_schemes import IOB2, Tagging
 
 # Index of the class that metrics of one class are of, unless a study names another: as GLUE has it.
 POSITIVE = 1
@@ -206,7 +206,8 @@ def _scipy(name: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
     return reference
 
 
-def _f1_of(positive: Subject) -> Metric:
+def _f1_of(subject: Subject) -> Metric:
+    positive = subject if isinstance(subject, int) else POSITIVE
     return Metric(
         name="f1",
         title="F1",
@@ -218,8 +219,9 @@ def _f1_of(positive: Subject) -> Metric:
     )
 
 
-def _entity_f1_of(tagging: Subject) -> Metric:
+def _entity_f1_of(subject: Subject) -> Metric:
     """F1 of entities; without tags it can be named, not computed."""
+    tagging = subject if isinstance(subject, Tagging) else Tagging((), IOB2)
     return Metric(
         name="entity_f1",
         title="entity F1",
