@@ -85,5 +85,6 @@ def test_the_delivered_model_ranks(finished: Project):
     assert [finding.problem for finding in check_folder(folder)] == [""] * 4
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "pipeline_tag: text-ranking" in card
-    assert "nDCG@10" in card
+    assert "nDCG&#64;10" in card
+    assert "48 validation examples in 12 queries" in card
     assert AutoConfig.from_pretrained(folder).num_labels == 1
