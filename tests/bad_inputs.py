@@ -468,7 +468,7 @@ STUDY = [
     ),
     Case(
         "texts made for a teacher, nobody knows how many",
-        setting("refine", {"distill": {"augment": {}}}),
+        setting("refine", {"distill": {"augment": {"copies": 1}}}),
         ("refine.distill.augment: missing 'copies'",),
     ),
     Case(
@@ -1660,7 +1660,94 @@ MODEL = [
     Case("text for the padding", config_json(pad_token_id="0"), ("'pad_token_id' is '0'; it must be a token's id",)),
 ]
 
-PLANNED = [*STUDY_FILE, *STUDY, *DATA, *MODEL]
+TOKENS = [
+    Case(
+        "a line without a tag",
+        tagged("good\tB-good\nday\n"),
+        ("words.conll: line 2: has 1 column, the first word 2; give each word a line with all columns",),
+    ),
+    Case(
+        "columns without names",
+        tagged("good NN B-good\n"),
+        ("words.conll: line 1: has 3 columns, two are expected, a word and its tag; name all of them",),
+    ),
+    Case(
+        "a tag that is none of the labels",
+        tagged("good\tB-good\n\na\tO\nbad\tB-worse\n"),
+        ("words.conll: line 4: tag of word 2: 'B-worse' is none of the labels 'O', 'B-good'",),
+    ),
+    Case(
+        "more words than tags",
+        tagged('{"word": ["a", "day"], "tag": ["O"]}\n', "words.jsonl"),
+        ("words.jsonl: row 1: 2 words in word, but 1 tag in tag; give one tag for each word",),
+    ),
+    Case(
+        "an empty word",
+        tagged('{"word": ["a", " "], "tag": ["O", "O"]}\n', "words.jsonl"),
+        ("words.jsonl: row 1: word 2 of word is empty; fill it, or remove the word and its tag",),
+    ),
+    Case(
+        "a text where words should be",
+        tagged('{"word": "a day", "tag": ["O"]}\n', "words.jsonl"),
+        ("words.jsonl: row 1: word is 'a day', not a list of words; give a list of words, or use a CoNLL file",),
+    ),
+    Case(
+        "no words",
+        tagged('{"word": [], "tag": []}\n', "words.jsonl"),
+        ("words.jsonl: row 1: word has no words; fill it or remove the row",),
+    ),
+    Case(
+        "a tag that the training data lack",
+        tagged("good\tB-good\nand\tO\n"),
+        ("the validation split has the tag", "which the train split lacks"),
+    ),
+    Case(
+        "prefixes of two schemes",
+        tagged(labels=["O", "B-x", "E-x", "L-x"]),
+        ("labels: the prefixes B, E, L are of different schemes", "rewrite the tags in one"),
+    ),
+    Case(
+        "a prefix of no scheme",
+        tagged(labels=["O", "B-x", "Q-x"]),
+        ("labels: the prefix Q- is of none of the schemes",),
+    ),
+    Case(
+        "entities of tags that mark none",
+        tagged(labels=["NOUN", "VERB"]),
+        (".metrics: entity_f1 is of entities", "use token_accuracy"),
+    ),
+    Case(
+        "two columns of words",
+        both(tagged(), setting("tasks.0.text", ["word", "other"])),
+        (".text: tokens have one column",),
+    ),
+    Case(
+        "long texts of a classification",
+        setting("tasks.0.long_texts", "split"),
+        (".long_texts: is for tokens alone; remove the key",),
+    ),
+    Case(
+        "augmented texts of words",
+        both(tagged(), setting("refine.distill", {"augment": {"copies": 1}})),
+        ("refine.distill.augment: not for tokens: a changed word may need another tag",),
+    ),
+    Case(
+        "subsets of layers by words",
+        both(
+            tagged(),
+            setting("calibration", {"examples": 4}),
+            setting("strategies.0", {"name": "subset-readout", "amounts": [1]}),
+        ),
+        ("is not for tokens: readouts are of the vectors of whole texts; use one of",),
+    ),
+    Case(
+        "words without labels",
+        both(tagged(), unlabelled("text\na day\n")),
+        (".unlabelled_file: not for tokens: it has texts, which are not divided into words",),
+    ),
+]
+
+PLANNED = [*STUDY_FILE, *STUDY, *DATA, *TOKENS, *MODEL]
 
 
 # --- reported by the step that fetches -------------------------------------------------------------------------------
@@ -1768,90 +1855,6 @@ FETCHED = [
         "added tokens beyond the model's",
         vocabulary_of(5000),
         ("token ids up to", "vocab_size is 231", "do not belong together"),
-    ),
-]
-
-
-TOKENS = [
-    Case(
-        "a line without a tag",
-        tagged("good\tB-good\nday\n"),
-        ("words.conll: line 2: has 1 column, the first word 2; give each word a line with all columns",),
-    ),
-    Case(
-        "columns without names",
-        tagged("good NN B-good\n"),
-        ("words.conll: line 1: has 3 columns, two are expected, a word and its tag; name all of them",),
-    ),
-    Case(
-        "a tag that is none of the labels",
-        tagged("good\tB-good\n\na\tO\nbad\tB-worse\n"),
-        ("words.conll: line 4: tag of word 2: 'B-worse' is none of the labels 'O', 'B-good'",),
-    ),
-    Case(
-        "more words than tags",
-        tagged('{"word": ["a", "day"], "tag": ["O"]}\n', "words.jsonl"),
-        ("words.jsonl: row 1: 2 words in word, but 1 tag in tag; give one tag for each word",),
-    ),
-    Case(
-        "an empty word",
-        tagged('{"word": ["a", " "], "tag": ["O", "O"]}\n', "words.jsonl"),
-        ("words.jsonl: row 1: word 2 of word is empty; fill it, or remove the word and its tag",),
-    ),
-    Case(
-        "a text where words should be",
-        tagged('{"word": "a day", "tag": ["O"]}\n', "words.jsonl"),
-        ("words.jsonl: row 1: word is 'a day', not a list of words; give a list of words, or use a CoNLL file",),
-    ),
-    Case(
-        "no words",
-        tagged('{"word": [], "tag": []}\n', "words.jsonl"),
-        ("words.jsonl: row 1: word has no words; fill it or remove the row",),
-    ),
-    Case(
-        "a tag that the training data lack",
-        tagged("good\tB-good\nand\tO\n"),
-        ("the validation split has the tag", "which the train split lacks"),
-    ),
-    Case(
-        "prefixes of two schemes",
-        tagged(labels=["O", "B-x", "E-x", "L-x"]),
-        ("labels: the prefixes B, E, L are of different schemes", "rewrite the tags in one"),
-    ),
-    Case(
-        "a prefix of no scheme",
-        tagged(labels=["O", "B-x", "Q-x"]),
-        ("labels: the prefix Q- is of none of the schemes",),
-    ),
-    Case(
-        "entities of tags that mark none",
-        tagged(labels=["NOUN", "VERB"]),
-        (".metrics: entity_f1 is of entities", "use token_accuracy"),
-    ),
-    Case(
-        "two columns of words",
-        both(tagged(), setting("tasks.0.text", ["word", "other"])),
-        (".text: tokens have one column",),
-    ),
-    Case(
-        "long texts of a classification",
-        setting("tasks.0.long_texts", "split"),
-        (".long_texts: is for tokens alone; remove the key",),
-    ),
-    Case(
-        "augmented texts of words",
-        both(tagged(), setting("refine.distill", {"augment": {}})),
-        ("refine.distill.augment: not for tokens: a changed word may need another tag",),
-    ),
-    Case(
-        "subsets of layers by words",
-        both(tagged(), setting("strategies.0", {"name": "subset-readout", "amounts": [1]})),
-        ("is not for tokens: readouts are of the vectors of whole texts; use one of",),
-    ),
-    Case(
-        "words without labels",
-        both(tagged(), unlabelled("text\na day\n")),
-        (".unlabelled_file: not for tokens: it has texts, which are not divided into words",),
     ),
 ]
 

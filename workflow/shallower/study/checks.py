@@ -18,7 +18,7 @@ from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
-from shallower.study.kind_checks import kind_problems
+from shallower.study.kind_checks import kind_problems, problems_of_task
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
@@ -140,7 +140,7 @@ def _task_problems(draft: Draft) -> Iterator[str]:
             return all(draft.is_sound("tasks", index, key) for key in keys)
 
         yield from (f"{here}{problem}" for problem in _metric_problems(task, sound))
-        found = list(_label_problems(task, sound))
+        found = [*_label_problems(task, sound), *problems_of_task(draft, index, task)]
         yield from (f"{here}{problem}" for problem in found)
         folder_is_sound = task.get("source") != "glue" or draft.is_sound("glue_directory")
         if folder_is_sound and draft.is_sound("tasks", index, but=TASK_USE_KEYS) and not found:

@@ -15,20 +15,27 @@ OF_WORDS = ("long_texts", "strict_entities")
 
 
 def kind_problems(draft: Draft) -> Iterator[str]:
-    """All that the kinds of a study's tasks do not support; each problem once."""
+    """What of a study beyond its tasks the kinds of these do not support; each problem once."""
     yield from dict.fromkeys(_problems(draft))
+
+
+def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:
+    """What its kind does not support of a task; follows the task's place."""
+    if kind := _kind(draft, index, task):
+        yield from (f".{key}: {_reason(kind, key)}; remove the key" for key in kind.unsupported if key in task)
+        yield from _word_problems(draft, index, task, kind)
+
+
+def _kind(draft: Draft, index: int, task: Mapping[str, Any]) -> TaskKind | None:
+    if task.get("source") == "glue" or not draft.is_sound("tasks", index, "target"):
+        return None
+    return TASK_KINDS.get(task.get("target", ""))
 
 
 def _problems(draft: Draft) -> Iterator[str]:
     for index, task in draft.entries("tasks"):
-        if task.get("source") == "glue" or not draft.is_sound("tasks", index, "target"):
+        if (kind := _kind(draft, index, task)) is None:
             continue
-        if (kind := TASK_KINDS.get(task.get("target", ""))) is None:
-            continue
-        here = draft.place("tasks", index)
-        for key in (key for key in kind.unsupported if key in task):
-            yield f"{here}.{key}: {_reason(kind, key)}; remove the key"
-        yield from (f"{here}{problem}" for problem in _word_problems(draft, index, task, kind))
         if "augment" in kind.unsupported:
             yield from _augment_problems(draft, index, task, kind)
         if "subsets" in kind.unsupported:
