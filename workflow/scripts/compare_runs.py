@@ -15,8 +15,8 @@ def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
     task = read_json(arguments.task)
     target, settings = task["target"], with_tagging(arguments.settings, task)
-    table, baseline = read_matched(arguments.baseline_predictions, None, target)
-    _, predictions = read_matched(arguments.predictions, table, target)
+    table, baseline = read_matched(arguments.baseline_predictions, None, target, settings)
+    _, predictions = read_matched(arguments.predictions, table, target, settings)
     record = comparison_record(target, table.labels, predictions, baseline, arguments.seeds, settings, table.groups)
     write_json(arguments.output, {**arguments.identity, **record})
 

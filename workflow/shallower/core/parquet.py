@@ -38,6 +38,11 @@ def to_array(column: pa.ChunkedArray) -> NDArray[Any]:
     return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), int(lengths[0]) if len(lengths) else 0)
 
 
+def flattened(column: pa.ChunkedArray) -> NDArray[Any]:
+    """The numbers of all lists of a column, one after another [n]."""
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+
 def to_column(values: NDArray[Any]) -> pa.Array:
     """Numbers [n] as a column, or [n, length] as a column of lists."""
     if values.ndim == 1:

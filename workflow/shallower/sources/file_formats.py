@@ -224,8 +224,10 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
     stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     for key in ("info", "features", label):
         stored = stored.get(key) if isinstance(stored, dict) else None
-    while isinstance(stored, dict) and "feature" in stored:  # a list of labels
+    if isinstance(stored, dict) and "feature" in stored:  # of a list's entries
         stored = stored["feature"]
+    elif isinstance(stored, list) and len(stored) == 1:  # the same in another spelling
+        stored = stored[0]
     stored = stored.get("names") if isinstance(stored, dict) else None
     return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
 

@@ -41,13 +41,14 @@ class Columns:
 
     Attributes:
         text: one or two columns of text.
-        label: the column of the label.
+        label: the column of the label; empty where there is one for each class.
         labels: class names in the order of their ids; None for a kind of task without classes.
         may_be_empty: whether empty texts are taken as they are, as a published data set has them.
         names: the columns' names in their order, for CSV and TSV files without a header.
         ranges: for each class the lowest and the highest number (both included) that counts as it, for files whose
             labels are ratings. Rows with a rating in no range are left out.
         target: the kind of task, which reads the labels.
+        label_columns: a column for each class, where labels are in several.
     """
 
     text: tuple[str, ...]
@@ -57,6 +58,12 @@ class Columns:
     names: tuple[str, ...] | None = None
     ranges: tuple[tuple[float, float], ...] | None = None
     target: str = "classification"
+    label_columns: tuple[str, ...] = ()
+
+    @property
+    def of_labels(self) -> tuple[str, ...]:
+        """All columns of labels."""
+        return self.label_columns or (self.label,)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Labelled:
 
     Attributes:
         tables: by split.
-        labels_are: what labels were read as: "names", "ids" or "numbers".
+        labels_are: what labels were read as, such as "names", "ids" or "numbers".
         remarks: what was taken otherwise than it stands in the files.
     """
 
@@ -125,13 +132,14 @@ class _Part:
 
 def _part(split: str, path: Path, columns: Columns) -> _Part:
     """Read one file; its texts as Arrow arrays, of half the size. Raises as `read_file` does."""
-    content = read_file(path, [*columns.text, columns.label], columns.names)
-    labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
-    if task_kind(columns.target).answers_words:
-        texts, problems = _words(content, columns)
+    content = read_file(path, [*columns.text, *columns.of_labels], columns.names)
+    if columns.label_columns:
+        rows = map(list, zip(*(content.values.pop(name) for name in columns.label_columns), strict=True))
+        labels = LabelColumn(str(path), list(rows), names=columns.label_columns)
     else:
-        texts, problems = _texts(content, columns)
-    return _Part(split, path, texts, problems, labels, content.remark, content.lines)
+        labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
+    read = _words if task_kind(columns.target).answers_words else _texts
+    return _Part(split, path, *read(content, columns), labels, content.remark, content.lines)
 
 
 def _words(content: Content, columns: Columns) -> tuple[dict[str, pa.Array], list[str]]:
@@ -234,7 +242,8 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
         try:
             labels.append(read(value))
         except ValueError as error:
-            problems.append(f"{_place(part.lines, row, getattr(error, 'word', None))}: {columns.label} {error}")
+            place = _place(part.lines, row, getattr(error, "word", None))
+            problems.append(" ".join([f"{place}:", *([columns.label] if columns.label else []), str(error)]))
     refuse_rows(part.path, problems)
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.layout import CALIBRATION, SPLITS, TEST
-from shallower.core.parquet import write_parquet
+from shallower.core.parquet import flattened, to_array, write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import LONG_TEXTS, Columns, Labelled
 from shallower.sources.local_data import LocalData, kept
@@ -21,6 +21,7 @@ from shallower.sources.queries import num_queries, shared_queries
 from shallower.sources.repeats import repeated_texts
 from shallower.sources.slices import GROUP, SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
+from shallower.task_kinds.class_sets import class_counts
 from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,8 @@ def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[st
         note = {LONG_TEXTS: long_texts}
         tables = {split: table.replace_schema_metadata(note) for split, table in labelled.tables.items()}
         labelled = replace(labelled, tables=tables)
-    logger.info("%s: labels are read as %s", source.columns(definition).label, labelled.labels_are)
+    names = ", ".join(source.columns(definition).of_labels)
+    logger.info("%s: labels are read as %s", names, labelled.labels_are)
     for remark in labelled.remarks:
         logger.info("%s", remark)
     return labelled, originals
@@ -172,9 +174,9 @@ def _class_counts(columns: Columns, tables: Mapping[str, pa.Table]) -> dict[str,
     """Numbers of examples of each class, by split; None for a task without classes."""
     if (labels := columns.labels) is None:
         return None
-    kind = task_kind(columns.target)
-    counts = {split: kind.class_counts(table.column("label").to_pylist()) for split, table in tables.items()}
-    return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
+    read = flattened if task_kind(columns.target).answers_words else to_array
+    counts = {split: class_counts(read(table["label"]), len(labels)).tolist() for split, table in tables.items()}
+    return {split: dict(zip(labels, found, strict=True)) for split, found in counts.items()}
 
 
 def _group_counts(target: str, tables: Mapping[str, pa.Table]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Tokens: each word of a text has a tag, such as the entity that it is part of, or its part of speech."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ class Tokens(Classification):
 
     name = "tokens"
     has_classes = True
-    is_stratified = False
+    takes_class_weights = False
     answers_words = True
     label_type = "list<int64>"
     scored_as = ("tokens",)
@@ -78,9 +77,6 @@ class Tokens(Classification):
             scheme_of(names)
         except ValueError as error:
             yield f"labels: {error}"
-
-    def class_counts(self, labels: Sequence[Any]) -> Counter[int]:
-        return Counter(chain.from_iterable(labels))
 
     def notes(self, labels: Sequence[str], sentences: Sequence[Sequence[int]]) -> dict[str, Any]:
         """What task.json has of this kind: the scheme that all tags are in, by the training sentences."""
