@@ -95,4 +95,4 @@ def _flat(column: LabelColumn) -> LabelColumn:
     """A column of lists of tags as one of tags, each with the row that it is of."""
     lists = [values if isinstance(values, list) else [] for values in column.values]
     rows = [row for row, values in enumerate(lists, start=1) for _ in values]
-    return LabelColumn(column.place, list(chain.from_iterable(lists)), column.stored_names, rows)
+    return LabelColumn(column.place, list(chain.from_iterable(lists)), column.stored_names, rows=rows)
