@@ -16,7 +16,7 @@ from transformers import AutoModel, PreTrainedModel
 from shallower.core.errors import UserError
 from shallower.core.limits import CPU_TOKENS
 from shallower.core.progress import Progress
-from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.batches import Batch, cls_positions, evaluation_batches, make_batch
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.tokens import TokenSet
@@ -102,21 +102,6 @@ def in_order(
     ]
     order = np.argsort(np.concatenate([members for members, _ in batches]))
     return np.concatenate([values for _, values in batches], axis=1)[:, order]
-
-
-def cls_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
-    """Where each example's [CLS] token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
-
-    It is the first of its kind where padding is on the right, the last where it is on the left: a text may spell
-    out further ones. Raises UserError, naming an example, when there is none.
-    """
-    found = batch.input_ids == tokens.cls_token_id
-    if not found.any(axis=1).all():
-        example = tokens.ids[batch.examples[~found.any(axis=1)][0]]
-        raise UserError(f"example {example} has no [CLS] token (id {tokens.cls_token_id}); check the model's tokenizer")
-    if tokens.padding_side == "right":
-        return found.argmax(axis=1)
-    return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
 
 
 # On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.

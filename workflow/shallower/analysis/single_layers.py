@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from shallower.analysis.hidden_states import TOKEN_BUDGET, cls_positions, load_encoder
+from shallower.analysis.hidden_states import TOKEN_BUDGET, load_encoder
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.batches import Batch, cls_positions, evaluation_batches, make_batch
 from shallower.engine.classifiers.loading import is_packed
 from shallower.engine.classifiers.packed_batch import Packed, pack
 from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from shallower.core.files import naming_errors
-from shallower.engine.batches import make_batch
+from shallower.engine.batches import Batch, cls_positions, make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
@@ -61,9 +61,17 @@ class TransformersClassifier(Classifier):
         if not with_vectors:
             return Outputs(self.module(**inputs).logits, labels)
         outputs = self.module(**inputs, output_hidden_states=True)
-        # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the same.
+        return Outputs(outputs.logits, labels, self._vectors_read(outputs.hidden_states[-1], batch, tokens))
+
+    def _vectors_read(self, states: torch.Tensor, batch: Batch, tokens: TokenSet) -> torch.Tensor:
+        """The vectors [B, hidden] that the head reads, of the last states [B, L, hidden]."""
         place = FAMILIES[self.module.config.model_type].cls_place
-        return Outputs(outputs.logits, labels, outputs.hidden_states[-1][:, place])
+        if place != LAST_REAL:
+            # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the
+            # same.
+            return states[:, place]
+        positions = to_device(cls_positions(batch, tokens), states.device.type)
+        return states[torch.arange(len(positions), device=states.device), positions]
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         family = FAMILIES[self.module.config.model_type]
