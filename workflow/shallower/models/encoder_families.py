@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES, Family
+from shallower.models.families import FAMILIES
+from shallower.models.family import Family
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
