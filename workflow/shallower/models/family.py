@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
 
 # More than any model has: a number beyond it is a mistake, and must not make lists of that length.
 MAX_LAYERS = 1000
@@ -38,6 +39,7 @@ class Family:
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
         output_layer: what the head for classification calls its last linear layer.
+        token_output_layer: the same of the head that answers each token.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
         token_types_key: the configuration's number of token types, 2 where it is missing; None for a family that takes
             any, or none.
@@ -66,6 +68,7 @@ class Family:
     pooler: str = "pooler"
     cls_place: int = 0
     output_layer: str = "classifier"
+    token_output_layer: str = "classifier"
     attention_matrices: int = 4
     token_types_key: str | None = "type_vocab_size"
     positions_after_padding: bool = False
@@ -162,6 +165,10 @@ class Family:
     def num_token_types(self, config: Mapping[str, Any]) -> int | None:
         """How many token types a model's table has; None where any will do."""
         return None if self.token_types_key is None else config.get(self.token_types_key, 2)
+
+    def output_layer_of(self, model_class: str) -> str:
+        """The last linear layer of the head that one of `shallower.core.model_classes` has."""
+        return {SEQUENCE_CLASSIFICATION: self.output_layer, TOKEN_CLASSIFICATION: self.token_output_layer}[model_class]
 
     def padding_id(self, config: Mapping[str, Any]) -> int | None:
         """The padding token's id by a configuration, which may say that there is none."""
