@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tiny_decoders import DECODERS
 from tiny_families import OTHERS, TINY, TinyFamily
 from tiny_words import BAD_WORDS, COMMON_WORDS, GOOD_WORDS
 from tiny_words import MAX_LENGTH as MAX_LENGTH
@@ -54,15 +55,16 @@ def make_model(
         config.num_labels, config.problem_type = 1, "regression"
     elif labels is not None:
         config.num_labels = labels
-    for name, value in (settings or {}).items():
-        setattr(config, name, value)
+    config = type(config).from_dict(config.to_dict() | dict(settings or {}))
 
     if regression or labels is not None:
         model_class = transformers.AutoModelForSequenceClassification
     elif bare:
         model_class = transformers.AutoModel
     else:
-        model_class = transformers.AutoModelForPreTraining
+        # Decoders' heads for pre-training are those that write texts.
+        is_decoder = family in DECODERS
+        model_class = transformers.AutoModelForCausalLM if is_decoder else transformers.AutoModelForPreTraining
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class.from_config(config)

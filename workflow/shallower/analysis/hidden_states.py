@@ -1,6 +1,8 @@
 """Hidden states at every depth of a model, of the [CLS] token or of all tokens, read in one forward pass.
 
 A depth is the number of layers that a text has passed: 0 is the embedding output, L what the last of L layers gives.
+A norm between the last layer and the head, as decoders have it, is part of no depth: the states at all depths are what
+layers give, so that those before and after each layer can be compared.
 """
 
 import logging
@@ -108,8 +110,18 @@ def in_order(
 # On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.
 @torch.inference_mode()
 def _states_of_batch(model: PreTrainedModel, batch: Batch, compute: Compute) -> tuple[torch.Tensor, ...]:
-    with compute.autocast():
-        states: tuple[torch.Tensor, ...] = model(
-            **model_inputs(model, batch, compute.device), output_hidden_states=True
-        ).hidden_states
-    return states
+    family = FAMILIES[model.config.model_type]
+    normed: list[torch.Tensor] = []
+    hooks = []
+    if family.final_norm:
+        final_norm = model.get_submodule(family.final_norm)
+        hooks = [final_norm.register_forward_pre_hook(lambda _, inputs: normed.append(inputs[0]))]
+    try:
+        with compute.autocast():
+            states: tuple[torch.Tensor, ...] = model(
+                **model_inputs(model, batch, compute.device), output_hidden_states=True
+            ).hidden_states
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return (*states[:-1], *normed) if normed else states

@@ -159,12 +159,15 @@ class TransformersLayers(LayerRunner):
         self._layers = [layers[0]] * self.num_layers if self.shares_layers else list(layers)
         # For families that count layers by their configuration.
         model.config.num_hidden_layers = 1
+        self._kinds = family_of(config).kinds(config)
 
     def _run_batch(
         self, layer: int, states: torch.Tensor | None, number: int
     ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         module, batch = self._layers[layer], self._batches[number]
         setattr(self._parent, self._name, nn.ModuleList([module]))
+        if self._kinds:
+            self._model.config.layer_types = [self._kinds[layer]]
         after: list[torch.Tensor] = []
         final: list[torch.Tensor] = []
 

@@ -14,6 +14,8 @@ from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFI
 
 # More than any model has: a number beyond it is a mistake, and must not make lists of that length.
 MAX_LAYERS = 1000
+# transformers' key of the kind of attention of each layer.
+LAYER_TYPES = "layer_types"
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,24 @@ class Family:
         depth_key: the configuration's number of layers.
         hidden_key, inner_key, heads_key: the configuration's sizes of vectors and of the feed-forward network's inner
             layer, and its number of attention heads.
+        inner_factor: how many times the size of vectors the inner layer has where a configuration does not say it; None
+            where it must.
+        head_size: size of a head where the configuration has no `head_dim`; None for an equal share of the vectors.
+        inner_matrices: weight matrices of the feed-forward network: two, or three where one of them is a gate.
+        positions_key: the configuration's number of positions.
+        learns_positions: whether there is an embedding for each of them.
         per_layer_lists: keys of configuration lists with one entry a layer.
+        derived_lists: what such a list holds, by a configuration and its number of layers, where it is missing.
+        layer_kinds: for a family whose layers may have several kinds of attention, what each layer's is by a
+            configuration and its number of layers where `layer_types` does not list them; None for other families.
+        older_kind_keys: the keys by which it is then said.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
-        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
+        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last. None for
+            a family without such a token, whose head reads the last token that is no padding.
+        causal: whether each token sees only those before it.
+        final_norm: what the base model calls the norm between its last layer and the head; empty for a family without.
+        has_dense_head: whether the head has a layer of its own below the output layer.
         output_layer: what the head for classification calls its last linear layer.
         token_output_layer: the same of the head that answers each token.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
@@ -53,6 +69,8 @@ class Family:
         float_mask: whether export to ONNX needs the attention mask as floats (XLNet subtracts it from a float, which
             torch's exporter cannot do with whole numbers).
         no_onnx: why the family cannot be exported to ONNX; empty where it can.
+        refused_settings: keys of a configuration that must not be set, each with the reason and the remedy.
+        unembedded_tokens: tokens of the tokenizer that have no place in the model's vocabulary, and that no text needs.
     """
 
     name: str
@@ -63,10 +81,21 @@ class Family:
     hidden_key: str = "hidden_size"
     inner_key: str = "intermediate_size"
     heads_key: str = "num_attention_heads"
+    inner_factor: int | None = None
+    head_size: int | None = None
+    inner_matrices: int = 2
+    positions_key: str = "max_position_embeddings"
+    learns_positions: bool = True
     per_layer_lists: tuple[str, ...] = ()
+    derived_lists: Mapping[str, Callable[[Mapping[str, Any], int], list[Any]]] = field(default_factory=dict)
+    layer_kinds: Callable[[Mapping[str, Any], int], list[str]] | None = None
+    older_kind_keys: tuple[str, ...] = ()
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
-    cls_place: int = 0
+    cls_place: int | None = 0
+    causal: bool = False
+    final_norm: str = ""
+    has_dense_head: bool = True
     output_layer: str = "classifier"
     token_output_layer: str = "classifier"
     attention_matrices: int = 4
@@ -75,11 +104,18 @@ class Family:
     shared_pattern: str | None = None
     tensor_prefix: str = ""
     tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
-    default_padding_id: int = 0
+    default_padding_id: int | None = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
     takes_token_types: bool = True
     float_mask: bool = False
     no_onnx: str = ""
+    refused_settings: Mapping[str, str] = field(default_factory=dict)
+    unembedded_tokens: tuple[str, ...] = ()
+
+    @property
+    def has_cls_token(self) -> bool:
+        """Whether the head reads a token of a kind of its own."""
+        return self.cls_place is not None
 
     @property
     def shares_layers(self) -> bool:
@@ -113,7 +149,8 @@ class Family:
         """The configuration of the model that has only `kept_layers` (0-based, ascending).
 
         The depth is set under each key that states it, every per-layer list keeps the entries of the kept
-        layers, and all else is unchanged. Raises UserError for layers that the model does not have and for
+        layers, and all else is unchanged. Kinds of layers are written as a list, also where an older key stated them;
+        that key goes where it no longer says the same. Raises UserError for layers that the model does not have and for
         per-layer lists of another length.
         """
         depth = self.num_layers(config)
@@ -123,12 +160,37 @@ class Family:
             if key in config:
                 shortened[key] = len(kept_layers)
         for key in self.per_layer_lists:
-            if (entries := config.get(key)) is None:
-                continue
-            if not isinstance(entries, list) or len(entries) != depth:
-                raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
-            shortened[key] = [entries[layer] for layer in kept_layers]
+            entries = config.get(key)
+            if entries is None and key in self.derived_lists:
+                entries = self.derived_lists[key](config, depth)
+            if entries is not None:
+                shortened[key] = [self._per_layer(key, entries, depth)[layer] for layer in kept_layers]
+        if all_kinds := self.kinds(config):
+            kinds = [all_kinds[layer] for layer in kept_layers]
+            older = {key: value for key, value in shortened.items() if key != LAYER_TYPES}
+            if self._kinds(older) != kinds:
+                shortened = {key: value for key, value in shortened.items() if key not in self.older_kind_keys}
+            shortened[LAYER_TYPES] = kinds
         return shortened
+
+    def kinds(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """The kind of attention of each layer; none where the family has one kind only."""
+        if self.layer_kinds is None:
+            return ()
+        return tuple(self._per_layer(LAYER_TYPES, self._kinds(config), self.num_layers(config)))
+
+    def _kinds(self, config: Mapping[str, Any]) -> Any:
+        """The kinds of a configuration's layers, as it has them or by an older key."""
+        assert self.layer_kinds is not None
+        stated = config.get(LAYER_TYPES)
+        return self.layer_kinds(config, self.num_layers(config)) if stated is None else stated
+
+    @staticmethod
+    def _per_layer(key: str, entries: Any, depth: int) -> list[Any]:
+        """A list of one entry a layer. Raises UserError when it is none."""
+        if not isinstance(entries, list) or len(entries) != depth:
+            raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
+        return entries
 
     def layer_of(self, tensor: str) -> int | None:
         """Layer (0-based) that a tensor belongs to, or None: embeddings, heads and shared weights."""

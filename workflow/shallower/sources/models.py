@@ -89,9 +89,8 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
     check_with_transformers(fetched)
 
     ready.mkdir()
-    save_fast_tokenizer(fetched, config, ready)
-    for name in ("config.json", WEIGHTS):
-        (fetched / name).replace(ready / name)
+    decided = save_fast_tokenizer(fetched, config, ready)
+    (fetched / WEIGHTS).replace(ready / WEIGHTS)
     manifest = {
         "name": definition["name"],
         "family": family_of(config).name,
@@ -99,6 +98,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
         "source": dict(definition),
         **source.pin,
         **converted_from,
+        **decided,
         "code": code_state(Path(__file__).parent),
         "versions": versions((*PACKAGES, "torch") if converted_from else PACKAGES),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},

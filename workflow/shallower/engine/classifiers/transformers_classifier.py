@@ -67,7 +67,7 @@ class TransformersClassifier(Classifier):
     def _vectors_read(self, states: torch.Tensor, batch: Batch, tokens: TokenSet) -> torch.Tensor:
         """The vectors [B, hidden] that the head reads, of the last states [B, L, hidden]."""
         place = FAMILIES[self.module.config.model_type].cls_place
-        if place != LAST_REAL:
+        if place is not None:
             # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the
             # same.
             return states[:, place]
@@ -103,7 +103,7 @@ def load_transformers_for_training(
     if faults:
         raise weights_mismatch_error(model_dir, faults)
     output_layer = FAMILIES[model.config.model_type].output_layer_of(model_class)
-    weights = {f"{output_layer}.{kind}" for kind in ("weight", "bias")}
+    weights = {f"{output_layer}.{name}" for name, _ in _linear(model, output_layer).named_parameters()}
     if head.rows is None and not weights <= new:
         _draw(model, output_layer, seed)
         new |= weights
@@ -120,14 +120,14 @@ def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         layer.weight.normal_(0, model.config.initializer_range, generator=generator)
-        layer.bias.zero_()
+        if layer.bias is not None:
+            layer.bias.zero_()
 
 
 def _reorder(model: PreTrainedModel, name: str, head: Head) -> None:
     """Put the outputs of a linear layer into the task's order."""
-    layer = _linear(model, name)
     with torch.no_grad():
-        for parameter in (layer.weight, layer.bias):
+        for parameter in _linear(model, name).parameters():
             parameter.copy_(parameter[list(head.rows or ())].clone())
 
 
