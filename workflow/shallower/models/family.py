@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from shallower.core.errors import UserError
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
@@ -51,7 +51,6 @@ class Family:
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last. None for
             a family without such a token, whose head reads the last token that is no padding.
-        causal: whether each token sees only those before it.
         final_norm: what the base model calls the norm between its last layer and the head; empty for a family without.
         has_dense_head: whether the head has a layer of its own below the output layer.
         output_layer: what the head for classification calls its last linear layer.
@@ -66,8 +65,10 @@ class Family:
             `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
         takes_token_types: whether the model's forward pass knows token types at all.
-        float_mask: whether export to ONNX needs the attention mask as floats (XLNet subtracts it from a float, which
-            torch's exporter cannot do with whole numbers).
+        onnx_mask: how export to ONNX gives the attention mask to the model: "additive", as what is added to attention's
+            scores, which makes the smallest graph; "float", as 1 and 0 (XLNet subtracts it from a float, which torch's
+            exporter cannot do with whole numbers); "plain", as transformers' users give it (decoders make masks of
+            several kinds of it).
         no_onnx: why the family cannot be exported to ONNX; empty where it can.
         refused_settings: keys of a configuration that must not be set, each with the reason and the remedy.
         unembedded_tokens: tokens of the tokenizer that have no place in the model's vocabulary, and that no text needs.
@@ -93,7 +94,6 @@ class Family:
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
     cls_place: int | None = 0
-    causal: bool = False
     final_norm: str = ""
     has_dense_head: bool = True
     output_layer: str = "classifier"
@@ -107,7 +107,7 @@ class Family:
     default_padding_id: int | None = 0
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
     takes_token_types: bool = True
-    float_mask: bool = False
+    onnx_mask: Literal["additive", "float", "plain"] = "additive"
     no_onnx: str = ""
     refused_settings: Mapping[str, str] = field(default_factory=dict)
     unembedded_tokens: tuple[str, ...] = ()

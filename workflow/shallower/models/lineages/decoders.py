@@ -25,7 +25,7 @@ COMMON: dict[str, Any] = {
     "takes_token_types": False,
     "default_padding_id": None,
     "forward_arguments": {"use_cache": False},
-    "causal": True,
+    "onnx_mask": "plain",
 }
 # The same of those that are made as Llama is: rotary positions, norms without a bias, and a gate.
 LLAMA: dict[str, Any] = COMMON | {

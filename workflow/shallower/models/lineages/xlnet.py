@@ -40,6 +40,6 @@ FAMILIES = (
         default_padding_id=5,
         attention_matrices=5,  # the fifth is for relative positions
         forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
-        float_mask=True,
+        onnx_mask="float",
     ),
 )
