@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from shallower.core.errors import UserError
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+from shallower.models.stack import Stack
 
 # More than any model has: a number beyond it is a mistake, and must not make lists of that length.
 MAX_LAYERS = 1000
@@ -47,6 +48,7 @@ class Family:
         layer_kinds: for a family whose layers may have several kinds of attention, what each layer's is by a
             configuration and its number of layers where `layer_types` does not list them; None for other families.
         older_kind_keys: the keys by which it is then said.
+        protected: layers that every model of the family must keep, each with the reason.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last. None for
@@ -91,6 +93,7 @@ class Family:
     derived_lists: Mapping[str, Callable[[Mapping[str, Any], int], list[Any]]] = field(default_factory=dict)
     layer_kinds: Callable[[Mapping[str, Any], int], list[str]] | None = None
     older_kind_keys: tuple[str, ...] = ()
+    protected: Mapping[int, str] = field(default_factory=dict)
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
     cls_place: int | None = 0
@@ -145,16 +148,28 @@ class Family:
             )
         return next(iter(values.values()))
 
+    def stack(self, config: Mapping[str, Any]) -> Stack:
+        """The layers of the model of a configuration, for choices among them.
+
+        Raises UserError as `num_layers` does, and for kinds of layers that are no list of one entry a layer.
+        """
+        depth = self.num_layers(config)
+        kinds = () if self.layer_kinds is None else tuple(self._per_layer(LAYER_TYPES, self._kinds(config), depth))
+        return Stack(depth, self.protected, kinds, self.name)
+
     def shortened_config(self, config: Mapping[str, Any], kept_layers: Sequence[int]) -> dict[str, Any]:
         """The configuration of the model that has only `kept_layers` (0-based, ascending).
 
         The depth is set under each key that states it, every per-layer list keeps the entries of the kept
         layers, and all else is unchanged. Kinds of layers are written as a list, also where an older key stated them;
-        that key goes where it no longer says the same. Raises UserError for layers that the model does not have and for
-        per-layer lists of another length.
+        that key goes where it no longer says the same. Raises UserError for layers that the model does not have, for
+        a choice without layers that must stay, and for per-layer lists of another length.
         """
         depth = self.num_layers(config)
         check_kept_layers(kept_layers, depth)
+        stack = self.stack(config)
+        if problem := stack.problem({*range(depth)} - {*kept_layers}):
+            raise UserError(f"{self.name}: {problem}")
         shortened = dict(config)
         for key in self._depth_keys:
             if key in config:
@@ -165,19 +180,13 @@ class Family:
                 entries = self.derived_lists[key](config, depth)
             if entries is not None:
                 shortened[key] = [self._per_layer(key, entries, depth)[layer] for layer in kept_layers]
-        if all_kinds := self.kinds(config):
-            kinds = [all_kinds[layer] for layer in kept_layers]
+        if stack.kinds:
+            kinds = [stack.kinds[layer] for layer in kept_layers]
             older = {key: value for key, value in shortened.items() if key != LAYER_TYPES}
             if self._kinds(older) != kinds:
                 shortened = {key: value for key, value in shortened.items() if key not in self.older_kind_keys}
             shortened[LAYER_TYPES] = kinds
         return shortened
-
-    def kinds(self, config: Mapping[str, Any]) -> tuple[str, ...]:
-        """The kind of attention of each layer; none where the family has one kind only."""
-        if self.layer_kinds is None:
-            return ()
-        return tuple(self._per_layer(LAYER_TYPES, self._kinds(config), self.num_layers(config)))
 
     def _kinds(self, config: Mapping[str, Any]) -> Any:
         """The kinds of a configuration's layers, as it has them or by an older key."""
