@@ -56,7 +56,7 @@ class ModelSize:
         hidden = _first(config, family.hidden_key, "hidden_size")
         inner = _first(config, family.inner_key, "intermediate_size")
         attention = family.attention_matrices * hidden**2
-        embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
+        embedding = _whole("embedding_size", family.embedding_size(config))
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
         positions = config.get("max_position_embeddings", 0)
@@ -95,7 +95,10 @@ def _first(config: Mapping[str, Any], *keys: str) -> int:
     key = next((key for key in keys if key in config), None)
     if key is None:
         raise UserError(f"config.json lacks {keys[0]!r}; get the model again")
-    value = config[key]
+    return _whole(key, config[key])
+
+
+def _whole(key: str, value: Any) -> int:
     if type(value) is not int or not 0 < value < 2**31:
         raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
     return value
