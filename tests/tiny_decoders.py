@@ -14,6 +14,7 @@ LLAMA = {
     "max_position_embeddings": MAX_LENGTH,
 }
 SMALL_HEADS = {"head_dim": 8}
+SLIDING = {"use_sliding_window": True, "sliding_window": 5, "layer_types": None}
 # Fewer tokens than the texts have, so that a layer of the wrong kind shows in the output.
 GEMMA = SMALL_HEADS | {"sliding_window": 5, "query_pre_attn_scalar": 8}
 
@@ -108,39 +109,31 @@ END_OF_TEXT = "<|endoftext|>"
 _qwen_pieces = byte_pairs("Qwen2Tokenizer", [END_OF_TEXT], pad_token=END_OF_TEXT)
 _gemma_pieces = sentence_pieces("GemmaTokenizer", ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"], "<bos>")
 
-# By family: what makes a configuration, what makes a tokenizer, and settings of a second form of models.
-DECODERS: Mapping[str, tuple[Callable[[int, Any], Any], Callable[[], Any], Mapping[str, Any]]] = {
+# By family: what makes a configuration, what makes a tokenizer, and where the base model has its layers.
+DECODERS: Mapping[str, tuple[Callable[[int, Any], Any], Callable[[], Any], str]] = {
     "gpt2": (
         config("GPT2Config", n_embd=32, n_head=4, n_positions=MAX_LENGTH),
         byte_pairs("GPT2Tokenizer", [END_OF_TEXT], pad_token=END_OF_TEXT),
-        {"n_inner": 48, "activation_function": "relu"},
+        "h",
     ),
     "llama": (
         config("LlamaConfig", **LLAMA),
         sentence_pieces("LlamaTokenizer", ["<unk>", "<s>", "</s>"], "<s>", pad_token="</s>", padding_side="left"),
-        {"num_key_value_heads": 4, "head_dim": 16, "attention_bias": True, "mlp_bias": True},
+        "layers",
     ),
-    "qwen2": (
-        config("Qwen2Config", **LLAMA),
-        _qwen_pieces,
-        {"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1, "layer_types": None},
-    ),
-    "qwen3": (
-        config("Qwen3Config", **LLAMA, **SMALL_HEADS),
-        _qwen_pieces,
-        {"attention_bias": True, "use_sliding_window": True, "sliding_window": 5, "layer_types": None}
-        | {"max_window_layers": 1},
-    ),
-    "gemma2": (config("Gemma2Config", **LLAMA, **GEMMA), _gemma_pieces, {"attention_bias": True, "head_dim": 16}),
-    "gemma3_text": (
-        config("Gemma3TextConfig", **LLAMA, **GEMMA, sliding_window_pattern=3),
-        _gemma_pieces,
-        {"sliding_window_pattern": 2, "layer_types": None, "head_dim": 16},
-    ),
-    "smollm3": (
-        config("SmolLM3Config", **LLAMA),
-        _plain_byte_pairs,
-        {"no_rope_layer_interval": 2, "no_rope_layers": None, "layer_types": None}
-        | {"use_sliding_window": True, "sliding_window": 5, "attention_bias": True},
-    ),
+    "qwen2": (config("Qwen2Config", **LLAMA), _qwen_pieces, "layers"),
+    "qwen3": (config("Qwen3Config", **LLAMA, **SMALL_HEADS), _qwen_pieces, "layers"),
+    "gemma2": (config("Gemma2Config", **LLAMA, **GEMMA), _gemma_pieces, "layers"),
+    "gemma3_text": (config("Gemma3TextConfig", **LLAMA, **GEMMA, sliding_window_pattern=3), _gemma_pieces, "layers"),
+    "smollm3": (config("SmolLM3Config", **LLAMA), _plain_byte_pairs, "layers"),
+}
+# Settings of a second form of models; null for lists that follow from other settings.
+SECOND_FORMS: Mapping[str, Mapping[str, Any]] = {
+    "gpt2": {"n_inner": 48, "activation_function": "relu"},
+    "llama": {"num_key_value_heads": 4, "head_dim": 16, "attention_bias": True, "mlp_bias": True},
+    "qwen2": SLIDING | {"max_window_layers": 1},
+    "qwen3": SLIDING | {"max_window_layers": 1, "attention_bias": True},
+    "gemma2": {"attention_bias": True, "head_dim": 16},
+    "gemma3_text": {"sliding_window_pattern": 2, "layer_types": None, "head_dim": 16},
+    "smollm3": SLIDING | {"no_rope_layer_interval": 2, "no_rope_layers": None, "attention_bias": True},
 }

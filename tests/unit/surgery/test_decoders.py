@@ -30,8 +30,7 @@ from shallower.models.families import FAMILIES
 from shallower.models.folder import WEIGHTS
 from shallower.models.weight_files import header
 from shallower.surgery.drop_layers import drop_layers
-from tiny_decoders import DECODERS
-from tiny_families import TINY
+from tiny_decoders import DECODERS, SECOND_FORMS
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
@@ -45,7 +44,7 @@ FORMS = [(family, form) for family in DECODERS for form in ("first", "second")]
 def full(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a classifier, in two files as on the hub."""
     family, form = request.param
-    settings = TINY[family].variant if form == "second" else None
+    settings = SECOND_FORMS[family] if form == "second" else None
     folder = tmp_path_factory.mktemp("full") / family
     return tiny.make_model(folder, family, NUM_LAYERS, labels=3, settings=settings, max_shard_size="60KB")
 
@@ -62,10 +61,6 @@ def tokens(full: Path) -> TokenSet:
     return make_tokens(full, 6, pair=True)[0]
 
 
-def layers_of(model: Any) -> Any:
-    return model.base_model.h if model.config.model_type == "gpt2" else model.base_model.layers
-
-
 @contextmanager
 def bypassed(model: Any, kept: list[int]) -> Iterator[None]:
     """Layers that are not kept give back their input."""
@@ -73,7 +68,7 @@ def bypassed(model: Any, kept: list[int]) -> Iterator[None]:
     def give_back_input(_: Any, arguments: Any, output: Any) -> Any:
         return (arguments[0], *output[1:]) if isinstance(output, tuple) else arguments[0]
 
-    layers = layers_of(model)
+    layers = tiny.layers_of(model)
     hooks = [layers[layer].register_forward_hook(give_back_input) for layer in range(len(layers)) if layer not in kept]
     yield
     for hook in hooks:

@@ -64,7 +64,7 @@ class ModelSize:
         groups = _stated(config, "num_key_value_heads") or heads
         # Two matrices make keys and values, which several heads may share.
         attention = round(((family.attention_matrices - 2) * heads + 2 * groups) * head * hidden)
-        embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
+        embedding = _whole("embedding_size", family.embedding_size(config))
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
         positions = config.get(family.positions_key, config.get("max_position_embeddings", 0))
@@ -123,7 +123,10 @@ def _first(config: Mapping[str, Any], *keys: str) -> int:
     key = next((key for key in keys if key in config), None)
     if key is None:
         raise UserError(f"config.json lacks {keys[0]!r}; get the model again")
-    value = config[key]
+    return _whole(key, config[key])
+
+
+def _whole(key: str, value: Any) -> int:
     if type(value) is not int or not 0 < value < 2**31:
         raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
     return value

@@ -7,8 +7,8 @@ the classifier.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shallower.models.family import Family
-from shallower.models.lineages.shapes import either, linear, norm
+from shallower.models.family import Family, either
+from shallower.models.lineages.shapes import linear, norm
 
 Config = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def _gpt2_tensors(config: Config) -> dict[str, list[int]]:
     """GPT-2's matrices are [inputs, outputs]."""
     size = either(config, "n_embd", "hidden_size")
     inner = config.get("n_inner") or 4 * size
-    positions = either(config, "n_positions", "max_position_embeddings")
+    positions = either(config, "n_positions", "max_position_embeddings") or 1024
     tensors = {"wte.weight": [config["vocab_size"], size], "wpe.weight": [positions, size]}
     for layer in range(either(config, "n_layer", "num_hidden_layers")):
         here = f"h.{layer}"

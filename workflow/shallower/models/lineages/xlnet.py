@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shallower.models.family import Family
-from shallower.models.lineages.shapes import either, linear, norm
+from shallower.models.family import Family, either
+from shallower.models.lineages.shapes import linear, norm
 
 
 def _xlnet_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
