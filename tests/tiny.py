@@ -109,8 +109,32 @@ def layers_of(model: Any) -> Any:
 
 
 def takes_token_types(model: Any) -> bool:
-    """Whether the forward pass of a model of transformers has an argument for token types."""
-    return "token_type_ids" in inspect.signature(type(model).forward).parameters
+    """Whether a model of transformers has token types; GPT-2 would take some for words."""
+    is_decoder = model.config.model_type in DECODERS
+    return not is_decoder and "token_type_ids" in inspect.signature(type(model).forward).parameters
+
+
+def place_read(family: str) -> int:
+    """Where the head reads in a text without padding: the last token or the first."""
+    return -1 if family == "xlnet" or family in DECODERS else 0
+
+
+def states_of_layers(model: Any, inputs: Mapping[str, Any]) -> list[Any]:
+    """The embeddings and what each layer of a model without a head gives, [B, L, hidden], as transformers has them.
+
+    Decoders' last states are those behind a further norm; here they are those before it.
+    """
+    import torch
+
+    last = []
+    layers = layers_of(model) if model.config.model_type in DECODERS else None
+    hook = layers and layers[-1].register_forward_hook(lambda _, inputs, output: last.append(output))
+    with torch.no_grad():
+        states = list(model(**inputs, output_hidden_states=True).hidden_states)
+    if hook:
+        hook.remove()
+        states[-1] = last[0][0] if isinstance(last[0], tuple) else last[0]
+    return states
 
 
 def _tiny_family(family: str) -> TinyFamily:

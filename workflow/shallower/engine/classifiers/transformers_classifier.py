@@ -19,7 +19,7 @@ from shallower.engine.classifiers.compact_embedding import compact_embedding, re
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
-from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
+from shallower.engine.dropout import Dropout, DropoutModule, attention_rates, replace_dropout, restore_dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
 from shallower.models.folder import CONFIG, weights_mismatch_error
@@ -37,12 +37,14 @@ class TransformersClassifier(Classifier):
         self.module = module
         self.config = module.config.to_dict()
         self._dropouts: list[DropoutModule] = []
+        self._attention_rates: list[tuple[Any, float]] = []
         self._hooks: list[RemovableHandle] = []
 
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
         if train_used_embeddings_only:
             compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
         self._dropouts = replace_dropout(self.module)
+        self._attention_rates = attention_rates(self.module)
         self._hooks = compute_cls_token_only(self.module, tokens.padding_side)
         self.module.train().to(device)
 
@@ -50,12 +52,16 @@ class TransformersClassifier(Classifier):
         for hook in self._hooks:
             hook.remove()
         restore_dropout(self.module)
+        for module, rate in self._attention_rates:
+            module.attention_dropout = rate
         self.module.to("cpu")  # type: ignore[arg-type]  # transformers' wrapper of to() loses its types
         restore_embedding(self.module)
 
     def compute(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout, with_vectors: bool = False) -> Outputs:
         for module in self._dropouts:
             module.dropout = dropout
+        for attention, rate in self._attention_rates:
+            attention.attention_dropout = dropout.rate(rate)
         batch = make_batch(tokens, examples)
         device = self.module.device.type
         inputs, labels = model_inputs(self.module, batch, device), to_device(batch.labels, device)
