@@ -50,6 +50,7 @@ class Family:
         older_kind_keys: the keys by which it is then said.
         protected: layers that every model of the family must keep, each with the reason.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
+        buffers: what old checkpoints store of a layer, named as within it, though it is no weight; it is left out.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last. None for
             a family without such a token, whose head reads the last token that is no padding.
@@ -99,6 +100,7 @@ class Family:
     older_kind_keys: tuple[str, ...] = ()
     protected: Mapping[int, str] = field(default_factory=dict)
     optional_tensors: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
     pooler: str = "pooler"
     cls_place: int | None = 0
     final_norm: str = ""

@@ -43,11 +43,10 @@ class ModelSize:
     hidden_size: int
     num_heads: int
     vocabulary: int
-    inner_size: int
-    inner_matrices: int
     layer_parameters: int
     other_parameters: int
     shares_layers: bool
+    gate_size: int = 0  # of the feed-forward network's gate; 0 where it has none
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "ModelSize":
@@ -77,11 +76,10 @@ class ModelSize:
             hidden_size=hidden,
             num_heads=heads,
             vocabulary=vocabulary,
-            inner_size=inner,
-            inner_matrices=family.inner_matrices,
             layer_parameters=attention + family.inner_matrices * hidden * inner,
             other_parameters=rows * embedding + factors + (hidden**2 if family.has_dense_head else 0),
             shares_layers=family.shares_layers,
+            gate_size=inner if family.inner_matrices == 3 else 0,
         )
 
     @property

@@ -83,7 +83,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
         source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
-    strip_wrapper(fetched / WEIGHTS)
+    strip_wrapper(fetched / WEIGHTS, family_of(config))
     check_tensors(config, header(fetched / WEIGHTS))
     check_finite(fetched / WEIGHTS)
     check_with_transformers(fetched)
@@ -127,7 +127,7 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
         if weights == WEIGHTS_INDEX:
             place.check(weight_map(folder / WEIGHTS_INDEX).values())
         tensors = {name: entry for file in weight_files(folder) for name, entry in header(file).items()}
-        check_tensors(config, without_wrapper(tensors))
+        check_tensors(config, without_wrapper(tensors, family_of(config)))
     except UserError as error:
         return str(error)
     return None

@@ -29,10 +29,11 @@ TOKENIZER_PROCESS = 450
 # Training holds weights, gradients and two moments; loading holds the file and the tensors.
 TRAINING_COPIES = 4
 LOADING_COPIES = 2
-# Numbers that a layer keeps for each token: multiples of its hidden size, of the feed-forward network's inner size for
-# each of its matrices but the last, and, for each head, of the text's length.
-HIDDEN_ACTIVATIONS = 17
-INNER_ACTIVATIONS = 2
+# Numbers that a layer keeps for each token: multiples of its hidden size and, for each head, of the text's length.
+HIDDEN_ACTIVATIONS = 25
+# Of the former, those of the feed-forward network; with a gate these are multiples of the gate's size instead.
+FORWARD_ACTIVATIONS = 8
+GATED_ACTIVATIONS = 4
 ATTENTION_ACTIVATIONS = 3
 # Copies of a task's texts while they are tokenized; bytes of a token, in the tokenizer's pieces and joined; bytes that
 # a tokenizer takes for each byte of what it is given at once.
@@ -201,6 +202,7 @@ def _logit_bytes(job: Job) -> int:
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
     """Bytes that one layer keeps for a batch of so many tokens, in texts of `length` tokens."""
-    inner = INNER_ACTIVATIONS * (size.inner_matrices - 1) * size.inner_size
-    attention = ATTENTION_ACTIVATIONS * size.num_heads * length
-    return 4 * tokens * (HIDDEN_ACTIVATIONS * size.hidden_size + inner + attention)
+    hidden = HIDDEN_ACTIVATIONS * size.hidden_size
+    if size.gate_size:
+        hidden += GATED_ACTIVATIONS * size.gate_size - FORWARD_ACTIVATIONS * size.hidden_size
+    return 4 * tokens * (hidden + ATTENTION_ACTIVATIONS * size.num_heads * length)

@@ -33,6 +33,7 @@ LLAMA: dict[str, Any] = COMMON | {
     "output_matrix": "mlp.down_proj",
     "word_embeddings": "embed_tokens.weight",
     "final_norm": "norm",
+    "buffers": ("self_attn.rotary_emb.inv_freq",),
     "tensor_prefix": "model",
     "learns_positions": False,
     "inner_matrices": 3,
@@ -147,6 +148,7 @@ FAMILIES = (
         heads_key="n_head",
         positions_key="n_positions",
         final_norm="ln_f",
+        buffers=("attn.bias", "attn.masked_bias"),  # the causal mask
         tensor_prefix="transformer",
         tensors=_gpt2_tensors,
         refused_settings={
