@@ -181,7 +181,7 @@ def test_cadence_for_every_amount(pattern):
         (Stack(6, family="bert"), 2, "the layers of bert models are all of one kind of attention"),
         (every("GGGG", "qwen2"), 2, "the layers of qwen2 models are all of one kind of attention"),
         (every("GLL" * 7 + "G"), 4, "the pattern of 3 layers goes on .*; drop 3, 6, 9, 12, 15, 18"),
-        (every("LGLLGLLG"), 3, "choose another strategy"),
+        (every("LGLLLGLG"), 3, "choose another strategy"),
         (every("GLL" * 7 + "G", protected=[10]), 3, "layer 10 would go, but must stay"),
     ],
 )

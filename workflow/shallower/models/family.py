@@ -164,7 +164,7 @@ class Family:
         Raises UserError as `num_layers` does, and for kinds of layers that are no list of one entry a layer.
         """
         depth = self.num_layers(config)
-        kinds = () if self.layer_kinds is None else tuple(self._per_layer(LAYER_TYPES, self._kinds(config), depth))
+        kinds = () if self.layer_kinds is None else tuple(_per_layer(LAYER_TYPES, self._kinds(config), depth))
         return Stack(depth, self.protected, kinds, self.name)
 
     def shortened_config(self, config: Mapping[str, Any], kept_layers: Sequence[int]) -> dict[str, Any]:
@@ -175,9 +175,9 @@ class Family:
         that key goes where it no longer says the same. Raises UserError for layers that the model does not have, for
         a choice without layers that must stay, and for per-layer lists of another length.
         """
-        depth = self.num_layers(config)
-        check_kept_layers(kept_layers, depth)
         stack = self.stack(config)
+        depth = stack.num_layers
+        check_kept_layers(kept_layers, depth)
         if problem := stack.problem({*range(depth)} - {*kept_layers}):
             raise UserError(f"{self.name}: {problem}")
         shortened = dict(config)
@@ -189,11 +189,11 @@ class Family:
             if entries is None and key in self.derived_lists:
                 entries = self.derived_lists[key](config, depth)
             if entries is not None:
-                shortened[key] = [self._per_layer(key, entries, depth)[layer] for layer in kept_layers]
+                shortened[key] = [_per_layer(key, entries, depth)[layer] for layer in kept_layers]
         if stack.kinds:
             kinds = [stack.kinds[layer] for layer in kept_layers]
-            older = {key: value for key, value in shortened.items() if key != LAYER_TYPES}
-            if self._kinds(older) != kinds:
+            without_list = {key: value for key, value in shortened.items() if key != LAYER_TYPES}
+            if self._kinds(without_list) != kinds:
                 shortened = {key: value for key, value in shortened.items() if key not in self.older_kind_keys}
             shortened[LAYER_TYPES] = kinds
         return shortened
@@ -203,13 +203,6 @@ class Family:
         assert self.layer_kinds is not None
         stated = config.get(LAYER_TYPES)
         return self.layer_kinds(config, self.num_layers(config)) if stated is None else stated
-
-    @staticmethod
-    def _per_layer(key: str, entries: Any, depth: int) -> list[Any]:
-        """A list of one entry a layer. Raises UserError when it is none."""
-        if not isinstance(entries, list) or len(entries) != depth:
-            raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
-        return entries
 
     def layer_of(self, tensor: str) -> int | None:
         """Layer (0-based) that a tensor belongs to, or None: embeddings, heads and shared weights."""
@@ -305,8 +298,22 @@ class Family:
         # transformers reads the common name too, whatever the family's own one is.
         return tuple(dict.fromkeys([self.depth_key, "num_hidden_layers"]))
 
+    def _kinds(self, config: Mapping[str, Any]) -> Any:
+        """The kinds of a configuration's layers, as it lists them or by an older key."""
+        stated = config.get(LAYER_TYPES)
+        if stated is not None or self.layer_kinds is None:
+            return stated
+        return self.layer_kinds(config, self.num_layers(config))
+
     def _match(self, tensor: str) -> re.Match[str] | None:
         return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
+
+
+def _per_layer(key: str, entries: Any, depth: int) -> list[Any]:
+    """A list of one entry a layer. Raises UserError when it is none."""
+    if not isinstance(entries, list) or len(entries) != depth:
+        raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
+    return entries
 
 
 def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:
