@@ -13,7 +13,8 @@ from shallower.core.errors import UserError
 from shallower.models.family import Family
 from shallower.models.lineages import albert, bert, deberta, mpnet, xlnet
 
-FAMILIES: dict[str, Family] = {family.name: family for lineage in (bert, xlnet, albert, mpnet, deberta) for family in lineage.FAMILIES}
+LINEAGES = (bert, xlnet, albert, mpnet, deberta)
+FAMILIES: dict[str, Family] = {family.name: family for lineage in LINEAGES for family in lineage.FAMILIES}
 
 
 def family_of(config: Mapping[str, Any]) -> Family:

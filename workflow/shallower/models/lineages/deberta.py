@@ -18,7 +18,7 @@ def _position_attention(config: Mapping[str, Any]) -> set[str]:
     if isinstance(kinds, str):  # as published checkpoints have it: "p2c|c2p"
         kinds = [kind.strip() for kind in kinds.lower().split("|")]
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
-        raise UserError(f"config.json: 'pos_att_type' is {kinds!r}; it must be a list such as [\"p2c\", \"c2p\"]")
+        raise UserError(f'config.json: \'pos_att_type\' is {kinds!r}; it must be a list such as ["p2c", "c2p"]')
     return set(kinds) if config.get("relative_attention") else set()
 
 
