@@ -98,7 +98,7 @@ PROPOSED = [
         "labels that are all different, asked for",
         train(table(text=text, mood=lambda row: f"name{row}")),
         ("no label of the column 'mood' is there twice", "choose another with LABEL="),
-        {"label": "mood"},
+        {"label": ("mood",)},
     ),
     Proposal(
         "one class",
@@ -109,7 +109,7 @@ PROPOSED = [
         "one class, asked for",
         train(table(text=text, mood=lambda row: "good")),
         ("the column 'mood' has one value only, 'good'",),
-        {"label": "mood"},
+        {"label": ("mood",)},
     ),
     Proposal(
         "ids and dates only beside the text",
@@ -125,8 +125,8 @@ PROPOSED = [
         "few whole numbers",
         train(table(text=text, stars=lambda row: 1 + row % 5)),
         (
-            "'stars' holds 5 values: 1, 2, 3, 4, 5",
-            "may be classes or ratings",
+            "the label 'stars' suits",
+            "for regression: whole numbers from 1 to 5",
             "KIND=classification or KIND=regression",
         ),
     ),
@@ -169,7 +169,7 @@ PROPOSED = [
         ("row 1: text is 0, not text",),
         {"files": {"train": "my.parquet"}, "text": ("text",)},
     ),
-    Proposal("unknown column", train(SOUND), ("LABEL: my.csv has no column 'mod'", "'mood'"), {"label": "mod"}),
+    Proposal("unknown column", train(SOUND), ("LABEL: my.csv has no column 'mod'", "'mood'"), {"label": ("mod",)}),
     Proposal("unknown text", train(SOUND), ("TEXT: my.csv has no column 'txt'",), {"text": ("txt",)}),
     Proposal("unknown kind", train(SOUND), ("KIND=clusters is none of classification",), {"kind": "clusters"}),
     Proposal(
@@ -179,7 +179,7 @@ PROPOSED = [
         "text that is the label",
         train(SOUND),
         ("LABEL=mood: is a column of TEXT, too",),
-        {"text": ("text", "mood"), "label": "mood"},
+        {"text": ("text", "mood"), "label": ("mood",)},
     ),
     Proposal(
         "three columns of text",

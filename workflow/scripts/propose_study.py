@@ -44,7 +44,7 @@ if __name__ == "__main__":
     parser.add_argument("--output", help="the study's file, which must not be there; studies/{name}.yaml by default")
     parser.add_argument("--kind", help="kind of task")
     parser.add_argument("--text", type=names, help="one or two columns of text, separated by a comma")
-    parser.add_argument("--label", help="column of the label")
+    parser.add_argument("--label", type=names, help="column of the label, or several that are one together")
     parser.add_argument("--labels", type=names, help="names of the classes, separated by commas")
     parser.add_argument("--columns", type=names, help="names of all columns, for files without a line of names")
     parser.add_argument("--seed", type=int, default=1, help="by which rows are divided")

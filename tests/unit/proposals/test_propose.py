@@ -58,7 +58,7 @@ def test_one_file_becomes_a_study_of_three_splits(proposed):
     record = json.loads(Path("data/my/division.json").read_text())
     assert (record["made_from"], record["seed"]) == ({"my.csv": sha256_of("my.csv")}, 1)
     # Each decision is said with its reason, on screen and in the study.
-    for words in ("the only column of text", "the only column that can be one", "LABEL=", "TEXT=", "SEED="):
+    for words in ("the only column of text", "all that can be the label", "LABEL=", "TEXT=", "SEED="):
         assert words in said
         assert words.casefold() in " ".join(Path("studies/my.yaml").read_text().replace("# ", " ").split()).casefold()
     assert "make run STUDY=studies/my.yaml" in said

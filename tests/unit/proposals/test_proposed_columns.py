@@ -65,7 +65,11 @@ def test_words_of_scripts_without_blanks_are_counted_by_letters():
         ([column("stars", lambda row: 1 + row % 5)], Asked(kind="classification"), ("classification", "stars")),
         ([column("id", row_number), column("mood", mood)], Asked(), ("classification", "mood")),
         ([column("label", mood), column("score", lambda row: row / 7)], Asked(), ("classification", "label")),
-        ([column("label", mood), column("score", lambda row: row / 7)], Asked(label="score"), ("regression", "score")),
+        (
+            [column("label", mood), column("score", lambda row: row / 7)],
+            Asked(label=("score",)),
+            ("regression", "score"),
+        ),
         (
             [column("mood", mood), column("score", lambda row: row / 7)],
             Asked(kind="regression"),
@@ -75,7 +79,7 @@ def test_words_of_scripts_without_blanks_are_counted_by_letters():
 )
 def test_kind_and_label(others, asked, expected):
     choice = choose("my.csv", [TEXT, *others], asked)
-    assert (choice.proposal.name, choice.label) == expected
+    assert (choice.proposal.name, *choice.label) == expected
     assert choice.text == ("comment",)
 
 
@@ -97,6 +101,6 @@ def test_pairs_are_known_by_their_names(names, expected):
 @pytest.mark.parametrize("label", ["a very long name of a class", "another name of some length"])
 def test_a_label_of_several_words_may_be_asked_for(label):
     columns = [TEXT, column("why", lambda row: f"{label} {row % 100}")]
-    assert choose("my.csv", columns, Asked(label="why")).text == ("comment",)
+    assert choose("my.csv", columns, Asked(label=("why",))).text == ("comment",)
     with pytest.raises(UserError, match="TEXT=comment, TEXT=why or TEXT=comment,why for both"):
         choose("my.csv", [*columns, column("mood", mood)], Asked())

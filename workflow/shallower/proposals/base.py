@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from shallower.proposals.columns import Column
+from shallower.proposals.division import Texts, compared
+from shallower.task_kinds.base import shown
 
 # Names that people give to a column of labels.
 _LABEL_NAMES = "label labels target class category topic intent sentiment tag tags y gold gold_label golden emotion"
@@ -31,19 +33,29 @@ class Decision:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A column that can be the label of a kind of task.
+    """A column that can be the label of a kind of task, or several that are one together.
 
     Attributes:
         kind: the name of the kind.
-        column: the column.
-        reason: what of it suits the kind.
-        is_natural: whether it suits the kind so well that nobody needs to ask for it.
+        columns: the columns.
+        reason: what of them suits the kind.
+        is_natural: whether they suit the kind so well that nobody needs to ask for it.
     """
 
     kind: str
-    column: Column
+    columns: tuple[Column, ...]
     reason: str
     is_natural: bool
+
+    @property
+    def name(self) -> str:
+        """The names of the columns, as LABEL takes them."""
+        return ",".join(column.name for column in self.columns)
+
+    @property
+    def holds(self) -> str:
+        """What the columns hold, in words."""
+        return self.columns[0].holds if len(self.columns) == 1 else self.reason
 
 
 class KindProposal(ABC):
@@ -60,8 +72,8 @@ class KindProposal(ABC):
         return column.is_text
 
     @abstractmethod
-    def candidates(self, columns: Sequence[Column]) -> Iterator[Candidate]:
-        """The columns that can be the label, among those that are not text."""
+    def candidates(self, columns: Sequence[Column], texts: Sequence[Column]) -> Iterator[Candidate]:
+        """The columns that can be the label, among those that are not text; and those of text."""
 
     @abstractmethod
     def decisions(self, values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
@@ -69,6 +81,14 @@ class KindProposal(ABC):
 
         `asked` are the names of the classes that the user gave. Raises UserError where labels cannot be used.
         """
+
+    def key(self, texts: Texts) -> Texts:
+        """What rows with the same texts have in common, by which they are put into one split."""
+        return compared(texts)
+
+    def text_problem(self, text: Any) -> str | None:
+        """Why a text of the data, which is not missing, cannot be used, to follow the column's name."""
+        return None if isinstance(text, str) else f"is {shown(text)}, not text"
 
     def problem(self, value: Any) -> str | None:
         """Why a label, which is not missing, cannot be used, to follow the column's name; None if it can."""

@@ -14,6 +14,8 @@ from shallower.proposals.columns import Column
 from shallower.proposals.registry import PROPOSALS
 from shallower.task_kinds.registry import TASK_KINDS
 
+# So many columns that can be one label together are taken so, without asking.
+SEVERAL = 3
 # Names of two columns of text that belong together, beside those that differ in a last digit or letter.
 PAIRS = (
     ("premise", "hypothesis"),
@@ -35,7 +37,7 @@ class Asked:
 
     kind: str | None = None
     text: tuple[str, ...] | None = None
-    label: str | None = None
+    label: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ class Choice:
     Attributes:
         proposal: of the kind.
         text: names of one or two columns.
-        label: name of the column.
+        label: names of the columns of labels, mostly of one.
         decisions: the keys of the task's entry that this decides.
     """
 
     proposal: KindProposal
     text: tuple[str, ...]
-    label: str
+    label: tuple[str, ...]
     decisions: tuple[Decision, ...]
 
 
@@ -68,10 +70,11 @@ def choose(place: str, columns: Sequence[Column], asked: Asked) -> Choice:
     proposals = [PROPOSALS[asked.kind]] if asked.kind else [*PROPOSALS.values()]
     if not any(_texts(proposal, columns, asked) for proposal in proposals):
         raise UserError(f"{place}: no column looks like text; name one or two with TEXT=. {_all(columns)}")
-    label, kind, named = _label(place, columns, asked, proposals)
+    label, decisions = _label(place, columns, asked, proposals)
     proposal = PROPOSALS[label.kind]
-    text = _text(place, [column for column in _texts(proposal, columns, asked) if column != label.column], asked)
-    return Choice(proposal, tuple(text.value), label.column.name, (text, named, kind))
+    texts = [column for column in _texts(proposal, columns, asked) if column not in label.columns]
+    text = _text(place, texts, asked)
+    return Choice(proposal, tuple(text.value), tuple(column.name for column in label.columns), (text, *decisions))
 
 
 def _check_asked(place: str, columns: Sequence[Column], asked: Asked) -> None:
@@ -81,65 +84,75 @@ def _check_asked(place: str, columns: Sequence[Column], asked: Asked) -> None:
     if asked.text is not None and (len(asked.text) > 2 or len({*asked.text}) < len(asked.text)):
         raise UserError(f"TEXT={','.join(asked.text)}: name one column, or two different ones for pairs of texts")
     names = [column.name for column in columns]
-    for option, wanted in (("TEXT", asked.text or ()), ("LABEL", (asked.label,) if asked.label else ())):
+    for option, wanted in (("TEXT", asked.text or ()), ("LABEL", asked.label or ())):
         if missing := [name for name in wanted if name not in names]:
             raise UserError(
                 f"{option}: {place} has no column {listed([*map(repr, missing)])}; it has {_named(columns)}"
             )
-    if asked.label and asked.text and asked.label in asked.text:
-        raise UserError(f"LABEL={asked.label}: is a column of TEXT, too; a model could read the answer")
+    if both := {*(asked.label or ())} & {*(asked.text or ())}:
+        raise UserError(f"LABEL={min(both)}: is a column of TEXT, too; a model could read the answer")
 
 
 def _texts(proposal: KindProposal, columns: Sequence[Column], asked: Asked) -> list[Column]:
     """Columns of text: those that are named, or those that look like it."""
     if asked.text:
         return [column for name in asked.text for column in columns if column.name == name]
-    return [column for column in columns if proposal.holds_text(column) and column.name != asked.label]
+    return [column for column in columns if proposal.holds_text(column) and column.name not in (asked.label or ())]
 
 
 def _label(
     place: str, columns: Sequence[Column], asked: Asked, proposals: Sequence[KindProposal]
-) -> tuple[Candidate, Decision, Decision]:
-    """The column of labels with the kind that it suits, and what is to be said of the kind and of the column."""
-    found = [
-        candidate
-        for proposal in proposals
-        for candidate in proposal.candidates(_others(columns, _texts(proposal, columns, asked), asked))
-        if candidate.is_natural or asked.kind
-    ]
+) -> tuple[Candidate, list[Decision]]:
+    """The label with the kind that it suits, and what is to be said of both."""
+    found = []
+    for proposal in proposals:
+        texts = _texts(proposal, columns, asked)
+        candidates = proposal.candidates(_others(columns, texts, asked), texts)
+        found += [candidate for candidate in candidates if texts and (candidate.is_natural or asked.kind)]
+    if asked.label:
+        found = [candidate for candidate in found if len(candidate.columns) == len(asked.label)]
     if not found:
         raise UserError(f"{place}: {_no_label(columns, asked)}")
-    labels = list(dict.fromkeys(candidate.column.name for candidate in found))
+    # Many columns that are one label together are not meant one by one.
+    together = {column for each in found if len(each.columns) >= SEVERAL for column in each.columns}
+    alone = [each for each in found if len(each.columns) > 1 or each.columns[0] not in together]
+    labels = list(dict.fromkeys(candidate.name for candidate in alone))
     by_name = [name for name in labels if name.casefold() in LABEL_NAMES]
     if len(labels) > 1 and len(by_name) != 1:
         choices = "; ".join(
-            f"LABEL={name} ({' or '.join(f'{each.kind}: {each.reason}' for each in found if each.column.name == name)})"
+            f"LABEL={name} ({' or '.join(f'{each.kind}: {each.reason}' for each in alone if each.name == name)})"
             for name in labels
         )
         raise UserError(f"{place}: {len(labels)} columns can be the label; choose one: {choices}")
     name = by_name[0] if by_name else labels[0]
-    kinds = [candidate for candidate in found if candidate.column.name == name]
+    kinds = [candidate for candidate in alone if candidate.name == name]
     if len(kinds) > 1:
-        choices = " or ".join(f"KIND={candidate.kind}" for candidate in kinds)
+        choices = " or ".join(f"KIND={each.kind}" for each in kinds)
+        meanings = "; ".join(f"for {each.kind}: {each.reason}" for each in kinds)
         raise UserError(
-            f"{place}: the column {name!r} holds {kinds[0].column.holds}: these may be classes or ratings, which are "
-            f"trained and scored in other ways; say {choices}"
+            f"{place}: the label {name!r} suits kinds of task that are trained and scored in other ways ({meanings}); "
+            f"say {choices}"
         )
     (label,) = kinds
-    others = [
-        kind
-        for kind, proposal in PROPOSALS.items()
-        if kind != label.kind and any(True for _ in proposal.candidates([label.column]))
-    ]
+    others = dict.fromkeys(each.name for each in found if each.name != name)
+    return label, [_named_label(label, asked, list(others)), _kind(label, asked, columns)]
+
+
+def _kind(label: Candidate, asked: Asked, columns: Sequence[Column]) -> Decision:
+    """What is to be said of the kind, and of others that the label suits less well."""
+    others = []
+    for kind, proposal in PROPOSALS.items():
+        texts = [column for column in _texts(proposal, columns, asked) if column not in label.columns]
+        if kind != label.kind and texts and any(True for _ in proposal.candidates(label.columns, texts)):
+            others.append(f"KIND={kind}")
     reason = "KIND says so" if asked.kind else f"the label has {label.reason}"
-    kind = Decision("target", label.kind, reason, " or ".join(f"KIND={kind}" for kind in others))
-    return label, kind, _named_label(label, asked, [each for each in labels if each != name])
+    return Decision("target", label.kind, reason, " or ".join(others))
 
 
 def _others(columns: Sequence[Column], texts: Sequence[Column], asked: Asked) -> list[Column]:
     """Columns that may be labels."""
     if asked.label:
-        return [column for column in columns if column.name == asked.label]
+        return [column for name in asked.label for column in columns if column.name == name]
     return [column for column in columns if column not in texts and not column.is_text and not column.is_ids]
 
 
@@ -150,7 +163,9 @@ def _no_label(columns: Sequence[Column], asked: Asked) -> str:
         constant = [column for column in columns if len(column.counts) == 1 and not column.is_text]
         why = f" ({constant[0].name!r} has one value only)" if len(constant) == 1 else ""
         return f"no column looks like the label{kind}{why}; name it with LABEL=. {_all(columns)}"
-    column = next(column for column in columns if column.name == asked.label)
+    if len(asked.label) > 1:
+        return f"LABEL={','.join(asked.label)}: these columns are no label together{kind}. {_all(columns)}"
+    column = next(column for column in columns if column.name in asked.label)
     if len(column.counts) == 1:
         return f"the column {column.name!r} has one value only, {column.in_order[0]!r}; nothing can be learnt from it"
     if column.counts and len(column.counts) == len(column.present):
@@ -191,14 +206,13 @@ def _are_pair(one: str, other: str) -> bool:
 
 
 def _named_label(label: Candidate, asked: Asked, others: Sequence[str]) -> Decision:
-    """What is to be said of the column of labels, and of others that can be it."""
-    name = label.column.name
+    """What is to be said of the label, and of other columns that can be it."""
+    names = [column.name for column in label.columns]
+    key, value = ("label", names[0]) if len(names) == 1 else ("label_columns", names)
     if asked.label:
-        return Decision("label", name, "LABEL says so")
-    why = "called so" if name.casefold() in LABEL_NAMES else "the only column that can be one"
-    return Decision(
-        "label", name, f"{why}; {label.column.holds}", " or ".join(f"LABEL={each}" for each in others) or "LABEL="
-    )
+        return Decision(key, value, "LABEL says so")
+    why = "called so" if label.name.casefold() in LABEL_NAMES else "all that can be the label"
+    return Decision(key, value, f"{why}; {label.holds}", " or ".join(f"LABEL={each}" for each in others) or "LABEL=")
 
 
 def _named(columns: Sequence[Column]) -> str:

@@ -24,14 +24,14 @@ class Classes(KindProposal):
 
     name = "classification"
 
-    def candidates(self, columns: Sequence[Column]) -> Iterator[Candidate]:
+    def candidates(self, columns: Sequence[Column], texts: Sequence[Column]) -> Iterator[Candidate]:
         for column in columns:
             count = len(column.counts)
             if not 2 <= count <= min(MOST_CLASSES, len(column.present) / 2) or not column.is_plain or column.is_dates:
                 continue
             numbered = ", numbered as classes are" if column.numbers is not None and are_ids(column) else ""
             reason = f"{count} values{numbered}: {listed_values(column.in_order)}"
-            yield Candidate(self.name, column, reason, _is_natural(column))
+            yield Candidate(self.name, (column,), reason, _is_natural(column))
 
     def decisions(self, values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
         counts = Counter(canonical(as_text(value)) for value in values)

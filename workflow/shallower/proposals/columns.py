@@ -34,7 +34,7 @@ def num_words(text: str) -> int:
     return len(text.split()) + len(_UNSPACED.findall(text))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A column by its first values.
 

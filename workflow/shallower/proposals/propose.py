@@ -20,7 +20,7 @@ from shallower.planning.plan import plan_study
 from shallower.planning.sizes import TOKENS_PER_TEXT
 from shallower.proposals.choice import Choice, choose
 from shallower.proposals.columns import Column, listed_values
-from shallower.proposals.division import FEWEST_TEXTS, Division, divide
+from shallower.proposals.division import FEWEST_TEXTS, Division, Texts, divide
 from shallower.proposals.draft import Draft, study_of
 from shallower.proposals.header import check_header
 from shallower.proposals.models import propose_model
@@ -58,7 +58,7 @@ def propose(request: Request) -> list[str]:
         *(
             _on_division(request, division, "pair of texts" if len(choice.text) > 1 else "text")
             if division
-            else _on_common_texts(rows)
+            else _on_common_texts(choice, rows)
         )
     ]
     model = propose_model(request.model, template, request.template)
@@ -112,14 +112,18 @@ def _divided(request: Request, choice: Choice, rows: Mapping[str, Rows]) -> Divi
     train = rows[SPLITS[0]]
     try:
         return divide(
-            train.compared,
+            _keys(choice, train),
             choice.proposal.strata(train.labels),
             {split: share / 100 for split, share in request.divided_shares.items()},
             request.seed,
-            taken=rows[TEST].compared if TEST in rows else (),
+            taken=_keys(choice, rows[TEST]) if TEST in rows else (),
         )
     except UserError as error:
         raise UserError(f"{train.files[0]}: {error}") from None
+
+
+def _keys(choice: Choice, rows: Rows) -> list[Texts]:
+    return [choice.proposal.key(texts) for texts in rows.texts]
 
 
 def _on_division(request: Request, division: Division, what: str) -> Iterator[str]:
@@ -145,11 +149,12 @@ def _on_division(request: Request, division: Division, what: str) -> Iterator[st
         )
 
 
-def _on_common_texts(rows: Mapping[str, Rows]) -> Iterator[str]:
+def _on_common_texts(choice: Choice, rows: Mapping[str, Rows]) -> Iterator[str]:
     """Texts that are in several of the files that were given."""
-    known = {split: {*each.compared} for split, each in rows.items()}
+    keys = {split: _keys(choice, each) for split, each in rows.items()}
+    known = {split: {*each} for split, each in keys.items()}
     for one, other in combinations(rows, 2):
-        common = sum(texts in known[one] for texts in rows[other].compared)
+        common = sum(key in known[one] for key in keys[other])
         share = 100 * common / len(rows[other].texts)
         warning = "Warning: " if common else ""
         remedy = "; remove them from one, or scores are too good" if common else ""

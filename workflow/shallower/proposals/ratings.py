@@ -20,13 +20,13 @@ class Ratings(KindProposal):
 
     name = "regression"
 
-    def candidates(self, columns: Sequence[Column]) -> Iterator[Candidate]:
+    def candidates(self, columns: Sequence[Column], texts: Sequence[Column]) -> Iterator[Candidate]:
         for column in columns:
             if column.numbers is None or column.is_ids or len(column.counts) < 2:
                 continue
             kind = "whole numbers" if column.is_whole else "numbers"
             reason = f"{kind} from {min(column.numbers):g} to {max(column.numbers):g}"
-            yield Candidate(self.name, column, reason, not are_ids(column))
+            yield Candidate(self.name, (column,), reason, not are_ids(column))
 
     def decisions(self, values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
         if asked is not None:

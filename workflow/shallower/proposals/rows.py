@@ -13,9 +13,9 @@ from shallower.core.errors import UserError
 from shallower.core.files import sha256_of, write_json, write_text
 from shallower.core.wording import counted
 from shallower.proposals.base import KindProposal
-from shallower.proposals.division import Division, Texts, compared
+from shallower.proposals.division import Division, Texts
 from shallower.sources.file_formats import read_file, refuse_rows
-from shallower.task_kinds.base import is_missing, shown
+from shallower.task_kinds.base import is_missing
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,11 @@ class Rows:
     labels: list[Any]
     incomplete: tuple[str, ...] = ()
 
-    @property
-    def compared(self) -> list[Texts]:
-        """The texts of each row as they are compared."""
-        return [compared(texts) for texts in self.texts]
-
 
 def read_rows(
     files: Sequence[Path],
     text: Sequence[str],
-    label: str,
+    label: Sequence[str],
     header: Sequence[str] | None,
     proposal: KindProposal,
 ) -> Rows:
@@ -52,37 +47,38 @@ def read_rows(
     all_labels: list[Any] = []
     incomplete: list[str] = []
     for path in files:
-        content = read_file(path, [*text, label], header)
-        labels = [_named(value, content.stored_names) for value in content.values[label]]
+        used = [*text, *label]
+        content = read_file(path, used, header)
         problems = []
-        for row, (value, *texts) in enumerate(
-            zip(labels, *(content.values[name] for name in text), strict=True), start=1
-        ):
-            lacking = [name for name, each in zip((label, *text), (value, *texts), strict=True) if is_missing(each)]
-            if lacking:
+        for row, found in enumerate(zip(*(content.values[name] for name in used), strict=True), start=1):
+            if lacking := [name for name, value in zip(used, found, strict=True) if is_missing(value)]:
                 incomplete.append(f"row {row} of {path}, where {lacking[0]!r} is missing")
                 continue
+            texts, values = found[: len(text)], [_named(value, content.stored_names) for value in found[len(text) :]]
+            value = values[0] if len(values) == 1 else values
             problems += [f"row {row}: {problem}" for problem in _problems(text, texts, label, value, proposal)]
-            all_texts.append(tuple(texts))
+            all_texts.append(texts)
             all_labels.append(value)
         refuse_rows(path, problems)
     return Rows(tuple(files), all_texts, all_labels, tuple(incomplete))
 
 
 def _named(value: Any, stored_names: Sequence[str] | None) -> Any:
-    """A label by its class's name, where the file has names for its ids."""
+    """A label, or each of a list, by its class's name, where the file has names for its ids."""
+    if isinstance(value, list):
+        return [_named(each, stored_names) for each in value]
     is_id = stored_names is not None and type(value) is int and 0 <= value < len(stored_names)
     return stored_names[value] if is_id and stored_names is not None else value
 
 
 def _problems(
-    text: Sequence[str], texts: Sequence[Any], label: str, value: Any, proposal: KindProposal
+    text: Sequence[str], texts: Texts, label: Sequence[str], value: Any, proposal: KindProposal
 ) -> Iterator[str]:
     for name, each in zip(text, texts, strict=True):
-        if not isinstance(each, str):
-            yield f"{name} is {shown(each)}, not text"
+        if problem := proposal.text_problem(each):
+            yield f"{name} {problem}"
     if problem := proposal.problem(value):
-        yield f"{label} {problem}"
+        yield f"{', '.join(label)} {problem}"
 
 
 def check_complete(rows: Rows, may_be_left_out: bool) -> None:
@@ -96,7 +92,13 @@ def check_complete(rows: Rows, may_be_left_out: bool) -> None:
 
 
 def write_division(
-    folder: Path, rows: Rows, division: Division, text: Sequence[str], label: str, seed: int, shares: Mapping[str, int]
+    folder: Path,
+    rows: Rows,
+    division: Division,
+    text: Sequence[str],
+    label: Sequence[str],
+    seed: int,
+    shares: Mapping[str, int],
 ) -> None:
     """Write a file of JSON lines for each split into a folder, and division.json, which says how they were made."""
     for split, chosen in division.rows.items():
@@ -112,7 +114,8 @@ def write_division(
     write_json(folder / "division.json", record)
 
 
-def _lines(rows: Rows, chosen: NDArray[np.int64], text: Sequence[str], label: str) -> Iterator[str]:
+def _lines(rows: Rows, chosen: NDArray[np.int64], text: Sequence[str], label: Sequence[str]) -> Iterator[str]:
     for row in chosen:
-        content = {**dict(zip(text, rows.texts[row], strict=True)), label: rows.labels[row]}
+        values = [rows.labels[row]] if len(label) == 1 else rows.labels[row]
+        content = dict(zip((*text, *label), (*rows.texts[row], *values), strict=True))
         yield json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
