@@ -31,6 +31,11 @@ def _relative_positions(config: Mapping[str, Any]) -> int:
     return 2 * (furthest if furthest >= 1 else config.get("max_position_embeddings", 512))
 
 
+def _of_positions(config: Mapping[str, Any]) -> tuple[int, int]:
+    kinds = len(_position_attention(config) & {"c2p", "p2c"})
+    return 0 if config.get("share_att_key") else kinds, kinds * _relative_positions(config)
+
+
 def _around_layers(config: Mapping[str, Any], embedding: int) -> dict[str, list[int]]:
     size = config["hidden_size"]
     tensors = {"embeddings.word_embeddings.weight": [config["vocab_size"], embedding]}
@@ -99,6 +104,7 @@ FIRST = Family(
     layer_pattern=r"(deberta\.)?encoder\.layer\.",
     output_matrix="output.dense",
     default_token_types=0,
+    relative_positions=_of_positions,
     tensor_prefix="deberta",
     tensors=_first_tensors,
     onnx_mask="plain",
@@ -109,6 +115,7 @@ SECOND = Family(
     layer_pattern=r"(deberta\.)?encoder\.layer\.",
     output_matrix="output.dense",
     default_token_types=0,
+    relative_positions=_of_positions,
     tensor_prefix="deberta",
     tensors=_second_tensors,
     after_first_layer="encoder.conv",
