@@ -99,9 +99,7 @@ def _roberta_settings(config: Mapping[str, Any]) -> EncoderConfig:
 def _electra_settings(config: Mapping[str, Any]) -> EncoderConfig:
     embedding_size = FAMILIES["electra"].embedding_size(config)
     _size({"embedding_size": embedding_size}, "embedding_size")
-    return replace(
-        _bert_settings(config), embedding_size=embedding_size, drops_head_input=True, head_activation="gelu"
-    )
+    return replace(_bert_settings(config), embedding_size=embedding_size, drops_head_input=True, head_activation="gelu")
 
 
 def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:

@@ -59,6 +59,8 @@ class Family:
         output_layer: what the head for classification calls its last linear layer.
         token_output_layer: the same of the head that answers each token.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
+        relative_positions: for a family whose attention compares contents with relative positions, the further matrices
+            of a layer for it, and with how many positions each token is compared, by a configuration.
         token_types_key: the configuration's number of token types, `default_token_types` where it is missing; None for
             a family that takes any, or none.
         positions_after_padding: whether positions are counted without padding tokens, from behind their id.
@@ -108,6 +110,7 @@ class Family:
     output_layer: str = "classifier"
     token_output_layer: str = "classifier"
     attention_matrices: int = 4
+    relative_positions: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
     token_types_key: str | None = "type_vocab_size"
     default_token_types: int = 2
     positions_after_padding: bool = False

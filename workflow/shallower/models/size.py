@@ -47,6 +47,7 @@ class ModelSize:
     other_parameters: int
     shares_layers: bool
     gate_size: int = 0  # of the feed-forward network's gate; 0 where it has none
+    relative_positions: int = 0  # with which attention compares each token, besides the others of its text
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "ModelSize":
@@ -61,8 +62,9 @@ class ModelSize:
         heads = _first(config, family.heads_key, "num_attention_heads")
         head = _stated(config, "head_dim") or family.head_size or hidden / heads
         groups = _stated(config, "num_key_value_heads") or heads
+        matrices, compared = family.relative_positions(config) if family.relative_positions else (0, 0)
         # Two matrices make keys and values, which several heads may share.
-        attention = round(((family.attention_matrices - 2) * heads + 2 * groups) * head * hidden)
+        attention = round(((family.attention_matrices + matrices - 2) * heads + 2 * groups) * head * hidden)
         embedding = _whole("embedding_size", family.embedding_size(config))
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
@@ -80,6 +82,7 @@ class ModelSize:
             other_parameters=rows * embedding + factors + (hidden**2 if family.has_dense_head else 0),
             shares_layers=family.shares_layers,
             gate_size=inner if family.inner_matrices == 3 else 0,
+            relative_positions=compared,
         )
 
     @property
@@ -94,7 +97,8 @@ class ModelSize:
 
     def operations(self, depth: int, tokens: float) -> float:
         """Operations of one forward pass of an example of so many tokens."""
-        return 2 * tokens * depth * (self.layer_parameters + 2 * tokens * self.hidden_size)
+        compared = 2 * tokens + self.relative_positions
+        return 2 * tokens * depth * (self.layer_parameters + compared * self.hidden_size)
 
 
 def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -205,4 +205,7 @@ def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
     hidden = HIDDEN_ACTIVATIONS * size.hidden_size
     if size.gate_size:
         hidden += GATED_ACTIVATIONS * size.gate_size - FORWARD_ACTIVATIONS * size.hidden_size
-    return 4 * tokens * (hidden + ATTENTION_ACTIVATIONS * size.num_heads * length)
+    attention = ATTENTION_ACTIVATIONS * size.num_heads * length
+    # Each text has its own copy of what relative positions are to attention, and a score for each of them.
+    positions = size.relative_positions * (size.hidden_size / length + size.num_heads)
+    return round(4 * tokens * (hidden + attention + positions))

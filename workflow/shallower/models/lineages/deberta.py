@@ -18,7 +18,7 @@ def _position_attention(config: Mapping[str, Any]) -> set[str]:
     if isinstance(kinds, str):  # as published checkpoints have it: "p2c|c2p"
         kinds = [kind.strip() for kind in kinds.lower().split("|")]
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
-        raise UserError(f"config.json: 'pos_att_type' is {kinds!r}; it must be a list such as [\"p2c\", \"c2p\"]")
+        raise UserError(f'config.json: \'pos_att_type\' is {kinds!r}; it must be a list such as ["p2c", "c2p"]')
     return set(kinds) if config.get("relative_attention") else set()
 
 
@@ -29,6 +29,11 @@ def _relative_positions(config: Mapping[str, Any]) -> int:
         return 2 * buckets
     furthest = config.get("max_relative_positions", -1)
     return 2 * (furthest if furthest >= 1 else config.get("max_position_embeddings", 512))
+
+
+def _of_positions(config: Mapping[str, Any]) -> tuple[int, int]:
+    kinds = len(_position_attention(config) & {"c2p", "p2c"})
+    return 0 if config.get("share_att_key") else kinds, kinds * _relative_positions(config)
 
 
 def _around_layers(config: Mapping[str, Any], embedding: int) -> dict[str, list[int]]:
@@ -99,6 +104,7 @@ FIRST = Family(
     layer_pattern=r"(deberta\.)?encoder\.layer\.",
     output_matrix="output.dense",
     default_token_types=0,
+    relative_positions=_of_positions,
     tensor_prefix="deberta",
     tensors=_first_tensors,
     onnx_mask="plain",
@@ -109,6 +115,7 @@ SECOND = Family(
     layer_pattern=r"(deberta\.)?encoder\.layer\.",
     output_matrix="output.dense",
     default_token_types=0,
+    relative_positions=_of_positions,
     tensor_prefix="deberta",
     tensors=_second_tensors,
     after_first_layer="encoder.conv",
