@@ -1525,6 +1525,16 @@ MODEL = [
     Case("folder for a configuration", as_folder("models/bert/config.json"), ("there is no config.json",)),
     Case("no architecture", config_json(model_type=...), ("config.json lacks 'model_type'", "bert, roberta")),
     Case("unsupported architecture", config_json(model_type="t5"), ("the architecture 't5' is not supported; supp",)),
+    Case(
+        "a model of pictures and text",
+        config_json(model_type="gemma3"),
+        ("the architecture 'gemma3' is not supported: it reads pictures, too; its models", "gemma3_text"),
+    ),
+    Case(
+        "layers that depend on their number",
+        config_json(model_type="gpt2", scale_attn_by_inverse_layer_idx=True),
+        ("config.json has 'scale_attn_by_inverse_layer_idx': each layer divides by its own", "without it"),
+    ),
     Case("a model's own code", config_json(auto_map={"AutoModel": "x.X"}), ("(auto_map), which is never run; choose",)),
     Case(
         "a tokenizer's own code",

@@ -201,12 +201,6 @@ class Family:
             shortened[LAYER_TYPES] = kinds
         return shortened
 
-    def _kinds(self, config: Mapping[str, Any]) -> Any:
-        """The kinds of a configuration's layers, as it has them or by an older key."""
-        assert self.layer_kinds is not None
-        stated = config.get(LAYER_TYPES)
-        return self.layer_kinds(config, self.num_layers(config)) if stated is None else stated
-
     def layer_of(self, tensor: str) -> int | None:
         """Layer (0-based) that a tensor belongs to, or None: embeddings, heads and shared weights."""
         match = self._match(tensor)
