@@ -34,8 +34,8 @@ def test_one_batch_of_all_lengths_has_the_logits_of_each_text_alone(exported, tm
     before, after = (sizes(ir.load(path).graph).values() for path in (tmp_path / "as-exported.onnx", found.onnx))
     assert not any(size[:2] == ["batch", "1"] for size in before)
     # XLNet has batch and sequence the other way round, and of its products the last one is in the head. DeBERTa's first
-    # version spells its norms out in single operators, which are computed for all tokens. Where decoders read depends on
-    # the text.
+    # version spells its norms out in single operators, which are computed for all tokens. Where decoders read depends
+    # on the text.
     assert any(size[:2] == ["batch", "1"] for size in after) or family in ("xlnet", "deberta", *DECODERS)
 
 

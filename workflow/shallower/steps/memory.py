@@ -207,5 +207,5 @@ def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
         hidden += GATED_ACTIVATIONS * size.gate_size - FORWARD_ACTIVATIONS * size.hidden_size
     attention = ATTENTION_ACTIVATIONS * size.num_heads * length
     # Each text has its own copy of what relative positions are to attention, and a score for each of them.
-    positions = size.relative_positions * (size.hidden_size / length + size.num_heads)
+    positions = size.relative_positions * (size.hidden_size / max(1, length) + size.num_heads)
     return round(4 * tokens * (hidden + attention + positions))
