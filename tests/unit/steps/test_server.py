@@ -189,6 +189,10 @@ def test_a_step_computes_with_its_own_number_of_threads(address, tmp_path):
         assert set(eval(result(step)[1])) == {threads}
 
 
+def test_only_the_same_user_can_ask(address):
+    assert Path(address).parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_there_is_no_server_where_the_name_of_its_socket_would_be_too_long(tmp_path, monkeypatch):
     deep = tmp_path / ("x" * 100)
     deep.mkdir()
