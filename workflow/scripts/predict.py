@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     tokens = read_tokens(arguments.tokens)
     classifier = load_for_prediction(arguments.model_dir, tokens.padding_side)
     logits = predict(classifier, tokens, compute)
-    write_predictions(arguments.output, tokens.ids, tokens.labels, logits)
+    write_predictions(arguments.output, tokens.ids, tokens.labels, logits, tokens.groups)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
-whole numbers and float32 for others, NaN for texts without labels; `ids` int64 [N]. Its metadata hold, as JSON, how to
+whole numbers and float32 for others, NaN for texts without labels; `ids` int64 [N]; and, where examples belong
+together, `groups` int64 [N], the same in those of one group. Its metadata hold, as JSON, how to
 pad, what the tokens were made of, and the SHA-256 of all this.
 """
 
@@ -54,9 +55,10 @@ class TokenSet:
     special: int = 0  # tokens of an example that are not of its texts: [CLS] and the like
     unknown: int | None = None  # tokens that stand for what the vocabulary lacks; None without such a token
     made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
+    groups: np.ndarray | None = None  # which examples belong together (`shallower.evaluation.groups`), if any do
 
 
-ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")
+ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups")
 
 # Entry of the file's metadata that holds everything else, as JSON.
 METADATA = "padding"
@@ -71,7 +73,7 @@ def tokenize(
     num_token_types: int | None = None,
     place: str = "the table",
 ) -> TokenSet:
-    """Tokenize a task's table (columns id, text, [text_pair], [label]), which comes from the file `place`.
+    """Tokenize a task's table (columns id, text, [text_pair], [label], [group]), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
     type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
@@ -134,6 +136,7 @@ def tokenize(
         truncated=truncated,
         special=special,
         unknown=None if tokenizer.unk_token_id is None else int((flat_ids == tokenizer.unk_token_id).sum()),
+        groups=table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None,
     )
 
 
@@ -179,8 +182,8 @@ def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
     """The examples of a token set, and after them texts without labels, tokenized in the same way.
 
     The ids of the latter are -1 - id, since those of both count rows of a file. In place of labels they have what no
-    loss takes unnoticed: NaN or, among classes, -1, which is none. What the tokens were made of is that of the labelled
-    ones.
+    loss takes unnoticed: NaN or, among classes, -1, which is none. Groups are left out, since they are of use in
+    scoring alone. What the tokens were made of is that of the labelled ones.
 
     Raises UserError where the two were not tokenized alike.
     """
@@ -204,6 +207,7 @@ def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
         ids=np.concatenate([labelled.ids, -1 - unlabelled.ids]),
         truncated=labelled.truncated + unlabelled.truncated,
         unknown=None if labelled.unknown is None else labelled.unknown + (unlabelled.unknown or 0),
+        groups=None,
     )
 
 
@@ -240,7 +244,7 @@ def read_tokens(path: str | Path) -> TokenSet:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             padding = json.loads((file.metadata() or {})[METADATA])
         recorded = padding.pop("sha256")
-        tokens = TokenSet(**{"token_type_ids": None} | arrays | padding)
+        tokens = TokenSet(**{"token_type_ids": None, "groups": None} | arrays | padding)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:

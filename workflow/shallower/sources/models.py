@@ -14,7 +14,7 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.provenance import code_state, versions
-from shallower.models.families import family_of
+from shallower.models.families import check_onnx_export, family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
 from shallower.sources.finite_weights import check_finite
@@ -70,7 +70,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
     if to_export:
-        family_of(config).check_onnx_export()
+        check_onnx_export(family_of(config))
     source.fetch(tokenizer, fetched)
     check_tokenizer_files(fetched, config)
 

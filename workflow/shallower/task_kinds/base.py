@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
+
 if TYPE_CHECKING:
     import torch
 
@@ -59,12 +61,14 @@ class TaskKind(ABC):
         has_classes: whether a task lists the names of its classes in `labels`.
         label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
         scored_as: the kinds whose metrics suit this one.
+        model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
     """
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
     label_dtype: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
+    model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
 
     @abstractmethod
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

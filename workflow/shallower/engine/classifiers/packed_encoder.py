@@ -64,11 +64,11 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head. New parameters are not initialised."""
+    """Embeddings, layers and a classification head, of texts or of tokens. New parameters are not initialised."""
 
     layers: Sequence[Layer]  # an nn.ModuleList, whose own type does not say of what
 
-    def __init__(self, config: EncoderConfig, num_labels: int) -> None:
+    def __init__(self, config: EncoderConfig, num_labels: int, answers_tokens: bool = False) -> None:
         super().__init__()
         self.config = config
         size = config.hidden_size
@@ -78,7 +78,9 @@ class Encoder(nn.Module):
             self.token_type_embeddings = _Embedding(config.num_token_types, size)
         self.embedding_norm = _LayerNorm(size, config.norm_epsilon)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
-        self.head_dense = _Linear(size, size)
+        self.answers_tokens = answers_tokens
+        if not answers_tokens:
+            self.head_dense = _Linear(size, size)
         self.head_output = _Linear(size, num_labels)
         self._linears = [module for module in self.modules() if isinstance(module, _Linear)]
         self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass

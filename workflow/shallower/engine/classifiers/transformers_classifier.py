@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
-from shallower.core.files import naming_errors
+from shallower.core.files import naming_errors, read_json
+from shallower.core.model_classes import model_class_of
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
@@ -21,7 +22,7 @@ from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
-from shallower.models.folder import weights_mismatch_error
+from shallower.models.folder import CONFIG, weights_mismatch_error
 from shallower.models.heads import Head
 
 logger = logging.getLogger(__name__)
@@ -75,12 +76,12 @@ class TransformersClassifier(Classifier):
 
 
 def load_transformers_for_training(
-    model_dir: str | Path, task_config: Mapping[str, Any], seed: int, head: Head
+    model_dir: str | Path, model_class: str, task_config: Mapping[str, Any], seed: int, head: Head
 ) -> TransformersClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that transformers computes."""
     torch.manual_seed(seed)
     model, report = load_pretrained(
-        AutoModelForSequenceClassification,
+        model_class,
         model_dir,
         num_labels=len(task_config["id2label"]),
         **task_config,
@@ -93,7 +94,7 @@ def load_transformers_for_training(
     ]
     if faults:
         raise weights_mismatch_error(model_dir, faults)
-    output_layer = FAMILIES[model.config.model_type].output_layer
+    output_layer = FAMILIES[model.config.model_type].output_layer_of(model_class)
     weights = {f"{output_layer}.{kind}" for kind in ("weight", "bias")}
     if head.rows is None and not weights <= new:
         _draw(model, output_layer, seed)
@@ -140,7 +141,7 @@ def load_checked(model_dir: str | Path, **settings: Any) -> PreTrainedModel:
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
-    model, report = load_pretrained(AutoModelForSequenceClassification, model_dir, **settings)
+    model, report = load_pretrained(model_class_of(read_json(Path(model_dir) / CONFIG)), model_dir, **settings)
     faults = [
         *(f"{name} is missing" for name in sorted(report["missing_keys"])),
         *(f"{name} is left over" for name in sorted(report["unexpected_keys"])),
