@@ -293,6 +293,18 @@ def regression(*spoils: Spoil) -> Spoil:
     return spoil
 
 
+def ranking(*spoils: Spoil) -> Spoil:
+    def spoil(folder: Path, study: Study) -> None:
+        task = study["tasks"][0]
+        del task["labels"]
+        task |= tiny.make_ranking_files(folder / "data", 8, 4) | {
+            f"{split}_file": f"data/{split}.csv" for split in ("train", "validation")
+        }
+        both(*spoils)(folder, study)
+
+    return spoil
+
+
 def on_hub(**task: Any) -> Spoil:
     def spoil(_: Path, study: Study) -> None:
         study["tasks"][0] |= {"source": "hub", "repository": "someone/data", "revision": "0" * 40, **task}
@@ -577,6 +589,21 @@ STUDY = [
         regression(setting("tasks.0.positive_class", "good")),
         ("positive_class: a regression has no classes; remove the key",),
     ),
+    Case(
+        "ranking of one text",
+        ranking(setting("tasks.0.text", ["query"])),
+        ("(tiny).text: a ranking reads a query and a text; name two columns, that of the query first",),
+    ),
+    Case(
+        "classes of a ranking",
+        ranking(setting("tasks.0.labels", ["no", "yes"])),
+        ("labels: a ranking has no classes; remove the key",),
+    ),
+    Case(
+        "accuracy of a ranking",
+        ranking(setting("tasks.0.metrics", ["accuracy"])),
+        ("metrics: accuracy does not suit ranking; choose from mrr_at_10, ndcg_at_10",),
+    ),
     Case("no metrics", setting("tasks.0.metrics", []), ("metrics: [] is empty",)),
     Case(
         "missing split",
@@ -722,9 +749,14 @@ STUDY = [
         ("scores_from: runs of origin finetuned start from models that are fine-tuned", "limit the entry"),
     ),
     Case(
-        "layers protected from a rule of positions",
-        setting("strategies.0.protect", [0]),
-        ("strategies[0] (top).protect: layers can be protected from subset-readout", "remove 'protect'"),
+        "a protected layer that the entry itself drops",
+        setting("strategies.0", {"name": "custom", "amounts": [[0, 2]], "protect": [0]}),
+        ("(custom).protect: layer 0 would go, but must stay: the study protects it",),
+    ),
+    Case(
+        "a pattern of attention that the model does not have",
+        setting("strategies.0", {"name": "cadence", "amounts": [2]}),
+        ("(cadence).amounts: the layers of bert models are all of one kind of attention", "choose another strategy"),
     ),
     Case(
         "more layers protected than are left",
@@ -1233,6 +1265,39 @@ DATA = [
             content("data/validation.csv", "text,label\nd,good\ne,odd\nf,bad\n"),
         ),
         ("train_examples: 2 rows cannot hold the 3 classes of the validation split", "ask for at least 3"),
+    ),
+    Case(
+        "relevance in words",
+        ranking(content("data/train.csv", "query,text,relevance\na,b,yes\na,c,0\n")),
+        ("row 1: relevance 'yes' is no relevance; write 0 for a text that does not answer the query",),
+    ),
+    Case(
+        "relevance below 0",
+        ranking(content("data/train.csv", "query,text,relevance\na,b,1\na,c,-1\n")),
+        ("row 2: relevance '-1' is below 0; write 0",),
+    ),
+    Case(
+        "relevances all alike",
+        ranking(content("data/train.csv", "query,text,relevance\na,b,1\na,c,1\n")),
+        ("all texts of the train split have the relevance 1",),
+    ),
+    Case(
+        "one query to score",
+        ranking(content("data/validation.csv", "query,text,relevance\na,b,1\na,c,0\nd,b,0\nd,c,0\n")),
+        ("data/validation.csv: the validation split has 1 query with texts of different relevance", "each query needs"),
+    ),
+    Case(
+        "a query of two splits",
+        ranking(
+            content("data/train.csv", "query,text,relevance\na,b,1\na,c,0\n"),
+            content("data/validation.csv", "query,text,relevance\nA,b,1\na,d,0\nf,b,1\nf,c,0\n"),
+        ),
+        ("the train and validation splits share the query 'a'", "divide a ranking by whole queries"),
+    ),
+    Case(
+        "a slice without whole queries",
+        ranking(setting("tasks.0.validation_examples", 3)),
+        ("validation_examples: queries are taken with all their texts, and 3 rows hold", "ask for more"),
     ),
     Case("text for a score", regression(rows("a day,much\n")), ("row 1: label 'good' is not a finite number",)),
     Case(

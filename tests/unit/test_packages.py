@@ -18,7 +18,7 @@ ALLOWED = {
     "serving": "core models",
     "evaluation": "core task_kinds",
     "sources": "core models task_kinds",
-    "delivery": "core models sources evaluation",
+    "delivery": "core task_kinds models sources evaluation",
     "steps": "core models surgery",
     "study": "core models surgery sources steps evaluation task_kinds",
     "engine": "core models evaluation task_kinds",
@@ -28,7 +28,7 @@ ALLOWED = {
     "proposals": "core models planning sources steps study task_kinds",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
-    "oracle": "core surgery evaluation reporting",
+    "oracle": "core models surgery evaluation reporting",
     "integrity": "core delivery models study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))

@@ -21,13 +21,12 @@ from shallower.core.wording import (
 )
 from shallower.delivery.description import RUNTIMES, Delivered, Form, Score
 from shallower.delivery.markdown import Markdown, escaped, literal, plain
+from shallower.task_kinds.registry import task_kind
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-TEMPLATE = "delivered_card.jinja"
-
 # The hub's names of metrics, where they are other ones.
 HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1"}
-# The hub's names of what models do, by transformers' class.
+# The hub's names of what models do, by transformers' class, unless their kind of task has its own.
 PIPELINES = {SEQUENCE_CLASSIFICATION: "text-classification", TOKEN_CLASSIFICATION: "token-classification"}
 # Identifiers of licences that the hub knows; other licences are given by their name.
 # Source: https://huggingface.co/docs/hub/repositories-licenses
@@ -44,7 +43,7 @@ HUB_LICENSES = frozenset(
 
 def model_card(delivered: Delivered) -> str:
     """The content of README.md."""
-    body = _environment().get_template(TEMPLATE).render(_content(delivered))
+    body = _environment().get_template(task_kind(delivered.target).card).render(_content(delivered))
     return str(ModelCard(f"---\n{card_data(delivered).to_yaml()}\n---\n{body}"))
 
 
@@ -52,7 +51,7 @@ def card_data(delivered: Delivered) -> ModelCardData:
     """The hub's metadata. What is not on the hub is named in the text only; the language is not known."""
     base, dataset = delivered.base, delivered.dataset
     runtimes = [form.runtime for form in delivered.forms]
-    pipeline = PIPELINES[delivered.model_class]
+    pipeline = _pipeline(delivered)
     return ModelCardData(
         model_name=plain(f"{delivered.model}-{delivered.task}"),
         base_model=base.hub,
@@ -63,6 +62,11 @@ def card_data(delivered: Delivered) -> ModelCardData:
         eval_results=_eval_results(delivered) or None,
         **_license(base.license),
     )
+
+
+def _pipeline(delivered: Delivered) -> str:
+    """The hub's name of what the model does."""
+    return task_kind(delivered.target).pipeline or PIPELINES[delivered.model_class]
 
 
 def _license(name: str | None) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def _eval_results(delivered: Delivered) -> list[EvalResult]:
     scores = {"validation": best.validation, "test": best.test}
     return [
         EvalResult(
-            task_type=PIPELINES[delivered.model_class],
+            task_type=_pipeline(delivered),
             dataset_type=dataset.hub or plain(dataset.name),
             dataset_name=plain(dataset.name),
             dataset_config=dataset.config,
@@ -152,7 +156,7 @@ def _kept_sentences(score: Score | None, split: str) -> list[str]:
     kept = []
     if score.kept is not None:
         kept = [f"{begin} keeps **{percent(score.kept)} of the full model's {title}**{_kept_interval(score)}."]
-    on = f"on {counted(score.examples, f'{split} example')} and {counted(score.seeds, 'seed')}"
+    on = f"on {counted(score.examples, f'{split} example')}{score.in_groups} and {counted(score.seeds, 'seed')}"
     means = f"{score_text(score.mean)}{_interval(score)} {on}, the full model's {score_text(score.full)}"
     return [*kept, f"Its {mean}{title} is {means}."]
 
@@ -230,7 +234,7 @@ def _score_row(form: Form, split: str, score: Score) -> dict[str, str]:
         kept += f", {percent(score.kept_low)} to {percent(score.kept_high)}"
     return {
         "title": RUNTIMES[form.runtime].title,
-        "split": f"{split}, {score.examples} examples",
+        "split": f"{split}, {score.examples} examples{score.in_groups}",
         "metric": score.title,
         "value": score_text(score.value),
         "mean": Markdown(f"{score_text(score.mean)}{_interval(score)}"),

@@ -64,7 +64,7 @@ def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     rows = []
     for path in paths:
         content = read_json(path)
-        measures = SubsetTable.parse(content, content["num_layers"]).measures
+        measures = SubsetTable.parse(content).measures
         losses = measures["readout_loss"]
         rows += [(layers, score, losses[layers]) for layers, score in measures["readout_score"].items()]
     table = pd.DataFrame(rows, columns=["layers", "readout_score", "readout_loss"])

@@ -1,7 +1,8 @@
 """Labelled text in files, read into one form and checked row by row.
 
 The form is a table with the columns `id` int64 (the row's number in its split, from 0), `text` string, `text_pair`
-string where a task has two texts, and `label`, read and stored as the kind of task says.
+string where a task has two texts, and `label`, read and stored as the kind of task says. `shallower.sources.queries`
+adds `group` where rows belong together.
 """
 
 import unicodedata
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.parquet import arrow_type
 from shallower.core.wording import counted
 from shallower.sources.file_formats import Content, read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
@@ -172,7 +174,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     Raises StudyErrors with its first bad rows.
     """
     problems = part.problems
-    labels: list[float | None] = []
+    labels: list[Any] = []
     read = _once_each(part.labels.values, reading.of(part.labels))
     for row, value in enumerate(part.labels.values, start=1):
         try:
@@ -182,14 +184,14 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     refuse_rows(part.path, problems)
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]
-    return pa.table({**part.texts, "label": pa.array(labels, task_kind(columns.target).label_dtype)})
+    return pa.table({**part.texts, "label": pa.array(labels, arrow_type(task_kind(columns.target).label_type))})
 
 
-def _once_each(values: Sequence[Any], read: Callable[[Any], float]) -> Callable[[Any], float]:
+def _once_each(values: Sequence[Any], read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A function that reads labels, with those of a column of texts alone read once each, since few are different."""
     if {*map(type, values)} != {str}:  # 1, 1.0 and True are one key
         return read
-    known: dict[str, float] = {}
+    known: dict[str, Any] = {}
     for value in {*values}:
         with suppress(ValueError):
             known[value] = read(value)
@@ -239,9 +241,9 @@ def without_repeats(table: pa.Table) -> pa.Table:
     return table.take(list(first.values()))
 
 
-def compared_texts(table: pa.Table) -> Iterator[tuple[str, ...]]:
-    """The text or the pair of texts of each row, as they are compared: without case and repeated blanks."""
-    names = [name for name in TEXTS if name in table.column_names]
+def compared_texts(table: pa.Table, columns: Sequence[str] = TEXTS) -> Iterator[tuple[str, ...]]:
+    """The texts of each row in some columns, as they are compared: without case and repeated blanks."""
+    names = [name for name in columns if name in table.column_names]
     for start in range(0, len(table), ROWS):
         columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
         for texts in zip(*columns, strict=True):
