@@ -6,6 +6,7 @@ tiny tokenizer.
 """
 
 import csv
+import inspect
 import itertools
 import json
 import random
@@ -96,6 +97,17 @@ def make_config(family: str, num_layers: int, tokenizer: Any) -> Any:
 def make_tokenizer(family: str) -> Any:
     """A fast tokenizer of the class that transformers uses for the family; each of `WORDS` is one token."""
     return _tiny_family(family).tokenizer()
+
+
+def layers_of(model: Any) -> Any:
+    """The list of a loaded model's layers (a ModuleList of torch); None where they share one set of weights."""
+    place = _tiny_family(model.config.model_type).layers
+    return None if place is None else model.base_model.get_submodule(place)
+
+
+def takes_token_types(model: Any) -> bool:
+    """Whether the forward pass of a model of transformers has an argument for token types."""
+    return "token_type_ids" in inspect.signature(type(model).forward).parameters
 
 
 def _tiny_family(family: str) -> TinyFamily:

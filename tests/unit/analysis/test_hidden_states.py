@@ -27,7 +27,7 @@ def alone(model, family, tokens, example):
     """The vectors of one example, without padding: [L + 1, hidden]."""
     start, stop = tokens.offsets[example : example + 2]
     inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
-    if tokens.token_type_ids is not None and family != "distilbert":
+    if tokens.token_type_ids is not None and tiny.takes_token_types(model):
         inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
     with torch.no_grad():
         states = model(**inputs, output_hidden_states=True).hidden_states

@@ -16,18 +16,13 @@ from shallower.engine.devices import Compute
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
-LAYERS = {
-    "bert": "encoder.layer",
-    "roberta": "encoder.layer",
-    "distilbert": "transformer.layer",
-    "xlnet": "layer",
-}
+LAYERED = [name for name in tiny.FAMILIES if name != "albert"]
 
 
 def hooked_cosines(model, family, tokens):
     """The same scores, example by example, from what each layer module itself takes and gives."""
     cosines = []
-    for layer in model.get_submodule(LAYERS[family]):
+    for layer in tiny.layers_of(model):
 
         def hook(_, inputs, keywords, outputs):
             before = inputs[0] if inputs else next(iter(keywords.values()))
@@ -40,7 +35,7 @@ def hooked_cosines(model, family, tokens):
     for example in range(len(tokens.labels)):
         start, stop = tokens.offsets[example : example + 2]
         inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
-        if tokens.token_type_ids is not None and family != "distilbert":
+        if tokens.token_type_ids is not None and tiny.takes_token_types(model):
             inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
         with torch.no_grad():
             model(**inputs)
@@ -48,7 +43,7 @@ def hooked_cosines(model, family, tokens):
 
 
 @pytest.mark.parametrize("labels", [None, 2])
-@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize("family", LAYERED)
 def test_scores_are_those_of_the_layers_themselves(tmp_path, family, labels):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, family, labels=labels), 10, pair=True)
     scores = contribution_scores(load_encoder(tmp_path), tokens, CPU)
@@ -104,7 +99,7 @@ def states_of_examples(folder, tokens):
     for example in range(len(tokens.labels)):
         start, stop = tokens.offsets[example : example + 2]
         inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
-        if tokens.token_type_ids is not None and model.config.model_type != "distilbert":
+        if tokens.token_type_ids is not None and tiny.takes_token_types(model):
             inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
         with torch.no_grad():
             states = model(**inputs, output_hidden_states=True).hidden_states

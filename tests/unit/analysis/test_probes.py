@@ -129,7 +129,7 @@ def finetune(folder, family, regression=False):
     validation, _ = make_tokens(folder, 60, regression=regression, seed=1)
     validation = dataclasses.replace(validation, ids=validation.ids + 1000)
     classifier = load_for_training(folder, task, seed=1)
-    settings = TrainSettings.parse({"epochs": 4, "learning_rate": 2e-3, "batch_size": 16})
+    settings = TrainSettings.parse({"epochs": 6, "learning_rate": 2e-3, "batch_size": 16})
     train(classifier, tokens, settings, 1, CPU, CheckpointFolder(folder / "checkpoints", {}), 60)
     classifier.save(folder, folder / "tuned")
     write_task(folder / "train", tokens, task)

@@ -11,9 +11,10 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.family import Family
-from shallower.models.lineages import albert, bert, xlnet
+from shallower.models.lineages import albert, bert, deberta, mpnet, xlnet
 
-FAMILIES: dict[str, Family] = {family.name: family for lineage in (bert, xlnet, albert) for family in lineage.FAMILIES}
+LINEAGES = (bert, xlnet, albert, mpnet, deberta)
+FAMILIES: dict[str, Family] = {family.name: family for lineage in LINEAGES for family in lineage.FAMILIES}
 
 
 def family_of(config: Mapping[str, Any]) -> Family:

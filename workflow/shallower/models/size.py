@@ -45,6 +45,7 @@ class ModelSize:
     layer_parameters: int
     other_parameters: int
     shares_layers: bool
+    relative_positions: int = 0  # with which attention compares each token, besides the others of its text
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "ModelSize":
@@ -56,8 +57,9 @@ class ModelSize:
         # transformers reads the common names too, whatever a family's own ones are.
         hidden = _first(config, family.hidden_key, "hidden_size")
         inner = _first(config, family.inner_key, "intermediate_size")
-        attention = family.attention_matrices * hidden**2
-        embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
+        matrices, compared = family.relative_positions(config) if family.relative_positions else (0, 0)
+        attention = (family.attention_matrices + matrices) * hidden**2
+        embedding = _whole("embedding_size", family.embedding_size(config))
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
         positions = config.get("max_position_embeddings", 0)
@@ -73,6 +75,7 @@ class ModelSize:
             layer_parameters=attention + 2 * hidden * inner,  # two matrices of the feed-forward network
             other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
             shares_layers=family.shares_layers,
+            relative_positions=compared,
         )
 
     @property
@@ -87,7 +90,8 @@ class ModelSize:
 
     def operations(self, depth: int, tokens: float) -> float:
         """Operations of one forward pass of an example of so many tokens."""
-        return 2 * tokens * depth * (self.layer_parameters + 2 * tokens * self.hidden_size)
+        compared = 2 * tokens + self.relative_positions
+        return 2 * tokens * depth * (self.layer_parameters + compared * self.hidden_size)
 
 
 def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +105,10 @@ def _first(config: Mapping[str, Any], *keys: str) -> int:
     key = next((key for key in keys if key in config), None)
     if key is None:
         raise UserError(f"config.json lacks {keys[0]!r}; get the model again")
-    value = config[key]
+    return _whole(key, config[key])
+
+
+def _whole(key: str, value: Any) -> int:
     if type(value) is not int or not 0 < value < 2**31:
         raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
     return value

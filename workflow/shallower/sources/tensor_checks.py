@@ -107,7 +107,7 @@ def _check_embeddings(family: Family, config: Mapping[str, Any], tensors: Mappin
             f"the weights hold no {family.word_embeddings}, as every {family.name} model does; download it again"
         )
     size = ModelSize.of(config)
-    stated = [size.vocabulary, config.get("embedding_size", size.hidden_size)]
+    stated = [size.vocabulary, family.embedding_size(config)]
     if embeddings[0] != stated:
         raise UserError(
             f"{family.word_embeddings} has the shape {embeddings[0]}, but config.json states {stated} (words, "

@@ -18,6 +18,7 @@ VOCABULARIES = (
     {"vocab.txt"},
     {"vocab.json", "merges.txt"},
     {"spiece.model"},
+    {"spm.model"},
     {"sentencepiece.bpe.model"},
     {"tokenizer.model"},
 )

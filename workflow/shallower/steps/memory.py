@@ -199,4 +199,7 @@ def _logit_bytes(job: Job) -> int:
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
     """Bytes that one layer keeps for a batch of so many tokens, in texts of `length` tokens."""
-    return 4 * tokens * (HIDDEN_ACTIVATIONS * size.hidden_size + ATTENTION_ACTIVATIONS * size.num_heads * length)
+    attention = ATTENTION_ACTIVATIONS * size.num_heads * length
+    # Each text has its own copy of what relative positions are to attention, and a score for each of them.
+    positions = size.relative_positions * (size.hidden_size / length + size.num_heads)
+    return round(4 * tokens * (HIDDEN_ACTIVATIONS * size.hidden_size + attention + positions))
