@@ -1752,6 +1752,16 @@ MODEL = [
         ("tokenizer_config.json has the key '__dict__'", "remove it"),
     ),
     Case("text for the padding", config_json(pad_token_id="0"), ("'pad_token_id' is '0'; it must be a token's id",)),
+    Case(
+        "padding that MPNet does not count from",
+        config_json(model_type="mpnet", pad_token_id=0),
+        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
+    ),
+    Case(
+        "positions that DeBERTa does not attend to",
+        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
+        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
+    ),
 ]
 
 PLANNED = [*STUDY_FILE, *STUDY, *DATA, *MODEL]
