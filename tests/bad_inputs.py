@@ -309,7 +309,7 @@ def tagged(text: str | None = None, name: str = "words.conll", **task: Any) -> S
     """A task of tagged words; its training file where it has other content, and keys of the task."""
 
     def spoil(folder: Path, study: Study) -> None:
-        own = tagged_words.make_task_files(folder / "data", 12, 6)
+        own = tagged_words.make_task_files(folder / "data", 24, 6)
         files = {f"{split}_file": f"data/{split}.conll" for split in ("train", "validation")}
         study["tasks"][0] = own | {"name": study["tasks"][0]["name"]} | files | task
         if text is not None:
@@ -1854,7 +1854,7 @@ TOKENS = [
         "subsets of layers by words",
         both(
             tagged(),
-            setting("calibration", {"examples": 4}),
+            setting("calibration", {"examples": 10}),
             setting("strategies.0", {"name": "subset-readout", "amounts": [1]}),
         ),
         ("is not for tokens: readouts are of the vectors of whole texts; use one of",),
