@@ -26,7 +26,7 @@ from shallower.engine.classifiers.packed_batch import Packed, pack
 from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_models import model_inputs
+from shallower.engine.classifiers.transformers_models import mean_vectors, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
@@ -60,8 +60,10 @@ class LayerRunner(ABC):
     Attributes:
         stack: the layers of the full model.
         shares_layers: whether all layers are one set of weights.
+        read: the name of the vectors that the model's head reads, as in `Outputs`.
     """
 
+    read: str
     stack: Stack
     shares_layers: bool
 
@@ -75,6 +77,7 @@ class LayerRunner(ABC):
         if not len(tokens.labels):
             raise UserError("there are no calibration examples; check the task's data")
         family = family_of(config)
+        self.read = "mean" if family.reads_mean(config) else "cls"
         self.stack, self.shares_layers = family.stack(config), family.shares_layers
         self._tokens, self._compute = tokens, compute
         self._members = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
@@ -202,9 +205,7 @@ class TransformersLayers(LayerRunner):
         """The [CLS] tokens' vectors and the means [B, hidden], of the last states [B, L, hidden]."""
         positions = to_device(cls_positions(batch, self._tokens), self._compute.device)
         rows = torch.arange(len(positions), device=states.device)
-        mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
-        weights = to_device(mask, self._compute.device)[..., None].float()
-        return [states[rows, positions], (states.float() * weights).sum(1) / weights.sum(1)]
+        return [states[rows, positions], mean_vectors(states, batch)]
 
 
 class _AfterFirstLayer:

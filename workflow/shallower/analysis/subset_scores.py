@@ -34,7 +34,7 @@ class SubsetScores:
             `readout_loss` and `readout_score`, of the sentence vector `vector`, and `{vector}_readout_loss` and
             `{vector}_readout_score` of each;
             with a head `loss` and `score`, and their `divergence` from the full model's answers;
-            `cosine`, the mean cosine of the [CLS] tokens' vectors and those of the full model.
+            `cosine`, the mean cosine of the vectors that the head reads and those of the full model.
         vector: the sentence vector whose readout of the full model has the lowest loss.
         is_complete: whether these are all subsets; where layers share their weights, all depths.
         cost: `layer_evaluations`; `forward_passes`, of the full model, which run as many layers; `seconds`, of which
@@ -65,6 +65,7 @@ def score_subsets(
     if problem := kind.probe_problem(labels):
         raise UserError(f"{problem}; raise calibration.examples")
     judge = _Judge(labels, kind, metric, groups)
+    judge.read = runner.read
     began = time.perf_counter()
 
     def score(subsets: Sequence[Subset]) -> list[float]:
@@ -96,6 +97,7 @@ class _Judge:
         self._folds = make_folds(labels, kind.has_classes, groups)
         self._full: Outputs | None = None
         self.rows: dict[Subset, dict[str, Any]] = {}
+        self.read = "cls"  # the vectors that the head reads
         self.vector = ""
         self.readout_seconds = 0.0
 
@@ -109,7 +111,7 @@ class _Judge:
         row |= {f"{name}_{column}": value for name, found in readouts.items() for column, value in found.items()}
         if outputs.logits is not None and self._full.logits is not None:
             row |= self._of_head(outputs.logits, self._full.logits)
-        row["cosine"] = mean_cosine(outputs.vectors["cls"], self._full.vectors["cls"])
+        row["cosine"] = mean_cosine(outputs.vectors[self.read], self._full.vectors[self.read])
         self.rows[subset] = row
         loss: float = row["readout_loss"]
         return loss

@@ -16,7 +16,7 @@ from shallower.core.model_classes import model_class_of
 from shallower.engine.batches import Batch, cls_positions, make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
-from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
+from shallower.engine.classifiers.transformers_models import load_pretrained, mean_vectors, model_inputs
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, attention_rates, replace_dropout, restore_dropout
@@ -72,7 +72,10 @@ class TransformersClassifier(Classifier):
 
     def _vectors_read(self, states: torch.Tensor, batch: Batch, tokens: TokenSet) -> torch.Tensor:
         """The vectors [B, hidden] that the head reads, of the last states [B, L, hidden]."""
-        place = FAMILIES[self.module.config.model_type].cls_place
+        family = FAMILIES[self.module.config.model_type]
+        place = family.cls_place
+        if family.reads_mean(self.config):
+            return mean_vectors(states, batch)
         if place is not None:
             # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the
             # same.
