@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiny_decoders import DECODERS
 from tiny_words import MAX_LENGTH, WORDS
 
 USUAL = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
@@ -229,6 +230,7 @@ TINY = {
     "xlnet": TinyFamily(_xlnet_config, _xlnet_pieces, layers="layer"),
     "distilbert": TinyFamily(_distilbert_config, _word_pieces, layers="transformer.layer"),
     "albert": TinyFamily(_config("AlbertConfig", embedding_size=16), _albert_pieces, layers=None),
+    **{name: TinyFamily(*entry) for name, entry in DECODERS.items()},
 }
 
 # Architectures that the library does not support, for tests that add one.

@@ -43,7 +43,7 @@ def test_a_study_from_files_to_delivered_models(finish, tmp_path_factory):
         study["tasks"] = [task | {"metrics": ["macro_f1", "micro_f1", "subset_accuracy"], "threshold": 0.45}]
         study["strategies"] += [{"name": name, "amounts": [1]} for name in ("greedy-score", "taylor", "subset-race")]
         study["calibration"] = {"examples": 20}
-        study["train"] |= {"class_weights": "balanced", "epochs": 6, "learning_rate": 3.0e-3}
+        study["train"] |= {"class_weights": "balanced", "epochs": 20, "learning_rate": 3.0e-3}
         study["refine"] = {"epochs": 1, "distill": {}}
         study["budget"], study["deliver"] = {"layers": 3}, {}
 

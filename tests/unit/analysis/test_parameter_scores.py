@@ -39,6 +39,10 @@ def layers_and_matrices(folder: Path, family: str) -> tuple[list[torch.nn.Module
             return list(layers), [layer.ff.layer_2 for layer in layers]
         case "distilbert":
             return list(layers), [layer.ffn.lin2 for layer in layers]
+        case "gpt2":
+            return list(layers), [layer.mlp.c_proj for layer in layers]
+        case "gemma3_text":
+            return list(layers), [layer.mlp.down_proj for layer in layers]
         case _:
             return list(layers), [layer.output.dense for layer in layers]
 
@@ -52,7 +56,7 @@ def test_scores_are_those_of_the_loaded_models_weights(family, models):
     layers, matrices = layers_and_matrices(models[family], family)
     weights = {
         "output-matrix": [pooled([matrix.weight]) for matrix in matrices],
-        "output-matrix-and-bias": [pooled([matrix.weight, matrix.bias]) for matrix in matrices],
+        "output-matrix-and-bias": [pooled(matrix.parameters()) for matrix in matrices],
         "layer": [pooled(layer.parameters()) for layer in layers],
     }
     assert weights.keys() == READINGS.keys()

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from shallower.analysis.hidden_states import TOKEN_BUDGET, cls_positions, load_encoder
+from shallower.analysis.hidden_states import TOKEN_BUDGET, load_encoder
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, model_class_of
-from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.batches import Batch, cls_positions, evaluation_batches, make_batch
 from shallower.engine.classifiers.loading import is_packed
 from shallower.engine.classifiers.packed_batch import Packed, pack
 from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction
@@ -172,6 +172,8 @@ class TransformersLayers(LayerRunner):
     ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         module, batch = self._layers[layer], self._batches[number]
         setattr(self._parent, self._name, nn.ModuleList([module]))
+        if self.stack.kinds:
+            self._model.config.layer_types = [self.stack.kinds[layer]]
         self._after_first.switch(on=states is None)
         after: list[torch.Tensor] = []
         final: list[torch.Tensor] = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.families import family_of
+from shallower.models.family import Family
 from shallower.models.stack import Stack
 
 # A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
@@ -45,6 +46,7 @@ class ModelSize:
     layer_parameters: int
     other_parameters: int
     shares_layers: bool
+    gate_size: int = 0  # of the feed-forward network's gate; 0 where it has none
     relative_positions: int = 0  # with which attention compares each token, besides the others of its text
 
     @classmethod
@@ -56,25 +58,30 @@ class ModelSize:
         family = family_of(config)
         # transformers reads the common names too, whatever a family's own ones are.
         hidden = _first(config, family.hidden_key, "hidden_size")
-        inner = _first(config, family.inner_key, "intermediate_size")
+        inner = _inner_size(config, family, hidden)
+        heads = _first(config, family.heads_key, "num_attention_heads")
+        head = _stated(config, "head_dim") or family.head_size or hidden / heads
+        groups = _stated(config, "num_key_value_heads") or heads
         matrices, compared = family.relative_positions(config) if family.relative_positions else (0, 0)
-        attention = (family.attention_matrices + matrices) * hidden**2
+        # Two matrices make keys and values, which several heads may share.
+        attention = round(((family.attention_matrices + matrices - 2) * heads + 2 * groups) * head * hidden)
         embedding = _whole("embedding_size", family.embedding_size(config))
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
-        positions = config.get("max_position_embeddings", 0)
+        positions = config.get(family.positions_key, config.get("max_position_embeddings", 0))
         if type(positions) is not int:
-            raise UserError(f"config.json: max_position_embeddings is {positions!r}; it must be a whole number")
-        rows = vocabulary + max(0, positions)
+            raise UserError(f"config.json: {family.positions_key} is {positions!r}; it must be a whole number")
+        rows = vocabulary + (max(0, positions) if family.learns_positions else 0)
         factors = embedding * hidden if embedding != hidden else 0
         return cls(
             stack=family.stack(config),
             hidden_size=hidden,
-            num_heads=_first(config, family.heads_key, "num_attention_heads"),
+            num_heads=heads,
             vocabulary=vocabulary,
-            layer_parameters=attention + 2 * hidden * inner,  # two matrices of the feed-forward network
-            other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
+            layer_parameters=attention + family.inner_matrices * hidden * inner,
+            other_parameters=rows * embedding + factors + (hidden**2 if family.has_dense_head else 0),
             shares_layers=family.shares_layers,
+            gate_size=inner if family.inner_matrices == 3 else 0,
             relative_positions=compared,
         )
 
@@ -98,6 +105,19 @@ def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The config.json that a model is taken to have until it is here. `entry` is the model's in a study."""
     depth = {"num_hidden_layers": entry["num_layers"]} if "num_layers" in entry else {}
     return BASE_CONFIG | COUNTERPART_CONFIGS.get(entry.get("counterpart", ""), {}) | depth
+
+
+def _inner_size(config: Mapping[str, Any], family: Family, hidden: int) -> int:
+    """Size of the feed-forward network's inner layer."""
+    stated = {key: config[key] for key in (family.inner_key, "intermediate_size") if config.get(key) is not None}
+    if not stated and family.inner_factor is not None:
+        return family.inner_factor * hidden
+    return _first(stated or config, family.inner_key, "intermediate_size")
+
+
+def _stated(config: Mapping[str, Any], key: str) -> int | None:
+    """A size that a config.json may leave out. Raises UserError when it is no size."""
+    return None if config.get(key) is None else _first(config, key)
 
 
 def _first(config: Mapping[str, Any], *keys: str) -> int:

@@ -53,7 +53,7 @@ FOREIGN_SETTINGS = {
 
 def check_settings(config: Mapping[str, Any]) -> None:
     """Raise UserError for a config.json of weights that are not plain, or that transformers cannot compute."""
-    for key, problem in FOREIGN_SETTINGS.items():
+    for key, problem in (FOREIGN_SETTINGS | dict(family_of(config).refused_settings)).items():
         if config.get(key):
             raise UserError(f"config.json has {key!r}: {problem}")
     if (kind := config.get("position_embedding_type") or "absolute") != "absolute":
