@@ -282,6 +282,17 @@ def cut_parquet(folder: Path, study: Study) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def multi_label(*spoils: Spoil, train: str = "text,label\na,good|bad\nb,bad\nc,[]\n") -> Spoil:
+    """A study of texts that may have several labels, with these training data."""
+    changes = {"target": "multi-label", "metrics": ["micro_f1"]}
+    data = content("data/train.csv", train), content("data/validation.csv", "text,label\na,good|bad\nb,good\n")
+    return both(*(setting(f"tasks.0.{key}", value) for key, value in changes.items()), *data, *spoils)
+
+
+def without_of_task(key: str) -> Spoil:
+    return lambda _, study: study["tasks"][0].pop(key) and None
+
+
 def regression(*spoils: Spoil) -> Spoil:
     def spoil(folder: Path, study: Study) -> None:
         tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, regression=True)
@@ -583,6 +594,53 @@ STUDY = [
             setting("tasks.0.positive_class", "odd"),
         ),
         ("positive_class: is for two classes, there are 3; remove the key",),
+    ),
+    Case(
+        "positive class where texts may have several labels",
+        multi_label(setting("tasks.0.positive_class", "good")),
+        ("positive_class: f1 of one class is not for multi-label; remove the key",),
+    ),
+    Case(
+        "a metric of one class where texts may have several",
+        multi_label(setting("tasks.0.metrics", ["accuracy"])),
+        ("metrics: accuracy does not suit multi-label; choose from macro_f1, micro_f1, subset_accuracy",),
+    ),
+    Case(
+        "label and label_columns",
+        multi_label(setting("tasks.0.label_columns", ["bad", "good"])),
+        ("tasks[0] (tiny).label_columns: there is label, too; name the one column of lists, or those of 0 and 1",),
+    ),
+    Case(
+        "label_columns and labels",
+        multi_label(without_of_task("label"), setting("tasks.0.label_columns", ["bad", "good"])),
+        ("tasks[0] (tiny).labels: label_columns name the classes; remove the key",),
+    ),
+    Case(
+        "label_columns of a classification",
+        both(without_of_task("label"), setting("tasks.0.label_columns", ["bad", "good"])),
+        ("label_columns: a classification has one label for each text; name its column with label",),
+    ),
+    Case("no column of the label", without_of_task("label"), ("missing 'label'; name the column of the label",)),
+    Case(
+        "threshold of a classification",
+        setting("tasks.0.threshold", 0.4),
+        ("threshold: is for multi-label, whose classes are questions of their own; a classification has none",),
+    ),
+    Case("threshold of 1", multi_label(setting("tasks.0.threshold", 1)), ("threshold: 1", "write a number below 1")),
+    Case(
+        "weights of classes of a regression",
+        regression(setting("tasks.0.train", {"class_weights": "balanced"})),
+        ("tasks[0] (tiny).train.class_weights: a regression has no classes; remove the key",),
+    ),
+    Case(
+        "weights of classes of an origin with a regression",
+        regression(setting("origins.0.refine", {"class_weights": "balanced"})),
+        ("refine.class_weights: the regression task 'tiny' has no classes; write 'refine: {class_weights: none}'",),
+    ),
+    Case(
+        "weights of classes in a study with a regression",
+        regression(setting("train.class_weights", "balanced")),
+        ("train.class_weights: the regression task 'tiny' has no classes; write 'train: {class_weights: none}'",),
     ),
     Case(
         "positive class of a regression",
@@ -1178,6 +1236,47 @@ DATA = [
     Case("unknown label", rows("a day,fine\n"), ("row 3: label 'fine' is none of the labels 'bad', 'good'",)),
     Case("label in another case", rows("a day,Good\n"), ("row 3: label 'Good' is none of the labels",)),
     Case(
+        "no label where texts may have several",
+        multi_label(train="text,label\na,good|bad\nb,\nc,bad\n"),
+        ("data/train.csv: row 2: label is missing; fill it or remove the row, or write [] where a text has no label",),
+    ),
+    Case(
+        "unknown label among several",
+        multi_label(train="text,label\na,good|bad\nb,bad|fine\nc,good\n"),
+        ("data/train.csv: row 2: label 'fine' is none of the labels 'bad', 'good'",),
+    ),
+    Case(
+        "a label twice in a row",
+        multi_label(train="text,label\na,good|bad\nb,bad|bad\nc,good\n"),
+        ("data/train.csv: row 2: label ['bad', 'bad'] names a label twice; remove the repeats",),
+    ),
+    Case(
+        "lists as Python writes them",
+        multi_label(train="text,label\na,\"['good', 'bad']\"\nb,[]\n"),
+        ("data/train.csv: row 1: label \"['good', 'bad']\" is not a JSON list", 'write a list such as ["a", "b"]'),
+    ),
+    Case(
+        "the same labels in all rows",
+        multi_label(train="text,label\na,good|bad\nb,bad|good\n"),
+        ("the train split has the same labels in all rows; nothing can be learnt or scored from one",),
+    ),
+    Case(
+        "a label that training rows lack",
+        multi_label(train="text,label\na,bad\nb,[]\n"),
+        ("the validation split has 'good', which the train split lacks; add or remove such rows",),
+    ),
+    Case(
+        "neither 0 nor 1 in a column of a label",
+        multi_label(
+            without_of_task("label"),
+            without_of_task("labels"),
+            setting("tasks.0.label_columns", ["bad", "good"]),
+            content("data/validation.csv", "text,bad,good\na,1,0\nb,0,1\n"),
+            train="text,bad,good\na,1,0\nb,0,yes\n",
+        ),
+        ("data/train.csv: row 2: good is 'yes', neither 0 nor 1; correct the row",),
+    ),
+    Case(
         "label id out of range",
         ids("a day,2\n"),
         ("data/train.csv: row 3: label 2 is out of range", "ids 0 to 1"),
@@ -1525,6 +1624,16 @@ MODEL = [
     Case("folder for a configuration", as_folder("models/bert/config.json"), ("there is no config.json",)),
     Case("no architecture", config_json(model_type=...), ("config.json lacks 'model_type'", "bert, roberta")),
     Case("unsupported architecture", config_json(model_type="t5"), ("the architecture 't5' is not supported; supp",)),
+    Case(
+        "a model of pictures and text",
+        config_json(model_type="gemma3"),
+        ("the architecture 'gemma3' is not supported: it reads pictures, too; its models", "gemma3_text"),
+    ),
+    Case(
+        "layers that depend on their number",
+        config_json(model_type="gpt2", scale_attn_by_inverse_layer_idx=True),
+        ("config.json has 'scale_attn_by_inverse_layer_idx': each layer divides by its own", "without it"),
+    ),
     Case("a model's own code", config_json(auto_map={"AutoModel": "x.X"}), ("(auto_map), which is never run; choose",)),
     Case(
         "a tokenizer's own code",
@@ -1643,6 +1752,16 @@ MODEL = [
         ("tokenizer_config.json has the key '__dict__'", "remove it"),
     ),
     Case("text for the padding", config_json(pad_token_id="0"), ("'pad_token_id' is '0'; it must be a token's id",)),
+    Case(
+        "padding that MPNet does not count from",
+        config_json(model_type="mpnet", pad_token_id=0),
+        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
+    ),
+    Case(
+        "positions that DeBERTa does not attend to",
+        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
+        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
+    ),
 ]
 
 PLANNED = [*STUDY_FILE, *STUDY, *DATA, *MODEL]
@@ -1720,6 +1839,16 @@ FETCHED = [
         "padding that RoBERTa does not count from",
         roberta_without_padding,
         ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
+    ),
+    Case(
+        "padding that MPNet does not count from",
+        config_json(model_type="mpnet", pad_token_id=0),
+        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
+    ),
+    Case(
+        "positions that DeBERTa does not attend to",
+        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
+        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
     ),
     Case(
         "tokenizer that adds no [CLS] token",

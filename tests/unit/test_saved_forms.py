@@ -106,7 +106,9 @@ def save(form: Form, folder: Path) -> torch.nn.Module:
     torch.manual_seed(form.seed)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, num_labels=form.labels)
     with torch.no_grad():
-        for parameter in model.parameters():  # and not what a model computes itself, such as Gemma's scale of embeddings
+        for (
+            parameter
+        ) in model.parameters():  # and not what a model computes itself, such as Gemma's scale of embeddings
             parameter.copy_(parameter.to(DTYPES[form.dtype]).float())
     model.eval()
 

@@ -621,6 +621,8 @@ SETTINGS = {
         settings(evaluate={"confidence": 0.9}),
         Counter(evaluate=6, compare=5) + TABLES + ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS,
     ),
+    "weights of classes while refining": Case(settings(refine={"class_weights": "balanced"}), REFINES_AND_BELOW),
+    "no weights of classes, which is the default": Case(settings(train={"class_weights": "none"}), Counter()),
     "which parameters count": Case(
         settings(parameter_scores={"weights": "layer"}),
         Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,
@@ -969,7 +971,7 @@ CODE = {
     ),
     "a rule's threads": Case(rule_changed("evaluate.smk", "predict", "threads: THREADS", "threads: 2"), NOTHING),
     "a rule's resources": Case(rule_changed("evaluate.smk", "predict", "gpu=GPUS", "gpu=1"), NOTHING),
-    "a rule's log and benchmark": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
+    "a rule's log": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
     "a comment in a rule file": Case(append("workflow/rules/evaluate.smk", "# only a comment\n"), NOTHING),
     "a study's keys: a description": Case(
         replaced("workflow/shallower/study/settings.py", "Pre-trained models.", "Edited."), NOTHING

@@ -30,6 +30,7 @@ from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
 from shallower.models.rounding import round_weights
+from shallower.task_kinds.registry import task_kind
 
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
@@ -37,6 +38,7 @@ LIBRARY = SCRIPT.parents[1]
 
 def main(arguments: argparse.Namespace) -> None:
     distill = arguments.settings.pop("distill", None)
+    class_weights = arguments.settings.pop("class_weights", None)
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
     model = verified(arguments.model_dir)
@@ -58,8 +60,17 @@ def main(arguments: argparse.Namespace) -> None:
             digests["unlabelled"] = sha256_of(arguments.unlabelled)
         distillation = Distillation.of(distill, arguments.teacher, tokens, labelled)
         digests["teacher"] = sha256_of(arguments.teacher)
+    weights = None
+    if class_weights is not None:
+        weights = task_kind(task["target"]).class_weights(tokens.labels[:labelled], len(task["labels"]))
     identity = {
-        "settings": {**vars(settings), "max_length": tokens.max_length, "distill": distill},
+        "settings": {
+            **vars(settings),
+            "max_length": tokens.max_length,
+            "distill": distill,
+            **({} if weights is None else {"class_weights": class_weights}),
+        },
+        **({} if weights is None else {"class_weights": dict(zip(task["labels"], weights, strict=True))}),
         "frozen_layers": layers_to_freeze(arguments.freeze_layers, arguments.model_dir / CONFIG),
         "seed": arguments.seed,
         "device": compute.device,
@@ -115,6 +126,8 @@ def train_and_save(
 ) -> dict[str, Any]:
     """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
     classifier = load_for_training(arguments.model_dir, task, arguments.seed, tokens.padding_side)
+    if "class_weights" in identity:
+        classifier.kind = classifier.kind.with_weights([*identity["class_weights"].values()])
     classifier.freeze(identity["frozen_layers"])
     result = train(
         classifier,

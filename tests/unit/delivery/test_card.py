@@ -292,6 +292,19 @@ def test_the_blocks_of_a_classification_print_the_classes(card_of, material):
         assert numbers == pytest.approx(probabilities.max(axis=1).tolist(), abs=1e-4)
 
 
+def test_the_blocks_of_a_multi_label_model_print_all_classes_above_the_threshold(card_of, material):
+    probabilities = 1 / (1 + np.exp(-material.examples.logits))
+    threshold = float(np.median(probabilities))
+    folder, (transformers, onnx) = card_of(threshold=threshold, target="multi-label", recommended=ONNX)
+    assert f"whose probability is above {threshold}" in (folder / "README.md").read_text(encoding="utf-8")
+    texts = [parts[0] for parts in material.examples.texts]
+    for block in (ABSENT + onnx, transformers):
+        for line, text, row in zip(run(with_texts(block, texts), folder), texts, probabilities, strict=True):
+            found = ast.literal_eval(line.removeprefix(f"{text} "))
+            expected = {name: p for name, p in zip(("bad", "good"), row, strict=True) if p > threshold}
+            assert found == pytest.approx(expected, abs=1e-4)
+
+
 def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
     from shallower.core.files import read_json
 
@@ -307,7 +320,11 @@ def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
 
 def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):
     """Both blocks, in a process each, on the pairs' model: its one output ranks as well as any."""
-    card = model_card(describe(target="ranking", labels=None, has_pair=True, recommended=ONNX))
+    described = describe(target="ranking", labels=None, has_pair=True, recommended=ONNX)
+    by_query = tuple(replace(form, validation=replace(SCORE, in_groups=" in 7 queries")) for form in described.forms)
+    card = model_card(replace(described, forms=by_query))
+    assert "examples in 7 queries and" in card
+    assert "examples in 7 queries |" in card
     assert "pipeline_tag: text-ranking" in card
     assert "It gives each text a number for a query" in card
     transformers, onnx = blocks(card)

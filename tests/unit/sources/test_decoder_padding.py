@@ -31,7 +31,12 @@ def saved(folder: Path, family: str, tokenizer: dict[str, Any], **config: Any) -
 @pytest.mark.parametrize(
     ("family", "tokenizer", "config", "decision"),
     [
-        ("gpt2", {"pad_token": None}, None, "<|endoftext|> (id 0), the token that ends texts, since the model names no"),
+        (
+            "gpt2",
+            {"pad_token": None},
+            None,
+            "<|endoftext|> (id 0), the token that ends texts, since the model names no",
+        ),
         ("llama", {"pad_token": None}, 0, "<unk> (id 0), config.json's pad_token_id"),
         ("llama", {"pad_token": None}, -1, "</s> (id 2), the token that ends texts, .* where pad_token_id was -1"),
         ("llama", {}, None, "</s> (id 2), the tokenizer's padding token; written to config.json, where .* was None"),
@@ -66,7 +71,9 @@ def test_without_any_token_to_pad_with(tmp_path: Path) -> None:
 
 
 def test_padding_on_the_left_of_learnt_positions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"pads on the left, so that a gpt2 model would count .* padding_side to \"right\""):
+    with pytest.raises(
+        UserError, match=r"pads on the left, so that a gpt2 model would count .* padding_side to \"right\""
+    ):
         fetch_model(saved(tmp_path / "saved", "gpt2", {"padding_side": "left"}), tmp_path / "out")
 
 
@@ -89,7 +96,10 @@ def test_a_token_without_a_place_in_the_vocabulary(tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path / "saved")
     assert check_model(entry) is None
     fetch_model(entry, tmp_path / "out")
-    assert len(AutoTokenizer.from_pretrained(tmp_path / "out")) == read_json(tmp_path / "out/config.json")["vocab_size"] + 1
+    assert (
+        len(AutoTokenizer.from_pretrained(tmp_path / "out"))
+        == read_json(tmp_path / "out/config.json")["vocab_size"] + 1
+    )
 
 
 @pytest.mark.parametrize(("family", "buffer"), [("gpt2", "attn.bias"), ("llama", "self_attn.rotary_emb.inv_freq")])

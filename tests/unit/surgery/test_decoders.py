@@ -138,7 +138,7 @@ def test_lists_of_one_entry_a_layer_keep_those_of_kept_layers(full: Path, droppe
 
 @pytest.mark.parametrize("padding_side", ["right", "left"])
 def test_the_vector_is_that_of_the_token_that_the_head_reads(full: Path, tokens: TokenSet, padding_side: str) -> None:
-    """transformers' own head, applied to the vector, gives its logits; whether texts end with the padding token or not."""
+    """transformers' own head, applied to the vector, gives its logits, also where texts end with the padding token."""
     ids = tokens.input_ids.copy()
     ids[tokens.offsets[1] - 1] = tokens.pad_token_id
     ids[tokens.offsets[3] - 3 : tokens.offsets[3]] = tokens.pad_token_id

@@ -25,7 +25,7 @@ from shallower.task_kinds.registry import task_kind
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 # The hub's names of metrics, where they are other ones.
-HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1"}
+HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1", "micro_f1": "f1", "subset_accuracy": "accuracy"}
 # The hub's names of what models do, by transformers' class, unless their kind of task has its own.
 PIPELINES = {SEQUENCE_CLASSIFICATION: "text-classification", TOKEN_CLASSIFICATION: "token-classification"}
 # Identifiers of licences that the hub knows; other licences are given by their name.
@@ -156,7 +156,7 @@ def _kept_sentences(score: Score | None, split: str) -> list[str]:
     kept = []
     if score.kept is not None:
         kept = [f"{begin} keeps **{percent(score.kept)} of the full model's {title}**{_kept_interval(score)}."]
-    on = f"on {counted(score.examples, f'{split} example')} and {counted(score.seeds, 'seed')}"
+    on = f"on {counted(score.examples, f'{split} example')}{score.in_groups} and {counted(score.seeds, 'seed')}"
     means = f"{score_text(score.mean)}{_interval(score)} {on}, the full model's {score_text(score.full)}"
     return [*kept, f"Its {mean}{title} is {means}."]
 
@@ -234,7 +234,7 @@ def _score_row(form: Form, split: str, score: Score) -> dict[str, str]:
         kept += f", {percent(score.kept_low)} to {percent(score.kept_high)}"
     return {
         "title": RUNTIMES[form.runtime].title,
-        "split": f"{split}, {score.examples} examples",
+        "split": f"{split}, {score.examples} examples{score.in_groups}",
         "metric": score.title,
         "value": score_text(score.value),
         "mean": Markdown(f"{score_text(score.mean)}{_interval(score)}"),

@@ -40,6 +40,7 @@ class Score:
         kept, kept_low, kept_high: `mean` in per cent of `full`, with its interval; None where there is no percentage.
         confidence: that of the intervals (0 to 1).
         examples, seeds: how many the numbers are of.
+        in_groups: how many groups the examples are in, such as " in 100 queries"; "" where each is on its own.
     """
 
     metric: str
@@ -55,6 +56,7 @@ class Score:
     kept: float | None = None
     kept_low: float | None = None
     kept_high: float | None = None
+    in_groups: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class Delivered:
         settings: those of the training, by name.
         limits: sentences on what to mind, in addition to those that hold for all.
         machine: what latencies were measured on, in words.
+        threshold: probability above which a class is answered, where each is a question of its own; else None.
         model_class: transformers' class of the model (see `shallower.core.model_classes`).
         target: the kind of task.
     """
@@ -188,6 +191,7 @@ class Delivered:
     settings: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     machine: str | None = None
+    threshold: float | None = None
     model_class: str = SEQUENCE_CLASSIFICATION
     target: str = "classification"
 

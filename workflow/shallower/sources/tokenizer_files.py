@@ -87,7 +87,7 @@ def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
 
 
 def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> dict[str, str]:
-    """Write config.json and a model's tokenizer as tokenizer.json and tokenizer_config.json, whatever files it comes as.
+    """Write config.json, and a model's tokenizer, whatever it comes as, as tokenizer.json and tokenizer_config.json.
 
     Returned is what was decided of padding, for the manifest; nothing for a family with a [CLS] token, whose files must
     say it. Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, does not

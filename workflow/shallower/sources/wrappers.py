@@ -29,8 +29,8 @@ Entry = TypeVar("Entry")
 def wrapper_of(names: Collection[str], family: Family) -> str:
     """The prefixes of tools, one after another, that all names of a checkpoint's tensors have; "" when there are none.
 
-    Where a tool's prefix is the family's own, too (Llama's tensors begin with model.), it is a tool's only if one of the
-    family's follows. Raises UserError when only some of them have one.
+    Where a tool's prefix is the family's own, too (Llama's tensors begin with model.), it is a tool's only if one of
+    the family's follows. Raises UserError when only some of them have one.
     """
     prefix = ""
     while True:

@@ -43,7 +43,7 @@ def load_pretrained(model_class: str, model_dir: str | Path, **settings: Any) ->
 def model_inputs(model: PreTrainedModel, batch: Batch, device: str) -> dict[str, Any]:
     """The arguments of a model's forward pass for a batch, leaving out what the model does not take.
 
-    DistilBERT, for one, has no token types although its tokenizer returns some; GPT-2 would add the embedding of a word.
+    DistilBERT, for one, has no token types although its tokenizer returns some; GPT-2 would add embeddings of words.
     """
     arrays = {
         "input_ids": batch.input_ids,
