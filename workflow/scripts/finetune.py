@@ -28,8 +28,9 @@ from shallower.engine.tokens import TokenSet, read_tokens, with_unlabelled
 from shallower.engine.training import TrainSettings, train
 from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
-from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, dropped_from
 from shallower.models.rounding import round_weights
+from shallower.models.sentence_embedding import complete_folder
 
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
@@ -82,7 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
         finished = FinishedRun(scratch.with_suffix(".json"), key)
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):
-            copy_tokenizer(arguments.tokenizer_dir, output_dir)
+            complete_folder(arguments.tokenizer_dir, output_dir)
             source = manifest.get("trained_as")
             logging.info("%s: %s", arguments.label, f"identical to {source}, which is copied" if source else "in place")
         else:
@@ -115,6 +116,7 @@ def train_and_save(
 ) -> dict[str, Any]:
     """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
     classifier = load_for_training(arguments.model_dir, task, arguments.seed, tokens.padding_side)
+    classifier.set_max_length(tokens.max_length)
     classifier.freeze(identity["frozen_layers"])
     result = train(
         classifier,

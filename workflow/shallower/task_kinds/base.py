@@ -59,12 +59,17 @@ class TaskKind(ABC):
         has_classes: whether a task lists the names of its classes in `labels`.
         label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
         scored_as: the kinds whose metrics suit this one.
+        answers_with_vectors: whether a model answers a text with its vector, by no head, and a pair with the cosine of
+            two; the texts of a pair are then tokenized each by itself.
+        needs_training: whether the full model has to be trained on the task before it can answer.
     """
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
     label_dtype: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
+    answers_with_vectors: ClassVar[bool] = False
+    needs_training: ClassVar[bool] = True
 
     @abstractmethod
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

@@ -1,8 +1,8 @@
 """BERT-like classifiers: the same function of the same weights as in transformers, computed with less work.
 
 The tokens of a batch are packed one after another, so that only attention sees padding. Queries, keys and values are
-computed by one matrix product. In the last layer only the [CLS] token is computed, since the head reads nothing else;
-the other tokens are only keys and values there. Dropout is that of `shallower.engine.dropout`. The results are the
+computed by one matrix product. In the last layer only the [CLS] token is computed, where the head reads nothing else;
+the other tokens are only keys and values there. A sentence embedding may pool all tokens instead, and has no head. Dropout is that of `shallower.engine.dropout`. The results are the
 same: tests compare logits and gradients with those of transformers' models.
 
 On a GPU a training step of a short batch takes as long as it takes to start its kernels. So there are few of them: in
@@ -21,7 +21,9 @@ from torch.nn import functional
 
 from shallower.engine.classifiers.packed_batch import Packed
 from shallower.engine.dropout import Dropout
+from shallower.engine.pooling import pool
 from shallower.models.encoder_families import EncoderConfig
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 ACTIVATIONS = {
     "gelu": functional.gelu,
@@ -64,13 +66,14 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head. New parameters are not initialised."""
+    """Embeddings, layers and a classification head or, with `embedding`, pooling. New parameters are not initialised."""
 
     layers: Sequence[Layer]  # an nn.ModuleList, whose own type does not say of what
 
-    def __init__(self, config: EncoderConfig, num_labels: int) -> None:
+    def __init__(self, config: EncoderConfig, num_labels: int, embedding: SentenceEmbedding | None = None) -> None:
         super().__init__()
         self.config = config
+        self.embedding = embedding
         size = config.hidden_size
         self.word_embeddings = _Embedding(config.vocab_size, size)
         self.position_embeddings = _Embedding(config.num_positions, size)
@@ -78,14 +81,18 @@ class Encoder(nn.Module):
             self.token_type_embeddings = _Embedding(config.num_token_types, size)
         self.embedding_norm = _LayerNorm(size, config.norm_epsilon)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
-        self.head_dense = _Linear(size, size)
-        self.head_output = _Linear(size, num_labels)
+        if embedding is None:
+            self.head_dense = _Linear(size, size)
+            self.head_output = _Linear(size, num_labels)
         self._linears = [module for module in self.modules() if isinstance(module, _Linear)]
         self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass
 
     def forward(self, batch: Packed, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [B, labels] and the vectors [B, H] of [CLS] tokens after the last layer, which the head reads."""
-        if not (self.head_output.weight.is_cuda and torch.is_autocast_enabled("cuda")):
+        """Logits [B, labels] and the vectors [B, H] of [CLS] tokens after the last layer, which the head reads.
+
+        Of a sentence embedding both are the vectors of the texts.
+        """
+        if not (self.word_embeddings.weight.is_cuda and torch.is_autocast_enabled("cuda")):
             return self._forward(batch, dropout)
         operands = [operand for linear in self._linears for operand in (linear.weight, linear.bias)]
         rounded = round_together(operands, torch.get_autocast_dtype("cuda"))
@@ -100,9 +107,17 @@ class Encoder(nn.Module):
         for layer in self.layers[:-1]:
             states = self.apply_layer(layer, states, batch, dropout)
         last = self.layers[-1]
-        context = self._attend_from_cls_token(last, states, batch, dropout)
-        states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
-        logits = self.classify(states, dropout)
+        if self.embedding is None or self.embedding.pooling == "cls":
+            context = self._attend_from_cls_token(last, states, batch, dropout)
+            states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
+        else:
+            states = self.apply_layer(last, states, batch, dropout)
+            mask = None if batch.attention_bias is None else batch.attention_bias[:, 0, 0] == 0
+            states = pool(batch.pad(states), mask, self.embedding.pooling)
+        if self.embedding is None:
+            logits = self.classify(states, dropout)
+        else:
+            logits = states = functional.normalize(states, dim=-1) if self.embedding.normalize else states
         if batch.examples < batch.size:
             return logits[: batch.examples], states[: batch.examples]
         return logits, states
