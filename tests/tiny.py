@@ -13,28 +13,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-FAMILIES = ("bert", "roberta", "xlnet", "distilbert", "albert")
-# Architectures that the library does not support, for tests that add one.
-OTHERS = ("electra", "xlm-roberta")
+from tiny_families import OTHERS, TINY, TinyFamily
+from tiny_words import BAD_WORDS, COMMON_WORDS, GOOD_WORDS
+from tiny_words import MAX_LENGTH as MAX_LENGTH
+from tiny_words import WORDS as WORDS
 
-GOOD_WORDS = ["good", "great", "happy", "clear", "warm", "bright", "kind", "fresh", "strong", "lovely"]
-BAD_WORDS = ["bad", "poor", "sad", "dull", "cold", "dark", "cruel", "stale", "weak", "awful"]
-_COMMON_TEXT = """
-the a an of to in on at by with from for and or but not is was are were be has had this that these those it
-he she they we you i his her their our my some any all many few more most very so too then now here there
-when where how one two three four five six seven eight nine ten man woman child friend teacher doctor writer
-farmer city town house room door window street river sea hill field tree flower bird dog cat horse book
-story letter word song film game day night morning evening week month year time hour summer winter rain snow
-wind sun moon water bread milk tea table chair bed car train boat ship road bridge school shop market garden
-music picture colour red blue green white black small large long short old new young high low fast slow
-early late first last next own same other every each make take give find tell ask work call try keep let
-begin seem help show hear play run move live hold bring write sit stand pay meet learn change lead speak
-read walk open close watch follow stop spend grow win teach offer
-"""
-COMMON_WORDS = _COMMON_TEXT.split()
-WORDS = tuple(dict.fromkeys([*GOOD_WORDS, *BAD_WORDS, *COMMON_WORDS]))
+# Architectures that the library supports.
+FAMILIES = tuple(TINY)
 
-MAX_LENGTH = 128
 # For `set_initializer_range`: logits overflow, and the first loss is not a number.
 UNTRAINABLE = 1e38
 
@@ -104,105 +90,16 @@ def _randomise_vectors(model: Any) -> None:
 
 def make_config(family: str, num_layers: int, tokenizer: Any) -> Any:
     """The configuration of a tiny model of a family, fitting a tokenizer."""
-    import transformers
-
-    vocabulary = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    # Larger initial weights than usual: each of these small layers then changes its input visibly.
-    common = {**vocabulary, "num_hidden_layers": num_layers, "initializer_range": 0.1}
-    usual = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
-    if family == "bert":
-        return transformers.BertConfig(**common, **usual, max_position_embeddings=MAX_LENGTH)
-    if family == "electra":
-        return transformers.ElectraConfig(**common, **usual, embedding_size=16, max_position_embeddings=MAX_LENGTH)
-    if family in ("roberta", "xlm-roberta"):
-        config_class = transformers.RobertaConfig if family == "roberta" else transformers.XLMRobertaConfig
-        return config_class(
-            **common,
-            **usual,
-            max_position_embeddings=MAX_LENGTH + tokenizer.pad_token_id + 1,
-            type_vocab_size=1,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    if family == "albert":
-        return transformers.AlbertConfig(
-            **common,
-            **usual,
-            embedding_size=16,
-            max_position_embeddings=MAX_LENGTH,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    if family == "distilbert":
-        return transformers.DistilBertConfig(
-            **vocabulary,
-            n_layers=num_layers,
-            initializer_range=0.1,
-            dim=32,
-            n_heads=4,
-            hidden_dim=64,
-            max_position_embeddings=MAX_LENGTH,
-        )
-    if family == "xlnet":
-        return transformers.XLNetConfig(
-            **vocabulary,
-            n_layer=num_layers,
-            initializer_range=0.1,
-            d_model=32,
-            n_head=4,
-            d_inner=64,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-    raise ValueError(f"no tiny model of family {family!r}; families: {', '.join(FAMILIES + OTHERS)}")
+    return _tiny_family(family).config(num_layers, tokenizer)
 
 
 def make_tokenizer(family: str) -> Any:
-    """A fast tokenizer of the class that transformers uses for the family; each of `WORDS` is one token.
-
-    XLNet pads on the left (pad type 3) and puts <cls> last. As with the published checkpoints, token types
-    are returned unasked by BERT's tokenizer, also where it serves DistilBERT (which has no use for them),
-    and are not returned unasked by those of XLNet and ALBERT (which have).
-    """
-    import transformers
-
-    if family in ("bert", "distilbert", "electra"):
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        vocabulary = {token: index for index, token in enumerate([*special, *WORDS, ".", ",", "?"])}
-        return transformers.BertTokenizer(vocab=vocabulary, model_max_length=MAX_LENGTH)
-    if family in ("roberta", "xlm-roberta"):
-        return _make_byte_pair_tokenizer()
-    if family == "albert":
-        special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
-        return transformers.AlbertTokenizer(vocab=_unigram_pieces(special), model_max_length=MAX_LENGTH)
-    if family == "xlnet":
-        special = ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>"]
-        return transformers.XLNetTokenizer(
-            vocab=_unigram_pieces(special), do_lower_case=True, model_max_length=MAX_LENGTH
-        )
-    raise ValueError(f"no tiny tokenizer of family {family!r}; families: {', '.join(FAMILIES + OTHERS)}")
+    """A fast tokenizer of the class that transformers uses for the family; each of `WORDS` is one token."""
+    return _tiny_family(family).tokenizer()
 
 
-def _unigram_pieces(special: list[str]) -> list[tuple[str, float]]:
-    pieces = [("▁" + word, -5.0) for word in WORDS]
-    return [(token, 0.0) for token in special] + pieces + [("▁", -8.0), (".", -6.0), (",", -6.0), ("?", -6.0)]
-
-
-def _make_byte_pair_tokenizer() -> Any:
-    """A RoBERTa tokenizer whose merges build each word letter by letter from its start ("Ġ" is a space)."""
-    import transformers
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    prefixes = dict.fromkeys(f"Ġ{word}"[:length] for word in sorted(WORDS) for length in range(2, len(word) + 2))
-    merges = [(prefix[:-1], prefix[-1]) for prefix in prefixes]
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokens = [*special, *sorted(ByteLevel.alphabet()), *prefixes]
-    return transformers.RobertaTokenizer(
-        vocab={token: index for index, token in enumerate(tokens)},
-        merges=merges,
-        add_prefix_space=True,
-        model_max_length=MAX_LENGTH,
-    )
+def _tiny_family(family: str) -> TinyFamily:
+    return (TINY | OTHERS)[family]
 
 
 def make_task_files(

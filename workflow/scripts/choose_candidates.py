@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
         answers = predictions_of(table.logits, target)
         candidate = Candidate(run, layers["num_layers"], tuple(layers["kept_layers"]), manifest["sha256"][WEIGHTS])
         is_collapsed = task_kind(target).is_collapsed(table.labels, answers)
-        scored.append((candidate, score(metric, table.labels, answers), is_collapsed))
+        scored.append((candidate, score(metric, table.labels, answers, table.groups), is_collapsed))
     chosen = choose_candidates(scored)
     for candidate in chosen:
         kept = candidate.kept_layers

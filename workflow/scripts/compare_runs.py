@@ -15,7 +15,9 @@ def main(arguments: argparse.Namespace) -> None:
     target = read_json(arguments.task)["target"]
     table, baseline = read_matched(arguments.baseline_predictions, None, target)
     _, predictions = read_matched(arguments.predictions, table, target)
-    record = comparison_record(target, table.labels, predictions, baseline, arguments.seeds, arguments.settings)
+    record = comparison_record(
+        target, table.labels, predictions, baseline, arguments.seeds, arguments.settings, table.groups
+    )
     write_json(arguments.output, {**arguments.identity, **record})
 
 

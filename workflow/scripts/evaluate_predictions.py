@@ -26,7 +26,9 @@ def main(arguments: argparse.Namespace) -> None:
     manifest = read_json(arguments.manifest)
     table = read_predictions(arguments.predictions, target)
     predictions = predictions_of(table.logits, target)
-    record, resamples = metrics_record(target, table.labels, predictions, arguments.settings, task["labels"])
+    record, resamples = metrics_record(
+        target, table.labels, predictions, arguments.settings, task["labels"], table.groups
+    )
     for name, scores in record["metrics"].items():
         if "positive_class" in scores:
             logger.info("%s is of the class %r", name, scores["positive_class"])

@@ -30,7 +30,9 @@ def main(arguments: argparse.Namespace) -> None:
         folder = folder_of(candidate.run, variant)
         table = read_predictions(folder / "predictions.parquet", task["target"])
         answers = predictions_of(table.logits, task["target"])
-        record, resamples = metrics_record(task["target"], table.labels, answers, arguments.settings, task["labels"])
+        record, resamples = metrics_record(
+            task["target"], table.labels, answers, arguments.settings, task["labels"], table.groups
+        )
         layers = {
             "num_layers": candidate.num_layers,
             "kept_layers": list(candidate.kept_layers),

@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     for candidate, variant in made:
         split, folder = tokens[variant.vocabulary], folder_of(candidate.run, variant)
         logits = predict(candidate, variant, split, arguments.threads)
-        write_predictions(folder / PREDICTIONS, split.ids, split.labels, logits)
+        write_predictions(folder / PREDICTIONS, split.ids, split.labels, logits, split.groups)
         write_folder_manifest(folder, [PREDICTIONS])
         if variant.runtime == ONNX:
             source = read_predictions(torch_folder(candidate.run, variant) / PREDICTIONS, target)

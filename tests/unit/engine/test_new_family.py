@@ -17,17 +17,18 @@ from shallower.engine.classifiers.transformers_classifier import TransformersCla
 from shallower.engine.devices import Compute
 from shallower.engine.prediction import predict
 from shallower.engine.training import TrainSettings, train
-from shallower.models.families import FAMILIES, Family, family_of, position_limit
+from shallower.models.families import FAMILIES, family_of, position_limit
+from shallower.models.family import Family
 from shallower.models.size import ModelSize
 from shallower.surgery.drop_layers import drop_layers
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
 NEW = (
-    Family("electra", r"(electra\.)?encoder\.layer\.", "output.dense", output_layer="classifier.out_proj"),
+    Family("ernie", r"(ernie\.)?encoder\.layer\.", "output.dense"),
     Family(
-        name="xlm-roberta",
-        layer_pattern=r"(roberta\.)?encoder\.layer\.",
+        name="data2vec-text",
+        layer_pattern=r"(data2vec_text\.)?encoder\.layer\.",
         output_matrix="output.dense",
         output_layer="classifier.out_proj",
         positions_after_padding=True,

@@ -354,3 +354,13 @@ def test_tokens_of_another_kind_are_not_joined(bert: Any) -> None:
     short = tokenize(table().drop_columns("label"), bert, 8, VOCABULARY)
     with pytest.raises(UserError, match="tokens with and without labels differ in max_length; delete the folder"):
         with_unlabelled(tokenize(table(), bert, 64, VOCABULARY), short)
+
+
+def test_groups_of_examples_are_kept(bert: Any, tmp_path: Path) -> None:
+    grouped = table().append_column("group", pa.array([4, 9, 4, 4], pa.int64()))
+    write_tokens(tmp_path / "a.safetensors", tokenize(grouped, bert, 64, VOCABULARY))
+    tokens = read_tokens(tmp_path / "a.safetensors")
+    assert tokens.groups is not None
+    assert tokens.groups.tolist() == [4, 9, 4, 4]
+    assert with_unlabelled(tokens, tokens).groups is None
+    assert tokenize(table(), bert, 64, VOCABULARY).groups is None

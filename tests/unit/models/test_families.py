@@ -6,7 +6,8 @@ import pytest
 
 import tiny
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES, Family, check_kept_layers, family_of, position_limit
+from shallower.models.families import FAMILIES, family_of, position_limit
+from shallower.models.family import Family, check_kept_layers
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_names_within_layers(family, tensor, name):
 
 
 def test_unknown_architecture_is_refused_with_the_supported_ones():
-    with pytest.raises(UserError, match=r"'gpt2' is not supported.*bert, roberta, xlnet, distilbert, albert"):
+    with pytest.raises(UserError, match=r"'gpt2' is not supported.*bert, roberta, distilbert, xlnet, albert"):
         family_of({"model_type": "gpt2"})
 
 

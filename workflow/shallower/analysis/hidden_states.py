@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
 from shallower.core.errors import UserError
 from shallower.core.limits import CPU_TOKENS
+from shallower.core.model_classes import NO_HEAD
 from shallower.core.progress import Progress
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
@@ -33,7 +34,7 @@ def load_encoder(model_dir: str | Path) -> PreTrainedModel:
 
     Raises UserError when any of it is missing but for the pooler, which comes after the vectors.
     """
-    model, report = load_pretrained(AutoModel, model_dir)
+    model, report = load_pretrained(NO_HEAD, model_dir)
     family = FAMILIES[model.config.model_type]
     missing = sorted(name for name in report["missing_keys"] if not family.in_pooler(name))
     if missing:

@@ -13,7 +13,8 @@ from safetensors import deserialize
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.models.families import Family, family_of
+from shallower.models.families import family_of
+from shallower.models.family import Family
 from shallower.models.weight_files import header, weight_files
 
 # All layers have equally many weights, so that a sum of magnitudes would rank them as their mean does.

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 from shallower.analysis.hidden_states import TOKEN_BUDGET, cls_positions, load_encoder
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, model_class_of
 from shallower.engine.batches import Batch, evaluation_batches, make_batch
 from shallower.engine.classifiers.loading import is_packed
 from shallower.engine.classifiers.packed_batch import Packed, pack
@@ -104,7 +105,7 @@ def load_layers(model_dir: str | Path, tokens: TokenSet, compute: Compute, with_
     Raises UserError when weights are missing, and when there are no texts.
     """
     config = read_json(Path(model_dir) / CONFIG)
-    if is_packed(config, tokens.padding_side):
+    if is_packed(config, tokens.padding_side, model_class_of(config) if with_head else SEQUENCE_CLASSIFICATION):
         encoder = load_packed_for_prediction(model_dir).module if with_head else load_packed_encoder(model_dir)
         return PackedLayers(encoder, with_head, config, tokens, compute)
     model = load_checked(model_dir) if with_head else load_encoder(model_dir)

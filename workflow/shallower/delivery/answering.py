@@ -4,9 +4,9 @@ It imports nothing of this library, so that it runs in an environment without it
 
     python -I answering.py RUNTIME FOLDER < question.json > answer.json
 
-The question has `texts`, lists of one or two texts each, `batch_size`, and the keys of `Inputs`; the answer has
-`logits`, a list of the outputs for each text, and `versions` of the packages. Packages that the form must do without
-cannot be imported in this process, wherever they are installed.
+The question has `texts`, lists of one or two texts each, `batch_size`, `model_class` and the keys of `Inputs`; the
+answer has `logits`, a list of the outputs for each text, and `versions` of the packages. Packages that the form must do
+without cannot be imported in this process, wherever they are installed.
 """
 
 import json
@@ -39,13 +39,13 @@ class Absent(MetaPathFinder):
 def with_transformers(folder: str, question: dict[str, Any]) -> list[list[float]]:
     """Logits by from_pretrained alone, as the model's card shows it."""
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    import transformers
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     torch.set_num_threads(1)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    model = AutoModelForSequenceClassification.from_pretrained(
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model = getattr(transformers, question["model_class"]).from_pretrained(
         folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
     )
     model.eval()

@@ -7,6 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
 from shallower.core.variants import INT8, TORCH
 from shallower.core.wording import (
     DASH,
@@ -26,7 +27,8 @@ TEMPLATE = "delivered_card.jinja"
 
 # The hub's names of metrics, where they are other ones.
 HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1"}
-PIPELINE = "text-classification"
+# The hub's names of what models do, by transformers' class.
+PIPELINES = {SEQUENCE_CLASSIFICATION: "text-classification", TOKEN_CLASSIFICATION: "token-classification"}
 # Identifiers of licences that the hub knows; other licences are given by their name.
 # Source: https://huggingface.co/docs/hub/repositories-licenses
 HUB_LICENSES = frozenset(
@@ -50,13 +52,14 @@ def card_data(delivered: Delivered) -> ModelCardData:
     """The hub's metadata. What is not on the hub is named in the text only; the language is not known."""
     base, dataset = delivered.base, delivered.dataset
     runtimes = [form.runtime for form in delivered.forms]
+    pipeline = PIPELINES[delivered.model_class]
     return ModelCardData(
         model_name=plain(f"{delivered.model}-{delivered.task}"),
         base_model=base.hub,
         datasets=[dataset.hub] if dataset.hub else None,
         library_name="transformers",
-        pipeline_tag=PIPELINE,
-        tags=[PIPELINE, "shallower", "layer-dropping", *["onnx"] * (len(runtimes) > 1), *["int8"] * (INT8 in runtimes)],
+        pipeline_tag=pipeline,
+        tags=[pipeline, "shallower", "layer-dropping", *["onnx"] * (len(runtimes) > 1), *["int8"] * (INT8 in runtimes)],
         eval_results=_eval_results(delivered) or None,
         **_license(base.license),
     )
@@ -76,7 +79,7 @@ def _eval_results(delivered: Delivered) -> list[EvalResult]:
     scores = {"validation": best.validation, "test": best.test}
     return [
         EvalResult(
-            task_type=PIPELINE,
+            task_type=PIPELINES[delivered.model_class],
             dataset_type=dataset.hub or plain(dataset.name),
             dataset_name=plain(dataset.name),
             dataset_config=dataset.config,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shallower.core.files import read_json
+from shallower.core.model_classes import model_class_of
 from shallower.core.runs import Run
 from shallower.core.variants import TORCH, Variant
 from shallower.delivery.candidates import Candidate
@@ -72,6 +73,7 @@ def describe(
         dataset=dataset_of(task_manifest["source"]),
         settings=manifest["settings"],
         machine=f"{machine['processor']}, one thread",
+        model_class=model_class_of(config),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
 from shallower.core.variants import INT8, ONNX, TORCH
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY
 
@@ -165,6 +166,7 @@ class Delivered:
         settings: those of the training, by name.
         limits: sentences on what to mind, in addition to those that hold for all.
         machine: what latencies were measured on, in words.
+        model_class: transformers' class of the model (see `shallower.core.model_classes`).
     """
 
     study: str
@@ -185,6 +187,7 @@ class Delivered:
     settings: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     machine: str | None = None
+    model_class: str = SEQUENCE_CLASSIFICATION
 
     def __post_init__(self) -> None:
         """Raise ValueError for forms that cannot be delivered together."""

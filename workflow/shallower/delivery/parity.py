@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json
+from shallower.core.model_classes import model_class_of
 from shallower.core.variants import INT8
 from shallower.delivery import answering
 from shallower.delivery.description import RUNTIMES, Inputs
+from shallower.models.folder import CONFIG
 
 PARITY = "parity.json"
 # Texts that are stored.
@@ -98,6 +100,7 @@ def answer(folder: Path, runtime: str, record: Mapping[str, Any], python: str | 
         "texts": record["texts"],
         "batch_size": 1 if runtime == INT8 else len(record["texts"]),
         "model": RUNTIMES[runtime].model,
+        "model_class": model_class_of(read_json(folder / CONFIG)),
         **record["inputs"],
     }
     done = subprocess.run(

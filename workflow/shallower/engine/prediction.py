@@ -48,14 +48,17 @@ def predict_with_vectors(
     return _in_order(outputs, order), _in_order(vectors, order) if vectors else None
 
 
-def of_examples(tokens: TokenSet, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids [n], labels [n] and logits [n, outputs] of the examples of tokens, of a model's outputs for all rows.
+def of_examples(
+    tokens: TokenSet, outputs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Ids [n], labels, logits [n, outputs] and groups of the examples of tokens, of a model's outputs for all rows.
 
     Of pairs, whose outputs are vectors of texts, the logit is their cosine.
     """
     if not tokens.pairs:
-        return tokens.ids, tokens.labels, outputs
-    return tokens.ids[::2], tokens.labels[::2], cosines(outputs)
+        return tokens.ids, tokens.labels, outputs, tokens.groups
+    groups = None if tokens.groups is None else tokens.groups[::2]
+    return tokens.ids[::2], tokens.labels[::2], cosines(outputs), groups
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:

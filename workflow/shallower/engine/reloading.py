@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModel
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -52,7 +51,7 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
             f"{model_dir}: predictions.parquet is of other examples than the tokens; delete it and run again"
         )
     embedding = SentenceEmbedding.of(read_json(Path(model_dir) / CONFIG))
-    model = load_checked(model_dir) if embedding is None else load_checked(model_dir, AutoModel)
+    model = load_checked(model_dir)
     logits = predictions.logits[np.searchsorted(predictions.ids, tokens.ids)]
     rows = telling_examples(tokens, logits)
     if tokens.pairs:

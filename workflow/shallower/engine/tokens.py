@@ -1,8 +1,9 @@
 """Tokenized examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
-all N rows one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
-whole numbers and float32 for others, NaN for texts without labels; `ids` int64 [N]. Its metadata hold, as JSON, how to
+all N rows one after another; `offsets` int64 [N + 1], where each of them starts and ends; `labels` [N], int64 for
+whole numbers and float32 for others, NaN for texts without labels; `ids` int64 [N]; and, where examples belong
+together, `groups` int64 [N], the same in those of one group. Its metadata hold, as JSON, how to
 pad, what the tokens were made of, and the SHA-256 of all this.
 """
 
@@ -55,13 +56,14 @@ class TokenSet:
     unknown: int | None = None  # tokens that stand for what the vocabulary lacks; None without such a token
     made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
     pairs: int = 0  # of the rows the first ones, two by two, are the texts of so many pairs, with their ids and labels
+    groups: np.ndarray | None = None  # which examples belong together (`shallower.evaluation.groups`), if any do
 
     def units(self) -> np.ndarray:
         """Where each example starts among the rows, and the number of rows: a pair is two of them."""
         return np.concatenate([np.arange(0, 2 * self.pairs, 2), np.arange(2 * self.pairs, len(self.offsets))])
 
 
-ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids")
+ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups")
 
 # Entry of the file's metadata that holds everything else, as JSON.
 METADATA = "padding"
@@ -76,7 +78,7 @@ def tokenize(
     num_token_types: int | None = None,
     place: str = "the table",
 ) -> TokenSet:
-    """Tokenize a task's table (columns id, text, [text_pair], [label]), which comes from the file `place`.
+    """Tokenize a task's table (columns id, text, [text_pair], [label], [group]), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
     type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
@@ -139,6 +141,7 @@ def tokenize(
         truncated=truncated,
         special=special,
         unknown=None if tokenizer.unk_token_id is None else int((flat_ids == tokenizer.unk_token_id).sum()),
+        groups=table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None,
     )
 
 
@@ -201,8 +204,8 @@ def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
     """The examples of a token set, and after them texts without labels, tokenized in the same way.
 
     The ids of the latter are -1 - id, since those of both count rows of a file. In place of labels they have what no
-    loss takes unnoticed: NaN or, among classes, -1, which is none. What the tokens were made of is that of the labelled
-    ones.
+    loss takes unnoticed: NaN or, among classes, -1, which is none. Groups are left out, since they are of use in
+    scoring alone. What the tokens were made of is that of the labelled ones.
 
     Raises UserError where the two were not tokenized alike.
     """
@@ -226,6 +229,7 @@ def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
         ids=np.concatenate([labelled.ids, -1 - unlabelled.ids]),
         truncated=labelled.truncated + unlabelled.truncated,
         unknown=None if labelled.unknown is None else labelled.unknown + (unlabelled.unknown or 0),
+        groups=None,
     )
 
 
@@ -264,7 +268,7 @@ def read_tokens(path: str | Path) -> TokenSet:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             padding = json.loads((file.metadata() or {})[METADATA])
         recorded = padding.pop("sha256")
-        tokens = TokenSet(**{"token_type_ids": None} | arrays | padding)
+        tokens = TokenSet(**{"token_type_ids": None, "groups": None} | arrays | padding)
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,5 +1,7 @@
 """Bootstrap intervals: how much a score varies with the choice of validation examples.
 
+What is drawn are the units of `shallower.evaluation.groups`: rows that belong together are drawn together.
+
 The intervals cover the validation examples alone. Seed variance is shown by the spread of the seeds, which the tables
 and figures give next to them.
 """
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from shallower.core.errors import UserError
+from shallower.evaluation.groups import num_units, unit_sums
 from shallower.evaluation.metrics import Metric, resampled_scores
 
 # The same resamples in every run and arm, so that comparisons are paired.
@@ -37,7 +40,7 @@ class Bootstrap(NamedTuple):
 def _bootstrap(
     statistic: Callable[[NDArray[Any]], NDArray[Any]], num_examples: int, confidence: float, samples: int
 ) -> Bootstrap:
-    """Percentile interval of a statistic of rows [..., num_examples], which gives [...]."""
+    """Percentile interval of a statistic of units [..., num_examples], which gives [...]."""
     if num_examples < 2:
         raise UserError("an interval needs at least two validation examples")
     with warnings.catch_warnings():
@@ -45,7 +48,7 @@ def _bootstrap(
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         result = stats.bootstrap(
             (np.arange(num_examples),),
-            lambda rows, axis: statistic(rows),
+            lambda units, axis: statistic(units),
             n_resamples=samples,
             batch=max(1, ROWS_AT_ONCE // num_examples),
             vectorized=True,
@@ -58,39 +61,61 @@ def _bootstrap(
 
 
 def score_bootstrap(
-    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], confidence: float, samples: int
+    metric: Metric,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    confidence: float,
+    samples: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> Bootstrap:
     """The score of predictions [n] against labels [n] over resampled examples.
 
-    With the same number of examples the resamples take the same rows: values of two runs belong together one by one.
+    With the same number of examples the resamples take the same ones: values of two runs belong together one by one.
     """
     return _bootstrap(
-        lambda rows: resampled_scores(metric, labels, predictions, rows), len(labels), confidence, samples
+        lambda units: resampled_scores(metric, labels, predictions, units, groups),
+        num_units(labels, groups),
+        confidence,
+        samples,
     )
 
 
-def mean_resamples(values: NDArray[Any], samples: int) -> NDArray[np.float64]:
-    """The mean of one number an example [n] on resampled examples [samples], the same ones as those of scores."""
+def mean_resamples(values: NDArray[Any], samples: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """The mean of one number a row [n] on resampled examples [samples], the same ones as those of scores."""
+    sums, sizes = unit_sums(values, groups), unit_sums(np.ones(len(values)), groups)
     # The level is that of an interval, which is not used.
-    return _bootstrap(lambda rows: values[rows].mean(axis=-1), len(values), 0.95, samples).resamples
+    return _bootstrap(
+        lambda units: sums[units].sum(axis=-1) / sizes[units].sum(axis=-1), len(sums), 0.95, samples
+    ).resamples
 
 
-def mean_score(metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-    """Mean over seeds of the scores on rows [..., n] of predictions [seeds, examples]: [...]."""
-    scores = [resampled_scores(metric, labels, of_seed, rows) for of_seed in predictions]
+def mean_score(
+    metric: Metric,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    units: NDArray[Any],
+    groups: NDArray[np.int64] | None = None,
+) -> NDArray[Any]:
+    """Mean over seeds of the scores on units [..., u] of predictions [seeds, n]: [...]."""
+    scores = [resampled_scores(metric, labels, of_seed, units, groups) for of_seed in predictions]
     return np.mean(scores, axis=0)
 
 
 def kept_percent(
-    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], baseline: NDArray[Any], rows: NDArray[Any]
+    metric: Metric,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    baseline: NDArray[Any],
+    units: NDArray[Any],
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[Any]:
-    """Mean score in percent of the baseline's mean score, on the same rows [..., n]: [...].
+    """Mean score in percent of the baseline's mean score, on the same units [..., u]: [...].
 
-    `predictions` and `baseline` are [seeds, examples]. NaN where the baseline scores nothing (0 or less),
+    `predictions` and `baseline` are [seeds, n]. NaN where the baseline scores nothing (0 or less),
     of which no percentage can be taken.
     """
-    ours = mean_score(metric, labels, predictions, rows)
-    theirs = mean_score(metric, labels, baseline, rows)
+    ours = mean_score(metric, labels, predictions, units, groups)
+    theirs = mean_score(metric, labels, baseline, units, groups)
     return np.divide(100.0 * ours, theirs, out=np.full_like(ours, np.nan), where=theirs > 0)
 
 
@@ -101,6 +126,7 @@ def kept_interval(
     baseline: NDArray[Any],
     confidence: float,
     samples: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> Interval:
     """Interval of `kept_percent` by a paired bootstrap.
 
@@ -108,8 +134,8 @@ def kept_interval(
     cancels. NaN at both ends if any resample leaves the baseline without a score.
     """
     return _bootstrap(
-        lambda rows: kept_percent(metric, labels, predictions, baseline, rows),
-        len(labels),
+        lambda units: kept_percent(metric, labels, predictions, baseline, units, groups),
+        num_units(labels, groups),
         confidence,
         samples,
     ).interval

@@ -40,5 +40,5 @@ def read_changes(variant: str | Path, trained: str | Path, target: str, samples:
     if not task_kind(target).has_classes:
         return Changes(float("nan"), np.full(samples, np.nan), difference)
     changed = (predictions_of(ours.logits, target) != predictions_of(theirs.logits, target)).astype(np.float64)
-    resamples = mean_resamples(changed, samples) if changed.any() else np.zeros(samples)
+    resamples = mean_resamples(changed, samples, theirs.groups) if changed.any() else np.zeros(samples)
     return Changes(float(changed.mean()), resamples, difference)

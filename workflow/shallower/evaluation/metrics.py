@@ -5,7 +5,7 @@ run of a study by `shallower.evaluation.reference`. Both libraries are imported 
 checks need the names alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
+from shallower.evaluation.groups import num_units, rows_of
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
 
 # Index of the class that metrics of one class are of, unless a study names another: as GLUE has it.
@@ -28,8 +29,10 @@ class Metric:
         name: what a study and results.csv call it.
         title: what people call it.
         kind: the name of the kind of task that it is for.
-        function: scores [...] on resamples of labels and predictions, by the rows [..., n] that each resample takes.
-        reference: the score of labels and predictions by scikit-learn or scipy.
+        function: scores [...] on resamples of labels and predictions, by the rows [..., n] that each resample takes; or
+            how the score of groups of rows is made.
+        reference: the score of labels and predictions by scikit-learn or scipy; of groups of rows, whose numbers [n]
+            are the third argument.
         most_classes: the largest number of classes that it is defined for; None for any.
         of_class: the same metric for the class of an index, where it is of one class only, the positive one.
     """
@@ -37,10 +40,23 @@ class Metric:
     name: str
     title: str
     kind: str
-    function: Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]
-    reference: Callable[[NDArray[Any], NDArray[Any]], float]
+    function: "Callable[[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]] | GroupScore"
+    reference: Callable[..., float]
     most_classes: int | None = None
     of_class: "Callable[[int], Metric] | None" = None
+
+
+class GroupScore(NamedTuple):
+    """A score of groups of rows, such as a query's texts or a sentence's words.
+
+    Attributes:
+        statistics: of labels and predictions [n] and the rows of each group: numbers [groups, k], all that the score
+            needs of a group.
+        score: scores [...] of the statistics [..., groups, k] of the groups that each resample takes.
+    """
+
+    statistics: Callable[[NDArray[Any], NDArray[Any], Sequence[NDArray[np.intp]]], NDArray[np.float64]]
+    score: Callable[[NDArray[np.float64]], NDArray[Any]]
 
 
 class Counts(NamedTuple):
@@ -256,17 +272,41 @@ def metric_for(name: str, target: str, positive: int = POSITIVE) -> Metric:
 
 
 def resampled_scores(
-    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]
+    metric: Metric,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    units: NDArray[Any],
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[Any]:
-    """Scores [...] on resamples, each given by the rows [..., n] that it takes of labels and predictions."""
-    return metric.function(labels, predictions, rows)
+    """Scores [...] on resamples of labels and predictions [n], each given by the units [..., u] that it takes.
+
+    Units are those of `shallower.evaluation.groups`: rows, or all rows of a group in `groups` [n].
+    """
+    if isinstance(metric.function, GroupScore):
+        if groups is None:
+            raise ValueError(f"{metric.name} is a score of groups of rows; which rows belong together is not known")
+        return metric.function.score(metric.function.statistics(labels, predictions, rows_of(groups))[units])
+    if groups is None:
+        return metric.function(labels, predictions, units)
+    rows, function = rows_of(groups), metric.function
+    # One after another, since resamples of groups differ in their numbers of rows.
+    each = [function(labels, predictions, np.concatenate([rows[unit] for unit in drawn])) for drawn in _flat(units)]
+    return np.array(each, np.float64).reshape(units.shape[:-1])
 
 
-def score(metric: Metric, labels: NDArray[Any], predictions: NDArray[Any]) -> float:
+def _flat(units: NDArray[Any]) -> NDArray[Any]:
+    """Units [resamples, u] of all resamples [..., u]."""
+    return units.reshape(-1, units.shape[-1])
+
+
+def score(
+    metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], groups: NDArray[np.int64] | None = None
+) -> float:
     """The score of predictions [n] against labels [n]; 0.0 for a correlation that does not exist."""
-    return float(resampled_scores(metric, labels, predictions, np.arange(len(labels))))
+    return float(resampled_scores(metric, labels, predictions, np.arange(num_units(labels, groups)), groups))
 
 
-def chance_score(metric: Metric, labels: NDArray[Any]) -> float:
+def chance_score(metric: Metric, labels: NDArray[Any], groups: NDArray[np.int64] | None = None) -> float:
     """The score of the best answer that is the same for every example."""
-    return score(metric, labels, np.full_like(labels, task_kind(metric.kind).constant_answer(labels)))
+    answers = np.full_like(labels, task_kind(metric.kind).constant_answer(labels))
+    return score(metric, labels, answers, groups)

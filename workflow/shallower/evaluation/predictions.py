@@ -21,11 +21,15 @@ DIGEST = b"sha256"
 
 @dataclass(frozen=True)
 class Predictions:
-    """ids [n] ascending, labels [n] (int64 classes or float64 values), logits [n, outputs] float32."""
+    """ids [n] ascending, labels [n] (int64 classes or float64 values), logits [n, outputs] float32.
+
+    `groups` [n] int64 say which rows belong together (`shallower.evaluation.groups`); None where none do.
+    """
 
     ids: NDArray[Any]
     labels: NDArray[Any]
     logits: NDArray[Any]
+    groups: NDArray[np.int64] | None = None
 
 
 def read_predictions(path: str | Path, target: str) -> Predictions:
@@ -35,14 +39,14 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     number of logits, or when a logit is not finite.
     """
     try:
-        table = parquet.read_table(path, columns=["id", "label", "logits"])
+        table = parquet.read_table(path)
+        ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
     except FileNotFoundError:
         raise UserError(f"{path}: file not found") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise corrupt_file_error(path, f"not a file of predictions ({error})") from None
-    ids, labels, lists = (table[name] for name in ("id", "label", "logits"))
     numbers = all(pa.types.is_integer(column.type) or pa.types.is_floating(column.type) for column in (ids, labels))
     if not numbers or not pa.types.is_list(lists.type):
         raise corrupt_file_error(
@@ -57,7 +61,8 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     if len(lengths) != 1 or not lengths[0] > 0:
         raise UserError(f"{path}: rows differ in their number of logits; delete it and run again")
     logits = lists.flatten().to_numpy().astype(np.float32).reshape(table.num_rows, -1)
-    found = content_digest(ids, stored_labels, logits).encode("ascii")
+    groups = table["group"].to_numpy() if "group" in table.column_names else None
+    found = content_digest(ids, stored_labels, logits, groups).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
         raise corrupt_file_error(path, "damaged: its content is not what was written")
     if not np.isfinite(logits).all():
@@ -65,13 +70,20 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     order = np.argsort(ids, kind="stable")
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")
-    return Predictions(ids[order], labels[order], logits[order])
+    return Predictions(ids[order], labels[order], logits[order], None if groups is None else groups[order])
 
 
-def write_predictions(path: str | Path, ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> None:
+def write_predictions(
+    path: str | Path,
+    ids: NDArray[Any],
+    labels: NDArray[Any],
+    logits: NDArray[Any],
+    groups: NDArray[np.int64] | None = None,
+) -> None:
     """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32).
 
-    Rows are in the order of the arrays. Its metadata hold the SHA-256 of their content.
+    Where rows belong together there is also group (int64). Rows are in the order of the arrays. Its metadata hold the
+    SHA-256 of their content.
     """
     classes = np.issubdtype(labels.dtype, np.integer)
     examples, outputs = logits.shape
@@ -83,14 +95,19 @@ def write_predictions(path: str | Path, ids: NDArray[Any], labels: NDArray[Any],
             "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
         }
     )
-    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits)
+    if groups is not None:
+        table = table.append_column("group", pa.array(groups, pa.int64()))
+    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits, groups)
     write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")
 
 
-def content_digest(ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any]) -> str:
+def content_digest(
+    ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any], groups: NDArray[np.int64] | None = None
+) -> str:
     """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
     digest = hashlib.sha256()
-    for array, kind in ((ids, np.int64), (labels, labels.dtype), (logits, np.float32)):
+    arrays: list[tuple[NDArray[Any], Any]] = [(ids, np.int64), (labels, labels.dtype), (logits, np.float32)]
+    for array, kind in arrays + ([] if groups is None else [(groups, np.int64)]):
         digest.update(np.ascontiguousarray(array, kind).data)
     return digest.hexdigest()
 
@@ -105,7 +122,7 @@ def read_matched(
 ) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n].
 
-    Examples are matched by id, never by position. Raises UserError, naming the file, when ids or labels
+    Examples are matched by id, never by position. Raises UserError, naming the file, when ids, labels or groups
     differ from those of `reference` (of the first file where there is no reference).
     """
     expected, answers = reference, []
@@ -121,6 +138,10 @@ def read_matched(
             )
         if not np.array_equal(table.labels, expected.labels):
             raise UserError(f"{path}: labels differ from those compared with; delete it and run again")
+        if (table.groups is None) != (expected.groups is None) or not np.array_equal(
+            np.asarray(table.groups), np.asarray(expected.groups)
+        ):
+            raise UserError(f"{path}: groups of rows differ from those compared with; delete it and run again")
         answers.append(predictions_of(table.logits, target))
     if expected is None:
         raise ValueError("no predictions to read")

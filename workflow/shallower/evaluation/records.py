@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
+from shallower.evaluation.groups import num_units
 from shallower.evaluation.metrics import POSITIVE, chance_score, metric_for, score
 from shallower.task_kinds.registry import task_kind
 
@@ -18,25 +19,29 @@ def metrics_record(
     predictions: NDArray[Any],
     settings: Mapping[str, Any],
     names: Sequence[str] | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """The scores of one run with their intervals and chance levels, and the primary score resampled.
 
     `target` is the name of the kind of task; labels and predictions are [n]; `settings` holds `metrics`
     (names, the primary one first), `confidence` (0 to 1), `bootstrap_samples`, the length of the resampled scores, and
-    `positive_class`, the index of the class that metrics of one class are of, if it is not 1. `names` are the classes'.
+    `positive_class`, the index of the class that metrics of one class are of, if it is not 1. `names` are the
+    classes'; `groups` [n] say which rows belong together, if any do.
     """
     scores: dict[str, dict[str, Any]] = {}
     positive = settings.get("positive_class", POSITIVE)
     resamples = []
     for name in settings["metrics"]:
         metric = metric_for(name, target, positive)
-        bootstrap = score_bootstrap(metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"])
+        bootstrap = score_bootstrap(
+            metric, labels, predictions, settings["confidence"], settings["bootstrap_samples"], groups
+        )
         resamples.append(bootstrap.resamples.astype(np.float32))
         scores[name] = {
-            "value": score(metric, labels, predictions),
+            "value": score(metric, labels, predictions, groups),
             "low": bootstrap.interval.low,
             "high": bootstrap.interval.high,
-            "chance": chance_score(metric, labels),
+            "chance": chance_score(metric, labels, groups),
         }
         if metric.of_class:
             scores[name] |= {"positive_class": names[positive] if names else str(positive), "positive_index": positive}
@@ -45,13 +50,14 @@ def metrics_record(
         "primary": settings["metrics"][0],
         "metrics": scores,
         "num_examples": len(labels),
+        **({} if groups is None else {"num_groups": num_units(labels, groups)}),
         "collapsed": task_kind(target).is_collapsed(labels, predictions),
     }
     return record, resamples[0]
 
 
 def halves(num_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Two random halves of the examples, by row; the same for every arm of a task."""
+    """Two random halves of the examples, by unit; the same for every arm of a task."""
     order = np.random.default_rng(SEED).permutation(num_examples)
     return np.sort(order[: num_examples // 2]), np.sort(order[num_examples // 2 :])
 
@@ -63,10 +69,11 @@ def comparison_record(
     baseline: NDArray[Any],
     seeds: Sequence[int],
     settings: Mapping[str, Any],
+    groups: NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
     """One arm against the baseline by the primary metric; predictions and baseline are [seeds, n].
 
-    Target and settings are those of `metrics_record`.
+    Target, settings and groups are those of `metrics_record`.
     `kept_percent_halves` is what two random halves of the examples say apart: a choice made on the one can
     be checked on the other (as in Sajjad et al., Table 4). A number that does not exist, because the baseline
     scores 0 or less, is None.
@@ -77,23 +84,23 @@ def comparison_record(
         )
     kind = task_kind(target)
     metric = metric_for(settings["metrics"][0], target, settings.get("positive_class", POSITIVE))
-    everything = np.arange(len(labels))
+    everything = np.arange(num_units(labels, groups))
     interval = kept_interval(
-        metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"]
+        metric, labels, predictions, baseline, settings["confidence"], settings["bootstrap_samples"], groups
     )
 
-    def kept(ours: NDArray[Any], theirs: NDArray[Any], rows: NDArray[Any]) -> float | None:
-        return _number(kept_percent(metric, labels, ours, theirs, rows))
+    def kept(ours: NDArray[Any], theirs: NDArray[Any], units: NDArray[Any]) -> float | None:
+        return _number(kept_percent(metric, labels, ours, theirs, units, groups))
 
     return {
         "metric": metric.name,
         "seeds": list(seeds),
-        "score": float(mean_score(metric, labels, predictions, everything)),
-        "baseline_score": float(mean_score(metric, labels, baseline, everything)),
+        "score": float(mean_score(metric, labels, predictions, everything, groups)),
+        "baseline_score": float(mean_score(metric, labels, baseline, everything, groups)),
         "kept_percent": kept(predictions, baseline, everything),
         "kept_low": _number(interval.low),
         "kept_high": _number(interval.high),
-        "kept_percent_halves": [kept(predictions, baseline, rows) for rows in halves(len(labels))],
+        "kept_percent_halves": [kept(predictions, baseline, half) for half in halves(len(everything))],
         "confidence": settings["confidence"],
         "collapsed_seeds": [
             seed for seed, answers in zip(seeds, predictions, strict=True) if kind.is_collapsed(labels, answers)
@@ -101,8 +108,8 @@ def comparison_record(
         "per_seed": [
             {
                 "seed": seed,
-                "score": score(metric, labels, ours),
-                "baseline_score": score(metric, labels, theirs),
+                "score": score(metric, labels, ours, groups),
+                "baseline_score": score(metric, labels, theirs, groups),
                 "kept_percent": kept(ours[None], theirs[None], everything),
             }
             for seed, ours, theirs in zip(seeds, predictions, baseline, strict=True)

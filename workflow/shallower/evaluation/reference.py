@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.evaluation.metrics import POSITIVE, metric_of_class, positive_index
+from shallower.evaluation.metrics import POSITIVE, GroupScore, metric_of_class, positive_index
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.task_kinds.registry import task_kind
 
@@ -38,23 +38,39 @@ class ReferenceMetric(evaluate.Metric):  # type: ignore[misc]
         )
 
     def _compute(
-        self, predictions: list[float], references: list[float], metrics: Iterable[str], positive: int
+        self,
+        predictions: list[float],
+        references: list[float],
+        metrics: Iterable[str],
+        positive: int,
+        groups: NDArray[np.int64] | None,
     ) -> dict[str, float]:
         # Not `format="numpy"` above, which would round to single precision and so tie what differs.
         labels, answers = np.asarray(references), np.asarray(predictions)
-        return {name: metric_of_class(name, positive).reference(labels, answers) for name in metrics}
+        chosen = {name: metric_of_class(name, positive) for name in metrics}
+        return {
+            name: metric.reference(labels, answers, *((groups,) if isinstance(metric.function, GroupScore) else ()))
+            for name, metric in chosen.items()
+        }
 
 
 def reference_scores(
-    target: str, labels: NDArray[Any], predictions: NDArray[Any], metrics: Iterable[str], positive: int = POSITIVE
+    target: str,
+    labels: NDArray[Any],
+    predictions: NDArray[Any],
+    metrics: Iterable[str],
+    positive: int = POSITIVE,
+    groups: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
     """Scores by name of predictions [n] against labels [n], computed through `evaluate`.
 
-    `positive` is the index of the class that metrics of one class are of.
+    `positive` is the index of the class that metrics of one class are of, `groups` [n] say which rows belong together.
     """
     with TemporaryDirectory() as cache:
         metric = ReferenceMetric(config_name=target, keep_in_memory=True, cache_dir=cache)
-        return metric.compute(predictions=predictions, references=labels, metrics=list(metrics), positive=positive)
+        return metric.compute(
+            predictions=predictions, references=labels, metrics=list(metrics), positive=positive, groups=groups
+        )
 
 
 def checked_scores(directories: Iterable[str]) -> dict[str, dict[str, float]]:
@@ -69,7 +85,9 @@ def checked_scores(directories: Iterable[str]) -> dict[str, dict[str, float]]:
         predictions = read_predictions(Path(directory, "predictions.parquet"), record["target"])
         answers = predictions_of(predictions.logits, record["target"])
         positive = positive_index(record)
-        values = reference_scores(record["target"], predictions.labels, answers, record["metrics"], positive)
+        values = reference_scores(
+            record["target"], predictions.labels, answers, record["metrics"], positive, predictions.groups
+        )
         for name, value in values.items():
             if not abs(value - record["metrics"][name]["value"]) <= TOLERANCE:
                 raise UserError(

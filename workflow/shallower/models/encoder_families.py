@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES, Family
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+from shallower.models.families import FAMILIES
+from shallower.models.family import Family
 
 # Activations that the encoder knows, by their names in config.json.
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
@@ -35,6 +37,7 @@ class EncoderConfig:
     attention_dropout: float  # on the attention's weights
     attention_output_dropout: float
     head_dropout: float
+    token_head_dropout: float  # of the head that answers each token
     drops_head_input: bool  # before the head's dense layer, too
     head_activation: str
     initializer_range: float
@@ -79,6 +82,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         attention_dropout=config.get("attention_probs_dropout_prob", 0.1),
         attention_output_dropout=hidden_dropout,
         head_dropout=hidden_dropout if classifier_dropout is None else classifier_dropout,
+        token_head_dropout=hidden_dropout if classifier_dropout is None else classifier_dropout,
         drops_head_input=False,
         head_activation="tanh",
         initializer_range=config.get("initializer_range", 0.02),
@@ -105,6 +109,7 @@ def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
         attention_dropout=config.get("attention_dropout", 0.1),
         attention_output_dropout=0.0,
         head_dropout=config.get("seq_classif_dropout", 0.2),
+        token_head_dropout=config.get("dropout", 0.1),
         drops_head_input=False,
         head_activation="relu",
         initializer_range=config.get("initializer_range", 0.02),
@@ -112,22 +117,33 @@ def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 @dataclass(frozen=True)
+class EncoderHead:
+    """A head that the encoder computes: transformers' name of the model that has it, and the head's own modules.
+
+    With `head_dense` it answers the [CLS] token, without it each token by one linear layer.
+    """
+
+    architecture: str
+    modules: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class EncoderFamily:
     """How to read a family's config.json, and its names of modules in a checkpoint, by the encoder's own names.
 
     A module with several names is their tensors one after another. `{}` stands for a layer's index. Names of the base
-    model, `base`, are without its prefix, which some checkpoints leave out; those of the head never have it.
+    model, `base`, are without its prefix, which some checkpoints leave out; those of the heads, by
+    `shallower.core.model_classes`, are whole.
     """
 
     settings: Callable[[Mapping[str, Any]], EncoderConfig]
-    architecture: str
     prefix: str
     base: dict[str, tuple[str, ...]]
     layer: dict[str, tuple[str, ...]]
-    head: dict[str, tuple[str, ...]]
+    heads: dict[str, EncoderHead]
 
-    def modules(self, num_layers: int) -> dict[str, tuple[str, ...]]:
-        """Full names in a checkpoint by the encoder's own module names."""
+    def modules(self, num_layers: int, model_class: str) -> dict[str, tuple[str, ...]]:
+        """Full names in a checkpoint by the encoder's own module names, with the head of a class of models."""
         layers = {
             f"layers.{index}.{own}": tuple(name.format(index) for name in names)
             for index in range(num_layers)
@@ -135,7 +151,7 @@ class EncoderFamily:
         }
         encoder = {**self.base, **layers}
         based = {own: tuple(f"{self.prefix}.{name}" for name in names) for own, names in encoder.items()}
-        return {**based, **self.head}
+        return {**based, **self.heads[model_class].modules}
 
 
 _BERT_EMBEDDINGS: dict[str, tuple[str, ...]] = {
@@ -153,26 +169,35 @@ _BERT_LAYER: dict[str, tuple[str, ...]] = {
     "output_norm": ("encoder.layer.{}.output.LayerNorm",),
 }
 
+
+def _heads(architecture: str, family: str, dense: str) -> dict[str, EncoderHead]:
+    """The heads of a family, whose architectures' names begin alike; `dense` is what comes before the output layer."""
+    of_texts = {"head_dense": (dense,), "head_output": (FAMILIES[family].output_layer,)}
+    of_tokens = {"head_output": (FAMILIES[family].token_output_layer,)}
+    return {
+        SEQUENCE_CLASSIFICATION: EncoderHead(f"{architecture}ForSequenceClassification", of_texts),
+        TOKEN_CLASSIFICATION: EncoderHead(f"{architecture}ForTokenClassification", of_tokens),
+        NO_HEAD: EncoderHead(f"{architecture}Model", {}),
+    }
+
+
 ENCODERS = {
     "bert": EncoderFamily(
         settings=_bert_settings,
-        architecture="BertForSequenceClassification",
         prefix="bert",
-        base=_BERT_EMBEDDINGS | {"head_dense": ("pooler.dense",)},
+        base=_BERT_EMBEDDINGS,
         layer=_BERT_LAYER,
-        head={"head_output": (FAMILIES["bert"].output_layer,)},
+        heads=_heads("Bert", "bert", "bert.pooler.dense"),
     ),
     "roberta": EncoderFamily(
         settings=_roberta_settings,
-        architecture="RobertaForSequenceClassification",
         prefix="roberta",
         base=_BERT_EMBEDDINGS,
         layer=_BERT_LAYER,
-        head={"head_dense": ("classifier.dense",), "head_output": (FAMILIES["roberta"].output_layer,)},
+        heads=_heads("Roberta", "roberta", "classifier.dense"),
     ),
     "distilbert": EncoderFamily(
         settings=_distilbert_settings,
-        architecture="DistilBertForSequenceClassification",
         prefix="distilbert",
         base={own: names for own, names in _BERT_EMBEDDINGS.items() if own != "token_type_embeddings"},
         layer={
@@ -183,7 +208,7 @@ ENCODERS = {
             "output": ("transformer.layer.{}.ffn.lin2",),
             "output_norm": ("transformer.layer.{}.output_layer_norm",),
         },
-        head={"head_dense": ("pre_classifier",), "head_output": (FAMILIES["distilbert"].output_layer,)},
+        heads=_heads("DistilBert", "distilbert", "pre_classifier"),
     ),
 }
 
@@ -201,7 +226,7 @@ def expected_tensors(config: Mapping[str, Any]) -> dict[str, tuple[list[str], li
     settings = names.settings(config)
     shapes = _shapes(settings)
     expected = {}
-    for own, modules in names.modules(settings.num_layers).items():
+    for own, modules in names.modules(settings.num_layers, SEQUENCE_CLASSIFICATION).items():
         if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
             continue
         shape = shapes[own.rpartition(".")[2]]

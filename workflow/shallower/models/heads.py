@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shallower.core.model_classes import TOKEN_CLASSIFICATION, model_class_of
 from shallower.models.families import family_of
 from shallower.models.folder import WEIGHTS
 from shallower.models.weight_files import header
@@ -35,14 +36,16 @@ class Head:
         return self.rows is not None and self.rows != tuple(range(len(self.rows)))
 
 
-def choose_head(model_dir: str | Path, config: Mapping[str, Any], task_names: Sequence[str]) -> Head:
+def choose_head(model_dir: str | Path, config: Mapping[str, Any], task_names: Sequence[str], model_class: str) -> Head:
     """What becomes of the head of the checkpoint in a folder for a task whose outputs have these names, in order.
 
-    `config` is the checkpoint's own config.json.
+    `config` is the checkpoint's own config.json, `model_class` the class of the model that it becomes.
     """
-    weight = header(Path(model_dir) / WEIGHTS).get(f"{family_of(config).output_layer}.weight")
+    weight = header(Path(model_dir) / WEIGHTS).get(f"{family_of(config).output_layer_of(model_class)}.weight")
     if weight is None:
         return Head(None, "a new output layer, as the checkpoint has none")
+    if (model_class == TOKEN_CLASSIFICATION) != (model_class_of(config) == TOKEN_CLASSIFICATION):
+        return Head(None, "a new output layer: the checkpoint's answers texts, the task's tokens, or the reverse")
     names = output_names(config)
     if weight["shape"][0] != len(names):
         return Head(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shallower.evaluation.bootstrap import SEED
 from shallower.evaluation.estimates import POINTS, Estimate, over_seeds
+from shallower.evaluation.groups import num_units
 from shallower.evaluation.metrics import Metric, resampled_scores
 from shallower.oracle.names import HALVINGS
 
@@ -75,20 +76,30 @@ class HalfScores:
         return np.take_along_axis(self.samples, by_sample[:, None], axis=1)[:, 0]
 
 
-def half_scores(metric: Metric, labels: NDArray[Any], answers: NDArray[Any], num_samples: int) -> HalfScores:
-    """Score answers [subsets, seeds, n] against labels [n] on halves; all with the same halves and resamples."""
+def half_scores(
+    metric: Metric,
+    labels: NDArray[Any],
+    answers: NDArray[Any],
+    num_samples: int,
+    groups: NDArray[np.int64] | None = None,
+) -> HalfScores:
+    """Score answers [subsets, seeds, n] against labels [n] on halves; all with the same halves and resamples.
+
+    Rows that belong together, by `groups` [n], are in the same half.
+    """
     random = np.random.default_rng(SEED)
-    num_subsets, num_seeds, num_examples = answers.shape
+    num_subsets, num_seeds, _ = answers.shape
+    num_examples = num_units(labels, groups)
     halving = np.sort(np.arange(num_samples) % HALVINGS)
     values = np.empty((HALVINGS, 2, num_subsets, num_seeds))
     samples = np.empty((2, num_subsets, num_seeds, num_samples))
     for place in range(HALVINGS):
         order = random.permutation(num_examples)
         mine = halving == place
-        for half, rows in enumerate((order[: num_examples // 2], order[num_examples // 2 :])):
-            drawn = rows[random.integers(len(rows), size=(mine.sum(), len(rows)))]
+        for half, units in enumerate((order[: num_examples // 2], order[num_examples // 2 :])):
+            drawn = units[random.integers(len(units), size=(mine.sum(), len(units)))]
             for subset, seed in np.ndindex(num_subsets, num_seeds):
                 given = answers[subset, seed]
-                values[place, half, subset, seed] = POINTS * resampled_scores(metric, labels, given, rows)
-                samples[half, subset, seed, mine] = POINTS * resampled_scores(metric, labels, given, drawn)
+                values[place, half, subset, seed] = POINTS * resampled_scores(metric, labels, given, units, groups)
+                samples[half, subset, seed, mine] = POINTS * resampled_scores(metric, labels, given, drawn, groups)
     return HalfScores(values, samples, halving)

@@ -142,7 +142,7 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
         subsets=subsets,
         values=POINTS * np.array([[values[directory] for directory in row] for row in directories]),
         samples=POINTS * np.array([[scores.resamples(directory) for directory in row] for row in directories]),
-        halves=half_scores(metric, table.labels, answers, samples),
+        halves=half_scores(metric, table.labels, answers, samples, table.groups),
         baseline=scores.baseline(model, task),
         scores={seed: _scores(names, seed) for seed in seeds},
         measures={seed: _measures(names, seed, subsets) for seed in seeds},

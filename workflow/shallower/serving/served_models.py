@@ -7,6 +7,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.model_classes import model_class_of
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX
 
@@ -100,4 +101,5 @@ def server_settings(variant: ServedModel, threads: int, example: str | Sequence[
         "padding_side": padding.get("padding_side", "right"),
         "one_token_type": family.num_token_types(config) == 1,
         "forward_arguments": dict(family.forward_arguments),
+        "model_class": model_class_of(config),
     }

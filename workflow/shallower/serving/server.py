@@ -31,7 +31,7 @@ def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
     """transformers' own model, in eval mode under inference_mode."""
     import numpy as np
     import torch
-    from transformers import AutoModelForSequenceClassification
+    import transformers
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -41,7 +41,7 @@ def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
 
     def load() -> Answer:
         tokenize = _tokenizer(settings, np)
-        model = AutoModelForSequenceClassification.from_pretrained(
+        model = getattr(transformers, settings["model_class"]).from_pretrained(
             settings["path"],
             dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[settings["precision"]],
             local_files_only=True,

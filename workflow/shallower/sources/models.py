@@ -14,7 +14,7 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.core.provenance import code_state, versions
-from shallower.models.families import family_of, position_limit
+from shallower.models.families import check_onnx_export, family_of, position_limit
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.sentence_embedding import read_embedding
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
@@ -73,7 +73,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
     if to_export:
-        family_of(config).check_onnx_export()
+        check_onnx_export(family_of(config))
     if definition.get("sentence_embedding"):
         config = _with_embedding(config, source, fetched)
         write_json(fetched / CONFIG, config)

@@ -6,7 +6,8 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.encoder_families import expected_tensors
-from shallower.models.families import Family, family_of
+from shallower.models.families import family_of
+from shallower.models.family import Family
 from shallower.models.size import ModelSize
 from shallower.models.weight_files import BUFFERS
 

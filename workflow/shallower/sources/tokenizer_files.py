@@ -8,7 +8,8 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
-from shallower.models.families import Family, family_of
+from shallower.models.families import family_of
+from shallower.models.family import Family
 from shallower.sources.model_checks import first_line, read_mapping, there_are
 
 # Each of these groups is a complete vocabulary; the first one that is there is used.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from shallower.core.errors import UserError
 from shallower.core.variants import INT8, ONNX, TRIMMED
-from shallower.models.families import family_of
+from shallower.models.families import check_onnx_export, family_of
 from shallower.sources.models import local_config
 from shallower.study.draft import Draft
 from shallower.study.step_settings import Deliver
@@ -43,6 +43,6 @@ def _family_problems(draft: Draft) -> Iterator[str]:
                 continue  # reported where models are checked
             try:
                 if config is not None:
-                    family_of(config).check_onnx_export()
+                    check_onnx_export(family_of(config))
             except UserError as error:
                 yield f"{draft.place('models', index)}: {error}"

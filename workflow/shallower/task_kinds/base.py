@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION
+
 if TYPE_CHECKING:
     import torch
 
@@ -59,17 +61,24 @@ class TaskKind(ABC):
         has_classes: whether a task lists the names of its classes in `labels`.
         label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
         scored_as: the kinds whose metrics suit this one.
-        answers_with_vectors: whether a model answers a text with its vector, by no head, and a pair with the cosine of
-            two; the texts of a pair are then tokenized each by itself.
         needs_training: whether the full model has to be trained on the task before it can answer.
+        model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
     """
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
     label_dtype: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
-    answers_with_vectors: ClassVar[bool] = False
     needs_training: ClassVar[bool] = True
+    model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
+
+    @property
+    def answers_with_vectors(self) -> bool:
+        """Whether a model, which has no head, answers a text with its vector, and a pair with the cosine of two.
+
+        The texts of a pair are then tokenized each by itself.
+        """
+        return self.model_class == NO_HEAD
 
     @abstractmethod
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

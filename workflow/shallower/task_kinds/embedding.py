@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shallower.core.model_classes import NO_HEAD
 from shallower.task_kinds.regression import Regression
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class Embedding(Regression):
     """
 
     name = "embedding"
-    answers_with_vectors = True
+    model_class = NO_HEAD
     needs_training = False
 
     def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.model_classes import NO_HEAD, model_class_of
 from shallower.engine.classifiers.base import Classifier
-from shallower.models.encoder_families import encoder_config
+from shallower.models.encoder_families import ENCODERS, encoder_config
 from shallower.models.folder import CONFIG, check_model
 from shallower.models.heads import Head, choose_head
 from shallower.models.sentence_embedding import SentenceEmbedding
@@ -37,15 +38,15 @@ def load_for_training(
         classifier = load_embedding(model_dir, config, padding_side)
         classifier.kind, classifier.head = kind, "none: the answer is the vector of the text"
         return classifier
-    load: Callable[[str | Path, Mapping[str, Any], int, Head], Classifier]
-    if is_packed(config, padding_side):
+    load: Callable[[str | Path, str, Mapping[str, Any], int, Head], Classifier]
+    if is_packed(config, padding_side, kind.model_class):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_training as load
     task_config = kind.model_config(task)
-    head = choose_head(model_dir, config, list(task_config["id2label"].values()))
+    head = choose_head(model_dir, config, list(task_config["id2label"].values()), kind.model_class)
     logger.info("head: %s", head.decision)
-    classifier = load(model_dir, task_config, seed, head)
+    classifier = load(model_dir, kind.model_class, task_config, seed, head)
     classifier.kind, classifier.head = kind, head.decision
     return classifier
 
@@ -60,7 +61,7 @@ def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> C
     if SentenceEmbedding.of(config) is not None:
         return load_embedding(model_dir, config, padding_side)
     load: Callable[[str | Path], Classifier]
-    if is_packed(config, padding_side):
+    if is_packed(config, padding_side, model_class_of(config)):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_prediction as load
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_prediction as load
@@ -72,13 +73,14 @@ def load_embedding(model_dir: str | Path, config: Mapping[str, Any], padding_sid
     if SentenceEmbedding.of(config) is None:
         raise UserError(f"{model_dir}: config.json does not say how a text becomes a vector; download the model again")
     load: Callable[[str | Path], Classifier]
-    if is_packed(config, padding_side):
+    if is_packed(config, padding_side, NO_HEAD):
         from shallower.engine.classifiers.packed_classifier import load_packed_embedding as load
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_embedding as load
     return load(model_dir)
 
 
-def is_packed(config: Mapping[str, Any], padding_side: str) -> bool:
-    """Whether the packed encoder computes a model. It needs the [CLS] token to be the first of an example."""
-    return padding_side == "right" and encoder_config(config) is not None
+def is_packed(config: Mapping[str, Any], padding_side: str, model_class: str) -> bool:
+    """Whether the packed encoder computes a model of a class. It needs the [CLS] token to be first in an example."""
+    is_known = padding_side == "right" and encoder_config(config) is not None
+    return is_known and model_class in ENCODERS[config["model_type"]].heads

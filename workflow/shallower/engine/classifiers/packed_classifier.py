@@ -13,6 +13,7 @@ from torch import nn
 
 from shallower.core.errors import corrupt_file_error
 from shallower.core.files import atomic_write, read_json, write_json
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, model_class_of
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
@@ -42,10 +43,10 @@ class PackedClassifier(Classifier):
         """`others` are tensors of the checkpoint that are not computed with, but belong to it: a pooler without a head."""
         self.module = module
         self.config = dict(config)
-        family = ENCODERS[config["model_type"]]
+        family, model_class = ENCODERS[config["model_type"]], model_class_of(config)
         # A model without a head is saved without the prefix that distinguishes it from its head.
-        self._prefix = "" if module.embedding is None else f"{family.prefix}."
-        self._names = family.modules(len(module.layers))
+        self._prefix = f"{family.prefix}." if model_class == NO_HEAD else ""
+        self._names = family.modules(len(module.layers), model_class)
         self._others: Mapping[str, torch.Tensor] = others or {}
         self._all_embeddings: torch.Tensor | None = None  # the full matrix, while some rows of it are trained
         self._used_ids: np.ndarray | None = None  # token ids of these rows, ascending
@@ -90,16 +91,18 @@ class PackedClassifier(Classifier):
 
 
 def load_packed_for_training(
-    model_dir: str | Path, task_config: Mapping[str, Any], seed: int, head: Head
+    model_dir: str | Path, model_class: str, task_config: Mapping[str, Any], seed: int, head: Head
 ) -> PackedClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that the encoder computes."""
     config = read_json(Path(model_dir) / CONFIG)
     # The dtype has a new key; the number of labels follows from their names.
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path", "num_labels")}
-    config |= {"architectures": [ENCODERS[config["model_type"]].architecture], "dtype": "float32", **task_config}
-    module, missing, left_over = _build(model_dir, config)
+    architecture = ENCODERS[config["model_type"]].heads[model_class].architecture
+    config |= {"architectures": [architecture], "dtype": "float32", **task_config}
+    module, missing, left_over = _build(model_dir, config, model_class)
     if head.rows is None:
-        missing |= {f"head_output.{kind}": f"{family_of(config).output_layer}.{kind}" for kind in ("weight", "bias")}
+        output_layer = family_of(config).output_layer_of(model_class)
+        missing |= {f"head_output.{kind}": f"{output_layer}.{kind}" for kind in ("weight", "bias")}
     elif head.is_reordered:
         for own in ("head_output.weight", "head_output.bias"):
             _set(module, own, module.get_parameter(own).detach()[list(head.rows)])
@@ -124,7 +127,7 @@ def load_packed_for_training(
 def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
     """`shallower.engine.classifiers.loading.load_for_prediction` for a model that the encoder computes."""
     config = read_json(Path(model_dir) / CONFIG)
-    module, missing, left_over = _build(model_dir, config)
+    module, missing, left_over = _build(model_dir, config, model_class_of(config))
     faults = [f"{name} is missing" for name in missing.values()]
     faults += [f"{name} is left over" for name in left_over]
     if faults:
@@ -140,8 +143,8 @@ def load_packed_embedding(model_dir: str | Path) -> PackedClassifier:
     config = read_json(Path(model_dir) / CONFIG)
     names = ENCODERS[config["model_type"]]
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path")}
-    config |= {"architectures": [names.architecture.replace("ForSequenceClassification", "Model")], "dtype": "float32"}
-    module, missing, left_over = _build(model_dir, config)
+    config |= {"architectures": [names.heads[NO_HEAD].architecture], "dtype": "float32"}
+    module, missing, left_over = _build(model_dir, config, NO_HEAD)
     family = family_of(config)
     # Heads of a pre-training are of no use; the pooler is part of what transformers loads, though nothing reads it.
     kept = {name for name in left_over if family.in_pooler(name.removeprefix(f"{names.prefix}."))}
@@ -158,13 +161,15 @@ def load_packed_encoder(model_dir: str | Path) -> Encoder:
 
     Raises UserError when any of it is missing.
     """
-    module, missing, _ = _build(model_dir, read_json(Path(model_dir) / CONFIG))
+    module, missing, _ = _build(model_dir, read_json(Path(model_dir) / CONFIG), SEQUENCE_CLASSIFICATION)
     if faults := [f"{name} is missing" for own, name in missing.items() if not own.startswith("head_")]:
         raise weights_mismatch_error(model_dir, faults)
     return module
 
 
-def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, dict[str, str], list[str]]:
+def _build(
+    model_dir: str | Path, config: Mapping[str, Any], model_class: str
+) -> tuple[Encoder, dict[str, str], list[str]]:
     """An encoder with a checkpoint's weights in fp32; what is missing or of another shape, and what is left over.
 
     Missing ones are given by the encoder's own name, with the checkpoint's.
@@ -174,9 +179,10 @@ def _build(model_dir: str | Path, config: Mapping[str, Any]) -> tuple[Encoder, d
     except (SafetensorError, OSError) as error:
         raise corrupt_file_error(Path(model_dir) / WEIGHTS, f"not a valid safetensors file ({error})") from None
     names = ENCODERS[config["model_type"]]
-    embedding = SentenceEmbedding.of(config)
-    module = Encoder(names.settings(config), len(config.get("id2label") or DEFAULT_LABELS), embedding)
-    module_names = names.modules(len(module.layers))
+    module_names = names.modules(names.settings(config).num_layers, model_class)
+    num_labels = len(config.get("id2label") or DEFAULT_LABELS)
+    answers_tokens = model_class == TOKEN_CLASSIFICATION
+    module = Encoder(names.settings(config), num_labels, answers_tokens, SentenceEmbedding.of(config))
     missing = {}
     for own, parameter in list(module.named_parameters()):
         module_name, _, kind = own.rpartition(".")

@@ -66,11 +66,20 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head or, with `embedding`, pooling. New parameters are not initialised."""
+    """Embeddings, layers and a classification head, of texts or of tokens, or pooling (`embedding`) without a head.
+
+    New parameters are not initialised.
+    """
 
     layers: Sequence[Layer]  # an nn.ModuleList, whose own type does not say of what
 
-    def __init__(self, config: EncoderConfig, num_labels: int, embedding: SentenceEmbedding | None = None) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        num_labels: int,
+        answers_tokens: bool = False,
+        embedding: SentenceEmbedding | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.embedding = embedding
@@ -81,8 +90,10 @@ class Encoder(nn.Module):
             self.token_type_embeddings = _Embedding(config.num_token_types, size)
         self.embedding_norm = _LayerNorm(size, config.norm_epsilon)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
+        self.answers_tokens = answers_tokens
         if embedding is None:
-            self.head_dense = _Linear(size, size)
+            if not answers_tokens:
+                self.head_dense = _Linear(size, size)
             self.head_output = _Linear(size, num_labels)
         self._linears = [module for module in self.modules() if isinstance(module, _Linear)]
         self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
-from transformers import AutoModel, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
-from shallower.core.files import naming_errors
+from shallower.core.files import naming_errors, read_json
+from shallower.core.model_classes import NO_HEAD, model_class_of
 from shallower.engine.batches import make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
@@ -22,7 +23,7 @@ from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, re
 from shallower.engine.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
-from shallower.models.folder import weights_mismatch_error
+from shallower.models.folder import CONFIG, weights_mismatch_error
 from shallower.models.heads import Head
 from shallower.models.sentence_embedding import ENTRY, SentenceEmbedding
 
@@ -85,12 +86,12 @@ class TransformersClassifier(Classifier):
 
 
 def load_transformers_for_training(
-    model_dir: str | Path, task_config: Mapping[str, Any], seed: int, head: Head
+    model_dir: str | Path, model_class: str, task_config: Mapping[str, Any], seed: int, head: Head
 ) -> TransformersClassifier:
     """`shallower.engine.classifiers.loading.load_for_training` for a model that transformers computes."""
     torch.manual_seed(seed)
     model, report = load_pretrained(
-        AutoModelForSequenceClassification,
+        model_class,
         model_dir,
         num_labels=len(task_config["id2label"]),
         **task_config,
@@ -103,7 +104,7 @@ def load_transformers_for_training(
     ]
     if faults:
         raise weights_mismatch_error(model_dir, faults)
-    output_layer = FAMILIES[model.config.model_type].output_layer
+    output_layer = FAMILIES[model.config.model_type].output_layer_of(model_class)
     weights = {f"{output_layer}.{kind}" for kind in ("weight", "bias")}
     if head.rows is None and not weights <= new:
         _draw(model, output_layer, seed)
@@ -117,7 +118,7 @@ def load_transformers_for_training(
 
 def load_transformers_embedding(model_dir: str | Path) -> TransformersClassifier:
     """A sentence embedding that transformers computes, for training or prediction."""
-    return TransformersClassifier(load_checked(model_dir, AutoModel).train())
+    return TransformersClassifier(load_checked(model_dir, NO_HEAD).train())
 
 
 def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
@@ -148,17 +149,17 @@ def load_transformers_for_prediction(model_dir: str | Path) -> TransformersClass
     return TransformersClassifier(load_checked(model_dir))
 
 
-def load_checked(
-    model_dir: str | Path, auto_class: Any = AutoModelForSequenceClassification, **settings: Any
-) -> PreTrainedModel:
+def load_checked(model_dir: str | Path, model_class: str | None = None, **settings: Any) -> PreTrainedModel:
     """A fine-tuned model as any user would load it, in fp32 and ready to predict.
 
-    `settings` are further ones of from_pretrained. A pooler that a model without a head lacks is not missed.
+    `model_class` is the one that its config.json names, if none is given; `settings` are further ones of
+    from_pretrained. A pooler that a model without a head lacks is not missed.
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
-    model, report = load_pretrained(auto_class, model_dir, **settings)
-    has_head = auto_class is AutoModelForSequenceClassification
+    model_class = model_class or model_class_of(read_json(Path(model_dir) / CONFIG))
+    model, report = load_pretrained(model_class, model_dir, **settings)
+    has_head = model_class != NO_HEAD
     faults = [
         *(f"{name} is missing" for name in sorted(report["missing_keys"]) if has_head or not _is_pooler(name, model)),
         *(f"{name} is left over" for name in sorted(report["unexpected_keys"]) if has_head or _is_layer(name, model)),

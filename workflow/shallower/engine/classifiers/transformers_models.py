@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -18,14 +19,16 @@ from shallower.engine.devices import to_device
 from shallower.models.families import FAMILIES
 
 
-def load_pretrained(auto_class: Any, model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
+def load_pretrained(model_class: str, model_dir: str | Path, **settings: Any) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Load a checkpoint in fp32 with one of transformers' auto classes; returns the model and what did not fit.
+
+    The class is one of `shallower.core.model_classes`.
 
     transformers' own report is silenced: callers check what is missing and left over.
     """
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    model, report = auto_class.from_pretrained(
+    model, report = getattr(transformers, model_class).from_pretrained(
         model_dir,
         dtype=torch.float32,
         local_files_only=True,

@@ -1,0 +1,146 @@
+"""Tiny configurations and tokenizers of every family: one entry of `TINY` for each entry of the library's table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiny_words import MAX_LENGTH, WORDS
+
+USUAL = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+
+
+@dataclass(frozen=True)
+class TinyFamily:
+    """How tiny models of a family are made.
+
+    Attributes:
+        config: from a number of layers and a tokenizer to a configuration of transformers, of hidden size 32.
+        tokenizer: makes a fast tokenizer of the class that transformers uses for the family.
+        variant: settings of a second form of models, where published ones come in several.
+    """
+
+    config: Callable[[int, Any], Any]
+    tokenizer: Callable[[], Any]
+    variant: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _config(name: str, positions: int | None = MAX_LENGTH, **settings: Any) -> Callable[[int, Any], Any]:
+    """Makes configurations of a class of transformers that calls its settings as BERT does."""
+
+    def made(num_layers: int, tokenizer: Any) -> Any:
+        import transformers
+
+        return getattr(transformers, name)(
+            vocab_size=len(tokenizer),
+            pad_token_id=tokenizer.pad_token_id,
+            num_hidden_layers=num_layers,
+            # Larger initial weights than usual: each of these small layers then changes its input visibly.
+            initializer_range=0.1,
+            **({} if positions is None else {"max_position_embeddings": positions}),
+            **{key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id") if _has(tokenizer, key)},
+            **USUAL | settings,
+        )
+
+    return made
+
+
+def _has(tokenizer: Any, key: str) -> bool:
+    return getattr(tokenizer, key) is not None
+
+
+def _distilbert_config(num_layers: int, tokenizer: Any) -> Any:
+    import transformers
+
+    return transformers.DistilBertConfig(
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        n_layers=num_layers,
+        initializer_range=0.1,
+        dim=32,
+        n_heads=4,
+        hidden_dim=64,
+        max_position_embeddings=MAX_LENGTH,
+    )
+
+
+def _xlnet_config(num_layers: int, tokenizer: Any) -> Any:
+    import transformers
+
+    return transformers.XLNetConfig(
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        n_layer=num_layers,
+        initializer_range=0.1,
+        d_model=32,
+        n_head=4,
+        d_inner=64,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+
+
+# As with the published checkpoints, token types are returned unasked by BERT's tokenizer, also where it serves
+# DistilBERT (which has no use for them), and are not returned unasked by those of XLNet and ALBERT (which have).
+
+
+def _word_pieces() -> Any:
+    import transformers
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {token: index for index, token in enumerate([*special, *WORDS, ".", ",", "?"])}
+    return transformers.BertTokenizer(vocab=vocabulary, model_max_length=MAX_LENGTH)
+
+
+def _byte_pairs() -> Any:
+    """A RoBERTa tokenizer whose merges build each word letter by letter from its start ("Ġ" is a space)."""
+    import transformers
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    prefixes = dict.fromkeys(f"Ġ{word}"[:length] for word in sorted(WORDS) for length in range(2, len(word) + 2))
+    merges = [(prefix[:-1], prefix[-1]) for prefix in prefixes]
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokens = [*special, *sorted(ByteLevel.alphabet()), *prefixes]
+    return transformers.RobertaTokenizer(
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=merges,
+        add_prefix_space=True,
+        model_max_length=MAX_LENGTH,
+    )
+
+
+def _unigram_pieces(special: list[str]) -> list[tuple[str, float]]:
+    pieces = [("▁" + word, -5.0) for word in WORDS]
+    return [(token, 0.0) for token in special] + pieces + [("▁", -8.0), (".", -6.0), (",", -6.0), ("?", -6.0)]
+
+
+def _albert_pieces() -> Any:
+    import transformers
+
+    special = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+    return transformers.AlbertTokenizer(vocab=_unigram_pieces(special), model_max_length=MAX_LENGTH)
+
+
+def _xlnet_pieces() -> Any:
+    """Pads on the left (pad type 3) and puts <cls> last."""
+    import transformers
+
+    special = ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>"]
+    return transformers.XLNetTokenizer(vocab=_unigram_pieces(special), do_lower_case=True, model_max_length=MAX_LENGTH)
+
+
+# Two positions are before those of tokens where they are counted from behind the padding token, whose id is 1.
+BEHIND_PADDING = MAX_LENGTH + 2
+
+TINY = {
+    "bert": TinyFamily(_config("BertConfig"), _word_pieces),
+    "roberta": TinyFamily(_config("RobertaConfig", BEHIND_PADDING, type_vocab_size=1), _byte_pairs),
+    "xlnet": TinyFamily(_xlnet_config, _xlnet_pieces),
+    "distilbert": TinyFamily(_distilbert_config, _word_pieces),
+    "albert": TinyFamily(_config("AlbertConfig", embedding_size=16), _albert_pieces),
+}
+
+# Architectures that the library does not support, for tests that add one.
+OTHERS = {
+    "ernie": TinyFamily(_config("ErnieConfig"), _word_pieces),
+    "data2vec-text": TinyFamily(_config("Data2VecTextConfig", BEHIND_PADDING, type_vocab_size=1), _byte_pairs),
+}

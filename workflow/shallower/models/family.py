@@ -1,0 +1,234 @@
+"""What differs between architectures whose layers can be dropped: the form of the entries of `FAMILIES`.
+
+Configurations are read as plain mappings (config.json); neither torch nor transformers is needed.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shallower.core.errors import UserError
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+
+# More than any model has: a number beyond it is a mistake, and must not make lists of that length.
+MAX_LAYERS = 1000
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is particular to an architecture: the names of its tensors and of its settings, and how it counts.
+
+    Which side is padded depends on the tokenizer, so it is stored with the tokens.
+
+    Attributes:
+        name: `model_type` in config.json.
+        layer_pattern: regular expression of what stands before a layer's index in a tensor's name, matched
+            from the start; the base model's own prefix is optional, since checkpoints come with and without
+            it. None when all layers share one set of weights.
+        shared_pattern: the same for the one set of weights, where all layers share it.
+        output_matrix: what a layer calls the matrix that it ends with, the second of its feed-forward part;
+            None when all layers share one set of weights.
+        word_embeddings: how the name of the matrix of word embeddings ends.
+        depth_key: the configuration's number of layers.
+        hidden_key, inner_key, heads_key: the configuration's sizes of vectors and of the feed-forward network's inner
+            layer, and its number of attention heads.
+        per_layer_lists: keys of configuration lists with one entry a layer.
+        optional_tensors: tensors, named as within a layer, that some layers may lack.
+        pooler: what the base model calls its part of the head, which a checkpoint may lack.
+        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
+        output_layer: what the head for classification calls its last linear layer.
+        token_output_layer: the same of the head that answers each token.
+        attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
+        token_types_key: the configuration's number of token types, 2 where it is missing; None for a family that takes
+            any, or none.
+        positions_after_padding: whether positions are counted without padding tokens, from behind their id.
+        default_padding_id: the padding token's id where config.json has none.
+        tensors: names and shapes of the base model's tensors for a configuration, without the prefix that a checkpoint
+            may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
+            `shallower.models.encoder_families`.
+        forward_arguments: further arguments of the model's forward pass.
+        takes_token_types: whether the model's forward pass knows token types at all.
+        float_mask: whether export to ONNX needs the attention mask as floats (XLNet subtracts it from a float, which
+            torch's exporter cannot do with whole numbers).
+        no_onnx: why the family cannot be exported to ONNX; empty where it can.
+    """
+
+    name: str
+    layer_pattern: str | None
+    output_matrix: str | None
+    word_embeddings: str = "word_embeddings.weight"
+    depth_key: str = "num_hidden_layers"
+    hidden_key: str = "hidden_size"
+    inner_key: str = "intermediate_size"
+    heads_key: str = "num_attention_heads"
+    per_layer_lists: tuple[str, ...] = ()
+    optional_tensors: tuple[str, ...] = ()
+    pooler: str = "pooler"
+    cls_place: int = 0
+    output_layer: str = "classifier"
+    token_output_layer: str = "classifier"
+    attention_matrices: int = 4
+    token_types_key: str | None = "type_vocab_size"
+    positions_after_padding: bool = False
+    shared_pattern: str | None = None
+    tensor_prefix: str = ""
+    tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
+    default_padding_id: int = 0
+    forward_arguments: Mapping[str, Any] = field(default_factory=dict)
+    takes_token_types: bool = True
+    float_mask: bool = False
+    no_onnx: str = ""
+
+    @property
+    def shares_layers(self) -> bool:
+        """Whether all layers share one set of weights, so that dropping one changes nothing but the depth."""
+        return self.layer_pattern is None
+
+    def num_layers(self, config: Mapping[str, Any]) -> int:
+        """Number of layers that a configuration states.
+
+        Raises UserError when it is missing, not a whole number from 1 to MAX_LAYERS or stated twice with different
+        values, and when shared layers come in several groups.
+        """
+        values = {key: config[key] for key in self._depth_keys if key in config}
+        if not values:
+            raise UserError(
+                f"config.json of a {self.name} model lacks {self.depth_key!r}, its number of layers; add it"
+            )
+        for key, value in values.items():
+            if type(value) is not int or not 1 <= value <= MAX_LAYERS:
+                raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of layers, at least 1")
+        if len(set(values.values())) > 1:
+            raise UserError(f"config.json states two numbers of layers, {values}; keep {self.depth_key!r} only")
+        if self.shares_layers and config.get("num_hidden_groups", 1) != 1:
+            raise UserError(
+                f"config.json: {self.name} with num_hidden_groups {config['num_hidden_groups']} is not "
+                "supported; choose a model whose layers all share one set of weights (num_hidden_groups 1)"
+            )
+        return next(iter(values.values()))
+
+    def shortened_config(self, config: Mapping[str, Any], kept_layers: Sequence[int]) -> dict[str, Any]:
+        """The configuration of the model that has only `kept_layers` (0-based, ascending).
+
+        The depth is set under each key that states it, every per-layer list keeps the entries of the kept
+        layers, and all else is unchanged. Raises UserError for layers that the model does not have and for
+        per-layer lists of another length.
+        """
+        depth = self.num_layers(config)
+        check_kept_layers(kept_layers, depth)
+        shortened = dict(config)
+        for key in self._depth_keys:
+            if key in config:
+                shortened[key] = len(kept_layers)
+        for key in self.per_layer_lists:
+            if (entries := config.get(key)) is None:
+                continue
+            if not isinstance(entries, list) or len(entries) != depth:
+                raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
+            shortened[key] = [entries[layer] for layer in kept_layers]
+        return shortened
+
+    def layer_of(self, tensor: str) -> int | None:
+        """Layer (0-based) that a tensor belongs to, or None: embeddings, heads and shared weights."""
+        match = self._match(tensor)
+        return int(match["layer"]) if match else None
+
+    def is_layer_list(self, module: str) -> bool:
+        """Whether a module of a model is the list of its layers or, of one with shared layers, of their groups."""
+        return self.within_any_layer(f"{module}." if self.shares_layers else f"{module}.0.") == ""
+
+    def within_layer(self, tensor: str) -> str | None:
+        """What a layer's tensor is called within its layer, such as output.dense.weight; None outside layers."""
+        match = self._match(tensor)
+        return tensor[match.end() :] if match else None
+
+    def within_any_layer(self, tensor: str) -> str | None:
+        """The same as `within_layer`, also for a tensor of the one set of weights that all layers share."""
+        if self.shared_pattern is None:
+            return self.within_layer(tensor)
+        match = re.match(self.shared_pattern, tensor)
+        return tensor[match.end() :] if match else None
+
+    def moved_to(self, tensor: str, layer: int) -> str:
+        """Name of a layer's tensor once it belongs to another layer."""
+        match = self._match(tensor)
+        if not match:
+            raise ValueError(f"{tensor} is not a tensor of a {self.name} layer")
+        return f"{tensor[: match.start('layer')]}{layer}{tensor[match.end('layer') :]}"
+
+    def in_pooler(self, tensor: str) -> bool:
+        """Whether a tensor, named as within the base model, belongs to its pooler."""
+        return tensor.startswith(f"{self.pooler}.")
+
+    def num_token_types(self, config: Mapping[str, Any]) -> int | None:
+        """How many token types a model's table has; None where any will do."""
+        return None if self.token_types_key is None else config.get(self.token_types_key, 2)
+
+    def output_layer_of(self, model_class: str) -> str:
+        """The last linear layer of the head that one of `shallower.core.model_classes` has."""
+        return {SEQUENCE_CLASSIFICATION: self.output_layer, TOKEN_CLASSIFICATION: self.token_output_layer}[model_class]
+
+    def padding_id(self, config: Mapping[str, Any]) -> int | None:
+        """The padding token's id by a configuration, which may say that there is none."""
+        return config.get("pad_token_id", self.default_padding_id)
+
+    def first_position(self, config: Mapping[str, Any]) -> int:
+        """The position of an example's first token."""
+        return (self.padding_id(config) or 0) + 1 if self.positions_after_padding else 0
+
+    def check_layers(self, num_layers: int, tensors: Iterable[str]) -> None:
+        """Raise UserError unless a checkpoint's tensors are those of exactly `num_layers` whole layers.
+
+        Layers are whole when all have the same tensors but for `optional_tensors`. Shared weights are not checked.
+        """
+        if self.shares_layers:
+            return
+        parts: dict[int, set[str]] = defaultdict(set)
+        names = list(tensors)
+        for tensor in names:
+            if (layer := self.layer_of(tensor)) is not None:
+                parts[layer].add(self.moved_to(tensor, 0))
+        if names and not parts:
+            of_a_layer = next((name for name in names if re.search(r"\.[0-9]+\.", name)), names[0])
+            raise UserError(
+                f"the weights hold no layers under the names of a {self.name} model, but names such as {of_a_layer!r}; "
+                "save the model alone, with its own save_pretrained, or correct model_type in config.json"
+            )
+        missing = sorted(set(range(num_layers)) - set(parts))
+        surplus = sorted(set(parts) - set(range(num_layers)))
+        if missing or surplus:
+            found = [f"lack layers {missing}"] * bool(missing) + [f"hold layers {surplus} too"] * bool(surplus)
+            raise UserError(
+                f"config.json states {num_layers} layers (0 to {num_layers - 1}), but the weights "
+                f"{' and '.join(found)}; both must be of the same model"
+            )
+        whole = set().union(*parts.values())
+        for layer in sorted(parts):
+            optional = {tensor for tensor in whole if self.within_layer(tensor) in self.optional_tensors}
+            if lost := sorted(whole - parts[layer] - optional):
+                name = self.moved_to(lost[0], layer)
+                raise UserError(
+                    f"the weights of layer {layer} lack {len(lost)} of {len(whole)} tensors, "
+                    f"such as {name!r}; get the model again"
+                )
+
+    @property
+    def _depth_keys(self) -> tuple[str, ...]:
+        # transformers reads the common name too, whatever the family's own one is.
+        return tuple(dict.fromkeys([self.depth_key, "num_hidden_layers"]))
+
+    def _match(self, tensor: str) -> re.Match[str] | None:
+        return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
+
+
+def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:
+    """Raise UserError unless `kept_layers` are ascending 0-based layers of a model, at least one of them."""
+    if not kept_layers:
+        raise UserError("no layer would be kept; keep at least one")
+    outside = [layer for layer in kept_layers if not 0 <= layer < num_layers]
+    if outside:
+        raise UserError(f"layers {outside} to keep are not in the model, whose layers are 0 to {num_layers - 1}")
+    if list(kept_layers) != sorted(set(kept_layers)):
+        raise UserError(f"layers to keep must be in ascending order and without repeats, not {list(kept_layers)}")
