@@ -26,6 +26,6 @@ def pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch
 
 
 def embed(states: torch.Tensor, mask: torch.Tensor | None, embedding: SentenceEmbedding) -> torch.Tensor:
-    """Sentence vectors [B, H] for states [B, L, H] after the last layer, pooled and, where the model does, normalised."""
+    """Sentence vectors [B, H] for states [B, L, H] after the last layer, pooled and, if the model does, normalised."""
     vectors = pool(states, mask, embedding.pooling)
     return torch.nn.functional.normalize(vectors, dim=-1) if embedding.normalize else vectors

@@ -48,9 +48,7 @@ def predict_with_vectors(
     return _in_order(outputs, order), _in_order(vectors, order) if vectors else None
 
 
-def of_examples(
-    tokens: TokenSet, outputs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+def of_examples(tokens: TokenSet, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """Ids [n], labels, logits [n, outputs] and groups of the examples of tokens, of a model's outputs for all rows.
 
     Of pairs, whose outputs are vectors of texts, the logit is their cosine.

@@ -42,6 +42,7 @@ class Columns:
         ranges: for each class the lowest and the highest number (both included) that counts as it, for files whose
             labels are ratings. Rows with a rating in no range are left out.
         target: the kind of task, which reads the labels.
+        scale: the lowest and the highest label, which become 0 and 1; None where labels stay as they are.
     """
 
     text: tuple[str, ...]
@@ -51,6 +52,7 @@ class Columns:
     names: tuple[str, ...] | None = None
     ranges: tuple[tuple[float, float], ...] | None = None
     target: str = "classification"
+    scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     """
     problems = part.problems
     labels: list[float | None] = []
-    read = _once_each(part.labels.values, reading.of(part.labels))
+    read = _once_each(part.labels.values, _scaled(reading.of(part.labels), columns.scale))
     for row, value in enumerate(part.labels.values, start=1):
         try:
             labels.append(read(value))
@@ -183,6 +185,23 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]
     return pa.table({**part.texts, "label": pa.array(labels, task_kind(columns.target).label_dtype)})
+
+
+def _scaled(read: Callable[[Any], float], scale: tuple[float, float] | None) -> Callable[[Any], float]:
+    """A function that reads labels and brings them from a scale to one from 0 to 1."""
+    if scale is None:
+        return read
+    low, high = scale
+
+    def scaled(value: Any) -> float:
+        found = read(value)
+        if not low <= found <= high:
+            raise ValueError(
+                f"is {found:g}, outside the similarities from {low:g} to {high:g}; correct it, or set similarity_range"
+            )
+        return (found - low) / (high - low)
+
+    return scaled
 
 
 def _once_each(values: Sequence[Any], read: Callable[[Any], float]) -> Callable[[Any], float]:

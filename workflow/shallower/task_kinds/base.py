@@ -62,6 +62,8 @@ class TaskKind(ABC):
         label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
         scored_as: the kinds whose metrics suit this one.
         needs_training: whether the full model has to be trained on the task before it can answer.
+        unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
+            oracle, deliver, augment), an origin or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
     """
 
@@ -70,6 +72,7 @@ class TaskKind(ABC):
     label_dtype: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
     needs_training: ClassVar[bool] = True
+    unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
 
     @property

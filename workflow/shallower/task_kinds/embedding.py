@@ -1,13 +1,17 @@
 """Sentence embedding: each text gets a vector, and pairs of texts have a number that says how similar they are."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from shallower.core.model_classes import NO_HEAD
 from shallower.task_kinds.regression import Regression
 
 if TYPE_CHECKING:
     import torch
+
+_OTHERS = "use a strategy by position or block-influence"
+_CLS = f"it goes by the [CLS] token's vector, which need not be in the answer; {_OTHERS}"
+_LABELS = f"it goes by the answers of a head; {_OTHERS}"
 
 
 class Embedding(Regression):
@@ -20,6 +24,19 @@ class Embedding(Regression):
     name = "embedding"
     model_class = NO_HEAD
     needs_training = False
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "reproduction": "the paper has classifiers only; leave the key out",
+        "oracle": "subsets of layers are judged by the answers of a head; leave the key out",
+        "deliver": "exports are of models with a head; leave the key out, results/ has the folders to use",
+        "augment": "texts are made from training texts of one row each; name an unlabelled_file instead",
+        "gradual": "its models learn labels between drops; use the origin finetuned",
+        "finetuned-frozen": "its models learn labels before the drop; use the origin finetuned",
+        "contribution": _CLS,
+        "angular-distance": _CLS,
+        "taylor": _LABELS,
+        "subsets": _LABELS,
+        "race": _LABELS,
+    }
 
     def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
         return {}

@@ -111,7 +111,7 @@ class Classifier(ABC):
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     def save(self, tokenizer_dir: str | Path, output_dir: str | Path) -> None:
-        """Write model.safetensors and config.json, and next to them the tokenizer's files and, if any, those of pooling."""
+        """Write model.safetensors and config.json, and add the tokenizer's files and, if any, those of pooling."""
         output_dir = Path(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         self.write(output_dir)

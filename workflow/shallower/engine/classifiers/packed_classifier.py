@@ -40,7 +40,7 @@ class PackedClassifier(Classifier):
     def __init__(
         self, module: Encoder, config: Mapping[str, Any], others: Mapping[str, torch.Tensor] | None = None
     ) -> None:
-        """`others` are tensors of the checkpoint that are not computed with, but belong to it: a pooler without a head."""
+        """`others` are tensors of the checkpoint that nothing reads, but that belong to it: a pooler without a head."""
         self.module = module
         self.config = dict(config)
         family, model_class = ENCODERS[config["model_type"]], model_class_of(config)
@@ -136,7 +136,7 @@ def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
 
 
 def load_packed_embedding(model_dir: str | Path) -> PackedClassifier:
-    """A sentence embedding that the encoder computes, for training or prediction: all its weights are in the checkpoint.
+    """A sentence embedding that the encoder computes, for training or prediction; the checkpoint has all its weights.
 
     Raises UserError when any is missing, left over or of another shape than the configuration says.
     """

@@ -2,8 +2,9 @@
 
 The tokens of a batch are packed one after another, so that only attention sees padding. Queries, keys and values are
 computed by one matrix product. In the last layer only the [CLS] token is computed, where the head reads nothing else;
-the other tokens are only keys and values there. A sentence embedding may pool all tokens instead, and has no head. Dropout is that of `shallower.engine.dropout`. The results are the
-same: tests compare logits and gradients with those of transformers' models.
+the other tokens are only keys and values there. A sentence embedding may pool all tokens instead, and has no head.
+Dropout is that of `shallower.engine.dropout`. The results are the same: tests compare logits and gradients with those
+of transformers' models.
 
 On a GPU a training step of a short batch takes as long as it takes to start its kernels. So there are few of them: in
 bfloat16 attention reads the packed tokens, and all weights are rounded by one kernel, not one by one. (Matrix products
