@@ -26,6 +26,10 @@ IN_VENV := PATH="$$PWD/$(VENV)/bin:$$PATH"
 CHECK_STUDY = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file "$(STUDY)"
 STUDY_NAME = $(IN_VENV) PYTHONPATH=workflow python -m shallower.study.file --name "$(STUDY)"
 
+# Options of `make study`: those that stand on its command line, not variables of the environment that are called so.
+STUDY_OPTIONS = TRAIN VALIDATION TEST MODEL NAME OUTPUT KIND TEXT LABEL LABELS COLUMNS SEED SHARES INCOMPLETE
+NEW_STUDY = $(foreach name,$(STUDY_OPTIONS),$(if $(filter command,$(origin $(name))),--$(shell echo $(name) | tr A-Z a-z) "$($(name))"))
+
 # What `make publish` does with TO=folder, and with REPOSITORY=owner/name [DELIVERED=model/task] [UPLOAD=yes].
 COPY_STUDY = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow \
 	  python workflow/scripts/publish_study.py --results-dir "results/$$name" --output-dir "$(TO)"
@@ -33,7 +37,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	  python workflow/scripts/upload_delivered.py --delivered-dir "results/$$name/delivered" \
 	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(UPLOAD),--upload "$(UPLOAD)")
 
-.PHONY: help run run-slurm check-hub plan verify check-delivered publish provenance paper-smoke \
+.PHONY: help run run-slurm study check-hub plan verify check-delivered publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
@@ -54,6 +58,12 @@ $(READY): requirements.lock requirements-models.txt
 run: $(READY) ## run a study (STUDY=config.yaml): models, tables, figures, report.html
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile "$(STUDY)" $(ARGUMENTS)
+
+study: $(READY) ## write a study for your own data (TRAIN=my.csv; also VALIDATION, TEST, MODEL, ...: README.md), which make run runs
+	@test -n "$(filter command,$(origin TRAIN))" || { echo "error: no data; name a file of labelled texts: make study" \
+	  "TRAIN=my.csv" >&2; exit 2; }
+	@$(IN_VENV) PYTHONPATH=workflow HF_HUB_DISABLE_PROGRESS_BARS=1 HF_HUB_DISABLE_TELEMETRY=1 \
+	  python workflow/scripts/propose_study.py $(NEW_STUDY) $(ARGUMENTS)
 
 run-slurm: $(READY) ## run a study on a SLURM cluster, from its login node (docs/cluster.md)
 	@$(CHECK_STUDY)

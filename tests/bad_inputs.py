@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import tiny
+from bad_files import PROPOSED
 from project import tiny_study
 from tiny_embedding import as_embedding
 
@@ -1838,6 +1839,7 @@ GROUPS = {
     "Checkpoints": MODEL,
     "Sentence embeddings": EMBEDDINGS,
     "Reported when the model is fetched": FETCHED,
+    "Reported by `make study`, which then writes nothing": PROPOSED,
 }
 
 
@@ -1846,8 +1848,9 @@ def as_page() -> str:
     lines = [
         "# Bad inputs",
         "",
-        f"{len(PLANNED) + len(FETCHED)} mistakes, and words of the message that each must give. All but the last group",
-        "are reported before any job runs. Each gives one message and an exit code, no traceback, no computation.",
+        f"{sum(map(len, GROUPS.values()))} mistakes, and words of the message that each must give. All but those of",
+        "the last groups are reported before any job runs. Each gives one message and an exit code, no traceback, no",
+        "computation.",
         "",
         "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",
         "`make test` tries each in Python and some with snakemake, `make test-inputs` all of them with snakemake.",

@@ -25,6 +25,7 @@ ALLOWED = {
     "analysis": "core models surgery evaluation engine task_kinds",
     "export": "core models engine",
     "planning": "core models sources steps study surgery",
+    "proposals": "core models planning sources steps study task_kinds",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
     "oracle": "core surgery evaluation reporting",

@@ -52,6 +52,7 @@ IMPORTED = {
     "present_oracle": "matplotlib pandas",
     "present_reproduction": "pandas",
     "probe_layers": "pyarrow sklearn torch transformers",
+    "propose_study": "pyarrow pydantic",
     "publish_study": "",
     "quantise_onnx": "",
     "recommend_models": "pandas pyarrow scipy",

@@ -6,7 +6,7 @@ from shallower.core.files import read_json
 from shallower.core.variants import TRIMMED, measured_runtimes, records_of_making
 from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
 from shallower.export.packages import check_installed
-from shallower.models.families import family_of
+from shallower.models.families import check_onnx_export, family_of
 
 # What a study says of delivered models; nothing where it delivers none.
 DELIVER = study.config.get("deliver") or {}
@@ -20,7 +20,7 @@ try:
     # Models that were downloaded before; those to come are checked when they do.
     for folder in MODEL_FOLDERS.values() if study.exports_onnx else []:
         if os.path.isfile(f"{folder}/config.json"):
-            family_of(read_json(f"{folder}/config.json")).check_onnx_export()
+            check_onnx_export(family_of(read_json(f"{folder}/config.json")))
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, TextIO
 
@@ -100,6 +101,27 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
     Raises UserError when the file is missing, empty, of an unknown kind, not UTF-8, or lacks a column or has it twice,
     and StudyErrors with the first rows that cannot be read, counted from 1 without the header.
     """
+    content = _content(path, [*map(composed, used)], [*map(composed, header)] if header else None, None)
+    check_columns(path, content.names, [*map(composed, used)], f" ({content.remark})" if content.remark else "")
+    if not content.values[composed(used[-1])]:
+        raise UserError(f"{path}: no rows; a task needs examples")
+    return replace(content, values={name: content.values[composed(name)] for name in used})
+
+
+def read_beginning(path: Path, header: Sequence[str] | None, most_rows: int) -> Content:
+    """The first rows of a file with all its columns, but for those whose name another one has, too.
+
+    Of class names that the file itself has there are none. Raises as `read_file` does.
+    """
+    content = _content(path, None, [*map(composed, header)] if header else None, most_rows)
+    check_columns(path, content.names, [])
+    if not any(content.values.values()):
+        raise UserError(f"{path}: no rows; a task needs examples")
+    return content
+
+
+def _content(path: Path, used: Sequence[str] | None, header: Sequence[str] | None, most_rows: int | None) -> Content:
+    """What a file holds: all its columns where none are named, and the first rows where a number of them is given."""
     if saved := saved_problem(path):
         raise UserError(f"{path}: {saved}")
     if os.path.isdir(path):  # noqa: PTH112 (no error for names that are too long)
@@ -108,7 +130,6 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
         )
     if (kind := kind_of(path)) is None:
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
-    asked, used, header = used, [*map(composed, used)], [*map(composed, header)] if header else None
     with _naming_file(path, kind):
         if not path.exists():
             raise UserError(f"{path}: file not found")
@@ -117,11 +138,7 @@ def read_file(path: Path, used: Sequence[str], header: Sequence[str] | None) -> 
         if packed := _packed_kind(path, kind):
             fix = "get the file itself with: git lfs pull" if "Git LFS" in packed else "unpack or convert it"
             raise UserError(f"{path}: is {packed}, not {kind[1:]}; {fix}")
-        content = _READERS[kind](path, used, header)
-    check_columns(path, content.names, used, f" ({content.remark})" if content.remark else "")
-    if not content.values[used[-1]]:
-        raise UserError(f"{path}: no rows; a task needs examples")
-    return replace(content, values={name: content.values[composed(name)] for name in asked})
+        return _READERS[kind](path, used, header, most_rows)
 
 
 def check_columns(path: Path, names: Sequence[str], used: Sequence[str], hint: str = "") -> None:
@@ -179,19 +196,24 @@ def _first_bad_line(path: Path) -> int:
     raise AssertionError(f"{path} was not UTF-8 a moment ago")
 
 
-def _read_parquet(path: Path, used: Sequence[str], _: Sequence[str] | None) -> Content:
+def _read_parquet(path: Path, used: Sequence[str] | None, _: Sequence[str] | None, most_rows: int | None) -> Content:
     with pq.ParquetFile(path) as file:  # not a table by path, which takes folder names such as a=1 for columns
         schema = file.schema_arrow
         names = [*map(composed, schema.names)]
-        present = {name: schema.names[names.index(name)] for name in used if names.count(name) == 1}
-        table = file.read(columns=[*present.values()])
+        wanted = names if used is None else used
+        present = {name: schema.names[names.index(name)] for name in wanted if names.count(name) == 1}
+        if most_rows is None:
+            table = file.read(columns=[*present.values()])
+        else:
+            batches = islice(file.iter_batches(most_rows, columns=[*present.values()]), 1)
+            table = pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in present.values()]))
     try:
         values = {name: table.column(stored).to_pylist() for name, stored in present.items()}
     except UnicodeDecodeError as error:
         raise ValueError(f"a text is not UTF-8: {error.reason}") from None
     except OverflowError as error:
         raise ValueError(f"a column holds dates instead of texts: {error}") from None
-    return Content(names, values, _class_names(schema, present.get(used[-1], "")))
+    return Content(names, values, _class_names(schema, present.get(used[-1], "")) if used else None)
 
 
 def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
@@ -202,7 +224,9 @@ def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
     return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
 
 
-def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | None) -> Content:
+def _read_separated(
+    path: Path, used: Sequence[str] | None, header: Sequence[str] | None, most_rows: int | None
+) -> Content:
     is_tsv = kind_of(path) == ".tsv"
     newline = _line_end(path)
     style: dict[str, Any] = {"delimiter": "\t" if is_tsv else ",", "strict": True}
@@ -216,11 +240,12 @@ def _read_separated(path: Path, used: Sequence[str], header: Sequence[str] | Non
     with open_text(path, newline) as file:
         reader = csv.reader(file, **style)
         names = list(header) if header else [*map(composed, next(reader, []))]
-        places = {name: names.index(name) for name in used if name in names}
+        wanted = [name for name in names if names.count(name) == 1] if used is None else used
+        places = {name: names.index(name) for name in wanted if name in names}
         values: dict[str, list[Any]] = {name: [] for name in places}
         problems = []
         try:
-            for row, fields in enumerate((fields for fields in reader if fields), start=1):
+            for row, fields in enumerate(islice((fields for fields in reader if fields), most_rows), start=1):
                 if len(fields) == len(names):
                     for name, place in places.items():
                         values[name].append(fields[place])
@@ -240,18 +265,20 @@ def _line_end(path: Path) -> str:
         return "\r" if file.newlines == "\r" else "\n"
 
 
-def _read_json_lines(path: Path, used: Sequence[str], _: Sequence[str] | None) -> Content:
+def _read_json_lines(path: Path, used: Sequence[str] | None, _: Sequence[str] | None, most_rows: int | None) -> Content:
     names: dict[str, None] = {}
-    values: dict[str, list[Any]] = {name: [] for name in used}
+    values: dict[str, list[Any]] = {name: [] for name in used or ()}
     problems = []
-    for row, found in enumerate(json_array(path) or _json_lines(path), start=1):
+    for row, found in enumerate(islice(json_array(path) or _json_lines(path), most_rows), start=1):
         if isinstance(found, str):
             problems.append(f"row {row} {found}")
         elif not isinstance(found, dict):
             problems.append(f"row {row} is not a JSON object; write one object a line")
         else:
             names |= dict.fromkeys(found)
-            for name in used:
+            for name in names if used is None else used:
+                if name not in values:  # no row before has it
+                    values[name] = [None] * (row - 1)
                 values[name].append(found.get(name))
     refuse_rows(path, problems)
     return Content(list(names), values)

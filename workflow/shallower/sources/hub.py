@@ -17,6 +17,8 @@ from shallower.core.files import atomic_write, sha256_of
 from shallower.sources.hub_requests import (
     ANSWER_TIMEOUT,
     Commit,
+    check_repository,
+    check_revision,
     explained,
     is_filename,
     named_commit,
@@ -180,6 +182,29 @@ def files_of(commit: Commit) -> dict[str, HubFile]:
     if not all(file.digest for file in files.values()):
         raise UserError(f"{commit}: {constants.ENDPOINT} does not provide file hashes; use another HF_ENDPOINT")
     return files
+
+
+def newest_commit(repository: str, repo_type: str = "model") -> str:
+    """The hash of the last commit on a repository's main branch, to be written into a study, which pins it.
+
+    Raises UserError as `download` does.
+    """
+    commit = Commit(repository, "main", repo_type)
+    if problem := check_repository(repository):
+        raise UserError(f"{commit}: {problem}")
+    refuse_offline(commit, ["the list of commits"])
+    with explained(commit):
+        info = with_retries(
+            f"{commit}: last commit",
+            lambda: huggingface_hub.HfApi(token=token()).repo_info(
+                repository, revision=commit.revision, repo_type=repo_type, timeout=ANSWER_TIMEOUT
+            ),
+        )
+    if not info.sha or (problem := check_revision(info.sha)):
+        raise UserError(
+            f"{commit}: {constants.ENDPOINT} does not say which commit is the last; use another HF_ENDPOINT"
+        )
+    return str(info.sha)
 
 
 def pull_requests(commit: Commit) -> dict[str, str]:

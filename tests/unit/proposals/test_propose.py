@@ -1,0 +1,222 @@
+"""Studies that are proposed for files: what they hold, that they are sound, and how rows are divided."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bad_files import SOUND, cell, mood, row_number, table, text
+from hub_server import HubServer
+from shallower.core.errors import UserError
+from shallower.core.files import sha256_of
+from shallower.proposals.models import propose_model
+from shallower.proposals.registry import PROPOSALS
+from shallower.proposals.request import Request
+from shallower.study.file import read_study
+from shallower.study.resolve import resolve_study
+from shallower.task_kinds.registry import TASK_KINDS
+
+
+def study_at(path="studies/my.yaml"):
+    """A study that was written; it must be sound as it is."""
+    resolve_study(content := read_study(path))
+    return content
+
+
+def rows_of(split, name="my"):
+    return [json.loads(line) for line in Path(f"data/{name}/{split}.jsonl").read_text().splitlines()]
+
+
+def test_one_file_becomes_a_study_of_three_splits(proposed):
+    said = "\n".join(proposed({"my.csv": table(200, id=row_number, text=text, mood=mood)}))
+    study = study_at()
+    assert study["study"] == "my"
+    assert study["models"][0]["name"] == "tiny"
+    (task,) = study["tasks"]
+    assert task == {
+        "name": "my",
+        "source": "files",
+        "train_file": "data/my/train.jsonl",
+        "validation_file": "data/my/validation.jsonl",
+        "test_file": "data/my/test.jsonl",
+        "text": ["text"],
+        "label": "mood",
+        "target": "classification",
+        "labels": ["bad", "good"],
+        "positive_class": "good",
+        "metrics": ["accuracy", "f1"],
+    }
+    assert study["strategies"] == [{"name": "top", "amounts": [1, 2]}]
+    assert (study["seeds"], study["budget"]) == ([1, 2], {"score_kept": 90})
+    assert study["train"] == {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3, "max_length": 32}
+    counts = {split: Counter(row["mood"] for row in rows_of(split)) for split in ("train", "validation", "test")}
+    assert counts["train"] == {"bad": 80, "good": 80}
+    assert counts["validation"] == counts["test"] == {"bad": 10, "good": 10}
+    assert {row["text"] for split in counts for row in rows_of(split)} == {text(row) for row in range(200)}
+    record = json.loads(Path("data/my/division.json").read_text())
+    assert (record["made_from"], record["seed"]) == ({"my.csv": sha256_of("my.csv")}, 1)
+    # Each decision is said with its reason, on screen and in the study.
+    for words in ("the only column of text", "all that can be the label", "LABEL=", "TEXT=", "SEED="):
+        assert words in said
+        assert words.casefold() in " ".join(Path("studies/my.yaml").read_text().replace("# ", " ").split()).casefold()
+    assert "make run STUDY=studies/my.yaml" in said
+    assert max(map(len, Path("studies/my.yaml").read_text().splitlines())) <= 120
+
+
+def test_ids_of_classes_get_their_names(proposed):
+    labels = ("no", "yes", "maybe: later")
+    said = proposed({"my.csv": table(90, text=text, label=lambda row: row % 3)}, labels=labels, name="named")
+    assert "numbered as classes are: 0, 1, 2 (other: KIND=regression)" in "\n".join(said)
+    assert study_at("studies/named.yaml")["tasks"][0]["labels"] == list(labels)
+    assert rows_of("train", "named")[0]["label"] in {"0", "1", "2"}
+
+
+def test_names_in_a_parquet_file_are_taken(proposed):
+    info = {"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}
+    values = pa.table({"text": [text(row) for row in range(60)], "label": [row % 2 for row in range(60)]})
+    proposed(
+        {"my.parquet": values.replace_schema_metadata({"huggingface": json.dumps(info)})}, files={"train": "my.parquet"}
+    )
+    (task,) = study_at()["tasks"]
+    assert (task["labels"], task["positive_class"]) == (["neg", "pos"], "pos")
+    assert {row["label"] for row in rows_of("train")} == {"neg", "pos"}
+
+
+def test_pairs_with_ratings(proposed):
+    content = table(100, sentence1=text, sentence2=lambda row: text(row + 1), score=lambda row: row % 50 / 10)
+    proposed({"my.csv": content})
+    (task,) = study_at()["tasks"]
+    assert (task["text"], task["target"], task["metrics"]) == (
+        ["sentence1", "sentence2"],
+        "regression",
+        ["pearson", "spearmanr"],
+    )
+    # Each tenth of the range of ratings gives each split its share.
+    tenths = Counter(int(2 * float(row["score"])) for row in rows_of("validation"))
+    assert set(tenths.values()) == {1}
+    assert len(tenths) == 10
+
+
+def test_files_that_are_given_are_used_as_they_are(proposed):
+    test = table(40, text=lambda row: text(row + 30), mood=mood)
+    said = "\n".join(
+        proposed(
+            {"my.csv": SOUND, "dev.csv": table(20, text=lambda row: text(row + 500), mood=mood), "test.csv": test},
+            files={"train": "my.csv", "validation": "dev.csv", "test": "test.csv"},
+        )
+    )
+    (task,) = study_at()["tasks"]
+    assert [task[f"{split}_file"] for split in ("train", "validation", "test")] == ["my.csv", "dev.csv", "test.csv"]
+    assert not Path("data").exists()
+    assert "Warning: 10 rows of test (25.0 %) have texts that train has, too" in said
+    assert "no rows of validation (0.0 %) have texts that train has" in said
+
+
+def test_texts_of_a_given_test_file_are_left_out_of_the_others(proposed):
+    said = "\n".join(
+        proposed(
+            {
+                "my.csv": table(100, text=text, mood=mood),
+                "test.csv": table(10, text=lambda row: text(row).upper(), mood=mood),
+            },
+            files={"train": "my.csv", "test": "test.csv"},
+        )
+    )
+    assert "10 rows are left out, whose texts test.csv has, too" in said
+    assert (len(rows_of("train")), len(rows_of("validation"))) == (81, 9)
+    assert study_at()["tasks"][0]["test_file"] == "test.csv"
+
+
+def test_incomplete_rows_are_left_out_where_that_is_asked_for(proposed):
+    content = table(100, text=cell(3, "", text), mood=cell(7, "", mood))
+    said = "\n".join(proposed({"my.csv": content}, leaves_out=True))
+    assert "2 rows left out" in said
+    assert sum(len(rows_of(split)) for split in ("train", "validation", "test")) == 98
+
+
+def test_rows_without_a_line_of_names(proposed):
+    rows = table(100, text=text, mood=mood).partition("\n")[2]
+    proposed(
+        {"my.csv": rows, "test.csv": rows},
+        columns=("words", "feeling"),
+        files={"train": "my.csv", "validation": "test.csv"},
+    )
+    (task,) = study_at()["tasks"]
+    assert (task["columns"], task["text"], task["label"]) == (["words", "feeling"], ["words"], "feeling")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("my.csv", "\ufeff" + SOUND),
+        ("my.tsv", "\n".join('"' + line.replace(",", '"\t"') + '"' for line in SOUND.splitlines())),
+        ("my.jsonl", "".join(json.dumps({"text": text(row), "mood": mood(row)}) + "\n" for row in range(40))),
+        ("my.json", json.dumps([{"text": text(row), "mood": mood(row), "note": None} for row in range(40)])),
+        ("my-train.csv", SOUND),
+        ("my/train.csv", SOUND),
+    ],
+)
+def test_forms_of_files_and_what_the_study_is_called(name, content, proposed):
+    proposed({name: content}, files={"train": name})
+    (task,) = study_at()["tasks"]
+    assert (task["text"], task["label"], task["labels"]) == (["text"], "mood", ["bad", "good"])
+
+
+def test_class_names_that_yaml_reads_otherwise(proposed):
+    proposed({"my.csv": table(60, text=text, mood=lambda row: ("no", "yes", "1e3", "null", "it: # 'is'")[row % 5])})
+    assert study_at()["tasks"][0]["labels"] == ["1e3", "it: # 'is'", "no", "null", "yes"]
+
+
+def test_unbalanced_classes_are_scored_by_f1_of_the_rarer_one(proposed):
+    proposed({"my.csv": table(200, text=text, kind=lambda row: "ham" if row % 10 else "spam")})
+    (task,) = study_at()["tasks"]
+    assert (task["metrics"], task["positive_class"]) == (["f1", "accuracy"], "spam")
+
+
+def test_only_a_part_of_much_data_is_used(proposed):
+    proposed({"my.csv": table(20_000, text=text, mood=mood)})
+    (task,) = study_at()["tasks"]
+    assert {key: task[key] for key in task if key.endswith("_examples")} == {
+        "train_examples": 2000,
+        "validation_examples": 1000,
+    }
+
+
+def test_every_proposal_is_of_a_kind_of_task():
+    assert {*PROPOSALS} <= {*TASK_KINDS}
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def template(workplace):
+    workplace({})
+    return read_study("config.yaml")
+
+
+def test_a_model_folder(template, tiny_bert):
+    model = propose_model(f"{tiny_bert}/", template, "config.yaml")
+    assert model.entry == {"name": "bert", "source": "local", "directory": str(tiny_bert)}
+    assert (model.num_layers, model.amounts, model.most_tokens, model.is_template) == (4, [1, 2], 128, False)
+    assert propose_model("tiny", template, "config.yaml").is_template
+
+
+def test_a_model_of_the_hub_is_pinned(template, tiny_bert, monkeypatch, tmp_path):
+    with HubServer({("model", "someone/bert"): tiny_bert}) as hub:
+        hub.connect(monkeypatch, tmp_path / "cache")
+        model = propose_model("someone/bert", template, "config.yaml")
+        revision = hub.revision("model", "someone/bert")
+        assert model.entry == {"name": "bert", "source": "hub", "repository": "someone/bert", "revision": revision}
+        assert (model.num_layers, model.is_template) == (4, False)
+        assert propose_model(f"someone/bert@{revision}", template, "config.yaml").entry == model.entry
+        with pytest.raises(UserError, match="someone/other does not exist"):
+            propose_model("someone/other", template, "config.yaml")
+
+
+def test_a_request_names_its_files():
+    request = Request({"train": "corpora/reviews/train.csv.gz"})
+    assert (request.study_name, str(request.study_file)) == ("reviews", "studies/reviews.yaml")
+    assert Request({"train": "my tweets (2024).csv"}).study_name == "my-tweets-2024"

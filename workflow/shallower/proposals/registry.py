@@ -1,0 +1,7 @@
+"""The kinds of tasks that `make study` can propose, by the name that a study's `target` gives them."""
+
+from shallower.proposals.base import KindProposal
+from shallower.proposals.classes import Classes
+from shallower.proposals.ratings import Ratings
+
+PROPOSALS: dict[str, KindProposal] = {kind.name: kind for kind in (Classes(), Ratings())}

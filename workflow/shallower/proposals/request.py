@@ -1,0 +1,111 @@
+"""What a user asks of `make study`: files and options."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shallower.core.errors import UserError
+from shallower.core.layout import SPLITS, TEST
+from shallower.proposals.choice import Asked
+from shallower.proposals.naming import name_of_data, slug
+from shallower.sources.file_formats import composed
+from shallower.sources.layouts import local_files
+
+SHARES = (80, 10, 10)
+SUFFIXES = (".yaml", ".yml")
+# Where rows that were divided go, in a folder for each study.
+DATA = Path("data")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Files and options.
+
+    Attributes:
+        files: the file, or the pattern of files, of each split that was given; "train" always is.
+        asked: what was said of columns and kind.
+        labels: names of the classes.
+        columns: names of all columns, for files without a line of names.
+        model: the model, as `propose_model` takes it.
+        name: of the study.
+        output: the study's file.
+        seed: by which rows are divided.
+        shares: per cent of the splits that rows are divided into.
+        leaves_out: whether rows that lack a text or the label are left out.
+        template: a study whose first model, training, budget and delivery are the defaults.
+    """
+
+    files: dict[str, str]
+    asked: Asked = field(default_factory=Asked)
+    labels: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    model: str | None = None
+    name: str | None = None
+    output: str | None = None
+    seed: int = 1
+    shares: tuple[int, ...] = SHARES
+    leaves_out: bool = False
+    template: str = "config.yaml"
+
+    @property
+    def paths(self) -> dict[str, list[Path]]:
+        """The files of each split that was given."""
+        return {split: local_files(name) for split, name in self.files.items()}
+
+    @property
+    def study_name(self) -> str:
+        """The study's name: as asked for, or after its data."""
+        return slug(self.name, "") if self.name else name_of_data(Path(self.files[SPLITS[0]]))
+
+    @property
+    def study_file(self) -> Path:
+        """The file of the study."""
+        return Path(self.output or f"studies/{self.study_name}.yaml")
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of rows that were divided."""
+        return DATA / self.study_name
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the training file is to be divided."""
+        return SPLITS[1] not in self.files
+
+    @property
+    def divided_shares(self) -> dict[str, int]:
+        """Per cent of each split that the training file is divided into; what the test split would get, train gets."""
+        shares = dict(zip((*SPLITS, TEST), self.shares, strict=True))
+        if TEST in self.files:
+            shares[SPLITS[0]] += shares.pop(TEST)
+        return shares
+
+    def check(self, results: str) -> None:
+        """Raise UserError for options that cannot be, and for files and folders that would be overwritten."""
+        if self.name and self.study_name != self.name:
+            raise UserError(f"NAME={self.name}: write letters (a to z), digits, '_', '.' and '-', 40 at most")
+        if self.study_file.suffix not in SUFFIXES:
+            raise UserError(f"OUTPUT={self.output}: a study's file ends in .yaml")
+        if len(self.shares) != 3 or sum(self.shares) != 100 or min(self.shares) < 1:
+            raise UserError(
+                f"SHARES={','.join(map(str, self.shares))}: give three whole numbers that sum to 100, for train, "
+                "validation and test, such as SHARES=80,10,10"
+            )
+        if self.seed < 0:
+            raise UserError(f"SEED={self.seed}: write a whole number of at least 0")
+        if self.leaves_out and not self.is_divided:
+            raise UserError("INCOMPLETE=leave-out: is for a file that is divided; with VALIDATION, correct the files")
+        for place, ways in self._places(results):
+            if place.exists() or place.is_symlink():
+                raise UserError(f"{place}: is there already, and nothing is overwritten; {ways}")
+
+    def _places(self, results: str) -> list[tuple[Path, str]]:
+        places = [(self.study_file, "choose another file with OUTPUT=, or another name with NAME=")]
+        if self.is_divided:
+            places.append((self.data_folder, "choose another name with NAME=, or move the folder away"))
+        places.append((Path(results), "a study of this name has run: choose another with NAME="))
+        return places
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names in an option, separated by commas."""
+    return tuple(composed(name.strip()) for name in text.split(","))
