@@ -434,7 +434,11 @@ STUDY = [
     Case("zero", setting("train.batch_size", 0), ("train.batch_size: 0 is less than the minimum of 1",)),
     Case("huge number", setting("train.batch_size", 10**30), ("train.batch_size: 1", "greater than the maximum")),
     Case("endless number of epochs", setting("train.epochs", 10**400), ("train.epochs: 1", "write a finite number")),
-    Case("no epochs", setting("train.epochs", 0), ("train.epochs: 0 is less than the minimum of 1",)),
+    Case(
+        "no epochs",
+        setting("train.epochs", 0),
+        ("train.epochs: 0 leaves the full model untrained, which task tiny (classification) needs; write at least 1",),
+    ),
     Case(
         "runs that are never trained",
         both(setting("origins", [{"name": "pretrained"}]), setting("refine", {"epochs": 0})),
@@ -1661,10 +1665,10 @@ EMBEDDINGS = [
     ),
     Case(
         "similarity outside of its range",
-        embedding(setting("tasks.0.similarity_range", [0, 4])),
+        embedding(content("data/train.csv", "text_a,text_b,label\na day,b day,1\na,b,6\n")),
         (
-            "data/train.csv: row ",
-            "label is 5, outside the similarities from 0 to 4; correct it, or set similarity_range",
+            "data/train.csv: row 2",
+            "label is 6, outside the similarities from 0 to 5; correct it, or set similarity_range",
         ),
     ),
     Case(
@@ -1680,9 +1684,10 @@ EMBEDDINGS = [
     Case(
         "embedding and classification in one study",
         embedding(
+            lambda _, study: study["origins"].pop(0),
             lambda _, study: study["tasks"].append(
-                {**study["tasks"][0], "name": "other", "target": "regression", "metrics": ["pearson"]}
-            )
+                {"name": "other", "source": "glue", "subset": "mrpc", "train": {"epochs": 1}}
+            ),
         ),
         ("tasks: tiny take models whose answers are vectors, other models with a head; make a study of each",),
     ),
@@ -1692,19 +1697,14 @@ EMBEDDINGS = [
         ("tasks[0] (tiny).target: the labels of mrpc are for classification; correct it, or remove the key",),
     ),
     Case(
-        "full model of a classification left untrained",
-        setting("train.epochs", 0),
-        ("train.epochs: 0 leaves the full model untrained, which task tiny (classification) needs; write at least 1",),
-    ),
-    Case(
         "layers of an embedding chosen by its [CLS] token",
         embedding(setting("strategies.0.name", "contribution-rank")),
         ("strategies[0]", "contribution does not suit embedding (task tiny): it goes by the [CLS] token's vector"),
     ),
     Case(
         "embedding that is trained in stages",
-        embedding(setting("origins.1", {"name": "gradual"})),
-        ("origins[1] (gradual): gradual does not suit embedding (task tiny)", "use the origin finetuned"),
+        embedding(lambda _, study: study["origins"].append({"name": "gradual"})),
+        ("origins[2] (gradual): gradual does not suit embedding (task tiny)", "use the origin finetuned"),
     ),
     Case(
         "reproduction of the paper with embeddings",

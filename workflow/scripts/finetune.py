@@ -50,14 +50,14 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens": sha256_of(arguments.tokens),
         "task": verified_file(arguments.task),
     }
-    distillation, labelled = None, len(tokens.labels)
+    distillation, labelled = None, tokens
     unlabelled_made_from: Mapping[str, Any] | None = None
     if distill is not None:
         if arguments.unlabelled is not None:
             unlabelled = read_tokens(arguments.unlabelled)
             tokens, unlabelled_made_from = with_unlabelled(tokens, unlabelled), unlabelled.made_from
             digests["unlabelled"] = sha256_of(arguments.unlabelled)
-        distillation = Distillation.of(distill, arguments.teacher, tokens, labelled)
+        distillation = Distillation.of(distill, arguments.teacher, tokens, len(labelled.labels))
         digests["teacher"] = sha256_of(arguments.teacher)
     identity = {
         "settings": {**vars(settings), "max_length": tokens.max_length, "distill": distill},
@@ -71,8 +71,8 @@ def main(arguments: argparse.Namespace) -> None:
         "dropped_from": dropped_from(arguments.model_dir),
         "tokens_made_from": tokens.made_from,
         "unlabelled_made_from": unlabelled_made_from,
-        "examples": labelled,
-        "unlabelled_examples": len(tokens.labels) - labelled,
+        "examples": labelled.num_examples,
+        "unlabelled_examples": tokens.num_examples - labelled.num_examples,
         "versions": versions(),
     }
     key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}

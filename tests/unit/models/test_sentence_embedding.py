@@ -39,16 +39,29 @@ def test_a_model_of_another_kind_gets_no_such_files(tmp_path):
     assert SentenceEmbedding.of({}) is None
 
 
-def test_newer_files_name_their_pooling_and_the_model_may_limit_lengths(tmp_path):
+def test_files_of_newer_versions(tmp_path):
+    """As sentence-transformers 6.2 writes them: other names of modules and keys, the length with the tokenizer."""
     folder = tiny_embedding.make_embedding_model(tmp_path)
+    kinds = ("base.modules.transformer.Transformer", "sentence_transformer.modules.pooling.Pooling")
+    listed = [
+        {"type": f"sentence_transformers.{kind}", "path": path}
+        for kind, path in zip(kinds, ("", "1_Pooling"), strict=True)
+    ]
+    write_json(folder / "modules.json", listed)
     write_json(folder / "1_Pooling/config.json", {"embedding_dimension": 32, "pooling_mode": "cls"})
-    (folder / "sentence_bert_config.json").unlink()
+    write_json(folder / "sentence_bert_config.json", {"transformer_task": "feature-extraction"})
     (folder / "config_sentence_transformers.json").unlink()
-    names = [path.name for path in folder.iterdir()]
-    found = read_embedding(lambda name: read_json(folder / name), names, position_limit=12)
-    assert found == SentenceEmbedding("cls", True, 12, {})
+    tokenizer = read_json(folder / "tokenizer_config.json")
+    for length, found in ((24, 24), (10**30, 512), (None, 512)):
+        write_json(folder / "tokenizer_config.json", tokenizer | {"model_max_length": length})
+        names = [path.name for path in folder.iterdir()]
+        embedding = read_embedding(lambda name: read_json(folder / name), names, position_limit=512)
+        assert embedding == SentenceEmbedding("cls", False, found, {})
     with pytest.raises(UserError, match="max_seq_length is None; write a whole number"):
-        read_embedding(lambda name: read_json(folder / name), names)
+        read(folder)
+    write_json(folder / "sentence_bert_config.json", {"transformer_task": "fill-mask"})
+    with pytest.raises(UserError, match="transformer_task is 'fill-mask'"):
+        read(folder)
 
 
 def test_the_entry_has_a_name_of_its_own():

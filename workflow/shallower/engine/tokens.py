@@ -58,6 +58,11 @@ class TokenSet:
     pairs: int = 0  # of the rows the first ones, two by two, are the texts of so many pairs, with their ids and labels
     groups: np.ndarray | None = None  # which examples belong together (`shallower.evaluation.groups`), if any do
 
+    @property
+    def num_examples(self) -> int:
+        """Number of examples: a pair is one of them, and has two rows."""
+        return len(self.labels) - self.pairs
+
     def units(self) -> np.ndarray:
         """Where each example starts among the rows, and the number of rows: a pair is two of them."""
         return np.concatenate([np.arange(0, 2 * self.pairs, 2), np.arange(2 * self.pairs, len(self.offsets))])

@@ -21,6 +21,7 @@ ENTRY = "sentence_embedding"
 MODULES = "modules.json"
 TRANSFORMER = "sentence_bert_config.json"
 SETTINGS = "config_sentence_transformers.json"
+TOKENIZER_SETTINGS = "tokenizer_config.json"
 POOLING = "1_Pooling"
 NORMALIZE = "2_Normalize"
 EMBEDDING_FILES = (MODULES, TRANSFORMER, SETTINGS, f"{POOLING}/{CONFIG}")
@@ -33,6 +34,8 @@ POOLINGS = {
     "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
 }
 OTHER_POOLINGS = {"weightedmean": "pooling_mode_weightedmean_tokens", "lasttoken": "pooling_mode_lasttoken"}
+# What the Transformer is to give, where its file says so.
+FEATURES = "feature-extraction"
 _PACKAGE = "sentence_transformers"
 _REMEDY = "choose a model of the modules Transformer, Pooling and perhaps Normalize"
 
@@ -90,9 +93,14 @@ def read_embedding(
             f"{SETTINGS}: the prompt {prompt!r} is put before each text (default_prompt_name), which is not supported; "
             "choose a model without, or set it to null and write the prompt into the texts"
         )
-    lengths = [length for length in (transformer.get("max_seq_length"), position_limit) if length is not None]
-    if not lengths or any(type(length) is not int or length < 1 for length in lengths):
-        raise UserError(f"{TRANSFORMER}: max_seq_length is {transformer.get('max_seq_length')!r}; write a whole number")
+    if (task := transformer.get("transformer_task", FEATURES)) != FEATURES:
+        raise UserError(f"{TRANSFORMER}: transformer_task is {task!r}; only {FEATURES} gives the vectors of tokens")
+    length = transformer.get("max_seq_length")
+    if length is None and TOKENIZER_SETTINGS in names:  # where newer versions keep it
+        length = read(TOKENIZER_SETTINGS).get("model_max_length")
+    lengths = [number for number in (length, position_limit) if number is not None]
+    if not lengths or any(type(number) is not int or number < 1 for number in lengths):
+        raise UserError(f"{TRANSFORMER}: max_seq_length is {length!r}; write a whole number")
     return SentenceEmbedding(
         _pooling(read(f"{paths['Pooling']}/{CONFIG}")), "Normalize" in paths, min(lengths), settings
     )

@@ -17,7 +17,7 @@ from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
-from shallower.study.kind_checks import kind_problems, known_kinds
+from shallower.study.kind_checks import kind_problems, known_kinds, target_problem
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
@@ -237,6 +237,9 @@ def _metric_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Ite
 
 
 def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iterator[str]:
+    has_own = task.get("source") == "glue" and "target" in task and sound("subset", "target")
+    if has_own and (problem := target_problem(task)):
+        yield f".target: {problem}"
     if task.get("source") == "glue" or not sound("source", "target", "labels"):
         return
     has_classes = task_kind(task["target"]).has_classes

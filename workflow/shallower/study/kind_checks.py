@@ -16,7 +16,6 @@ from shallower.task_kinds.registry import task_kind
 def kind_problems(draft: Draft) -> Iterator[str]:
     """All that is wrong by the kinds of tasks, as far as these are well-formed."""
     kinds = known_kinds(draft)
-    yield from _target_problems(draft)
     yield from _mixed_problems(draft, kinds)
     yield from _untrained_problems(draft, kinds)
     yield from _unlabelled_problems(draft, kinds)
@@ -33,20 +32,17 @@ def known_kinds(draft: Draft) -> dict[str, str]:
     for index, task in draft.entries("tasks"):
         key = "subset" if task.get("source") == "glue" and "target" not in task else "target"
         if isinstance(task.get("name"), str) and key in task and draft.is_sound("tasks", index, key):
+            if key == "target" and task.get("source") == "glue" and target_problem(task):
+                continue  # reported where labels are checked
             found[task["name"]] = target_of(task)
     return found
 
 
-def _target_problems(draft: Draft) -> Iterator[str]:
-    for index, task in draft.entries("tasks"):
-        sound = all(draft.is_sound("tasks", index, key) for key in ("source", "subset", "target"))
-        if task.get("source") != "glue" or "target" not in task or "subset" not in task or not sound:
-            continue
-        if task["target"] not in (able := GLUE_TASKS[task["subset"]].targets):
-            yield (
-                f"{draft.place('tasks', index)}.target: the labels of {task['subset']} are for {listed(able)}; correct "
-                "it, or remove the key"
-            )
+def target_problem(task: Mapping[str, Any]) -> str | None:
+    """Why the labels of a GLUE task cannot be what its entry takes them for."""
+    if task.get("subset") not in GLUE_TASKS or task["target"] in (able := GLUE_TASKS[task["subset"]].targets):
+        return None
+    return f"the labels of {task['subset']} are for {listed(able)}; correct it, or remove the key"
 
 
 def _mixed_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
