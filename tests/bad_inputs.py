@@ -309,6 +309,18 @@ def embedding(*spoils: Spoil) -> Spoil:
     return spoil
 
 
+def ranking(*spoils: Spoil) -> Spoil:
+    def spoil(folder: Path, study: Study) -> None:
+        task = study["tasks"][0]
+        del task["labels"]
+        task |= tiny.make_ranking_files(folder / "data", 8, 4) | {
+            f"{split}_file": f"data/{split}.csv" for split in ("train", "validation")
+        }
+        both(*spoils)(folder, study)
+
+    return spoil
+
+
 def module_file(name: str, content: Any) -> Spoil:
     """Another content of a JSON file of sentence-transformers."""
 
@@ -611,6 +623,21 @@ STUDY = [
         "positive class of a regression",
         regression(setting("tasks.0.positive_class", "good")),
         ("positive_class: a regression has no classes; remove the key",),
+    ),
+    Case(
+        "ranking of one text",
+        ranking(setting("tasks.0.text", ["query"])),
+        ("(tiny).text: a ranking reads a query and a text; name two columns, that of the query first",),
+    ),
+    Case(
+        "classes of a ranking",
+        ranking(setting("tasks.0.labels", ["no", "yes"])),
+        ("labels: a ranking has no classes; remove the key",),
+    ),
+    Case(
+        "accuracy of a ranking",
+        ranking(setting("tasks.0.metrics", ["accuracy"])),
+        ("metrics: accuracy does not suit ranking; choose from mrr_at_10, ndcg_at_10",),
     ),
     Case("no metrics", setting("tasks.0.metrics", []), ("metrics: [] is empty",)),
     Case(
@@ -1269,6 +1296,39 @@ DATA = [
         ),
         ("train_examples: 2 rows cannot hold the 3 classes of the validation split", "ask for at least 3"),
     ),
+    Case(
+        "relevance in words",
+        ranking(content("data/train.csv", "query,text,relevance\na,b,yes\na,c,0\n")),
+        ("row 1: relevance 'yes' is no relevance; write 0 for a text that does not answer the query",),
+    ),
+    Case(
+        "relevance below 0",
+        ranking(content("data/train.csv", "query,text,relevance\na,b,1\na,c,-1\n")),
+        ("row 2: relevance '-1' is below 0; write 0",),
+    ),
+    Case(
+        "relevances all alike",
+        ranking(content("data/train.csv", "query,text,relevance\na,b,1\na,c,1\n")),
+        ("all texts of the train split have the relevance 1",),
+    ),
+    Case(
+        "one query to score",
+        ranking(content("data/validation.csv", "query,text,relevance\na,b,1\na,c,0\nd,b,0\nd,c,0\n")),
+        ("data/validation.csv: the validation split has 1 query with texts of different relevance", "each query needs"),
+    ),
+    Case(
+        "a query of two splits",
+        ranking(
+            content("data/train.csv", "query,text,relevance\na,b,1\na,c,0\n"),
+            content("data/validation.csv", "query,text,relevance\nA,b,1\na,d,0\nf,b,1\nf,c,0\n"),
+        ),
+        ("the train and validation splits share the query 'a'", "divide a ranking by whole queries"),
+    ),
+    Case(
+        "a slice without whole queries",
+        ranking(setting("tasks.0.validation_examples", 3)),
+        ("validation_examples: queries are taken with all their texts, and 3 rows hold", "ask for more"),
+    ),
     Case("text for a score", regression(rows("a day,much\n")), ("row 1: label 'good' is not a finite number",)),
     Case(
         "NaN for a score",
@@ -1661,7 +1721,7 @@ EMBEDDINGS = [
     Case(
         "embedding of single texts",
         embedding(setting("tasks.0.text", ["text_a"])),
-        ("text: the label of an embedding task is the similarity of two texts; name two columns of text",),
+        ("text: the label of an embedding is the similarity of two texts; name two columns of text",),
     ),
     Case(
         "similarity outside of its range",

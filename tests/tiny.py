@@ -143,6 +143,43 @@ def make_task_files(
     }
 
 
+def make_ranking_files(
+    directory: str | Path, queries_train: int, queries_validation: int, texts: int = 4, highest: int = 1
+) -> dict[str, Any]:
+    """Write train.csv and validation.csv of a ranking, and return its definition, as a study holds it.
+
+    Rows of a query do not follow each other. A query asks for good or bad words; texts that have just these have the
+    relevance `highest`, with one telling word of the other kind 0. A grade between is that of a text with both.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    random_ = random.Random(0)
+    for split, count in (("train", queries_train), ("validation", queries_validation)):
+        rows = []
+        for number in range(count):
+            wanted, other = (GOOD_WORDS, BAD_WORDS) if number % 2 else (BAD_WORDS, GOOD_WORDS)
+            query = f"{random_.choice(wanted)} {' '.join(random_.choices(COMMON_WORDS, k=3))} {split} {number}"
+            for place in range(texts):
+                grade = place % (highest + 1)
+                telling = random_.choices(wanted, k=grade) + random_.choices(other, k=highest - grade)
+                words = telling + random_.choices(COMMON_WORDS, k=5)
+                random_.shuffle(words)
+                rows.append([query, " ".join(words), grade])
+        random_.shuffle(rows)
+        with (directory / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["query", "text", "relevance"], *rows])
+    return {
+        "name": "tiny",
+        "source": "files",
+        "train_file": str(directory / "train.csv"),
+        "validation_file": str(directory / "validation.csv"),
+        "text": ["query", "text"],
+        "label": "relevance",
+        "target": "ranking",
+        "metrics": ["ndcg_at_10", "mrr_at_10"],
+    }
+
+
 def make_unlabelled_file(directory: str | Path, rows: int, pair: bool = False, regression: bool = False) -> None:
     """Write unlabelled.csv: `rows` new texts, the first one again, and those of a training and a validation row."""
     directory = Path(directory)

@@ -18,7 +18,7 @@ ALLOWED = {
     "serving": "core models",
     "evaluation": "core task_kinds",
     "sources": "core models task_kinds",
-    "delivery": "core models sources evaluation",
+    "delivery": "core task_kinds models sources evaluation",
     "steps": "core models surgery",
     "study": "core models surgery sources steps evaluation task_kinds",
     "engine": "core models evaluation task_kinds",

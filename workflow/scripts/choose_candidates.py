@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
         table = read_predictions(folder / "predictions.parquet", target)
         answers = predictions_of(table.logits, target)
         candidate = Candidate(run, layers["num_layers"], tuple(layers["kept_layers"]), manifest["sha256"][WEIGHTS])
-        is_collapsed = task_kind(target).is_collapsed(table.labels, answers)
+        is_collapsed = task_kind(target).is_collapsed(table.labels, answers, table.groups)
         scored.append((candidate, score(metric, table.labels, answers, table.groups), is_collapsed))
     chosen = choose_candidates(scored)
     for candidate in chosen:

@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
             )
         logits = predict(classifier, calibration, compute)
         loss = kind.loss(torch.from_numpy(logits), torch.from_numpy(calibration.labels))
-        score = metric_score(metric, calibration.labels, kind.answers(logits))
+        score = metric_score(metric, calibration.labels, kind.answers(logits), calibration.groups)
         logging.info("%s: %s %.4f after %g epochs", label, metric.name, score, epochs)
         return Trial(subset, epochs, score, float(loss))
 

@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     tokens = read_tokens(arguments.tokens)
     metric = metric_for(arguments.settings["metrics"][0], target, arguments.settings.get("positive_class", POSITIVE))
     runner = load_layers(arguments.model_dir, tokens, compute, with_head=arguments.with_head)
-    found = score_subsets(runner, tokens.labels, task_kind(target), metric, arguments.layer_evaluations)
+    found = score_subsets(runner, tokens.labels, task_kind(target), metric, arguments.layer_evaluations, tokens.groups)
     table = pd.DataFrame(found.rows)
     cost = {**found.cost, "device": compute.device, "precision": compute.precision, "threads": compute.threads}
     logging.info("%d subsets of layers scored: %s", len(table), ", ".join(f"{key} {cost[key]}" for key in cost))

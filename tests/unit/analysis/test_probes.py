@@ -119,6 +119,8 @@ def test_the_file_has_a_row_for_each_depth_and_example(tmp_path, regression):
     assert table["id"].to_pylist() == tokens.ids.tolist() * 3
     assert table["label"].to_pylist() == tokens.labels.tolist() * 3
     assert table["prediction"].to_pylist() == answers.ravel().tolist()
+    write_probes(tmp_path / "grouped.parquet", dataclasses.replace(tokens, groups=np.array([7, 2, 7, 2])), answers)
+    assert parquet.read_table(tmp_path / "grouped.parquet")["group"].to_pylist() == [7, 2, 7, 2] * 3
 
 
 def finetune(folder, family, regression=False):

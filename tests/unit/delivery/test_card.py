@@ -305,6 +305,21 @@ def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
     assert values == pytest.approx([row[0] for row in stored["logits"]["fp32"]], abs=1e-4)
 
 
+def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):
+    """Both blocks, in a process each, on the pairs' model: its one output ranks as well as any."""
+    card = model_card(describe(target="ranking", labels=None, has_pair=True, recommended=ONNX))
+    assert "pipeline_tag: text-ranking" in card
+    assert "It gives each text a number for a query" in card
+    transformers, onnx = blocks(card)
+    printed = [run(block, pairs_folder) for block in (ABSENT + onnx, transformers)]
+    texts = [{line.split(" ", 1)[1] for line in lines} for lines in printed]
+    assert texts[0] == texts[1] == {"A first text.", "Another text, which is a little longer.", "A third one."}
+    values = [[float(line.split(" ", 1)[0]) for line in lines] for lines in printed]
+    assert values[0] == pytest.approx(values[1], abs=1e-4)
+    assert values[0] == sorted(values[0], reverse=True)
+    assert len({*values[0]}) == 3
+
+
 def test_the_recommended_form_is_the_one_of_the_code():
     assert "onnx/model-int8.onnx" in blocks(model_card(describe(recommended=INT8)))[1]
     assert "onnx/model.onnx" in blocks(model_card(describe(recommended=ONNX)))[1]

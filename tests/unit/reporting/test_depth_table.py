@@ -60,6 +60,20 @@ def runs(tmp_path, monkeypatch):
     return pd.DataFrame(rows)
 
 
+def test_probes_of_a_ranking_are_scored_by_query(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = {"study": "s", "model": "m", "task": "ranks", "origin": "baseline", "seed": 1, "directory": "run"}
+    labels, answers = np.array([1.0, 0, 0, 0, 1]), np.array([[3.0, 2, 1, 5, 4]])
+    write_probes(Path("run/probes.parquet"), labels, answers)
+    table = parquet.read_table("run/probes.parquet")
+    groups = pa.array([9 if row > 2 else 4 for row in table["id"].to_pylist()])
+    parquet.write_table(table.append_column("group", groups), "run/probes.parquet")
+    write_json("run/similarity.json", {"cosine": [1.0]})
+    (probe,) = collect_states(pd.DataFrame([run]), {"ranks": ["mrr_at_10"]}).head(1).to_dict("records")
+    assert (probe["quantity"], probe["value"]) == ("probe", pytest.approx((1 + 1 / 2) / 2))
+    assert probe["chance"] == pytest.approx(((1 + 1 / 2 + 1 / 3) / 3 + (1 + 1 / 2) / 2) / 2)
+
+
 def test_one_row_a_baseline_quantity_and_depth(runs):
     states = collect_states(runs, METRICS)
     assert list(states.columns) == COLUMNS

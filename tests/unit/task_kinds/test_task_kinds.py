@@ -11,8 +11,8 @@ CLASSIFICATION, REGRESSION = TASK_KINDS["classification"], TASK_KINDS["regressio
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(UserError, match=r"'ranking'; there are classification, regression"):
-        task_kind("ranking")
+    with pytest.raises(UserError, match=r"'summaries'; there are classification, regression"):
+        task_kind("summaries")
 
 
 def test_losses():

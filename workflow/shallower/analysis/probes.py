@@ -18,8 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from shallower.analysis.standardising import mean_and_scale
 from shallower.core.errors import UserError
-from shallower.core.parquet import write_parquet
+from shallower.core.parquet import to_column, write_parquet
 from shallower.engine.tokens import TokenSet
+from shallower.evaluation.predictions import stored_labels
 from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.registry import task_kind
 
@@ -40,7 +41,7 @@ class Probe:
     model: Any  # a scikit-learn estimator
 
     def answers(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
-        """Classes (int64) or values (float64) [n] for vectors [n, hidden]."""
+        """Answers [n, ...], in the form of labels, for vectors [n, hidden]."""
         return self.model.predict((vectors - self.mean) * self.scale)
 
 
@@ -52,7 +53,7 @@ def choose_examples(num_examples: int, at_most: int) -> NDArray[np.int64]:
 
 
 def fit_probes(vectors: NDArray[np.float32], labels: NDArray[Any], target: str) -> list[Probe]:
-    """One probe a depth, from vectors [depths, n, hidden] and labels [n] (classes or values).
+    """One probe a depth, from vectors [depths, n, hidden] and labels [n, ...].
 
     `target` is the name of the kind of task. A probe that does not converge is used as it is, with a warning.
     Raises UserError when a vector is not finite and when there is but one class to learn.
@@ -66,22 +67,27 @@ def fit_probes(vectors: NDArray[np.float32], labels: NDArray[Any], target: str) 
 
 
 def probe_answers(probes: Sequence[Probe], vectors: NDArray[np.float32]) -> NDArray[Any]:
-    """Answers [depths, n] of each depth's probe for that depth's vectors [depths, n, hidden]."""
+    """Answers [depths, n, ...] of each depth's probe for that depth's vectors [depths, n, hidden]."""
     return np.stack([probe.answers(at_depth) for probe, at_depth in zip(probes, vectors, strict=True)])
 
 
 def write_probes(path: str | Path, tokens: TokenSet, answers: NDArray[Any]) -> None:
-    """Write answers [depths, n] as parquet: depth (int64), id (int64), label and prediction (int64 or float64)."""
-    depths, num_examples = answers.shape
-    kind = np.int64 if np.issubdtype(tokens.labels.dtype, np.integer) else np.float64
+    """Write answers [depths, n, ...] as parquet: depth and id (int64), label and prediction (as labels are stored).
+
+    Where examples belong together there is also group (int64).
+    """
+    depths, num_examples = answers.shape[:2]
+    labels = stored_labels(tokens.labels)
     table = pa.table(
         {
             "depth": np.repeat(np.arange(depths), num_examples),
             "id": np.tile(tokens.ids, depths),
-            "label": np.tile(tokens.labels.astype(kind), depths),
-            "prediction": answers.astype(kind).ravel(),
+            "label": to_column(np.concatenate([labels] * depths)),
+            "prediction": to_column(np.concatenate([*answers]).astype(labels.dtype)),
         }
     )
+    if tokens.groups is not None:
+        table = table.append_column("group", pa.array(np.tile(tokens.groups, depths)))
     write_parquet(path, table)
 
 

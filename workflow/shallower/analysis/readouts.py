@@ -49,8 +49,14 @@ class Readout:
     loss: float
 
 
-def make_folds(labels: NDArray[Any], has_classes: bool) -> NDArray[np.int64]:
-    """The fold [n] of each example: sizes differ by one at most, and so do those of a class where there are classes."""
+def make_folds(labels: NDArray[Any], has_classes: bool, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """The fold [n] of each example: sizes differ by one at most, and so do those of a class where there are classes.
+
+    Examples of one group in `groups` [n] are in one fold: what one readout makes of them can be compared.
+    """
+    if groups is not None:
+        _, group_of_example = np.unique(groups, return_inverse=True)
+        return make_folds(np.arange(group_of_example.max() + 1), False)[group_of_example]
     order = np.random.default_rng(SEED).permutation(len(labels))
     if has_classes:
         order = order[np.argsort(labels[order], kind="stable")]

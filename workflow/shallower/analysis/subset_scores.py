@@ -48,9 +48,14 @@ class SubsetScores:
 
 
 def score_subsets(
-    runner: LayerRunner, labels: NDArray[Any], kind: TaskKind, metric: Metric, budget: int
+    runner: LayerRunner,
+    labels: NDArray[Any],
+    kind: TaskKind,
+    metric: Metric,
+    budget: int,
+    groups: NDArray[np.int64] | None = None,
 ) -> SubsetScores:
-    """Score subsets of a model's layers on calibration examples with labels [n].
+    """Score subsets of a model's layers on calibration examples with labels [n], which `groups` [n] hold together.
 
     All subsets where a `budget` of layer evaluations allows, else the most promising ones
     (`shallower.surgery.subsets.search`); where layers share their weights, one of each depth. Scores are those of
@@ -59,7 +64,7 @@ def score_subsets(
     """
     if problem := kind.probe_problem(labels):
         raise UserError(f"{problem}; raise calibration.examples")
-    judge = _Judge(labels, kind, metric)
+    judge = _Judge(labels, kind, metric, groups)
     began = time.perf_counter()
 
     def score(subsets: Sequence[Subset]) -> list[float]:
@@ -86,9 +91,9 @@ def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States
 class _Judge:
     """Makes a row of each subset; the first one must be the full model, which the others are compared with."""
 
-    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric) -> None:
-        self._labels, self._kind, self._metric = labels, kind, metric
-        self._folds = make_folds(labels, kind.has_classes)
+    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None) -> None:
+        self._labels, self._kind, self._metric, self._groups = labels, kind, metric, groups
+        self._folds = make_folds(labels, kind.has_classes, groups)
         self._full: Outputs | None = None
         self.rows: dict[Subset, dict[str, Any]] = {}
         self.vector = ""
@@ -114,14 +119,14 @@ class _Judge:
         found = {}
         for name, vectors in outputs.vectors.items():
             readout = read_out(vectors, self._labels, self._folds, self._kind.has_classes)
-            score = metric_score(self._metric, self._labels, readout.answers)
+            score = metric_score(self._metric, self._labels, readout.answers, self._groups)
             found[name] = {"readout_loss": readout.loss, "readout_score": score}
         self.readout_seconds += time.perf_counter() - began
         return found
 
     def _of_head(self, logits: NDArray[np.float32], full: NDArray[np.float32]) -> dict[str, float]:
         loss = self._kind.loss(torch.from_numpy(logits), torch.from_numpy(self._labels))
-        score = metric_score(self._metric, self._labels, self._kind.answers(logits))
+        score = metric_score(self._metric, self._labels, self._kind.answers(logits), self._groups)
         return {"loss": float(loss), "score": score, "divergence": divergence(full, logits, self._kind.has_classes)}
 
 

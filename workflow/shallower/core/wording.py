@@ -8,9 +8,9 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 JOINED = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """`1 layer`, `2 layers`, `no layers`."""
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def listed(words: Sequence[str]) -> str:

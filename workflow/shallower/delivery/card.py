@@ -21,13 +21,12 @@ from shallower.core.wording import (
 )
 from shallower.delivery.description import RUNTIMES, Delivered, Form, Score
 from shallower.delivery.markdown import Markdown, escaped, literal, plain
+from shallower.task_kinds.registry import task_kind
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-TEMPLATE = "delivered_card.jinja"
-
 # The hub's names of metrics, where they are other ones.
 HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1"}
-# The hub's names of what models do, by transformers' class.
+# The hub's names of what models do, by transformers' class, unless their kind of task has its own.
 PIPELINES = {SEQUENCE_CLASSIFICATION: "text-classification", TOKEN_CLASSIFICATION: "token-classification"}
 # Identifiers of licences that the hub knows; other licences are given by their name.
 # Source: https://huggingface.co/docs/hub/repositories-licenses
@@ -44,7 +43,7 @@ HUB_LICENSES = frozenset(
 
 def model_card(delivered: Delivered) -> str:
     """The content of README.md."""
-    body = _environment().get_template(TEMPLATE).render(_content(delivered))
+    body = _environment().get_template(task_kind(delivered.target).card).render(_content(delivered))
     return str(ModelCard(f"---\n{card_data(delivered).to_yaml()}\n---\n{body}"))
 
 
@@ -52,7 +51,7 @@ def card_data(delivered: Delivered) -> ModelCardData:
     """The hub's metadata. What is not on the hub is named in the text only; the language is not known."""
     base, dataset = delivered.base, delivered.dataset
     runtimes = [form.runtime for form in delivered.forms]
-    pipeline = PIPELINES[delivered.model_class]
+    pipeline = _pipeline(delivered)
     return ModelCardData(
         model_name=plain(f"{delivered.model}-{delivered.task}"),
         base_model=base.hub,
@@ -63,6 +62,11 @@ def card_data(delivered: Delivered) -> ModelCardData:
         eval_results=_eval_results(delivered) or None,
         **_license(base.license),
     )
+
+
+def _pipeline(delivered: Delivered) -> str:
+    """The hub's name of what the model does."""
+    return task_kind(delivered.target).pipeline or PIPELINES[delivered.model_class]
 
 
 def _license(name: str | None) -> dict[str, Any]:
@@ -79,7 +83,7 @@ def _eval_results(delivered: Delivered) -> list[EvalResult]:
     scores = {"validation": best.validation, "test": best.test}
     return [
         EvalResult(
-            task_type=PIPELINES[delivered.model_class],
+            task_type=_pipeline(delivered),
             dataset_type=dataset.hub or plain(dataset.name),
             dataset_name=plain(dataset.name),
             dataset_config=dataset.config,

@@ -74,6 +74,7 @@ def describe(
         settings=manifest["settings"],
         machine=f"{machine['processor']}, one thread",
         model_class=model_class_of(config),
+        target=task["target"],
     )
 
 

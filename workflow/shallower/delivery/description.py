@@ -167,6 +167,7 @@ class Delivered:
         limits: sentences on what to mind, in addition to those that hold for all.
         machine: what latencies were measured on, in words.
         model_class: transformers' class of the model (see `shallower.core.model_classes`).
+        target: the kind of task.
     """
 
     study: str
@@ -188,6 +189,7 @@ class Delivered:
     limits: tuple[str, ...] = ()
     machine: str | None = None
     model_class: str = SEQUENCE_CLASSIFICATION
+    target: str = "classification"
 
     def __post_init__(self) -> None:
         """Raise ValueError for forms that cannot be delivered together."""

@@ -26,7 +26,7 @@ class Batch:
     input_ids: np.ndarray  # int64 [B, L]
     attention_mask: np.ndarray | None  # int64 [B, L]: 1 for a token, 0 for padding
     token_type_ids: np.ndarray | None  # int64 [B, L]
-    labels: np.ndarray  # int64 or float32 [B]
+    labels: np.ndarray  # those of the token set [B, ...]
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:

@@ -90,7 +90,7 @@ def telling_examples(tokens: TokenSet, logits: np.ndarray) -> np.ndarray:
     for output in range(min(CLASSES, logits.shape[1])):
         chosen |= dict.fromkeys((int(logits[:, output].argmax()), int(logits[:, output].argmin())))
     if np.issubdtype(tokens.labels.dtype, np.integer):
-        _, first = np.unique(tokens.labels, return_index=True)
+        _, first = np.unique(tokens.labels, axis=0, return_index=True)
         chosen |= dict.fromkeys(first[:CLASSES].tolist())
     others = (example for example in range(len(tokens.labels)) if example not in chosen)
     while len(chosen) < min(EXAMPLES, len(tokens.labels)):

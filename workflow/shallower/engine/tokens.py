@@ -2,8 +2,9 @@
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
 all N rows one after another; `offsets` int64 [N + 1], where each of them starts and ends; `labels` [N], int64 for
-whole numbers and float32 for others, NaN for texts without labels; `ids` int64 [N]; and, where examples belong
-together, `groups` int64 [N], the same in those of one group. Its metadata hold, as JSON, how to
+whole numbers and float32 for others, NaN for texts without labels, or several numbers a text [N, numbers] as the
+tables have them; `ids` int64 [N]; and, where examples belong together, `groups` int64 [N], the same in those of one
+group. Its metadata hold, as JSON, how to
 pad, what the tokens were made of, and the SHA-256 of all this.
 """
 
@@ -168,10 +169,14 @@ def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", int]:
 
 
 def _labels(table: "pa.Table") -> np.ndarray:
-    """Labels [N] of a table; NaN for each of its rows where it has none."""
+    """Labels [N, ...] of a table; NaN for each of its rows where it has none."""
     if "label" not in table.column_names:
         return np.full(len(table), np.nan, np.float32)
-    labels = table.column("label").to_numpy()
+    from shallower.core.parquet import to_array
+
+    labels = to_array(table.column("label"))
+    if labels.ndim > 1:
+        return labels
     return labels.astype(np.float32 if np.issubdtype(labels.dtype, np.floating) else np.int64)
 
 
@@ -224,13 +229,14 @@ def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
         np.zeros(len(tokens.input_ids), np.int8) if tokens.token_type_ids is None else tokens.token_type_ids
         for tokens in both
     ]
+    shape = (len(unlabelled.labels), *labelled.labels.shape[1:])
     placeholder = np.nan if np.issubdtype(labelled.labels.dtype, np.floating) else -1
     return replace(
         labelled,
         input_ids=np.concatenate([tokens.input_ids for tokens in both]),
         token_type_ids=None if all(tokens.token_type_ids is None for tokens in both) else np.concatenate(types),
         offsets=np.concatenate([labelled.offsets, labelled.offsets[-1] + unlabelled.offsets[1:]]),
-        labels=np.concatenate([labelled.labels, np.full(len(unlabelled.labels), placeholder, labelled.labels.dtype)]),
+        labels=np.concatenate([labelled.labels, np.full(shape, placeholder, labelled.labels.dtype)]),
         ids=np.concatenate([labelled.ids, -1 - unlabelled.ids]),
         truncated=labelled.truncated + unlabelled.truncated,
         unknown=None if labelled.unknown is None else labelled.unknown + (unlabelled.unknown or 0),

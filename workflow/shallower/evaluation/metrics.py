@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
+from shallower.evaluation import rankings
 from shallower.evaluation.groups import num_units, rows_of
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
 
@@ -231,6 +232,20 @@ METRICS = {
         ),
         Metric("pearson", "Pearson correlation", "regression", of_pairs(_pearson), _scipy("pearsonr")),
         Metric("spearmanr", "Spearman correlation", "regression", of_pairs(_spearman), _scipy("spearmanr")),
+        Metric(
+            name="ndcg_at_10",
+            title="nDCG@10",
+            kind="ranking",
+            function=GroupScore(rankings.of_each(rankings.ndcg), rankings.mean_of_queries),
+            reference=rankings.reference_ndcg,
+        ),
+        Metric(
+            name="mrr_at_10",
+            title="MRR@10",
+            kind="ranking",
+            function=GroupScore(rankings.of_each(rankings.reciprocal_rank), rankings.mean_of_queries),
+            reference=rankings.reference_mrr,
+        ),
     )
 }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from shallower.core.errors import UserError, corrupt_file_error
-from shallower.core.parquet import write_parquet
+from shallower.core.parquet import to_array, to_column, write_parquet
 from shallower.task_kinds.registry import task_kind
 
 # Entry of a file's metadata.
@@ -21,7 +21,7 @@ DIGEST = b"sha256"
 
 @dataclass(frozen=True)
 class Predictions:
-    """ids [n] ascending, labels [n] (int64 classes or float64 values), logits [n, outputs] float32.
+    """ids [n] ascending, labels [n, ...] as the kind of task stores them, logits [n, outputs] float32.
 
     `groups` [n] int64 say which rows belong together (`shallower.evaluation.groups`); None where none do.
     """
@@ -47,22 +47,23 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise corrupt_file_error(path, f"not a file of predictions ({error})") from None
-    numbers = all(pa.types.is_integer(column.type) or pa.types.is_floating(column.type) for column in (ids, labels))
+    each = labels.type.value_type if pa.types.is_list(labels.type) else labels.type
+    numbers = all(pa.types.is_integer(one) or pa.types.is_floating(one) for one in (ids.type, each))
     if not numbers or not pa.types.is_list(lists.type):
         raise corrupt_file_error(
             path, f"not a file of predictions (columns of {ids.type}, {labels.type} and {lists.type})"
         )
     if table.num_rows == 0:
         raise UserError(f"{path}: no predictions in it")
-    ids, stored_labels = ids.to_numpy(), labels.to_numpy()
-    labels = stored_labels.astype(task_kind(target).label_dtype)
-    lists = lists.combine_chunks()
-    lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
-    if len(lengths) != 1 or not lengths[0] > 0:
-        raise UserError(f"{path}: rows differ in their number of logits; delete it and run again")
-    logits = lists.flatten().to_numpy().astype(np.float32).reshape(table.num_rows, -1)
+    try:
+        ids, stored, logits = ids.to_numpy(), to_array(labels), to_array(lists).astype(np.float32)
+        if not logits.shape[1]:
+            raise ValueError("no logits")
+    except ValueError:
+        raise UserError(f"{path}: rows differ in their number of logits or labels; delete it and run again") from None
+    labels = stored.astype(task_kind(target).label_dtype)
     groups = table["group"].to_numpy() if "group" in table.column_names else None
-    found = content_digest(ids, stored_labels, logits, groups).encode("ascii")
+    found = content_digest(ids, stored, logits, groups).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
         raise corrupt_file_error(path, "damaged: its content is not what was written")
     if not np.isfinite(logits).all():
@@ -80,25 +81,24 @@ def write_predictions(
     logits: NDArray[Any],
     groups: NDArray[np.int64] | None = None,
 ) -> None:
-    """Write a parquet file with the columns id (int64), label (int64 or float64) and logits (list of float32).
+    """Write a parquet file with the columns id (int64), label (see `stored_labels`) and logits (list of float32).
 
     Where rows belong together there is also group (int64). Rows are in the order of the arrays. Its metadata hold the
     SHA-256 of their content.
     """
-    classes = np.issubdtype(labels.dtype, np.integer)
-    examples, outputs = logits.shape
-    ends = pa.array(np.arange(0, examples * outputs + 1, outputs, dtype=np.int32))
-    table = pa.table(
-        {
-            "id": pa.array(ids, pa.int64()),
-            "label": pa.array(labels.astype(np.int64 if classes else np.float64)),
-            "logits": pa.ListArray.from_arrays(ends, pa.array(logits.ravel(), pa.float32())),
-        }
-    )
-    if groups is not None:
-        table = table.append_column("group", pa.array(groups, pa.int64()))
-    digest = content_digest(table["id"].to_numpy(), table["label"].to_numpy(), logits, groups)
+    labels = stored_labels(labels)
+    columns = {"label": to_column(labels), "logits": to_column(logits.astype(np.float32))}
+    columns |= {} if groups is None else {"group": pa.array(groups, pa.int64())}
+    table = pa.table({"id": pa.array(ids, pa.int64()), **columns})
+    digest = content_digest(table["id"].to_numpy(), labels, logits, groups)
     write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")
+
+
+def stored_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of tokens as tables hold them: [n] as int64 or float64, several numbers a text [n, ...] as they are."""
+    if labels.ndim > 1:
+        return labels
+    return labels.astype(np.int64 if np.issubdtype(labels.dtype, np.integer) else np.float64)
 
 
 def content_digest(
@@ -113,14 +113,14 @@ def content_digest(
 
 
 def predictions_of(logits: NDArray[Any], target: str) -> NDArray[Any]:
-    """Answers [n] of a model from its logits [n, outputs], in the form of the labels of that kind of task."""
+    """Answers [n, ...] of a model from its logits [n, outputs], in the form of the labels of that kind of task."""
     return task_kind(target).answers(logits)
 
 
 def read_matched(
     paths: Sequence[str | Path], reference: Predictions | None, target: str
 ) -> tuple[Predictions, NDArray[Any]]:
-    """Predictions of several runs on the same examples: the first file's table, and answers [runs, n].
+    """Predictions of several runs on the same examples: the first file's table, and answers [runs, n, ...].
 
     Examples are matched by id, never by position. Raises UserError, naming the file, when ids, labels or groups
     differ from those of `reference` (of the first file where there is no reference).

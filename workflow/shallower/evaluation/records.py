@@ -51,7 +51,7 @@ def metrics_record(
         "metrics": scores,
         "num_examples": len(labels),
         **({} if groups is None else {"num_groups": num_units(labels, groups)}),
-        "collapsed": task_kind(target).is_collapsed(labels, predictions),
+        "collapsed": task_kind(target).is_collapsed(labels, predictions, groups),
     }
     return record, resamples[0]
 
@@ -103,7 +103,7 @@ def comparison_record(
         "kept_percent_halves": [kept(predictions, baseline, half) for half in halves(len(everything))],
         "confidence": settings["confidence"],
         "collapsed_seeds": [
-            seed for seed, answers in zip(seeds, predictions, strict=True) if kind.is_collapsed(labels, answers)
+            seed for seed, answers in zip(seeds, predictions, strict=True) if kind.is_collapsed(labels, answers, groups)
         ],
         "per_seed": [
             {

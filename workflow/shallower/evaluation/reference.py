@@ -13,10 +13,12 @@ from typing import Any
 import datasets
 import evaluate
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.parquet import arrow_type
 from shallower.evaluation.metrics import POSITIVE, GroupScore, metric_of_class, positive_index
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.task_kinds.registry import task_kind
@@ -29,12 +31,13 @@ class ReferenceMetric(evaluate.Metric):  # type: ignore[misc]
     """The reference scores of `METRICS` by name; `config_name` is the kind of task."""
 
     def _info(self) -> evaluate.MetricInfo:
-        value = datasets.Value(task_kind(self.config_name).label_dtype)
+        kind = task_kind(self.config_name)
+        label = datasets.Features.from_arrow_schema(pa.schema({"label": arrow_type(kind.label_type)}))["label"]
         return evaluate.MetricInfo(
-            description="Scores of text classification, text regression and other tasks with one label a text.",
+            description="Scores of text classification, text regression and other tasks on text.",
             citation="",
             inputs_description="predictions, references: class indices or values; metrics: names of scores",
-            features=datasets.Features(dict.fromkeys(("predictions", "references"), value)),
+            features=datasets.Features(dict.fromkeys(("predictions", "references"), label)),
         )
 
     def _compute(

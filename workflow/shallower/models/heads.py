@@ -36,10 +36,17 @@ class Head:
         return self.rows is not None and self.rows != tuple(range(len(self.rows)))
 
 
-def choose_head(model_dir: str | Path, config: Mapping[str, Any], task_names: Sequence[str], model_class: str) -> Head:
+def choose_head(
+    model_dir: str | Path,
+    config: Mapping[str, Any],
+    task_names: Sequence[str],
+    model_class: str,
+    has_named_outputs: bool = True,
+) -> Head:
     """What becomes of the head of the checkpoint in a folder for a task whose outputs have these names, in order.
 
-    `config` is the checkpoint's own config.json, `model_class` the class of the model that it becomes.
+    `config` is the checkpoint's own config.json, `model_class` the class of the model that it becomes. Where the task's
+    one output is not one of several (`has_named_outputs`), the only one of a checkpoint is kept whatever its name.
     """
     weight = header(Path(model_dir) / WEIGHTS).get(f"{family_of(config).output_layer_of(model_class)}.weight")
     if weight is None:
@@ -53,6 +60,8 @@ def choose_head(model_dir: str | Path, config: Mapping[str, Any], task_names: Se
             f"a new output layer: the checkpoint's has {weight['shape'][0]} outputs, of which config.json "
             f"names {len(names)}",
         )
+    if not has_named_outputs and len(names) == len(task_names) == 1:
+        return Head((0,), f"the checkpoint's output layer, which has one output ({_listed(names)}), as the task has")
     rows = matching_rows(names, task_names)
     if rows is None:
         return Head(

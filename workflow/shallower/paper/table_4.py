@@ -15,6 +15,7 @@ from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.bootstrap import mean_score
 from shallower.evaluation.estimates import POINTS, Scores
+from shallower.evaluation.groups import num_units
 from shallower.evaluation.metrics import METRICS, positive_index
 from shallower.evaluation.predictions import read_matched
 from shallower.paper.comparison import (
@@ -77,8 +78,11 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
     reference, of_full = read_matched(paths[0], None, metric.kind)
     answers = [of_full, *(read_matched(of_group, reference, metric.kind)[1] for of_group in paths[1:])]
-    halves = split_rows(len(reference.ids))
-    scores = [[mean_score(metric, reference.labels, of_group, rows) for rows in halves] for of_group in answers]
+    halves = split_rows(num_units(reference.labels, reference.groups))
+    scores = [
+        [mean_score(metric, reference.labels, of_group, units, reference.groups) for units in halves]
+        for of_group in answers
+    ]
     losses = POINTS * (np.array(scores[0]) - np.array(scores))
     amounts = np.array([0, *sorted(top["num_dropped"].unique())])
     return HalfLosses(amounts, losses[:, 0], losses[:, 1], min(map(len, groups)))

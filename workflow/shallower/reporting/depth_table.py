@@ -57,19 +57,21 @@ def collect_states(
 
 def _probe_rows(path: Path, metric: Metric) -> Iterator[dict[str, Any]]:
     try:
-        table = parquet.read_table(path, columns=["depth", "id", "label", "prediction"]).to_pandas()
+        names = parquet.read_schema(path).names
+        columns = ["depth", "id", "label", "prediction", *({"group"} & {*names})]
+        table = parquet.read_table(path, columns=columns).to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a file of predictions ({error}); delete it and run again") from None
     if table.empty or table.groupby("depth").size().nunique() != 1:
         raise UserError(f"{path}: depths differ in their number of examples; delete the file and run again")
     for depth, rows in table.groupby("depth"):
-        labels = rows["label"].to_numpy()
+        labels, groups = rows["label"].to_numpy(), rows["group"].to_numpy() if "group" in rows else None
         yield {
             "quantity": "probe",
             "depth": depth,
             "metric": metric.name,
-            "value": score(metric, labels, rows["prediction"].to_numpy()),
-            "chance": chance_score(metric, labels),
+            "value": score(metric, labels, rows["prediction"].to_numpy(), groups),
+            "chance": chance_score(metric, labels, groups),
         }
 
 

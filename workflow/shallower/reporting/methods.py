@@ -79,6 +79,7 @@ def methods_content(
             for each in unlabelled
         ],
         "tests": [_test(manifest) for manifest in tests],
+        "groups": sorted({name for _, manifest in tasks.values() for name in manifest.get("groups", {})}),
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
         "several_seeds": max(seeds) > 1,
     }
@@ -160,8 +161,10 @@ def _task(
     return {
         "name": task["name"],
         "source": _task_source(task),
-        "training": f"{rows['train']:,}" if rows else DASH,
-        "validation": DASH if baselines.empty else f"{baselines['num_examples'].iloc[0]:,}",
+        "training": f"{rows['train']:,}{_in_groups(manifest, 'train')}" if rows else DASH,
+        "validation": (
+            DASH if baselines.empty else f"{baselines['num_examples'].iloc[0]:,}{_in_groups(manifest, 'validation')}"
+        ),
         "classes": {split: _classes(classes[split]) for split in classes},
         "subset_of": [
             split
@@ -172,6 +175,11 @@ def _task(
         "chance": DASH if baselines.empty else score_text(baselines["chance"].iloc[0]),
         "seeds": " ".join(map(str, _seeds(config, task))),
     }
+
+
+def _in_groups(manifest: Mapping[str, Any], split: str) -> str:
+    """How many groups the examples of a split are in, such as " in 100 queries"; "" where each is on its own."""
+    return "".join(f" in {counts[split]:,} {name}" for name, counts in manifest.get("groups", {}).items())
 
 
 def _metric(name: str, positive: str | None) -> str:
@@ -265,7 +273,7 @@ def _calibration(config: Mapping[str, Any]) -> list[str]:
 def _test(manifest: Mapping[str, Any]) -> str:
     """The number of test examples of a task, such as "200 of trec (negative 90, positive 110)"."""
     classes = (manifest.get("classes") or {}).get(TEST)
-    text = f"{manifest['rows'][TEST]:,} of {manifest['source']['name']}"
+    text = f"{manifest['rows'][TEST]:,}{_in_groups(manifest, TEST)} of {manifest['source']['name']}"
     return text + (f" ({_classes(classes)})" if classes else "")
 
 

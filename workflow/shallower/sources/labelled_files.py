@@ -1,7 +1,8 @@
 """Labelled text in files, read into one form and checked row by row.
 
 The form is a table with the columns `id` int64 (the row's number in its split, from 0), `text` string, `text_pair`
-string where a task has two texts, and `label`, read and stored as the kind of task says.
+string where a task has two texts, and `label`, read and stored as the kind of task says. `shallower.sources.queries`
+adds `group` where rows belong together.
 """
 
 import unicodedata
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
+from shallower.core.parquet import arrow_type
 from shallower.core.wording import counted
 from shallower.sources.file_formats import Content, read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
@@ -174,7 +176,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     Raises StudyErrors with its first bad rows.
     """
     problems = part.problems
-    labels: list[float | None] = []
+    labels: list[Any] = []
     read = _once_each(part.labels.values, _scaled(reading.of(part.labels), columns.scale))
     for row, value in enumerate(part.labels.values, start=1):
         try:
@@ -184,17 +186,17 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     refuse_rows(part.path, problems)
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]
-    return pa.table({**part.texts, "label": pa.array(labels, task_kind(columns.target).label_dtype)})
+    return pa.table({**part.texts, "label": pa.array(labels, arrow_type(task_kind(columns.target).label_type))})
 
 
-def _scaled(read: Callable[[Any], float], scale: tuple[float, float] | None) -> Callable[[Any], float]:
+def _scaled(read: Callable[[Any], Any], scale: tuple[float, float] | None) -> Callable[[Any], Any]:
     """A function that reads labels and brings them from a scale to one from 0 to 1."""
     if scale is None:
         return read
     low, high = scale
 
     def scaled(value: Any) -> float:
-        found = read(value)
+        found: float = read(value)
         if not low <= found <= high:
             raise ValueError(
                 f"is {found:g}, outside the similarities from {low:g} to {high:g}; correct it, or set similarity_range"
@@ -204,11 +206,11 @@ def _scaled(read: Callable[[Any], float], scale: tuple[float, float] | None) -> 
     return scaled
 
 
-def _once_each(values: Sequence[Any], read: Callable[[Any], float]) -> Callable[[Any], float]:
+def _once_each(values: Sequence[Any], read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A function that reads labels, with those of a column of texts alone read once each, since few are different."""
     if {*map(type, values)} != {str}:  # 1, 1.0 and True are one key
         return read
-    known: dict[str, float] = {}
+    known: dict[str, Any] = {}
     for value in {*values}:
         with suppress(ValueError):
             known[value] = read(value)
@@ -258,9 +260,9 @@ def without_repeats(table: pa.Table) -> pa.Table:
     return table.take(list(first.values()))
 
 
-def compared_texts(table: pa.Table) -> Iterator[tuple[str, ...]]:
-    """The text or the pair of texts of each row, as they are compared: without case and repeated blanks."""
-    names = [name for name in TEXTS if name in table.column_names]
+def compared_texts(table: pa.Table, columns: Sequence[str] = TEXTS) -> Iterator[tuple[str, ...]]:
+    """The texts of each row in some columns, as they are compared: without case and repeated blanks."""
+    names = [name for name in columns if name in table.column_names]
     for start in range(0, len(table), ROWS):
         columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
         for texts in zip(*columns, strict=True):

@@ -5,6 +5,8 @@ so that a slice that was sound stays what it was.
 
 Calibration examples are drawn from the other end of the order that training examples are drawn from, class by class:
 they do not depend on how many training examples a study asks for, nor these on them, as long as there are rows enough.
+
+Rows of one group, such as the texts of a query, are drawn together or not at all.
 """
 
 from collections.abc import Iterable
@@ -16,13 +18,28 @@ from numpy.typing import NDArray
 from shallower.core.errors import UserError
 
 SLICE_SEED = 0
+# Column of what rows are drawn together by.
+GROUP = "group"
 # Classes that a message names.
 MAX_LISTED = 3
 
 
 def shuffled(table: pa.Table) -> NDArray[np.int64]:
-    """The rows of a table in the order in which they are drawn."""
-    return np.random.default_rng(SLICE_SEED).permutation(len(table))
+    """The rows of a table in the order in which they are drawn; those of a group one after another."""
+    random = np.random.default_rng(SLICE_SEED)
+    if GROUP not in table.column_names:
+        return random.permutation(len(table))
+    _, group_of_row = np.unique(table[GROUP].to_numpy(), return_inverse=True)
+    return np.argsort(random.permutation(group_of_row.max() + 1)[group_of_row], kind="stable")
+
+
+def whole_groups(table: pa.Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of a table without the last ones, if their group has further rows in the table."""
+    if GROUP not in table.column_names or not len(rows):
+        return rows
+    groups = table[GROUP].to_numpy()
+    is_last = groups[rows] == groups[rows[-1]]
+    return rows[~is_last] if is_last.sum() < (groups == groups[rows[-1]]).sum() else rows
 
 
 def classes_of(table: pa.Table) -> set[int]:
@@ -34,10 +51,11 @@ def drawn(table: pa.Table, order: NDArray[np.int64], size: int, needed: Iterable
     """The first `size` rows of an order, in the order of the table.
 
     Where these lack a class of `needed`, or have one class only, they get a row of each class of the table, or of each
-    that is needed, if `size` allows. None stands for a task without classes.
+    that is needed, if `size` allows. None stands for a task without classes; of a table with groups these are as many
+    whole groups as `size` allows.
     """
     if needed is None:
-        return table.take(np.sort(order[:size]))
+        return table.take(np.sort(whole_groups(table, order[:size])))
     labels = table["label"].to_numpy()[order]
     present = {*labels[:size].tolist()}
     chosen = np.arange(size)
@@ -62,7 +80,7 @@ def held_out(
     if taken is not None:
         candidates = candidates[~np.isin(table["id"].to_numpy()[candidates], taken)]
     if not has_classes:
-        return np.sort(candidates[:size])
+        return np.sort(whole_groups(table, candidates[:size]))
     labels = table["label"].to_numpy()
     classes, counts = np.unique(labels[order], return_counts=True)
     quotas = _quotas(counts, size)

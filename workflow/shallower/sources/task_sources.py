@@ -21,7 +21,8 @@ from shallower.sources.hub_requests import check_repository
 from shallower.sources.labelled_files import Columns, Labelled, read_labelled, without_repeats
 from shallower.sources.layouts import layout_problems, local_files, split_files, version_problems
 from shallower.sources.packages import distribution_file, extract_file, path_parts
-from shallower.sources.slices import check_calibration, check_classes, classes_of, drawn, held_out, shuffled
+from shallower.sources.queries import LEAST_QUERIES, num_queries, scored_queries, with_groups
+from shallower.sources.slices import GROUP, check_calibration, check_classes, classes_of, drawn, held_out, shuffled
 from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.registry import task_kind
 
@@ -81,7 +82,7 @@ class TaskSource:
 
         Raises StudyErrors with what is wrong in any file.
         """
-        labelled = read_labelled(files, self.columns(definition))
+        labelled = _read(files, self.columns(definition))
         problems = [
             f"{_named(files[split])}: has {len(table)} rows, the study asks for {size}; ask for fewer"
             for split, table in labelled.tables.items()
@@ -214,7 +215,7 @@ class PackageSource(TaskSource):
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
         (path,) = files["data"]
         columns = self.columns(definition)
-        labelled = read_labelled(files, columns)
+        labelled = _read(files, columns)
         table = without_repeats(labelled.tables["data"])
         num_validation = definition["validation_examples"]
         num_train = definition.get("train_examples", 2)
@@ -227,6 +228,9 @@ class PackageSource(TaskSource):
         validation = drawn(table, order, num_validation, () if _has_classes(columns) else None)
         # By id, since the validation examples may not be the first of the order.
         order = order[~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())]
+        if GROUP in validation.column_names:
+            validation, remark = scored_queries(validation, "validation")
+            labelled = replace(labelled, remarks=[*labelled.remarks, *([remark] if remark else [])])
         if problem := _calibration_problem(definition, len(order)):
             raise UserError(f"{path.name}: without those to validate has {problem}")
         rows = np.sort(order)
@@ -297,7 +301,7 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
         return
     ranges = definition["label_ranges"]
     if definition["target"] != "classification":
-        yield f"label_ranges: a task of kind {definition['target']} takes the numbers themselves; remove the key"
+        yield f"label_ranges: a {definition['target']} takes the numbers themselves; remove the key"
     elif len(ranges) != len(definition.get("labels", ranges)):
         yield f"label_ranges: there are {len(ranges)} for {len(definition['labels'])} labels; give one for each label"
     if upside_down := [list(pair) for pair in ranges if pair[0] > pair[1]]:
@@ -312,8 +316,6 @@ def _pair_problems(definition: Mapping[str, Any]) -> Iterator[str]:
         if "similarity_range" in definition:
             yield "similarity_range: is for the target embedding; remove the key"
         return
-    if len(definition["text"]) != 2:
-        yield "text: the label of an embedding task is the similarity of two texts; name two columns of text"
     low, high = definition.get("similarity_range", (0, 1))
     if not low < high:
         yield f"similarity_range: [{low}, {high}] is empty; write the lowest similarity before the highest"
@@ -325,6 +327,25 @@ def _scale(definition: Mapping[str, Any]) -> tuple[float, float] | None:
         return None
     low, high = definition.get("similarity_range", (0, 1))
     return low, high
+
+
+def _read(files: Mapping[str, Sequence[Path]], columns: Columns) -> Labelled:
+    """All splits, with the groups of rows that belong together where the kind of task has any.
+
+    Splits that are scored on have the groups alone that tell models apart. Raises UserError as `read_labelled` and
+    `scored_queries` do.
+    """
+    labelled = read_labelled(files, columns)
+    if not task_kind(columns.target).groups_by_first_text:
+        return labelled
+    tables, remarks = {split: with_groups(table) for split, table in labelled.tables.items()}, [*labelled.remarks]
+    for split in {*tables} & {"validation", TEST}:
+        try:
+            tables[split], remark = scored_queries(tables[split], split)
+        except UserError as error:
+            raise UserError(f"{_named(files[split])}: {error}") from None
+        remarks += [remark] if remark else []
+    return replace(labelled, tables=tables, remarks=remarks)
 
 
 def _has_classes(columns: Columns) -> bool:
@@ -375,4 +396,14 @@ def _sliced(
             tables["train"] = whole.take(np.setdiff1d(np.arange(len(whole)), rows))
         if _has_classes(columns):
             check_calibration(tables[CALIBRATION], tables["train"], size, columns.labels or ())
+    sizes[CALIBRATION] = size
+    for split in (split for split in tables if sizes.get(split) is not None and GROUP in tables[split].column_names):
+        if num_queries(tables[split]) < LEAST_QUERIES:
+            key = "calibration.examples" if split == CALIBRATION else f"{split}_examples"
+            raise UserError(
+                f"{key}: queries are taken with all their texts, and {sizes[split]} rows hold fewer than "
+                f"{LEAST_QUERIES} of them; ask for more"
+            )
+    if CALIBRATION in tables and not len(tables["train"]):
+        raise UserError(f"calibration.examples: {size} rows leave no query to train on; ask for fewer")
     return replace(labelled, tables=tables)

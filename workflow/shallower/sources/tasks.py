@@ -17,8 +17,9 @@ from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import Labelled
 from shallower.sources.local_data import LocalData, kept
+from shallower.sources.queries import num_queries, shared_queries
 from shallower.sources.repeats import repeated_texts
-from shallower.sources.slices import SLICE_SEED
+from shallower.sources.slices import GROUP, SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.task_kinds.registry import task_kind
 
@@ -63,6 +64,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "source": dict(definition),
             "originals": originals,
             "classes": _class_counts(columns.labels, tables),
+            **_group_counts(columns.target, tables),
             "repeats": repeats,
             "reading": {"labels": labelled.labels_are, "remarks": labelled.remarks},
             "versions": versions(("numpy", "pyarrow")),
@@ -115,13 +117,15 @@ def _write_part(
     name = f"{part}.parquet"
     write_parquet(target_dir / name, table)
     source = TASK_SOURCES[definition["source"]]
+    columns = source.columns(definition)
     write_json(
         target_dir / "manifest.json",
         {
             "source": dict(definition),
             "seed": SLICE_SEED,
             "originals": originals,
-            "classes": _class_counts(source.columns(definition).labels, {part: table}),
+            "classes": _class_counts(columns.labels, {part: table}),
+            **_group_counts(columns.target, {part: table}),
             **more,
             "rows": {part: len(table)},
             "text_bytes": text_bytes(table),
@@ -162,6 +166,12 @@ def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) 
         return None
     counts = {split: Counter(table.column("label").to_pylist()) for split, table in tables.items()}
     return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
+
+
+def _group_counts(target: str, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """Numbers of groups of rows by split, such as `{"queries": {"train": 100}}`; nothing where rows have none."""
+    counts = {split: num_queries(table) for split, table in tables.items() if GROUP in table.column_names}
+    return {"groups": {task_kind(target).groups_are: counts}} if counts else {}
 
 
 def task_files(definition: Mapping[str, Any]) -> dict[str, list[Path]]:
@@ -213,5 +223,8 @@ def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]
     columns = source.columns(definition)
     found = {split: table.column("label").to_pylist() for split, table in labelled.tables.items()}
     if problems := list(task_kind(columns.target).split_problems(found, columns.labels)):
+        raise StudyErrors(problems)
+    grouped = {split: table for split, table in labelled.tables.items() if GROUP in table.column_names}
+    if problems := list(shared_queries(grouped)):
         raise StudyErrors(problems)
     return labelled

@@ -242,7 +242,10 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
         yield f".target: {problem}"
     if task.get("source") == "glue" or not sound("source", "target", "labels"):
         return
-    has_classes = task_kind(task["target"]).has_classes
+    kind = task_kind(task["target"])
+    has_classes = kind.has_classes
+    if sound("text") and (problem := kind.text_problem(task["text"])):
+        yield f".text: {problem}"
     if has_classes and "labels" not in task:
         yield ": missing 'labels'; list the names of the classes in the order of their ids"
     if not has_classes and "labels" in task:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION
@@ -50,30 +51,51 @@ class LabelReading:
     """
 
     form: str
-    of: Callable[[LabelColumn], Callable[[Any], float]]
+    of: Callable[[LabelColumn], Callable[[Any], Any]]
 
 
 class TaskKind(ABC):
-    """A kind of text task with one label a text, and what everything else has to know of it.
+    """A kind of text task, and what everything else has to know of it.
 
     Attributes:
         name: the `target` of a task in a study and in task.json.
         has_classes: whether a task lists the names of its classes in `labels`.
-        label_dtype: of labels in tables: "int64", or "float64", which tokens store as float32.
+        label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
+            "list<int8>" for several numbers a text, as many for each.
         scored_as: the kinds whose metrics suit this one.
         needs_training: whether the full model has to be trained on the task before it can answer.
         unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
             oracle, deliver, augment), an origin or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
+        groups_are: what rows that are drawn and scored together are, such as "queries"; None where each is on its own.
+        groups_by_first_text: whether rows with the same first text are such a group.
+        has_named_outputs: whether outputs mean what they are called; a checkpoint's only output is kept for a kind
+            whose own is not.
+        card: the template of the card of delivered models.
+        pipeline: the hub's name of what models do; None for that of their class.
     """
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
-    label_dtype: ClassVar[str]
+    label_type: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
     needs_training: ClassVar[bool] = True
     unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
+    groups_are: ClassVar[str | None] = None
+    groups_by_first_text: ClassVar[bool] = False
+    has_named_outputs: ClassVar[bool] = True
+    card: ClassVar[str] = "delivered_card.jinja"
+    pipeline: ClassVar[str | None] = None
+
+    @property
+    def label_dtype(self) -> str:
+        """The type of each number of labels in arrays, by numpy's name."""
+        return self.label_type.removeprefix("list<").removesuffix(">")
+
+    def text_problem(self, columns: Sequence[str]) -> str | None:
+        """What is wrong with the columns of text that a task names, one or two; None if nothing is."""
+        return None
 
     @property
     def answers_with_vectors(self) -> bool:
@@ -97,7 +119,7 @@ class TaskKind(ABC):
 
     @abstractmethod
     def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
-        """Mean loss of logits [B, outputs] (fp32) for labels [B]."""
+        """Mean loss of logits [B, outputs] (fp32) for labels [B, ...]."""
 
     @abstractmethod
     def distillation_loss(self, logits: "torch.Tensor", teacher: "torch.Tensor", temperature: float) -> "torch.Tensor":
@@ -105,15 +127,17 @@ class TaskKind(ABC):
 
     @abstractmethod
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
-        """Answers [n] for logits [n, outputs], in the form of labels."""
+        """Answers [n, ...] for logits [n, outputs], in the form of labels."""
 
     @abstractmethod
-    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
-        """Whether a model answers (all but) the same for every example."""
+    def is_collapsed(
+        self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None
+    ) -> bool:
+        """Whether a model answers (all but) the same for every example, or for all of a group in `groups` [n]."""
 
     @abstractmethod
-    def constant_answer(self, labels: NDArray[Any]) -> float:
-        """The best answer [one] for all examples alike; its score is the chance level."""
+    def constant_answer(self, labels: NDArray[Any]) -> Any:
+        """The best answer, in the form of one label, for all examples alike; its score is the chance level."""
 
     @abstractmethod
     def linear_model(self, penalty: float, max_iterations: int) -> Any:

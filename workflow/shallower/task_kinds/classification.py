@@ -18,7 +18,7 @@ class Classification(TaskKind):
 
     name = "classification"
     has_classes = True
-    label_dtype = "int64"
+    label_type = "int64"
     scored_as = ("classification",)
 
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
@@ -59,7 +59,9 @@ class Classification(TaskKind):
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits.argmax(axis=1).astype(np.int64)
 
-    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
+    def is_collapsed(
+        self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None
+    ) -> bool:
         return bool((answers == answers[0]).all())
 
     def constant_answer(self, labels: NDArray[Any]) -> float:

@@ -1,6 +1,6 @@
 """Sentence embedding: each text gets a vector, and pairs of texts have a number that says how similar they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shallower.core.model_classes import NO_HEAD
@@ -23,6 +23,7 @@ class Embedding(Regression):
 
     name = "embedding"
     model_class = NO_HEAD
+    has_named_outputs = False
     needs_training = False
     unsupported: ClassVar[Mapping[str, str]] = {
         "reproduction": "the paper has classifiers only; leave the key out",
@@ -37,6 +38,11 @@ class Embedding(Regression):
         "subsets": _LABELS,
         "race": _LABELS,
     }
+
+    def text_problem(self, columns: Sequence[str]) -> str | None:
+        if len(columns) == 2:
+            return None
+        return "the label of an embedding is the similarity of two texts; name two columns of text"
 
     def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
         return {}

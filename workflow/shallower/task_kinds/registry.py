@@ -4,9 +4,12 @@ from shallower.core.errors import UserError
 from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.classification import Classification
 from shallower.task_kinds.embedding import Embedding
+from shallower.task_kinds.ranking import Ranking
 from shallower.task_kinds.regression import Regression
 
-TASK_KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression(), Embedding())}
+TASK_KINDS: dict[str, TaskKind] = {
+    kind.name: kind for kind in (Classification(), Regression(), Ranking(), Embedding())
+}
 
 
 def task_kind(name: str) -> TaskKind:

@@ -43,7 +43,7 @@ class Regression(TaskKind):
 
     name = "regression"
     has_classes = False
-    label_dtype = "float64"
+    label_type = "float64"
     scored_as = ("regression",)
 
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
@@ -71,7 +71,9 @@ class Regression(TaskKind):
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits[:, 0].astype(np.float64)
 
-    def is_collapsed(self, labels: NDArray[Any], answers: NDArray[Any]) -> bool:
+    def is_collapsed(
+        self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None
+    ) -> bool:
         constant = np.ptp(answers) <= ROUNDING * np.abs(answers).max()
         return bool(answers.std() < COLLAPSED_SPREAD * labels.std() or constant)
 

@@ -24,7 +24,7 @@ class Outputs:
 
     Attributes:
         logits: [B, labels].
-        labels: of the examples, [B].
+        labels: of the examples, [B, ...].
         vectors: [B, hidden], where they were asked for: of the [CLS] token after the last layer, the one place that
             the head reads (`cls_place` of the family), before the head's own dropout, pooler or dense layer.
     """
@@ -66,7 +66,7 @@ class Classifier(ABC):
         """Logits and labels of examples (positions in the token set) and, if asked for, their [CLS] tokens' vectors."""
 
     def forward(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits [B, labels] and labels [B] of examples (positions in the token set), on the model's device."""
+        """Logits [B, labels] and labels [B, ...] of examples (positions in the token set), on the model's device."""
         outputs = self.compute(tokens, examples, dropout)
         return outputs.logits, outputs.labels
 

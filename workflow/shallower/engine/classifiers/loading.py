@@ -44,7 +44,8 @@ def load_for_training(
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_training as load
     task_config = kind.model_config(task)
-    head = choose_head(model_dir, config, list(task_config["id2label"].values()), kind.model_class)
+    names = list(task_config["id2label"].values())
+    head = choose_head(model_dir, config, names, kind.model_class, kind.has_named_outputs)
     logger.info("head: %s", head.decision)
     classifier = load(model_dir, kind.model_class, task_config, seed, head)
     classifier.kind, classifier.head = kind, head.decision

@@ -32,7 +32,7 @@ class Packed:
     attention_bias: torch.Tensor | None  # float32 [B, 1, 1, L]: 0 for a token, MASK_VALUE for padding
     ends: torch.Tensor | None  # int32 [B + 1]: 0 and where each text ends; None on a CPU
     counts: torch.Tensor | None  # int32 [B + 1]: the same with one token a text
-    labels: torch.Tensor  # int64 or float32 [examples]
+    labels: torch.Tensor  # those of the token set [examples, ...]
     examples: int  # B, or B - 1 in a batch that was filled up
     size: int  # B
     max_length: int  # L
