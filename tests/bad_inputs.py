@@ -1762,6 +1762,16 @@ EMBEDDINGS = [
         ("strategies[0]", "contribution does not suit embedding (task tiny): it goes by the [CLS] token's vector"),
     ),
     Case(
+        "layers of an embedding chosen by a readout",
+        embedding(
+            lambda _, study: study["strategies"].append(
+                {"name": "subset-readout", "amounts": [1], "origins": ["finetuned"]}
+            ),
+            setting("calibration", {"examples": 10}),
+        ),
+        ("strategies[1] (subset-readout): subset-readout does not suit embedding", "use subset-loss"),
+    ),
+    Case(
         "embedding that is trained in stages",
         embedding(lambda _, study: study["origins"].append({"name": "gradual"})),
         ("origins[2] (gradual): gradual does not suit embedding (task tiny)", "use the origin finetuned"),

@@ -9,6 +9,8 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 import tiny_embedding
+from shallower.analysis.single_layers import load_layers
+from shallower.analysis.subset_scores import score_subsets
 from shallower.core.files import read_json, write_json
 from shallower.core.model_classes import NO_HEAD
 from shallower.engine.batches import rows_of
@@ -22,8 +24,10 @@ from shallower.engine.prediction import of_examples, predict
 from shallower.engine.reloading import compare_reloaded
 from shallower.engine.tokens import each_text_by_itself, read_tokens, tokenize, with_unlabelled, write_tokens
 from shallower.engine.training import TrainSettings, train
+from shallower.evaluation.metrics import METRICS
 from shallower.evaluation.predictions import Predictions
 from shallower.models.sentence_embedding import read_embedding
+from shallower.surgery.drop_layers import drop_layers
 from shallower.task_kinds.embedding import Embedding
 
 CPU = Compute("cpu", "fp32", 1)
@@ -178,6 +182,21 @@ def test_training_by_labels_and_by_teacher_moves_vectors_towards_them(tmp_path, 
     result = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "c", {}), 60, "t", distillation)
     assert result.steps == 8 * (2 if weight is None else 3)
     assert distance(classifier) < 0.7 * before
+
+
+@pytest.mark.parametrize(("family", "pooling"), [("bert", "mean"), ("bert", "max"), ("albert", "mean")])
+def test_subsets_of_layers_are_judged_by_the_vectors_of_models_that_keep_them(tmp_path, family, pooling):
+    folder = model_folder(tmp_path, family, pooling=pooling, num_layers=3)
+    tokens = tokens_of(folder)
+    found = score_subsets(load_layers(folder, tokens, CPU, True), tokens.labels, Embedding(), METRICS["pearson"], 4095)
+    rows = {row["kept_layers"]: row for row in found.rows}
+    full = predict(load_for_prediction(folder), tokens, CPU)
+    assert rows["0 1 2"]["loss"] == pytest.approx(0, abs=1e-9)
+    drop_layers(folder, [0, 1], tmp_path / "dropped")
+    vectors = predict(load_for_prediction(tmp_path / "dropped"), tokens, CPU)
+    assert rows["0 1"]["loss"] == pytest.approx(float(((vectors - full) ** 2).sum(1).mean()), rel=1e-3)
+    _, labels, cosines, _ = of_examples(tokens, vectors)
+    assert rows["0 1"]["score"] == pytest.approx(np.corrcoef(labels, cosines[:, 0])[0, 1], abs=1e-4)
 
 
 def test_gradients_of_a_batch_are_those_of_transformers(tmp_path):

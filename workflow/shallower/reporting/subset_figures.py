@@ -50,6 +50,8 @@ MOST_LAYERS_WRITTEN = 16
 def read_subsets(files: Iterable[tuple[str, str | Path]]) -> dict[str, pd.DataFrame]:
     """Subsets of layers with the score and the loss of their readouts, by origin, from scores files of `score_subsets`.
 
+    Sentence embeddings have no readouts; the score and the loss are those of their own vectors.
+
     `files` are pairs of an origin and a file. Columns of a table: `layers`, the kept ones, ascending and 0-based;
     `size`, their number; `readout_score` and `readout_loss`. Of several files of an origin, which are of several seeds,
     the means over those that have a subset.
@@ -65,8 +67,9 @@ def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     for path in paths:
         content = read_json(path)
         measures = SubsetTable.parse(content, content["num_layers"]).measures
-        losses = measures["readout_loss"]
-        rows += [(layers, score, losses[layers]) for layers, score in measures["readout_score"].items()]
+        prefix = "readout_" if "readout_loss" in measures else ""
+        losses = measures[f"{prefix}loss"]
+        rows += [(layers, score, losses[layers]) for layers, score in measures[f"{prefix}score"].items()]
     table = pd.DataFrame(rows, columns=["layers", "readout_score", "readout_loss"])
     table = table.groupby("layers", as_index=False, sort=True).mean()
     return table.assign(size=table["layers"].map(len))
@@ -98,7 +101,7 @@ def score_by_depth(
             here, mine = arms[arms["origin"] == origin], runs[runs["origin"] == origin]
             if subsets:
                 _draw_subsets(panels[0], subsets.get(origin), here, styles)
-                panels[0].set_ylabel(f"{metric} of a readout")
+                panels[0].set_ylabel(f"{metric} before refining")
             _draw_refined(panels[-1], here, mine, baseline, styles)
             _draw_budget(panels[-1], baseline, budget or {})
             _ring(panels[-1], baseline, here, origin, list(styles), recommended)

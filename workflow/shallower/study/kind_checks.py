@@ -98,6 +98,7 @@ def _features(draft: Draft, task: str) -> Iterator[tuple[str, str]]:
         name = entry.get("name")
         if draft.is_sound("strategies", index, "name") and task in limit_of(draft, index, entry, "tasks"):
             score = STRATEGIES[str(name)].score
+            yield str(name), draft.place("strategies", index)
             if score is not None:
                 yield score.name, draft.place("strategies", index)
     owners: list[tuple[tuple[int | str, ...], Mapping[str, Any]]] = [((), draft.config)]

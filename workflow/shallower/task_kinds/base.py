@@ -65,7 +65,7 @@ class TaskKind(ABC):
         scored_as: the kinds whose metrics suit this one.
         needs_training: whether the full model has to be trained on the task before it can answer.
         unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
-            oracle, deliver, augment), an origin or a score of layers.
+            oracle, deliver, augment), an origin, a strategy or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
         groups_are: what rows that are drawn and scored together are, such as "queries"; None where each is on its own.
         groups_by_first_text: whether rows with the same first text are such a group.

@@ -9,7 +9,7 @@ from shallower.task_kinds.regression import Regression
 if TYPE_CHECKING:
     import torch
 
-_OTHERS = "use a strategy by position or block-influence"
+_OTHERS = "use a strategy by position, block-influence or subset-loss"
 _CLS = f"it goes by the [CLS] token's vector, which need not be in the answer; {_OTHERS}"
 _LABELS = f"it goes by the answers of a head; {_OTHERS}"
 
@@ -35,8 +35,8 @@ class Embedding(Regression):
         "contribution": _CLS,
         "angular-distance": _CLS,
         "taylor": _LABELS,
-        "subsets": _LABELS,
-        "race": _LABELS,
+        "subset-readout": "its vectors need no readout; use subset-loss",
+        "race": "it is refined by labels; use subset-loss",
     }
 
     def text_problem(self, columns: Sequence[str]) -> str | None:

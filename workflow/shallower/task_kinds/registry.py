@@ -7,9 +7,7 @@ from shallower.task_kinds.embedding import Embedding
 from shallower.task_kinds.ranking import Ranking
 from shallower.task_kinds.regression import Regression
 
-TASK_KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (Classification(), Regression(), Ranking(), Embedding())
-}
+TASK_KINDS: dict[str, TaskKind] = {kind.name: kind for kind in (Classification(), Regression(), Ranking(), Embedding())}
 
 
 def task_kind(name: str) -> TaskKind:

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from shallower.engine.classifiers.packed_batch import Packed
 from shallower.engine.dropout import Dropout
-from shallower.engine.pooling import pool
+from shallower.engine.pooling import embed, pool
 from shallower.models.encoder_families import EncoderConfig
 from shallower.models.sentence_embedding import SentenceEmbedding
 
@@ -124,8 +124,7 @@ class Encoder(nn.Module):
             states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
         else:
             states = self.apply_layer(last, states, batch, dropout)
-            mask = None if batch.attention_bias is None else batch.attention_bias[:, 0, 0] == 0
-            states = pool(batch.pad(states), mask, self.embedding.pooling)
+            states = pool(batch.pad(states), _mask(batch), self.embedding.pooling)
         if self.embedding is None:
             logits = self.classify(states, dropout)
         else:
@@ -133,6 +132,12 @@ class Encoder(nn.Module):
         if batch.examples < batch.size:
             return logits[: batch.examples], states[: batch.examples]
         return logits, states
+
+    def answer(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
+        """What a model that ends here answers, without dropout, for states [T, H]: logits, or vectors of texts."""
+        if self.embedding is None:
+            return self.classify(states.index_select(0, batch.starts), Dropout())
+        return embed(batch.pad(states), _mask(batch), self.embedding)
 
     def apply_layer(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """States [T, H] after a layer, of states [T, H] before it."""
@@ -216,6 +221,11 @@ class Encoder(nn.Module):
         hidden = ACTIVATIONS[config.activation](self._linear(layer.intermediate, states))
         hidden = self._linear(layer.output, hidden)
         return layer.output_norm(dropout.add(hidden, states, config.hidden_dropout))
+
+
+def _mask(batch: Packed) -> torch.Tensor | None:
+    """Which places [B, L] of a batch hold tokens; None where all do."""
+    return None if batch.attention_bias is None else batch.attention_bias[:, 0, 0] == 0
 
 
 def round_together(tensors: Sequence[torch.Tensor], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
