@@ -784,9 +784,14 @@ STUDY = [
         ("scores_from: runs of origin finetuned start from models that are fine-tuned", "limit the entry"),
     ),
     Case(
-        "layers protected from a rule of positions",
-        setting("strategies.0.protect", [0]),
-        ("strategies[0] (top).protect: layers can be protected from subset-readout", "remove 'protect'"),
+        "a protected layer that the entry itself drops",
+        setting("strategies.0", {"name": "custom", "amounts": [[0, 2]], "protect": [0]}),
+        ("(custom).protect: layer 0 would go, but must stay: the study protects it",),
+    ),
+    Case(
+        "a pattern of attention that the model does not have",
+        setting("strategies.0", {"name": "cadence", "amounts": [2]}),
+        ("(cadence).amounts: the layers of bert models are all of one kind of attention", "choose another strategy"),
     ),
     Case(
         "more layers protected than are left",

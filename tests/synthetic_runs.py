@@ -21,6 +21,7 @@ from shallower.core.tables import read_table, write_table
 from shallower.evaluation.predictions import Predictions, read_matched
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.resamples import collect_resamples, write_resamples
+from shallower.models.stack import Stack
 from shallower.planning.missing import missing_as_csv
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import read_comparisons, read_costs, summarise
@@ -171,13 +172,13 @@ def _amounts(strategy: str, num_layers: int) -> list[Any]:
     amounts = (1, 2, 3) if num_layers <= 6 else (2, 4, 6)
     if strategy == "contribution":
         amounts = THRESHOLDS
-    return [amount for amount in amounts if check_amount(strategy, amount, num_layers) is None]
+    return [amount for amount in amounts if check_amount(strategy, amount, Stack(num_layers)) is None]
 
 
 def _dropped(strategy: str, num_layers: int, amount: Any) -> list[int]:
     score = STRATEGIES[strategy].score
     scores = {"method": score.name, "scores": layer_scores(score.name, num_layers)} if score else None
-    return sorted(drop_order(strategy, num_layers, amount, scores))
+    return sorted(drop_order(strategy, Stack(num_layers), amount, scores))
 
 
 def layer_scores(method: str, num_layers: int) -> list[float]:

@@ -28,7 +28,7 @@ ALLOWED = {
     "proposals": "core models planning sources steps study task_kinds",
     "reporting": "core evaluation surgery",
     "paper": "core models surgery sources evaluation analysis reporting",
-    "oracle": "core surgery evaluation reporting",
+    "oracle": "core models surgery evaluation reporting",
     "integrity": "core delivery models study surgery",
 }
 FILES = sorted(LIBRARY.rglob("*.py"))

@@ -20,24 +20,22 @@ def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.config)
     config = read_json(arguments.config)
     family = family_of(config)
-    num_layers = family.num_layers(config)
+    stack = family.stack(config).protecting(arguments.protect)
     scores = read_json(arguments.scores) if arguments.scores else None
     if arguments.strategy == NO_STRATEGY:
         order, amount = [], NO_AMOUNT
     else:
-        order = drop_order(arguments.strategy, num_layers, arguments.amount, scores, arguments.protect)
+        order = drop_order(arguments.strategy, stack, arguments.amount, scores)
         amount = amount_label(arguments.amount)
         if not order:
             logging.warning("%s-%s drops no layer of this model", arguments.strategy, amount)
-    layers = Layers(num_layers, tuple(order))
+    layers = Layers(stack.num_layers, tuple(order))
     if scores is not None and "cost" in scores:
         # Not the table of all subsets, nor the time that it took.
         kept = ("method", "metric", "vector", "winner", "num_examples", "model", "sha256")
         scores = {key: scores[key] for key in kept if key in scores}
     chosen_by = {"family": family.name, "strategy": arguments.strategy, "amount": amount, "scores": scores}
-    if arguments.protect:
-        chosen_by["protected_layers"] = arguments.protect
-    write_json(arguments.output, layers.as_json() | chosen_by)
+    write_json(arguments.output, layers.as_json() | chosen_by | stack.described())
 
 
 if __name__ == "__main__":

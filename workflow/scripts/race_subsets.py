@@ -50,8 +50,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.score_settings["metrics"][0], kind.name, arguments.score_settings.get("positive_class", POSITIVE)
     )
     config = read_json(arguments.model_dir / CONFIG)
-    num_layers = family_of(config).num_layers(config)
-    table = SubsetTable.parse(read_json(arguments.scores), num_layers, arguments.protect)
+    stack = family_of(config).stack(config).protecting(arguments.protect)
+    table = SubsetTable.parse(read_json(arguments.scores), stack)
 
     def refine(subset: Subset, epochs: float) -> Trial:
         with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
         logging.info("%s: %s %.4f after %g epochs", label, metric.name, score, epochs)
         return Trial(subset, epochs, score, float(loss))
 
-    contestants = shortlist(table, "readout_loss", num_layers - arguments.amount, arguments.shortlist)
+    contestants = shortlist(table, "readout_loss", stack.num_layers - arguments.amount, arguments.shortlist)
     winner, trials = race(contestants, arguments.epochs, refine)
     rows = [asdict(trial) | {"subset": subset_label(trial.subset)} for trial in trials]
     write_table(
@@ -78,7 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
     epochs = sum(trial.epochs for trial in trials)
     scores = {
         "method": "race",
-        "num_layers": num_layers,
+        "num_layers": stack.num_layers,
         "metric": metric.name,
         "winner": subset_label(winner),
         "cost": {

@@ -41,6 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
     scores = {
         "method": "subsets",
         "num_layers": runner.num_layers,
+        **runner.stack.described(),
         "is_complete": found.is_complete,
         "vector": found.vector,
         "metric": metric.name,

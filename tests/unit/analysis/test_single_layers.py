@@ -19,6 +19,7 @@ from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
 from shallower.engine.prediction import predict
 from shallower.models.folder import TOKENIZER_FILES
+from shallower.models.stack import Stack
 from shallower.surgery.drop_layers import drop_layers
 from shallower.surgery.subsets import every_subset, walk
 from token_sets import make_tokens
@@ -63,7 +64,7 @@ def test_every_subset_is_the_model_that_keeps_it(tmp_path, monkeypatch, family):
     runner = load_layers(tmp_path, tokens, CPU, with_head=True)
     assert (runner.num_layers, runner.shares_layers) == (3, family == "albert")
     assert isinstance(runner, TransformersLayers if family in ("xlnet", "albert") else PackedLayers)
-    found = dict(walk(every_subset(3), runner.run))
+    found = dict(walk(every_subset(Stack(3)), runner.run))
     for kept in [(0, 1, 2), (1,), (0, 2), (1, 2)]:
         check(tmp_path, tokens, kept, found[kept])
     np.testing.assert_allclose(

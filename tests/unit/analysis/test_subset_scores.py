@@ -22,6 +22,7 @@ from shallower.engine.devices import Compute
 from shallower.engine.prediction import predict
 from shallower.evaluation.metrics import METRICS
 from shallower.models.folder import TOKENIZER_FILES
+from shallower.models.stack import Stack
 from shallower.surgery.drop_layers import drop_layers
 from shallower.surgery.strategies import drop_order
 from shallower.task_kinds.registry import task_kind
@@ -127,5 +128,5 @@ def test_the_script_writes_what_strategies_choose_by(tmp_path, with_head):
     assert ("loss" in table) == ("loss" in scores) == with_head
     two = table[table["num_layers"] == 2]
     best = two.loc[two["readout_loss"].idxmin(), "kept_layers"]
-    dropped = drop_order("subset-readout", 4, 2, scores)
+    dropped = drop_order("subset-readout", Stack(4), 2, scores)
     assert sorted({0, 1, 2, 3} - set(dropped)) == list(map(int, best.split()))

@@ -79,6 +79,33 @@ def test_per_layer_lists_keep_the_entries_of_the_kept_layers():
     assert shortened == {"num_hidden_layers": 2, "layer_types": ["b", "d"], "window_sizes": None}
 
 
+ALTERNATING = replace(
+    FAMILIES["bert"],
+    layer_kinds=lambda config, depth: ["local" if layer % config["every"] else "global" for layer in range(depth)],
+    older_kind_keys=("every",),
+    protected={0: "it is the first"},
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "kept", "shortened"),
+    [
+        # The older key stays where it still says the same, and goes where it does not.
+        ({"every": 2}, [0, 1, 2], {"every": 2, "layer_types": ["global", "local", "global"]}),
+        ({"every": 2}, [0, 2], {"layer_types": ["global", "global"]}),
+        ({"every": 3, "layer_types": ["global", "b", "c", "d"]}, [0, 3], {"layer_types": ["global", "d"]}),
+    ],
+)
+def test_kinds_of_layers_are_written_out(config, kept, shortened):
+    config = {"num_hidden_layers": 4, **config}
+    assert ALTERNATING.shortened_config(config, kept) == {"num_hidden_layers": len(kept), **shortened}
+    assert ALTERNATING.stack(config).kinds == tuple(config.get("layer_types", ["global", "local", "global", "local"]))
+    with pytest.raises(UserError, match="layer 0 would go, but must stay: it is the first"):
+        ALTERNATING.shortened_config(config, [1, 2])
+    with pytest.raises(UserError, match="'layer_types' must be a list of 4 entries"):
+        ALTERNATING.stack(config | {"layer_types": ["a"]})
+
+
 def test_per_layer_list_of_another_length_is_refused():
     family = replace(FAMILIES["bert"], per_layer_lists=("layer_types",))
 

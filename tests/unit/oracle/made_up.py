@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shallower.evaluation.estimates import Estimate
+from shallower.models.stack import Stack
 from shallower.oracle.halves import HalfScores
 from shallower.oracle.names import HALVINGS
 from shallower.oracle.place import Place
@@ -55,7 +56,7 @@ def make_place(
     found = [[one[label] for label in values] for one in (halves or [values, values])]
     return Place(
         names={"study": "s", "model": "m", "task": task, "origin": "finetuned"},
-        num_layers=3,
+        stack=Stack(3),
         metric="accuracy",
         seeds=list(seeds),
         subsets=subsets,

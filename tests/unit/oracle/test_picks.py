@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from shallower.models.stack import Stack
 from shallower.oracle.picks import Price, judged_strategies, pick, scores_to_read, summed_scores
 from shallower.surgery.strategies import drop_order
 
@@ -38,19 +39,19 @@ RACE = {"method": "race", "num_layers": 3, "winner": "0 1", "cost": {"refinings"
     ],
 )
 def test_picks_and_their_prices(name, amount, kept, price):
-    found = pick(name, 3, amount, SCORES, RACE)
+    found = pick(name, Stack(3), amount, SCORES, RACE)
     assert (found.kept, found.price) == (kept, price)
 
 
 def test_what_a_strategy_cannot_drop_or_has_no_scores_for_is_not_picked():
-    assert pick("symmetric", 3, 2, SCORES) is None
-    assert pick("even-alternate", 3, 2, SCORES) is None
-    assert pick("subset-race", 3, 1, SCORES) is None
-    assert pick("block-influence", 3, 1, SCORES) is None
+    assert pick("symmetric", Stack(3), 2, SCORES) is None
+    assert pick("even-alternate", Stack(3), 2, SCORES) is None
+    assert pick("subset-race", Stack(3), 1, SCORES) is None
+    assert pick("block-influence", Stack(3), 1, SCORES) is None
 
 
 def test_a_race_whose_refinings_train_nothing_has_no_price():
-    assert math.isnan(pick("subset-race", 3, 1, SCORES, RACE | {"cost": {"refinings": None}}).price.refinings)
+    assert math.isnan(pick("subset-race", Stack(3), 1, SCORES, RACE | {"cost": {"refinings": None}}).price.refinings)
 
 
 def test_strategies_that_need_a_head_are_judged_where_runs_start_from_the_fine_tuned_model():
@@ -68,10 +69,14 @@ def test_strategies_that_need_a_head_are_judged_where_runs_start_from_the_fine_t
 def test_the_highest_sum_is_what_the_strategy_picks(strategy, amount):
     name = {"contribution-rank": "contribution"}.get(strategy, strategy)
     subsets = {1: [(0, 1), (0, 2), (1, 2)], 2: [(0,), (1,), (2,)]}[amount]
-    sums = {subset: dict(summed_scores("finetuned", 3, subset, SCORES))[name] for subset in subsets}
-    dropped = drop_order(strategy, 3, amount, SCORES[name])
+    sums = {subset: dict(summed_scores("finetuned", Stack(3), subset, SCORES))[name] for subset in subsets}
+    dropped = drop_order(strategy, Stack(3), amount, SCORES[name])
     assert max(sums, key=sums.__getitem__) == tuple(layer for layer in range(3) if layer not in dropped)
 
 
 def test_scores_of_blocks_and_subsets_have_no_sums():
-    assert [name for name, _ in summed_scores("finetuned", 3, (0,), SCORES)] == ["contribution", "magnitude", "taylor"]
+    assert [name for name, _ in summed_scores("finetuned", Stack(3), (0,), SCORES)] == [
+        "contribution",
+        "magnitude",
+        "taylor",
+    ]

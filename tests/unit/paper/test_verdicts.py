@@ -20,6 +20,7 @@ from shallower.evaluation.bootstrap import score_bootstrap
 from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_for
 from shallower.evaluation.resamples import collect_resamples, read_collected, write_resamples
+from shallower.models.stack import Stack
 from shallower.paper.evidence import Evidence
 from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import COLUMNS, judge
@@ -87,7 +88,7 @@ def make(
     for model, num_layers in models.items():
         for task in tasks:
             for strategy, num_dropped in [("none", 0), *((name, cut) for name, cuts in arms.items() for cut in cuts)]:
-                dropped = drop_order(strategy, num_layers, num_dropped) if num_dropped else []
+                dropped = drop_order(strategy, Stack(num_layers), num_dropped) if num_dropped else []
                 kept = " ".join(str(layer) for layer in range(num_layers) if layer not in dropped)
                 for seed in seeds:
                     run = {

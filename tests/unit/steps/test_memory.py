@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shallower.models.size import BASE_CONFIG, ModelSize
+from shallower.models.stack import Stack
 from shallower.steps import memory
 from shallower.steps.job import Job
 from shallower.steps.table import STEPS
@@ -13,7 +14,7 @@ BERT = ModelSize.of(BASE_CONFIG)
 MINILM = ModelSize.of(BASE_CONFIG | {"num_hidden_layers": 6, "hidden_size": 384, "intermediate_size": 1536})
 # A model of 10 MB in fp32, and a job whose sums can be done by hand.
 SMALL = ModelSize(
-    num_layers=2,
+    stack=Stack(2),
     hidden_size=100,
     num_heads=10,
     vocabulary=1000,
@@ -80,8 +81,8 @@ def of_minilm(batch_size=8, max_length=128, size=MINILM, **changes) -> Job:
         (memory.training(of_minilm()), 847, 1242),
         (memory.training(of_minilm(batch_size=16)), 918, 1601),
         (memory.training(of_minilm(max_length=64)), 776, 874),
-        (memory.training(of_minilm(size=replace(MINILM, num_layers=3))), 724, 1028),
-        (memory.training(of_minilm(size=replace(MINILM, num_layers=1))), 575, 592),
+        (memory.training(of_minilm(size=replace(MINILM, stack=Stack(3)))), 724, 1028),
+        (memory.training(of_minilm(size=replace(MINILM, stack=Stack(1)))), 575, 592),
         (memory.inference(of_minilm()), 571, 698),
         (memory.comparison(of_minilm()), 620, 774),
         (memory.probing(of_minilm(probe_examples=3000)), 721, 859),

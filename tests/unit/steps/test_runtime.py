@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from shallower.models.size import ModelSize
+from shallower.models.stack import Stack
 from shallower.steps.job import Job
 from shallower.steps.table import STEPS
 
 # A model for which a forward pass of a text of 50 tokens takes 2.02e8 operations: 4.04 ms on a CPU core.
 SMALL = ModelSize(
-    num_layers=2,
+    stack=Stack(2),
     hidden_size=100,
     num_heads=10,
     vocabulary=1000,
@@ -69,7 +70,7 @@ def test_on_a_gpu_small_batches_count_by_their_number():
 
 
 def test_deeper_models_get_more():
-    deep = replace(JOB, size=replace(SMALL, num_layers=24))
+    deep = replace(JOB, size=replace(SMALL, stack=Stack(24)))
     for step in ("finetune", "predict", "compare_states", "probe_layers", "measure_cost"):
         assert STEPS[step].runtime(deep) > 4 * STEPS[step].runtime(JOB)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
 from shallower.surgery.amounts import AMOUNT_KINDS, COUNT, KEPT_LAYERS, LAYERS, THRESHOLD
 from shallower.surgery.strategies import (
     STRATEGIES,
@@ -78,7 +79,7 @@ def contribution(*scores: float) -> dict:
 
 @pytest.mark.parametrize(("strategy", "num_layers", "dropped"), PAPER_SETS)
 def test_sets_of_the_paper(strategy, num_layers, dropped):
-    assert drop(strategy, num_layers, len(dropped)) == [layer - 1 for layer in dropped]
+    assert drop(strategy, Stack(num_layers), len(dropped)) == [layer - 1 for layer in dropped]
 
 
 @pytest.mark.parametrize(("layers", "above"), [case[1:] for case in CONTRIBUTION_SETS], ids=["BERT", "XLNet"])
@@ -90,9 +91,9 @@ def test_contribution_sets_of_the_paper(layers, above):
 
     for threshold, count in above.items():
         expected = [layer - 1 for layer in layers[:count]]
-        assert drop("contribution", 12, threshold, contribution(*scores)) == sorted(expected)
+        assert drop("contribution", Stack(12), threshold, contribution(*scores)) == sorted(expected)
         if count:
-            assert drop_order("contribution-rank", 12, count, contribution(*scores)) == expected
+            assert drop_order("contribution-rank", Stack(12), count, contribution(*scores)) == expected
 
 
 @pytest.mark.parametrize("count", [2, 4, 6])
@@ -104,12 +105,12 @@ def test_variance_sets_of_the_paper(model, count):
     scores = {"method": "parameter-variance", "scores": variances}
     expected = [layer - 1 for layer in VARIANCE_ORDERS[model][:count]]
 
-    assert drop_order("parameter-variance", 12, count, scores) == expected
-    assert drop("parameter-variance", 12, count, scores) == sorted(expected)
+    assert drop_order("parameter-variance", Stack(12), count, scores) == expected
+    assert drop("parameter-variance", Stack(12), count, scores) == sorted(expected)
 
 
 def test_variance_drops_xlnets_six_upper_layers():
-    assert sorted(VARIANCE_ORDERS["XLNet"]) == [layer + 1 for layer in drop("top", 12, 6)]
+    assert sorted(VARIANCE_ORDERS["XLNet"]) == [layer + 1 for layer in drop("top", Stack(12), 6)]
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,8 @@ def test_scored_layers_are_dropped_by_rank_and_of_equals_the_upper_first(strateg
     scores = {"method": method, "scores": [0.7, 0.5, -0.1, 0.6, 0.9, 0.5]}
 
     for count in range(1, 6):
-        assert drop_order(strategy, 6, count, scores) == order[:count]
-        assert drop(strategy, 6, count, scores) == sorted(order[:count])
+        assert drop_order(strategy, Stack(6), count, scores) == order[:count]
+        assert drop(strategy, Stack(6), count, scores) == sorted(order[:count])
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,8 @@ def test_scored_layers_are_dropped_by_rank_and_of_equals_the_upper_first(strateg
     ],
 )
 def test_layers_are_dropped_from_the_top_down_and_for_bottom_from_the_bottom_up(strategy, num_layers, amount, order):
-    assert drop_order(strategy, num_layers, amount) == order
-    assert drop(strategy, num_layers, amount) == sorted(order)
+    assert drop_order(strategy, Stack(num_layers), amount) == order
+    assert drop(strategy, Stack(num_layers), amount) == sorted(order)
 
 
 # Of 4 layers: blocks of one layer, of two, of three, and all.
@@ -155,16 +156,16 @@ DISTANCES = {"method": "angular-distance", "scores": [[0.3, 0.1, 0.2, 0.4], [0.2
 
 @pytest.mark.parametrize(("amount", "order"), [(1, [1]), (2, [2, 1]), (3, [3, 2, 1])])
 def test_the_block_with_the_smallest_angular_distance_is_dropped_from_the_top_down(amount, order):
-    assert drop_order("angular-distance", 4, amount, DISTANCES) == order
+    assert drop_order("angular-distance", Stack(4), amount, DISTANCES) == order
 
 
 def test_angular_distances_of_a_model_of_another_depth_are_refused():
     with pytest.raises(UserError, match="not of 6 layers; score this model again"):
-        drop_order("angular-distance", 6, 1, DISTANCES)
+        drop_order("angular-distance", Stack(6), 1, DISTANCES)
 
 
 def test_layers_above_a_threshold_are_dropped_by_rank():
-    assert drop_order("contribution", 4, 0.9, contribution(0.95, 0.99, 0.8, 0.95)) == [1, 3, 0]
+    assert drop_order("contribution", Stack(4), 0.9, contribution(0.95, 0.99, 0.8, 0.95)) == [1, 3, 0]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_layers_above_a_threshold_are_dropped_by_rank():
     ],
 )
 def test_models_with_an_odd_number_of_layers(strategy, num_layers, dropped):
-    assert drop(strategy, num_layers, len(dropped)) == [layer - 1 for layer in dropped]
+    assert drop(strategy, Stack(num_layers), len(dropped)) == [layer - 1 for layer in dropped]
 
 
 @pytest.mark.parametrize("strategy", [name for name, entry in STRATEGIES.items() if entry.score is None])
@@ -189,11 +190,11 @@ def test_every_accepted_amount_drops_that_many_distinct_layers_and_keeps_one(str
     else:
         amounts = list(range(-1, num_layers + 2))
     for amount in amounts:
-        if check_amount(strategy, amount, num_layers):
+        if check_amount(strategy, amount, num_layers and Stack(num_layers)):
             with pytest.raises(UserError, match=strategy):
-                drop(strategy, num_layers, amount)
+                drop(strategy, Stack(num_layers), amount)
             continue
-        dropped = drop(strategy, num_layers, amount)
+        dropped = drop(strategy, Stack(num_layers), amount)
         assert dropped == sorted(set(dropped))
         assert len(dropped) == STRATEGIES[strategy].amount.num_dropped(amount, num_layers)
         assert 0 < len(dropped) < num_layers
@@ -201,23 +202,23 @@ def test_every_accepted_amount_drops_that_many_distinct_layers_and_keeps_one(str
 
 
 def test_custom_drops_the_listed_layers():
-    assert drop("custom", 6, [5, 3]) == [3, 5]
+    assert drop("custom", Stack(6), [5, 3]) == [3, 5]
 
 
 def test_contribution_drops_layers_scored_above_the_threshold():
     scores = contribution(0.80, 0.95, 0.96, 0.9501, 0.2, 0.99)
 
-    assert drop("contribution", 6, 0.95, scores) == [2, 3, 5]
-    assert drop_order("contribution", 6, 0.95, scores) == [5, 2, 3]
+    assert drop("contribution", Stack(6), 0.95, scores) == [2, 3, 5]
+    assert drop_order("contribution", Stack(6), 0.95, scores) == [5, 2, 3]
 
 
 def test_contribution_may_drop_no_layer():
-    assert drop("contribution", 3, 0.95, contribution(0.5, 0.95, 0.6)) == []
+    assert drop("contribution", Stack(3), 0.95, contribution(0.5, 0.95, 0.6)) == []
 
 
 def test_contribution_that_would_drop_all_layers_is_refused_with_the_scores():
     with pytest.raises(UserError, match=r"all 2 layers score above .*0\.9, .*raise the threshold.*0\.9600, 0\.9700"):
-        drop("contribution", 2, 0.9, contribution(0.96, 0.97))  # fmt: skip
+        drop("contribution", Stack(2), 0.9, contribution(0.96, 0.97))  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_contribution_that_would_drop_all_layers_is_refused_with_the_scores():
 )
 def test_scores_that_do_not_fit_are_refused(scores, words):
     with pytest.raises(UserError, match=words):
-        drop("contribution", 3, 0.95, scores)
+        drop("contribution", Stack(3), 0.95, scores)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_scores_that_do_not_fit_are_refused(scores, words):
     ],
 )
 def test_amounts_that_do_not_fit_are_reported(strategy, amount, num_layers, words):
-    assert words in check_amount(strategy, amount, num_layers)
+    assert words in check_amount(strategy, amount, num_layers and Stack(num_layers))
 
 
 @pytest.mark.parametrize(
@@ -281,11 +282,11 @@ def test_amounts_that_do_not_fit_are_reported(strategy, amount, num_layers, word
     [("top", 100, None), ("top", 5, 6), ("custom", [99], None), ("contribution", 0.95, 12)],
 )
 def test_amounts_that_fit_pass(strategy, amount, num_layers):
-    assert check_amount(strategy, amount, num_layers) is None
+    assert check_amount(strategy, amount, num_layers and Stack(num_layers)) is None
 
 
 def test_unknown_strategy_is_refused_with_the_known_ones():
-    for ask in (lambda: drop("tpo", 6, 1), lambda: check_amount("tpo", 1)):
+    for ask in (lambda: drop("tpo", Stack(6), 1), lambda: check_amount("tpo", 1)):
         with pytest.raises(UserError, match=r"'tpo'; known: top, bottom"):
             ask()
 

@@ -3,7 +3,8 @@
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.surgery.strategies import check_protected, drop_order
+from shallower.models.stack import Stack
+from shallower.surgery.strategies import drop_order
 from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
 
 # Four layers; lower losses and higher scores are better.
@@ -29,33 +30,32 @@ def scores(is_complete=True, **measures):
 @pytest.mark.parametrize(("amount", "dropped"), [(1, [1]), (2, [2, 0]), (3, [3, 2, 1])])
 def test_the_best_subset_of_each_size_is_kept_and_of_equals_that_with_the_lower_layers(amount, dropped):
     # 0 2 3; 1 3, which is no part of 0 2 3; of layers 0 and 1 the lower.
-    assert drop_order("subset-readout", 4, amount, scores(readout_loss=LOSS)) == dropped
-    assert drop_order("subset-loss", 4, amount, scores(readout_loss=dict.fromkeys(LOSS, 1.0), loss=LOSS)) == dropped
+    assert drop_order("subset-readout", Stack(4), amount, scores(readout_loss=LOSS)) == dropped
+    assert (
+        drop_order("subset-loss", Stack(4), amount, scores(readout_loss=dict.fromkeys(LOSS, 1.0), loss=LOSS)) == dropped
+    )
 
 
 @pytest.mark.parametrize(("amount", "order"), [(1, [2]), (2, [2, 0]), (3, [2, 0, 1])])
 def test_greedy_drops_the_layer_without_which_the_score_is_best_and_of_equals_the_upper(amount, order):
     # Without 2 and without 1 it is .80 both: the upper goes. Of 0 1 3: 1 3 with .75. Of 1 3: 3 with .55.
-    assert drop_order("greedy-score", 4, amount, scores(readout_loss=LOSS, score=SCORE)) == order
+    assert drop_order("greedy-score", Stack(4), amount, scores(readout_loss=LOSS, score=SCORE)) == order
 
 
 def test_protected_layers_stay():
     table = scores(readout_loss=LOSS, score=SCORE)
-    assert drop_order("subset-readout", 4, 2, table, [0]) == [3, 2]
-    assert drop_order("subset-readout", 4, 3, table, [3]) == [2, 1, 0]
+    assert drop_order("subset-readout", Stack(4).protecting([0]), 2, table) == [3, 2]
+    assert drop_order("subset-readout", Stack(4).protecting([3]), 3, table) == [2, 1, 0]
     # .80 without 1; of 0 2 3 the rests 0 2 and 0 3 score the same, but 2 stays.
-    assert drop_order("greedy-score", 4, 2, table, [2]) == [1, 3]
+    assert drop_order("greedy-score", Stack(4).protecting([2]), 2, table) == [1, 3]
 
 
 def test_what_cannot_be_protected_is_refused():
     table = scores(readout_loss=LOSS, score=SCORE)
     for protected, amount, words in (([0, 1], 3, "drop at most 2"), ([4], 1, "there is no layer 4 to protect")):
         with pytest.raises(UserError, match=words):
-            drop_order("subset-readout", 4, amount, table, protected)
-    with pytest.raises(UserError, match="protected from subset-readout, subset-race, subset-loss, greedy-score only"):
-        drop_order("top", 4, 1, None, [0])
-    assert check_protected("subset-readout", [7], 2) is None
-    parsed = SubsetTable.parse(table, 4, [0, 1])
+            drop_order("subset-readout", Stack(4).protecting(protected), amount, table)
+    parsed = SubsetTable.parse(table, Stack(4).protecting([0, 1]))
     with pytest.raises(UserError, match=r"no subset of 1 layers with layers \[0, 1\] was scored"):
         best_of_size(parsed, "readout_loss", 1)
     with pytest.raises(UserError, match="protect fewer layers"):
@@ -64,29 +64,29 @@ def test_what_cannot_be_protected_is_refused():
 
 def test_shared_layers_have_depths_only_and_lose_the_upper_ones():
     depths = {"0": 0.4, "0 1": 0.3, "0 1 2": 0.2, "0 1 2 3": 0.1}
-    assert drop_order("subset-readout", 4, 2, scores(readout_loss=depths)) == [3, 2]
-    assert drop_order("greedy-score", 4, 2, scores(readout_loss=depths, score=depths)) == [3, 2]
+    assert drop_order("subset-readout", Stack(4), 2, scores(readout_loss=depths)) == [3, 2]
+    assert drop_order("greedy-score", Stack(4), 2, scores(readout_loss=depths, score=depths)) == [3, 2]
 
 
 def test_greedy_needs_all_subsets():
     table = scores(is_complete=False, readout_loss=LOSS, score=SCORE)
     with pytest.raises(UserError, match=r"not all subsets .* to 15$"):
-        drop_order("greedy-score", 4, 1, table)
-    assert drop_order("subset-readout", 4, 1, table) == [1]
+        drop_order("greedy-score", Stack(4), 1, table)
+    assert drop_order("subset-readout", Stack(4), 1, table) == [1]
 
 
 def test_a_model_without_a_head_has_no_loss():
     with pytest.raises(UserError, match=r"no 'loss', .*origin finetuned"):
-        drop_order("subset-loss", 4, 1, scores(readout_loss=LOSS))
+        drop_order("subset-loss", Stack(4), 1, scores(readout_loss=LOSS))
 
 
 def test_scores_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match="subsets of 4 layers are scored, the model has 6"):
-        drop_order("subset-readout", 6, 1, scores(readout_loss=LOSS))
+        drop_order("subset-readout", Stack(6), 1, scores(readout_loss=LOSS))
     with pytest.raises(UserError, match="these are 'contribution' scores"):
-        drop_order("subset-readout", 4, 1, {"method": "contribution", "scores": [1, 2, 3, 4]})
+        drop_order("subset-readout", Stack(4), 1, {"method": "contribution", "scores": [1, 2, 3, 4]})
     with pytest.raises(UserError, match="needs the layers' scores"):
-        drop_order("subset-readout", 4, 1)
+        drop_order("subset-readout", Stack(4), 1)
 
 
 def test_what_is_not_kept_goes_from_the_top_down():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
 from shallower.surgery.subsets import (
     budget_problem,
     every_depth,
@@ -46,9 +47,9 @@ def test_each_subset_is_seen_once_with_its_own_layers_and_no_prefix_is_run_twice
 def test_all_subsets_take_one_evaluation_each_and_the_full_model_comes_first():
     for num_layers in range(1, 9):
         run = Recorder()
-        order = [subset for subset, _ in walk(every_subset(num_layers), run)]
+        order = [subset for subset, _ in walk(every_subset(Stack(num_layers)), run)]
         assert order[0] == tuple(range(num_layers))
-        assert len(order) == len(run.runs) == num_evaluations_of_all(num_layers) == 2**num_layers - 1
+        assert len(order) == len(run.runs) == num_evaluations_of_all(Stack(num_layers)) == 2**num_layers - 1
         assert max(map(len, run.runs)) == num_layers
 
 
@@ -65,13 +66,13 @@ def test_no_more_states_are_alive_than_the_longest_subset_has_layers():
             nonlocal alive
             alive -= 1
 
-    for _ in walk(every_subset(6), lambda layer, states: (State(), None)):
+    for _ in walk(every_subset(Stack(6)), lambda layer, states: (State(), None)):
         pass
     assert most <= 6 + 1  # while a new one is made, the one that it takes the place of may still be there
 
 
 def test_subsets_and_depths():
-    assert every_subset(3) == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
+    assert every_subset(Stack(3)) == [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
     assert every_depth(3) == [(0,), (0, 1), (0, 1, 2)]
     assert without_one([(0, 1, 4), (0, 1, 2), (3,)]) == [(0, 1), (0, 2), (0, 4), (1, 2), (1, 4)]
     assert subset_label((0, 3, 11)) == "0 3 11"
@@ -90,7 +91,7 @@ def searched(num_layers, budget, score, shares=False):
         calls.append(list(subsets))
         return [score(subset) for subset in subsets]
 
-    used = search(num_layers, shares, budget, scored)
+    used = search(Stack(num_layers), shares, budget, scored)
     assert used == sum(map(num_evaluations, calls))
     assert used <= budget
     assert calls[0][0] == tuple(range(num_layers)) or len(calls) == 1
@@ -99,7 +100,7 @@ def searched(num_layers, budget, score, shares=False):
 
 def test_the_budget_decides_between_all_subsets_and_a_beam():
     (every,), used = searched(5, 31, len)
-    assert (sorted(every), used) == (sorted(every_subset(5)), 31)
+    assert (sorted(every), used) == (sorted(every_subset(Stack(5))), 31)
     calls, _ = searched(8, 254, len)
     assert len(calls) == 8
     assert [{len(subset) for subset in call} for call in calls] == [{size} for size in range(8, 0, -1)]
@@ -116,8 +117,8 @@ def test_the_narrowest_beam_is_greedy_and_fits_the_least_budget(num_layers):
     def score(subset):
         return sum(1 / (1 + abs(layer - 3)) for layer in subset)
 
-    least = least_evaluations(num_layers)
-    if least == num_evaluations_of_all(num_layers):
+    least = least_evaluations(Stack(num_layers))
+    if least == num_evaluations_of_all(Stack(num_layers)):
         return
     calls, used = searched(num_layers, least, score)
     assert used == least
@@ -132,22 +133,22 @@ def test_the_narrowest_beam_is_greedy_and_fits_the_least_budget(num_layers):
 
 @given(st.integers(7, 10), st.integers(0, 600), st.randoms(use_true_random=False))
 def test_beams_keep_to_their_budget_and_score_each_size(num_layers, extra, random):
-    budget = least_evaluations(num_layers) + extra
+    budget = least_evaluations(Stack(num_layers)) + extra
     calls, _ = searched(num_layers, budget, lambda subset: random.random())
     assert {len(subset) for call in calls for subset in call} == set(range(1, num_layers + 1))
 
 
 def test_wider_budgets_make_wider_beams():
-    widths = [max(map(len, searched(10, budget, sum)[0])) for budget in (least_evaluations(10), 500, 900)]
+    widths = [max(map(len, searched(10, budget, sum)[0])) for budget in (least_evaluations(Stack(10)), 500, 900)]
     assert widths == sorted(set(widths))
 
 
 def test_a_budget_that_is_too_small_is_refused_with_what_is_needed():
-    least = least_evaluations(12)
+    least = least_evaluations(Stack(12))
     # Twelve layers of the full model and, for sizes 12 to 2, the nodes of all subsets of one layer less.
     assert least == 12 + sum(num_evaluations(list(combinations(range(size), size - 1))) for size in range(2, 13))
-    assert budget_problem(12, least) is None
-    assert f"ask for at least {least}" in budget_problem(12, least - 1)
-    assert budget_problem(3, 7) is None
+    assert budget_problem(Stack(12), least) is None
+    assert f"ask for at least {least}" in budget_problem(Stack(12), least - 1)
+    assert budget_problem(Stack(3), 7) is None
     with pytest.raises(UserError, match="too few for 12 layers"):
-        search(12, False, 10, lambda subsets: [0.0 for _ in subsets])
+        search(Stack(12), False, 10, lambda subsets: [0.0 for _ in subsets])

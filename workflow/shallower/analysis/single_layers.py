@@ -34,6 +34,7 @@ from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES, family_of
 from shallower.models.folder import CONFIG
 from shallower.models.sentence_embedding import SentenceEmbedding
+from shallower.models.stack import Stack
 
 NO_DROPOUT = Dropout()
 
@@ -59,19 +60,24 @@ class LayerRunner(ABC):
     """A model of which layers are run one at a time, over all texts of a token set.
 
     Attributes:
-        num_layers: of the full model.
+        stack: the layers of the full model.
         shares_layers: whether all layers are one set of weights.
     """
 
-    num_layers: int
+    stack: Stack
     shares_layers: bool
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers of the full model."""
+        return self.stack.num_layers
 
     def __init__(self, config: Mapping[str, Any], tokens: TokenSet, compute: Compute) -> None:
         """Raises UserError when there are no texts."""
         if not len(tokens.labels):
             raise UserError("there are no calibration examples; check the task's data")
         family = family_of(config)
-        self.num_layers, self.shares_layers = family.num_layers(config), family.shares_layers
+        self.stack, self.shares_layers = family.stack(config), family.shares_layers
         self._tokens, self._compute = tokens, compute
         self._members = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
         self._order = np.argsort(np.concatenate(self._members))

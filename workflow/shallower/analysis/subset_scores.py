@@ -21,7 +21,7 @@ from shallower.core.errors import UserError
 from shallower.engine.prediction import cosines
 from shallower.evaluation.metrics import Metric
 from shallower.evaluation.metrics import score as metric_score
-from shallower.surgery.subsets import Subset, num_evaluations_of_all, search, subset_label, walk
+from shallower.surgery.subsets import Subset, num_subsets, search, subset_label, walk
 from shallower.task_kinds.base import TaskKind
 
 
@@ -79,14 +79,14 @@ def score_subsets(
             losses[subset] = judge.add(subset, outputs)
         return [losses[subset] for subset in subsets]
 
-    evaluations = search(runner.num_layers, runner.shares_layers, budget, score)
+    evaluations = search(runner.stack, runner.shares_layers, budget, score)
     cost = {
         "layer_evaluations": evaluations,
         "forward_passes": round(evaluations / runner.num_layers, 2),
         "seconds": round(time.perf_counter() - began, 3),
         "readout_seconds": round(judge.readout_seconds, 3),
     }
-    is_complete = runner.shares_layers or len(judge.rows) == num_evaluations_of_all(runner.num_layers)
+    is_complete = runner.shares_layers or len(judge.rows) == num_subsets(runner.stack)
     return SubsetScores([judge.rows[subset] for subset in sorted(judge.rows)], judge.vector, is_complete, cost)
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+from shallower.models.stack import Stack
 
 # More than any model has: a number beyond it is a mistake, and must not make lists of that length.
 MAX_LAYERS = 1000
+# transformers' key of the kind of attention of each layer.
+LAYER_TYPES = "layer_types"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Family:
         hidden_key, inner_key, heads_key: the configuration's sizes of vectors and of the feed-forward network's inner
             layer, and its number of attention heads.
         per_layer_lists: keys of configuration lists with one entry a layer.
+        layer_kinds: for a family whose layers may have several kinds of attention, what each layer's is by a
+            configuration and its number of layers where `layer_types` does not list them; None for other families.
+        older_kind_keys: the keys by which it is then said.
+        protected: layers that every model of the family must keep, each with the reason.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
@@ -64,6 +71,9 @@ class Family:
     inner_key: str = "intermediate_size"
     heads_key: str = "num_attention_heads"
     per_layer_lists: tuple[str, ...] = ()
+    layer_kinds: Callable[[Mapping[str, Any], int], list[str]] | None = None
+    older_kind_keys: tuple[str, ...] = ()
+    protected: Mapping[int, str] = field(default_factory=dict)
     optional_tensors: tuple[str, ...] = ()
     pooler: str = "pooler"
     cls_place: int = 0
@@ -109,25 +119,41 @@ class Family:
             )
         return next(iter(values.values()))
 
+    def stack(self, config: Mapping[str, Any]) -> Stack:
+        """The layers of the model of a configuration, for choices among them.
+
+        Raises UserError as `num_layers` does, and for kinds of layers that are no list of one entry a layer.
+        """
+        depth = self.num_layers(config)
+        kinds = () if self.layer_kinds is None else tuple(_per_layer(LAYER_TYPES, self._kinds(config), depth))
+        return Stack(depth, self.protected, kinds, self.name)
+
     def shortened_config(self, config: Mapping[str, Any], kept_layers: Sequence[int]) -> dict[str, Any]:
         """The configuration of the model that has only `kept_layers` (0-based, ascending).
 
         The depth is set under each key that states it, every per-layer list keeps the entries of the kept
-        layers, and all else is unchanged. Raises UserError for layers that the model does not have and for
-        per-layer lists of another length.
+        layers, and all else is unchanged. Kinds of layers are written as a list, also where an older key stated them;
+        that key goes where it no longer says the same. Raises UserError for layers that the model does not have, for
+        a choice without layers that must stay, and for per-layer lists of another length.
         """
-        depth = self.num_layers(config)
+        stack = self.stack(config)
+        depth = stack.num_layers
         check_kept_layers(kept_layers, depth)
+        if problem := stack.problem({*range(depth)} - {*kept_layers}):
+            raise UserError(f"{self.name}: {problem}")
         shortened = dict(config)
         for key in self._depth_keys:
             if key in config:
                 shortened[key] = len(kept_layers)
         for key in self.per_layer_lists:
-            if (entries := config.get(key)) is None:
-                continue
-            if not isinstance(entries, list) or len(entries) != depth:
-                raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
-            shortened[key] = [entries[layer] for layer in kept_layers]
+            if (entries := config.get(key)) is not None:
+                shortened[key] = [_per_layer(key, entries, depth)[layer] for layer in kept_layers]
+        if stack.kinds:
+            kinds = [stack.kinds[layer] for layer in kept_layers]
+            without_list = {key: value for key, value in shortened.items() if key != LAYER_TYPES}
+            if self._kinds(without_list) != kinds:
+                shortened = {key: value for key, value in shortened.items() if key not in self.older_kind_keys}
+            shortened[LAYER_TYPES] = kinds
         return shortened
 
     def layer_of(self, tensor: str) -> int | None:
@@ -219,8 +245,22 @@ class Family:
         # transformers reads the common name too, whatever the family's own one is.
         return tuple(dict.fromkeys([self.depth_key, "num_hidden_layers"]))
 
+    def _kinds(self, config: Mapping[str, Any]) -> Any:
+        """The kinds of a configuration's layers, as it lists them or by an older key."""
+        stated = config.get(LAYER_TYPES)
+        if stated is not None or self.layer_kinds is None:
+            return stated
+        return self.layer_kinds(config, self.num_layers(config))
+
     def _match(self, tensor: str) -> re.Match[str] | None:
         return None if self.shares_layers else re.match(rf"{self.layer_pattern}(?P<layer>[0-9]{{1,6}})\.", tensor)
+
+
+def _per_layer(key: str, entries: Any, depth: int) -> list[Any]:
+    """A list of one entry a layer. Raises UserError when it is none."""
+    if not isinstance(entries, list) or len(entries) != depth:
+        raise UserError(f"config.json: {key!r} must be a list of {depth} entries, one a layer; correct it")
+    return entries
 
 
 def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:

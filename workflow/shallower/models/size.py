@@ -9,6 +9,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.families import family_of
+from shallower.models.stack import Stack
 
 # A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
 BASE_CONFIG: dict[str, Any] = {
@@ -37,7 +38,7 @@ PARAMETER_BYTES = {"fp32": 4, "bf16": 2}
 class ModelSize:
     """What a model's cost depends on; parameters of one layer and of all that is not a layer."""
 
-    num_layers: int
+    stack: Stack
     hidden_size: int
     num_heads: int
     vocabulary: int
@@ -65,7 +66,7 @@ class ModelSize:
         rows = vocabulary + max(0, positions)
         factors = embedding * hidden if embedding != hidden else 0
         return cls(
-            num_layers=family.num_layers(config),
+            stack=family.stack(config),
             hidden_size=hidden,
             num_heads=_first(config, family.heads_key, "num_attention_heads"),
             vocabulary=vocabulary,
@@ -73,6 +74,11 @@ class ModelSize:
             other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
             shares_layers=family.shares_layers,
         )
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers."""
+        return self.stack.num_layers
 
     def bytes(self, depth: int, precision: str = "fp32") -> int:
         """Size of the file of weights of the model with so many layers; precision "fp32" or "bf16"."""

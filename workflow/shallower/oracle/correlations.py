@@ -26,7 +26,7 @@ def qualities(place: Place) -> Iterator[tuple[str, NDArray[np.float64]]]:
     shape = (len(place.subsets), len(place.seeds))
     for at, seed in np.ndindex(shape):
         scores = place.scores[place.seeds[seed]]
-        for name, value in summed_scores(place.names["origin"], place.num_layers, place.subsets[at], scores):
+        for name, value in summed_scores(place.names["origin"], place.stack, place.subsets[at], scores):
             summed.setdefault(SUMMED + name, np.full(shape, np.nan))[at, seed] = value
     yield from ((name, found) for name, found in summed.items() if not np.isnan(found).any())
     if len(place.seeds) > 1:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shallower.core.layers import Layers
+from shallower.models.stack import Stack
 from shallower.surgery.amounts import COUNT
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, check_amount, drop_order
@@ -61,7 +62,7 @@ def scores_to_read(origin: str) -> list[str]:
 
 
 def pick(
-    name: str, num_layers: int, amount: int, scores: Mapping[str, Any], race: Mapping[str, Any] | None = None
+    name: str, stack: Stack, amount: int, scores: Mapping[str, Any], race: Mapping[str, Any] | None = None
 ) -> Pick | None:
     """The pick of a strategy that drops `amount` layers; None where it cannot drop so many, or lacks its scores.
 
@@ -69,7 +70,7 @@ def pick(
     one. Raises UserError when scores do not fit the model.
     """
     strategy = STRATEGIES[name]
-    if check_amount(name, amount, num_layers):
+    if check_amount(name, amount, stack):
         return None
     if strategy.score is None:
         found = None
@@ -77,7 +78,7 @@ def pick(
         found = race if strategy.score.of_runs else scores.get(strategy.score.name)
         if found is None:
             return None
-    kept = Layers(num_layers, tuple(drop_order(name, num_layers, amount, found))).kept
+    kept = Layers(stack.num_layers, tuple(drop_order(name, stack, amount, found))).kept
     return Pick(tuple(kept), price(strategy.score, scores, race))
 
 
@@ -94,9 +95,7 @@ def price(score: LayerScore | None, scores: Mapping[str, Any], race: Mapping[str
     return Price(forward_passes=score.forward_passes or 0.0)
 
 
-def summed_scores(
-    origin: str, num_layers: int, subset: Subset, scores: Mapping[str, Any]
-) -> Iterator[tuple[str, float]]:
+def summed_scores(origin: str, stack: Stack, subset: Subset, scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """For each score that is a number a layer, the sum over the dropped layers, turned so that higher is better.
 
     Among the subsets of a size, a strategy that ranks layers by the score picks the highest. Scores of which the
@@ -107,6 +106,6 @@ def summed_scores(
     for score in sorted(found, key=lambda score: score.name):
         if score.of_subsets or score.name not in scores or isinstance(scores[score.name]["scores"][0], list):
             continue
-        values = score.parse(scores[score.name], num_layers, ())
-        dropped = [layer for layer in range(num_layers) if layer not in subset]
+        values = score.parse(scores[score.name], stack)
+        dropped = [layer for layer in range(stack.num_layers) if layer not in subset]
         yield score.name, -sum(1 - values[layer] if score.drops_highest else values[layer] for layer in dropped)

@@ -17,6 +17,7 @@ from shallower.core.tables import read_table
 from shallower.evaluation.estimates import POINTS, Estimate, Scores, over_seeds
 from shallower.evaluation.metrics import metric_for, positive_index
 from shallower.evaluation.predictions import read_matched
+from shallower.models.stack import Stack
 from shallower.oracle.halves import HalfScores, half_scores
 from shallower.oracle.picks import Pick, judged_strategies, pick, scores_to_read
 from shallower.surgery.origins import ORIGINS
@@ -40,7 +41,7 @@ class Place:
 
     Attributes:
         names: study, model, task and origin.
-        num_layers: of the full model.
+        stack: the layers of the full model.
         metric: name of the primary metric.
         seeds: those that every run here has.
         subsets: the subsets of layers that are refined with every seed, by size, then by layers.
@@ -54,7 +55,7 @@ class Place:
     """
 
     names: Mapping[str, str]
-    num_layers: int
+    stack: Stack
     metric: str
     seeds: Sequence[int]
     subsets: Sequence[Subset]
@@ -72,9 +73,14 @@ class Place:
         return {subset: place for place, subset in enumerate(self.subsets)}
 
     @property
+    def num_layers(self) -> int:
+        """Number of layers of the full model."""
+        return self.stack.num_layers
+
+    @property
     def coverage(self) -> dict[int, tuple[int, int]]:
         """By number of kept layers how many subsets are refined, and how many there are."""
-        return coverage(self.num_layers, self.subsets)
+        return coverage(self.stack, self.subsets)
 
     @property
     def sizes(self) -> list[int]:
@@ -93,8 +99,7 @@ class Place:
         """What a strategy keeps with each seed when it keeps so many layers; None where it cannot, or lacks scores."""
         amount = self.num_layers - size
         found = [
-            pick(strategy, self.num_layers, amount, self.scores[seed], self.races.get((amount, seed)))
-            for seed in self.seeds
+            pick(strategy, self.stack, amount, self.scores[seed], self.races.get((amount, seed))) for seed in self.seeds
         ]
         return [one for one in found if one] if all(found) else None
 
@@ -128,6 +133,7 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
     if not subsets:
         return None
     directories = [[folders[subset, seed] for seed in seeds] for subset in subsets]
+    by_seed = {seed: _scores(names, seed) for seed in seeds}
     record = read_json(Path(directories[0][0], "metrics.json"))
     metric = metric_for(record["primary"], record["target"], positive_index(record))
     paths = [Path(directory, "predictions.parquet") for row in directories for directory in row]
@@ -136,7 +142,7 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
     values = dict(zip(runs["directory"], runs["value"], strict=True))
     return Place(
         names=names,
-        num_layers=num_layers,
+        stack=Stack.from_description(by_seed[seeds[0]]["subsets"]),
         metric=metric.name,
         seeds=seeds,
         subsets=subsets,
@@ -144,7 +150,7 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
         samples=POINTS * np.array([[scores.resamples(directory) for directory in row] for row in directories]),
         halves=half_scores(metric, table.labels, answers, samples, table.groups),
         baseline=scores.baseline(model, task),
-        scores={seed: _scores(names, seed) for seed in seeds},
+        scores=by_seed,
         measures={seed: _measures(names, seed, subsets) for seed in seeds},
         races=_races(runs, num_layers),
     )

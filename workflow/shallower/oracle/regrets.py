@@ -104,7 +104,7 @@ class Depth:
         candidates, prices = [], []
         for seed in self.place.seeds:
             scores = self.place.scores[seed]["subsets"]
-            table = SubsetTable.parse(scores, self.place.num_layers)
+            table = SubsetTable.parse(scores, self.place.stack)
             listed = shortlist(table, SHORTLIST_MEASURE, self.size, count)
             candidates.append([self.place.index[subset] for subset in listed])
             prices.append(Price(len(listed) - 1, scores["cost"]["forward_passes"]))

@@ -66,12 +66,13 @@ def _orders(folder: Path) -> list[tuple[str | None, list[int], int]]:
     """Reading, our order and number of layers, for each reading; one of no reading where layers share weights."""
     config = read_json(folder / "config.json")
     family = family_of(config)
-    num_layers = family.num_layers(config)
+    stack = family.stack(config)
+    num_layers = stack.num_layers
     if family.shares_layers:
         return [(None, [], num_layers)]
     scores = {reading: {"method": METHOD, "scores": parameter_scores(folder, METHOD, reading)} for reading in READINGS}
     shown = min(SHOWN, num_layers - 1)  # a strategy leaves a layer
-    return [(reading, drop_order(METHOD, num_layers, shown, scores[reading]), num_layers) for reading in READINGS]
+    return [(reading, drop_order(METHOD, stack, shown, scores[reading]), num_layers) for reading in READINGS]
 
 
 def _row(

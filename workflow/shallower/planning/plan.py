@@ -29,7 +29,7 @@ from shallower.sources.model_sources import model_source
 from shallower.steps.runtime import CPU_RATE, GPU_RATE, GPU_SECONDS_PER_LAYER
 from shallower.study.study import Study
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import STRATEGIES, drop_order
+from shallower.surgery.strategies import STRATEGIES, check_amount, drop_order
 
 # A training checkpoint holds weights and two moments. The old one is deleted after the next one is written.
 CHECKPOINT_COPIES = 3
@@ -222,9 +222,11 @@ def _choice(study: Study, run: Run, model: ModelSize, ordered: bool) -> Any:
     num_dropped = strategy.amount.num_dropped(amount, model.num_layers)
     if model.shares_layers and num_dropped is not None:
         return num_dropped
-    if strategy.score is not None:
+    stack = model.stack.protecting(study.protected(vars(run)))
+    # Of a model that is not here yet an amount may not fit what is assumed of it.
+    if strategy.score is not None or check_amount(run.strategy, amount, stack):
         return run.strategy, run.amount
-    order = drop_order(run.strategy, model.num_layers, amount)
+    order = drop_order(run.strategy, stack, amount)
     return tuple(order if ordered else sorted(order))
 
 

@@ -81,7 +81,7 @@ def probing(job: Job) -> float:
 
 def subset_scoring(job: Job) -> float:
     """The model's operations, calibration examples, `subsets.layer_evaluations` or, where it is less, all subsets."""
-    subsets = job.size.num_layers if job.size.shares_layers else num_evaluations_of_all(job.size.num_layers)
+    subsets = job.size.num_layers if job.size.shares_layers else num_evaluations_of_all(job.size.stack)
     evaluations = min(job.layer_evaluations, subsets)
     one_layer = _forward(job, job.calibration_examples, job.max_length) / job.size.num_layers
     return evaluations * (one_layer + job.calibration_examples * READOUT_SECONDS)

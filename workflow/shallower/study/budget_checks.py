@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shallower.core.wording import counted, listed
+from shallower.models.stack import Stack
 from shallower.study.draft import AXES, Draft
 from shallower.study.step_settings import Budget, Measure
-from shallower.study.strategy_checks import known_depths, limit_of, sound_amounts
+from shallower.study.strategy_checks import known_stacks, limit_of, sound_amounts
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, check_amount
 
@@ -41,27 +42,28 @@ def _batch_size_problems(draft: Draft, budget: Mapping[str, Any]) -> Iterator[st
 
 def _layer_problems(draft: Draft, limit: int) -> Iterator[str]:
     """Limits on the layers that no model reaches, and those that no arm of a model and task can hold."""
-    depths = known_depths(draft)
-    known = {model: depth for model, depth in depths.items() if depth is not None}
-    if draft.knows_all("models") and len(known) == len(depths) and limit > (deepest := max(known.values())):
+    stacks = known_stacks(draft)
+    known = {model: stack for model, stack in stacks.items() if stack is not None}
+    deepest = max((stack.num_layers for stack in known.values()), default=0)
+    if draft.knows_all("models") and len(known) == len(stacks) and limit > deepest:
         yield (
             f"budget.layers: {limit} is more than the {deepest} layers that the study's models have at most; lower it, "
             "or remove the key"
         )
     if not draft.is_sound("strategies"):
         return
-    found = {model: _fewest_layers(draft, model, depth) for model, depth in known.items()}
+    found = {model: _fewest_layers(draft, model, stack) for model, stack in known.items()}
     for model, by_task in found.items():
         short = {task: fewest for task, fewest in by_task.items() if fewest > limit}
         if short:
-            fewest = min(short.values())
+            fewest, surplus = min(short.values()), known[model].num_layers - limit
             yield (
                 f"budget.layers: no arm of {model} on {listed(list(short))} keeps as few as {limit}, the fewest are "
-                f"{fewest}; drop {counted(known[model] - limit, 'layer')} in an entry of strategies, or raise the limit"
+                f"{fewest}; drop {counted(surplus, 'layer')} in an entry of strategies, or raise the limit"
             )
 
 
-def _fewest_layers(draft: Draft, model: str, depth: int) -> dict[str, int]:
+def _fewest_layers(draft: Draft, model: str, stack: Stack) -> dict[str, int]:
     """The fewest layers that the arms of a model keep, by task; 1 where scores decide on the number.
 
     Tasks on which no layers of the model are dropped are left out.
@@ -74,8 +76,8 @@ def _fewest_layers(draft: Draft, model: str, depth: int) -> dict[str, int]:
         if model not in limits["models"] or not has_runs:
             continue
         for amount in sound_amounts(draft, index, strategy):
-            if check_amount(name, amount, depth) is None:
-                dropped = kind.num_dropped(amount, depth)
+            if check_amount(name, amount, stack) is None:
+                dropped = kind.num_dropped(amount, stack.num_layers)
                 for task in limits["tasks"]:
-                    kept.setdefault(task, []).append(1 if dropped is None else depth - dropped)
+                    kept.setdefault(task, []).append(1 if dropped is None else stack.num_layers - dropped)
     return {task: min(numbers) for task, numbers in kept.items()}

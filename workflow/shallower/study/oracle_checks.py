@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
 
+from shallower.core.layers import Layers
 from shallower.core.wording import counted, listed
+from shallower.models.stack import Stack
 from shallower.study.draft import AXES, Draft
 from shallower.study.step_settings import Subsets
-from shallower.study.strategy_checks import calibration_missing, known_num_layers, shares_layers
+from shallower.study.strategy_checks import calibration_missing, known_stack, shares_layers
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, check_amount, drop_order
 from shallower.surgery.subsets import Subset, coverage, num_evaluations_of_all
@@ -30,7 +32,7 @@ def oracle_problems(draft: Draft) -> Iterator[str]:
             "named keep; add one that lists them, such as {name: keep, amounts: [[0], [1]]}, or remove the key"
         )
         return
-    depths: dict[str, int] = {}
+    stacks: dict[str, Stack] = {}
     for index, model in draft.entries("models"):
         if (name := model["name"]) not in {model for model, _, _ in places}:
             continue
@@ -39,8 +41,8 @@ def oracle_problems(draft: Draft) -> Iterator[str]:
                 f"oracle: the layers of {name} are one set of weights, so that all its subsets of a size are the same "
                 "model; limit the entries of keep to other models"
             )
-        elif depth := known_num_layers(draft, index, model):
-            depths[name] = depth
+        elif stack := known_stack(draft, index, model):
+            stacks[name] = stack
         else:
             yield f"oracle: the number of layers of {name} is unknown before its download; add num_layers to the model"
     if lacking := calibration_missing(draft, list(dict.fromkeys(task for _, task, _ in places))):
@@ -51,13 +53,13 @@ def oracle_problems(draft: Draft) -> Iterator[str]:
     if ordered := sorted({origin for _, _, origin in places if ORIGINS[origin].follows_order}):
         yield f"oracle: runs of origin {listed(ordered)} are not of subsets; limit the entries of keep to other origins"
     budget = draft.config.get("subsets", {}).get("layer_evaluations", Subsets().layer_evaluations)
-    for name, depth in depths.items():
-        if budget < (needed := num_evaluations_of_all(depth)):
+    for name, stack in stacks.items():
+        if budget < (needed := num_evaluations_of_all(stack)):
             yield (
                 f"subsets.layer_evaluations: {budget} are too few to judge strategies by the scores of all subsets of "
-                f"{depth} layers (model {name}); raise it to {needed}"
+                f"{stack.num_layers} layers (model {name}); raise it to {needed}"
             )
-    yield from _coverage_problems(draft, [place for place in places if place[0] in depths], depths)
+    yield from _coverage_problems(draft, [place for place in places if place[0] in stacks], stacks)
 
 
 def _places(draft: Draft) -> list[Place]:
@@ -77,10 +79,10 @@ def _of_entry(draft: Draft, entry: Mapping[str, Any]) -> Iterator[Place]:
     )
 
 
-def _coverage_problems(draft: Draft, places: list[Place], depths: Mapping[str, int]) -> Iterator[str]:
+def _coverage_problems(draft: Draft, places: list[Place], stacks: Mapping[str, Stack]) -> Iterator[str]:
     """Places without any number of layers of which all subsets are refined."""
     for model, task, origin in places:
-        found = coverage(depths[model], _refined(draft, (model, task, origin), depths[model]))
+        found = coverage(stacks[model], _refined(draft, (model, task, origin), stacks[model]))
         if any(count == total for count, total in found.values()):
             continue
         size, (count, total) = max(found.items(), key=lambda item: item[1][0] / item[1][1])
@@ -91,14 +93,15 @@ def _coverage_problems(draft: Draft, places: list[Place], depths: Mapping[str, i
         return
 
 
-def _refined(draft: Draft, place: Place, num_layers: int) -> Iterator[Subset]:
+def _refined(draft: Draft, place: Place, stack: Stack) -> Iterator[Subset]:
     """The subsets that are refined at a place, by strategies that need no scores."""
     for _, entry in draft.entries("strategies"):
         name = entry["name"]
         limits = (entry.get(axis, [own]) for axis, own in zip(AXES, place, strict=True))
         if STRATEGIES[name].score or not all(own in limit for own, limit in zip(place, limits, strict=True)):
             continue
+        if STRATEGIES[name].needs_kinds and stack.is_assumed:
+            continue
         for amount in entry["amounts"]:
-            if check_amount(name, amount, num_layers) is None:
-                dropped = set(drop_order(name, num_layers, amount))
-                yield tuple(layer for layer in range(num_layers) if layer not in dropped)
+            if check_amount(name, amount, stack) is None:
+                yield tuple(Layers(stack.num_layers, tuple(drop_order(name, stack, amount))).kept)

@@ -8,13 +8,14 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.wording import listed
 from shallower.models.families import family_of
+from shallower.models.stack import Stack
 from shallower.sources.models import local_config
 from shallower.study.draft import AXES, Draft
 from shallower.study.messages import unknown
 from shallower.study.step_settings import Subsets
 from shallower.study.study import MODEL_USE_KEYS
 from shallower.surgery.origins import ORIGINS
-from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount, check_protected
+from shallower.surgery.strategies import STRATEGIES, amount_label, check_amount
 from shallower.surgery.subsets import budget_problem, num_evaluations_of_all
 
 
@@ -26,7 +27,7 @@ def repeated(values: Iterable[Any]) -> list[Any]:
 def strategy_problems(draft: Draft) -> Iterator[str]:
     """All that is wrong with strategies, as far as it is known without a download."""
     models = _named_models(draft)
-    depths = known_depths(draft)
+    stacks = known_stacks(draft)
     sharing = {model["name"] for index, model in models if shares_layers(draft, index, model)}
     arms: dict[tuple[str, ...], int] = {}
     for index, strategy in draft.entries("strategies"):
@@ -62,12 +63,11 @@ def strategy_problems(draft: Draft) -> Iterator[str]:
                 f"limit the entry by origins: {fitting}"
             )
         yield from (f"{here}: {problem}" for problem in _sharing_problems(name, limits, sharing))
-        named = [model for model in limits["models"] if model in depths]
+        named = [model for model in limits["models"] if model in stacks]
+        own = {model: stacks[model] for model in named}
         if draft.is_sound("strategies", index, "protect"):
             protect = strategy.get("protect", [])
-            yield from (
-                f"{here}.protect: {problem}" for problem in _protect_problems(name, protect, amounts, named, depths)
-            )
+            yield from (f"{here}.protect: {problem}" for problem in _protect_problems(name, protect, amounts, own))
             if protect and (shared := [model for model in named if model in sharing]):
                 yield f"{here}.protect: those of {listed(shared)} are one set of weights; limit the entry to others"
         yield from (f"{here}: {problem}" for problem in _head_problems(name, limits["origins"]))
@@ -80,14 +80,14 @@ def strategy_problems(draft: Draft) -> Iterator[str]:
         if score is not None and score.needs_labels:
             yield from (f"{here}: {problem}" for problem in _calibration_problems(draft, limits))
         if score is not None and score.of_subsets:
-            deep = {model: depth for model in named if (depth := depths[model]) and model not in sharing}
+            deep = {model: stack for model, stack in own.items() if stack and model not in sharing}
             yield from (f"{here}: {problem}" for problem in _budget_problems(draft, name, deep))
-        yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, named, depths))
+        yield from (f"{here}.amounts: {problem}" for problem in _amount_problems(name, amounts, own))
 
 
-def known_depths(draft: Draft) -> dict[str, int | None]:
-    """The number of layers of each model; None where it is not known without a download."""
-    return {model["name"]: known_num_layers(draft, index, model) for index, model in _named_models(draft)}
+def known_stacks(draft: Draft) -> dict[str, Stack | None]:
+    """The layers of each model; None where not even their number is known without a download."""
+    return {model["name"]: known_stack(draft, index, model) for index, model in _named_models(draft)}
 
 
 def _named_models(draft: Draft) -> list[tuple[int, Mapping[str, Any]]]:
@@ -112,33 +112,27 @@ def sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> list
     ]
 
 
-def _amount_problems(
-    strategy: str, amounts: Iterable[Any], models: Collection[str], depths: Mapping[str, int | None]
-) -> Iterator[str]:
-    """What is wrong with the amounts of an entry, for the models whose depth is known; each problem once."""
+def _amount_problems(strategy: str, amounts: Iterable[Any], stacks: Mapping[str, Stack | None]) -> Iterator[str]:
+    """What is wrong with the amounts of an entry, for the models whose layers are known; each problem once."""
     for amount in amounts:
         found: dict[str, str] = {}
-        for model in models or [""]:  # without a model, what can be said of any depth
-            depth = depths.get(model)
-            if problem := check_amount(strategy, amount, depth):
-                found.setdefault(problem, f" (model {model})" if depth else "")
+        for model, stack in (stacks or {"": None}).items():  # without a model, what can be said of any depth
+            if problem := check_amount(strategy, amount, stack):
+                found.setdefault(problem, f" (model {model})" if stack else "")
         yield from (problem + model for problem, model in found.items())
 
 
 def _protect_problems(
-    strategy: str,
-    protect: Collection[int],
-    amounts: Iterable[Any],
-    models: Collection[str],
-    depths: Mapping[str, int | None],
+    strategy: str, protect: Collection[int], amounts: Iterable[Any], stacks: Mapping[str, Stack | None]
 ) -> Iterator[str]:
     """What is wrong with the layers that an entry protects; each problem once."""
     found = {
         problem: None
         for amount in amounts
-        for model in models or [""]
-        if not check_amount(strategy, amount, depth := depths.get(model))
-        and (problem := check_protected(strategy, protect, amount, depth))
+        for stack in stacks.values()
+        if stack
+        and not check_amount(strategy, amount, stack)
+        and (problem := check_amount(strategy, amount, stack.protecting(protect)))
     }
     yield from found
 
@@ -208,28 +202,28 @@ def _head_problems(strategy: str, origins: Collection[str]) -> Iterator[str]:
             )
 
 
-def _budget_problems(draft: Draft, strategy: str, depths: Mapping[str, int]) -> Iterator[str]:
+def _budget_problems(draft: Draft, strategy: str, stacks: Mapping[str, Stack]) -> Iterator[str]:
     """What is wrong with the budget for the subsets of layers of models of known depth, by their names."""
     if not draft.is_sound("subsets"):
         return
     budget = draft.config.get("subsets", {}).get("layer_evaluations", Subsets().layer_evaluations)
-    for model, depth in depths.items():
-        if problem := budget_problem(depth, budget):
+    for model, stack in stacks.items():
+        if problem := budget_problem(stack, budget):
             yield f"subsets.layer_evaluations: {problem} (model {model})"
-        elif STRATEGIES[strategy].needs_all_subsets and budget < (needed := num_evaluations_of_all(depth)):
+        elif STRATEGIES[strategy].needs_all_subsets and budget < (needed := num_evaluations_of_all(stack)):
             yield (
-                f"this strategy needs the scores of all subsets, which are {needed} of {depth} layers (model {model}); "
-                f"raise subsets.layer_evaluations to that, or limit the entry to other models"
+                f"this strategy needs the scores of all subsets, which are {needed} of {stack.num_layers} layers "
+                f"(model {model}); raise subsets.layer_evaluations to that, or limit the entry to other models"
             )
 
 
-def known_num_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> int | None:
-    """Depth of a model as far as it is known without a download."""
+def known_stack(draft: Draft, index: int, model: Mapping[str, Any]) -> Stack | None:
+    """The layers of a model as far as they are known without a download: all of it, their number, or nothing."""
+    if (config := _known_config(draft, index, model)) is not None:
+        return family_of(config).stack(config)
     if "num_layers" in model and draft.is_sound("models", index, "num_layers"):
-        stated: int = model["num_layers"]
-        return stated
-    config = _known_config(draft, index, model)
-    return None if config is None else family_of(config).num_layers(config)
+        return Stack(model["num_layers"], is_assumed=True)
+    return None
 
 
 def shares_layers(draft: Draft, index: int, model: Mapping[str, Any]) -> bool:

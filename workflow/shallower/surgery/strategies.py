@@ -5,16 +5,19 @@ pre-trained transformer models" (Computer Speech & Language, 2023; arXiv 2004.03
 1; here they are 0-based from the bottom.
 
 To add a strategy, write its function in the module of its kind and register it with the kind of amount that it takes.
-The function takes the number of layers, the amount and, if the strategy goes by scores, these; it returns the dropped
-layers in the order in which they would be dropped one by one. A strategy with a new layer score also needs the script
-that computes the score, named in its `LayerScore`, and a rule that runs the script. Everything else reads `STRATEGIES`.
+The function takes the model's layers (`Stack`), the amount and, if the strategy goes by scores, these; it returns the
+dropped layers, none of which is protected, in the order in which they would be dropped one by one. A strategy with a
+new layer score also needs the script that computes the score, named in its `LayerScore`, and a rule that runs the
+script. Everything else reads `STRATEGIES`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
+from shallower.surgery.amounts import COUNT
 from shallower.surgery.positional_strategies import POSITIONAL
 from shallower.surgery.scored_strategies import SCORED
 from shallower.surgery.strategy import LayerScore, Strategy
@@ -25,63 +28,54 @@ STRATEGIES: dict[str, Strategy] = POSITIONAL | SCORED | BY_SUBSETS
 
 def drop_order(
     strategy: str,
-    num_layers: int,
+    stack: Stack,
     amount: Any,
     scores: Mapping[str, Any] | None = None,
-    protected: Collection[int] = (),
 ) -> list[int]:
     """Layers that a strategy drops, 0-based, in the order in which they are dropped one by one.
 
     That is from the top down, for `bottom` from the bottom up, and by rank where layers are scored.
     `scores` is the content of a scores file: {"method": name, "scores": [one number per layer], ...}, or of one of
-    subsets, as `shallower.surgery.subset_choice.SubsetTable` reads it. Strategies that choose among subsets keep the
-    `protected` layers; others take none (`check_protected`).
+    subsets, as `shallower.surgery.subset_choice.SubsetTable` reads it. Every strategy keeps the protected layers.
     Raises UserError for an unknown strategy, an amount or scores that do not fit, and when no layer would remain.
     """
     chosen = _strategy(strategy)
-    if problem := check_amount(strategy, amount, num_layers) or check_protected(
-        strategy, protected, amount, num_layers
-    ):
+    if problem := check_amount(strategy, amount, stack):
         raise UserError(f"{strategy}: {problem}")
     if chosen.score is None:
-        return list(chosen.function(num_layers, amount))
-    parsed = chosen.score.parse(_of_method(strategy, chosen.score, scores), num_layers, protected)
-    return list(chosen.function(num_layers, amount, parsed))
+        return list(chosen.function(stack, amount))
+    parsed = chosen.score.parse(_of_method(strategy, chosen.score, scores), stack)
+    return list(chosen.function(stack, amount, parsed))
 
 
-def check_amount(strategy: str, amount: Any, num_layers: int | None = None) -> str | None:
+def check_amount(strategy: str, amount: Any, stack: Stack | None = None) -> str | None:
     """What is wrong with an amount and how to fix it; None if nothing is.
 
-    Checks that need the number of layers are skipped while it is unknown (None). Raises UserError for an unknown
+    Checks that need the model's layers are skipped while these are unknown (None). Raises UserError for an unknown
     strategy.
     """
     chosen = _strategy(strategy)
-    problem = chosen.amount.problem(amount, num_layers)
-    if problem is None and num_layers is not None:
-        problem = chosen.extra_check(amount, num_layers)
-    return problem
+    if stack is None:
+        return chosen.amount.problem(amount, None)
+    return (
+        chosen.amount.problem(amount, stack.num_layers)
+        or _protection_problem(chosen, amount, stack)
+        or (None if chosen.needs_kinds and stack.is_assumed else chosen.extra_check(amount, stack))
+    )
 
 
-def check_protected(
-    strategy: str, protected: Collection[int], amount: Any, num_layers: int | None = None
-) -> str | None:
-    """What is wrong with layers that are to stay while an amount goes, and how to fix it; None if nothing is.
-
-    Checks that need the number of layers are skipped while it is unknown (None). Raises UserError for an unknown
-    strategy.
-    """
-    if not protected:
+def _protection_problem(chosen: Strategy, amount: Any, stack: Stack) -> str | None:
+    """What is wrong with layers that must stay while an amount goes."""
+    if not stack.protected:
         return None
-    score = _strategy(strategy).score
-    if score is None or not score.of_subsets:
-        able = ", ".join(name for name, entry in STRATEGIES.items() if entry.score and entry.score.of_subsets)
-        return f"layers can be protected from {able} only; remove 'protect'"
-    if num_layers is None:
-        return None
-    if (highest := max(protected)) >= num_layers:
+    num_layers, protected = stack.num_layers, len(stack.protected)
+    if (highest := max(stack.protected)) >= num_layers:
         return f"there is no layer {highest} to protect; the {num_layers} layers are 0 to {num_layers - 1}"
-    if amount > (others := num_layers - len(protected)):
-        return f"{amount} of {num_layers} layers cannot go while {len(protected)} are protected; drop at most {others}"
+    if chosen.amount is COUNT and amount > num_layers - protected:
+        return (
+            f"{amount} of {num_layers} layers cannot go while {protected} are protected; drop at most "
+            f"{num_layers - protected} (layers that stay: {stack.staying})"
+        )
     return None
 
 

@@ -1,18 +1,20 @@
 """What a strategy is, and the layer scores that it may go by."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
 from shallower.surgery.amounts import AmountKind
 
 Function = Callable[..., Iterable[int]]
 
 
-def layer_numbers(scores: Mapping[str, Any], num_layers: int, _protected: Collection[int] = ()) -> list[float]:
+def layer_numbers(scores: Mapping[str, Any], stack: Stack) -> list[float]:
     """One number for each layer, as most scores files have it. Raises UserError when these do not fit the model."""
+    num_layers = stack.num_layers
     method, values = scores["method"], [float(value) for value in scores["scores"]]
     if len(values) != num_layers:
         raise UserError(f"{len(values)} {method} scores for {num_layers} layers; score this model again")
@@ -37,7 +39,7 @@ class LayerScore:
         drops_highest: of a number for each layer, whether the layers with the highest, which are cosines, go first.
         forward_passes: what it costs, in forward passes of the full model over the examples that it goes by, of which a
             pass with gradients takes three; None where its file says so.
-        parse: (content of a scores file, num_layers, protected layers) -> the scores as strategies take them.
+        parse: (content of a scores file, the model's layers) -> the scores as strategies take them.
     """
 
     name: str
@@ -49,7 +51,7 @@ class LayerScore:
     needs_labels: bool = False
     drops_highest: bool = False
     forward_passes: float | None = 1
-    parse: Callable[[Mapping[str, Any], int, Collection[int]], Any] = layer_numbers
+    parse: Callable[[Mapping[str, Any], Stack], Any] = layer_numbers
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,11 @@ class Strategy:
         section: where the paper defines it.
         amount: what its amounts are.
         score: the score that it ranks layers by, or None if it needs only their positions.
-        function: (num_layers, amount[, scores]) -> dropped layers, in the order of dropping; called with amounts that
-            passed the check.
-        extra_check: what else can be wrong with an amount for a known number of layers.
+        function: (the model's layers, amount[, scores]) -> dropped layers, in the order of dropping, none of them
+            protected; called with amounts that passed the check.
+        extra_check: what else can be wrong with an amount for the layers of a known model.
         needs_head: whether it goes by the answers of a fine-tuned model.
+        needs_kinds: whether it goes by the layers' kinds of attention.
         needs_all_subsets: whether it needs the scores of all subsets of layers, not only of the most promising ones.
     """
 
@@ -75,9 +78,10 @@ class Strategy:
     amount: AmountKind
     score: LayerScore | None
     function: Function
-    extra_check: Callable[[Any, int], str | None]
+    extra_check: Callable[[Any, Stack], str | None]
     needs_head: bool = False
     needs_all_subsets: bool = False
+    needs_kinds: bool = False
 
 
 def registering(strategies: dict[str, Strategy]) -> Callable[..., Callable[[Function], Function]]:
@@ -89,7 +93,7 @@ def registering(strategies: dict[str, Strategy]) -> Callable[..., Callable[[Func
         section: str,
         amount: AmountKind,
         score: LayerScore | None = None,
-        extra_check: Callable[[Any, int], str | None] = lambda amount, num_layers: None,
+        extra_check: Callable[[Any, Stack], str | None] = lambda amount, stack: None,
         **needs: bool,
     ) -> Callable[[Function], Function]:
         def enter(function: Function) -> Function:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
 from shallower.surgery.subsets import Subset, num_evaluations_of_all
 
 # Scores that a table may hold; of each, whether a higher one is better.
@@ -20,27 +21,30 @@ class SubsetTable:
     """Scores of subsets of a model's layers.
 
     Attributes:
-        num_layers: of the full model.
+        stack: the layers of the full model.
         is_complete: whether all subsets are scored; where layers share their weights, all depths.
         measures: for each measure the scores of all subsets.
-        protected: layers that must be kept.
     """
 
-    num_layers: int
+    stack: Stack
     is_complete: bool
     measures: Mapping[str, Mapping[Subset, float]]
-    protected: frozenset[int] = frozenset()
+
+    @property
+    def protected(self) -> Collection[int]:
+        """The layers that must be kept."""
+        return self.stack.protected
 
     @classmethod
-    def parse(cls, scores: Mapping[str, Any], num_layers: int, protected: Collection[int] = ()) -> "SubsetTable":
+    def parse(cls, scores: Mapping[str, Any], stack: Stack) -> "SubsetTable":
         """The table in the content of a scores file. Raises UserError when it is of a model of another depth."""
-        if scores["num_layers"] != num_layers:
+        if scores["num_layers"] != stack.num_layers:
             raise UserError(
-                f"subsets of {scores['num_layers']} layers are scored, the model has {num_layers}; score it again"
+                f"subsets of {scores['num_layers']} layers are scored, the model has {stack.num_layers}; score it again"
             )
         subsets = [tuple(map(int, label.split())) for label in scores["kept_layers"]]
         found = {name: dict(zip(subsets, scores[name], strict=True)) for name in MEASURES if name in scores}
-        return cls(num_layers, bool(scores["is_complete"]), found, frozenset(protected))
+        return cls(stack, bool(scores["is_complete"]), found)
 
     def of(self, measure: str) -> Mapping[Subset, float]:
         """Scores by a measure, turned so that lower is better.
@@ -67,11 +71,11 @@ def shortlist(table: SubsetTable, measure: str, size: int, count: int) -> list[S
     Of equal ones that with the lower layers comes first. Raises UserError when none is in the table.
     """
     scores = table.of(measure)
-    fitting = [subset for subset in scores if len(subset) == size and table.protected <= set(subset)]
+    fitting = [subset for subset in scores if len(subset) == size and {*table.protected} <= {*subset}]
     if not fitting:
         raise UserError(
             f"no subset of {size} layers{_with(table.protected)} was scored; raise subsets.layer_evaluations "
-            f"(all subsets take {num_evaluations_of_all(table.num_layers)})"
+            f"(all subsets take {num_evaluations_of_all(table.stack)})"
         )
     return sorted(fitting, key=lambda subset: (scores[subset], subset))[:count]
 
@@ -84,11 +88,11 @@ def greedy_order(table: SubsetTable, measure: str, amount: int) -> list[int]:
     """
     if not table.is_complete:
         raise UserError(
-            f"not all subsets of the {table.num_layers} layers were scored; raise subsets.layer_evaluations to "
-            f"{num_evaluations_of_all(table.num_layers)}"
+            f"not all subsets of the {table.stack.num_layers} layers were scored; raise subsets.layer_evaluations to "
+            f"{num_evaluations_of_all(table.stack)}"
         )
     scores = table.of(measure)
-    kept, order = tuple(range(table.num_layers)), []
+    kept, order = tuple(range(table.stack.num_layers)), []
     for _ in range(amount):
         ways = {layer: kept[:at] + kept[at + 1 :] for at, layer in enumerate(kept) if layer not in table.protected}
         possible = [layer for layer, rest in ways.items() if rest in scores]

@@ -1,9 +1,10 @@
 """Strategies by scores of subsets of layers (`shallower.surgery.subset_choice`)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
 from shallower.surgery.amounts import COUNT
 from shallower.surgery.strategy import LayerScore, Strategy, registering
 from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
@@ -14,10 +15,10 @@ SUBSETS = LayerScore(
 )
 
 
-def _winner(scores: Mapping[str, Any], num_layers: int, protected: Collection[int]) -> Subset:
+def _winner(scores: Mapping[str, Any], stack: Stack) -> Subset:
     """The subset that won a race. Raises UserError when it does not fit the model, or lacks protected layers."""
     winner = tuple(map(int, scores["winner"].split()))
-    if scores["num_layers"] != num_layers or not {*protected} <= {*winner}:
+    if scores["num_layers"] != stack.num_layers or not {*stack.protected} <= {*winner}:
         raise UserError("the race was between subsets of another model or with other protected layers; run it again")
     return winner
 
@@ -37,13 +38,13 @@ register = registering(BY_SUBSETS)
     COUNT,
     score=SUBSETS,
 )
-def drop_by_subset_readout(num_layers: int, amount: int, table: SubsetTable) -> Iterable[int]:
+def drop_by_subset_readout(stack: Stack, amount: int, table: SubsetTable) -> Iterable[int]:
     """Keep the subset of its size with the lowest loss of the readout; what goes, goes from the top down.
 
     The exact best where all subsets are scored. Source: this project; linear readouts of frozen states are the probes
     of Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016; arXiv 1610.01644).
     """
-    return from_the_top(num_layers, best_of_size(table, "readout_loss", num_layers - amount))
+    return from_the_top(stack.num_layers, best_of_size(table, "readout_loss", stack.num_layers - amount))
 
 
 @register(
@@ -53,9 +54,9 @@ def drop_by_subset_readout(num_layers: int, amount: int, table: SubsetTable) -> 
     COUNT,
     score=RACE,
 )
-def drop_by_subset_race(num_layers: int, _amount: int, winner: Subset) -> Iterable[int]:
+def drop_by_subset_race(stack: Stack, _amount: int, winner: Subset) -> Iterable[int]:
     """Keep the winner of the run's race (`shallower.analysis.race`); what goes, goes from the top down."""
-    return from_the_top(num_layers, winner)
+    return from_the_top(stack.num_layers, winner)
 
 
 @register(
@@ -66,13 +67,13 @@ def drop_by_subset_race(num_layers: int, _amount: int, winner: Subset) -> Iterab
     score=SUBSETS,
     needs_head=True,
 )
-def drop_by_subset_loss(num_layers: int, amount: int, table: SubsetTable) -> Iterable[int]:
+def drop_by_subset_loss(stack: Stack, amount: int, table: SubsetTable) -> Iterable[int]:
     """Keep the subset of its size with the lowest loss on calibration examples; what goes, goes from the top down.
 
     The exhaustive search of which greedy pruning by the loss is a short cut, such as SLEB (Song et al., "SLEB:
     Streamlining LLMs through redundancy verification and elimination of transformer blocks", 2024; arXiv 2402.09025).
     """
-    return from_the_top(num_layers, best_of_size(table, "loss", num_layers - amount))
+    return from_the_top(stack.num_layers, best_of_size(table, "loss", stack.num_layers - amount))
 
 
 @register(
@@ -84,7 +85,7 @@ def drop_by_subset_loss(num_layers: int, amount: int, table: SubsetTable) -> Ite
     needs_head=True,
     needs_all_subsets=True,
 )
-def drop_by_greedy_score(num_layers: int, amount: int, table: SubsetTable) -> Iterable[int]:
+def drop_by_greedy_score(_stack: Stack, amount: int, table: SubsetTable) -> Iterable[int]:
     """Drop the layer without which the score on calibration examples is best, again and again; of equals the upper one.
 
     The greedy search of TALE (arXiv 2510.22767), which removes layers by the task's own score without training.

@@ -5,15 +5,18 @@ same lower layers have the same hidden states up to there, so that subsets form 
 that it begins. A walk over the tree runs one layer for each of its nodes, and holds the hidden states of one path only.
 All 2^L - 1 subsets of L layers take as many layer evaluations, (2^L - 1) / L forward passes of the full model, instead
 of L * 2^(L - 1) one by one.
+
+A subset without a layer that every model of the family needs (`Stack.protected`) is no model, and is left out.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TypeVar
 
 from shallower.core.errors import UserError
+from shallower.models.stack import Stack
 
 Subset = tuple[int, ...]
 States = TypeVar("States")
@@ -49,10 +52,20 @@ def num_evaluations(subsets: Iterable[Subset]) -> int:
     return len({subset[:length] for subset in subsets for length in range(1, len(subset) + 1)})
 
 
-def every_subset(num_layers: int) -> list[Subset]:
-    """All subsets of at least one layer, 2^L - 1 of them."""
-    layers = range(num_layers)
-    return [subset for size in range(1, num_layers + 1) for subset in combinations(layers, size)]
+def every_subset(stack: Stack) -> list[Subset]:
+    """All subsets of at least one layer with the protected ones, 2^L - 1 of them where none is protected."""
+    protected = sorted(stack.protected)
+    others = stack.droppable
+    return [
+        tuple(sorted([*protected, *subset]))
+        for size in range(0 if protected else 1, len(others) + 1)
+        for subset in combinations(others, size)
+    ]
+
+
+def num_subsets(stack: Stack) -> int:
+    """How many subsets there are."""
+    return int(2 ** len(stack.droppable)) - (not stack.protected)
 
 
 def every_depth(num_layers: int) -> list[Subset]:
@@ -60,21 +73,29 @@ def every_depth(num_layers: int) -> list[Subset]:
     return [tuple(range(depth)) for depth in range(1, num_layers + 1)]
 
 
-def coverage(num_layers: int, subsets: Iterable[Subset]) -> dict[int, tuple[int, int]]:
+def coverage(stack: Stack, subsets: Iterable[Subset]) -> dict[int, tuple[int, int]]:
     """For each number of kept layers below the full one, how many of its subsets are among some, and how many exist."""
     counts = Counter(len(subset) for subset in set(subsets))
-    return {size: (counts[size], math.comb(num_layers, size)) for size in range(1, num_layers)}
+    fixed, others = len(stack.protected), len(stack.droppable)
+    sizes = range(max(1, fixed), stack.num_layers)
+    return {size: (counts[size], math.comb(others, size - fixed)) for size in sizes}
 
 
-def without_one(subsets: Iterable[Subset]) -> list[Subset]:
-    """All subsets that one layer less makes of some, each once; none of those with one layer."""
+def without_one(subsets: Iterable[Subset], protected: Collection[int] = ()) -> list[Subset]:
+    """All subsets that one layer less, none of the protected, makes of some, each once; none of those with one."""
     return sorted(
-        {subset[:at] + subset[at + 1 :] for subset in subsets if len(subset) > 1 for at in range(len(subset))}
+        {
+            subset[:at] + subset[at + 1 :]
+            for subset in subsets
+            if len(subset) > 1
+            for at, layer in enumerate(subset)
+            if layer not in protected
+        }
     )
 
 
 def search(
-    num_layers: int,
+    stack: Stack,
     shares_layers: bool,
     budget: int,
     score: Callable[[Sequence[Subset]], Sequence[float]],
@@ -87,48 +108,59 @@ def search(
     all that one layer less makes of them are scored. The full model is always scored first.
     Raises UserError where the budget is too small for a beam of one subset.
     """
+    num_layers = stack.num_layers
     full = tuple(range(num_layers))
-    if shares_layers or num_evaluations_of_all(num_layers) <= budget:
-        subsets = every_depth(num_layers) if shares_layers else every_subset(num_layers)
+    if shares_layers or num_evaluations_of_all(stack) <= budget:
+        subsets = every_depth(num_layers) if shares_layers else every_subset(stack)
         score(subsets)
         return num_evaluations(subsets)
-    if problem := budget_problem(num_layers, budget):
+    if problem := budget_problem(stack, budget):
         raise UserError(problem)
     score([full])
     used, ranked = num_layers, [full]
-    for size in range(num_layers - 1, 0, -1):
+    for size in range(num_layers - 1, max(1, len(stack.protected)) - 1, -1):
         # What the beams of one subset that follow take at least is not for this one.
         available = budget - used - _least_from(size)
         share = (budget - used) // size
-        candidates = _widest(ranked, min(available, max(share, _least_of(size + 1))))
+        candidates = _widest(ranked, min(available, max(share, _least_of(size + 1))), stack.protected)
         scores = score(candidates)
         used += num_evaluations(candidates)
         ranked = [candidates[at] for at in sorted(range(len(candidates)), key=lambda at: (scores[at], candidates[at]))]
     return used
 
 
-def num_evaluations_of_all(num_layers: int) -> int:
-    """Layer evaluations that all subsets of some layers take."""
-    return 2**num_layers - 1
+def num_evaluations_of_all(stack: Stack) -> int:
+    """Layer evaluations that all subsets of a model's layers take.
+
+    A node of the tree is a layer on some of those below it, of which the protected ones are always there.
+    """
+    number, below = 0, 1
+    for layer in range(stack.num_layers):
+        number += below
+        below *= 1 if layer in stack.protected else 2
+    return number
 
 
-def least_evaluations(num_layers: int) -> int:
-    """Layer evaluations that the narrowest search takes: all subsets, or a beam of one, whichever is less."""
-    return min(num_evaluations_of_all(num_layers), num_layers + _least_from(num_layers))
+def least_evaluations(stack: Stack) -> int:
+    """Layer evaluations that suffice for the narrowest search: all subsets, or a beam of one, whichever is less.
+
+    With protected layers a beam of one takes fewer.
+    """
+    return min(num_evaluations_of_all(stack), stack.num_layers + _least_from(stack.num_layers))
 
 
-def budget_problem(num_layers: int, budget: int) -> str | None:
-    """What is wrong with a budget of layer evaluations for a model of so many layers; None if nothing is."""
-    if budget >= (least := least_evaluations(num_layers)):
+def budget_problem(stack: Stack, budget: int) -> str | None:
+    """What is wrong with a budget of layer evaluations for a model's layers; None if nothing is."""
+    if budget >= (least := least_evaluations(stack)):
         return None
-    return f"{budget} layer evaluations are too few for {num_layers} layers; ask for at least {least}"
+    return f"{budget} layer evaluations are too few for {stack.num_layers} layers; ask for at least {least}"
 
 
-def _widest(ranked: Sequence[Subset], available: int) -> list[Subset]:
+def _widest(ranked: Sequence[Subset], available: int, protected: Collection[int]) -> list[Subset]:
     """What one layer less makes of the first subsets, of as many as the available evaluations allow, at least one."""
-    candidates = without_one(ranked[:1])
+    candidates = without_one(ranked[:1], protected)
     for width in range(2, len(ranked) + 1):
-        wider = without_one(ranked[:width])
+        wider = without_one(ranked[:width], protected)
         if num_evaluations(wider) > available:
             break
         candidates = wider
