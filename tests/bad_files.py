@@ -131,6 +131,15 @@ PROPOSED = [
         ),
     ),
     Proposal(
+        "texts of queries, which may be ranked",
+        train(table(240, query=lambda row: text(row // 6), passage=text, label=lambda row: row % 2)),
+        (
+            "the label 'label' suits",
+            "for ranking: a relevance from 0 on, and 6.0 rows of each query",
+            "or KIND=ranking",
+        ),
+    ),
+    Proposal(
         "rows without a label",
         train(table(text=text, mood=cell(16, "", mood))),
         ("1 row of 40 cannot be used", "row 17 of my.csv, where 'mood' is missing", "INCOMPLETE=leave-out"),

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import ndcg_score
+from transformers import AutoConfig
 
 import tiny
 from project import Project, make_tiny_project
@@ -34,6 +35,7 @@ def as_ranking(study: dict[str, Any]) -> None:
     study["refine"] = {"distill": {"augment": {"copies": 1}}}
     names = ("contribution-rank", "subset-readout", "subset-race", "subset-loss", "taylor")
     study["strategies"] += [{"name": name, "amounts": [1]} for name in names]
+    study["measure"] |= {"texts": 4, "batch_sizes": [1]}
     study["budget"], study["deliver"] = {"layers": 3}, {"vocabularies": ["full"]}
 
 
@@ -83,8 +85,6 @@ def test_the_delivered_model_ranks(finished: Project):
     assert [finding.problem for finding in check_folder(folder)] == [""] * 4
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "pipeline_tag: text-ranking" in card
-    assert "nDCG@10" in card
-    assert (
-        json.loads((folder / "config.json").read_text())["id2label"] == {"0": "LABEL_0"}
-        or "num_labels" in (folder / "config.json").read_text()
-    )
+    assert "nDCG&#64;10" in card
+    assert "48 validation examples in 12 queries" in card
+    assert AutoConfig.from_pretrained(folder).num_labels == 1

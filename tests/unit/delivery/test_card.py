@@ -307,7 +307,11 @@ def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
 
 def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):
     """Both blocks, in a process each, on the pairs' model: its one output ranks as well as any."""
-    card = model_card(describe(target="ranking", labels=None, has_pair=True, recommended=ONNX))
+    described = describe(target="ranking", labels=None, has_pair=True, recommended=ONNX)
+    by_query = tuple(replace(form, validation=replace(SCORE, in_groups=" in 7 queries")) for form in described.forms)
+    card = model_card(replace(described, forms=by_query))
+    assert "examples in 7 queries and" in card
+    assert "examples in 7 queries |" in card
     assert "pipeline_tag: text-ranking" in card
     assert "It gives each text a number for a query" in card
     transformers, onnx = blocks(card)

@@ -99,6 +99,18 @@ def test_pairs_with_ratings(proposed):
     assert len(tenths) == 10
 
 
+def test_texts_of_a_query_stay_together(proposed):
+    content = table(240, query=lambda row: text(row // 6), passage=text, label=lambda row: int(row % 6 == 2))
+    said = "\n".join(proposed({"my.csv": content}, kind="ranking"))
+    (task,) = study_at()["tasks"]
+    assert (task["text"], task["target"]) == (["query", "passage"], "ranking")
+    assert task["metrics"] == ["ndcg_at_10", "mrr_at_10"]
+    queries = {split: Counter(row["query"] for row in rows_of(split)) for split in ("train", "validation", "test")}
+    assert {split: len(found) for split, found in queries.items()} == {"train": 32, "validation": 4, "test": 4}
+    assert {count for found in queries.values() for count in found.values()} == {6}
+    assert "no split has a query of another" in said
+
+
 def test_files_that_are_given_are_used_as_they_are(proposed):
     test = table(40, text=lambda row: text(row + 30), mood=mood)
     said = "\n".join(

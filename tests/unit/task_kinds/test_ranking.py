@@ -12,10 +12,13 @@ from transformers import AutoTokenizer
 import tiny
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json
+from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.devices import Compute
 from shallower.engine.prediction import predict
 from shallower.engine.tokens import tokenize
+from shallower.engine.training import TrainSettings, train
+from shallower.evaluation.metrics import METRICS, chance_score, score
 from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, fetch_test, local_data
 from shallower.task_kinds.base import LabelColumn
 from shallower.task_kinds.registry import task_kind
@@ -171,6 +174,24 @@ def test_a_cross_encoders_own_head_is_kept(tmp_path, definition):
     np.testing.assert_allclose(predict(load_for_prediction(tmp_path / "saved"), tokens, CPU), expected, atol=1e-5)
     saved = read_json(tmp_path / "saved" / "config.json")
     assert saved["id2label"] in ({"0": "tiny"}, {0: "tiny"})
+
+
+def test_training_puts_the_texts_of_its_queries_in_order(tmp_path, definition):
+    tables = fetched(definition, tmp_path / "task")
+    source = tiny.make_model(tmp_path / "source", "bert", num_layers=2)
+    tokenizer, size = AutoTokenizer.from_pretrained(source), read_json(source / "config.json")["vocab_size"]
+    tokens = tokenize(tables["train"], tokenizer, 32, size)
+    classifier = load_for_training(source, read_json(tmp_path / "task" / "task.json"), seed=1)
+    settings = TrainSettings.parse({"epochs": 30, "learning_rate": 3e-3, "batch_size": 16})
+    records = train(
+        classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "scratch", {}), 60, "rank"
+    ).records
+    assert records[-1]["loss"] < 0.5 * records[0]["loss"]
+    answers = KIND.answers(predict(classifier, tokens, CPU))
+    for name in ("ndcg_at_10", "mrr_at_10"):
+        assert score(METRICS[name], tokens.labels, answers, tokens.groups) > 0.95
+        assert chance_score(METRICS[name], tokens.labels, tokens.groups) < 0.8
+    assert not KIND.is_collapsed(tokens.labels, answers, tokens.groups)
 
 
 def test_one_query_alone_cannot_be_scored(definition):

@@ -156,7 +156,7 @@ def _kept_sentences(score: Score | None, split: str) -> list[str]:
     kept = []
     if score.kept is not None:
         kept = [f"{begin} keeps **{percent(score.kept)} of the full model's {title}**{_kept_interval(score)}."]
-    on = f"on {counted(score.examples, f'{split} example')} and {counted(score.seeds, 'seed')}"
+    on = f"on {counted(score.examples, f'{split} example')}{score.in_groups} and {counted(score.seeds, 'seed')}"
     means = f"{score_text(score.mean)}{_interval(score)} {on}, the full model's {score_text(score.full)}"
     return [*kept, f"Its {mean}{title} is {means}."]
 
@@ -234,7 +234,7 @@ def _score_row(form: Form, split: str, score: Score) -> dict[str, str]:
         kept += f", {percent(score.kept_low)} to {percent(score.kept_high)}"
     return {
         "title": RUNTIMES[form.runtime].title,
-        "split": f"{split}, {score.examples} examples",
+        "split": f"{split}, {score.examples} examples{score.in_groups}",
         "metric": score.title,
         "value": score_text(score.value),
         "mean": Markdown(f"{score_text(score.mean)}{_interval(score)}"),

@@ -24,6 +24,7 @@ from shallower.delivery.variant_folders import folder_of, model_file, torch_fold
 from shallower.evaluation.metrics import metric_title
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES
+from shallower.task_kinds.registry import task_kind
 
 # Columns of variants.csv with the median time to answer, each for a number of texts at once.
 LATENCY = "latency_ms_batch"
@@ -68,7 +69,7 @@ def describe(
         has_pair=task["has_pair"],
         inputs=_inputs(torch_folder(run, variant), config, tokens),
         recommended=variant.runtime,
-        forms=tuple(_form(run, row, reference) for row in kept),
+        forms=tuple(_form(run, row, reference, task["target"]) for row in kept),
         base=base_model_of(model_manifest),
         dataset=dataset_of(task_manifest["source"]),
         settings=manifest["settings"],
@@ -90,19 +91,20 @@ def _holds(row: Mapping[str, Any], score_kept: float | None) -> bool:
     return not row["collapsed"] and (score_kept is None or row["kept_low"] >= score_kept)
 
 
-def _form(run: Run, row: Mapping[str, Any], full: Mapping[str, Any]) -> Form:
+def _form(run: Run, row: Mapping[str, Any], full: Mapping[str, Any], target: str) -> Form:
     variant = Variant(row["runtime"], row["vocabulary"])
     metrics = read_json(folder_of(run, variant) / "metrics.json")
     value = metrics["metrics"][metrics["primary"]]["value"]
+    in_groups = f" in {metrics['num_groups']:,} {task_kind(target).groups_are}" if "num_groups" in metrics else ""
     return Form(
         row["runtime"],
         model_file(run, variant).stat().st_size,
-        validation=_score(row, full, value),
+        validation=_score(row, full, value, in_groups),
         latency=_latency(row),
     )
 
 
-def _score(row: Mapping[str, Any], full: Mapping[str, Any], value: float) -> Score:
+def _score(row: Mapping[str, Any], full: Mapping[str, Any], value: float, in_groups: str) -> Score:
     has_percentage = not math.isnan(row["kept_low"])
     return Score(
         metric=row["metric"],
@@ -116,6 +118,7 @@ def _score(row: Mapping[str, Any], full: Mapping[str, Any], value: float) -> Sco
         kept=row["kept_percent"] if has_percentage else None,
         kept_low=row["kept_low"] if has_percentage else None,
         kept_high=row["kept_high"] if has_percentage else None,
+        in_groups=in_groups,
     )
 
 

@@ -40,6 +40,7 @@ class Score:
         kept, kept_low, kept_high: `mean` in per cent of `full`, with its interval; None where there is no percentage.
         confidence: that of the intervals (0 to 1).
         examples, seeds: how many the numbers are of.
+        in_groups: how many groups the examples are in, such as " in 100 queries"; "" where each is on its own.
     """
 
     metric: str
@@ -55,6 +56,7 @@ class Score:
     kept: float | None = None
     kept_low: float | None = None
     kept_high: float | None = None
+    in_groups: str = ""
 
 
 @dataclass(frozen=True)

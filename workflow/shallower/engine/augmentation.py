@@ -115,6 +115,7 @@ def augment(
         ids=new_ids,
         truncated=0,
         unknown=None,
+        groups=None,
     )
 
 

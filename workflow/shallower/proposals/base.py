@@ -76,13 +76,18 @@ class KindProposal(ABC):
         """The columns that can be the label, among those that are not text; and those of text."""
 
     @abstractmethod
-    def decisions(self, values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
+    def decisions(self, label: Sequence[str], values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
         """What a task's entry needs beyond text and label, by all labels of the data.
 
-        `asked` are the names of the classes that the user gave. Raises UserError where labels cannot be used.
+        `label` are the columns that these are in: each value is a list where there are several. `asked` are the names
+        of the classes that the user gave. Raises UserError where labels cannot be used.
         """
 
-    def key(self, texts: Texts) -> Texts:
+    def unit(self, num_texts: int) -> str:
+        """What is not in two splits, in words, where rows have so many texts."""
+        return "text" if num_texts == 1 else "pair of texts"
+
+    def key(self, texts: Sequence[Any]) -> Texts:
         """What rows with the same texts have in common, by which they are put into one split."""
         return compared(texts)
 
@@ -95,5 +100,5 @@ class KindProposal(ABC):
         return None
 
     @abstractmethod
-    def strata(self, values: Sequence[Any]) -> list[Hashable]:
+    def strata(self, label: Sequence[str], values: Sequence[Any]) -> list[Hashable]:
         """For each row what its label is like, of which every split gets its share."""

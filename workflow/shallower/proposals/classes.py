@@ -1,7 +1,8 @@
 """Classification: labels that name a few classes, or number them."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from shallower.core.errors import UserError
@@ -15,6 +16,8 @@ MOST_CLASSES = 1000
 MOST_NUMBERS = 20
 # From this share of the most frequent class, accuracy says little about the others.
 UNBALANCED = 0.7
+# Classes of which the number of rows is said.
+MOST_COUNTED = 10
 POSITIVE_NAMES = frozenset({"1", "true", "yes", "y", "positive", "pos"})
 NEGATIVE_NAMES = frozenset({"0", "false", "no", "n", "negative", "neg"})
 
@@ -33,7 +36,7 @@ class Classes(KindProposal):
             reason = f"{count} values{numbered}: {listed_values(column.in_order)}"
             yield Candidate(self.name, (column,), reason, _is_natural(column))
 
-    def decisions(self, values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
+    def decisions(self, label: Sequence[str], values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
         counts = Counter(canonical(as_text(value)) for value in values)
         if len(counts) == 1:
             raise UserError(
@@ -44,14 +47,11 @@ class Classes(KindProposal):
             _refuse_alike(counts)
             names, reason = in_order(counts), "the values of the column"
         else:
-            names, reason = _asked_names(counts, asked), "the names that LABELS gives"
-        ids = in_order(counts) if {*names} != {*counts} else names
-        shares = {name: counts[value] for name, value in zip(names, ids, strict=True)}
-        of_each = ", ".join(f"{name}: {count:,}" for name, count in list(shares.items())[:10])
-        more = ", …" if len(shares) > 10 else ""
-        is_numbered = asked is None and ids == [str(number) for number in range(len(ids))]
+            names, reason = asked_names(counts, asked), "the names that LABELS gives"
+        shares = counts_by_name(counts, names)
+        is_numbered = asked is None and names == [str(number) for number in range(len(names))]
         other = "LABELS= with their names, in the order of the numbers" if is_numbered else "LABELS="
-        yield Decision("labels", names, f"{reason} (rows: {of_each}{more})", other)
+        yield Decision("labels", names, f"{reason} ({of_each(shares)})", other)
         most = max(shares.values()) / len(values)
         is_unbalanced = most >= UNBALANCED
         balance = (
@@ -68,7 +68,7 @@ class Classes(KindProposal):
         metrics = [f1, "accuracy"] if is_unbalanced else ["accuracy", f1]
         yield Decision("metrics", metrics, f"{balance}; the first one decides", "another order in the study")
 
-    def strata(self, values: Sequence[Any]) -> list[Hashable]:
+    def strata(self, label: Sequence[str], values: Sequence[Any]) -> list[Hashable]:
         return [canonical(as_text(value)) for value in values]
 
 
@@ -99,7 +99,7 @@ def _refuse_alike(counts: Counter[str]) -> None:
             )
 
 
-def _asked_names(counts: Counter[str], asked: Sequence[str]) -> list[str]:
+def asked_names(counts: Counter[str], asked: Sequence[str]) -> list[str]:
     """The class names that the user gave: the values in an order, or names for the numbers 0, 1, 2 and so on."""
     names = [canonical(name) for name in asked]
     if len({*names}) < len(names) or not all(names):
@@ -114,6 +114,18 @@ def _asked_names(counts: Counter[str], asked: Sequence[str]) -> list[str]:
         raise UserError(f"LABELS: no row has {listed(surplus)}; {found}")
     lacking = [name for name in in_order(counts) if name not in names]
     raise UserError(f"LABELS lacks {listed_values(lacking)}; {found}")
+
+
+def counts_by_name(counts: Mapping[str, int], names: Sequence[str]) -> dict[str, int]:
+    """How many rows each class has, by the names that its values have or that were given to numbers."""
+    values = names if {*names} == {*counts} else in_order(counts)
+    return {name: counts[value] for name, value in zip(names, values, strict=True)}
+
+
+def of_each(counts: Mapping[str, int]) -> str:
+    """How many rows classes have, the first ones of many."""
+    shown = ", ".join(f"{name}: {count:,}" for name, count in islice(counts.items(), MOST_COUNTED))
+    return f"rows: {shown}{', …' if len(counts) > MOST_COUNTED else ''}"
 
 
 def _positive(counts: dict[str, int]) -> tuple[str, str]:

@@ -93,6 +93,12 @@ class Column:
         return self.mean_words < 2 and not self.is_dates
 
     @cached_property
+    def lists(self) -> list[list[Any]] | None:
+        """The values as lists; None where any of them is no list."""
+        found = [value for value in self.present if isinstance(value, list)]
+        return found if found and len(found) == len(self.present) else None
+
+    @cached_property
     def mean_words(self) -> float:
         """Words of a text on average; 0 where there are no texts."""
         texts = [value for value in self.present if isinstance(value, str)]
@@ -116,8 +122,12 @@ class Column:
     def _holds(self) -> str:
         if not self.present:
             return "nothing"
+        if self.lists is not None:
+            mean = sum(map(len, self.lists)) / len(self.lists)
+            entries = in_order({as_text(entry) for found in self.lists for entry in found})
+            return f"lists of {mean:.1f} entries on average, such as {listed_values(entries)}"
         if not self.is_plain:
-            return "dates" if self.is_dates else "lists or mappings"
+            return "dates" if self.is_dates else "values of several kinds"
         if self.is_dates:
             return "dates"
         if self.is_text:

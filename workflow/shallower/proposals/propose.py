@@ -49,18 +49,10 @@ def propose(request: Request) -> list[str]:
     choice = choose(str(train[0]), columns, request.asked)
     rows = {split: _rows(request, choice, split, paths) for split, paths in request.paths.items()}
     labels = [label for each in rows.values() for label in each.labels]
-    decisions = [*choice.decisions, *choice.proposal.decisions(labels, request.labels)]
-    remarks += [f"{train[0]}: {counted(len(rows[SPLITS[0]].incomplete), 'row')} left out, as INCOMPLETE says"] * bool(
-        rows[SPLITS[0]].incomplete
-    )
+    decisions = [*choice.decisions, *choice.proposal.decisions(choice.label, labels, request.labels)]
+    remarks += _on_incomplete(rows[SPLITS[0]])
     division = _divided(request, choice, rows) if request.is_divided else None
-    remarks += [
-        *(
-            _on_division(request, division, "pair of texts" if len(choice.text) > 1 else "text")
-            if division
-            else _on_common_texts(choice, rows)
-        )
-    ]
+    remarks += _on_division(request, choice, division) if division else _on_common_texts(choice, rows)
     model = propose_model(request.model, template, request.template)
     counts = {split: len(each.texts) for split, each in rows.items()}
     counts |= {split: len(chosen) for split, chosen in division.rows.items()} if division else {}
@@ -113,7 +105,7 @@ def _divided(request: Request, choice: Choice, rows: Mapping[str, Rows]) -> Divi
     try:
         return divide(
             _keys(choice, train),
-            choice.proposal.strata(train.labels),
+            choice.proposal.strata(choice.label, train.labels),
             {split: share / 100 for split, share in request.divided_shares.items()},
             request.seed,
             taken=_keys(choice, rows[TEST]) if TEST in rows else (),
@@ -126,8 +118,14 @@ def _keys(choice: Choice, rows: Rows) -> list[Texts]:
     return [choice.proposal.key(texts) for texts in rows.texts]
 
 
-def _on_division(request: Request, division: Division, what: str) -> Iterator[str]:
-    """What is to be said of the division of a file by its texts, or `what` they are."""
+def _on_incomplete(rows: Rows) -> Iterator[str]:
+    if rows.incomplete:
+        yield f"{counted(len(rows.incomplete), 'row')} left out, as INCOMPLETE says: the first is {rows.incomplete[0]}"
+
+
+def _on_division(request: Request, choice: Choice, division: Division) -> Iterator[str]:
+    """What is to be said of the division of a file by its texts."""
+    what = choice.proposal.unit(len(choice.text))
     shares = " : ".join(map(str, request.divided_shares.values()))
     yield (
         f"{listed(list(division.rows))} are drawn from the one file with seed {request.seed} (SEED=), {shares} "

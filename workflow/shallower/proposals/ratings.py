@@ -28,7 +28,7 @@ class Ratings(KindProposal):
             reason = f"{kind} from {min(column.numbers):g} to {max(column.numbers):g}"
             yield Candidate(self.name, (column,), reason, not are_ids(column))
 
-    def decisions(self, values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
+    def decisions(self, label: Sequence[str], values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
         if asked is not None:
             raise UserError("LABELS: a regression has no classes; leave it out, or say KIND=classification")
         if len({number(value) for value in values}) == 1:
@@ -46,7 +46,7 @@ class Ratings(KindProposal):
             return str(error)
         return None
 
-    def strata(self, values: Sequence[Any]) -> list[Hashable]:
+    def strata(self, label: Sequence[str], values: Sequence[Any]) -> list[Hashable]:
         numbers = np.array([number(value) for value in values])
         limits = np.unique(np.quantile(numbers, np.linspace(0, 1, STRATA + 1)[1:-1]))
         return [int(stratum) for stratum in np.searchsorted(limits, numbers, side="right")]

@@ -2,6 +2,7 @@
 
 from shallower.proposals.base import KindProposal
 from shallower.proposals.classes import Classes
+from shallower.proposals.queries import Queries
 from shallower.proposals.ratings import Ratings
 
-PROPOSALS: dict[str, KindProposal] = {kind.name: kind for kind in (Classes(), Ratings())}
+PROPOSALS: dict[str, KindProposal] = {kind.name: kind for kind in (Classes(), Ratings(), Queries())}

@@ -13,7 +13,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import sha256_of, write_json, write_text
 from shallower.core.wording import counted
 from shallower.proposals.base import KindProposal
-from shallower.proposals.division import Division, Texts
+from shallower.proposals.division import Division
 from shallower.sources.file_formats import read_file, refuse_rows
 from shallower.task_kinds.base import is_missing
 
@@ -30,7 +30,7 @@ class Rows:
     """
 
     files: tuple[Path, ...]
-    texts: list[Texts]
+    texts: list[tuple[Any, ...]]
     labels: list[Any]
     incomplete: tuple[str, ...] = ()
 
@@ -43,7 +43,7 @@ def read_rows(
     proposal: KindProposal,
 ) -> Rows:
     """Read the rows of one split. Raises UserError and StudyErrors with rows that cannot be used."""
-    all_texts: list[Texts] = []
+    all_texts: list[tuple[Any, ...]] = []
     all_labels: list[Any] = []
     incomplete: list[str] = []
     for path in files:
@@ -72,7 +72,7 @@ def _named(value: Any, stored_names: Sequence[str] | None) -> Any:
 
 
 def _problems(
-    text: Sequence[str], texts: Texts, label: Sequence[str], value: Any, proposal: KindProposal
+    text: Sequence[str], texts: Sequence[Any], label: Sequence[str], value: Any, proposal: KindProposal
 ) -> Iterator[str]:
     for name, each in zip(text, texts, strict=True):
         if problem := proposal.text_problem(each):

@@ -9,7 +9,6 @@ import numpy as np
 from shallower.core.layout import SPLITS, TEST
 from shallower.models.size import ModelSize
 from shallower.proposals.columns import num_words
-from shallower.proposals.division import Texts
 from shallower.steps.runtime import CPU_RATE
 
 # Tokens of a word, roughly, and special tokens of each text.
@@ -38,10 +37,12 @@ class Lengths:
         return int(min(self.max_length, STEP * max(1, round(self.mean / STEP))))
 
 
-def lengths(texts: Sequence[Texts], most_tokens: int | None) -> Lengths:
-    """How long texts are for a model that takes so many tokens."""
+def lengths(texts: Sequence[Sequence[Any]], most_tokens: int | None) -> Lengths:
+    """How long texts, or lists of words, are for a model that takes so many tokens."""
     tokens = [
-        sum(TOKENS_PER_WORD * num_words(text) + SPECIAL_TOKENS for text in row)
+        sum(
+            TOKENS_PER_WORD * (num_words(text) if isinstance(text, str) else len(text)) + SPECIAL_TOKENS for text in row
+        )
         for row in texts[:: max(1, len(texts) // MOST_TEXTS)]
     ]
     wanted = STEP * int(np.ceil(np.quantile(tokens, 0.95) / STEP))

@@ -68,7 +68,7 @@ def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     rows, prefix = [], ""
     for path in paths:
         content = read_json(path)
-        measures = SubsetTable.parse(content, content["num_layers"]).measures
+        measures = SubsetTable.parse(content).measures
         prefix = "readout_" if "readout_loss" in measures else ""
         losses = measures[f"{prefix}loss"]
         rows += [(layers, score, losses[layers]) for layers, score in measures[f"{prefix}score"].items()]

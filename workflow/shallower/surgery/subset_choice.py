@@ -36,8 +36,12 @@ class SubsetTable:
         return self.stack.protected
 
     @classmethod
-    def parse(cls, scores: Mapping[str, Any], stack: Stack) -> "SubsetTable":
-        """The table in the content of a scores file. Raises UserError when it is of a model of another depth."""
+    def parse(cls, scores: Mapping[str, Any], stack: Stack | None = None) -> "SubsetTable":
+        """The table in the content of a scores file, for the layers of a model or those that the file describes.
+
+        Raises UserError when it is of a model of another depth.
+        """
+        stack = stack or Stack.from_description(scores)
         if scores["num_layers"] != stack.num_layers:
             raise UserError(
                 f"subsets of {scores['num_layers']} layers are scored, the model has {stack.num_layers}; score it again"
