@@ -283,6 +283,17 @@ def cut_parquet(folder: Path, study: Study) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def multi_label(*spoils: Spoil, train: str = "text,label\na,good|bad\nb,bad\nc,[]\n") -> Spoil:
+    """A study of texts that may have several labels, with these training data."""
+    changes = {"target": "multi-label", "metrics": ["micro_f1"]}
+    data = content("data/train.csv", train), content("data/validation.csv", "text,label\na,good|bad\nb,good\n")
+    return both(*(setting(f"tasks.0.{key}", value) for key, value in changes.items()), *data, *spoils)
+
+
+def without_of_task(key: str) -> Spoil:
+    return lambda _, study: study["tasks"][0].pop(key) and None
+
+
 def regression(*spoils: Spoil) -> Spoil:
     def spoil(folder: Path, study: Study) -> None:
         tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, regression=True)
@@ -618,6 +629,53 @@ STUDY = [
             setting("tasks.0.positive_class", "odd"),
         ),
         ("positive_class: is for two classes, there are 3; remove the key",),
+    ),
+    Case(
+        "positive class where texts may have several labels",
+        multi_label(setting("tasks.0.positive_class", "good")),
+        ("positive_class: f1 of one class is not for multi-label; remove the key",),
+    ),
+    Case(
+        "a metric of one class where texts may have several",
+        multi_label(setting("tasks.0.metrics", ["accuracy"])),
+        ("metrics: accuracy does not suit multi-label; choose from macro_f1, micro_f1, subset_accuracy",),
+    ),
+    Case(
+        "label and label_columns",
+        multi_label(setting("tasks.0.label_columns", ["bad", "good"])),
+        ("tasks[0] (tiny).label_columns: there is label, too; name the one column of lists, or those of 0 and 1",),
+    ),
+    Case(
+        "label_columns and labels",
+        multi_label(without_of_task("label"), setting("tasks.0.label_columns", ["bad", "good"])),
+        ("tasks[0] (tiny).labels: label_columns name the classes; remove the key",),
+    ),
+    Case(
+        "label_columns of a classification",
+        both(without_of_task("label"), setting("tasks.0.label_columns", ["bad", "good"])),
+        ("label_columns: a classification has one label for each text; name its column with label",),
+    ),
+    Case("no column of the label", without_of_task("label"), ("missing 'label'; name the column of the label",)),
+    Case(
+        "threshold of a classification",
+        setting("tasks.0.threshold", 0.4),
+        ("threshold: is for multi-label, whose classes are questions of their own; a classification has none",),
+    ),
+    Case("threshold of 1", multi_label(setting("tasks.0.threshold", 1)), ("threshold: 1", "write a number below 1")),
+    Case(
+        "weights of classes of a regression",
+        regression(setting("tasks.0.train", {"class_weights": "balanced"})),
+        ("tasks[0] (tiny).train.class_weights: a regression has no classes; remove the key",),
+    ),
+    Case(
+        "weights of classes of an origin with a regression",
+        regression(setting("origins.0.refine", {"class_weights": "balanced"})),
+        ("refine.class_weights: the regression task 'tiny' has no classes; write 'refine: {class_weights: none}'",),
+    ),
+    Case(
+        "weights of classes in a study with a regression",
+        regression(setting("train.class_weights", "balanced")),
+        ("train.class_weights: the regression task 'tiny' has no classes; write 'train: {class_weights: none}'",),
     ),
     Case(
         "positive class of a regression",
@@ -1212,6 +1270,47 @@ DATA = [
     Case("missing label", rows("a day,\n"), ("row 3: label is missing; fill it or remove the row",)),
     Case("unknown label", rows("a day,fine\n"), ("row 3: label 'fine' is none of the labels 'bad', 'good'",)),
     Case("label in another case", rows("a day,Good\n"), ("row 3: label 'Good' is none of the labels",)),
+    Case(
+        "no label where texts may have several",
+        multi_label(train="text,label\na,good|bad\nb,\nc,bad\n"),
+        ("data/train.csv: row 2: label is missing; fill it or remove the row, or write [] where a text has no label",),
+    ),
+    Case(
+        "unknown label among several",
+        multi_label(train="text,label\na,good|bad\nb,bad|fine\nc,good\n"),
+        ("data/train.csv: row 2: label 'fine' is none of the labels 'bad', 'good'",),
+    ),
+    Case(
+        "a label twice in a row",
+        multi_label(train="text,label\na,good|bad\nb,bad|bad\nc,good\n"),
+        ("data/train.csv: row 2: label ['bad', 'bad'] names a label twice; remove the repeats",),
+    ),
+    Case(
+        "lists as Python writes them",
+        multi_label(train="text,label\na,\"['good', 'bad']\"\nb,[]\n"),
+        ("data/train.csv: row 1: label \"['good', 'bad']\" is not a JSON list", 'write a list such as ["a", "b"]'),
+    ),
+    Case(
+        "the same labels in all rows",
+        multi_label(train="text,label\na,good|bad\nb,bad|good\n"),
+        ("the train split has the same labels in all rows; nothing can be learnt or scored from one",),
+    ),
+    Case(
+        "a label that training rows lack",
+        multi_label(train="text,label\na,bad\nb,[]\n"),
+        ("the validation split has 'good', which the train split lacks; add or remove such rows",),
+    ),
+    Case(
+        "neither 0 nor 1 in a column of a label",
+        multi_label(
+            without_of_task("label"),
+            without_of_task("labels"),
+            setting("tasks.0.label_columns", ["bad", "good"]),
+            content("data/validation.csv", "text,bad,good\na,1,0\nb,0,1\n"),
+            train="text,bad,good\na,1,0\nb,0,yes\n",
+        ),
+        ("data/train.csv: row 2: good is 'yes', neither 0 nor 1; correct the row",),
+    ),
     Case(
         "label id out of range",
         ids("a day,2\n"),

@@ -621,6 +621,8 @@ SETTINGS = {
         settings(evaluate={"confidence": 0.9}),
         Counter(evaluate=6, compare=5) + TABLES + ALL_ITEMS + STATES_ITEMS + SCORES_ITEMS,
     ),
+    "weights of classes while refining": Case(settings(refine={"class_weights": "balanced"}), REFINES_AND_BELOW),
+    "no weights of classes, which is the default": Case(settings(train={"class_weights": "none"}), Counter()),
     "which parameters count": Case(
         settings(parameter_scores={"weights": "layer"}),
         Counter(score_parameters=1) + ONE_NEW_ARM + TABLES + ONE_FIGURE + OBSERVATIONS,

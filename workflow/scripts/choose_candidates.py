@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
         folder = Path(run.directory)
         layers, manifest = read_json(folder / "layers.json"), read_json(folder / MANIFEST)
         table = read_predictions(folder / "predictions.parquet", target)
-        answers = predictions_of(table.logits, target)
+        answers = predictions_of(table.logits, target, settings)
         candidate = Candidate(run, layers["num_layers"], tuple(layers["kept_layers"]), manifest["sha256"][WEIGHTS])
         is_collapsed = task_kind(target).is_collapsed(table.labels, answers, table.groups)
         scored.append((candidate, score(metric, table.labels, answers, table.groups), is_collapsed))

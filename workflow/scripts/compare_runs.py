@@ -13,8 +13,8 @@ from shallower.models.checksums import verified_file
 def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
     target = read_json(arguments.task)["target"]
-    table, baseline = read_matched(arguments.baseline_predictions, None, target)
-    _, predictions = read_matched(arguments.predictions, table, target)
+    table, baseline = read_matched(arguments.baseline_predictions, None, target, arguments.settings)
+    _, predictions = read_matched(arguments.predictions, table, target, arguments.settings)
     record = comparison_record(
         target, table.labels, predictions, baseline, arguments.seeds, arguments.settings, table.groups
     )

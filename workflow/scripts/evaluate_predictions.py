@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     layers, family = Layers.read(arguments.layers), read_json(arguments.layers)["family"]
     manifest = read_json(arguments.manifest)
     table = read_predictions(arguments.predictions, target)
-    predictions = predictions_of(table.logits, target)
+    predictions = predictions_of(table.logits, target, arguments.settings)
     record, resamples = metrics_record(
         target, table.labels, predictions, arguments.settings, task["labels"], table.groups
     )

@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     for candidate, variant in made:
         folder = folder_of(candidate.run, variant)
         table = read_predictions(folder / "predictions.parquet", task["target"])
-        answers = predictions_of(table.logits, task["target"])
+        answers = predictions_of(table.logits, task["target"], arguments.settings)
         record, resamples = metrics_record(
             task["target"], table.labels, answers, arguments.settings, task["labels"], table.groups
         )

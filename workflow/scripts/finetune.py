@@ -31,6 +31,7 @@ from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, dropped_from
 from shallower.models.rounding import round_weights
 from shallower.models.sentence_embedding import complete_folder
+from shallower.task_kinds.registry import task_kind
 
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
@@ -38,6 +39,7 @@ LIBRARY = SCRIPT.parents[1]
 
 def main(arguments: argparse.Namespace) -> None:
     distill = arguments.settings.pop("distill", None)
+    class_weights = arguments.settings.pop("class_weights", None)
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
     model = verified(arguments.model_dir)
@@ -59,8 +61,17 @@ def main(arguments: argparse.Namespace) -> None:
             digests["unlabelled"] = sha256_of(arguments.unlabelled)
         distillation = Distillation.of(distill, arguments.teacher, tokens, len(labelled.labels))
         digests["teacher"] = sha256_of(arguments.teacher)
+    weights = None
+    if class_weights is not None:
+        weights = task_kind(task["target"]).class_weights(labelled.labels, len(task["labels"]))
     identity = {
-        "settings": {**vars(settings), "max_length": tokens.max_length, "distill": distill},
+        "settings": {
+            **vars(settings),
+            "max_length": tokens.max_length,
+            "distill": distill,
+            **({} if weights is None else {"class_weights": class_weights}),
+        },
+        **({} if weights is None else {"class_weights": dict(zip(task["labels"], weights, strict=True))}),
         "frozen_layers": layers_to_freeze(arguments.freeze_layers, arguments.model_dir / CONFIG),
         "seed": arguments.seed,
         "device": compute.device,
@@ -117,6 +128,8 @@ def train_and_save(
     """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
     classifier = load_for_training(arguments.model_dir, task, arguments.seed, tokens.padding_side)
     classifier.set_max_length(tokens.max_length)
+    if "class_weights" in identity:
+        classifier.kind = classifier.kind.with_weights([*identity["class_weights"].values()])
     classifier.freeze(identity["frozen_layers"])
     result = train(
         classifier,

@@ -39,12 +39,13 @@ NEVER = float("inf")
 
 
 def main(arguments: argparse.Namespace) -> None:
+    class_weights = arguments.settings.pop("class_weights", None)
     settings = TrainSettings.parse(arguments.settings)
     compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
     digests = verified(arguments.model_dir)
     verified_file(arguments.task)
     task = read_json(arguments.task)
-    kind = task_kind(task["target"])
+    kind = task_kind(task["target"], arguments.score_settings)
     tokens, calibration = read_tokens(arguments.tokens), read_tokens(arguments.calibration)
     metric = metric_for(
         arguments.score_settings["metrics"][0], kind.name, arguments.score_settings.get("positive_class", POSITIVE)
@@ -53,10 +54,14 @@ def main(arguments: argparse.Namespace) -> None:
     stack = family_of(config).stack(config).protecting(arguments.protect)
     table = SubsetTable.parse(read_json(arguments.scores), stack)
 
+    weights = kind.class_weights(tokens.labels, len(task["labels"])) if class_weights else []
+
     def refine(subset: Subset, epochs: float) -> Trial:
         with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
             drop_layers(arguments.model_dir, subset, Path(folder) / "dropped")
             classifier = load_for_training(Path(folder) / "dropped", task, arguments.seed, tokens.padding_side)
+            if class_weights:
+                classifier.kind = classifier.kind.with_weights(weights)
             label = f"{arguments.label}, layers {subset_label(subset)}"
             checkpoints = CheckpointFolder(Path(folder) / "checkpoints", {})
             train(
@@ -109,7 +114,9 @@ if __name__ == "__main__":
     parser.add_argument("--calibration", type=Path, required=True, help="tokens file of the calibration examples")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--settings", type=json_argument, required=True, help="JSON: batch_size, learning_rate, ...")
-    parser.add_argument("--score-settings", type=json_argument, required=True, help="JSON: metrics, positive_class")
+    parser.add_argument(
+        "--score-settings", type=json_argument, required=True, help="JSON: metrics, positive_class, threshold"
+    )
     parser.add_argument("--seed", type=int, required=True)
     add_compute_arguments(parser)
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")

@@ -33,7 +33,8 @@ def main(arguments: argparse.Namespace) -> None:
     tokens = read_tokens(arguments.tokens)
     metric = metric_for(arguments.settings["metrics"][0], target, arguments.settings.get("positive_class", POSITIVE))
     runner = load_layers(arguments.model_dir, tokens, compute, with_head=arguments.with_head)
-    found = score_subsets(runner, tokens.labels, task_kind(target), metric, arguments.layer_evaluations, tokens.groups)
+    kind = task_kind(target, arguments.settings)
+    found = score_subsets(runner, tokens.labels, kind, metric, arguments.layer_evaluations, tokens.groups)
     table = pd.DataFrame(found.rows)
     cost = {**found.cost, "device": compute.device, "precision": compute.precision, "threads": compute.threads}
     logging.info("%d subsets of layers scored: %s", len(table), ", ".join(f"{key} {cost[key]}" for key in cost))
@@ -58,7 +59,9 @@ if __name__ == "__main__":
     parser.add_argument("--model-dir", type=Path, required=True)
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the calibration examples")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
-    parser.add_argument("--settings", type=json_argument, required=True, help="JSON: metrics, positive_class")
+    parser.add_argument(
+        "--settings", type=json_argument, required=True, help="JSON: metrics, positive_class, threshold"
+    )
     parser.add_argument("--layer-evaluations", type=int, required=True, help="most runs of a layer over all examples")
     parser.add_argument("--with-head", action="store_true", help="the model is a fine-tuned one")
     add_compute_arguments(parser)

@@ -55,6 +55,23 @@ def test_logistic_regression_is_that_of_the_other_folds(num_classes):
             np.testing.assert_allclose(ours, expected, atol=2e-2)
 
 
+def test_each_of_several_classes_has_a_regression_of_its_own():
+    vectors, random = drawn(80, 6)
+    labels = (vectors @ random.standard_normal((6, 3)) + random.logistic(size=(80, 3)) > 0.5).astype(np.int8)
+    features, folds = standardised(vectors), make_folds(labels, has_classes=True)
+    outputs = np.stack(list(logistic_out_of_fold(features, labels, folds)))
+    for at in (0, len(PENALTIES) - 1):
+        inputs = np.hstack([features, np.full((80, 1), np.sqrt(PENALTIES[at] / INTERCEPT_PENALTY))])
+        for fold, column in ((0, 0), (3, 2)):
+            rest = folds != fold
+            model = LogisticRegression(C=1 / PENALTIES[at], fit_intercept=False, tol=1e-8, max_iter=5000)
+            expected = model.fit(inputs[rest], labels[rest, column]).decision_function(inputs[~rest])
+            np.testing.assert_allclose(outputs[at, ~rest, column], expected, atol=2e-2)
+    found = read_out(vectors, labels, folds, has_classes=True)
+    assert ((found.outputs > 0) == labels).mean() > 0.7
+    assert found.loss < np.log(2)
+
+
 def test_folds_are_even_and_so_are_their_classes():
     labels = np.repeat([0, 1, 2], [11, 25, 4])
     folds = make_folds(labels, has_classes=True)
@@ -69,14 +86,14 @@ def test_what_can_be_read_is_read_and_noise_is_not():
     vectors, random = drawn(200, 20)
     labels = (vectors[:, 3] > 0).astype(np.int64)
     found = read_out(vectors, labels, make_folds(labels, True), has_classes=True)
-    assert (found.answers == labels).mean() > 0.85
+    assert (found.outputs.argmax(axis=1) == labels).mean() > 0.85
     noise = random.integers(0, 2, 200)
     unread = read_out(vectors, noise, make_folds(noise, True), has_classes=True)
     assert unread.loss > 0.66  # about log 2: no better than chance, and the penalty keeps it from much worse
     values = vectors[:, 3].astype(np.float64)
     found = read_out(vectors, values, make_folds(values, False), has_classes=False)
     assert found.loss < 0.02 * values.var()
-    assert found.loss == pytest.approx(np.mean((found.answers - values) ** 2))
+    assert found.loss == pytest.approx(np.mean((found.outputs[:, 0] - values) ** 2))
 
 
 def test_the_path_of_penalties_ends_where_it_gets_worse_and_the_best_is_found():

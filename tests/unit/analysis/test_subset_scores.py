@@ -14,7 +14,7 @@ import tiny
 from shallower.analysis.hidden_states import in_order, load_encoder
 from shallower.analysis.readouts import make_folds, read_out
 from shallower.analysis.single_layers import load_layers
-from shallower.analysis.subset_scores import divergence, mean_cosine, score_subsets
+from shallower.analysis.subset_scores import mean_cosine, score_subsets
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table
 from shallower.engine.classifiers.loading import load_for_prediction
@@ -101,8 +101,10 @@ def test_one_class_is_an_error(tmp_path):
 def test_divergence_and_cosine_by_hand():
     full, other = np.log([[0.5, 0.5], [0.9, 0.1]]), np.log([[0.25, 0.75], [0.9, 0.1]])
     expected = (0.5 * np.log(2) + 0.5 * np.log(0.5 / 0.75)) / 2
-    assert divergence(full.astype(np.float32), other.astype(np.float32), True) == pytest.approx(expected, rel=1e-5)
-    assert divergence(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]), False) == pytest.approx(1.0)
+    found = task_kind("classification").divergence(full.astype(np.float32), other.astype(np.float32))
+    assert found == pytest.approx(expected, rel=1e-5)
+    numbers = np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]])
+    assert task_kind("regression").divergence(*numbers) == pytest.approx(1.0)
     assert mean_cosine(np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0]])) == pytest.approx(0.5)
 
 

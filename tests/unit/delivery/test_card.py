@@ -292,6 +292,19 @@ def test_the_blocks_of_a_classification_print_the_classes(card_of, material):
         assert numbers == pytest.approx(probabilities.max(axis=1).tolist(), abs=1e-4)
 
 
+def test_the_blocks_of_a_multi_label_model_print_all_classes_above_the_threshold(card_of, material):
+    probabilities = 1 / (1 + np.exp(-material.examples.logits))
+    threshold = float(np.median(probabilities))
+    folder, (transformers, onnx) = card_of(threshold=threshold, target="multi-label", recommended=ONNX)
+    assert f"whose probability is above {threshold}" in (folder / "README.md").read_text(encoding="utf-8")
+    texts = [parts[0] for parts in material.examples.texts]
+    for block in (ABSENT + onnx, transformers):
+        for line, text, row in zip(run(with_texts(block, texts), folder), texts, probabilities, strict=True):
+            found = ast.literal_eval(line.removeprefix(f"{text} "))
+            expected = {name: p for name, p in zip(("bad", "good"), row, strict=True) if p > threshold}
+            assert found == pytest.approx(expected, abs=1e-4)
+
+
 def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
     from shallower.core.files import read_json
 

@@ -25,6 +25,17 @@ REGRESSION = ["pearson", "spearmanr"]
 REFERENCE = {name: metric.reference for name, metric in METRICS.items()}
 
 
+SETS = ["micro_f1", "macro_f1", "subset_accuracy"]
+
+
+def drawn_sets(seed: int, n: int = 50, classes: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of 0 and 1 for each class and predictions that agree somewhat; nothing is of the last class."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, classes)) < 0.4).astype(np.int8)
+    labels[:, -1] = 0
+    return labels, np.where(rng.random((n, classes)) < 0.8, labels, (1 - labels) * (np.arange(classes) < classes - 1))
+
+
 def drawn(name: str, seed: int, n: int = 200, classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Labels and predictions that agree somewhat."""
     rng = np.random.default_rng(seed)
@@ -60,6 +71,21 @@ def test_resamples_are_scored_each_by_itself(name):
     rows = np.random.default_rng(2).integers(0, 60, (7, 60))
     expected = [REFERENCE[name](labels[row], predictions[row]) for row in rows]
     np.testing.assert_allclose(resampled_scores(METRICS[name], labels, predictions, rows), expected)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_scores_of_sets_of_classes_are_those_of_scikit_learn(name):
+    labels, predictions = drawn_sets(0)
+    predictions = predictions.astype(np.int8)
+    assert score(METRICS[name], labels, predictions) == pytest.approx(REFERENCE[name](labels, predictions))
+    assert score(METRICS[name], labels, np.zeros_like(labels)) == REFERENCE[name](labels, np.zeros_like(labels))
+    rows = np.random.default_rng(2).integers(0, 50, (7, 50))
+    expected = [REFERENCE[name](labels[row], predictions[row]) for row in rows]
+    np.testing.assert_allclose(resampled_scores(METRICS[name], labels, predictions, rows), expected)
+    np.testing.assert_allclose(
+        resampled_scores(METRICS[name], labels, predictions, rows[:, :20]),
+        [REFERENCE[name](labels[row], predictions[row]) for row in rows[:, :20]],
+    )
 
 
 @pytest.mark.parametrize("name", ["accuracy", "macro_f1", "matthews_correlation"])

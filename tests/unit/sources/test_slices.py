@@ -117,3 +117,34 @@ def test_calibration_without_a_class_is_refused_with_the_reason() -> None:
         check_calibration(table_of([0, 2, 2, 0]), train, 4, names)
     with pytest.raises(UserError, match=r"3 of the 9 rows can be had, .* ask for 3"):
         check_calibration(table_of([2, 1, 0]), train, 9, names)
+
+
+# --- rows of several classes ---
+
+
+def sets_of(labels: list[list[int]]) -> pa.Table:
+    return pa.table({"id": range(len(labels)), "label": pa.array(labels, pa.list_(pa.int8()))})
+
+
+def test_a_slice_of_several_classes_gets_those_that_it_lacks() -> None:
+    table = sets_of([[1, 0, 0]] * 300 + [[0, 0, 0]] * 100 + [[1, 1, 1]] + [[1, 0, 1]])
+    assert classes_of(table) == {0, 1, 2}
+    part = drawn(table, shuffled(table), 20, {0, 1, 2})
+    assert classes_of(part) == {0, 1, 2} and len(part) == 20
+    common = sets_of([[1, 0], [1, 1], [0, 0]] * 30)
+    assert drawn(common, shuffled(common), 20, {0, 1})["id"].to_pylist() == plain(common, 20)
+
+
+def test_calibration_of_several_classes_holds_the_rarest_and_leaves_some() -> None:
+    table = sets_of([[1, 0, 0]] * 60 + [[1, 1, 0]] * 20 + [[0, 1, 1]] * 4 + [[0, 0, 0]] * 16)
+    rows = held_out(table, shuffled(table), 20, None, has_classes=True)
+    assert len(rows) == 20
+    # 12 of 60, 4 of 20, 1 of 4 and 3 of 16: in proportion, by the rarest class of each row
+    assert [int(((rows >= low) & (rows < high)).sum()) for low, high in ((0, 60), (60, 80), (80, 84), (84, 100))] == [
+        12,
+        4,
+        1,
+        3,
+    ]
+    left = table.take(np.setdiff1d(np.arange(100), rows))
+    assert classes_of(left) == classes_of(table.take(rows)) == {0, 1, 2}

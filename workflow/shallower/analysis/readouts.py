@@ -1,9 +1,10 @@
 """Readouts: how well a linear model, fitted again, reads the labels off a model's sentence vectors.
 
 A head that was trained on the full model says little of a shallower one before that is trained again. A readout is
-fitted for each: multinomial logistic regression for classes, ridge regression for numbers, both with an L2 penalty, on
-standardised vectors. It is judged on examples that it was not fitted on, by cross-validation: each example's outputs
-come from the readout that was fitted on the other folds, with the penalty that has the lowest loss on the other folds.
+fitted for each: multinomial logistic regression for classes, a logistic regression for each class where an example may
+have several, ridge regression for numbers, all with an L2 penalty, on standardised vectors. It is judged on examples
+that it was not fitted on, by cross-validation: each example's outputs come from the readout that was fitted on the
+other folds, with the penalty that has the lowest loss on the other folds.
 
 The standardisation is that of all examples, which looks at no label. Nothing is drawn at random but the folds, which
 are always the same.
@@ -17,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from shallower.analysis.standardising import mean_and_scale
 from shallower.core.errors import UserError
+from shallower.task_kinds.class_sets import strata
 
 SEED = 0
 FOLDS = 5
@@ -41,25 +43,26 @@ class Readout:
     """What cross-validated readouts make of vectors.
 
     Attributes:
-        answers: for each example the class (int64) or the value (float64) [n].
+        outputs: for each example that of each class, as of logits, or the value [n, outputs].
         loss: mean log loss or, for numbers, mean squared error.
     """
 
-    answers: NDArray[Any]
+    outputs: NDArray[np.float64]
     loss: float
 
 
 def make_folds(labels: NDArray[Any], has_classes: bool, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """The fold [n] of each example: sizes differ by one at most, and so do those of a class where there are classes.
 
-    Examples of one group in `groups` [n] are in one fold: what one readout makes of them can be compared.
+    Of several classes of an example one counts (`shallower.task_kinds.class_sets.strata`). Examples of one group in
+    `groups` [n] are in one fold: what one readout makes of them can be compared.
     """
     if groups is not None:
         _, group_of_example = np.unique(groups, return_inverse=True)
         return make_folds(np.arange(group_of_example.max() + 1), False)[group_of_example]
     order = np.random.default_rng(SEED).permutation(len(labels))
     if has_classes:
-        order = order[np.argsort(labels[order], kind="stable")]
+        order = order[np.argsort(strata(labels)[order], kind="stable")]
     folds = np.empty(len(labels), dtype=np.int64)
     folds[order] = np.arange(len(labels)) % FOLDS
     return folds
@@ -68,8 +71,9 @@ def make_folds(labels: NDArray[Any], has_classes: bool, groups: NDArray[np.int64
 def read_out(
     vectors: NDArray[np.float32], labels: NDArray[Any], folds: NDArray[np.int64], has_classes: bool
 ) -> Readout:
-    """The readout of labels [n], classes or numbers, from vectors [n, hidden], with folds as `make_folds` makes them.
+    """The readout of labels from vectors [n, hidden], with folds as `make_folds` makes them.
 
+    Labels are classes or numbers [n], or 0 and 1 for each class [n, classes].
     Raises UserError when a vector is not finite.
     """
     if not np.isfinite(vectors).all():
@@ -78,12 +82,12 @@ def read_out(
     if has_classes:
         outputs, losses = _logistic_until_worse(features, labels, folds)
     else:
-        outputs = ridge_out_of_fold(features, labels, folds)
-        losses = (outputs - labels) ** 2
+        values = ridge_out_of_fold(features, labels, folds)
+        outputs, losses = values[..., None], (values - labels) ** 2
     chosen = _penalty_of_each(losses, folds)
     picked = outputs[chosen, np.arange(len(labels))]
     loss = float(losses[chosen, np.arange(len(labels))].mean())
-    return Readout(picked.argmax(axis=1) if has_classes else picked, loss)
+    return Readout(picked, loss)
 
 
 def standardised(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -123,7 +127,7 @@ def ridge_out_of_fold(
 
 
 def _logistic_until_worse(
-    features: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+    features: NDArray[np.float64], labels: NDArray[Any], folds: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Outputs [penalties, n, classes] and log losses [penalties, n], down to the first penalty with a higher loss.
 
@@ -133,34 +137,41 @@ def _logistic_until_worse(
     losses: list[NDArray[np.float64]] = []
     for of_penalty in logistic_out_of_fold(features, labels, folds):
         outputs.append(of_penalty)
-        losses.append(logsumexp(of_penalty, axis=1) - of_penalty[np.arange(len(labels)), labels])
+        losses.append(_log_losses(of_penalty, labels))
         if len(losses) > 1 and losses[-1].mean() > losses[-2].mean():
             break
     return np.stack(outputs), np.stack(losses)
 
 
+def _log_losses(outputs: NDArray[np.float64], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """Log loss [n] of outputs [n, classes]; where an example may have several classes, the mean over these."""
+    if labels.ndim > 1:
+        return (np.logaddexp(0, outputs) - outputs * labels).mean(axis=1)
+    return logsumexp(outputs, axis=1) - outputs[np.arange(len(labels)), labels]
+
+
 def logistic_out_of_fold(
-    features: NDArray[np.float64], labels: NDArray[np.int64], folds: NDArray[np.int64]
+    features: NDArray[np.float64], labels: NDArray[Any], folds: NDArray[np.int64]
 ) -> Iterator[NDArray[np.float64]]:
     """For each of `PENALTIES` outputs [n, classes] by multinomial logistic regressions on the other folds.
 
-    The regressions of all folds are fitted together, so that the features are read once for all of them.
+    With labels of 0 and 1 for each class [n, classes], each class has a logistic regression of its own. The regressions
+    of all folds are fitted together, so that the features are read once for all of them.
     """
     num_examples, width = features.shape
-    num_classes = int(labels.max()) + 1
+    has_sets = labels.ndim > 1
+    num_classes = labels.shape[1] if has_sets else int(labels.max()) + 1
     inputs = np.hstack([features, np.ones((num_examples, 1))])
     is_fitted = (folds[:, None] != np.arange(FOLDS)).astype(np.float64)  # [n, folds]
-    wanted = np.eye(num_classes)[labels][:, None, :]
+    wanted = (labels.astype(np.float64) if has_sets else np.eye(num_classes)[labels])[:, None, :]
     shape = (width + 1, FOLDS, num_classes)
 
     def objective(flat: NDArray[np.float64], penalties: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat.reshape(shape)
         outputs = np.matmul(inputs, weights.reshape(width + 1, -1)).reshape(num_examples, FOLDS, num_classes)
-        outputs -= outputs.max(axis=2, keepdims=True)
-        shares = np.exp(outputs)
-        totals = shares.sum(axis=2, keepdims=True)
-        loss = (is_fitted * (np.log(totals) - (outputs * wanted).sum(axis=2, keepdims=True))[..., 0]).sum()
-        slopes = (shares / totals - wanted) * is_fitted[..., None]
+        shares, normalisers = (_yes_or_no if has_sets else _one_of_them)(outputs)
+        loss = (is_fitted * (normalisers - (outputs * wanted).sum(axis=2))).sum()
+        slopes = (shares - wanted) * is_fitted[..., None]
         penalised = weights * penalties[:, None, None]
         gradient = (inputs.T @ slopes.reshape(num_examples, -1)).reshape(shape) + penalised
         return (loss + 0.5 * (weights * penalised).sum()) / num_examples, gradient.ravel() / num_examples
@@ -176,6 +187,19 @@ def logistic_out_of_fold(
             rows = folds == fold
             found[rows] = inputs[rows] @ flat.reshape(shape)[:, fold]
         yield found
+
+
+def _one_of_them(outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probabilities of classes of which one is right, and the logarithm of what normalises them; shifts the outputs."""
+    outputs -= outputs.max(axis=2, keepdims=True)
+    shares = np.exp(outputs)
+    totals = shares.sum(axis=2, keepdims=True)
+    return shares / totals, np.log(totals)[..., 0]
+
+
+def _yes_or_no(outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same of classes each of which is right or not."""
+    return expit(outputs), np.logaddexp(0, outputs).sum(axis=2)
 
 
 def _penalty_of_each(losses: NDArray[np.float64], folds: NDArray[np.int64]) -> NDArray[np.int64]:

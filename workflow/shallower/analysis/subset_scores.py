@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
 
 from shallower.analysis.readouts import make_folds, read_out
 from shallower.analysis.single_layers import LayerRunner, Outputs, States
@@ -57,7 +56,7 @@ def score_subsets(
     budget: int,
     groups: NDArray[np.int64] | None = None,
 ) -> SubsetScores:
-    """Score subsets of a model's layers on calibration examples with labels [n], which `groups` [n] hold together.
+    """Score subsets of a model's layers on calibration examples with labels [n, ...], which `groups` [n] hold together.
 
     All subsets where a `budget` of layer evaluations allows, else the most promising ones
     (`shallower.surgery.subsets.search`); where layers share their weights, one of each depth. Scores are those of
@@ -125,7 +124,7 @@ class _Judge:
         found = {}
         for name, vectors in outputs.vectors.items():
             readout = read_out(vectors, self._labels, self._folds, self._kind.has_classes)
-            score = metric_score(self._metric, self._labels, readout.answers, self._groups)
+            score = metric_score(self._metric, self._labels, self._kind.answers(readout.outputs), self._groups)
             found[name] = {"readout_loss": readout.loss, "readout_score": score}
         self.readout_seconds += time.perf_counter() - began
         return found
@@ -133,7 +132,7 @@ class _Judge:
     def _of_head(self, logits: NDArray[np.float32], full: NDArray[np.float32]) -> dict[str, float]:
         loss = self._kind.loss(torch.from_numpy(logits), torch.from_numpy(self._labels))
         score = metric_score(self._metric, self._labels, self._kind.answers(logits), self._groups)
-        return {"loss": float(loss), "score": score, "divergence": divergence(full, logits, self._kind.has_classes)}
+        return {"loss": float(loss), "score": score, "divergence": self._kind.divergence(full, logits)}
 
 
 class _VectorJudge:
@@ -161,19 +160,6 @@ class _VectorJudge:
         row = {"kept_layers": subset_label(subset), "num_layers": len(subset), "loss": loss, "score": score}
         self.rows[subset] = row | {"cosine": mean_cosine(vectors, full)}
         return loss
-
-
-def divergence(full: NDArray[np.float32], logits: NDArray[np.float32], has_classes: bool) -> float:
-    """How far answers are from those of the full model, of logits [n, outputs] of both, in nats.
-
-    Mean Kullback-Leibler divergence from the full model's class probabilities; for numbers half the mean squared
-    difference, which is the divergence of normal distributions of variance 1.
-    """
-    one, other = full.astype(np.float64), logits.astype(np.float64)
-    if not has_classes:
-        return float(0.5 * np.mean((one - other) ** 2))
-    terms = softmax(one, axis=1) * (log_softmax(one, axis=1) - log_softmax(other, axis=1))
-    return float(terms.sum(axis=1).mean())
 
 
 def mean_cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -25,7 +25,7 @@ from shallower.task_kinds.registry import task_kind
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 # The hub's names of metrics, where they are other ones.
-HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1"}
+HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1", "micro_f1": "f1", "subset_accuracy": "accuracy"}
 # The hub's names of what models do, by transformers' class, unless their kind of task has its own.
 PIPELINES = {SEQUENCE_CLASSIFICATION: "text-classification", TOKEN_CLASSIFICATION: "token-classification"}
 # Identifiers of licences that the hub knows; other licences are given by their name.

@@ -74,6 +74,7 @@ def describe(
         dataset=dataset_of(task_manifest["source"]),
         settings=manifest["settings"],
         machine=f"{machine['processor']}, one thread",
+        threshold=read_json(folder_of(run, variant) / "metrics.json").get("threshold"),
         model_class=model_class_of(config),
         target=task["target"],
     )

@@ -168,6 +168,7 @@ class Delivered:
         settings: those of the training, by name.
         limits: sentences on what to mind, in addition to those that hold for all.
         machine: what latencies were measured on, in words.
+        threshold: probability above which a class is answered, where each is a question of its own; else None.
         model_class: transformers' class of the model (see `shallower.core.model_classes`).
         target: the kind of task.
     """
@@ -190,6 +191,7 @@ class Delivered:
     settings: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     machine: str | None = None
+    threshold: float | None = None
     model_class: str = SEQUENCE_CLASSIFICATION
     target: str = "classification"
 

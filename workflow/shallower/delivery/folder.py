@@ -113,13 +113,17 @@ def _check_sources(delivered: Delivered, run_dir: Path, sources: Mapping[str, Pa
 
 
 def delivered_config(config: Mapping[str, Any], delivered: Delivered) -> dict[str, Any]:
-    """config.json with the names of the classes; of a regression with one output without a name."""
+    """config.json with the names of the classes; of a regression with one output without a name.
+
+    Where each class is a question of its own, it also has the `threshold` of probability, which transformers keeps.
+    """
     kept = {key: value for key, value in config.items() if key not in ("id2label", "label2id", "num_labels")}
     if delivered.labels is None:
         return kept | {"num_labels": 1}
     return kept | {
         "id2label": {str(index): label for index, label in enumerate(delivered.labels)},
         "label2id": {label: index for index, label in enumerate(delivered.labels)},
+        **({} if delivered.threshold is None else {"threshold": delivered.threshold}),
     }
 
 

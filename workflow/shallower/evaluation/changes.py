@@ -1,7 +1,9 @@
 """How much a variant of a model answers otherwise than the model as it was trained, example by example."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +30,10 @@ class Changes:
     logit_difference: float
 
 
-def read_changes(variant: str | Path, trained: str | Path, target: str, samples: int) -> Changes:
-    """Compare two files of predictions; `target` is the name of the kind of task.
+def read_changes(
+    variant: str | Path, trained: str | Path, target: str, samples: int, settings: Mapping[str, Any] | None = None
+) -> Changes:
+    """Compare two files of predictions; `target` is the name of the kind of task, `settings` are those of scoring.
 
     Raises UserError when a file is missing or damaged, or when they are not of the same examples and outputs.
     """
@@ -39,6 +43,7 @@ def read_changes(variant: str | Path, trained: str | Path, target: str, samples:
     difference = float(np.abs(ours.logits.astype(np.float64) - theirs.logits).max())
     if not task_kind(target).has_classes:
         return Changes(float("nan"), np.full(samples, np.nan), difference)
-    changed = (predictions_of(ours.logits, target) != predictions_of(theirs.logits, target)).astype(np.float64)
+    differ = predictions_of(ours.logits, target, settings) != predictions_of(theirs.logits, target, settings)
+    changed = differ.reshape(len(differ), -1).any(axis=1).astype(np.float64)
     resamples = mean_resamples(changed, samples, theirs.groups) if changed.any() else np.zeros(samples)
     return Changes(float(changed.mean()), resamples, difference)

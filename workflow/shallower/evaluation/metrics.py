@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.evaluation import rankings
+from shallower.evaluation.class_sets import best_for_micro_f1, macro_f1_of_sets, micro_f1, of_sets, subset_accuracy
 from shallower.evaluation.groups import num_units, rows_of
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
 
@@ -36,6 +37,9 @@ class Metric:
             are the third argument.
         most_classes: the largest number of classes that it is defined for; None for any.
         of_class: the same metric for the class of an index, where it is of one class only, the positive one.
+        constant: the best answer, in the form of one label, for all examples alike, by their labels; None for that of
+            the kind of task.
+        further_kinds: the names of other kinds of task that it is for, too.
     """
 
     name: str
@@ -45,6 +49,8 @@ class Metric:
     reference: Callable[..., float]
     most_classes: int | None = None
     of_class: "Callable[[int], Metric] | None" = None
+    constant: Callable[[NDArray[Any]], Any] | None = None
+    further_kinds: tuple[str, ...] = ()
 
 
 class GroupScore(NamedTuple):
@@ -144,6 +150,17 @@ def _macro_f1(counts: Counts) -> NDArray[Any]:
     return scores.sum(-1) / occurs.sum(-1)
 
 
+def _macro_f1_of_any(labels: NDArray[Any], predictions: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """Of examples with one class each [n], or with any number of them [n, classes]."""
+    of_any = of_counts(_macro_f1) if labels.ndim == 1 else of_sets(macro_f1_of_sets)
+    return of_any(labels, predictions, rows)
+
+
+def _best_for_macro_f1(labels: NDArray[Any]) -> NDArray[Any]:
+    """The most frequent class; of classes that exclude no other, all."""
+    return np.array(np.bincount(labels).argmax()) if labels.ndim == 1 else np.ones(labels.shape[1], labels.dtype)
+
+
 def _matthews_correlation(counts: Counts) -> NDArray[Any]:
     """For any number of classes: Gorodkin, "Comparing two K-category assignments", 2004."""
     true, predicted = counts.labels.astype(np.float64), counts.predictions.astype(np.float64)
@@ -220,8 +237,10 @@ METRICS = {
             name="macro_f1",
             title="macro F1",
             kind="classification",
-            function=of_counts(_macro_f1),
+            function=_macro_f1_of_any,
             reference=_sklearn("f1_score", average="macro", zero_division=0),
+            further_kinds=("multi-label",),
+            constant=_best_for_macro_f1,
         ),
         Metric(
             name="matthews_correlation",
@@ -229,6 +248,21 @@ METRICS = {
             kind="classification",
             function=of_counts(_matthews_correlation),
             reference=_sklearn("matthews_corrcoef"),
+        ),
+        Metric(
+            name="micro_f1",
+            title="micro F1",
+            kind="multi-label",
+            function=of_sets(micro_f1),
+            reference=_sklearn("f1_score", average="micro", zero_division=0),
+            constant=best_for_micro_f1,
+        ),
+        Metric(
+            name="subset_accuracy",
+            title="subset accuracy",
+            kind="multi-label",
+            function=of_sets(subset_accuracy),
+            reference=_sklearn("accuracy_score"),
         ),
         Metric("pearson", "Pearson correlation", "regression", of_pairs(_pearson), _scipy("pearsonr")),
         Metric("spearmanr", "Spearman correlation", "regression", of_pairs(_spearman), _scipy("spearmanr")),
@@ -252,13 +286,19 @@ METRICS = {
 
 def metric_names(target: str) -> list[str]:
     """Names of the metrics that suit a kind of task."""
-    return [metric.name for metric in METRICS.values() if metric.kind in TASK_KINDS[target].scored_as]
+    suiting = {*TASK_KINDS[target].scored_as}
+    return [metric.name for metric in METRICS.values() if suiting & {metric.kind, *metric.further_kinds}]
 
 
 def metric_title(name: str, positive_class: object = None) -> str:
     """A metric's name as one would say it, with the class that it is of, where tables hold one."""
     title = METRICS[name].title if name in METRICS else name.replace("_", " ")
     return f"{title} of {positive_class}" if isinstance(positive_class, str) and positive_class else title
+
+
+def answer_threshold(target: str, settings: Mapping[str, Any]) -> float | None:
+    """Probability above which a class counts as answered, by settings of scoring; None for kinds without one."""
+    return task_kind(target, settings).threshold
 
 
 def metric_of_class(name: str, positive: int = POSITIVE) -> Metric:
@@ -317,11 +357,12 @@ def _flat(units: NDArray[Any]) -> NDArray[Any]:
 def score(
     metric: Metric, labels: NDArray[Any], predictions: NDArray[Any], groups: NDArray[np.int64] | None = None
 ) -> float:
-    """The score of predictions [n] against labels [n]; 0.0 for a correlation that does not exist."""
+    """The score of predictions [n, ...] against labels [n, ...]; 0.0 for a correlation that does not exist."""
     return float(resampled_scores(metric, labels, predictions, np.arange(num_units(labels, groups)), groups))
 
 
 def chance_score(metric: Metric, labels: NDArray[Any], groups: NDArray[np.int64] | None = None) -> float:
     """The score of the best answer that is the same for every example."""
-    answers = np.full_like(labels, task_kind(metric.kind).constant_answer(labels))
+    constant = metric.constant or task_kind(metric.kind).constant_answer
+    answers = np.full_like(labels, constant(labels))
     return score(metric, labels, answers, groups)

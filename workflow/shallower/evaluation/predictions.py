@@ -1,7 +1,7 @@
 """Predictions on disk: one row an example, with its id, label and logits."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,13 +112,19 @@ def content_digest(
     return digest.hexdigest()
 
 
-def predictions_of(logits: NDArray[Any], target: str) -> NDArray[Any]:
-    """Answers [n, ...] of a model from its logits [n, outputs], in the form of the labels of that kind of task."""
-    return task_kind(target).answers(logits)
+def predictions_of(logits: NDArray[Any], target: str, settings: Mapping[str, Any] | None = None) -> NDArray[Any]:
+    """Answers [n, ...] of a model from its logits [n, outputs], in the form of the labels of that kind of task.
+
+    `settings` are those of scoring, or the content of a metrics.json, which says the same.
+    """
+    return task_kind(target, settings).answers(logits)
 
 
 def read_matched(
-    paths: Sequence[str | Path], reference: Predictions | None, target: str
+    paths: Sequence[str | Path],
+    reference: Predictions | None,
+    target: str,
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n, ...].
 
@@ -142,7 +148,7 @@ def read_matched(
             np.asarray(table.groups), np.asarray(expected.groups)
         ):
             raise UserError(f"{path}: groups of rows differ from those compared with; delete it and run again")
-        answers.append(predictions_of(table.logits, target))
+        answers.append(predictions_of(table.logits, target, settings))
     if expected is None:
         raise ValueError("no predictions to read")
     return expected, np.stack(answers)

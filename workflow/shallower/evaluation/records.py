@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
+from shallower.evaluation.class_sets import scores_by_class
 from shallower.evaluation.groups import num_units
 from shallower.evaluation.metrics import POSITIVE, chance_score, metric_for, score
 from shallower.task_kinds.registry import task_kind
@@ -23,10 +24,10 @@ def metrics_record(
 ) -> tuple[dict[str, Any], NDArray[np.float32]]:
     """The scores of one run with their intervals and chance levels, and the primary score resampled.
 
-    `target` is the name of the kind of task; labels and predictions are [n]; `settings` holds `metrics`
-    (names, the primary one first), `confidence` (0 to 1), `bootstrap_samples`, the length of the resampled scores, and
-    `positive_class`, the index of the class that metrics of one class are of, if it is not 1. `names` are the
-    classes'; `groups` [n] say which rows belong together, if any do.
+    `target` is the name of the kind of task; labels and predictions are [n, ...]; `settings` holds `metrics` (names,
+    the primary one first), `confidence` (0 to 1), `bootstrap_samples`, the length of the resampled scores,
+    `positive_class`, the index of the class that metrics of one class are of, if it is not 1, and `threshold`, if it is
+    not the kind's. `names` are the classes'; `groups` [n] say which rows belong together, if any do.
     """
     scores: dict[str, dict[str, Any]] = {}
     positive = settings.get("positive_class", POSITIVE)
@@ -45,14 +46,18 @@ def metrics_record(
         }
         if metric.of_class:
             scores[name] |= {"positive_class": names[positive] if names else str(positive), "positive_index": positive}
+    kind = task_kind(target, settings)
     record = {
         "target": target,
+        **({} if kind.threshold is None else {"threshold": kind.threshold}),
         "primary": settings["metrics"][0],
         "metrics": scores,
         "num_examples": len(labels),
         **({} if groups is None else {"num_groups": num_units(labels, groups)}),
-        "collapsed": task_kind(target).is_collapsed(labels, predictions, groups),
+        "collapsed": kind.is_collapsed(labels, predictions, groups),
     }
+    if kind.has_class_sets and names:
+        record["classes"] = scores_by_class(labels, predictions, names)
     return record, resamples[0]
 
 

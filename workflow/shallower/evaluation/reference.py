@@ -86,7 +86,7 @@ def checked_scores(directories: Iterable[str]) -> dict[str, dict[str, float]]:
         path = Path(directory, "metrics.json")
         record = read_json(path)
         predictions = read_predictions(Path(directory, "predictions.parquet"), record["target"])
-        answers = predictions_of(predictions.logits, record["target"])
+        answers = predictions_of(predictions.logits, record["target"], record)
         positive = positive_index(record)
         values = reference_scores(
             record["target"], predictions.labels, answers, record["metrics"], positive, predictions.groups

@@ -21,7 +21,7 @@ class Stack:
     """
 
     num_layers: int
-    protected: Mapping[int, str] = field(default_factory=dict, hash=False)  # plans keep sizes of models by their hash
+    protected: Mapping[int, str] = field(default_factory=dict, hash=False)  # a mapping has no hash
     kinds: tuple[str, ...] = ()
     family: str = "this"
     is_assumed: bool = False

@@ -88,7 +88,7 @@ def half_scores(
     Rows that belong together, by `groups` [n], are in the same half.
     """
     random = np.random.default_rng(SEED)
-    num_subsets, num_seeds, _ = answers.shape
+    num_subsets, num_seeds = answers.shape[:2]
     num_examples = num_units(labels, groups)
     halving = np.sort(np.arange(num_samples) % HALVINGS)
     values = np.empty((HALVINGS, 2, num_subsets, num_seeds))

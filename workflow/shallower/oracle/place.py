@@ -137,8 +137,8 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
     record = read_json(Path(directories[0][0], "metrics.json"))
     metric = metric_for(record["primary"], record["target"], positive_index(record))
     paths = [Path(directory, "predictions.parquet") for row in directories for directory in row]
-    table, answers = read_matched(paths, None, record["target"])
-    answers = answers.reshape(len(subsets), len(seeds), -1)
+    table, answers = read_matched(paths, None, record["target"], record)
+    answers = answers.reshape(len(subsets), len(seeds), *answers.shape[1:])
     values = dict(zip(runs["directory"], runs["value"], strict=True))
     return Place(
         names=names,

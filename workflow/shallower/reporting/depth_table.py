@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -65,12 +66,13 @@ def _probe_rows(path: Path, metric: Metric) -> Iterator[dict[str, Any]]:
     if table.empty or table.groupby("depth").size().nunique() != 1:
         raise UserError(f"{path}: depths differ in their number of examples; delete the file and run again")
     for depth, rows in table.groupby("depth"):
-        labels, groups = rows["label"].to_numpy(), rows["group"].to_numpy() if "group" in rows else None
+        labels, predictions = (np.stack(rows[name].to_numpy()) for name in ("label", "prediction"))
+        groups = rows["group"].to_numpy() if "group" in rows else None
         yield {
             "quantity": "probe",
             "depth": depth,
             "metric": metric.name,
-            "value": score(metric, labels, rows["prediction"].to_numpy(), groups),
+            "value": score(metric, labels, predictions, groups),
             "chance": chance_score(metric, labels, groups),
         }
 

@@ -9,7 +9,7 @@ from shallower.core.layout import TEST, UNLABELLED
 from shallower.core.runs import BASELINE
 from shallower.core.text_figures import unlabelled_in_words
 from shallower.core.wording import DASH, counted, listed, score_text
-from shallower.evaluation.metrics import METRICS, POSITIVE, metric_title
+from shallower.evaluation.metrics import METRICS, POSITIVE, answer_threshold, metric_title
 from shallower.reporting.footprint import footprint, footprint_text
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
@@ -21,6 +21,7 @@ SETTINGS = {
     "weight_decay": "weight decay",
     "max_grad_norm": "gradients clipped to norm",
     "max_length": "tokens at most",
+    "class_weights": "weights of classes",
 }
 DISTILLATION = {
     "weight": "weight of the full model's answers, next to the labels",
@@ -61,9 +62,9 @@ def methods_content(
         "tasks": [_task(config, task, summary, *tasks.get(task["name"], ({}, {}))) for task in config["tasks"]],
         "training_columns": list(columns),
         "training": [
-            (title, *(f"{settings[key]:g}" for settings in columns.values()))
+            (title, *(_value(settings.get(key, "none")) for settings in columns.values()))
             for key, title in SETTINGS.items()
-            if key in config["train"]
+            if any(settings.get(key, "none") != "none" for settings in columns.values())
         ]
         + _distillation(columns),
         "exceptions": [
@@ -171,7 +172,7 @@ def _task(
             for split, key in (("training", "train_examples"), ("validation", "validation_examples"))
             if task.get(key) and (rows or split == "validation")
         ],
-        "metrics": listed([_metric(metric, positive) for metric in task["metrics"]]),
+        "metrics": listed([_metric(metric, positive) for metric in task["metrics"]]) + _threshold(task, record),
         "chance": DASH if baselines.empty else score_text(baselines["chance"].iloc[0]),
         "seeds": " ".join(map(str, _seeds(config, task))),
     }
@@ -184,6 +185,12 @@ def _in_groups(manifest: Mapping[str, Any], split: str) -> str:
 
 def _metric(name: str, positive: str | None) -> str:
     return metric_title(name, positive if name in METRICS and METRICS[name].of_class else None)
+
+
+def _threshold(task: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Which classes count as answered, where each is a question of its own."""
+    threshold = answer_threshold(record["target"], task) if "target" in record else None
+    return "" if threshold is None else f" (of classes with a probability above {threshold:g})"
 
 
 def _classes(counts: Mapping[str, int]) -> str:
@@ -235,12 +242,16 @@ def _taught(value: Any) -> str:
 
 def _settings(settings: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in settings.items() if key != "distill"}
-    texts = [f"{SETTINGS[key].split(',')[0]} {value:g}" for key, value in plain.items()]
+    texts = [f"{SETTINGS[key].split(',')[0]} {_value(value)}" for key, value in plain.items()]
     if distill := settings.get("distill"):
         texts += [
             f"{title.split(',')[0]} {_taught(distill[key])}" for key, title in DISTILLATION.items() if key in distill
         ]
     return listed(texts)
+
+
+def _value(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:

@@ -220,6 +220,7 @@ def _changes(
             Path(of_seed[run["seed"]], PREDICTIONS),
             run["target"],
             len(scores.resamples(run["directory"])),
+            read_json(Path(run["directory"], METRICS)),
         )
         for run in runs.to_dict("records")
     ]

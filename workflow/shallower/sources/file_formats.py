@@ -219,8 +219,13 @@ def _read_parquet(path: Path, used: Sequence[str] | None, _: Sequence[str] | Non
 def _class_names(schema: pa.Schema, label: str) -> Sequence[str] | None:
     """Names of the classes where `datasets` stored them in a parquet file's schema."""
     stored = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    for key in ("info", "features", label, "names"):
+    for key in ("info", "features", label):
         stored = stored.get(key) if isinstance(stored, dict) else None
+    if isinstance(stored, dict) and "feature" in stored:  # of a list's entries
+        stored = stored["feature"]
+    elif isinstance(stored, list) and len(stored) == 1:  # the same in another spelling
+        stored = stored[0]
+    stored = stored.get("names") if isinstance(stored, dict) else None
     return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
 
 

@@ -247,7 +247,7 @@ def _check_task(definition: Definition, listing: List, problems: list[str]) -> I
                 if not outline(commit, name, files[name].size, path):
                     yield f"{name} is there, its columns are not checked"
                     continue
-                rows = _check_parquet(path, [*columns.text, columns.label], definition.get(f"{split}_examples", 1))
+                rows = _check_parquet(path, [*columns.text, *columns.of_labels], definition.get(f"{split}_examples", 1))
                 yield f"{split} has {rows:,} rows"
 
 

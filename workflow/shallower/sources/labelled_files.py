@@ -37,7 +37,7 @@ class Columns:
 
     Attributes:
         text: one or two columns of text.
-        label: the column of the label.
+        label: the column of the label; empty where there is one for each class.
         labels: class names in the order of their ids; None for a kind of task without classes.
         may_be_empty: whether empty texts are taken as they are, as a published data set has them.
         names: the columns' names in their order, for CSV and TSV files without a header.
@@ -45,6 +45,7 @@ class Columns:
             labels are ratings. Rows with a rating in no range are left out.
         target: the kind of task, which reads the labels.
         scale: the lowest and the highest label, which become 0 and 1; None where labels stay as they are.
+        label_columns: a column for each class, where labels are in several.
     """
 
     text: tuple[str, ...]
@@ -55,6 +56,12 @@ class Columns:
     ranges: tuple[tuple[float, float], ...] | None = None
     target: str = "classification"
     scale: tuple[float, float] | None = None
+    label_columns: tuple[str, ...] = ()
+
+    @property
+    def of_labels(self) -> tuple[str, ...]:
+        """All columns of labels."""
+        return self.label_columns or (self.label,)
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Labelled:
 
     Attributes:
         tables: by split.
-        labels_are: what labels were read as: "names", "ids" or "numbers".
+        labels_are: what labels were read as, such as "names", "ids" or "numbers".
         remarks: what was taken otherwise than it stands in the files.
     """
 
@@ -121,8 +128,12 @@ class _Part:
 
 def _part(split: str, path: Path, columns: Columns) -> _Part:
     """Read one file; its texts as Arrow arrays, of half the size. Raises as `read_file` does."""
-    content = read_file(path, [*columns.text, columns.label], columns.names)
-    labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
+    content = read_file(path, [*columns.text, *columns.of_labels], columns.names)
+    if columns.label_columns:
+        rows = map(list, zip(*(content.values.pop(name) for name in columns.label_columns), strict=True))
+        labels = LabelColumn(str(path), list(rows), names=columns.label_columns)
+    else:
+        labels = LabelColumn(str(path), content.values[columns.label], content.stored_names)
     return _Part(split, path, *_texts(content, columns), labels, content.remark)
 
 
@@ -182,7 +193,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
         try:
             labels.append(read(value))
         except ValueError as error:
-            problems.append(f"row {row}: {columns.label} {error}")
+            problems.append(" ".join([f"row {row}:", *([columns.label] if columns.label else []), str(error)]))
     refuse_rows(part.path, problems)
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]

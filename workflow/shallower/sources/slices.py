@@ -5,6 +5,7 @@ so that a slice that was sound stays what it was.
 
 Calibration examples are drawn from the other end of the order that training examples are drawn from, class by class:
 they do not depend on how many training examples a study asks for, nor these on them, as long as there are rows enough.
+Where a row may have several classes, it counts as the rarest of them there.
 
 Rows of one group, such as the texts of a query, are drawn together or not at all.
 """
@@ -16,6 +17,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
+from shallower.core.parquet import to_array
+from shallower.task_kinds.class_sets import classes_of as classes_of_labels
+from shallower.task_kinds.class_sets import memberships, strata
 
 SLICE_SEED = 0
 # Column of what rows are drawn together by.
@@ -44,7 +48,7 @@ def whole_groups(table: pa.Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def classes_of(table: pa.Table) -> set[int]:
     """Indices of the classes in a table."""
-    return set(table["label"].unique().to_pylist())
+    return classes_of_labels(to_array(table["label"]))
 
 
 def drawn(table: pa.Table, order: NDArray[np.int64], size: int, needed: Iterable[int] | None) -> pa.Table:
@@ -56,13 +60,16 @@ def drawn(table: pa.Table, order: NDArray[np.int64], size: int, needed: Iterable
     """
     if needed is None:
         return table.take(np.sort(whole_groups(table, order[:size])))
-    labels = table["label"].to_numpy()[order]
-    present = {*labels[:size].tolist()}
+    rows, of_rows = memberships(to_array(table["label"])[order])
+    present = {*of_rows[rows < size].tolist()}
     chosen = np.arange(size)
     if len(present) == 1 or not present.issuperset(needed):
-        classes, firsts = np.unique(labels, return_index=True)
+        classes, places = np.unique(of_rows, return_index=True)
+        firsts = rows[places]
         needed_firsts = firsts[np.isin(classes, [*needed])]
-        wanted = next((rows for rows in (firsts, needed_firsts) if len(rows) <= size), firsts[:0])
+        # A row that is the first of several classes is drawn once.
+        alternatives = [np.unique(alternative) for alternative in (firsts, needed_firsts)]
+        wanted = next((wanted for wanted in alternatives if len(wanted) <= size), firsts[:0])
         others = np.setdiff1d(np.arange(len(order)), wanted)
         chosen = np.concatenate([wanted, others[: size - len(wanted)]])
     return table.take(np.sort(order[chosen]))
@@ -81,7 +88,7 @@ def held_out(
         candidates = candidates[~np.isin(table["id"].to_numpy()[candidates], taken)]
     if not has_classes:
         return np.sort(whole_groups(table, candidates[:size]))
-    labels = table["label"].to_numpy()
+    labels = strata(to_array(table["label"]))
     classes, counts = np.unique(labels[order], return_counts=True)
     quotas = _quotas(counts, size)
     if taken is None:

@@ -69,12 +69,13 @@ class TaskSource:
         ranges = definition.get("label_ranges")
         return Columns(
             tuple(definition["text"]),
-            definition["label"],
-            tuple(definition["labels"]) if task_kind(definition["target"]).has_classes else None,
+            definition.get("label", ""),
+            tuple(_class_names(definition)) if task_kind(definition["target"]).has_classes else None,
             target=definition["target"],
             names=tuple(definition["columns"]) if "columns" in definition else None,
             ranges=tuple((low, high) for low, high in ranges) if ranges else None,
             scale=_scale(definition),
+            label_columns=tuple(definition.get("label_columns", ())),
         )
 
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
@@ -286,22 +287,26 @@ def _test_split_problem(definition: Mapping[str, Any]) -> str | None:
 
 
 def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
-    if definition["label"] in definition["text"]:
-        yield f"label: the column {definition['label']!r} is one of text, too; a model could read the answer"
+    key = "label_columns" if "label_columns" in definition else "label"
+    of_labels = definition.get("label_columns", [definition.get("label")])
+    for name in of_labels:
+        if name in definition["text"]:
+            yield f"{key}: the column {name!r} is one of text, too; a model could read the answer"
     if "columns" in definition:
-        absent = [name for name in (*definition["text"], definition["label"]) if name not in definition["columns"]]
-        yield from (f"columns: has no {name!r}, which text or label names; add it" for name in absent)
+        absent = [name for name in (*definition["text"], *of_labels) if name not in definition["columns"]]
+        yield from (f"columns: has no {name!r}, which text or {key} names; add it" for name in absent)
     names: dict[str, str] = {}
-    for name in definition.get("labels", ()):
+    for name in _class_names(definition):
         if (other := names.setdefault(canonical(name), name)) != name:
             alike = f"{other!r} and {name!r} are the same but for blanks around them or how letters are composed"
-            yield f"labels: {alike}; rename one of them"
+            yield f"{key if key == 'label_columns' else 'labels'}: {alike}; rename one of them"
     yield from _pair_problems(definition)
     if "label_ranges" not in definition:
         return
     ranges = definition["label_ranges"]
     if definition["target"] != "classification":
-        yield f"label_ranges: a {definition['target']} takes the numbers themselves; remove the key"
+        takes = "lists of labels" if task_kind(definition["target"]).has_class_sets else "the numbers themselves"
+        yield f"label_ranges: a {definition['target']} takes {takes}; remove the key"
     elif len(ranges) != len(definition.get("labels", ranges)):
         yield f"label_ranges: there are {len(ranges)} for {len(definition['labels'])} labels; give one for each label"
     if upside_down := [list(pair) for pair in ranges if pair[0] > pair[1]]:
@@ -327,6 +332,12 @@ def _scale(definition: Mapping[str, Any]) -> tuple[float, float] | None:
         return None
     low, high = definition.get("similarity_range", (0, 1))
     return low, high
+
+
+def _class_names(definition: Mapping[str, Any]) -> Sequence[str]:
+    """Names of the classes: `labels` or, where each has a column, those of the columns."""
+    names: Sequence[str] = definition.get("label_columns", definition.get("labels", ()))
+    return names
 
 
 def _read(files: Mapping[str, Sequence[Path]], columns: Columns) -> Labelled:

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.layout import CALIBRATION, SPLITS, TEST
-from shallower.core.parquet import write_parquet
+from shallower.core.parquet import to_array, write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import Labelled
 from shallower.sources.local_data import LocalData, kept
@@ -21,6 +20,7 @@ from shallower.sources.queries import num_queries, shared_queries
 from shallower.sources.repeats import repeated_texts
 from shallower.sources.slices import GROUP, SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
+from shallower.task_kinds.class_sets import class_counts
 from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,8 @@ def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[st
             for split, paths in files.items()
             for part, path in enumerate(paths, start=1)
         }
-    logger.info("%s: labels are read as %s", source.columns(definition).label, labelled.labels_are)
+    names = ", ".join(source.columns(definition).of_labels)
+    logger.info("%s: labels are read as %s", names, labelled.labels_are)
     for remark in labelled.remarks:
         logger.info("%s", remark)
     return labelled, originals
@@ -164,8 +165,8 @@ def _class_counts(labels: Sequence[str] | None, tables: Mapping[str, pa.Table]) 
     """Numbers of examples of each class, by split; None for a task without classes."""
     if labels is None:
         return None
-    counts = {split: Counter(table.column("label").to_pylist()) for split, table in tables.items()}
-    return {split: {name: found[index] for index, name in enumerate(labels)} for split, found in counts.items()}
+    counts = {split: class_counts(to_array(table["label"]), len(labels)).tolist() for split, table in tables.items()}
+    return {split: dict(zip(labels, found, strict=True)) for split, found in counts.items()}
 
 
 def _group_counts(target: str, tables: Mapping[str, pa.Table]) -> dict[str, Any]:

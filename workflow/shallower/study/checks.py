@@ -45,6 +45,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from _seed_problems(draft)
     yield from _origin_problems(draft)
     yield from _refine_problems(draft)
+    yield from _class_weight_problems(draft)
     yield from augmentation_problems(draft)
     yield from strategy_problems(draft)
     yield from budget_problems(draft)
@@ -114,6 +115,37 @@ def _refine_problems(draft: Draft) -> Iterator[str]:
         )
     for path in untaught:
         yield f"{draft.place(*path)}: nothing is trained with refine.epochs 0; remove distill, or refine for 1 epoch"
+
+
+def _class_weight_problems(draft: Draft) -> Iterator[str]:
+    """Weights of classes for tasks that have none: by their own settings, or by those of the study or an origin."""
+
+    def is_balanced(*path: int | str, owner: Mapping[str, Any]) -> bool:
+        settings = owner.get(str(path[-1]), {}) if draft.is_sound(*path) else {}
+        return isinstance(settings, Mapping) and settings.get("class_weights") == "balanced"
+
+    # What holds for all tasks, by the key of a task that overrides it, if any does.
+    common: list[tuple[tuple[int | str, ...], Mapping[str, Any], str | None]] = [
+        (("train",), draft.config, "train"),
+        (("refine",), draft.config, "refine"),
+    ]
+    for index, origin in draft.entries("origins"):
+        common += [(("origins", index, "refine"), origin, "refine"), (("origins", index, "stage"), origin, None)]
+    for index, task in draft.entries("tasks"):
+        target = _target(task, lambda *keys, index=index: all(draft.is_sound("tasks", index, key) for key in keys))
+        if target is None or task_kind(target).takes_class_weights:
+            continue
+        for key in ("train", "refine"):
+            if is_balanced("tasks", index, key, owner=task):
+                yield f"{draft.place('tasks', index, key, 'class_weights')}: a {target} has no classes; remove the key"
+        for path, owner, key_of_task in common:
+            own = task.get(key_of_task, {}) if key_of_task else {}
+            if is_balanced(*path, owner=owner) and not (isinstance(own, Mapping) and "class_weights" in own):
+                remedy = f"write '{key_of_task}: {{class_weights: none}}' for it, or s" if key_of_task else "s"
+                yield (
+                    f"{draft.place(*path, 'class_weights')}: the {target} task {shown(task.get('name'))} has no "
+                    f"classes; {remedy}et balanced in tasks that have them"
+                )
 
 
 # --- models and tasks ----------------------------------------------------------------------------------------------
@@ -240,21 +272,34 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
     has_own = task.get("source") == "glue" and "target" in task and sound("subset", "target")
     if has_own and (problem := target_problem(task)):
         yield f".target: {problem}"
-    if task.get("source") == "glue" or not sound("source", "target", "labels"):
+    if task.get("source") == "glue" or not sound("source", "target", "labels", "label", "label_columns"):
         return
     kind = task_kind(task["target"])
-    has_classes = kind.has_classes
+    has_classes, has_columns = kind.has_classes, "label_columns" in task
     if sound("text") and (problem := kind.text_problem(task["text"])):
         yield f".text: {problem}"
-    if has_classes and "labels" not in task:
+    if has_columns and not kind.has_class_sets:
+        yield f".label_columns: a {task['target']} has one label for each text; name its column with label"
+    elif has_columns and "label" in task:
+        yield ".label_columns: there is label, too; name the one column of lists, or those of 0 and 1"
+    elif has_columns and "labels" in task:
+        yield ".labels: label_columns name the classes; remove the key"
+    elif not has_columns and "label" not in task:
+        columns = " or, for columns of 0 and 1, label_columns" if kind.has_class_sets else ""
+        yield f": missing 'label'; name the column of the label{columns}"
+    if has_classes and "labels" not in task and not has_columns:
         yield ": missing 'labels'; list the names of the classes in the order of their ids"
     if not has_classes and "labels" in task:
         yield f".labels: a {task['target']} has no classes; remove the key"
+    if "threshold" in task and kind.threshold is None:
+        yield f".threshold: is for multi-label, whose classes are questions of their own; a {task['target']} has none"
     labels = task.get("labels", [])
     if "positive_class" not in task or not sound("positive_class"):
         return
     if not has_classes:
         yield f".positive_class: a {task['target']} has no classes; remove the key"
+    elif kind.has_class_sets:
+        yield f".positive_class: f1 of one class is not for {task['target']}; remove the key"
     elif labels and len(labels) != 2:
         yield f".positive_class: is for two classes, there are {len(labels)}; remove the key"
     elif labels and task["positive_class"] not in labels:

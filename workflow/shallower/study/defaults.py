@@ -17,6 +17,8 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
     """A study with all its defaults, and each task resolved to what its source needs."""
     filled = settings.model_dump(exclude=AS_WRITTEN) | {"refine": {}}
     filled |= settings.model_dump(include=AS_WRITTEN, exclude_unset=True)
+    if filled["train"]["class_weights"] == "none":  # what is not asked for changes no parameter of a rule
+        del filled["train"]["class_weights"]
     texts = {key: value for key in ("unlabelled_file",) if (value := filled.pop(key)) is not None}
     filled["tasks"] = [resolved_task({**texts, **task}, settings.glue_directory) for task in filled["tasks"]]
     filled["budget"] = resolved_budget(filled["budget"], filled["measure"]["batch_sizes"])

@@ -182,12 +182,25 @@ class LabelledTask(Task):
 
     text: Annotated[list[Text], Strict(), Field(min_length=1, max_length=2), Distinct()]
     """Names of one or two columns of text."""
-    label: Text
-    """Name of the column that holds the label."""
+    label: Text = optional()
+    """
+    Name of the column that holds the label; for multi-label a list of labels, as a list or as text such as "a|b", []
+    for none.
+    """
+    label_columns: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
+    """
+    Instead of label: names of columns with a 0 or 1 for each class, which are the names of the classes, too. Only for
+    multi-label.
+    """
     target: Annotated[str, OneOf(TARGETS)]
     """What the label is."""
     labels: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
-    """Names of the classes, in the order of their ids. Only for classification."""
+    """Names of the classes, in the order of their ids. Only for classification and multi-label."""
+    threshold: Annotated[Number, Field(gt=0, lt=1)] = optional()
+    """
+    Probability above which a label is answered, 0.5 by default. Only for multi-label. Nothing is trained again for
+    another one.
+    """
     columns: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
     """Names of all columns in their order, for CSV and TSV files without a header."""
     positive_class: Text = optional()

@@ -26,6 +26,12 @@ class Tuning(Settings):
     """Share of the steps over which the learning rate rises from zero before it falls linearly to zero."""
     max_grad_norm: Annotated[Number, Field(gt=0)] = 1.0
     """Gradients are clipped to this norm."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """
+    balanced weights the loss by labels so that all classes count the same, by their numbers among the rows that are
+    trained on. For classification the weights are n / (k * n_c), as scikit-learn has them; for multi-label a label of a
+    text counts as many times as there are texts without it for each with it.
+    """
 
 
 class Augmentation(Settings):

@@ -22,8 +22,10 @@ from shallower.task_kinds.registry import task_kind
 UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples", "unlabelled_text", "unlabelled_unit")
 # Of these the first or the second says where test examples are, depending on the source.
 TEST_KEYS = ("test_file", "test_split", "test_examples")
-TASK_USE_KEYS = {"name", "train", "refine", "metrics", "positive_class", "seeds", "counterpart", "calibration"}
-TASK_USE_KEYS |= {*UNLABELLED_KEYS, *TEST_KEYS}
+# Settings of scoring that say which answers count, where a study names them.
+ANSWER_KEYS = ("positive_class", "threshold")
+TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart", "calibration"}
+TASK_USE_KEYS |= {*ANSWER_KEYS, *UNLABELLED_KEYS, *TEST_KEYS}
 MODEL_USE_KEYS = {"counterpart"}
 
 
@@ -257,7 +259,7 @@ class Study:
 
     def train_settings(self, task: str) -> dict[str, Any]:
         """Settings of the baseline's fine-tuning on a task."""
-        return {key: value for key, value in self._train(task).items() if key != "max_length"}
+        return _without_none({key: value for key, value in self._train(task).items() if key != "max_length"})
 
     def refine_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the tuning after layers were dropped: train, overridden by refine of the study, origin and task.
@@ -272,7 +274,7 @@ class Study:
         settings = self.train_settings(task)
         for overlay in overlays:
             settings |= overlay
-        return settings
+        return _without_none(settings)
 
     def race_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the trainings of a race: those of the refining, from labels alone."""
@@ -280,7 +282,7 @@ class Study:
 
     def preparation_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the trainings of an origin's runs before their last layers are dropped: train, then its stage."""
-        return {**self.train_settings(task), **_named(self.config["origins"], origin).get("stage", {})}
+        return _without_none({**self.train_settings(task), **_named(self.config["origins"], origin).get("stage", {})})
 
     def tunings(self, task: str, origin: str | None = None) -> list[dict[str, Any]]:
         """Settings of each training of an origin's runs; without an origin, those of the baseline."""
@@ -292,24 +294,27 @@ class Study:
     def evaluate_settings(self, task: str) -> dict[str, Any]:
         """Settings of the scoring of a task's predictions.
 
-        With its metrics, the primary one first, and the index of its positive class, where the study names one.
+        With its metrics, the primary one first, and the index of its positive class and its threshold, where the study
+        names them.
         """
         entry = _named(self.config["tasks"], task)
         settings = dict(self.config["evaluate"]) | {"metrics": entry["metrics"]}
         if "positive_class" in entry:
             settings["positive_class"] = entry["labels"].index(entry["positive_class"])
+        if "threshold" in entry:
+            settings["threshold"] = entry["threshold"]
         return settings
 
     def score_settings(self, task: str) -> dict[str, Any]:
-        """The metrics of a task and its positive class, as `evaluate_settings` has them."""
+        """The metrics of a task, its positive class and its threshold, as `evaluate_settings` has them."""
         settings = self.evaluate_settings(task)
-        return {key: settings[key] for key in ("metrics", "positive_class") if key in settings}
+        return {key: settings[key] for key in ("metrics", *ANSWER_KEYS) if key in settings}
 
     @property
     def probe_score_settings(self) -> dict[str, Any]:
-        """Metrics by task, and indices of positive classes by the tasks for which the study names one."""
+        """Metrics by task, and positive classes and thresholds by the tasks for which the study names any."""
         of_tasks = {task: self.evaluate_settings(task) for task in self.tasks}
-        keys = ("metrics", "positive_class")
+        keys = ("metrics", *ANSWER_KEYS)
         found = {key: {task: each[key] for task, each in of_tasks.items() if key in each} for key in keys}
         return {key: values for key, values in found.items() if values}
 
@@ -334,6 +339,11 @@ def model_definition(entry: Mapping[str, Any], tasks: Iterable[Mapping[str, Any]
     if any(task_kind(target_of(task)).answers_with_vectors for task in tasks):
         definition["sentence_embedding"] = True
     return definition
+
+
+def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a training, without weights of classes where it has none, so that these change no parameters."""
+    return {key: value for key, value in settings.items() if (key, value) != ("class_weights", "none")}
 
 
 def task_definition(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ checks, need the rest.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,15 @@ class LabelColumn:
         place: the file, as messages name it.
         values: the labels, row by row.
         stored_names: class names that the file itself has for its ids, if any.
+        names: of the columns, where labels are in one for each class; a value is then a list of what stands in each.
+        rows: the row of each value, counted from 1, where a row has several values or none; else values are rows.
     """
 
     place: str
     values: Sequence[Any]
     stored_names: Sequence[str] | None = None
+    names: Sequence[str] = ()
+    rows: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,10 @@ class TaskKind(ABC):
     Attributes:
         name: the `target` of a task in a study and in task.json.
         has_classes: whether a task lists the names of its classes in `labels`.
+        has_class_sets: whether a text may belong to several of them, or to none.
+        takes_class_weights: whether `train: {class_weights: balanced}` is for it.
+        weights: of the classes in the loss, as `class_weights` has them; None for none.
+        threshold: probability above which a class is answered, where each is a question of its own; else None.
         label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
             "list<int8>" for several numbers a text, as many for each.
         scored_as: the kinds whose metrics suit this one.
@@ -77,6 +86,8 @@ class TaskKind(ABC):
 
     name: ClassVar[str]
     has_classes: ClassVar[bool]
+    has_class_sets: ClassVar[bool] = False
+    takes_class_weights: ClassVar[bool] = False
     label_type: ClassVar[str]
     scored_as: ClassVar[tuple[str, ...]]
     needs_training: ClassVar[bool] = True
@@ -87,6 +98,22 @@ class TaskKind(ABC):
     has_named_outputs: ClassVar[bool] = True
     card: ClassVar[str] = "delivered_card.jinja"
     pipeline: ClassVar[str | None] = None
+
+    weights: Sequence[float] | None = None
+    threshold: float | None = None
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """This kind by settings of scoring, of a study or in a metrics.json, where its answers depend on any."""
+        return self
+
+    def with_weights(self, weights: Sequence[float]) -> Self:
+        """This kind with weights of the classes in its loss."""
+        return self._copy(weights=tuple(weights))
+
+    def _copy(self, **attributes: Any) -> Self:
+        made = copy(self)
+        vars(made).update(attributes)
+        return made
 
     @property
     def label_dtype(self) -> str:
@@ -110,12 +137,16 @@ class TaskKind(ABC):
         """How the labels of all files of a task are read; `labels` are its class names."""
 
     @abstractmethod
-    def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
+    def split_problems(self, found: Mapping[str, Sequence[Any]], labels: Sequence[str] | None) -> Iterator[str]:
         """What is wrong with the labels found in the splits "train" and "validation" as a whole."""
 
     @abstractmethod
     def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """What config.json of a model says of its task (the content of task.json), under transformers' keys."""
+
+    def class_weights(self, labels: NDArray[Any], num_classes: int) -> list[float]:
+        """Balanced weights of the classes by the labels [n, ...] that are trained on."""
+        raise NotImplementedError(f"a {self.name} has no class weights")
 
     @abstractmethod
     def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
@@ -128,6 +159,13 @@ class TaskKind(ABC):
     @abstractmethod
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         """Answers [n, ...] for logits [n, outputs], in the form of labels."""
+
+    @abstractmethod
+    def divergence(self, full: NDArray[Any], logits: NDArray[Any]) -> float:
+        """How far answers are from those of the full model, by logits [n, outputs] of both, in nats.
+
+        Mean Kullback-Leibler divergence from what the full model answers.
+        """
 
     @abstractmethod
     def is_collapsed(

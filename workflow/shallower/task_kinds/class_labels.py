@@ -94,7 +94,8 @@ class _Column:
 
     def only(self, form: str) -> Iterator[str]:
         """Rows whose label can be read in this form alone, as messages name them."""
-        for row, value in enumerate(self.column.values, start=1):
+        rows = self.column.rows or range(1, len(self.column.values) + 1)
+        for row, value in zip(rows, self.column.values, strict=True):
             is_name, is_id = self.name(value) is not None, self._in_range(self.id(value))
             if (is_name and not is_id) if form == NAMES else (is_id and not is_name):
                 yield f"{shown(value)} in row {row} of {self.column.place}"

@@ -49,7 +49,7 @@ class Regression(TaskKind):
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:
         return LabelReading("numbers", lambda column: number)
 
-    def split_problems(self, found: Mapping[str, Sequence[float]], labels: Sequence[str] | None) -> Iterator[str]:
+    def split_problems(self, found: Mapping[str, Sequence[Any]], labels: Sequence[str] | None) -> Iterator[str]:
         for split, values in found.items():
             if len(present := set(values)) == 1:
                 yield f"the {split} split has only the value {min(present)}; nothing can be learnt or scored from one"
@@ -70,6 +70,10 @@ class Regression(TaskKind):
 
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits[:, 0].astype(np.float64)
+
+    def divergence(self, full: NDArray[Any], logits: NDArray[Any]) -> float:
+        """Half the mean squared difference: the divergence of normal distributions of variance 1."""
+        return float(((logits.astype(np.float64) - full) ** 2).mean() / 2)
 
     def is_collapsed(
         self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None

@@ -1,0 +1,72 @@
+"""A study of texts with several labels through the real Snakefile: choices of layers, a teacher, exports, delivery."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import f1_score
+
+import tiny
+from shallower.delivery.check import check_folder
+
+RUN = Path("results/tiny/bert/tiny")
+
+
+def write_files(folder: Path) -> Path:
+    """train.csv, validation.csv and test.csv, whose labels say whether a text is good and whether it is long."""
+    tiny.make_task_files(folder, 90, 30)
+    tiny.make_test_file(folder, 20)
+    for split in ("train", "validation", "test"):
+        path = folder / f"{split}.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label"])
+            for row in rows:
+                found = ["good"] * (row["label"] == "good") + ["long"] * (len(row["text"]) > 50)
+                writer.writerow([row["text"], "|".join(found) or "[]"])
+    return folder
+
+
+@pytest.mark.slow
+def test_a_study_from_files_to_delivered_models(finish, tmp_path_factory):
+    files = write_files(tmp_path_factory.mktemp("files"))
+
+    def change(study: dict[str, Any]) -> None:
+        task = study["tasks"][0] | {"target": "multi-label", "labels": ["good", "long"]}
+        task |= {f"{split}_file": str(files / f"{split}.csv") for split in ("train", "validation", "test")}
+        study["tasks"] = [task | {"metrics": ["macro_f1", "micro_f1", "subset_accuracy"], "threshold": 0.45}]
+        study["strategies"] += [{"name": name, "amounts": [1]} for name in ("greedy-score", "taylor", "subset-race")]
+        study["calibration"] = {"examples": 20}
+        study["train"] |= {"class_weights": "balanced", "epochs": 6, "learning_rate": 3.0e-3}
+        study["refine"] = {"epochs": 1, "distill": {}}
+        study["budget"], study["deliver"] = {"layers": 3}, {}
+
+    project = finish("multi-label", change)
+    folder = project.folder / RUN
+    manifest = json.loads((folder / "baseline/seed1/manifest.json").read_text())
+    labels = np.stack(pq.read_table(next(project.folder.glob("resources/tasks/*/train.parquet")))["label"].to_numpy())
+    lacking, having = (labels == 0).sum(axis=0), labels.sum(axis=0)
+    assert manifest["class_weights"] == pytest.approx(dict(zip(["good", "long"], lacking / having, strict=True)))
+    for run in folder.glob("*/*/seed1/metrics.json"):
+        record = json.loads(run.read_text())
+        table = pq.read_table(run.with_name("predictions.parquet"))
+        truth, logits = (np.stack(table[name].to_numpy()) for name in ("label", "logits"))
+        answers = 1 / (1 + np.exp(-logits.astype(float))) > 0.45
+        expected = f1_score(truth, answers, average="macro", zero_division=0)
+        assert record["metrics"]["macro_f1"]["value"] == pytest.approx(expected)
+        assert record["threshold"] == 0.45
+    delivered = project.folder / "results/tiny/delivered/bert/tiny"
+    assert json.loads((delivered / "config.json").read_text())["threshold"] == 0.45
+    assert [finding.problem for finding in check_folder(delivered) if finding.problem] == []
+    report = (project.folder / "results/tiny/report.html").read_text(encoding="utf-8")
+    assert "of classes with a probability above 0.45" in report and "weights of classes" in report
+
+    project.write_study({**project.read_study(), "tasks": [project.read_study()["tasks"][0] | {"threshold": 0.5}]})
+    planned = project.planned()
+    assert planned["evaluate"] and not {"finetune_baseline", "refine", "predict", "download_task"} & {*planned}
