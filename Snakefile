@@ -67,6 +67,7 @@ onstart:
     if runs_locally(workflow):
         lift_job_rate_limit(workflow)
         pass_on_interrupts()
+        serve_steps()
 
 
 onerror:

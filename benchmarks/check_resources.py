@@ -3,11 +3,13 @@
 In a folder with a finished study: python benchmarks/check_resources.py --configfile config.yaml
 While a study runs, for its largest space on disk: python benchmarks/check_resources.py -- snakemake --cores all
 
-Reads the benchmark files that Snakemake wrote next to the logs. Steps that only copied an identical run are left out.
+Reads the last lines of the logs. Steps must have started by themselves, as on a cluster: run with SHALLOWER_STEPS= (the
+command given here is). Steps that only copied an identical run are left out.
 """
 
 import argparse
 import csv
+import os
 import re
 import statistics
 import subprocess
@@ -22,6 +24,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
+from shallower.core import environment
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize
@@ -31,8 +34,8 @@ from shallower.steps.table import STEPS
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 
-# Snakemake's benchmark files count in units of 2^20 bytes.
-MEBIBYTE = 2**20
+# How the log of a step ends.
+USED = re.compile(r"peak memory ([0-9]+) MB\n\Z")
 FOLDERS = ("resources", "results", "logs", ".scratch", ".snakemake")
 SAMPLE_SECONDS = 1.0
 
@@ -48,21 +51,17 @@ class Use:
 
 
 def memory_uses(study: Study, folder: Path) -> list[Use]:
-    """Declared and used memory of the study's jobs, from the benchmark files in a folder.
-
-    Jobs of less than about a second, for which Snakemake measured nothing, and copies of identical runs are left out.
-    """
+    """Declared and used memory of the study's jobs, from the logs in a folder; not of copies of identical runs."""
     found = []
-    for file in sorted((folder / "logs").glob("**/*.benchmark.tsv")):
+    for file in sorted((folder / "logs").glob("**/*.log")):
         step, *place, name = file.relative_to(folder / "logs").parts
-        job = "/".join([*place, name.removesuffix(".benchmark.tsv")])
-        with file.open(newline="") as lines:
-            used = list(csv.DictReader(lines, delimiter="\t"))[-1]["max_rss"]
-        if used in ("NA", "-", "") or _is_copy(folder / "results" / job):
+        job = "/".join([*place, name.removesuffix(".log")])
+        used = USED.search(file.read_text(encoding="utf-8"))
+        if used is None or _is_copy(folder / "results" / job):
             continue
         declared = _declared(study, folder, step, job)
         if declared is not None:
-            found.append(Use(step, job, declared, float(used) * MEBIBYTE / 1e6))
+            found.append(Use(step, job, declared, float(used[1])))
     return found
 
 
@@ -76,7 +75,7 @@ def peak_while(command: Sequence[str], folder: Path) -> int:
 
     Raises UserError when the command fails.
     """
-    process = subprocess.Popen(command, cwd=folder)
+    process = subprocess.Popen(command, cwd=folder, env=os.environ | {environment.STEPS: ""})
     peak = disk_bytes(folder)
     while process.poll() is None:
         time.sleep(SAMPLE_SECONDS)
@@ -154,7 +153,7 @@ def main(arguments: argparse.Namespace) -> None:
     peak = peak_while(arguments.command, folder) if arguments.command else None
     rows = memory_table(memory_uses(study, folder))
     if not rows:
-        raise UserError(f"{folder / 'logs'}: no benchmark files of the study {study.name}; run it first")
+        raise UserError(f"{folder / 'logs'}: no logs of the study {study.name}; run it first")
     for row in [dict(zip(rows[0], rows[0], strict=True)), *rows]:
         print("  ".join(f"{value:>14}" for value in row.values()))
     found = disk_bytes(folder)

@@ -131,6 +131,20 @@ PROPOSED = [
         ),
     ),
     Proposal(
+        "two columns of 0 and 1",
+        train(table(text=text, rude=lambda row: row % 2, loud=lambda row: row % 3 // 2)),
+        (
+            "3 columns can be the label",
+            "LABEL=rude,loud (multi-label: 2 columns of 0 and 1",
+            "LABEL=rude (classification",
+        ),
+    ),
+    Proposal(
+        "columns of 0 alone",
+        train(table(text=text, rude=lambda row: row % 2, loud=lambda row: row % 3 // 2, calm=lambda row: 0)),
+        ("calm: the same in all rows", "name the other columns with LABEL="),
+    ),
+    Proposal(
         "texts of queries, which may be ranked",
         train(table(240, query=lambda row: text(row // 6), passage=text, label=lambda row: row % 2)),
         (

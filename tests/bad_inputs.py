@@ -1659,6 +1659,16 @@ MODEL = [
     Case("folder for a configuration", as_folder("models/bert/config.json"), ("there is no config.json",)),
     Case("no architecture", config_json(model_type=...), ("config.json lacks 'model_type'", "bert, roberta")),
     Case("unsupported architecture", config_json(model_type="t5"), ("the architecture 't5' is not supported; supp",)),
+    Case(
+        "a model of pictures and text",
+        config_json(model_type="gemma3"),
+        ("the architecture 'gemma3' is not supported: it reads pictures, too; its models", "gemma3_text"),
+    ),
+    Case(
+        "layers that depend on their number",
+        config_json(model_type="gpt2", scale_attn_by_inverse_layer_idx=True),
+        ("config.json has 'scale_attn_by_inverse_layer_idx': each layer divides by its own", "without it"),
+    ),
     Case("a model's own code", config_json(auto_map={"AutoModel": "x.X"}), ("(auto_map), which is never run; choose",)),
     Case(
         "a tokenizer's own code",
@@ -1777,6 +1787,16 @@ MODEL = [
         ("tokenizer_config.json has the key '__dict__'", "remove it"),
     ),
     Case("text for the padding", config_json(pad_token_id="0"), ("'pad_token_id' is '0'; it must be a token's id",)),
+    Case(
+        "padding that MPNet does not count from",
+        config_json(model_type="mpnet", pad_token_id=0),
+        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
+    ),
+    Case(
+        "positions that DeBERTa does not attend to",
+        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
+        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
+    ),
 ]
 
 EMBEDDINGS = [
@@ -1967,6 +1987,16 @@ FETCHED = [
         "padding that RoBERTa does not count from",
         roberta_without_padding,
         ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
+    ),
+    Case(
+        "padding that MPNet does not count from",
+        config_json(model_type="mpnet", pad_token_id=0),
+        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
+    ),
+    Case(
+        "positions that DeBERTa does not attend to",
+        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
+        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
     ),
     Case(
         "tokenizer that adds no [CLS] token",

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from shallower.models.encoder_families import ENCODERS
+from shallower.models.families import FAMILIES
 from shallower.paper.hypotheses import HYPOTHESES
 from shallower.steps.table import STEPS, Step
 from shallower.surgery.origins import ORIGINS
@@ -22,6 +24,14 @@ def strategy_table() -> str:
 
 def origin_table() -> str:
     return table(("origin", "how a run goes"), [(f"`{name}`", entry.description) for name, entry in ORIGINS.items()])
+
+
+def family_table() -> str:
+    rows = [
+        (f"`{name}`", "our encoder" if name in ENCODERS else "transformers", family.no_onnx or "yes")
+        for name, family in FAMILIES.items()
+    ]
+    return table(("`model_type`", "computed by", "ONNX"), rows)
 
 
 def step_table() -> str:
@@ -68,7 +78,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 PAGES = {
-    "README.md": (strategy_table, origin_table),
+    "README.md": (strategy_table, origin_table, family_table),
     "docs/cluster.md": (step_table,),
     "docs/claims.md": (claim_table, rule_table),
 }

@@ -6,6 +6,7 @@ tiny tokenizer.
 """
 
 import csv
+import inspect
 import itertools
 import json
 import random
@@ -13,13 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tiny_decoders import DECODERS
 from tiny_families import OTHERS, TINY, TinyFamily
 from tiny_words import BAD_WORDS, COMMON_WORDS, GOOD_WORDS
 from tiny_words import MAX_LENGTH as MAX_LENGTH
 from tiny_words import WORDS as WORDS
 
-# Architectures that the library supports.
-FAMILIES = tuple(TINY)
+# Architectures that the library supports, of decoders two: on the right and on the left is padding, of one kind and of
+# two kinds are layers. The others are made of the same parts, and are tested in tests/unit/surgery/test_decoders.py.
+FAMILIES = tuple(name for name in TINY if name not in DECODERS or name in ("gpt2", "gemma3_text"))
 
 # For `set_initializer_range`: logits overflow, and the first loss is not a number.
 UNTRAINABLE = 1e38
@@ -54,15 +57,16 @@ def make_model(
         config.num_labels, config.problem_type = 1, "regression"
     elif labels is not None:
         config.num_labels = labels
-    for name, value in (settings or {}).items():
-        setattr(config, name, value)
+    config = type(config).from_dict(config.to_dict() | dict(settings or {}))
 
     if regression or labels is not None:
         model_class = transformers.AutoModelForSequenceClassification
     elif bare:
         model_class = transformers.AutoModel
     else:
-        model_class = transformers.AutoModelForPreTraining
+        # Decoders' heads for pre-training are those that write texts.
+        is_decoder = family in DECODERS
+        model_class = transformers.AutoModelForCausalLM if is_decoder else transformers.AutoModelForPreTraining
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class.from_config(config)
@@ -96,6 +100,41 @@ def make_config(family: str, num_layers: int, tokenizer: Any) -> Any:
 def make_tokenizer(family: str) -> Any:
     """A fast tokenizer of the class that transformers uses for the family; each of `WORDS` is one token."""
     return _tiny_family(family).tokenizer()
+
+
+def layers_of(model: Any) -> Any:
+    """The list of a loaded model's layers (a ModuleList of torch); None where they share one set of weights."""
+    place = _tiny_family(model.config.model_type).layers
+    return None if place is None else model.base_model.get_submodule(place)
+
+
+def takes_token_types(model: Any) -> bool:
+    """Whether a model of transformers has token types; GPT-2 would take some for words."""
+    is_decoder = model.config.model_type in DECODERS
+    return not is_decoder and "token_type_ids" in inspect.signature(type(model).forward).parameters
+
+
+def place_read(family: str) -> int:
+    """Where the head reads in a text without padding: the last token or the first."""
+    return -1 if family == "xlnet" or family in DECODERS else 0
+
+
+def states_of_layers(model: Any, inputs: Mapping[str, Any]) -> list[Any]:
+    """The embeddings and what each layer of a model without a head gives, [B, L, hidden], as transformers has them.
+
+    Decoders' last states are those behind a further norm; here they are those before it.
+    """
+    import torch
+
+    last = []
+    layers = layers_of(model) if model.config.model_type in DECODERS else None
+    hook = layers and layers[-1].register_forward_hook(lambda _, inputs, output: last.append(output))
+    with torch.no_grad():
+        states = list(model(**inputs, output_hidden_states=True).hidden_states)
+    if hook:
+        hook.remove()
+        states[-1] = last[0][0] if isinstance(last[0], tuple) else last[0]
+    return states
 
 
 def _tiny_family(family: str) -> TinyFamily:

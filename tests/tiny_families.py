@@ -1,9 +1,11 @@
 """Tiny configurations and tokenizers of every family: one entry of `TINY` for each entry of the library's table."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tiny_decoders import DECODERS
 from tiny_words import MAX_LENGTH, WORDS
 
 USUAL = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
@@ -16,11 +18,13 @@ class TinyFamily:
     Attributes:
         config: from a number of layers and a tokenizer to a configuration of transformers, of hidden size 32.
         tokenizer: makes a fast tokenizer of the class that transformers uses for the family.
+        layers: where the base model has the list of its layers; None for layers that share one set of weights.
         variant: settings of a second form of models, where published ones come in several.
     """
 
     config: Callable[[int, Any], Any]
     tokenizer: Callable[[], Any]
+    layers: str | None = "encoder.layer"
     variant: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -113,6 +117,54 @@ def _unigram_pieces(special: list[str]) -> list[tuple[str, float]]:
     return [(token, 0.0) for token in special] + pieces + [("▁", -8.0), (".", -6.0), (",", -6.0), ("?", -6.0)]
 
 
+def _deberta_byte_pairs() -> Any:
+    """The same pieces for DeBERTa, whose special tokens are others. Pairs have one separator, and two types."""
+    import transformers
+
+    roberta = json.loads(_byte_pairs().backend_tokenizer.to_str())["model"]
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
+    tokens = [*special, *list(roberta["vocab"])[5:]]
+    return transformers.DebertaTokenizer(
+        vocab={token: index for index, token in enumerate(tokens)},
+        merges=[tuple(merge) for merge in roberta["merges"]],
+        add_prefix_space=True,
+        model_max_length=MAX_LENGTH,
+    )
+
+
+def _mpnet_pieces() -> Any:
+    """BERT's kind of pieces among RoBERTa's special tokens; the unknown token is called as BERT's."""
+    import transformers
+
+    special = ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"]
+    vocabulary = {token: index for index, token in enumerate([*special, *WORDS, ".", ",", "?"])}
+    return transformers.MPNetTokenizer(vocab=vocabulary, model_max_length=MAX_LENGTH)
+
+
+def _xlm_roberta_pieces() -> Any:
+    """As in the published checkpoints, the mask is the last token."""
+    import transformers
+
+    pieces = [*_unigram_pieces(["<s>", "<pad>", "</s>", "<unk>"]), ("<mask>", 0.0)]
+    return transformers.XLMRobertaTokenizer(vocab=pieces, model_max_length=MAX_LENGTH)
+
+
+def _camembert_pieces() -> Any:
+    """As in the published checkpoints, the first and the third token are not used: <s> and </s> come behind them."""
+    import transformers
+
+    special = ["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>"]
+    pieces = [*_unigram_pieces(special), ("<mask>", 0.0)]
+    return transformers.CamembertTokenizer(vocab=pieces, model_max_length=MAX_LENGTH)
+
+
+def _deberta_pieces() -> Any:
+    import transformers
+
+    pieces = _unigram_pieces(["[PAD]", "[CLS]", "[SEP]", "[UNK]"])
+    return transformers.DebertaV2Tokenizer(vocab=pieces, unk_id=3, model_max_length=MAX_LENGTH)
+
+
 def _albert_pieces() -> Any:
     import transformers
 
@@ -134,9 +186,51 @@ BEHIND_PADDING = MAX_LENGTH + 2
 TINY = {
     "bert": TinyFamily(_config("BertConfig"), _word_pieces),
     "roberta": TinyFamily(_config("RobertaConfig", BEHIND_PADDING, type_vocab_size=1), _byte_pairs),
-    "xlnet": TinyFamily(_xlnet_config, _xlnet_pieces),
-    "distilbert": TinyFamily(_distilbert_config, _word_pieces),
-    "albert": TinyFamily(_config("AlbertConfig", embedding_size=16), _albert_pieces),
+    # The other forms are computed by transformers, and by the own encoder.
+    "xlm-roberta": TinyFamily(
+        _config("XLMRobertaConfig", BEHIND_PADDING, type_vocab_size=1),
+        _xlm_roberta_pieces,
+        variant={"hidden_act": "silu", "type_vocab_size": 2},
+    ),
+    "camembert": TinyFamily(
+        _config("CamembertConfig", BEHIND_PADDING, type_vocab_size=1), _camembert_pieces, variant={"hidden_act": "relu"}
+    ),
+    # As the small published ones; the others' embeddings are as wide as their layers.
+    "electra": TinyFamily(
+        _config("ElectraConfig", embedding_size=16), _word_pieces, variant={"embedding_size": 32, "hidden_act": "relu"}
+    ),
+    "mpnet": TinyFamily(
+        _config("MPNetConfig", BEHIND_PADDING), _mpnet_pieces, variant={"relative_attention_num_buckets": 40}
+    ),
+    # As deberta-base.
+    "deberta": TinyFamily(
+        _config(
+            "DebertaConfig",
+            relative_attention=True,
+            position_biased_input=False,
+            pos_att_type="c2p|p2c",
+        ),
+        _deberta_byte_pairs,
+        variant={"pos_att_type": ["p2c"], "position_biased_input": True, "type_vocab_size": 2, "talking_head": True},
+    ),
+    # As deberta-v3-base, and as deberta-v2-xlarge, with matrices of positions beside.
+    "deberta-v2": TinyFamily(
+        _config(
+            "DebertaV2Config",
+            relative_attention=True,
+            position_biased_input=False,
+            position_buckets=8,
+            norm_rel_ebd="layer_norm",
+            share_att_key=True,
+            pos_att_type="p2c|c2p",
+        ),
+        _deberta_pieces,
+        variant={"conv_kernel_size": 3, "conv_act": "gelu", "share_att_key": False, "position_biased_input": True},
+    ),
+    "xlnet": TinyFamily(_xlnet_config, _xlnet_pieces, layers="layer"),
+    "distilbert": TinyFamily(_distilbert_config, _word_pieces, layers="transformer.layer"),
+    "albert": TinyFamily(_config("AlbertConfig", embedding_size=16), _albert_pieces, layers=None),
+    **{name: TinyFamily(*entry) for name, entry in DECODERS.items()},
 }
 
 # Architectures that the library does not support, for tests that add one.

@@ -9,6 +9,7 @@ import pyarrow as pa
 import tiny
 from shallower.core.files import read_json, write_json
 from shallower.engine.tokens import TokenSet, tokenize, write_tokens
+from shallower.models.families import family_of
 
 
 def make_tokens(
@@ -31,7 +32,9 @@ def make_tokens(
         }
     )
     tokenizer = AutoTokenizer.from_pretrained(model_dir)
-    tokens = tokenize(table, tokenizer, tiny.MAX_LENGTH, read_json(model_dir / "config.json")["vocab_size"])
+    config = read_json(model_dir / "config.json")
+    has_cls_token = family_of(config).has_cls_token
+    tokens = tokenize(table, tokenizer, tiny.MAX_LENGTH, config["vocab_size"], has_cls_token=has_cls_token)
     task = {
         "name": "tiny",
         "target": definition["target"],

@@ -25,6 +25,10 @@ KINDS = {
     "unigram-albert": "albert",
     "unigram-xlnet": "xlnet",
     "unigram-plain": "bert",
+    "word-piece-mpnet": "mpnet",
+    "unigram-xlm-roberta": "xlm-roberta",
+    "unigram-camembert": "camembert",
+    "unigram-deberta": "deberta-v2",
 }
 
 
@@ -52,15 +56,18 @@ def train(kind: str) -> Any:
 
     sizes: dict[str, Any] = {"vocab_size": VOCABULARY_SIZE, "show_progress": False}
     length = {"model_max_length": tiny.MAX_LENGTH}
-    if kind == "word-piece":
+    if kind.startswith("word-piece"):
         tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
         tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
         special = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        if kind == "word-piece-mpnet":
+            special = ["<s>", "<pad>", "</s>", "<unk>", "[UNK]", "<mask>"]
         model = trained(tokenizer, trainers.WordPieceTrainer(special_tokens=special, **sizes))
         # The trainer has both forms of each character only where it saw both; BERT's own vocabularies always do.
         characters = sorted({token.removeprefix("##")[0] for token in model["vocab"] if token not in special})
         tokens = dict.fromkeys([*model["vocab"], *characters, *(f"##{character}" for character in characters)])
-        return transformers.BertTokenizer(vocab={token: number for number, token in enumerate(tokens)}, **length)
+        tokenizer_class = transformers.MPNetTokenizer if kind == "word-piece-mpnet" else transformers.BertTokenizer
+        return tokenizer_class(vocab={token: number for number, token in enumerate(tokens)}, **length)
     if kind == "byte-bpe":
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -85,6 +92,16 @@ def train(kind: str) -> Any:
     if kind == "unigram-albert":
         front = [(token, 0.0) for token in ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")]
         return transformers.AlbertTokenizer(vocab=front + learnt, **length)
+    if kind == "unigram-xlm-roberta":
+        front = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+        return transformers.XLMRobertaTokenizer(vocab=[*front, *learnt, ("<mask>", 0.0)], **length)
+    if kind == "unigram-camembert":
+        unused = ("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>")
+        front = [(token, 0.0) for token in unused]
+        return transformers.CamembertTokenizer(vocab=[*front, *learnt, ("<mask>", 0.0)], **length)
+    if kind == "unigram-deberta":
+        front = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
+        return transformers.DebertaV2Tokenizer(vocab=front + learnt, unk_id=3, **length)
     if kind == "unigram-xlnet":
         names = ("<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>")
         return transformers.XLNetTokenizer(vocab=[(token, 0.0) for token in names] + learnt, **length)

@@ -117,6 +117,11 @@ def asked_for(workflow: Workflow) -> list[str]:
     return named_targets(workflow) + limits + [f"without {name}" for name in sorted(settings.omit_from)]
 
 
+def num_jobs(workflow: Workflow) -> int:
+    """How many jobs this run has to do, once it has been planned."""
+    return sum(1 for _ in workflow.dag.needrun_jobs())
+
+
 def has_failed_jobs(workflow: Workflow) -> bool:
     """Whether jobs of this run have failed, at its end."""
     return bool(workflow.scheduler.failed)

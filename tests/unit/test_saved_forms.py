@@ -33,11 +33,17 @@ from shallower.engine.dropout import Dropout
 from shallower.engine.prediction import predict
 from shallower.engine.tokens import TokenSet
 from shallower.sources.models import check_model, fetch_model
+from tiny_decoders import DECODERS
 from token_sets import make_tokens
 
 ROWS = 6
 LABELS = ["good", "bad", "so_so", "odd"]
-ACTIVATION = {"distilbert": "activation", "xlnet": "ff_activation"}  # else hidden_act
+ACTIVATION = {
+    "distilbert": "activation",
+    "xlnet": "ff_activation",
+    "gpt2": "activation_function",
+    "gemma3_text": "hidden_activation",
+}  # else hidden_act
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp64": torch.float64}
 
 
@@ -76,7 +82,7 @@ def forms(draw: st.DrawFn, family: str) -> Form:
         dtype=draw(st.sampled_from(sorted(DTYPES))),
         prefix=draw(st.sampled_from(["", "", "module.", "_orig_mod.", "model.", "module._orig_mod."])),
         old_norms=draw(st.booleans()),
-        buffers=draw(st.booleans()) and family != "xlnet",  # which has no positions to store
+        buffers=draw(st.booleans()) and family not in ("xlnet", *DECODERS),  # which have no such positions to store
         sentence_transformers=draw(st.booleans()),
         seed=draw(st.integers(0, 99)),
     )
@@ -99,7 +105,12 @@ def save(form: Form, folder: Path) -> torch.nn.Module:
         write_json(folder / "config.json", read_json(folder / "config.json") | {"id2label": named})
     torch.manual_seed(form.seed)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, num_labels=form.labels)
-    model.to(DTYPES[form.dtype]).float().eval()
+    with torch.no_grad():
+        for (
+            parameter
+        ) in model.parameters():  # and not what a model computes itself, such as Gemma's scale of embeddings
+            parameter.copy_(parameter.to(DTYPES[form.dtype]).float())
+    model.eval()
 
     def renamed(name: str) -> str:
         if form.old_norms:

@@ -971,7 +971,7 @@ CODE = {
     ),
     "a rule's threads": Case(rule_changed("evaluate.smk", "predict", "threads: THREADS", "threads: 2"), NOTHING),
     "a rule's resources": Case(rule_changed("evaluate.smk", "predict", "gpu=GPUS", "gpu=1"), NOTHING),
-    "a rule's log and benchmark": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
+    "a rule's log": Case(rule_changed("evaluate.smk", "predict", "logs/", "logs/other/"), NOTHING),
     "a comment in a rule file": Case(append("workflow/rules/evaluate.smk", "# only a comment\n"), NOTHING),
     "a study's keys: a description": Case(
         replaced("workflow/shallower/study/settings.py", "Pre-trained models.", "Edited."), NOTHING

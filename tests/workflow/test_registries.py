@@ -156,8 +156,6 @@ use rule finetune_baseline as warm_up with:
         manifest=f"{layout.PRUNED_RUN}/warm-up/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/warm-up.log",
-    benchmark:
-        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/warm-up.benchmark.tsv"
     params:
         settings=lambda wildcards: as_json(study.preparation_settings(wildcards.task, wildcards.origin)),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}, before dropping",

@@ -11,8 +11,6 @@ rule measure_cost:
         cost=f"{layout.MODEL_RESULTS}/cost.json",
     log:
         "logs/measure_cost/{study}/{model}.log",
-    benchmark:
-        "logs/measure_cost/{study}/{model}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: every_core
@@ -44,8 +42,6 @@ rule probe_layers:
         probes=f"{layout.BASELINE_RUN}/probes.parquet",
     log:
         "logs/probe_layers/{study}/{model}/{task}/seed{seed}.log",
-    benchmark:
-        "logs/probe_layers/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -77,8 +73,6 @@ rule compare_states:
         similarity=f"{layout.BASELINE_RUN}/similarity.json",
     log:
         "logs/compare_states/{study}/{model}/{task}/seed{seed}.log",
-    benchmark:
-        "logs/compare_states/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

@@ -17,8 +17,6 @@ rule finetune_baseline:
         manifest=f"{layout.BASELINE_RUN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.log",
-    benchmark:
-        "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

@@ -2,14 +2,14 @@
 #
 # Needs: config (a study), LIBRARY.
 # Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, UNMADE_FILE, PRESENT, RUNS, ARMS, code(),
-# as_json(), made(), costs(), input functions, wildcard constraints.
+# serve_steps(), as_json(), made(), costs(), input functions, wildcard constraints.
 import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
-from snakemake_adapter import is_within_job, uses_conda
+from snakemake_adapter import is_within_job, num_jobs, uses_conda
 
 from shallower.core import environment, layout
 from shallower.core.code_digest import code_digest, code_files
@@ -24,6 +24,7 @@ from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
 from shallower.paper.items import TIMED_MODELS as PAPER_TIMED_MODELS
 from shallower.paper.shown_runs import Model
 from shallower.planning.missing import missing_runs, read_unmade
+from shallower.steps.server import start_server
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.scored_strategies import CONTRIBUTION
 from shallower.surgery.strategies import STRATEGIES
@@ -47,15 +48,40 @@ INTERPRETER = "" if uses_conda(workflow) else f'export PATH={shlex.quote(BIN)}:"
 # its last log lines.
 WAIT = f"""trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export {environment.STARTED_BY}=$PPID; """
 
+# Steps start from a process that has their packages imported, where there is one, and where these were imported with the
+# step's settings of the hub.
+SERVED = (
+    ""
+    if uses_conda(workflow)
+    else f"""python() (
+if [ "$HF_HUB_OFFLINE" = 1 ] && [ -S "${environment.STEPS}" ]
+then exec python -ISE {shlex.quote(str(LIBRARY / "shallower/steps/client.py"))} "${environment.STEPS}" "$@"
+else exec python "$@"
+fi); """
+)
+
 # Every step runs offline except the downloads, which read environment.HUB_OFFLINE: what the user had set.
-shell.prefix(
+PREFIX = (
     f"set -euo pipefail; {WAIT}{INTERPRETER}export PYTHONPATH={shlex.quote(str(LIBRARY))} PYTHONUNBUFFERED=1 MPLBACKEND=Agg"
     f" TOKENIZERS_PARALLELISM=false {environment.HUB_OFFLINE}=${{{{HF_HUB_OFFLINE:-0}}}} HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1"
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
     f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
     f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}"
-    f" {environment.ONNX}={study.exports_onnx:d}; "
+    f" {environment.ONNX}={study.exports_onnx:d} {environment.STEPS}=${{{{{environment.STEPS}-}}}}; {SERVED}"
 )
+shell.prefix(PREFIX)
+
+# A run of fewer jobs ends before packages are imported.
+JOBS_WORTH_A_SERVER = 10
+
+
+def serve_steps():
+    """Start the process that steps start from, unless the environment names one, or an empty one."""
+    if environment.STEPS in os.environ or uses_conda(workflow) or num_jobs(workflow) < JOBS_WORTH_A_SERVER:
+        return
+    if address := start_server(PREFIX.format()):
+        os.environ[environment.STEPS] = address
+
 
 ORIGIN = "|".join(origin["name"] for origin in study.config["origins"])
 

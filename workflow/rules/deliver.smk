@@ -67,8 +67,6 @@ use rule tokenize_task as tokenize_trimmed with:
         texts=f"{layout.TRIMMED}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-trimmed{minimum_count}.log",
-    benchmark:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-trimmed{minimum_count}.benchmark.tsv"
     params:
         splits=["validation"],
         folder=subpath(output.validation, parent=True),
@@ -102,8 +100,6 @@ rule export_onnx:
         exported=f"{layout.VARIANTS}/exported.json",
     log:
         "logs/export_onnx/{study}/{model}/{task}.log",
-    benchmark:
-        "logs/export_onnx/{study}/{model}/{task}.benchmark.tsv"
     conda:
         "../../envs/onnx.yaml"
     threads: THREADS
@@ -128,8 +124,6 @@ rule quantise_onnx:
         quantised=f"{layout.VARIANTS}/quantised.json",
     log:
         "logs/quantise_onnx/{study}/{model}/{task}.log",
-    benchmark:
-        "logs/quantise_onnx/{study}/{model}/{task}.benchmark.tsv"
     conda:
         "../../envs/onnx.yaml"
     resources:
@@ -157,8 +151,6 @@ rule predict_variants:
         predicted=f"{layout.VARIANTS}/predicted.json",
     log:
         "logs/predict_variants/{study}/{model}/{task}.log",
-    benchmark:
-        "logs/predict_variants/{study}/{model}/{task}.benchmark.tsv"
     conda:
         "../../envs/onnx.yaml"
     threads: THREADS
@@ -213,8 +205,6 @@ rule measure_serving:
         serving=f"{layout.VARIANTS}/serving.json",
     log:
         "logs/measure_serving/{study}/{model}/{task}.log",
-    benchmark:
-        "logs/measure_serving/{study}/{model}/{task}.benchmark.tsv"
     conda:
         "../../envs/onnx.yaml"
     threads: every_core

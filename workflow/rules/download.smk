@@ -24,8 +24,6 @@ rule download_model:
         manifest=f"{layout.MODEL}/manifest.json",
     log:
         "logs/download_model/{model_key}.log",
-    benchmark:
-        "logs/download_model/{model_key}.benchmark.tsv"
     priority: 1
     localrule: True
     conda:
@@ -50,8 +48,6 @@ rule download_task:
         manifest=f"{layout.TASK}/manifest.json",
     log:
         "logs/download_task/{task_key}.log",
-    benchmark:
-        "logs/download_task/{task_key}.benchmark.tsv"
     priority: 1
     localrule: True
     conda:

@@ -12,8 +12,6 @@ rule score_layers:
         scores=layout.LAYER_SCORES,
     log:
         "logs/score_layers/{study}/{model}/{task}/{method}/{scored}.log",
-    benchmark:
-        "logs/score_layers/{study}/{model}/{task}/{method}/{scored}.benchmark.tsv"
     wildcard_constraints:
         method=score_names("score_layers"),
     conda:
@@ -44,8 +42,6 @@ rule score_gradients:
         scores=layout.LAYER_SCORES,
     log:
         "logs/score_gradients/{study}/{model}/{task}/{method}/{scored}.log",
-    benchmark:
-        "logs/score_gradients/{study}/{model}/{task}/{method}/{scored}.benchmark.tsv"
     wildcard_constraints:
         method=score_names("score_gradients"),
     conda:
@@ -97,8 +93,6 @@ rule score_subsets:
         table=layout.SUBSET_TABLE,
     log:
         "logs/score_subsets/{study}/{model}/{task}/{method}/{scored}.log",
-    benchmark:
-        "logs/score_subsets/{study}/{model}/{task}/{method}/{scored}.benchmark.tsv"
     wildcard_constraints:
         method=score_names("score_subsets"),
     conda:
@@ -136,8 +130,6 @@ rule race_subsets:
         table=f"{layout.RACE}.csv",
     log:
         "logs/race_subsets/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
-    benchmark:
-        "logs/race_subsets/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

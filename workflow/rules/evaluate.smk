@@ -16,8 +16,6 @@ rule predict:
         predictions=f"{layout.RUN}/predictions.parquet",
     log:
         "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.log",
-    benchmark:
-        "logs/predict/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
     # Not with the training: when a job fails, all that its group had made is lost with it.
     group:
         "evaluate"
@@ -51,8 +49,6 @@ rule evaluate:
         resamples=f"{layout.RUN}/resamples.npy",
     log:
         "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.log",
-    benchmark:
-        "logs/evaluate/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
     group:
         "evaluate"
     conda:
@@ -80,8 +76,6 @@ use rule predict as predict_test with:
         predictions=f"{layout.TEST_RUN}/predictions.parquet",
     log:
         "logs/predict_test/{study}/{model}/{task}/{arm}/seed{seed}.log",
-    benchmark:
-        "logs/predict_test/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
 
 
 use rule evaluate as evaluate_test with:
@@ -95,8 +89,6 @@ use rule evaluate as evaluate_test with:
         resamples=f"{layout.TEST_RUN}/resamples.npy",
     log:
         "logs/evaluate_test/{study}/{model}/{task}/{arm}/seed{seed}.log",
-    benchmark:
-        "logs/evaluate_test/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
 
 
 rule compare:
@@ -106,8 +98,6 @@ rule compare:
         comparison=f"{layout.ARM}/comparison.json",
     log:
         "logs/compare/{study}/{model}/{task}/{arm}.log",
-    benchmark:
-        "logs/compare/{study}/{model}/{task}/{arm}.benchmark.tsv"
     wildcard_constraints:
         arm=rf"({ORIGIN})/[^/]+",
     localrule: True

@@ -19,8 +19,6 @@ use rule finetune_baseline as finetune_frozen with:
         manifest=f"{layout.FROZEN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/frozen.log",
-    benchmark:
-        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/frozen.benchmark.tsv"
     params:
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}, before dropping",
         options=lambda wildcards, input: ["--freeze-layers", input.layers],
@@ -55,8 +53,6 @@ use rule finetune_baseline as finetune_stage with:
         manifest=f"{layout.STAGE}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.log",
-    benchmark:
-        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}/stage{stage}.benchmark.tsv"
     # Each stage a group of its own: when a job fails, all that its group had made goes with it.
     group:
         "stage{stage}"

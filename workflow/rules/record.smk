@@ -16,8 +16,6 @@ rule reload_models:
         reloaded=f"{layout.TASK_RESULTS}/reloaded.csv",
     log:
         "logs/reload_models/{study}/{model}/{task}.log",
-    benchmark:
-        "logs/reload_models/{study}/{model}/{task}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -46,8 +44,6 @@ use rule reload_models as reload_model with:
         reloaded=f"{layout.RUN}/reloaded.csv",
     log:
         "logs/reload_models/{study}/{model}/{task}/{arm}/seed{seed}.log",
-    benchmark:
-        "logs/reload_models/{study}/{model}/{task}/{arm}/seed{seed}.benchmark.tsv"
     group:
         "evaluate"
     params:

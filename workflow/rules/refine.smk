@@ -15,8 +15,6 @@ rule teach:
         answers=layout.TEACHER,
     log:
         "logs/teach/{study}/{model}/{task}/seed{seed}.log",
-    benchmark:
-        "logs/teach/{study}/{model}/{task}/seed{seed}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -52,8 +50,6 @@ use rule finetune_baseline as refine with:
         manifest=f"{layout.PRUNED_RUN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
-    benchmark:
-        "logs/finetune/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.benchmark.tsv"
     group:
         "refine"
     params:

@@ -20,8 +20,6 @@ rule tokenize_task:
         texts=f"{layout.TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.log",
-    benchmark:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:
@@ -48,8 +46,6 @@ use rule tokenize_task as tokenize_calibration with:
         texts=f"{layout.CALIBRATION_TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-calibration{examples}.log",
-    benchmark:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-calibration{examples}.benchmark.tsv"
     params:
         splits=["calibration"],
         task_folder=subpath(input.calibration, parent=True),
@@ -67,8 +63,6 @@ use rule tokenize_task as tokenize_unlabelled with:
         texts=f"{layout.UNLABELLED_TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-unlabelled-{unlabelled}.log",
-    benchmark:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-unlabelled-{unlabelled}.benchmark.tsv"
     params:
         splits=["unlabelled"],
         task_folder=subpath(input.unlabelled, parent=True),
@@ -86,8 +80,6 @@ use rule tokenize_task as tokenize_test with:
         texts=f"{layout.TEST_TOKENS}/texts.json",
     log:
         "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-test-{test}.log",
-    benchmark:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-test-{test}.benchmark.tsv"
     params:
         splits=["test"],
         task_folder=subpath(input.test, parent=True),
@@ -104,8 +96,6 @@ rule augment_tokens:
         augmented=f"{layout.AUGMENTED_TOKENS}/augmented.safetensors",
     log:
         "logs/augment_tokens/{model_key}/{task_key}/length{max_length}-{augmented}.log",
-    benchmark:
-        "logs/augment_tokens/{model_key}/{task_key}/length{max_length}-{augmented}.benchmark.tsv"
     conda:
         "../../envs/torch.yaml"
     resources:

@@ -67,6 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
             vocab_size=config["vocab_size"],
             position_limit=position_limit(config),
             num_token_types=family_of(config).num_token_types(config),
+            has_cls_token=family_of(config).has_cls_token,
             place=original_file(arguments.task_dir, split),
         )
         made_from = {

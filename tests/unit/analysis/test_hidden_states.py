@@ -9,11 +9,12 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from shallower.analysis import hidden_states as sentence_vectors
-from shallower.analysis.hidden_states import cls_positions, in_order, load_encoder, vectors_by_depth
+from shallower.analysis.hidden_states import in_order, load_encoder, vectors_by_depth
 from shallower.core.errors import UserError
-from shallower.engine.batches import make_batch
+from shallower.engine.batches import cls_positions, make_batch
 from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
+from shallower.models.families import FAMILIES
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
@@ -27,11 +28,9 @@ def alone(model, family, tokens, example):
     """The vectors of one example, without padding: [L + 1, hidden]."""
     start, stop = tokens.offsets[example : example + 2]
     inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
-    if tokens.token_type_ids is not None and family != "distilbert":
+    if tokens.token_type_ids is not None and tiny.takes_token_types(model):
         inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
-    with torch.no_grad():
-        states = model(**inputs, output_hidden_states=True).hidden_states
-    return np.stack([state[0, -1 if family == "xlnet" else 0].numpy() for state in states])
+    return np.stack([state[0, tiny.place_read(family)].numpy() for state in tiny.states_of_layers(model, inputs)])
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -55,8 +54,10 @@ def test_the_deepest_vector_is_what_the_model_gives(tmp_path, family):
     model = load_encoder(tmp_path)
     with torch.no_grad():
         given = model(**model_inputs(model, make_batch(tokens, np.arange(1)), "cpu")).last_hidden_state[0]
-    vectors = in_order(model, tokens, CPU, as_they_are)
-    np.testing.assert_allclose(vectors[-1, 0], given[-1 if family == "xlnet" else 0], rtol=0, atol=1e-5)
+    deepest = torch.from_numpy(in_order(model, tokens, CPU, as_they_are)[-1, 0])
+    if norm := FAMILIES[family].final_norm:
+        deepest = model.get_submodule(norm)(deepest).detach()
+    np.testing.assert_allclose(deepest, given[tiny.place_read(family)], rtol=0, atol=1e-5)
 
 
 def test_reading_vectors_leaves_gradients_on_for_others(tmp_path):
@@ -79,8 +80,12 @@ def test_the_cls_token_is_found_behind_or_before_the_padding(tmp_path, family):
     batch = make_batch(tokens, np.arange(10))
     positions = cls_positions(batch, tokens)
     width = batch.input_ids.shape[1]
-    assert positions.tolist() == [width - 1 if family == "xlnet" else 0] * 10
-    assert (batch.input_ids[np.arange(10), positions] == tokens.cls_token_id).all()
+    if tokens.cls_token_id is None:
+        ends = width - 1 if tokens.padding_side == "left" else np.diff(tokens.offsets) - 1
+        assert (positions == ends).all()
+    else:
+        assert positions.tolist() == [width - 1 if family == "xlnet" else 0] * 10
+        assert (batch.input_ids[np.arange(10), positions] == tokens.cls_token_id).all()
 
 
 def test_a_text_that_spells_the_cls_token_out_does_not_mislead(tmp_path):

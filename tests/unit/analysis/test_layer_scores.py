@@ -16,31 +16,27 @@ from shallower.engine.devices import Compute
 from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
-LAYERS = {
-    "bert": "encoder.layer",
-    "roberta": "encoder.layer",
-    "distilbert": "transformer.layer",
-    "xlnet": "layer",
-}
+LAYERED = [name for name in tiny.FAMILIES if name != "albert"]
 
 
 def hooked_cosines(model, family, tokens):
     """The same scores, example by example, from what each layer module itself takes and gives."""
     cosines = []
-    for layer in model.get_submodule(LAYERS[family]):
+    for layer in tiny.layers_of(model):
 
         def hook(_, inputs, keywords, outputs):
             before = inputs[0] if inputs else next(iter(keywords.values()))
             after = outputs[0] if isinstance(outputs, tuple) else outputs
             # One example without padding: the [CLS] token stands at an end. XLNet: [length, batch, hidden].
-            pair = (before[-1, 0], after[-1, 0]) if family == "xlnet" else (before[0, 0], after[0, 0])
+            place = (-1, 0) if family == "xlnet" else (0, tiny.place_read(family))
+            pair = before[place], after[place]
             cosines.append(torch.nn.functional.cosine_similarity(*pair, dim=0).item())
 
         layer.register_forward_hook(hook, with_kwargs=True)
     for example in range(len(tokens.labels)):
         start, stop = tokens.offsets[example : example + 2]
         inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
-        if tokens.token_type_ids is not None and family != "distilbert":
+        if tokens.token_type_ids is not None and tiny.takes_token_types(model):
             inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
         with torch.no_grad():
             model(**inputs)
@@ -48,7 +44,7 @@ def hooked_cosines(model, family, tokens):
 
 
 @pytest.mark.parametrize("labels", [None, 2])
-@pytest.mark.parametrize("family", LAYERS)
+@pytest.mark.parametrize("family", LAYERED)
 def test_scores_are_those_of_the_layers_themselves(tmp_path, family, labels):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, family, labels=labels), 10, pair=True)
     scores = contribution_scores(load_encoder(tmp_path), tokens, CPU)
@@ -104,11 +100,9 @@ def states_of_examples(folder, tokens):
     for example in range(len(tokens.labels)):
         start, stop = tokens.offsets[example : example + 2]
         inputs = {"input_ids": torch.from_numpy(tokens.input_ids[start:stop]).long()[None]}
-        if tokens.token_type_ids is not None and model.config.model_type != "distilbert":
+        if tokens.token_type_ids is not None and tiny.takes_token_types(model):
             inputs["token_type_ids"] = torch.from_numpy(tokens.token_type_ids[start:stop]).long()[None]
-        with torch.no_grad():
-            states = model(**inputs, output_hidden_states=True).hidden_states
-        yield torch.stack(states)[:, 0].double().numpy()
+        yield torch.stack(tiny.states_of_layers(model, inputs))[:, 0].double().numpy()
 
 
 def cosines(one, other):
@@ -132,7 +126,7 @@ def test_block_influence_is_of_all_tokens_but_padding(tmp_path, family):
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_angular_distances_are_of_every_block_of_layers(tmp_path, family):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, family), 10, pair=True)
-    cls = -1 if family == "xlnet" else 0
+    cls = tiny.place_read(family)
     vectors = np.stack([states[:, cls] for states in states_of_examples(tmp_path, tokens)], axis=1)
 
     distances = angular_distances(load_encoder(tmp_path), tokens, CPU)

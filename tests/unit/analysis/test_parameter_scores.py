@@ -33,13 +33,18 @@ def models(tmp_path_factory) -> dict[str, Path]:
 def layers_and_matrices(folder: Path, family: str) -> tuple[list[torch.nn.Module], list[torch.nn.Linear]]:
     """Layers of the loaded model and the linear map that each ends with, found as attributes."""
     base = transformers.AutoModel.from_pretrained(folder)
+    layers = tiny.layers_of(base)
     match family:
-        case "bert" | "roberta":
-            return list(base.encoder.layer), [layer.output.dense for layer in base.encoder.layer]
         case "xlnet":
-            return list(base.layer), [layer.ff.layer_2 for layer in base.layer]
+            return list(layers), [layer.ff.layer_2 for layer in layers]
         case "distilbert":
-            return list(base.transformer.layer), [layer.ffn.lin2 for layer in base.transformer.layer]
+            return list(layers), [layer.ffn.lin2 for layer in layers]
+        case "gpt2":
+            return list(layers), [layer.mlp.c_proj for layer in layers]
+        case "gemma3_text":
+            return list(layers), [layer.mlp.down_proj for layer in layers]
+        case _:
+            return list(layers), [layer.output.dense for layer in layers]
 
 
 def pooled(parameters) -> np.ndarray:
@@ -51,7 +56,7 @@ def test_scores_are_those_of_the_loaded_models_weights(family, models):
     layers, matrices = layers_and_matrices(models[family], family)
     weights = {
         "output-matrix": [pooled([matrix.weight]) for matrix in matrices],
-        "output-matrix-and-bias": [pooled([matrix.weight, matrix.bias]) for matrix in matrices],
+        "output-matrix-and-bias": [pooled(matrix.parameters()) for matrix in matrices],
         "layer": [pooled(layer.parameters()) for layer in layers],
     }
     assert weights.keys() == READINGS.keys()

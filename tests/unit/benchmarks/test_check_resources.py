@@ -1,4 +1,4 @@
-"""The comparison of declared and used resources, on made-up benchmark files."""
+"""The comparison of declared and used resources, on made-up logs."""
 
 import json
 import sys
@@ -32,10 +32,11 @@ def study(tmp_path):
     )
 
 
-def write_job(folder, step, job, mebibytes, num_layers=4, **manifest):
-    file = folder / "logs" / step / f"{job}.benchmark.tsv"
+def write_job(folder, step, job, megabytes, num_layers=4, **manifest):
+    file = folder / "logs" / step / f"{job}.log"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"s\tmax_rss\n1.0\t{mebibytes}\n")
+    ended = "" if megabytes is None else f"10:00:01 {step}.py: 1.0 s, peak memory {megabytes} MB\n"
+    file.write_text(f"10:00:00 something else\n{ended}")
     run = folder / "results" / job
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": num_layers}))
@@ -48,13 +49,13 @@ def test_memory_of_jobs_by_step(tmp_path, study):
     write_job(tmp_path, "finetune", f"s/m/{task}/pretrained/top-1/seed1", 500, num_layers=3)
     write_job(tmp_path, "finetune", f"s/m/{task}/pretrained/top-2/seed1", 10, num_layers=2, trained_as="another")
     write_job(tmp_path, "finetune", f"other/m/{task}/baseline/seed1", 9000)
-    write_job(tmp_path, "predict", f"s/m/{task}/baseline/seed1", "NA")
+    write_job(tmp_path, "predict", f"s/m/{task}/baseline/seed1", None)
     write_job(tmp_path, "evaluate", f"s/m/{task}/baseline/seed1", 200)
     uses = check_resources.memory_uses(study, tmp_path)
-    assert [use.used for use in uses] == [pytest.approx(1048.576), pytest.approx(524.288)]
+    assert [use.used for use in uses] == [1000, 500]
     assert uses[0].declared > uses[1].declared
     (row,) = check_resources.memory_table(uses)
-    assert (row["step"], row["jobs"], row["most_used_mb"]) == ("finetune", 2, 1049)
+    assert (row["step"], row["jobs"], row["most_used_mb"]) == ("finetune", 2, 1000)
     assert row["least_ratio"] == pytest.approx(uses[0].declared / uses[0].used, abs=0.01)
 
 

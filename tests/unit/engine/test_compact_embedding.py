@@ -44,7 +44,7 @@ def test_swapped_into_a_model_and_back(tmp_path, family):
         compact.weight += 1
     restore_embedding(model)
     after = model.get_input_embeddings()
-    assert type(after) is nn.Embedding
+    assert isinstance(after, nn.Embedding)
     expected = before.clone()
     expected[used] += 1
     assert torch.equal(after.weight, expected)

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 import tiny
 from shallower.core.errors import UserError
-from shallower.engine.batches import make_batch
+from shallower.engine.batches import cls_positions, make_batch
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.classifiers.transformers_classifier import load_checked
@@ -212,8 +212,9 @@ def test_vectors_are_what_the_head_reads_of_the_last_layer(tmp_path, family):
     classifier = load_for_training(tmp_path / "model", task, 1, tokens.padding_side)
     classifier.save(tmp_path / "model", tmp_path / "saved")
     model = load_checked(tmp_path / "saved")
-    states = model.base_model(**model_inputs(model, make_batch(tokens, np.arange(6)), "cpu")).last_hidden_state
-    expected = states[:, -1 if family == "xlnet" else 0]
+    batch = make_batch(tokens, np.arange(6))
+    states = model.base_model(**model_inputs(model, batch, "cpu")).last_hidden_state
+    expected = states[np.arange(6), cls_positions(batch, tokens)]
     logits, found = predict_with_vectors(load_for_prediction(tmp_path / "saved", tokens.padding_side), tokens, CPU)
     np.testing.assert_allclose(found, expected.detach().numpy(), rtol=0, atol=1e-5)
     assert np.array_equal(logits, predict(classifier, tokens, CPU))

@@ -53,7 +53,8 @@ def test_adding_is_dropping_and_adding():
 def test_modules_are_replaced_and_put_back():
     model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 4)), nn.Dropout(0.25)).train()
     replaced = replace_dropout(model)
-    assert [module.p for module in replaced] == [0.25, 0.5]
+    assert [module.original_rate for module in replaced] == [0.25, 0.5]
+    assert [module.p for module in replaced] == [0, 0], "without the dropout of a step nothing is dropped"
     assert isinstance(model[1][0], DropoutModule)
     inputs = torch.randn(64, 4)
     quiet = model(inputs)

@@ -17,10 +17,11 @@ from shallower.engine.classifiers.packed_encoder import attention, round_togethe
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.dropout import Dropout
-from shallower.models.encoder_families import encoder_config
+from shallower.models.encoder_families import ENCODERS, encoder_config
 from token_sets import make_tokens
 
-PACKED = ("bert", "roberta", "distilbert")
+# Others have the tensors of RoBERTa, by the same names.
+PACKED = ("bert", "roberta", "distilbert", "electra")
 EXAMPLES = np.arange(6)
 
 
@@ -41,7 +42,7 @@ def reference_logits(model, tokens, examples):
 
 @pytest.mark.parametrize("train_used_embeddings_only", [False, True])
 @pytest.mark.parametrize("task", [{}, {"pair": True}, {"regression": True}])
-@pytest.mark.parametrize("family", PACKED)
+@pytest.mark.parametrize("family", ENCODERS)
 def test_logits_and_gradients_are_those_of_transformers(tmp_path, family, task, train_used_embeddings_only):
     classifier, model, tokens = both(tmp_path, family, **task)
     assert len(set(np.diff(tokens.offsets))) > 1  # something to pad
@@ -94,7 +95,12 @@ def test_padding_tokens_inside_texts(tmp_path, family, train_used_embeddings_onl
 
 @pytest.mark.parametrize(
     ("family", "change"),
-    [("bert", {"hidden_act": "relu"}), ("roberta", {"hidden_act": "gelu_new"}), ("distilbert", {"activation": "relu"})],
+    [
+        ("bert", {"hidden_act": "relu"}),
+        ("roberta", {"hidden_act": "gelu_new"}),
+        ("distilbert", {"activation": "relu"}),
+        ("electra", {"hidden_act": "relu"}),
+    ],
 )
 def test_other_activations(tmp_path, family, change):
     classifier, model, tokens = both(tmp_path, family, change)
@@ -105,6 +111,7 @@ def test_other_activations(tmp_path, family, change):
 RATES = {
     "bert": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     "roberta": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
+    "electra": ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"),
     "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
 }
 

@@ -45,7 +45,7 @@ def prepare(folder, family="bert", rows=24, dropout=True, **task):
     tokens, definition = make_tokens(tiny.make_model(folder, family), rows, **task)
     if not dropout:
         config = read_json(folder / "config.json")
-        write_json(folder / "config.json", {key: 0 if "dropout" in key else value for key, value in config.items()})
+        write_json(folder / "config.json", {key: 0 if "drop" in key else value for key, value in config.items()})
 
     def load(seed=1):
         return load_for_training(folder, definition, seed, tokens.padding_side)
@@ -109,7 +109,9 @@ def test_the_result_is_that_of_the_textbook_loop(tmp_path, family, regression):
     trained = dict(reloaded(classifier, tmp_path).named_parameters())
     assert trained.keys() == dict(expected.named_parameters()).keys()
     for name, parameter in expected.named_parameters():
-        torch.testing.assert_close(trained[name], parameter, rtol=0, atol=1e-4)
+        # The same number for all keys changes no attention: what Adam follows there is left by rounding.
+        tolerance = 4e-3 if name.endswith(("key.bias", "c_attn.bias")) else 1e-4
+        torch.testing.assert_close(trained[name], parameter, rtol=0, atol=tolerance)
 
 
 def test_no_epochs_leave_every_weight_as_it_is(tmp_path):

@@ -22,7 +22,15 @@ def test_names_and_shapes_of_tensors(tmp_path: Path, family: str) -> None:
     assert {name: stored[name] for name in stored if name not in outside} == {
         name: shape for name, (_, shape) in expected.items()
     }
-    heads = ("classifier.", "pre_classifier.", "logits_proj.", "sequence_summary.", f"{family}.pooler.")
+    heads = (
+        "classifier.",
+        "pre_classifier.",
+        "logits_proj.",
+        "sequence_summary.",
+        "pooler.",
+        f"{family}.pooler.",
+        "score.",
+    )
     assert all(name.startswith(heads) for name in outside), outside
     assert all(name in variants for name, (variants, _) in expected.items())
 

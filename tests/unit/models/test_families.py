@@ -8,6 +8,7 @@ import tiny
 from shallower.core.errors import UserError
 from shallower.models.families import FAMILIES, family_of, position_limit
 from shallower.models.family import Family, check_kept_layers
+from tiny_families import TINY
 
 
 @pytest.mark.parametrize(
@@ -165,8 +166,13 @@ def test_names_within_layers(family, tensor, name):
 
 
 def test_unknown_architecture_is_refused_with_the_supported_ones():
-    with pytest.raises(UserError, match=r"'gpt2' is not supported.*bert, roberta, distilbert, xlnet, albert"):
-        family_of({"model_type": "gpt2"})
+    with pytest.raises(UserError, match=r"'t5' is not supported.*bert, roberta, .*distilbert, .*xlnet, albert"):
+        family_of({"model_type": "t5"})
+
+
+def test_an_architecture_that_people_ask_for_is_refused_with_the_reason():
+    with pytest.raises(UserError, match=r"'gemma3' is not supported: it reads pictures, too; .* gemma3_text"):
+        family_of({"model_type": "gemma3"})
 
 
 @pytest.mark.parametrize("config", [{}, {"model_type": None}, {"model_type": ["bert"]}])
@@ -236,4 +242,5 @@ def test_only_optional_tensors_may_be_missing_from_some_layers():
 
 
 def test_every_family_has_a_tiny_model():
-    assert set(tiny.FAMILIES) == set(FAMILIES)
+    assert set(TINY) == set(FAMILIES)
+    assert set(tiny.FAMILIES) <= set(TINY)

@@ -99,6 +99,42 @@ def test_pairs_with_ratings(proposed):
     assert len(tenths) == 10
 
 
+SETS = (["joy"], [], ["anger", "fear"], ["joy", "fear"])
+
+
+@pytest.mark.parametrize("form", ["lists", "separated"])
+def test_lists_of_classes(form, proposed):
+    def emotions(row):
+        found = SETS[row % 4]
+        return found if form == "lists" else "|".join(found) or "[]"
+
+    content = [{"text": text(row), "emotions": emotions(row)} for row in range(200)]
+    proposed(
+        {"my.json": json.dumps(content)}, files={"train": "my.json"}, kind=None if form == "lists" else "multi-label"
+    )
+    (task,) = study_at()["tasks"]
+    assert (task["target"], task["label"]) == ("multi-label", "emotions")
+    assert (task["labels"], task["metrics"]) == (["anger", "fear", "joy"], ["micro_f1", "macro_f1"])
+    assert rows_of("test")[0]["emotions"] in map(emotions, range(4))
+    # The rarest class of each row is what rows are divided by: anger, none, or joy.
+    assert Counter(map(str, (row["emotions"] for row in rows_of("validation")))) == {
+        str(emotions(row)): 5 for row in range(4)
+    }
+
+
+def test_columns_of_0_and_1_are_one_label_together(proposed):
+    content = table(
+        200, text=text, rude=lambda row: row % 2, loud=lambda row: row % 3 // 2, rare=lambda row: row % 7 // 6
+    )
+    said = "\n".join(proposed({"my.csv": content}))
+    (task,) = study_at()["tasks"]
+    assert (task["target"], task["label_columns"]) == ("multi-label", ["rude", "loud", "rare"])
+    assert "label" not in task
+    assert "LABEL=rude or LABEL=loud or LABEL=rare" in said
+    proposed({"my.csv": content}, label=("rude",), name="one")
+    assert study_at("studies/one.yaml")["tasks"][0]["target"] == "classification"
+
+
 def test_texts_of_a_query_stay_together(proposed):
     content = table(240, query=lambda row: text(row // 6), passage=text, label=lambda row: int(row % 6 == 2))
     said = "\n".join(proposed({"my.csv": content}, kind="ranking"))

@@ -20,6 +20,7 @@ from shallower.sources import model_sources
 from shallower.sources.models import MODEL_FILES, check_model, fetch_model
 from shallower.study.local_files import local_model_files
 from tiny import FAMILIES, make_model
+from tiny_decoders import DECODERS
 
 ROOT = Path(__file__).parents[3]
 WEIGHTS = "model.safetensors"
@@ -76,6 +77,8 @@ def test_every_family_arrives_in_one_form(family: str, saved: dict[str, Path], t
     manifest = read_json(target / "manifest.json")
     hashes, versions, code = (manifest.pop(name) for name in ("sha256", "versions", "code"))
     assert versions["transformers"] == version("transformers") and set(code) == {"commit", "dirty"}
+    if family in DECODERS:
+        assert manifest.pop("padding").endswith("the tokenizer's padding token")
     assert manifest == {"name": "mine", "family": family, "num_layers": 4, "source": definition}
     assert hashes == {name: sha256_of(target / name) for name in MODEL_FILES if name != "manifest.json"}
 

@@ -1,6 +1,8 @@
 """Hidden states at every depth of a model, of the [CLS] token or of all tokens, read in one forward pass.
 
 A depth is the number of layers that a text has passed: 0 is the embedding output, L what the last of L layers gives.
+A norm between the last layer and the head, as decoders have it, is part of no depth: the states at all depths are what
+layers give, so that those before and after each layer can be compared.
 """
 
 import logging
@@ -17,7 +19,7 @@ from shallower.core.errors import UserError
 from shallower.core.limits import CPU_TOKENS
 from shallower.core.model_classes import NO_HEAD
 from shallower.core.progress import Progress
-from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.batches import Batch, cls_positions, evaluation_batches, make_batch
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.tokens import TokenSet
@@ -105,26 +107,21 @@ def in_order(
     return np.concatenate([values for _, values in batches], axis=1)[:, order]
 
 
-def cls_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
-    """Where each example's [CLS] token ([CLS], <s>, <cls>) stands in the padded batch, int64 [B].
-
-    It is the first of its kind where padding is on the right, the last where it is on the left: a text may spell
-    out further ones. Raises UserError, naming an example, when there is none.
-    """
-    found = batch.input_ids == tokens.cls_token_id
-    if not found.any(axis=1).all():
-        example = tokens.ids[batch.examples[~found.any(axis=1)][0]]
-        raise UserError(f"example {example} has no [CLS] token (id {tokens.cls_token_id}); check the model's tokenizer")
-    if tokens.padding_side == "right":
-        return found.argmax(axis=1)
-    return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
-
-
 # On the whole function and not around the loop above: a generator would leave the mode switched on in its caller.
 @torch.inference_mode()
 def _states_of_batch(model: PreTrainedModel, batch: Batch, compute: Compute) -> tuple[torch.Tensor, ...]:
-    with compute.autocast():
-        states: tuple[torch.Tensor, ...] = model(
-            **model_inputs(model, batch, compute.device), output_hidden_states=True
-        ).hidden_states
-    return states
+    family = FAMILIES[model.config.model_type]
+    normed: list[torch.Tensor] = []
+    hooks = []
+    if family.final_norm:
+        final_norm = model.get_submodule(family.final_norm)
+        hooks = [final_norm.register_forward_pre_hook(lambda _, inputs: normed.append(inputs[0]))]
+    try:
+        with compute.autocast():
+            states: tuple[torch.Tensor, ...] = model(
+                **model_inputs(model, batch, compute.device), output_hidden_states=True
+            ).hidden_states
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return (*states[:-1], *normed) if normed else states

@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from shallower.core.errors import UserError
 from shallower.core.progress import Progress
 from shallower.engine.devices import Compute
-from shallower.models.families import family_of, position_limit
+from shallower.models.families import FAMILIES, family_of, position_limit
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ def time_models(
     generator = torch.Generator().manual_seed(0)
     input_ids = torch.randint(vocabulary, (batch_size, sequence_length), generator=generator).to(compute.device)
     mask = torch.ones_like(input_ids)
+    arguments = {key: FAMILIES[model.config.model_type].forward_arguments for key, model in models.items()}
     order = random.Random(0)
     times: dict[int, list[float]] = {key: [] for key in models}
     progress = Progress(logger)
@@ -85,7 +86,7 @@ def time_models(
             for key in order.sample(list(models), len(models)):
                 compute.synchronise()
                 started = time.perf_counter()
-                models[key](input_ids=input_ids, attention_mask=mask)
+                models[key](input_ids=input_ids, attention_mask=mask, **arguments[key])
                 compute.synchronise()
                 if round_number >= 0:
                     times[key].append(1000 * (time.perf_counter() - started))

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import PreTrainedModel
 
-from shallower.analysis.hidden_states import TOKEN_BUDGET, cls_positions, load_encoder
+from shallower.analysis.hidden_states import TOKEN_BUDGET, load_encoder
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, model_class_of
-from shallower.engine.batches import Batch, evaluation_batches, make_batch
+from shallower.engine.batches import Batch, cls_positions, evaluation_batches, make_batch
 from shallower.engine.classifiers.loading import is_packed
 from shallower.engine.classifiers.packed_batch import Packed, pack
 from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction
@@ -137,7 +137,7 @@ class PackedLayers(LayerRunner):
         self, layer: int, states: torch.Tensor | None, number: int
     ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         encoder, batch = self._encoder, self._batches[number]
-        before = encoder.embed(batch) if states is None else states
+        before = encoder.embed(batch, NO_DROPOUT) if states is None else states
         after = encoder.apply_layer(encoder.layers[layer], before, batch, NO_DROPOUT)
         cls = after.index_select(0, batch.starts)
         outputs = [cls, _packed_means(after, batch)]
@@ -168,6 +168,7 @@ class TransformersLayers(LayerRunner):
         self._batches = [make_batch(tokens, members) for members in self._members]
         self._parent, self._name, layers = _layer_list(model)
         self._layers = [layers[0]] * self.num_layers if self.shares_layers else list(layers)
+        self._after_first = _AfterFirstLayer(model)
         # For families that count layers by their configuration.
         model.config.num_hidden_layers = 1
 
@@ -176,6 +177,9 @@ class TransformersLayers(LayerRunner):
     ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         module, batch = self._layers[layer], self._batches[number]
         setattr(self._parent, self._name, nn.ModuleList([module]))
+        if self.stack.kinds:
+            self._model.config.layer_types = [self.stack.kinds[layer]]
+        self._after_first.switch(on=states is None)
         after: list[torch.Tensor] = []
         final: list[torch.Tensor] = []
 
@@ -201,7 +205,8 @@ class TransformersLayers(LayerRunner):
             )
             logits = embed(final[-1], shown, self._embedding)
         outputs = self._vectors(final[-1], batch)
-        return after[-1], outputs if logits is None else [*outputs, logits]
+        state = final[-1] if states is None and self._after_first else after[-1]
+        return state, outputs if logits is None else [*outputs, logits]
 
     def _vectors(self, states: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
         """The [CLS] tokens' vectors and the means [B, hidden], of the last states [B, L, hidden]."""
@@ -210,6 +215,26 @@ class TransformersLayers(LayerRunner):
         mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
         weights = to_device(mask, self._compute.device)[..., None].float()
         return [states[rows, positions], (states.float() * weights).sum(1) / weights.sum(1)]
+
+
+class _AfterFirstLayer:
+    """What a model applies once, behind the first of its layers: the convolution of some models of DeBERTa's.
+
+    It is true where there is such a module. It belongs to the first layer that is run, whichever that is.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        place, _, self._name = FAMILIES[model.config.model_type].after_first_layer.rpartition(".")
+        self._parent: nn.Module = model.base_model.get_submodule(place)
+        self._module = getattr(self._parent, self._name) if self._name else None
+
+    def __bool__(self) -> bool:
+        return self._module is not None
+
+    def switch(self, on: bool) -> None:
+        """Let the model apply it, or not."""
+        if self:
+            setattr(self._parent, self._name, self._module if on else None)
 
 
 def _first(output: Any) -> torch.Tensor:

@@ -5,7 +5,9 @@ import errno
 import json
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +57,7 @@ def add_test_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
-    """Run one step of the pipeline, logging to standard error.
+    """Run one step of the pipeline, logging to standard error, at last its time and the most memory that it held.
 
     Ends with one message and exit status 1 on a UserError or an error of the system such as a full disk, and with one
     message and 128 + signal when interrupted. Other exceptions are bugs and keep their traceback.
@@ -63,9 +65,11 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     arguments = parser.parse_args()
     raise_interrupted()
+    start = time.perf_counter()
     try:
         main(arguments)
         ignore_signals()
+        logging.info("%s: %.1f s, peak memory %.0f MB", parser.prog, time.perf_counter() - start, peak_memory() / 1e6)
     except UserError as error:
         _end(f"error: {error}", 1)
     except Interrupted as interruption:
@@ -76,6 +80,12 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
         # Of two names the second is that of the file written, as when a file is copied.
         path = error.filename2 or error.filename or "a file"
         _end(f"error: {path}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}", 1)
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in bytes; with the packages that it shares with other steps."""
+    # In kilobytes but for macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _end(message: str, exit_status: int) -> NoReturn:

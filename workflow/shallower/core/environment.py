@@ -16,3 +16,5 @@ HUB_OFFLINE = "HUB_OFFLINE"
 ONNX = "SHALLOWER_ONNX"
 # Read by the workflow itself: a file of what failed jobs did not make, so that tables are made of everything else.
 UNMADE = "SHALLOWER_UNMADE"
+# Address of the process that steps start from (shallower.steps.server). The workflow starts one where this is not set.
+STEPS = "SHALLOWER_STEPS"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-from shallower.engine.tokens import TokenSet
+from shallower.engine.tokens import TokenSet, unknown_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -151,7 +151,7 @@ def stand_in(tokenizer: "PreTrainedTokenizerBase", vocab_size: int, place: str |
     """
     for token, index in (
         (tokenizer.mask_token, tokenizer.mask_token_id),
-        (tokenizer.unk_token, tokenizer.unk_token_id),
+        (tokenizer.unk_token, unknown_id(tokenizer)),
     ):
         # A tokenizer class may have a mask token that the model's vocabulary lacks.
         if index is not None and index < vocab_size:

@@ -7,7 +7,9 @@ number of steps alone.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from shallower.core.errors import UserError
 from shallower.engine.tokens import TokenSet
 
 # How many batches are sorted by length together while training: enough to leave hardly any padding, few enough that
@@ -87,6 +89,25 @@ def make_batch(tokens: TokenSet, examples: np.ndarray) -> Batch:
         token_type_ids=None if types is None else padded(types, tokens.pad_token_type_id),
         labels=tokens.labels[examples],
     )
+
+
+def cls_positions(batch: Batch, tokens: TokenSet) -> NDArray[np.int64]:
+    """Where the token that the head reads stands in each row of the padded batch, int64 [B].
+
+    The [CLS] token ([CLS], <s>, <cls>) is the first of its kind where padding is on the right, the last where it is on
+    the left: a text may spell out further ones. Of models without one it is the last token that is not the padding
+    token, as transformers finds it: by its id, on either side, so that a padding token which the text itself ends with
+    (the end-of-text token serves as both) is passed over, too. Raises UserError, naming an example, when there is none.
+    """
+    is_last = tokens.cls_token_id is None or tokens.padding_side == "left"
+    if tokens.cls_token_id is None:
+        found, name = batch.input_ids != tokens.pad_token_id, "token but padding"
+    else:
+        found, name = batch.input_ids == tokens.cls_token_id, f"[CLS] token (id {tokens.cls_token_id})"
+    if not found.any(axis=1).all():
+        example = tokens.ids[batch.examples[~found.any(axis=1)][0]]
+        raise UserError(f"example {example} has no {name}; check the model's tokenizer")
+    return found.shape[1] - 1 - found[:, ::-1].argmax(axis=1) if is_last else found.argmax(axis=1)
 
 
 def _chunks(order: np.ndarray, size: int) -> list[np.ndarray]:

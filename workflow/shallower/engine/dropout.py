@@ -75,11 +75,16 @@ class DropoutModule(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        self.p = rate
+        self.original_rate = rate
         self.dropout = Dropout()
 
+    @property
+    def p(self) -> float:
+        """The rate, for attention that drops out by a function of torch (GPT-2's)."""
+        return self.dropout.rate(self.original_rate)
+
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        return self.dropout(states, self.p) if self.training else states
+        return self.dropout(states, self.original_rate) if self.training else states
 
 
 def replace_dropout(model: nn.Module) -> list[DropoutModule]:
@@ -99,4 +104,13 @@ def restore_dropout(model: nn.Module) -> None:
     for module in model.modules():
         for name, child in module.named_children():
             if isinstance(child, DropoutModule):
-                setattr(module, name, nn.Dropout(child.p).train(child.training))
+                setattr(module, name, nn.Dropout(child.original_rate).train(child.training))
+
+
+def attention_rates(model: nn.Module) -> list[tuple[nn.Module, float]]:
+    """The modules of a model that is not ours whose attention drops out at a rate of its own, and these rates.
+
+    Such a module has its rate as `attention_dropout`, to be set to `Dropout.rate` of it before every step.
+    """
+    found = ((module, getattr(module, "attention_dropout", 0.0)) for module in model.modules())
+    return [(module, rate) for module, rate in found if isinstance(rate, float) and rate > 0]

@@ -112,7 +112,9 @@ def _rare(tokens: TokenSet) -> Iterator[int]:
     start, stop = tokens.offsets[lengths.argmin()], tokens.offsets[lengths.argmin() + 1]
     candidates = np.unique(tokens.input_ids[start:stop])
     common = [token for token in candidates if counts(tokens.input_ids == token).min() > 0]
-    special = np.unique([*common, tokens.pad_token_id, tokens.cls_token_id])
+    special = np.unique(
+        [*common, *(token for token in (tokens.pad_token_id, tokens.cls_token_id) if token is not None)]
+    )
     for token in special:
         yield int(counts(tokens.input_ids == token).argmax())
     is_special = np.isin(tokens.input_ids, special)

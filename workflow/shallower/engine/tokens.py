@@ -51,7 +51,7 @@ class TokenSet:
     padding_side: str  # "left" or "right"
     pad_token_id: int
     pad_token_type_id: int
-    cls_token_id: int
+    cls_token_id: int | None  # None: of models that read the last token that is no padding, whatever it is
     truncated: int  # examples that were cut to max_length
     special: int = 0  # tokens of an example that are not of its texts: [CLS] and the like
     unknown: int | None = None  # tokens that stand for what the vocabulary lacks; None without such a token
@@ -82,13 +82,14 @@ def tokenize(
     vocab_size: int,
     position_limit: int | None = None,
     num_token_types: int | None = None,
+    has_cls_token: bool = True,
     place: str = "the table",
 ) -> TokenSet:
     """Tokenize a task's table (columns id, text, [text_pair], [label], [group]), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text. For a model with one token
     type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of BERT's
-    kind).
+    kind). Without `has_cls_token` the model reads the last token that is no padding.
 
     Raises UserError when the tokenizer lacks a padding or [CLS] token, when `max_length` leaves no room for each
     text, when a token id is not below `vocab_size` or a token type not below `num_token_types`, when an input is longer
@@ -98,7 +99,9 @@ def tokenize(
     special = tokenizer.num_special_tokens_to_add(pair=texts_each == 2)
     if max_length < (least := special + texts_each):
         raise UserError(f"train.max_length is {max_length}; this task and tokenizer need at least {least}")
-    for name in ("pad_token_id", "cls_token_id"):
+    if texts_each == 2 and special == tokenizer.num_special_tokens_to_add(pair=False):
+        logger.warning("the tokenizer puts no token between the two texts of a pair: the model reads them as one text")
+    for name in ("pad_token_id", "cls_token_id") if has_cls_token else ("pad_token_id",):
         if getattr(tokenizer, name) is None:
             raise UserError(f"the tokenizer has no {name.removesuffix('_id')}; it does not suit classification")
     input_ids, token_type_ids, lengths, truncated = [], [], [], 0
@@ -115,13 +118,17 @@ def tokenize(
         input_ids.append(np.fromiter(chain.from_iterable(encoded["input_ids"]), np.int32))
         token_type_ids.append(np.fromiter(chain.from_iterable(encoded["token_type_ids"]), np.int8))
         lengths += [len(ids) for ids in encoded["input_ids"]]
-    if empty := [row + 1 for row, length in zip(table["id"].to_pylist(), lengths, strict=True) if length <= special]:
+    flat_ids, flat_types = np.concatenate(input_ids), np.concatenate(token_type_ids)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    nothing = np.array(lengths) <= special
+    if not has_cls_token:
+        nothing |= _counts(flat_ids != tokenizer.pad_token_id, offsets) == 0
+    if empty := (table["id"].to_numpy()[nothing] + 1).tolist():
         rows = ", ".join(map(str, empty[:MAX_ROWS])) + (f" and {len(empty) - MAX_ROWS} more" * (len(empty) > MAX_ROWS))
         raise UserError(
             f"{place}: no token is left of the text in row {rows}: this tokenizer drops all its characters; "
             "correct or remove such rows"
         )
-    flat_ids, flat_types = np.concatenate(input_ids), np.concatenate(token_type_ids)
     if (highest := int(flat_ids.max())) >= vocab_size:
         raise UserError(
             f"token id {highest} is outside the model's vocabulary ({vocab_size} tokens); "
@@ -136,17 +143,17 @@ def tokenize(
     return TokenSet(
         input_ids=flat_ids,
         token_type_ids=flat_types if flat_types.any() else None,
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        offsets=offsets,
         labels=_labels(table),
         ids=table.column("id").to_numpy().astype(np.int64),
         max_length=max_length,
         padding_side=tokenizer.padding_side,
         pad_token_id=tokenizer.pad_token_id,
         pad_token_type_id=tokenizer.pad_token_type_id,
-        cls_token_id=tokenizer.cls_token_id,
+        cls_token_id=tokenizer.cls_token_id if has_cls_token else None,
         truncated=truncated,
         special=special,
-        unknown=None if tokenizer.unk_token_id is None else int((flat_ids == tokenizer.unk_token_id).sum()),
+        unknown=None if (unknown := unknown_id(tokenizer)) is None else int((flat_ids == unknown).sum()),
         groups=table["group"].to_numpy().astype(np.int64) if "group" in table.column_names else None,
     )
 
@@ -166,6 +173,20 @@ def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", int]:
         table = pa.concat_tables([part.select(both[0].column_names) for part in both]).take(pa.array(order))
     place = table.column_names.index("text")
     return table.set_column(place, "text", pc.utf8_trim_whitespace(table["text"])), pairs
+
+
+def unknown_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
+    """The id of the token for what the vocabulary lacks; None without one.
+
+    GPT-2's tokenizer gives the name to the token that ends texts, since there is nothing that its bytes cannot spell.
+    """
+    number: int | None = tokenizer.unk_token_id
+    return None if number in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) else number
+
+
+def _counts(flags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """How many of the flags [T] of each example are set, [N]."""
+    return np.diff(np.concatenate([[0], np.cumsum(flags)])[offsets])
 
 
 def _labels(table: "pa.Table") -> np.ndarray:

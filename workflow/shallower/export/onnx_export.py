@@ -108,8 +108,9 @@ def _trace(module: PreTrainedModel, family: Family) -> "ir.Model":
     """The graph of a model as torch exports it, without the values of its weights."""
     inputs = _example(module, family)
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
-    mask = _with_float_mask if family.float_mask else _with_additive_mask
-    module.register_forward_pre_hook(mask, with_kwargs=True)
+    if family.onnx_mask != "plain":
+        mask = {"float": _with_float_mask, "additive": _with_additive_mask}[family.onnx_mask]
+        module.register_forward_pre_hook(mask, with_kwargs=True)
     with _quiet(), torch.inference_mode():
         program = torch.onnx.export(
             module,

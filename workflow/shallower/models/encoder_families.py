@@ -25,6 +25,7 @@ class EncoderConfig:
 
     num_layers: int
     hidden_size: int
+    embedding_size: int  # of words, positions and token types; where it is another one, a matrix follows
     num_heads: int
     intermediate_size: int
     vocab_size: int
@@ -70,6 +71,7 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
     return EncoderConfig(
         num_layers=_size(config, "num_hidden_layers"),
         hidden_size=_size(config, "hidden_size"),
+        embedding_size=_size(config, "hidden_size"),
         num_heads=_size(config, "num_attention_heads"),
         intermediate_size=_size(config, "intermediate_size"),
         vocab_size=_size(config, "vocab_size"),
@@ -90,13 +92,21 @@ def _bert_settings(config: Mapping[str, Any]) -> EncoderConfig:
 
 
 def _roberta_settings(config: Mapping[str, Any]) -> EncoderConfig:
-    return replace(_bert_settings(config), padding_id=FAMILIES["roberta"].padding_id(config), drops_head_input=True)
+    padding_id = FAMILIES[config["model_type"]].padding_id(config)
+    return replace(_bert_settings(config), padding_id=padding_id, drops_head_input=True)
+
+
+def _electra_settings(config: Mapping[str, Any]) -> EncoderConfig:
+    embedding_size = FAMILIES["electra"].embedding_size(config)
+    _size({"embedding_size": embedding_size}, "embedding_size")
+    return replace(_bert_settings(config), embedding_size=embedding_size, drops_head_input=True, head_activation="gelu")
 
 
 def _distilbert_settings(config: Mapping[str, Any]) -> EncoderConfig:
     return EncoderConfig(
         num_layers=_size(config, "n_layers"),
         hidden_size=_size(config, "dim"),
+        embedding_size=_size(config, "dim"),
         num_heads=_size(config, "n_heads"),
         intermediate_size=_size(config, "hidden_dim"),
         vocab_size=_size(config, "vocab_size"),
@@ -189,12 +199,23 @@ ENCODERS = {
         layer=_BERT_LAYER,
         heads=_heads("Bert", "bert", "bert.pooler.dense"),
     ),
-    "roberta": EncoderFamily(
-        settings=_roberta_settings,
-        prefix="roberta",
-        base=_BERT_EMBEDDINGS,
+    # The same tensors by the same names.
+    **{
+        family: EncoderFamily(
+            settings=_roberta_settings,
+            prefix="roberta",
+            base=_BERT_EMBEDDINGS,
+            layer=_BERT_LAYER,
+            heads=_heads(architecture, family, "classifier.dense"),
+        )
+        for family, architecture in (("roberta", "Roberta"), ("xlm-roberta", "XLMRoberta"), ("camembert", "Camembert"))
+    },
+    "electra": EncoderFamily(
+        settings=_electra_settings,
+        prefix="electra",
+        base=_BERT_EMBEDDINGS | {"embedding_projection": ("embeddings_project",)},
         layer=_BERT_LAYER,
-        heads=_heads("Roberta", "roberta", "classifier.dense"),
+        heads=_heads("Electra", "electra", "classifier.dense"),
     ),
     "distilbert": EncoderFamily(
         settings=_distilbert_settings,
@@ -227,9 +248,8 @@ def expected_tensors(config: Mapping[str, Any]) -> dict[str, tuple[list[str], li
     shapes = _shapes(settings)
     expected = {}
     for own, modules in names.modules(settings.num_layers, SEQUENCE_CLASSIFICATION).items():
-        if own.startswith("head_") or (own == "token_type_embeddings" and not settings.num_token_types):
+        if (shape := shapes.get(own.rpartition(".")[2])) is None:
             continue
-        shape = shapes[own.rpartition(".")[2]]
         kinds = {"weight": shape} if own.endswith("_embeddings") else {"weight": shape, "bias": shape[:1]}
         for module in modules:
             for kind, size in kinds.items():
@@ -248,13 +268,14 @@ def _expected_by_family(family: Family, config: Mapping[str, Any]) -> dict[str, 
 
 
 def _shapes(settings: EncoderConfig) -> dict[str, list[int]]:
-    """Shapes of weights by the encoder's own names of modules, each of the parts of a joined one."""
-    size, inner = settings.hidden_size, settings.intermediate_size
+    """Shapes of weights below the head by the encoder's own names of modules, each of the parts of a joined one."""
+    size, inner, embedding = settings.hidden_size, settings.intermediate_size, settings.embedding_size
     return {
-        "word_embeddings": [settings.vocab_size, size],
-        "position_embeddings": [settings.num_positions, size],
-        "token_type_embeddings": [settings.num_token_types, size],
-        "embedding_norm": [size],
+        "word_embeddings": [settings.vocab_size, embedding],
+        "position_embeddings": [settings.num_positions, embedding],
+        **({"token_type_embeddings": [settings.num_token_types, embedding]} if settings.num_token_types else {}),
+        "embedding_norm": [embedding],
+        **({"embedding_projection": [size, embedding]} if embedding != size else {}),
         "query_key_value": [size, size],
         "attention_output": [size, size],
         "attention_norm": [size],

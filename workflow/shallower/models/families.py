@@ -11,9 +11,15 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.family import Family
-from shallower.models.lineages import albert, bert, xlnet
+from shallower.models.lineages import albert, bert, deberta, decoders, mpnet, xlnet
 
-FAMILIES: dict[str, Family] = {family.name: family for lineage in (bert, xlnet, albert) for family in lineage.FAMILIES}
+LINEAGES = (bert, xlnet, albert, mpnet, deberta, decoders)
+FAMILIES: dict[str, Family] = {family.name: family for lineage in LINEAGES for family in lineage.FAMILIES}
+# Architectures that people ask for and that cannot be supported: why, and what to choose.
+REFUSED = {
+    "gemma3": "it reads pictures, too; its models that read text alone are of the architecture gemma3_text, such as "
+    "those of 270 million and of one billion parameters",
+}
 
 
 def family_of(config: Mapping[str, Any]) -> Family:
@@ -31,6 +37,8 @@ def family_of(config: Mapping[str, Any]) -> Family:
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
         raise UserError(f"config.json lacks 'model_type', the architecture; supported ones: {supported}")
+    if model_type in REFUSED:
+        raise UserError(f"the architecture {model_type!r} is not supported: {REFUSED[model_type]}")
     if model_type not in FAMILIES:
         raise UserError(f"the architecture {model_type!r} is not supported; supported ones: {supported}")
     return FAMILIES[model_type]
@@ -38,10 +46,11 @@ def family_of(config: Mapping[str, Any]) -> Family:
 
 def position_limit(config: Mapping[str, Any]) -> int | None:
     """Most tokens that a model can take, by its configuration (config.json); None when there is no limit."""
-    positions = config.get("max_position_embeddings")
+    family = FAMILIES.get(config.get("model_type", ""))
+    common = config.get("max_position_embeddings")
+    positions = config.get(family.positions_key, common) if family else common
     if positions is None or positions < 1:  # XLNet says -1
         return None
-    family = FAMILIES.get(config.get("model_type", ""))
     return positions - family.first_position(config) if family else positions
 
 

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from shallower.core.errors import UserError
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
@@ -37,29 +37,50 @@ class Family:
         depth_key: the configuration's number of layers.
         hidden_key, inner_key, heads_key: the configuration's sizes of vectors and of the feed-forward network's inner
             layer, and its number of attention heads.
+        inner_factor: how many times the size of vectors the inner layer has where a configuration does not say it; None
+            where it must.
+        head_size: size of a head where the configuration has no `head_dim`; None for an equal share of the vectors.
+        inner_matrices: weight matrices of the feed-forward network: two, or three where one of them is a gate.
+        positions_key: the configuration's number of positions.
+        learns_positions: whether there is an embedding for each of them.
         per_layer_lists: keys of configuration lists with one entry a layer.
+        derived_lists: what such a list holds, by a configuration and its number of layers, where it is missing.
         layer_kinds: for a family whose layers may have several kinds of attention, what each layer's is by a
             configuration and its number of layers where `layer_types` does not list them; None for other families.
         older_kind_keys: the keys by which it is then said.
         protected: layers that every model of the family must keep, each with the reason.
         optional_tensors: tensors, named as within a layer, that some layers may lack.
+        buffers: what old checkpoints store of a layer, named as within it, though it is no weight; it is left out.
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
-        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last.
+        cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last. None for
+            a family without such a token, whose head reads the last token that is no padding.
+        final_norm: what the base model calls the norm between its last layer and the head; empty for a family without.
+        has_dense_head: whether the head has a layer of its own below the output layer.
         output_layer: what the head for classification calls its last linear layer.
         token_output_layer: the same of the head that answers each token.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
-        token_types_key: the configuration's number of token types, 2 where it is missing; None for a family that takes
-            any, or none.
+        relative_positions: for a family whose attention compares contents with relative positions, the further matrices
+            of a layer for it, and with how many positions each token is compared, by a configuration.
+        token_types_key: the configuration's number of token types, `default_token_types` where it is missing; None for
+            a family that takes any, or none.
         positions_after_padding: whether positions are counted without padding tokens, from behind their id.
         default_padding_id: the padding token's id where config.json has none.
+        fixed_padding: whether positions are counted from `default_padding_id` whatever config.json says.
+        default_embedding_size: the size of word embeddings where config.json has none; None for that of all vectors.
+        after_first_layer: what the base model calls a module that it applies once, behind its first layer; empty for
+            none.
         tensors: names and shapes of the base model's tensors for a configuration, without the prefix that a checkpoint
             may put before them (`tensor_prefix`), and without the pooler; None where they are not known, or known to
             `shallower.models.encoder_families`.
         forward_arguments: further arguments of the model's forward pass.
         takes_token_types: whether the model's forward pass knows token types at all.
-        float_mask: whether export to ONNX needs the attention mask as floats (XLNet subtracts it from a float, which
-            torch's exporter cannot do with whole numbers).
+        onnx_mask: how export to ONNX gives the attention mask to the model: "additive", as what is added to attention's
+            scores, which makes the smallest graph; "float", as 1 and 0 (XLNet subtracts it from a float, which torch's
+            exporter cannot do with whole numbers); "plain", as transformers' users give it (DeBERTa also masks
+            embeddings by it, decoders' masks are of several kinds).
         no_onnx: why the family cannot be exported to ONNX; empty where it can.
+        refused_settings: keys of a configuration that must not be set, each with the reason and the remedy.
+        unembedded_tokens: tokens of the tokenizer that have no place in the model's vocabulary, and that no text needs.
     """
 
     name: str
@@ -70,26 +91,47 @@ class Family:
     hidden_key: str = "hidden_size"
     inner_key: str = "intermediate_size"
     heads_key: str = "num_attention_heads"
+    inner_factor: int | None = None
+    head_size: int | None = None
+    inner_matrices: int = 2
+    positions_key: str = "max_position_embeddings"
+    learns_positions: bool = True
     per_layer_lists: tuple[str, ...] = ()
+    derived_lists: Mapping[str, Callable[[Mapping[str, Any], int], list[Any]]] = field(default_factory=dict)
     layer_kinds: Callable[[Mapping[str, Any], int], list[str]] | None = None
     older_kind_keys: tuple[str, ...] = ()
     protected: Mapping[int, str] = field(default_factory=dict)
     optional_tensors: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
     pooler: str = "pooler"
-    cls_place: int = 0
+    cls_place: int | None = 0
+    final_norm: str = ""
+    has_dense_head: bool = True
     output_layer: str = "classifier"
     token_output_layer: str = "classifier"
     attention_matrices: int = 4
+    relative_positions: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
     token_types_key: str | None = "type_vocab_size"
+    default_token_types: int = 2
     positions_after_padding: bool = False
     shared_pattern: str | None = None
     tensor_prefix: str = ""
     tensors: Callable[[Mapping[str, Any]], dict[str, list[int]]] | None = None
-    default_padding_id: int = 0
+    default_padding_id: int | None = 0
+    fixed_padding: bool = False
+    default_embedding_size: int | None = None
+    after_first_layer: str = ""
     forward_arguments: Mapping[str, Any] = field(default_factory=dict)
     takes_token_types: bool = True
-    float_mask: bool = False
+    onnx_mask: Literal["additive", "float", "plain"] = "additive"
     no_onnx: str = ""
+    refused_settings: Mapping[str, str] = field(default_factory=dict)
+    unembedded_tokens: tuple[str, ...] = ()
+
+    @property
+    def has_cls_token(self) -> bool:
+        """Whether the head reads a token of a kind of its own."""
+        return self.cls_place is not None
 
     @property
     def shares_layers(self) -> bool:
@@ -146,7 +188,10 @@ class Family:
             if key in config:
                 shortened[key] = len(kept_layers)
         for key in self.per_layer_lists:
-            if (entries := config.get(key)) is not None:
+            entries = config.get(key)
+            if entries is None and key in self.derived_lists:
+                entries = self.derived_lists[key](config, depth)
+            if entries is not None:
                 shortened[key] = [_per_layer(key, entries, depth)[layer] for layer in kept_layers]
         if stack.kinds:
             kinds = [stack.kinds[layer] for layer in kept_layers]
@@ -189,8 +234,13 @@ class Family:
         return tensor.startswith(f"{self.pooler}.")
 
     def num_token_types(self, config: Mapping[str, Any]) -> int | None:
-        """How many token types a model's table has; None where any will do."""
-        return None if self.token_types_key is None else config.get(self.token_types_key, 2)
+        """How many token types a model's table has, 0 where it has no table; None where any will do."""
+        return None if self.token_types_key is None else config.get(self.token_types_key, self.default_token_types)
+
+    def embedding_size(self, config: Mapping[str, Any]) -> Any:
+        """Size of word embeddings by a configuration, which may be another one than that of all other vectors."""
+        size = config.get("embedding_size", self.default_embedding_size)
+        return either(config, self.hidden_key, "hidden_size") if size is None else size
 
     def output_layer_of(self, model_class: str) -> str:
         """The last linear layer of the head that one of `shallower.core.model_classes` has."""
@@ -272,3 +322,8 @@ def check_kept_layers(kept_layers: Sequence[int], num_layers: int) -> None:
         raise UserError(f"layers {outside} to keep are not in the model, whose layers are 0 to {num_layers - 1}")
     if list(kept_layers) != sorted(set(kept_layers)):
         raise UserError(f"layers to keep must be in ascending order and without repeats, not {list(kept_layers)}")
+
+
+def either(config: Mapping[str, Any], own: str, common: str) -> Any:
+    """A setting by a family's own key or the common one, which transformers reads, too; None where there is neither."""
+    return config[own] if own in config else config.get(common)

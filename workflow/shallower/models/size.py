@@ -9,6 +9,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.families import family_of
+from shallower.models.family import Family
 from shallower.models.stack import Stack
 
 # A model whose config.json is not here yet: of base size, with the vocabulary of the paper's model it stands for.
@@ -45,6 +46,8 @@ class ModelSize:
     layer_parameters: int
     other_parameters: int
     shares_layers: bool
+    gate_size: int = 0  # of the feed-forward network's gate; 0 where it has none
+    relative_positions: int = 0  # with which attention compares each token, besides the others of its text
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "ModelSize":
@@ -55,24 +58,31 @@ class ModelSize:
         family = family_of(config)
         # transformers reads the common names too, whatever a family's own ones are.
         hidden = _first(config, family.hidden_key, "hidden_size")
-        inner = _first(config, family.inner_key, "intermediate_size")
-        attention = family.attention_matrices * hidden**2
-        embedding = _first(config, "embedding_size") if "embedding_size" in config else hidden
+        inner = _inner_size(config, family, hidden)
+        heads = _first(config, family.heads_key, "num_attention_heads")
+        head = _stated(config, "head_dim") or family.head_size or hidden / heads
+        groups = _stated(config, "num_key_value_heads") or heads
+        matrices, compared = family.relative_positions(config) if family.relative_positions else (0, 0)
+        # Two matrices make keys and values, which several heads may share.
+        attention = round(((family.attention_matrices + matrices - 2) * heads + 2 * groups) * head * hidden)
+        embedding = _whole("embedding_size", family.embedding_size(config))
         vocabulary = _first(config, "vocab_size")
         # XLNet has no embeddings of positions, and may say so by a negative number.
-        positions = config.get("max_position_embeddings", 0)
+        positions = config.get(family.positions_key, config.get("max_position_embeddings", 0))
         if type(positions) is not int:
-            raise UserError(f"config.json: max_position_embeddings is {positions!r}; it must be a whole number")
-        rows = vocabulary + max(0, positions)
+            raise UserError(f"config.json: {family.positions_key} is {positions!r}; it must be a whole number")
+        rows = vocabulary + (max(0, positions) if family.learns_positions else 0)
         factors = embedding * hidden if embedding != hidden else 0
         return cls(
             stack=family.stack(config),
             hidden_size=hidden,
-            num_heads=_first(config, family.heads_key, "num_attention_heads"),
+            num_heads=heads,
             vocabulary=vocabulary,
-            layer_parameters=attention + 2 * hidden * inner,  # two matrices of the feed-forward network
-            other_parameters=rows * embedding + factors + hidden**2,  # the square: a head's dense layer
+            layer_parameters=attention + family.inner_matrices * hidden * inner,
+            other_parameters=rows * embedding + factors + (hidden**2 if family.has_dense_head else 0),
             shares_layers=family.shares_layers,
+            gate_size=inner if family.inner_matrices == 3 else 0,
+            relative_positions=compared,
         )
 
     @property
@@ -87,7 +97,8 @@ class ModelSize:
 
     def operations(self, depth: int, tokens: float) -> float:
         """Operations of one forward pass of an example of so many tokens."""
-        return 2 * tokens * depth * (self.layer_parameters + 2 * tokens * self.hidden_size)
+        compared = 2 * tokens + self.relative_positions
+        return 2 * tokens * depth * (self.layer_parameters + compared * self.hidden_size)
 
 
 def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,12 +107,28 @@ def assumed_config(entry: Mapping[str, Any]) -> dict[str, Any]:
     return BASE_CONFIG | COUNTERPART_CONFIGS.get(entry.get("counterpart", ""), {}) | depth
 
 
+def _inner_size(config: Mapping[str, Any], family: Family, hidden: int) -> int:
+    """Size of the feed-forward network's inner layer."""
+    stated = {key: config[key] for key in (family.inner_key, "intermediate_size") if config.get(key) is not None}
+    if not stated and family.inner_factor is not None:
+        return family.inner_factor * hidden
+    return _first(stated or config, family.inner_key, "intermediate_size")
+
+
+def _stated(config: Mapping[str, Any], key: str) -> int | None:
+    """A size that a config.json may leave out. Raises UserError when it is no size."""
+    return None if config.get(key) is None else _first(config, key)
+
+
 def _first(config: Mapping[str, Any], *keys: str) -> int:
     """The size under the first key that a config.json has. Raises UserError when there is none, or it is no size."""
     key = next((key for key in keys if key in config), None)
     if key is None:
         raise UserError(f"config.json lacks {keys[0]!r}; get the model again")
-    value = config[key]
+    return _whole(key, config[key])
+
+
+def _whole(key: str, value: Any) -> int:
     if type(value) is not int or not 0 < value < 2**31:
         raise UserError(f"config.json: {key!r} is {value!r}; it must be a whole number of at least 1")
     return value

@@ -2,7 +2,8 @@
 
 from shallower.proposals.base import KindProposal
 from shallower.proposals.classes import Classes
+from shallower.proposals.label_sets import LabelSets
 from shallower.proposals.queries import Queries
 from shallower.proposals.ratings import Ratings
 
-PROPOSALS: dict[str, KindProposal] = {kind.name: kind for kind in (Classes(), Ratings(), Queries())}
+PROPOSALS: dict[str, KindProposal] = {kind.name: kind for kind in (Classes(), LabelSets(), Ratings(), Queries())}

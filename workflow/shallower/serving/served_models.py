@@ -99,7 +99,8 @@ def server_settings(variant: ServedModel, threads: int, example: str | Sequence[
         "example": example,
         "pad_token": pad_token,
         "padding_side": padding.get("padding_side", "right"),
-        "one_token_type": family.num_token_types(config) == 1,
+        "takes_token_types": family.takes_token_types,
+        "one_token_type": family.num_token_types(config) in (0, 1),
         "forward_arguments": dict(family.forward_arguments),
         "model_class": model_class_of(config),
     }

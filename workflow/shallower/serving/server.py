@@ -99,18 +99,17 @@ def _tokenizer(settings: dict[str, Any], np: Any) -> Callable[[Sequence[Any]], d
         raise ValueError(f"{settings['tokenizer']}: the padding token {pad_token!r} is not in the vocabulary")
     tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
     tokenizer.enable_padding(direction=settings["padding_side"], pad_id=pad_id, pad_token=pad_token)
-    one_token_type = settings["one_token_type"]
+    takes_token_types, one_token_type = settings["takes_token_types"], settings["one_token_type"]
 
     def tokenize(texts: Sequence[Any]) -> dict[str, Any]:
         encodings = tokenizer.encode_batch(texts)
         ids = np.array([encoding.ids for encoding in encodings], np.int64)
-        return {
-            "input_ids": ids,
-            "attention_mask": np.array([encoding.attention_mask for encoding in encodings], np.int64),
-            "token_type_ids": np.zeros_like(ids)
-            if one_token_type
-            else np.array([encoding.type_ids for encoding in encodings], np.int64),
-        }
+        mask = np.array([encoding.attention_mask for encoding in encodings], np.int64)
+        arrays = {"input_ids": ids, "attention_mask": mask}
+        if takes_token_types:
+            types = [encoding.type_ids for encoding in encodings]
+            arrays["token_type_ids"] = np.zeros_like(ids) if one_token_type else np.array(types, np.int64)
+        return arrays
 
     return tokenize
 

@@ -183,7 +183,7 @@ def _check_weights(
     for name in names:
         outline(commit, name, files[name].size, folder / name)
     tensors = {name: entry for file in weight_files(folder) for name, entry in header(file).items()}
-    check_tensors(config, without_wrapper(tensors))
+    check_tensors(config, without_wrapper(tensors, family_of(config)))
     return f"{len(tensors)} tensors, {_megabytes(sum(files[name].size for name in names))}"
 
 

@@ -80,9 +80,14 @@ def checked_config(definition: Mapping[str, Any], path: Path) -> dict[str, Any]:
     size = ModelSize.of(config)
     if size.hidden_size % size.num_heads:
         raise UserError(f"{path.name}: {size.num_heads} heads cannot share {size.hidden_size} dimensions; correct it")
-    padding = config.get("pad_token_id", 0)
-    if type(padding) is not int and (padding is not None or family_of(config).positions_after_padding):
+    family, padding = family_of(config), config.get("pad_token_id", 0)
+    if type(padding) is not int and (padding is not None or family.positions_after_padding):
         raise UserError(f"{path.name}: 'pad_token_id' is {padding!r}; it must be a token's id, a whole number")
+    if family.fixed_padding and family.padding_id(config) != family.default_padding_id:
+        raise UserError(
+            f"{path.name}: 'pad_token_id' is {padding}, but a {family.name} model always counts positions from the "
+            f"token {family.default_padding_id}; choose a model whose padding token has this id"
+        )
     if definition.get("num_layers", num_layers) != num_layers:
         raise UserError(
             f"the model has {num_layers} layers, the study says num_layers: {definition['num_layers']}; correct it"

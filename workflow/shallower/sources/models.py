@@ -89,15 +89,14 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
         source.fetch(sorted(set(weight_map(fetched / WEIGHTS_INDEX).values())), fetched)
         merge_shards(fetched)
     check_hash(definition, fetched / WEIGHTS)
-    strip_wrapper(fetched / WEIGHTS)
+    strip_wrapper(fetched / WEIGHTS, family_of(config))
     check_tensors(config, header(fetched / WEIGHTS))
     check_finite(fetched / WEIGHTS)
     check_with_transformers(fetched)
 
     ready.mkdir()
-    save_fast_tokenizer(fetched, config, ready)
-    for name in ("config.json", WEIGHTS):
-        (fetched / name).replace(ready / name)
+    decided = save_fast_tokenizer(fetched, config, ready)
+    (fetched / WEIGHTS).replace(ready / WEIGHTS)
     manifest = {
         "name": definition["name"],
         "family": family_of(config).name,
@@ -105,6 +104,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
         "source": dict(definition),
         **source.pin,
         **converted_from,
+        **decided,
         "code": code_state(Path(__file__).parent),
         "versions": versions((*PACKAGES, "torch") if converted_from else PACKAGES),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},
@@ -145,7 +145,7 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
         if weights == WEIGHTS_INDEX:
             place.check(weight_map(folder / WEIGHTS_INDEX).values())
         tensors = {name: entry for file in weight_files(folder) for name, entry in header(file).items()}
-        check_tensors(config, without_wrapper(tensors))
+        check_tensors(config, without_wrapper(tensors, family_of(config)))
     except UserError as error:
         return str(error)
     return None

@@ -53,7 +53,7 @@ FOREIGN_SETTINGS = {
 
 def check_settings(config: Mapping[str, Any]) -> None:
     """Raise UserError for a config.json of weights that are not plain, or that transformers cannot compute."""
-    for key, problem in FOREIGN_SETTINGS.items():
+    for key, problem in (FOREIGN_SETTINGS | dict(family_of(config).refused_settings)).items():
         if config.get(key):
             raise UserError(f"config.json has {key!r}: {problem}")
     if (kind := config.get("position_embedding_type") or "absolute") != "absolute":
@@ -107,7 +107,7 @@ def _check_embeddings(family: Family, config: Mapping[str, Any], tensors: Mappin
             f"the weights hold no {family.word_embeddings}, as every {family.name} model does; download it again"
         )
     size = ModelSize.of(config)
-    stated = [size.vocabulary, config.get("embedding_size", size.hidden_size)]
+    stated = [size.vocabulary, family.embedding_size(config)]
     if embeddings[0] != stated:
         raise UserError(
             f"{family.word_embeddings} has the shape {embeddings[0]}, but config.json states {stated} (words, "

@@ -1,5 +1,6 @@
 """A model's tokenizer: checked, and saved as a fast tokenizer whatever files it comes as."""
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +13,15 @@ from shallower.models.families import family_of
 from shallower.models.family import Family
 from shallower.sources.model_checks import first_line, read_mapping, there_are
 
+logger = logging.getLogger(__name__)
+
 # Each of these groups is a complete vocabulary; the first one that is there is used.
 VOCABULARIES = (
     {"tokenizer.json"},
     {"vocab.txt"},
     {"vocab.json", "merges.txt"},
     {"spiece.model"},
+    {"spm.model"},
     {"sentencepiece.bpe.model"},
     {"tokenizer.model"},
 )
@@ -53,6 +57,8 @@ def tokenizer_files(names: list[str]) -> list[str]:
 
 
 NO_PADDING = "the tokenizer has no padding token; name one as pad_token in tokenizer_config.json"
+# Entry in the manifest of a model without a [CLS] token: which token pads, and who says so.
+PADDING = "padding"
 
 
 def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
@@ -61,7 +67,7 @@ def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
         settings = read_mapping(directory / "tokenizer_config.json")
         if settings.get("auto_map"):
             raise UserError("tokenizer_config.json asks for the tokenizer's own code (auto_map), which is never run")
-        if settings.get("pad_token", "") is None:
+        if settings.get("pad_token", "") is None and family_of(config).has_cls_token:
             raise UserError(NO_PADDING)
         # transformers makes attributes of all keys, also of those that Python keeps for itself.
         if own := [key for key in settings if key.startswith("__")]:
@@ -80,13 +86,19 @@ def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
         _check_largest_id(largest, config)
 
 
-def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> None:
-    """Write a model's tokenizer as tokenizer.json and tokenizer_config.json, whatever files it comes as.
+def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> dict[str, str]:
+    """Write config.json, and a model's tokenizer, whatever it comes as, as tokenizer.json and tokenizer_config.json.
 
-    Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, does not
+    Returned is what was decided of padding, for the manifest; nothing for a family with a [CLS] token, whose files must
+    say it. Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, does not
     fit the model's vocabulary, or does not put the [CLS] token where the model reads it.
     """
     tokenizer = _load_tokenizer(directory)
+    decided: dict[str, str] = {}
+    if not family_of(config).has_cls_token:
+        config, decision = _with_padding(tokenizer, config)
+        decided[PADDING] = decision
+        logger.info("%s", decision)
     if tokenizer.pad_token is None:
         raise UserError(NO_PADDING)
     # MiniLM's tokenizer.json, for one, would cut every text at 128 tokens.
@@ -97,7 +109,10 @@ def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: 
     kept = {key: value for key, value in saved_settings.items() if key not in TRANSIENT_SETTINGS}
     write_json(target_dir / "tokenizer_config.json", kept)
 
-    shutil.copyfile(directory / "config.json", target_dir / "config.json")
+    if config.get("pad_token_id") == read_json(directory / "config.json").get("pad_token_id"):
+        shutil.copyfile(directory / "config.json", target_dir / "config.json")
+    else:
+        write_json(target_dir / "config.json", config)
     saved = _load_tokenizer(target_dir)
     with _refusing("the tokenizer cannot be used"):
         changed = any(tokenizer(probe, probe).data != saved(probe, probe).data for probe in PROBES)
@@ -105,6 +120,27 @@ def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: 
         raise UserError("the tokenizer gives other tokens once it is saved as tokenizer.json; use another model")
     _check_vocabulary(saved, config)
     _check_cls_token(saved, family_of(config))
+    return decided
+
+
+def _with_padding(tokenizer: Any, config: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A configuration with the tokenizer's padding token, which the tokenizer is given if it has none; and a sentence.
+
+    A head without a [CLS] token reads the last token that is not `pad_token_id` of config.json, whatever the mask says:
+    both must be the same, or batches of texts are answered wrong, or not at all. No weight depends on it.
+    """
+    stated = config.get("pad_token_id")
+    by = "the tokenizer's padding token"
+    if tokenizer.pad_token is None:
+        known = type(stated) is int and 0 <= stated < len(tokenizer)
+        named = tokenizer.convert_ids_to_tokens(stated) if known else None
+        by = "config.json's pad_token_id" if named else "the token that ends texts, since the model names no other"
+        if (token := named or tokenizer.eos_token) is None:
+            raise UserError(NO_PADDING)
+        tokenizer.pad_token = token
+    number = tokenizer.pad_token_id
+    was = "" if stated == number else f"; written to config.json, where pad_token_id was {stated}"
+    return {**config, "pad_token_id": number}, f"texts are padded with {tokenizer.pad_token} (id {number}), {by}{was}"
 
 
 def _load_tokenizer(directory: Path) -> Any:
@@ -130,8 +166,9 @@ def _refusing(problem: str) -> Iterator[None]:
 
 def _check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
     """Token ids must be rows of the model's embeddings, and both must mean the same by padding."""
-    _check_largest_id(max(tokenizer.get_vocab().values()), config)
     family = family_of(config)
+    numbers = [number for token, number in tokenizer.get_vocab().items() if token not in family.unembedded_tokens]
+    _check_largest_id(max(numbers), config)
     stated = config.get("pad_token_id")
     if stated is not None and stated != tokenizer.pad_token_id:
         raise UserError(
@@ -148,6 +185,9 @@ def _check_vocabulary(tokenizer: Any, config: Mapping[str, Any]) -> None:
 
 def _check_cls_token(tokenizer: Any, family: Family) -> None:
     """The [CLS] token must be where the model's head reads it, in single texts and pairs, with and without padding."""
+    if not family.has_cls_token:
+        _check_padding_side(tokenizer, family)
+        return
     side, end = ("right", "beginning") if family.cls_place == 0 else ("left", "end")
     for texts in (("one",), ("one", "two")):
         ids = tokenizer(*texts).input_ids
@@ -161,6 +201,16 @@ def _check_cls_token(tokenizer: Any, family: Family) -> None:
         raise UserError(
             f"the tokenizer pads on the {tokenizer.padding_side}, so that a {family.name} model would read padding for "
             f'the [CLS] token; set padding_side to "{side}" in tokenizer_config.json'
+        )
+
+
+def _check_padding_side(tokenizer: Any, family: Family) -> None:
+    """transformers counts positions from the left, padding included."""
+    if family.learns_positions and tokenizer.padding_side != "right":
+        raise UserError(
+            f"the tokenizer pads on the {tokenizer.padding_side}, so that a {family.name} model would count the "
+            "positions of a text from its padding, and answer it otherwise in other batches; set padding_side to "
+            '"right" in tokenizer_config.json'
         )
 
 

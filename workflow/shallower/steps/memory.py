@@ -31,6 +31,9 @@ TRAINING_COPIES = 4
 LOADING_COPIES = 2
 # Numbers that a layer keeps for each token: multiples of its hidden size and, for each head, of the text's length.
 HIDDEN_ACTIVATIONS = 25
+# Of the former, those of the feed-forward network; with a gate these are multiples of the gate's size instead.
+FORWARD_ACTIVATIONS = 8
+GATED_ACTIVATIONS = 4
 ATTENTION_ACTIVATIONS = 3
 # Copies of a task's texts while they are tokenized; bytes of a token, in the tokenizer's pieces and joined; bytes that
 # a tokenizer takes for each byte of what it is given at once.
@@ -199,4 +202,10 @@ def _logit_bytes(job: Job) -> int:
 
 def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
     """Bytes that one layer keeps for a batch of so many tokens, in texts of `length` tokens."""
-    return 4 * tokens * (HIDDEN_ACTIVATIONS * size.hidden_size + ATTENTION_ACTIVATIONS * size.num_heads * length)
+    hidden = HIDDEN_ACTIVATIONS * size.hidden_size
+    if size.gate_size:
+        hidden += GATED_ACTIVATIONS * size.gate_size - FORWARD_ACTIVATIONS * size.hidden_size
+    attention = ATTENTION_ACTIVATIONS * size.num_heads * length
+    # Each text has its own copy of what relative positions are to attention, and a score for each of them.
+    positions = size.relative_positions * (size.hidden_size / max(1, length) + size.num_heads)
+    return round(4 * tokens * (hidden + attention + positions))

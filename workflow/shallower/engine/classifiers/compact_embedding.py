@@ -25,6 +25,7 @@ class CompactEmbedding(nn.Module):
 
     rows: torch.Tensor
     position: torch.Tensor
+    scale: torch.Tensor | None  # what Gemma multiplies embeddings with
 
     def __init__(self, original: nn.Embedding, used_ids: np.ndarray) -> None:
         super().__init__()
@@ -35,11 +36,13 @@ class CompactEmbedding(nn.Module):
         padding = -1 if original.padding_idx is None else int(position[original.padding_idx])
         self.padding_idx = padding if padding >= 0 else None
         self.weight = nn.Parameter(original.weight.detach()[rows])
+        self.register_buffer("scale", getattr(original, "embed_scale", None), persistent=False)
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("position", position, persistent=False)
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        return functional.embedding(self.position[input_ids], self.weight, self.padding_idx)
+        found = functional.embedding(self.position[input_ids], self.weight, self.padding_idx)
+        return found if self.scale is None else found * self.scale.to(self.weight.dtype)
 
     def restored(self) -> nn.Embedding:
         """The original embedding with the trained rows put back, on the original's device."""
@@ -53,7 +56,7 @@ class CompactEmbedding(nn.Module):
 def compact_embedding(model: "PreTrainedModel", used_ids: np.ndarray) -> None:
     """Swap a transformers model's word embedding for one of the used rows only (see the module's text)."""
     original = model.get_input_embeddings()
-    if type(original) is nn.Embedding:
+    if type(original) is nn.Embedding or (isinstance(original, nn.Embedding) and hasattr(original, "embed_scale")):
         model.set_input_embeddings(CompactEmbedding(original, used_ids))
 
 

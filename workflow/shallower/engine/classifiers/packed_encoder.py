@@ -84,12 +84,14 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = embedding
-        size = config.hidden_size
-        self.word_embeddings = _Embedding(config.vocab_size, size)
-        self.position_embeddings = _Embedding(config.num_positions, size)
+        size, width = config.hidden_size, config.embedding_size
+        self.word_embeddings = _Embedding(config.vocab_size, width)
+        self.position_embeddings = _Embedding(config.num_positions, width)
         if config.num_token_types:
-            self.token_type_embeddings = _Embedding(config.num_token_types, size)
-        self.embedding_norm = _LayerNorm(size, config.norm_epsilon)
+            self.token_type_embeddings = _Embedding(config.num_token_types, width)
+        self.embedding_norm = _LayerNorm(width, config.norm_epsilon)
+        if width != size:
+            self.embedding_projection = _Linear(width, size)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
         self.answers_tokens = answers_tokens
         if embedding is None:
@@ -115,7 +117,7 @@ class Encoder(nn.Module):
             self._rounded.clear()
 
     def _forward(self, batch: Packed, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
-        states = dropout(self.embed(batch), self.config.hidden_dropout)
+        states = self.embed(batch, dropout)
         for layer in self.layers[:-1]:
             states = self.apply_layer(layer, states, batch, dropout)
         last = self.layers[-1]
@@ -158,7 +160,7 @@ class Encoder(nn.Module):
     def _linear(self, linear: nn.Linear, states: torch.Tensor) -> torch.Tensor:
         return functional.linear(states, *self._operands(linear))
 
-    def embed(self, batch: Packed) -> torch.Tensor:
+    def embed(self, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """Embeddings [T, H] of the tokens."""
         # As in transformers, what is looked up for padding tokens is not trained.
         states = functional.embedding(batch.input_ids, self.word_embeddings.weight, batch.padding_row)
@@ -167,7 +169,10 @@ class Encoder(nn.Module):
         if self.config.num_token_types:
             types = torch.zeros_like(batch.input_ids) if batch.token_type_ids is None else batch.token_type_ids
             states = states + self.token_type_embeddings(types)
-        return self.embedding_norm(states)
+        states = dropout(self.embedding_norm(states), self.config.hidden_dropout)
+        if self.config.embedding_size == self.config.hidden_size:
+            return states
+        return self._linear(self.embedding_projection, states)
 
     def _attend(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """Context [T, H] of every token."""

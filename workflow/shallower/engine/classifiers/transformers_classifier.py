@@ -13,13 +13,13 @@ from transformers import PreTrainedModel
 
 from shallower.core.files import naming_errors, read_json
 from shallower.core.model_classes import NO_HEAD, model_class_of
-from shallower.engine.batches import make_batch
+from shallower.engine.batches import Batch, cls_positions, make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
 from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
-from shallower.engine.dropout import Dropout, DropoutModule, replace_dropout, restore_dropout
+from shallower.engine.dropout import Dropout, DropoutModule, attention_rates, replace_dropout, restore_dropout
 from shallower.engine.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
@@ -40,12 +40,14 @@ class TransformersClassifier(Classifier):
         self.config = module.config.to_dict()
         self.embedding = SentenceEmbedding.of(self.config)
         self._dropouts: list[DropoutModule] = []
+        self._attention_rates: list[tuple[Any, float]] = []
         self._hooks: list[RemovableHandle] = []
 
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
         if train_used_embeddings_only:
             compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
         self._dropouts = replace_dropout(self.module)
+        self._attention_rates = attention_rates(self.module)
         if self.embedding is None:
             self._hooks = compute_cls_token_only(self.module, tokens.padding_side)
         self.module.train().to(device)
@@ -54,12 +56,16 @@ class TransformersClassifier(Classifier):
         for hook in self._hooks:
             hook.remove()
         restore_dropout(self.module)
+        for module, rate in self._attention_rates:
+            module.attention_dropout = rate
         self.module.to("cpu")  # type: ignore[arg-type]  # transformers' wrapper of to() loses its types
         restore_embedding(self.module)
 
     def compute(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout, with_vectors: bool = False) -> Outputs:
         for module in self._dropouts:
             module.dropout = dropout
+        for attention, rate in self._attention_rates:
+            attention.attention_dropout = dropout.rate(rate)
         batch = make_batch(tokens, examples)
         device = self.module.device.type
         inputs, labels = model_inputs(self.module, batch, device), to_device(batch.labels, device)
@@ -70,9 +76,17 @@ class TransformersClassifier(Classifier):
         if not with_vectors:
             return Outputs(self.module(**inputs).logits, labels)
         outputs = self.module(**inputs, output_hidden_states=True)
-        # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the same.
+        return Outputs(outputs.logits, labels, self._vectors_read(outputs.hidden_states[-1], batch, tokens))
+
+    def _vectors_read(self, states: torch.Tensor, batch: Batch, tokens: TokenSet) -> torch.Tensor:
+        """The vectors [B, hidden] that the head reads, of the last states [B, L, hidden]."""
         place = FAMILIES[self.module.config.model_type].cls_place
-        return Outputs(outputs.logits, labels, outputs.hidden_states[-1][:, place])
+        if place is not None:
+            # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the
+            # same.
+            return states[:, place]
+        positions = to_device(cls_positions(batch, tokens), states.device.type)
+        return states[torch.arange(len(positions), device=states.device), positions]
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         family = FAMILIES[self.module.config.model_type]
@@ -105,7 +119,7 @@ def load_transformers_for_training(
     if faults:
         raise weights_mismatch_error(model_dir, faults)
     output_layer = FAMILIES[model.config.model_type].output_layer_of(model_class)
-    weights = {f"{output_layer}.{kind}" for kind in ("weight", "bias")}
+    weights = {f"{output_layer}.{name}" for name, _ in _linear(model, output_layer).named_parameters()}
     if head.rows is None and not weights <= new:
         _draw(model, output_layer, seed)
         new |= weights
@@ -127,14 +141,14 @@ def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         layer.weight.normal_(0, model.config.initializer_range, generator=generator)
-        layer.bias.zero_()
+        if layer.bias is not None:
+            layer.bias.zero_()
 
 
 def _reorder(model: PreTrainedModel, name: str, head: Head) -> None:
     """Put the outputs of a linear layer into the task's order."""
-    layer = _linear(model, name)
     with torch.no_grad():
-        for parameter in (layer.weight, layer.bias):
+        for parameter in _linear(model, name).parameters():
             parameter.copy_(parameter[list(head.rows or ())].clone())
 
 

@@ -43,18 +43,19 @@ def load_pretrained(model_class: str, model_dir: str | Path, **settings: Any) ->
 def model_inputs(model: PreTrainedModel, batch: Batch, device: str) -> dict[str, Any]:
     """The arguments of a model's forward pass for a batch, leaving out what the model does not take.
 
-    DistilBERT, for one, has no token types although its tokenizer returns some.
+    DistilBERT, for one, has no token types although its tokenizer returns some; GPT-2 would add embeddings of words.
     """
     arrays = {
         "input_ids": batch.input_ids,
         "attention_mask": batch.attention_mask,
         "token_type_ids": batch.token_type_ids,
     }
-    accepted = _accepted(type(model).forward)
+    family = FAMILIES[model.config.model_type]
+    accepted = _accepted(type(model).forward) - (frozenset() if family.takes_token_types else {"token_type_ids"})
     inputs = {
         name: to_device(array, device) for name, array in arrays.items() if array is not None and name in accepted
     }
-    return inputs | dict(FAMILIES[model.config.model_type].forward_arguments)
+    return inputs | dict(family.forward_arguments)
 
 
 @cache

@@ -10,7 +10,7 @@ from shallower.models.lineages.shapes import linear, norm
 
 def _albert_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
     size, inner = config["hidden_size"], config["intermediate_size"]
-    embedding = config.get("embedding_size", 128)
+    embedding = FAMILIES[0].embedding_size(config)
     rows = {
         "word": config["vocab_size"],
         "position": config.get("max_position_embeddings", 512),
@@ -38,6 +38,7 @@ FAMILIES = (
         output_matrix=None,
         shared_pattern=r"(albert\.)?encoder\.albert_layer_groups\.",
         tensor_prefix="albert",
+        default_embedding_size=128,
         tensors=_albert_tensors,
     ),
 )

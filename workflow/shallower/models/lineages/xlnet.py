@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shallower.models.family import Family
-from shallower.models.lineages.shapes import either, linear, norm
+from shallower.models.family import Family, either
+from shallower.models.lineages.shapes import linear, norm
 
 
 def _xlnet_tensors(config: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -40,6 +40,6 @@ FAMILIES = (
         default_padding_id=5,
         attention_matrices=5,  # the fifth is for relative positions
         forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
-        float_mask=True,
+        onnx_mask="float",
     ),
 )

@@ -1,0 +1,53 @@
+"""Asks the server of steps for a step, and ends as the step ends: `client.py ADDRESS SCRIPT ARGUMENTS`.
+
+Run by its path, with `-ISE`: it imports little, since its start is what the start of a step costs.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(address: str, arguments: list[str]) -> None:
+    """Run a script by the server; where none answers, by a new interpreter."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(address)
+    except OSError:
+        os.execv(sys.executable, [sys.executable, *arguments])
+    step = {
+        "arguments": arguments,
+        "folder": os.getcwd(),  # noqa: PTH109  # pathlib takes as long to import as all else
+        "environment": dict(os.environ),
+        "ignored_signals": [number for number in SIGNALS if signal.getsignal(number) == signal.SIG_IGN],
+    }
+    # A signal that arrives before the step's process is known waits for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    # Bytes that are no text, in names of files, go through as Python reads them.
+    request = json.dumps(step).encode() + b"\n"
+    answers = connection.makefile()
+    try:
+        socket.send_fds(connection, [b"+"], [0, 1, 2])
+        connection.sendall(request)
+        process = answers.readline()
+        for number in SIGNALS:
+            signal.signal(number, lambda number, frame: os.kill(int(process), number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        status = answers.readline()
+    except OSError:
+        status = ""
+    if not status:
+        sys.exit("error: the process that starts steps has ended; run again")
+    if int(status) < 0:  # as the signal that ended the step
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), -int(status))
+    os._exit(int(status))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,233 @@
+"""A process that has the packages of steps imported, and forks itself for each step.
+
+A step then starts in 0.1 s instead of 1 to 10 s. The workflow starts one server for each run on this machine
+(`start_server`); steps ask it by `shallower.steps.client`. Nothing of the project is imported by the server, so that
+each step takes the code as it is. Linux only: elsewhere, and until the server answers, steps start as usual.
+"""
+
+import atexit
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+# Imported once. What a step needs besides, it imports itself.
+PACKAGES = (
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.bert.modeling_bert",
+    "pandas",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "matplotlib.pyplot",
+    "tokenizers",
+    "sklearn.linear_model",
+    "datasets",
+    "evaluate",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "altair",
+    "jinja2",
+    "pydantic",
+    "threadpoolctl",
+)
+# Libraries read these when they are loaded, and the server loads them for steps with one thread.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# Linux takes no longer name of a socket.
+LONGEST_ADDRESS = 100
+# How long a client may take to send its step.
+SECONDS_TO_ASK = 60
+# What an interpreter does at its start on the signals that a step may be started to ignore.
+HANDLERS: Mapping[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+PR_SET_PDEATHSIG = 1
+
+
+def start_server(prefix: str, packages: Iterable[str] = PACKAGES) -> str | None:
+    """Start a server that ends with this process, and return its address: a socket, which is there once it answers.
+
+    `prefix` are the shell commands by which all steps get their environment. None where there can be no server.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="shallower-"))  # for this user alone
+    address = str(folder / "steps")
+    if sys.platform != "linux" or len(os.fsencode(address)) > LONGEST_ADDRESS:
+        folder.rmdir()
+        return None
+    command = prefix + 'exec python -u "$0" "$@"'
+    # The server ends when nobody holds the other end of its standard input any more.
+    process = subprocess.Popen(
+        ["bash", "-c", command, __file__, address, *packages],
+        stdin=subprocess.PIPE,
+        env=os.environ | dict.fromkeys(THREADS, "1"),
+    )
+    atexit.register(_stop, process)
+    return address
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stdin
+    process.stdin.close()
+    process.wait()
+
+
+class Server:
+    """Takes steps from clients, and forks a process for each."""
+
+    def __init__(self, address: Path) -> None:
+        self._address = address
+        self._selector = selectors.DefaultSelector()
+        self._listener = socket.socket(socket.AF_UNIX)
+        # Under its own name only when it answers.
+        hidden = address.with_name("starting")
+        self._listener.bind(str(hidden))
+        self._listener.listen(100)
+        hidden.rename(address)
+        # By connection: the process that was forked for it, and a descriptor of that process.
+        self._steps: dict[socket.socket, tuple[int, int]] = {}
+        self._watch(self._listener, self._accept)
+        self._watch(sys.stdin, self._close)
+
+    def wait(self) -> Mapping[str, Any] | None:
+        """Serve until standard input and all steps have ended; in a process that is forked for a step, return it."""
+        while self._selector.get_map():
+            for key, _ in self._selector.select():
+                # What an earlier event of this round has ended is not watched any more.
+                if key.fd in self._selector.get_map() and (step := key.data()) is not None:
+                    return step
+        return None
+
+    def _watch(self, file: Any, act: Callable[[], Mapping[str, Any] | None]) -> None:
+        self._selector.register(file, selectors.EVENT_READ, act)
+
+    def _accept(self) -> Mapping[str, Any] | None:
+        connection, _ = self._listener.accept()
+        connection.settimeout(SECONDS_TO_ASK)
+        try:
+            _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
+            with connection.makefile(encoding="utf-8", errors="surrogateescape") as request:
+                step = json.loads(request.readline())
+        except (OSError, ValueError):  # the client has ended
+            connection.close()
+            return None
+        process = os.fork()
+        if not process:
+            self._forget_all()
+            connection.close()
+            for number, descriptor in enumerate(descriptors):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            return step
+        for descriptor in descriptors:
+            os.close(descriptor)
+        handle = os.pidfd_open(process)
+        self._steps[connection] = process, handle
+        self._watch(connection, lambda: self._abandon(connection))
+        self._watch(handle, lambda: self._finish(connection))
+        self._send(connection, process)
+        return None
+
+    def _finish(self, connection: socket.socket) -> None:
+        """Tell a client how its step ended."""
+        process, handle = self._steps.pop(connection)
+        _, status = os.waitpid(process, 0)
+        self._selector.unregister(handle)
+        with suppress(KeyError):  # of a client that was killed
+            self._selector.unregister(connection)
+        os.close(handle)
+        self._send(connection, os.waitstatus_to_exitcode(status))
+        connection.close()
+
+    def _abandon(self, connection: socket.socket) -> None:
+        """End a step whose client was killed."""
+        process, _ = self._steps[connection]
+        os.kill(process, signal.SIGKILL)
+        self._selector.unregister(connection)
+
+    def _close(self) -> None:
+        """Take no more steps: nobody waits for them."""
+        self._selector.unregister(sys.stdin)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        shutil.rmtree(self._address.parent, ignore_errors=True)
+
+    def _send(self, connection: socket.socket, number: int) -> None:
+        with suppress(OSError):  # a client that has ended is seen by its connection
+            connection.sendall(f"{number}\n".encode())
+
+    def _forget_all(self) -> None:
+        self._selector.close()
+        self._listener.close()
+        for connection, (_, handle) in self._steps.items():
+            connection.close()
+            os.close(handle)
+
+
+def run(step: Mapping[str, Any]) -> NoReturn:
+    """Be the process of a step: its script, with its arguments, folder and environment."""
+    # If the server is killed, so is the step: its client, too, takes it for ended.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number, handler in HANDLERS.items():
+        signal.signal(number, signal.SIG_IGN if number in step["ignored_signals"] else handler)
+    os.chdir(step["folder"])
+    os.environ.clear()
+    os.environ.update(step["environment"])
+    script = step["arguments"][0]
+    sys.argv = step["arguments"]
+    sys.path[0] = str(Path(script).resolve().parent)
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    if (threads := int(os.environ.get("OMP_NUM_THREADS", "1"))) > 1:
+        importlib.import_module("threadpoolctl").threadpool_limits(threads)
+    status = 1
+    try:
+        runpy.run_path(script, run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        # What an interpreter does at its end, but for taking down each module.
+        with suppress(BrokenPipeError):
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+        os._exit(status)
+
+
+def main(address: Path, packages: Iterable[str]) -> None:
+    """Import the packages, and serve."""
+    # Steps may come from another folder than the one that started the server.
+    sys.path[1:] = [path for path in sys.path[1:] if path not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    for number in (signal.SIGINT, signal.SIGHUP):  # it ends after its steps, which may have something to save
+        signal.signal(number, signal.SIG_IGN)
+    for package in packages:
+        # A step that needs it says what is wrong.
+        with suppress(ImportError):
+            importlib.import_module(package)
+    # Objects of packages stay in the memory that all steps share.
+    gc.collect()
+    gc.freeze()
+    if (step := Server(address).wait()) is not None:
+        run(step)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
