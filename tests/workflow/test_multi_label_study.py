@@ -40,10 +40,10 @@ def test_a_study_from_files_to_delivered_models(finish, tmp_path_factory):
     def change(study: dict[str, Any]) -> None:
         task = study["tasks"][0] | {"target": "multi-label", "labels": ["good", "long"]}
         task |= {f"{split}_file": str(files / f"{split}.csv") for split in ("train", "validation", "test")}
-        study["tasks"] = [task | {"metrics": ["macro_f1", "micro_f1", "subset_accuracy"], "threshold": 0.45}]
+        study["tasks"] = [task | {"metrics": ["micro_f1", "macro_f1", "subset_accuracy"], "threshold": 0.45}]
         study["strategies"] += [{"name": name, "amounts": [1]} for name in ("greedy-score", "taylor", "subset-race")]
         study["calibration"] = {"examples": 20}
-        study["train"] |= {"class_weights": "balanced", "epochs": 6, "learning_rate": 3.0e-3}
+        study["train"] |= {"class_weights": "balanced", "epochs": 20, "learning_rate": 3.0e-3}
         study["refine"] = {"epochs": 1, "distill": {}}
         study["budget"], study["deliver"] = {"layers": 3}, {}
 

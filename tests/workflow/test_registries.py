@@ -40,8 +40,8 @@ POSITIONAL_STRATEGY = Idea(
         POSITIONAL: """
 
 @register("every-third", "Every third layer from the top down.", "not in the paper", COUNT)
-def drop_every_third(num_layers: int, amount: int) -> Iterable[int]:
-    return list(range(num_layers - 1, -1, -3))[:amount]
+def drop_every_third(stack: Stack, amount: int) -> Iterable[int]:
+    return list(range(stack.num_layers - 1, -1, -3))[:amount]
 """
     },
 )
@@ -55,8 +55,8 @@ BIAS = LayerScore("bias", "score_biases", runs_model=False)
 
 
 @register("smallest-biases", "The layers with the smallest biases.", "not in the paper", COUNT, score=BIAS)
-def drop_smallest_biases(num_layers: int, amount: int, scores: Sequence[float]) -> Iterable[int]:
-    return _ranked(scores)[:amount]
+def drop_smallest_biases(stack: Stack, amount: int, scores: Sequence[float]) -> Iterable[int]:
+    return _ranked(stack, scores)[:amount]
 """,
         "workflow/scripts/score_biases.py": '''"""Score the layers of a model by the largest of their biases."""
 

@@ -170,6 +170,12 @@ def test_unknown_architecture_is_refused_with_the_supported_ones():
         family_of({"model_type": "t5"})
 
 
+def test_a_head_that_transformers_does_not_have_is_refused():
+    assert FAMILIES["llama"].output_layer_of("AutoModelForTokenClassification") == "score"
+    with pytest.raises(UserError, match="no gemma3_text model that answers tokens; choose a model of another family"):
+        FAMILIES["gemma3_text"].output_layer_of("AutoModelForTokenClassification")
+
+
 def test_an_architecture_that_people_ask_for_is_refused_with_the_reason():
     with pytest.raises(UserError, match=r"'gemma3' is not supported: it reads pictures, too; .* gemma3_text"):
         family_of({"model_type": "gemma3"})

@@ -181,7 +181,7 @@ FAMILIES = (
         layer_kinds=_gemma3_kinds,
         older_kind_keys=("sliding_window_pattern", "_sliding_window_pattern"),
         unembedded_tokens=("<image_soft_token>",),
-        **GEMMA,
+        **GEMMA | {"token_output_layer": ""},
     ),
     Family(
         name="smollm3",
