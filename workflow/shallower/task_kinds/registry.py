@@ -6,12 +6,13 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.classification import Classification
+from shallower.task_kinds.embedding import Embedding
 from shallower.task_kinds.multi_label import MultiLabel
 from shallower.task_kinds.ranking import Ranking
 from shallower.task_kinds.regression import Regression
 
 TASK_KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (Classification(), Regression(), Ranking(), MultiLabel())
+    kind.name: kind for kind in (Classification(), Regression(), Ranking(), MultiLabel(), Embedding())
 }
 
 
