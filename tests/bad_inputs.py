@@ -1989,16 +1989,6 @@ FETCHED = [
         ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
     ),
     Case(
-        "padding that MPNet does not count from",
-        config_json(model_type="mpnet", pad_token_id=0),
-        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
-    ),
-    Case(
-        "positions that DeBERTa does not attend to",
-        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
-        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
-    ),
-    Case(
         "tokenizer that adds no [CLS] token",
         both(
             json_file("tokenizer.json", post_processor=None),
