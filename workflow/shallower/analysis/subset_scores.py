@@ -64,17 +64,13 @@ def score_subsets(
     `metric`. Raises UserError when the labels hold one class only, when the budget is too small, and when hidden states
     are not finite.
     """
-    if problem := kind.probe_problem(labels):
-        raise UserError(f"{problem}; raise calibration.examples")
-    judge = _Judge(labels, kind, metric, groups)
-    judge.read = runner.read
     judge: _Judge | _VectorJudge
     if kind.answers_with_vectors:
         judge = _VectorJudge(labels, kind, metric)
     else:
         if problem := kind.probe_problem(labels):
             raise UserError(f"{problem}; raise calibration.examples")
-        judge = _Judge(labels, kind, metric, groups)
+        judge = _Judge(labels, kind, metric, groups, runner.read)
     began = time.perf_counter()
 
     def score(subsets: Sequence[Subset]) -> list[float]:
@@ -99,14 +95,18 @@ def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States
 
 
 class _Judge:
-    """Makes a row of each subset; the first one must be the full model, which the others are compared with."""
+    """Makes a row of each subset; the first one must be the full model, which the others are compared with.
 
-    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None) -> None:
-        self._labels, self._kind, self._metric, self._groups = labels, kind, metric, groups
+    `read` names the vectors that the model's head reads.
+    """
+
+    def __init__(
+        self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None, read: str
+    ) -> None:
+        self._labels, self._kind, self._metric, self._groups, self._read = labels, kind, metric, groups, read
         self._folds = make_folds(labels, kind.has_classes, groups)
         self._full: Outputs | None = None
         self.rows: dict[Subset, dict[str, Any]] = {}
-        self.read = "cls"  # the vectors that the head reads
         self.vector = ""
         self.readout_seconds = 0.0
 
@@ -120,7 +120,7 @@ class _Judge:
         row |= {f"{name}_{column}": value for name, found in readouts.items() for column, value in found.items()}
         if outputs.logits is not None and self._full.logits is not None:
             row |= self._of_head(outputs.logits, self._full.logits)
-        row["cosine"] = mean_cosine(outputs.vectors[self.read], self._full.vectors[self.read])
+        row["cosine"] = mean_cosine(outputs.vectors[self._read], self._full.vectors[self._read])
         self.rows[subset] = row
         loss: float = row["readout_loss"]
         return loss
