@@ -27,6 +27,7 @@ import tagged_words
 import tiny
 from bad_files import PROPOSED
 from project import tiny_study
+from tiny_embedding import as_embedding
 
 Study = dict[str, Any]
 Tensors = dict[str, Any]
@@ -319,6 +320,21 @@ def tagged(text: str | None = None, name: str = "words.conll", **task: Any) -> S
     return spoil
 
 
+def embedding(*spoils: Spoil) -> Spoil:
+    """A sound study of sentence embeddings, changed."""
+
+    def spoil(folder: Path, study: Study) -> None:
+        shutil.rmtree(folder / "models/bert")
+        tiny.make_task_files(folder / "data", rows_train=64, rows_validation=32, pair=True, regression=True)
+        tiny.make_unlabelled_file(folder / "data", rows=24, pair=True, regression=True)
+        del study["tasks"][0]["labels"]
+        study["tasks"][0]["text"] = ["text_a", "text_b"]
+        as_embedding(study, folder / "models/bert")
+        both(*spoils)(folder, study)
+
+    return spoil
+
+
 def ranking(*spoils: Spoil) -> Spoil:
     def spoil(folder: Path, study: Study) -> None:
         task = study["tasks"][0]
@@ -329,6 +345,21 @@ def ranking(*spoils: Spoil) -> Spoil:
         both(*spoils)(folder, study)
 
     return spoil
+
+
+def module_file(name: str, content: Any) -> Spoil:
+    """Another content of a JSON file of sentence-transformers."""
+
+    def spoil(folder: Path, _: Study) -> None:
+        (folder / "models/bert" / name).write_text(json.dumps(content), encoding="utf-8")
+
+    return spoil
+
+
+def modules(*kinds: str, package: str = "sentence_transformers.models") -> Spoil:
+    """Other modules of sentence-transformers, each in a folder that is named after it but for the first."""
+    listed = [{"type": f"{package}.{kind}", "path": kind if place else ""} for place, kind in enumerate(kinds)]
+    return module_file("modules.json", listed)
 
 
 def on_hub(**task: Any) -> Spoil:
@@ -441,7 +472,11 @@ STUDY = [
     Case("zero", setting("train.batch_size", 0), ("train.batch_size: 0 is less than the minimum of 1",)),
     Case("huge number", setting("train.batch_size", 10**30), ("train.batch_size: 1", "greater than the maximum")),
     Case("endless number of epochs", setting("train.epochs", 10**400), ("train.epochs: 1", "write a finite number")),
-    Case("no epochs", setting("train.epochs", 0), ("train.epochs: 0 is less than the minimum of 1",)),
+    Case(
+        "no epochs",
+        setting("train.epochs", 0),
+        ("train.epochs: 0 leaves the full model untrained, which task tiny (classification) needs; write at least 1",),
+    ),
     Case(
         "runs that are never trained",
         both(setting("origins", [{"name": "pretrained"}]), setting("refine", {"epochs": 0})),
@@ -1848,7 +1883,7 @@ TOKENS = [
     Case(
         "augmented texts of words",
         both(tagged(), setting("refine.distill", {"augment": {"copies": 1}})),
-        ("refine.distill.augment: not for tokens: a changed word may need another tag",),
+        ("refine.distill.augment: augment does not suit tokens (task tiny): a changed word may need another tag",),
     ),
     Case(
         "subsets of layers by words",
@@ -1857,7 +1892,7 @@ TOKENS = [
             setting("calibration", {"examples": 10}),
             setting("strategies.0", {"name": "subset-readout", "amounts": [1]}),
         ),
-        ("is not for tokens: readouts are of the vectors of whole texts; use one of",),
+        ("subset-readout does not suit tokens (task tiny): readouts are of the vectors of whole texts; use a strategy",),
     ),
     Case(
         "words without labels",
@@ -1866,7 +1901,121 @@ TOKENS = [
     ),
 ]
 
-PLANNED = [*STUDY_FILE, *STUDY, *DATA, *TOKENS, *MODEL]
+
+EMBEDDINGS = [
+    Case(
+        "embedding with the module Dense",
+        embedding(modules("Transformer", "Pooling", "Dense", "Normalize")),
+        ("models[0] (bert).directory: modules.json: the module Dense is not supported; choose a model of the modules",),
+    ),
+    Case(
+        "embedding with a module of its own code",
+        embedding(modules("Transformer", "Pooling", package="custom_code")),
+        ("modules.json: the module custom_code.Transformer is code of its own, which is never run",),
+    ),
+    Case(
+        "embedding without pooling",
+        embedding(modules("Transformer", "Normalize")),
+        ("modules.json: the modules Transformer, Normalize are not supported",),
+    ),
+    Case(
+        "embedding of a model without modules.json",
+        embedding(deleted("models/bert/modules.json")),
+        ("there is no modules.json, so that nothing says how a text becomes a vector", "SentenceTransformer(...).save"),
+    ),
+    Case(
+        "embedding by two poolings",
+        embedding(
+            module_file("1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True})
+        ),
+        ("1_Pooling/config.json: asks for cls, mean; exactly one is supported",),
+    ),
+    Case(
+        "embedding by an unknown pooling",
+        embedding(module_file("1_Pooling/config.json", {"pooling_mode_lasttoken": True})),
+        ("1_Pooling/config.json: pooling by lasttoken is not supported; there are cls, mean, max",),
+    ),
+    Case(
+        "embedding with a prompt before each text",
+        embedding(module_file("config_sentence_transformers.json", {"default_prompt_name": "query"})),
+        ("config_sentence_transformers.json: the prompt 'query' is put before each text", "set it to null"),
+    ),
+    Case(
+        "embedding that lower-cases outside of its tokenizer",
+        embedding(module_file("sentence_bert_config.json", {"max_seq_length": 24, "do_lower_case": True})),
+        ("sentence_bert_config.json: do_lower_case is not supported",),
+    ),
+    Case(
+        "embedding of single texts",
+        embedding(setting("tasks.0.text", ["text_a"])),
+        ("text: the label of an embedding is the similarity of two texts; name two columns of text",),
+    ),
+    Case(
+        "similarity outside of its range",
+        embedding(content("data/train.csv", "text_a,text_b,label\na day,b day,1\na,b,6\n")),
+        (
+            "data/train.csv: row 2",
+            "label is 6, outside the similarities from 0 to 5; correct it, or set similarity_range",
+        ),
+    ),
+    Case(
+        "range of similarities upside down",
+        embedding(setting("tasks.0.similarity_range", [5, 0])),
+        ("similarity_range: [5, 0] is empty; write the lowest similarity before the highest",),
+    ),
+    Case(
+        "range of similarities of a regression",
+        regression(setting("tasks.0.similarity_range", [0, 5])),
+        ("similarity_range: is for the target embedding; remove the key",),
+    ),
+    Case(
+        "embedding and classification in one study",
+        embedding(
+            lambda _, study: study["origins"].pop(0),
+            lambda _, study: study["tasks"].append(
+                {"name": "other", "source": "glue", "subset": "mrpc", "train": {"epochs": 1}}
+            ),
+        ),
+        ("tasks: tiny take models whose answers are vectors, other models with a head; make a study of each",),
+    ),
+    Case(
+        "embedding of a GLUE task without similarities",
+        setting("tasks.0", {"name": "tiny", "source": "glue", "subset": "mrpc", "target": "embedding"}),
+        ("tasks[0] (tiny).target: the labels of mrpc are for classification; correct it, or remove the key",),
+    ),
+    Case(
+        "layers of an embedding chosen by its [CLS] token",
+        embedding(setting("strategies.0.name", "contribution-rank")),
+        ("strategies[0]", "contribution does not suit embedding (task tiny): it goes by the [CLS] token's vector"),
+    ),
+    Case(
+        "layers of an embedding chosen by a readout",
+        embedding(
+            lambda _, study: study["strategies"].append(
+                {"name": "subset-readout", "amounts": [1], "origins": ["finetuned"]}
+            ),
+            setting("calibration", {"examples": 10}),
+        ),
+        ("strategies[1] (subset-readout): subset-readout does not suit embedding", "use subset-loss"),
+    ),
+    Case(
+        "embedding that is trained in stages",
+        embedding(lambda _, study: study["origins"].append({"name": "gradual"})),
+        ("origins[2] (gradual): gradual does not suit embedding (task tiny)", "use the origin finetuned"),
+    ),
+    Case(
+        "reproduction of the paper with embeddings",
+        embedding(setting("reproduction", True)),
+        ("reproduction: reproduction does not suit embedding (task tiny): the paper has classifiers only",),
+    ),
+    Case(
+        "unit of texts without labels for a classification",
+        both(unlabelled(), setting("tasks.0.unlabelled_unit", "line")),
+        ("tasks[0] (tiny).unlabelled_unit: is for the target embedding; remove the key",),
+    ),
+]
+
+PLANNED = [*STUDY_FILE, *STUDY, *DATA, *TOKENS, *MODEL, *EMBEDDINGS]
 
 
 # --- reported by the step that fetches -------------------------------------------------------------------------------
@@ -1943,16 +2092,6 @@ FETCHED = [
         ("config.json has no pad_token_id, which means 1 for roberta", "add pad_token_id: 0 to config.json"),
     ),
     Case(
-        "padding that MPNet does not count from",
-        config_json(model_type="mpnet", pad_token_id=0),
-        ("'pad_token_id' is 0, but a mpnet model always counts positions from the token 1", "choose a model whose"),
-    ),
-    Case(
-        "positions that DeBERTa does not attend to",
-        config_json(model_type="deberta", relative_attention=True, pos_att_type=7),
-        ("'pos_att_type' is 7", 'it must be a list such as ["p2c", "c2p"]'),
-    ),
-    Case(
         "tokenizer that adds no [CLS] token",
         both(
             json_file("tokenizer.json", post_processor=None),
@@ -1996,6 +2135,7 @@ GROUPS = {
     "Data files": DATA,
     "Tagged words": TOKENS,
     "Checkpoints": MODEL,
+    "Sentence embeddings": EMBEDDINGS,
     "Reported when the model is fetched": FETCHED,
     "Reported by `make study`, which then writes nothing": PROPOSED,
 }

@@ -21,8 +21,11 @@ from tiny_words import MAX_LENGTH as MAX_LENGTH
 from tiny_words import WORDS as WORDS
 
 # Architectures that the library supports, of decoders two: on the right and on the left is padding, of one kind and of
-# two kinds are layers. The others are made of the same parts, and are tested in tests/unit/surgery/test_decoders.py.
-FAMILIES = tuple(name for name in TINY if name not in DECODERS or name in ("gpt2", "gemma3_text"))
+# two kinds are layers. ModernBERT, whose lowest layer stays, has tests of its own (tests/unit/test_modernbert.py).
+# The others are made of the same parts, and are tested in tests/unit/surgery/test_decoders.py.
+FAMILIES = tuple(
+    name for name in TINY if name != "modernbert" and (name not in DECODERS or name in ("gpt2", "gemma3_text"))
+)
 
 # For `set_initializer_range`: logits overflow, and the first loss is not a number.
 UNTRAINABLE = 1e38
@@ -65,8 +68,8 @@ def make_model(
         model_class = transformers.AutoModel
     else:
         # Decoders' heads for pre-training are those that write texts.
-        is_decoder = family in DECODERS
-        model_class = transformers.AutoModelForCausalLM if is_decoder else transformers.AutoModelForPreTraining
+        kind = "CausalLM" if family in DECODERS else "MaskedLM" if family == "modernbert" else "PreTraining"
+        model_class = getattr(transformers, f"AutoModelFor{kind}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class.from_config(config)

@@ -132,6 +132,19 @@ def _deberta_byte_pairs() -> Any:
     )
 
 
+def _modernbert_byte_pairs() -> Any:
+    """The same tokenizer without token types, in the form in which ModernBERT's is published."""
+    import transformers
+
+    special = {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "unk": "[UNK]", "mask": "[MASK]"}
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=_deberta_byte_pairs().backend_tokenizer,
+        model_input_names=["input_ids", "attention_mask"],
+        model_max_length=MAX_LENGTH,
+        **{f"{name}_token": token for name, token in special.items()},
+    )
+
+
 def _mpnet_pieces() -> Any:
     """BERT's kind of pieces among RoBERTa's special tokens; the unknown token is called as BERT's."""
     import transformers
@@ -230,6 +243,12 @@ TINY = {
     "xlnet": TinyFamily(_xlnet_config, _xlnet_pieces, layers="layer"),
     "distilbert": TinyFamily(_distilbert_config, _word_pieces, layers="transformer.layer"),
     "albert": TinyFamily(_config("AlbertConfig", embedding_size=16), _albert_pieces, layers=None),
+    # Local layers see fewer tokens than texts have, so that one of the wrong kind shows in the output.
+    "modernbert": TinyFamily(
+        _config("ModernBertConfig", local_attention=6, classifier_pooling="mean"),
+        _modernbert_byte_pairs,
+        layers="layers",
+    ),
     **{name: TinyFamily(*entry) for name, entry in DECODERS.items()},
 }
 

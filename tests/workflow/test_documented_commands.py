@@ -20,6 +20,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from dry_runs import Job, dry_run_pool, planned_jobs
@@ -70,7 +72,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )
     for name in ("paper", "glue-minilm"):
         write_study(project.folder / "studies" / f"{name}.yaml", reduced(ROOT / "studies" / f"{name}.yaml"))
-    paper_smoke.make_glue_files(project.folder / "my/glue/sst2", "sst2")
+    embedding = yaml.safe_load((ROOT / "studies/embedding.yaml").read_text())
+    task = {key: value for key, value in embedding["tasks"][0].items() if not key.endswith("_examples")}
+    write_study(project.folder / "studies/embedding.yaml", embedding | {"tasks": [task]})
+    for subset in ("sst2", "stsb"):
+        paper_smoke.make_glue_files(project.folder / "my/glue" / subset, subset)
+    pq.write_table(pa.table({"text": ["One text. Another one.", "A third."]}), project.folder / "my/texts.parquet")
     (project.folder / ".venv").symlink_to(sys.prefix)
     conda_stand_in(project)
     results = project.folder / "results/mine"

@@ -28,8 +28,9 @@ from shallower.engine.tokens import TokenSet, read_tokens, with_unlabelled
 from shallower.engine.training import TrainSettings, train
 from shallower.models.checksums import verified, verified_file
 from shallower.models.families import family_of
-from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, copy_tokenizer, dropped_from
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, dropped_from
 from shallower.models.rounding import round_weights
+from shallower.models.sentence_embedding import complete_folder
 from shallower.task_kinds.registry import task_kind
 
 SCRIPT = Path(__file__).resolve()
@@ -51,18 +52,18 @@ def main(arguments: argparse.Namespace) -> None:
         "tokens": sha256_of(arguments.tokens),
         "task": verified_file(arguments.task),
     }
-    distillation, labelled = None, len(tokens.labels)
+    distillation, labelled = None, tokens
     unlabelled_made_from: Mapping[str, Any] | None = None
     if distill is not None:
         if arguments.unlabelled is not None:
             unlabelled = read_tokens(arguments.unlabelled)
             tokens, unlabelled_made_from = with_unlabelled(tokens, unlabelled), unlabelled.made_from
             digests["unlabelled"] = sha256_of(arguments.unlabelled)
-        distillation = Distillation.of(distill, arguments.teacher, tokens, labelled)
+        distillation = Distillation.of(distill, arguments.teacher, tokens, len(labelled.labels))
         digests["teacher"] = sha256_of(arguments.teacher)
     weights = None
     if class_weights is not None:
-        weights = task_kind(task["target"]).class_weights(tokens.labels[:labelled], len(task["labels"]))
+        weights = task_kind(task["target"]).class_weights(labelled.labels, len(task["labels"]))
     identity = {
         "settings": {
             **vars(settings),
@@ -81,8 +82,8 @@ def main(arguments: argparse.Namespace) -> None:
         "dropped_from": dropped_from(arguments.model_dir),
         "tokens_made_from": tokens.made_from,
         "unlabelled_made_from": unlabelled_made_from,
-        "examples": labelled,
-        "unlabelled_examples": len(tokens.labels) - labelled,
+        "examples": labelled.num_examples,
+        "unlabelled_examples": tokens.num_examples - labelled.num_examples,
         "versions": versions(),
     }
     key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
@@ -93,7 +94,7 @@ def main(arguments: argparse.Namespace) -> None:
         finished = FinishedRun(scratch.with_suffix(".json"), key)
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):
-            copy_tokenizer(arguments.tokenizer_dir, output_dir)
+            complete_folder(arguments.tokenizer_dir, output_dir)
             source = manifest.get("trained_as")
             logging.info("%s: %s", arguments.label, f"identical to {source}, which is copied" if source else "in place")
         else:
@@ -126,6 +127,7 @@ def train_and_save(
 ) -> dict[str, Any]:
     """Train, write the model folder and the log, and return what the manifest says beyond the identity."""
     classifier = load_for_training(arguments.model_dir, task, arguments.seed, tokens.padding_side)
+    classifier.set_max_length(tokens.max_length)
     if "class_weights" in identity:
         classifier.kind = classifier.kind.with_weights([*identity["class_weights"].values()])
     classifier.freeze(identity["frozen_layers"])

@@ -11,7 +11,7 @@ from shallower.core.files import read_json
 from shallower.core.layers import Layers
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import choose_compute
-from shallower.engine.prediction import predict
+from shallower.engine.prediction import of_examples, predict
 from shallower.engine.tokens import read_tokens
 from shallower.evaluation.predictions import write_predictions
 from shallower.models.checksums import verified
@@ -26,8 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     layers.check_depth(family_of(config).num_layers(config), len(layers.kept), arguments.model_dir)
     tokens = read_tokens(arguments.tokens)
     classifier = load_for_prediction(arguments.model_dir, tokens.padding_side)
-    logits = predict(classifier, tokens, compute)
-    write_predictions(arguments.output, tokens.ids, tokens.labels, logits, tokens.groups)
+    write_predictions(arguments.output, *of_examples(tokens, predict(classifier, tokens, compute)))
 
 
 if __name__ == "__main__":

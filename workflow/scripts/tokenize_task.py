@@ -16,10 +16,11 @@ from shallower.core.files import read_json, write_json
 from shallower.core.layout import CALIBRATION, SPLITS, TEST, UNLABELLED
 from shallower.core.provenance import versions
 from shallower.core.text_figures import FILE, cut_percent, unknown_percent
-from shallower.engine.tokens import text_figures, tokenize, write_tokens
+from shallower.engine.tokens import each_text_by_itself, text_figures, tokenize, write_tokens
 from shallower.models.checksums import verified
 from shallower.models.families import family_of, position_limit
 from shallower.models.folder import CONFIG, TOKENIZER_FILES
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +51,19 @@ def main(arguments: argparse.Namespace) -> None:
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
     config = read_json(arguments.model_dir / CONFIG)
     code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
+    embedding, max_length, pairs = SentenceEmbedding.of(config), arguments.max_length, 0
+    if embedding is not None and embedding.max_length < max_length:
+        max_length = embedding.max_length
+        logger.info("texts are cut to %d tokens, as the model's own files say", max_length)
     figures = {}
     for split in arguments.splits:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
+        if embedding is not None:
+            table, pairs = each_text_by_itself(table)
         tokens = tokenize(
             table,
             tokenizer,
-            arguments.max_length,
+            max_length,
             vocab_size=config["vocab_size"],
             position_limit=position_limit(config),
             num_token_types=family_of(config).num_token_types(config),
@@ -68,7 +75,7 @@ def main(arguments: argparse.Namespace) -> None:
             "versions": versions(("transformers", "tokenizers")),
             "code": code,
         }
-        write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from))
+        write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from, pairs=pairs))
         figures[split] = text_figures(tokens)
         logger.info("%s: %s", split, in_words(figures[split], tokens.max_length))
     write_json(arguments.output_dir / FILE, figures)

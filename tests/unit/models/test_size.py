@@ -55,3 +55,8 @@ def test_bf16_takes_half_the_space():
 def test_a_model_that_is_not_here_is_taken_to_be_as_its_entry_says():
     assert assumed_config({"counterpart": "ALBERT"})["embedding_size"] == 128
     assert ModelSize.of(assumed_config({"num_layers": 3})).num_layers == 3
+
+
+def test_a_size_can_be_a_key():
+    """As in plans, which work a size out once."""
+    assert len({ModelSize.of(BASE_CONFIG), ModelSize.of(BASE_CONFIG)}) == 1

@@ -20,7 +20,7 @@ from shallower.core.limits import CPU_TOKENS
 from shallower.core.model_classes import NO_HEAD
 from shallower.core.progress import Progress
 from shallower.engine.batches import Batch, cls_positions, evaluation_batches, make_batch
-from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs, read_rows
+from shallower.engine.classifiers.transformers_models import load_pretrained, mean_vectors, model_inputs, read_rows
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
@@ -49,7 +49,7 @@ def load_encoder(model_dir: str | Path) -> PreTrainedModel:
 def vectors_by_depth(
     model: PreTrainedModel, tokens: TokenSet, compute: Compute, chosen: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
-    """Batch by batch: which examples of `chosen` it holds [B], and the [CLS] token's vectors [L + 1, B, hidden].
+    """Batch by batch: which examples of `chosen` it holds [B], and the vectors that heads read [L + 1, B, hidden].
 
     Of texts with a label for each word the vectors are those of the words [L + 1, R, hidden], which the head reads.
     `chosen` are the positions in the token set of the examples to read, all by default. Batches are the same for
@@ -57,9 +57,13 @@ def vectors_by_depth(
     Raises UserError when there are no examples, or one has no [CLS] token.
     """
     chosen = np.arange(tokens.size) if chosen is None else chosen
+    reads_mean = FAMILIES[model.config.model_type].reads_mean(model.config.to_dict())
     for members, batch, states in _states_by_depth(model, tokens, compute, chosen):
         if batch.places is not None:
             yield members, torch.stack([read_rows(depth, batch) for depth in states]).float()
+            continue
+        if reads_mean:
+            yield members, torch.stack([mean_vectors(depth, batch) for depth in states])
             continue
         positions = to_device(cls_positions(batch, tokens), compute.device)
         rows = torch.arange(len(positions), device=compute.device)

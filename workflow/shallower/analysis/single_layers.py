@@ -26,12 +26,14 @@ from shallower.engine.classifiers.packed_batch import Packed, pack
 from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_models import model_inputs
+from shallower.engine.classifiers.transformers_models import mean_vectors, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.dropout import Dropout
+from shallower.engine.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES, family_of
 from shallower.models.folder import CONFIG
+from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.models.stack import Stack
 
 NO_DROPOUT = Dropout()
@@ -47,7 +49,7 @@ class Outputs:
     Attributes:
         vectors: sentence vectors float32 [N, hidden] after the last layer, by name: "cls", the [CLS] token's, which
             heads read, and "mean", the mean of all tokens'.
-        logits: float32 [N, outputs]; None where the model has no head.
+        logits: float32 [N, outputs]; None where the model has no head, the answered vectors of a sentence embedding.
     """
 
     vectors: Mapping[str, NDArray[np.float32]]
@@ -60,8 +62,10 @@ class LayerRunner(ABC):
     Attributes:
         stack: the layers of the full model.
         shares_layers: whether all layers are one set of weights.
+        read: the name of the vectors that the model's head reads, as in `Outputs`.
     """
 
+    read: str
     stack: Stack
     shares_layers: bool
 
@@ -75,6 +79,7 @@ class LayerRunner(ABC):
         if not len(tokens.labels):
             raise UserError("there are no calibration examples; check the task's data")
         family = family_of(config)
+        self.read = "mean" if family.reads_mean(config) else "cls"
         self.stack, self.shares_layers = family.stack(config), family.shares_layers
         self._tokens, self._compute = tokens, compute
         self._members = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
@@ -111,9 +116,11 @@ def load_layers(model_dir: str | Path, tokens: TokenSet, compute: Compute, with_
     Raises UserError when weights are missing, and when there are no texts.
     """
     config = read_json(Path(model_dir) / CONFIG)
+    has_vectors = SentenceEmbedding.of(config) is not None  # and no head, whatever it was trained on
+    with_head = with_head and not has_vectors
     if is_packed(config, tokens.padding_side, model_class_of(config) if with_head else SEQUENCE_CLASSIFICATION):
         encoder = load_packed_for_prediction(model_dir).module if with_head else load_packed_encoder(model_dir)
-        return PackedLayers(encoder, with_head, config, tokens, compute)
+        return PackedLayers(encoder, with_head or has_vectors, config, tokens, compute)
     model = load_checked(model_dir) if with_head else load_encoder(model_dir)
     return TransformersLayers(model, config, tokens, compute)
 
@@ -137,7 +144,7 @@ class PackedLayers(LayerRunner):
         after = encoder.apply_layer(encoder.layers[layer], before, batch, NO_DROPOUT)
         cls = after.index_select(0, batch.starts)
         outputs = [cls, _packed_means(after, batch)]
-        return after, [*outputs, encoder.classify(cls, NO_DROPOUT)] if self._with_head else outputs
+        return after, [*outputs, encoder.answer(after, batch)] if self._with_head else outputs
 
 
 def _packed_means(states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -159,6 +166,7 @@ class TransformersLayers(LayerRunner):
     def __init__(self, model: PreTrainedModel, config: Mapping[str, Any], tokens: TokenSet, compute: Compute) -> None:
         super().__init__(config, tokens, compute)
         self._model = model.eval()
+        self._embedding = SentenceEmbedding.of(config)
         self._model.to(compute.device)
         self._batches = [make_batch(tokens, members) for members in self._members]
         self._parent, self._name, layers = _layer_list(model)
@@ -194,6 +202,11 @@ class TransformersLayers(LayerRunner):
             for hook in hooks:
                 hook.remove()
         logits = output.logits if "logits" in output else None
+        if self._embedding is not None:
+            shown = (
+                None if batch.attention_mask is None else to_device(batch.attention_mask, self._compute.device).bool()
+            )
+            logits = embed(final[-1], shown, self._embedding)
         outputs = self._vectors(final[-1], batch)
         state = final[-1] if states is None and self._after_first else after[-1]
         return state, outputs if logits is None else [*outputs, logits]
@@ -202,9 +215,7 @@ class TransformersLayers(LayerRunner):
         """The [CLS] tokens' vectors and the means [B, hidden], of the last states [B, L, hidden]."""
         positions = to_device(cls_positions(batch, self._tokens), self._compute.device)
         rows = torch.arange(len(positions), device=states.device)
-        mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
-        weights = to_device(mask, self._compute.device)[..., None].float()
-        return [states[rows, positions], (states.float() * weights).sum(1) / weights.sum(1)]
+        return [states[rows, positions], mean_vectors(states, batch)]
 
 
 class _AfterFirstLayer:

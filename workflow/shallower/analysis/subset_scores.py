@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shallower.analysis.readouts import make_folds, read_out
 from shallower.analysis.single_layers import LayerRunner, Outputs, States
 from shallower.core.errors import UserError
+from shallower.engine.prediction import cosines
 from shallower.evaluation.metrics import Metric
 from shallower.evaluation.metrics import score as metric_score
 from shallower.surgery.subsets import Subset, num_subsets, search, subset_label, walk
@@ -33,7 +34,9 @@ class SubsetScores:
             `readout_loss` and `readout_score`, of the sentence vector `vector`, and `{vector}_readout_loss` and
             `{vector}_readout_score` of each;
             with a head `loss` and `score`, and their `divergence` from the full model's answers;
+            `cosine`, the mean cosine of the vectors that the head reads and those of the full model.
             `cosine`, the mean cosine of the [CLS] tokens' vectors and those of the full model.
+            Of sentence embeddings there are `loss`, `score` and `cosine`, all of their own vectors.
         vector: the sentence vector whose readout of the full model has the lowest loss.
         is_complete: whether these are all subsets; where layers share their weights, all depths.
         cost: `layer_evaluations`; `forward_passes`, of the full model, which run as many layers; `seconds`, of which
@@ -61,9 +64,13 @@ def score_subsets(
     `metric`. Raises UserError when the labels hold one class only, when the budget is too small, and when hidden states
     are not finite.
     """
-    if problem := kind.probe_problem(labels):
-        raise UserError(f"{problem}; raise calibration.examples")
-    judge = _Judge(labels, kind, metric, groups)
+    judge: _Judge | _VectorJudge
+    if kind.answers_with_vectors:
+        judge = _VectorJudge(labels, kind, metric)
+    else:
+        if problem := kind.probe_problem(labels):
+            raise UserError(f"{problem}; raise calibration.examples")
+        judge = _Judge(labels, kind, metric, groups, runner.read)
     began = time.perf_counter()
 
     def score(subsets: Sequence[Subset]) -> list[float]:
@@ -88,10 +95,15 @@ def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States
 
 
 class _Judge:
-    """Makes a row of each subset; the first one must be the full model, which the others are compared with."""
+    """Makes a row of each subset; the first one must be the full model, which the others are compared with.
 
-    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None) -> None:
-        self._labels, self._kind, self._metric, self._groups = labels, kind, metric, groups
+    `read` names the vectors that the model's head reads.
+    """
+
+    def __init__(
+        self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None, read: str
+    ) -> None:
+        self._labels, self._kind, self._metric, self._groups, self._read = labels, kind, metric, groups, read
         self._folds = make_folds(labels, kind.has_classes, groups)
         self._full: Outputs | None = None
         self.rows: dict[Subset, dict[str, Any]] = {}
@@ -108,7 +120,7 @@ class _Judge:
         row |= {f"{name}_{column}": value for name, found in readouts.items() for column, value in found.items()}
         if outputs.logits is not None and self._full.logits is not None:
             row |= self._of_head(outputs.logits, self._full.logits)
-        row["cosine"] = mean_cosine(outputs.vectors["cls"], self._full.vectors["cls"])
+        row["cosine"] = mean_cosine(outputs.vectors[self._read], self._full.vectors[self._read])
         self.rows[subset] = row
         loss: float = row["readout_loss"]
         return loss
@@ -127,6 +139,33 @@ class _Judge:
         loss = self._kind.loss(torch.from_numpy(logits), torch.from_numpy(self._labels))
         score = metric_score(self._metric, self._labels, self._kind.answers(logits), self._groups)
         return {"loss": float(loss), "score": score, "divergence": self._kind.divergence(full, logits)}
+
+
+class _VectorJudge:
+    """The same of sentence embeddings, whose vectors are the answers: nothing has to be fitted to them.
+
+    The loss is how far they are from those of the full model, and the score is that of the cosines of pairs; texts and
+    their labels [n] are those of pairs, two by two.
+    """
+
+    vector = "sentence"
+    readout_seconds = 0.0
+
+    def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric) -> None:
+        self._labels, self._kind, self._metric = labels[::2], kind, metric
+        self._full: NDArray[np.float32] | None = None
+        self.rows: dict[Subset, dict[str, Any]] = {}
+
+    def add(self, subset: Subset, outputs: Outputs) -> float:
+        """Make the row of a subset and return its loss."""
+        vectors = outputs.logits
+        assert vectors is not None
+        self._full = full = vectors if self._full is None else self._full
+        loss = float(self._kind.distillation_loss(torch.from_numpy(vectors), torch.from_numpy(full), 1.0))
+        score = metric_score(self._metric, self._labels, self._kind.answers(cosines(vectors)))
+        row = {"kept_layers": subset_label(subset), "num_layers": len(subset), "loss": loss, "score": score}
+        self.rows[subset] = row | {"cosine": mean_cosine(vectors, full)}
+        return loss
 
 
 def mean_cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -46,6 +46,12 @@ def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     return [batches[index] for index in random.permutation(len(batches))]
 
 
+def rows_of(units: np.ndarray, examples: np.ndarray) -> np.ndarray:
+    """The rows of examples, one after another; `units` [examples + 1] is where each of them starts among the rows."""
+    starts, counts = units[examples], units[examples + 1] - units[examples]
+    return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+
 def evaluation_batches(lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:
     """Batches for one pass over all examples, longest first, each at most `token_budget` tokens with its padding.
 

@@ -48,6 +48,24 @@ def predict_with_vectors(
     return _in_order(outputs, order), _in_order(vectors, order) if vectors else None
 
 
+def of_examples(tokens: TokenSet, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Ids [n], labels, logits [n, outputs] and groups of the examples of tokens, of a model's outputs for all rows.
+
+    Of pairs, whose outputs are vectors of texts, the logit is their cosine.
+    """
+    if not tokens.pairs:
+        return tokens.ids, tokens.labels, outputs, tokens.groups
+    groups = None if tokens.groups is None else tokens.groups[::2]
+    return tokens.ids[::2], tokens.labels[::2], cosines(outputs), groups
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Cosines float32 [n, 1] of vectors [2 * n, H], two by two; 0 where one of them is 0."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    directions = vectors / np.maximum(lengths, np.finfo(np.float64).tiny)
+    return (directions[::2] * directions[1::2]).sum(axis=1, keepdims=True).astype(np.float32)
+
+
 def _in_order(parts: list[torch.Tensor], order: np.ndarray) -> np.ndarray:
     """Rows that were computed in the order `order`, as one array in the token set's order."""
     computed = torch.cat(parts).cpu().numpy()

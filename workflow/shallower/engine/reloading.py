@@ -12,11 +12,16 @@ import numpy as np
 import torch
 
 from shallower.core.errors import UserError
-from shallower.engine.batches import make_batch
+from shallower.core.files import read_json
+from shallower.engine.batches import make_batch, rows_of
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs, read_rows
+from shallower.engine.pooling import embed
+from shallower.engine.prediction import cosines
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
+from shallower.models.folder import CONFIG
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 # Validation examples that each model answers again, where there are so many; more if its outputs are many.
 EXAMPLES = 16
@@ -41,21 +46,29 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
     Raises UserError when they are further off than rounding explains, when they are of other examples, or when the
     model does not load.
     """
-    if not np.array_equal(np.sort(tokens.ids), predictions.ids):
+    if not np.array_equal(np.unique(tokens.ids), predictions.ids):
         raise UserError(
             f"{model_dir}: predictions.parquet is of other examples than the tokens; delete it and run again"
         )
+    embedding = SentenceEmbedding.of(read_json(Path(model_dir) / CONFIG))
     model = load_checked(model_dir)
     logits = predictions.logits[np.searchsorted(predictions.ids, tokens.ids)]
     examples = telling_examples(tokens, logits)
-    rows = tokens.rows(examples)
+    if tokens.pairs:
+        examples = rows_of(tokens.units(), np.unique(examples // 2))
     theirs = []
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH_SIZE):
             batch = make_batch(tokens, examples[start : start + BATCH_SIZE])
-            theirs.append(read_rows(model(**model_inputs(model, batch, "cpu")).logits, batch).numpy())
-    stored = logits[rows]
-    differences = np.abs(np.concatenate(theirs) - stored).max(axis=1)
+            outputs = model(**model_inputs(model, batch, "cpu"))
+            if embedding is None:
+                theirs.append(read_rows(outputs.logits, batch).numpy())
+            else:
+                mask = None if batch.attention_mask is None else torch.from_numpy(batch.attention_mask).bool()
+                theirs.append(embed(outputs.last_hidden_state, mask, embedding).numpy())
+    rows = examples[::2] if tokens.pairs else tokens.rows(examples)
+    stored, answers = logits[rows], np.concatenate(theirs)
+    differences = np.abs((cosines(answers) if tokens.pairs else answers) - stored).max(axis=1)
     difference = float(differences.max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(stored).max())):
         raise UserError(

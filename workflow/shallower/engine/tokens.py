@@ -1,7 +1,7 @@
 """Tokenized examples: made once for each tokenizer and task, stored flat and unpadded in one safetensors file.
 
 A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_ids` int8 [T], for the T tokens of
-all N examples one after another; `offsets` int64 [N + 1], where each example starts and ends; `labels` [N], int64 for
+all N rows one after another; `offsets` int64 [N + 1], where each of them starts and ends; `labels` [N], int64 for
 whole numbers and float32 for others, NaN for texts without labels, or several numbers a text [N, numbers] as the
 tables have them; `ids` int64 [N]; and, where examples belong together, `groups` int64 [N], the same in those of one
 group. Its metadata hold, as JSON, how to
@@ -57,6 +57,7 @@ class TokenSet:
     special: int = 0  # tokens of an example that are not of its texts: [CLS] and the like
     unknown: int | None = None  # tokens that stand for what the vocabulary lacks; None without such a token
     made_from: Mapping[str, Any] = field(default_factory=dict)  # what the tokens were made of, and by which versions
+    pairs: int = 0  # of the rows the first ones, two by two, are the texts of so many pairs, with their ids and labels
     groups: np.ndarray | None = None  # which examples belong together (`shallower.evaluation.groups`), if any do
     places: np.ndarray | None = None  # the token of each row of labels, ascending; None: a row for each example
     split_texts: int | None = None  # of texts with a label for each word: those that are several examples
@@ -81,6 +82,15 @@ class TokenSet:
         if self.places is None:
             return np.arange(self.size)
         return np.searchsorted(self.offsets, self.places, side="right") - 1
+
+    @property
+    def num_examples(self) -> int:
+        """Number of examples: a pair is one of them, and has two rows."""
+        return self.size - self.pairs
+
+    def units(self) -> np.ndarray:
+        """Where each example starts among the rows, and the number of rows: a pair is two of them."""
+        return np.concatenate([np.arange(0, 2 * self.pairs, 2), np.arange(2 * self.pairs, len(self.offsets))])
 
 
 ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups", "places")
@@ -197,6 +207,23 @@ def tokenize(
     )
 
 
+def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", int]:
+    """A task's table with a row a text: those of a pair one after another, with its id and label; the number of pairs.
+
+    Blanks around texts are removed, as sentence-transformers does.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    pairs = len(table) if "text_pair" in table.column_names else 0
+    if pairs:
+        both = [table.drop_columns(["text_pair"]), table.drop_columns(["text"]).rename_columns({"text_pair": "text"})]
+        order = np.arange(2 * pairs).reshape(2, pairs).T.ravel()
+        table = pa.concat_tables([part.select(both[0].column_names) for part in both]).take(pa.array(order))
+    place = table.column_names.index("text")
+    return table.set_column(place, "text", pc.utf8_trim_whitespace(table["text"])), pairs
+
+
 def unknown_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
     """The id of the token for what the vocabulary lacks; None without one.
 
@@ -308,6 +335,8 @@ def write_tokens(path: str | Path, tokens: TokenSet) -> None:
     padding = {
         name: value for name, value in values.items() if name not in ARRAYS and not (name in OPTIONAL and value is None)
     }
+    if not tokens.pairs:
+        del padding["pairs"]  # as files without pairs have always been
     # One entry, since safetensors writes several ones in any order.
     write_bytes(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
 

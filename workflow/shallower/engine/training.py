@@ -18,7 +18,7 @@ import torch
 from shallower.core.errors import UserError
 from shallower.core.progress import Progress
 from shallower.core.signals import Interrupted, noting_interruptions
-from shallower.engine.batches import training_batches
+from shallower.engine.batches import rows_of, training_batches
 from shallower.engine.checkpoints import Checkpoint, CheckpointFolder
 from shallower.engine.classifiers.base import Classifier
 from shallower.engine.devices import Compute
@@ -165,7 +165,8 @@ class _Run:
         self.classifier, self.tokens, self.settings, self.distillation = classifier, tokens, settings, distillation
         self.seed, self.compute, self.label = seed, compute, label
         self.lengths = np.diff(tokens.offsets)
-        self.steps_per_epoch = math.ceil(len(self.lengths) / settings.batch_size)
+        self.units = tokens.units()
+        self.steps_per_epoch = math.ceil((len(self.units) - 1) / settings.batch_size)
         self.step = 0
         self.result = TrainingResult(steps=math.ceil(settings.epochs * self.steps_per_epoch))
         self.warmup_steps = math.ceil(settings.warmup_ratio * self.result.steps)
@@ -205,9 +206,10 @@ class _Run:
     def _next_examples(self) -> np.ndarray:
         epoch, position = divmod(self.step, self.steps_per_epoch)
         if epoch != self.batches_epoch:
-            self.batches = training_batches(self.lengths, self.settings.batch_size, self.seed, epoch)
+            lengths = np.diff(self.tokens.offsets[self.units])
+            self.batches = training_batches(lengths, self.settings.batch_size, self.seed, epoch)
             self.batches_epoch = epoch
-        return self.batches[position]
+        return rows_of(self.units, self.batches[position])
 
     def _update(self, examples: np.ndarray, learning_rate: float) -> torch.Tensor:
         """Forward, backward and optimizer step; returns [loss, gradient norm] without waiting for the device."""

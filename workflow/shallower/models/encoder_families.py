@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
 from shallower.models.families import FAMILIES
 from shallower.models.family import Family
 
@@ -187,6 +187,7 @@ def _heads(architecture: str, family: str, dense: str) -> dict[str, EncoderHead]
     return {
         SEQUENCE_CLASSIFICATION: EncoderHead(f"{architecture}ForSequenceClassification", of_texts),
         TOKEN_CLASSIFICATION: EncoderHead(f"{architecture}ForTokenClassification", of_tokens),
+        NO_HEAD: EncoderHead(f"{architecture}Model", {}),
     }
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.models.family import Family
-from shallower.models.lineages import albert, bert, deberta, decoders, mpnet, xlnet
+from shallower.models.lineages import albert, bert, deberta, decoders, modernbert, mpnet, xlnet
 
-LINEAGES = (bert, xlnet, albert, mpnet, deberta, decoders)
+LINEAGES = (bert, xlnet, albert, mpnet, deberta, decoders, modernbert)
 FAMILIES: dict[str, Family] = {family.name: family for lineage in LINEAGES for family in lineage.FAMILIES}
 # Architectures that people ask for and that cannot be supported: why, and what to choose.
 REFUSED = {

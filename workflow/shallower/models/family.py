@@ -54,6 +54,8 @@ class Family:
         pooler: what the base model calls its part of the head, which a checkpoint may lack.
         cls_place: where the head reads the [CLS] token in a padded input: 0, the first place, or -1, the last. None for
             a family without such a token, whose head reads the last token that is no padding.
+        pooling_key: the configuration's key of what the head reads: "mean", the mean of all tokens' vectors, or another
+            word for one token's; empty for a family whose heads read one token.
         final_norm: what the base model calls the norm between its last layer and the head; empty for a family without.
         has_dense_head: whether the head has a layer of its own below the output layer.
         output_layer: what the head for classification calls its last linear layer.
@@ -105,6 +107,7 @@ class Family:
     buffers: tuple[str, ...] = ()
     pooler: str = "pooler"
     cls_place: int | None = 0
+    pooling_key: str = ""
     final_norm: str = ""
     has_dense_head: bool = True
     output_layer: str = "classifier"
@@ -132,6 +135,10 @@ class Family:
     def has_cls_token(self) -> bool:
         """Whether the head reads a token of a kind of its own."""
         return self.cls_place is not None
+
+    def reads_mean(self, config: Mapping[str, Any]) -> bool:
+        """Whether the head of the model of a configuration reads the mean of all tokens' vectors."""
+        return bool(self.pooling_key) and config.get(self.pooling_key) == "mean"
 
     @property
     def shares_layers(self) -> bool:

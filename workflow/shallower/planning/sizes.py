@@ -11,7 +11,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.model_sources import model_source
-from shallower.sources.tasks import local_data, num_outputs
+from shallower.sources.tasks import answers_with_vectors, local_data, num_outputs
 from shallower.sources.unlabelled import local_unlabelled
 from shallower.steps.job import Job
 from shallower.study.study import Study
@@ -157,6 +157,11 @@ def tokenizing_job(file: str | Path, max_length: int, copies: int = 0) -> Job:
     return Job(max_length=max_length)
 
 
+def _outputs(definition: Mapping[str, Any], size: ModelSize) -> int:
+    """Numbers that a model answers an example with: its logits or, of a sentence embedding, vectors of two texts."""
+    return 2 * size.hidden_size if answers_with_vectors(definition) else num_outputs(definition)
+
+
 def job_of(
     study: Study,
     size: ModelSize,
@@ -183,7 +188,7 @@ def job_of(
         measure=study.config["measure"],
         models=models,
         threads=study.config["compute"]["threads"],
-        outputs=num_outputs(study.task_definition(task)) if task else 1,
+        outputs=_outputs(study.task_definition(task), size) if task else 1,
         teaches_vectors=task is not None and study.teaches_vectors(task),
         on_gpu=on_gpu,
     )

@@ -41,6 +41,8 @@ BUDGET_COLOUR, DOT_COLOUR = "#b3400a", "#8fa1b3"
 BUDGET_LINE: dict[str, Any] = {"color": BUDGET_COLOUR, "linewidth": 1.3, "linestyle": (0, (2, 2))}
 # Dots of subsets are spread by this share of a column to both sides.
 SPREAD = 0.3
+# Attribute of a table: what its scores are of, in words.
+OF = "of"
 # The best subsets of a size are this share of them, at least one.
 BEST_SHARE = 0.1
 # Shares are written into the cells of models of at most so many layers.
@@ -49,6 +51,8 @@ MOST_LAYERS_WRITTEN = 16
 
 def read_subsets(files: Iterable[tuple[str, str | Path]]) -> dict[str, pd.DataFrame]:
     """Subsets of layers with the score and the loss of their readouts, by origin, from scores files of `score_subsets`.
+
+    Sentence embeddings have no readouts; the score and the loss are those of their own vectors.
 
     `files` are pairs of an origin and a file. Columns of a table: `layers`, the kept ones, ascending and 0-based;
     `size`, their number; `readout_score` and `readout_loss`. Of several files of an origin, which are of several seeds,
@@ -61,15 +65,23 @@ def read_subsets(files: Iterable[tuple[str, str | Path]]) -> dict[str, pd.DataFr
 
 
 def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
-    rows = []
+    rows, prefix = [], ""
     for path in paths:
         content = read_json(path)
         measures = SubsetTable.parse(content).measures
-        losses = measures["readout_loss"]
-        rows += [(layers, score, losses[layers]) for layers, score in measures["readout_score"].items()]
+        prefix = "readout_" if "readout_loss" in measures else ""
+        losses = measures[f"{prefix}loss"]
+        rows += [(layers, score, losses[layers]) for layers, score in measures[f"{prefix}score"].items()]
     table = pd.DataFrame(rows, columns=["layers", "readout_score", "readout_loss"])
     table = table.groupby("layers", as_index=False, sort=True).mean()
-    return table.assign(size=table["layers"].map(len))
+    table = table.assign(size=table["layers"].map(len))
+    table.attrs[OF] = "of a readout" if prefix else "before refining"
+    return table
+
+
+def _of_what(tables: Iterable[pd.DataFrame]) -> str:
+    """What the scores of subsets are of, in words."""
+    return next((table.attrs[OF] for table in tables if OF in table.attrs), "of a readout")
 
 
 def score_by_depth(
@@ -98,7 +110,7 @@ def score_by_depth(
             here, mine = arms[arms["origin"] == origin], runs[runs["origin"] == origin]
             if subsets:
                 _draw_subsets(panels[0], subsets.get(origin), here, styles)
-                panels[0].set_ylabel(f"{metric} of a readout")
+                panels[0].set_ylabel(f"{metric} {_of_what(subsets.values())}")
             _draw_refined(panels[-1], here, mine, baseline, styles)
             _draw_budget(panels[-1], baseline, budget or {})
             _ring(panels[-1], baseline, here, origin, list(styles), recommended)

@@ -22,6 +22,7 @@ class GlueTask:
             set, is the one that is reported.
         further: names of further labelled splits, which a model may be tested on; test splits have no labels.
         paper_name: what Sajjad et al. call the task; None for those that they leave out (section 4).
+        similarity_range: the lowest and the highest similarity of two sentences, where the label is one.
     """
 
     text: tuple[str, ...]
@@ -30,11 +31,17 @@ class GlueTask:
     validation: str = "validation"
     further: tuple[str, ...] = ()
     paper_name: str | None = None
+    similarity_range: tuple[float, float] | None = None
 
     @property
     def target(self) -> str:
         """What the label is: "classification" or "regression"."""
         return "classification" if self.labels else "regression"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What a study may take the label for; the first is the default."""
+        return (self.target, "embedding") if self.similarity_range else (self.target,)
 
 
 GLUE_TASKS = {
@@ -51,7 +58,7 @@ GLUE_TASKS = {
     "qqp": GlueTask(("question1", "question2"), ("not_duplicate", "duplicate"), ("accuracy", "f1"), paper_name="QQP"),
     "rte": GlueTask(SENTENCES, ENTAILMENT, paper_name="RTE"),
     "sst2": GlueTask(("sentence",), ("negative", "positive"), paper_name="SST-2"),
-    "stsb": GlueTask(SENTENCES, None, ("pearson", "spearmanr"), paper_name="STS-B"),
+    "stsb": GlueTask(SENTENCES, None, ("pearson", "spearmanr"), paper_name="STS-B", similarity_range=(0, 5)),
     "wnli": GlueTask(SENTENCES, ("not_entailment", "entailment")),
 }
 

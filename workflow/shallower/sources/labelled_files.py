@@ -48,6 +48,7 @@ class Columns:
         ranges: for each class the lowest and the highest number (both included) that counts as it, for files whose
             labels are ratings. Rows with a rating in no range are left out.
         target: the kind of task, which reads the labels.
+        scale: the lowest and the highest label, which become 0 and 1; None where labels stay as they are.
         label_columns: a column for each class, where labels are in several.
     """
 
@@ -58,6 +59,7 @@ class Columns:
     names: tuple[str, ...] | None = None
     ranges: tuple[tuple[float, float], ...] | None = None
     target: str = "classification"
+    scale: tuple[float, float] | None = None
     label_columns: tuple[str, ...] = ()
 
     @property
@@ -237,7 +239,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     """
     problems = part.problems
     labels: list[Any] = []
-    read = _once_each(part.labels.values, reading.of(part.labels))
+    read = _once_each(part.labels.values, _scaled(reading.of(part.labels), columns.scale))
     for row, value in enumerate(part.labels.values):
         try:
             labels.append(read(value))
@@ -248,6 +250,23 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
     if columns.ranges is not None:
         labels = [_in_ranges(label, columns.ranges) for label in labels if label is not None]
     return pa.table({**part.texts, "label": pa.array(labels, arrow_type(task_kind(columns.target).label_type))})
+
+
+def _scaled(read: Callable[[Any], Any], scale: tuple[float, float] | None) -> Callable[[Any], Any]:
+    """A function that reads labels and brings them from a scale to one from 0 to 1."""
+    if scale is None:
+        return read
+    low, high = scale
+
+    def scaled(value: Any) -> float:
+        found: float = read(value)
+        if not low <= found <= high:
+            raise ValueError(
+                f"is {found:g}, outside the similarities from {low:g} to {high:g}; correct it, or set similarity_range"
+            )
+        return (found - low) / (high - low)
+
+    return scaled
 
 
 def _once_each(values: Sequence[Any], read: Callable[[Any], Any]) -> Callable[[Any], Any]:

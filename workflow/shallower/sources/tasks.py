@@ -217,6 +217,11 @@ def local_data(definition: Mapping[str, Any]) -> LocalData:
     return kept(definition, files, Path(__file__).resolve(), read) if files else LocalData()
 
 
+def answers_with_vectors(definition: Mapping[str, Any]) -> bool:
+    """Whether models for a task answer with the vectors of texts."""
+    return task_kind(TASK_SOURCES[definition["source"]].columns(definition).target).answers_with_vectors
+
+
 def num_outputs(definition: Mapping[str, Any]) -> int:
     """Number of logits of a model for a task: its classes, or one number."""
     return len(TASK_SOURCES[definition["source"]].columns(definition).labels or [""])

@@ -56,7 +56,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
     for key, problem in (FOREIGN_SETTINGS | dict(family_of(config).refused_settings)).items():
         if config.get(key):
             raise UserError(f"config.json has {key!r}: {problem}")
-    if (kind := config.get("position_embedding_type") or "absolute") != "absolute":
+    kind = config.get("position_embedding_type") or "absolute"
+    if kind != "absolute" and family_of(config).learns_positions:  # others do without, whatever the key says
         raise UserError(
             f"config.json: 'position_embedding_type' is {kind!r}; transformers no longer computes relative positions; "
             "choose a model with absolute ones"

@@ -7,8 +7,10 @@ that models are scored on, or chosen on, must not be trained on, and one that is
 import hashlib
 import logging
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from shallower.sources.local_data import LocalData, kept
 from shallower.sources.slices import SLICE_SEED, drawn, shuffled
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.sources.tasks import task_files, text_bytes
+from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ def fetch_unlabelled(
     Raises UserError with what is wrong with the file, when no row is left, and when fewer are than the study asks for.
     """
     files = unlabelled_files(definition)
-    table, remarks = read_unlabelled(files, TASK_SOURCES[definition["source"]].columns(definition))
+    table, remarks = _texts(definition, files)
     splits = [f"{split}.parquet" for split in SPLITS]
     compared_with = verified(task_dir, splits)
     others = {split: pq.read_table(task_dir / f"{split}.parquet") for split in SPLITS}
@@ -95,6 +98,27 @@ def fetch_unlabelled(
     )
 
 
+def _texts(definition: Mapping[str, Any], files: Sequence[Path]) -> tuple[pa.Table, list[str]]:
+    """The texts of a task's files without labels, as its kind answers them, and what was decided on reading them."""
+    columns = TASK_SOURCES[definition["source"]].columns(definition)
+    if not task_kind(columns.target).answers_with_vectors:
+        return read_unlabelled(files, columns)
+    text = definition.get("unlabelled_text", columns.text[0])
+    table, remarks = read_unlabelled(files, replace(columns, text=(text,), names=None))
+    split = UNITS[definition.get("unlabelled_unit", "text")]
+    texts = [part for text in table["text"].to_pylist() for part in split(text) if part.strip()]
+    return pa.table({"id": pa.array(range(len(texts)), pa.int64()), "text": pa.array(texts, pa.string())}), remarks
+
+
+# What of a text is answered by itself.
+_SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
+UNITS: Mapping[str, Callable[[str], list[str]]] = {
+    "text": lambda text: [text],
+    "line": str.splitlines,
+    "sentence": lambda text: [part for line in text.splitlines() for part in _SENTENCE_END.split(line)],
+}
+
+
 def left_over(table: pa.Table, others: Mapping[str, pa.Table]) -> tuple[pa.Table, dict[str, int]]:
     """The rows of a table whose texts are new, and why others are left out; `others` are the task's tables by split.
 
@@ -104,7 +128,9 @@ def left_over(table: pa.Table, others: Mapping[str, pa.Table]) -> tuple[pa.Table
     reasons: dict[bytes, str] = {}
     for split in (split for split in LEFT_OUT if split in others):
         for texts in compared_texts(others[split]):
-            reasons.setdefault(_digest(texts), split)
+            # Single texts must be none of a pair's.
+            for part in [texts] if "text_pair" in table.column_names else zip(texts, strict=True):
+                reasons.setdefault(_digest(part), split)
     rows, counts = [], Counter({reason: 0 for reason in LEFT_OUT if reason != TEST or TEST in others})
     for row, texts in enumerate(compared_texts(table)):
         key = _digest(texts)
@@ -137,13 +163,13 @@ def local_unlabelled(definition: Mapping[str, Any]) -> LocalData:
         files = unlabelled_files(definition)
         if problems := list(_file_problems(definition, files)):
             return LocalData(tuple(problems))
-        columns = TASK_SOURCES[definition["source"]].columns(definition)
+        TASK_SOURCES[definition["source"]].columns(definition)
     except UserError as error:
         return LocalData((str(error),))
 
     def read() -> LocalData:
         try:
-            rows = len(read_unlabelled(files, columns)[0])
+            rows = len(_texts(definition, files)[0])
         except StudyErrors as error:
             return LocalData(tuple(error.problems))
         except UserError as error:

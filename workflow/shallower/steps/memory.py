@@ -35,6 +35,9 @@ HIDDEN_ACTIVATIONS = 25
 FORWARD_ACTIVATIONS = 8
 GATED_ACTIVATIONS = 4
 ATTENTION_ACTIVATIONS = 3
+# The same where attention compares with relative positions, for each of them: multiples of the hidden size for a text,
+# and of the heads for each token (a DeBERTa of six layers had 1.3).
+POSITION_ACTIVATIONS = 1.5
 # Copies of a task's texts while they are tokenized; bytes of a token, in the tokenizer's pieces and joined; bytes that
 # a tokenizer takes for each byte of what it is given at once.
 TEXT_COPIES = 2
@@ -207,5 +210,5 @@ def _layer_bytes(size: ModelSize, tokens: int, length: int) -> int:
         hidden += GATED_ACTIVATIONS * size.gate_size - FORWARD_ACTIVATIONS * size.hidden_size
     attention = ATTENTION_ACTIVATIONS * size.num_heads * length
     # Each text has its own copy of what relative positions are to attention, and a score for each of them.
-    positions = size.relative_positions * (size.hidden_size / max(1, length) + size.num_heads)
+    positions = POSITION_ACTIVATIONS * size.relative_positions * (size.hidden_size / max(1, length) + size.num_heads)
     return round(4 * tokens * (hidden + attention + positions))

@@ -9,7 +9,6 @@ from typing import Any
 from shallower.core.wording import listed
 from shallower.evaluation.metrics import METRICS, metric_names
 from shallower.models.families import position_limit
-from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.model_sources import model_source
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
@@ -18,7 +17,7 @@ from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
-from shallower.study.kind_checks import kind_problems, problems_of_task
+from shallower.study.kind_checks import kind_problems, known_kinds, problems_of_task, target_problem
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
@@ -31,6 +30,7 @@ from shallower.study.study import (
     UNLABELLED_KEYS,
     has_test,
     keys_of_test,
+    target_of,
     task_definition,
     unlabelled_definition,
 )
@@ -50,9 +50,9 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from strategy_problems(draft)
     yield from budget_problems(draft)
     yield from deliver_problems(draft)
+    yield from kind_problems(draft)
     yield from oracle_problems(draft)
     yield from _model_problems(draft)
-    yield from kind_problems(draft)
     yield from _task_problems(draft)
 
 
@@ -89,11 +89,13 @@ def _refine_problems(draft: Draft) -> Iterator[str]:
     """Runs that would never be trained and teachers that would teach nobody, each reason once."""
     untrained: dict[tuple[int | str, ...], str] = {}
     untaught: dict[tuple[int | str, ...], None] = {}
+    kinds = known_kinds(draft)
     for index, origin in draft.entries("origins"):
         name = origin.get("name")
         if not draft.is_sound("origins", index, "name") or name not in ORIGINS:
             continue
         for task_index, task in draft.entries("tasks"):
+            kind = kinds.get(str(task.get("name")))
             # The later overrides the earlier, as in the study's `refine_settings`.
             owners = {(): draft.config, ("origins", index): origin, ("tasks", task_index): task}
             sound = {path: owner.get("refine", {}) for path, owner in owners.items() if draft.is_sound(*path, "refine")}
@@ -102,7 +104,7 @@ def _refine_problems(draft: Draft) -> Iterator[str]:
             )
             if not epochs or sound[epochs[-1]]["epochs"] > 0:
                 continue
-            if ORIGINS[name].needs_refining:
+            if ORIGINS[name].needs_refining and (kind is None or task_kind(kind).needs_training):
                 untrained.setdefault((*epochs[-1], "refine", "epochs"), name)
             if distill:
                 untaught[(*distill[-1], "refine", "distill")] = None
@@ -150,10 +152,12 @@ def _class_weight_problems(draft: Draft) -> Iterator[str]:
 
 
 def _model_problems(draft: Draft) -> Iterator[str]:
+    kinds = [task_kind(kind) for kind in known_kinds(draft).values()]
+    use = {"sentence_embedding": True} if any(kind.answers_with_vectors for kind in kinds) else {}
     for index, model in draft.entries("models"):
         if not draft.is_sound("models", index, but={"name", *MODEL_USE_KEYS}):
             continue
-        if problem := check_model(model):
+        if problem := check_model({**model, **use}):
             keys = filter(None, [model_source(model).folder_key])
             yield f"{draft.place('models', index, *keys)}: {problem}"
         elif draft.is_sound("measure"):
@@ -201,6 +205,10 @@ def _unlabelled_problems(draft: Draft, index: int, task: Mapping[str, Any]) -> I
     """What is wrong with a sound task's texts without labels."""
     if not all(draft.is_sound("tasks", index, key) for key in UNLABELLED_KEYS):
         return
+    if task.get("unlabelled_file") is None and draft.is_sound("unlabelled_file"):
+        # The study's is for the tasks that have a teacher.
+        file = draft.config.get("unlabelled_file")
+        task = {**task, "unlabelled_file": file} if file is not None and _is_taught(draft, task) else task
     if "unlabelled_file" not in task:
         if "unlabelled_examples" in task:
             yield ".unlabelled_examples: there is no unlabelled_file; add it, or remove the key"
@@ -236,8 +244,8 @@ def _is_taught(draft: Draft, task: Mapping[str, Any]) -> bool:
 def _target(task: Mapping[str, Any], sound: Callable[..., bool]) -> str | None:
     """What the label of a task is; None where the study does not say it well."""
     match task.get("source"):
-        case "glue" if sound("subset"):
-            return GLUE_TASKS[task["subset"]].target
+        case "glue" if sound("subset", "target"):
+            return target_of(task)
         case str() as source if source != "glue" and sound("source", "target"):
             target: str = task["target"]
             return target
@@ -261,6 +269,9 @@ def _metric_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Ite
 
 
 def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iterator[str]:
+    has_own = task.get("source") == "glue" and "target" in task and sound("subset", "target")
+    if has_own and (problem := target_problem(task)):
+        yield f".target: {problem}"
     if task.get("source") == "glue" or not sound("source", "target", "labels", "label", "label_columns"):
         return
     kind = task_kind(task["target"])

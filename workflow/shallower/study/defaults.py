@@ -19,7 +19,8 @@ def with_defaults(settings: StudySettings) -> dict[str, Any]:
     filled |= settings.model_dump(include=AS_WRITTEN, exclude_unset=True)
     if filled["train"]["class_weights"] == "none":  # what is not asked for changes no parameter of a rule
         del filled["train"]["class_weights"]
-    filled["tasks"] = [resolved_task(task, settings.glue_directory) for task in filled["tasks"]]
+    texts = {key: value for key in ("unlabelled_file",) if (value := filled.pop(key)) is not None}
+    filled["tasks"] = [resolved_task({**texts, **task}, settings.glue_directory) for task in filled["tasks"]]
     filled["budget"] = resolved_budget(filled["budget"], filled["measure"]["batch_sizes"])
     if filled["budget"] and filled["deliver"]:
         filled["budget"] = {"prefer": "latency", **filled["budget"]}
@@ -52,7 +53,11 @@ def resolved_task(task: Mapping[str, Any], glue_directory: str | None) -> dict[s
         case "glue":
             glue = GLUE_TASKS[task["subset"]]
             directory = str(Path(glue_directory) / task["subset"]) if glue_directory else None
-            return {"metrics": list(glue.metrics), "directory": directory, "counterpart": glue.paper_name, **task}
+            is_own = task.get("target", glue.target) == glue.target
+            metrics, counterpart = list(glue.metrics), glue.paper_name
+            if not is_own:  # the rank correlation is what embeddings are compared by
+                metrics, counterpart = metrics[::-1], None
+            return {"metrics": metrics, "directory": directory, "counterpart": counterpart, **task}
         case "package":
             return {"format": PackageTask.model_fields["format"].default, **task}
         case _:

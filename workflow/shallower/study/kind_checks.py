@@ -1,13 +1,17 @@
-"""What a study may not ask for with the kind of one of its tasks: each by name, with the reason."""
+"""What can be wrong with a study by the kinds of its tasks: what a kind does not support, with the reason."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shallower.core.wording import listed
+from shallower.sources.glue import GLUE_TASKS
 from shallower.study.draft import Draft
+from shallower.study.step_settings import Training
+from shallower.study.strategy_checks import limit_of
+from shallower.study.study import target_of
 from shallower.surgery.strategies import STRATEGIES
 from shallower.task_kinds.base import TaskKind
-from shallower.task_kinds.registry import TASK_KINDS
+from shallower.task_kinds.registry import task_kind
 from shallower.task_kinds.tag_schemes import scheme_of
 
 # Keys that are for texts with a label for each word alone.
@@ -15,37 +19,107 @@ OF_WORDS = ("long_texts", "strict_entities")
 
 
 def kind_problems(draft: Draft) -> Iterator[str]:
-    """What of a study beyond its tasks the kinds of these do not support; each problem once."""
-    yield from dict.fromkeys(_problems(draft))
+    """All that is wrong by the kinds of tasks, as far as these are well-formed."""
+    kinds = known_kinds(draft)
+    yield from _mixed_problems(draft, kinds)
+    yield from _untrained_problems(draft, kinds)
+    yield from _unlabelled_problems(draft, kinds)
+    for name, target in {target: name for name, target in kinds.items()}.items():
+        unsupported = task_kind(name).unsupported
+        for feature, place in _features(draft, target):
+            if reason := unsupported.get(feature):
+                yield f"{place}: {feature} does not suit {name} (task {target}): {reason}"
 
 
 def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:
     """What its kind does not support of a task; follows the task's place."""
-    if kind := _kind(draft, index, task):
-        yield from (f".{key}: {_reason(kind, key)}; remove the key" for key in kind.unsupported if key in task)
+    if name := known_kinds(draft).get(str(task.get("name"))):
+        kind = task_kind(name)
+        yield from (f".{key}: not for {name}: {kind.unsupported[key]}" for key in kind.unsupported if key in task)
         yield from _word_problems(draft, index, task, kind)
 
 
-def _kind(draft: Draft, index: int, task: Mapping[str, Any]) -> TaskKind | None:
-    if task.get("source") == "glue" or not draft.is_sound("tasks", index, "target"):
-        return None
-    return TASK_KINDS.get(task.get("target", ""))
-
-
-def _problems(draft: Draft) -> Iterator[str]:
+def known_kinds(draft: Draft) -> dict[str, str]:
+    """The kind of each task that says it well, by the task's name."""
+    found = {}
     for index, task in draft.entries("tasks"):
-        if (kind := _kind(draft, index, task)) is None:
+        key = "subset" if task.get("source") == "glue" and "target" not in task else "target"
+        if isinstance(task.get("name"), str) and key in task and draft.is_sound("tasks", index, key):
+            if key == "target" and task.get("source") == "glue" and target_problem(task):
+                continue  # reported where labels are checked
+            found[task["name"]] = target_of(task)
+    return found
+
+
+def target_problem(task: Mapping[str, Any]) -> str | None:
+    """Why the labels of a GLUE task cannot be what its entry takes them for."""
+    if task.get("subset") not in GLUE_TASKS or task["target"] in (able := GLUE_TASKS[task["subset"]].targets):
+        return None
+    return f"the labels of {task['subset']} are for {listed(able)}; correct it, or remove the key"
+
+
+def _mixed_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
+    with_vectors = [task for task, kind in kinds.items() if task_kind(kind).answers_with_vectors]
+    others = [task for task in kinds if task not in with_vectors]
+    if with_vectors and others:
+        yield (
+            f"tasks: {listed(with_vectors)} take models whose answers are vectors, {listed(others)} models with a "
+            "head; make a study of each"
+        )
+
+
+def _untrained_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
+    """Full models that would be scored without a head that was ever trained."""
+    for index, task in draft.entries("tasks"):
+        kind = kinds.get(str(task.get("name")))
+        if kind is None or not task_kind(kind).needs_training:
             continue
-        if "augment" in kind.unsupported:
-            yield from _augment_problems(draft, index, task, kind)
-        if "subsets" in kind.unsupported:
-            yield from _subset_problems(draft, task, kind)
-        if "probe" in kind.unsupported and draft.is_sound("reproduction") and draft.config.get("reproduction"):
-            yield f"reproduction: {_reason(kind, 'probe')}; leave {task.get('name')!r} out, or remove the key"
+        owners: list[tuple[tuple[int | str, ...], Mapping[str, Any]]] = [((), draft.config), (("tasks", index), task)]
+        asked = [
+            (path, owner["train"]["epochs"])
+            for path, owner in owners
+            if isinstance(owner.get("train"), Mapping)
+            and "epochs" in owner["train"]
+            and draft.is_sound(*path, "train", but={key for key in Training.model_fields if key != "epochs"})
+        ]
+        if asked and asked[-1][1] == 0:
+            yield (
+                f"{draft.place(*asked[-1][0], 'train', 'epochs')}: 0 leaves the full model untrained, which task "
+                f"{task['name']} ({kind}) needs; write at least 1"
+            )
 
 
-def _reason(kind: TaskKind, key: str) -> str:
-    return f"not for {kind.name}: {kind.unsupported[key]}"
+def _unlabelled_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
+    """Keys of texts without labels that are for models whose answers are vectors."""
+    for index, task in draft.entries("tasks"):
+        kind = kinds.get(str(task.get("name")))
+        if kind is not None and not task_kind(kind).answers_with_vectors:
+            for key in ("unlabelled_text", "unlabelled_unit"):
+                if key in task:
+                    yield f"{draft.place('tasks', index, key)}: is for the target embedding; remove the key"
+
+
+def _features(draft: Draft, task: str) -> Iterator[tuple[str, str]]:
+    """What a study asks for on a task, by the names that kinds call it, and where it is written."""
+    for key in ("reproduction", "oracle", "deliver"):
+        if draft.config.get(key) and draft.is_sound(key):
+            yield key, key
+    for index, origin in draft.entries("origins"):
+        if isinstance(name := origin.get("name"), str):
+            yield name, draft.place("origins", index)
+    for index, entry in draft.entries("strategies"):
+        name = entry.get("name")
+        if draft.is_sound("strategies", index, "name") and task in limit_of(draft, index, entry, "tasks"):
+            score = STRATEGIES[str(name)].score
+            yield str(name), draft.place("strategies", index)
+            if score is not None:
+                yield score.name, draft.place("strategies", index)
+    owners: list[tuple[tuple[int | str, ...], Mapping[str, Any]]] = [((), draft.config)]
+    owners += [(("origins", index), entry) for index, entry in draft.entries("origins")]
+    owners += [(("tasks", index), entry) for index, entry in draft.entries("tasks") if entry.get("name") == task]
+    for path, owner in owners:
+        if draft.is_sound(*path, "refine") and "augment" in (owner.get("refine", {}).get("distill") or {}):
+            yield "augment", draft.place(*path, "refine", "distill", "augment")
 
 
 def _word_problems(draft: Draft, index: int, task: Mapping[str, Any], kind: TaskKind) -> Iterator[str]:
@@ -72,24 +146,3 @@ def _word_problems(draft: Draft, index: int, task: Mapping[str, Any], kind: Task
             )
         if sound("strict_entities") and task.get("strict_entities"):
             yield ".strict_entities: the tags mark no entities; remove the key"
-
-
-def _augment_problems(draft: Draft, index: int, task: Mapping[str, Any], kind: TaskKind) -> Iterator[str]:
-    owners: list[tuple[tuple[int | str, ...], Mapping[str, Any]]] = [((), draft.config), (("tasks", index), task)]
-    owners += [(("origins", number), origin) for number, origin in draft.entries("origins")]
-    for path, owner in owners:
-        if draft.is_sound(*path, "refine") and "augment" in owner.get("refine", {}).get("distill", {}):
-            yield f"{draft.place(*path, 'refine', 'distill', 'augment')}: {_reason(kind, 'augment')}; remove the key"
-
-
-def _subset_problems(draft: Draft, task: Mapping[str, Any], kind: TaskKind) -> Iterator[str]:
-    others = sorted(name for name, strategy in STRATEGIES.items() if not (strategy.score and strategy.score.of_subsets))
-    for index, entry in draft.entries("strategies"):
-        if not draft.is_sound("strategies", index, "name") or not draft.is_sound("strategies", index, "tasks"):
-            continue
-        score = STRATEGIES[entry["name"]].score
-        if score is not None and score.of_subsets and task.get("name") in entry.get("tasks", [task.get("name")]):
-            yield (
-                f"{draft.place('strategies', index)}: {entry['name']} is {_reason(kind, 'subsets')}; use one of "
-                f"{listed(others)}, or limit the entry by tasks"
-            )

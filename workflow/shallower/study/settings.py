@@ -146,6 +146,16 @@ class Task(Settings):
     """
     unlabelled_examples: Annotated[Whole, Field(ge=1)] = optional()
     """Use only this many of the texts without labels, drawn with a fixed seed from those that are not left out."""
+    unlabelled_text: Text = optional()
+    """
+    Name of the column of text in unlabelled_file, for sentence embeddings, whose teacher answers single texts; by
+    default the first of the task's columns of text.
+    """
+    unlabelled_unit: Literal["text", "line", "sentence"] = optional()
+    """
+    What of unlabelled_file is one text, for sentence embeddings: each text as it is (the default), each of its lines,
+    or each of its sentences, which end with a full stop, a question mark or an exclamation mark before a blank.
+    """
     seeds: Seeds = optional()
     """Seeds of this task's runs, instead of the study's; small tasks need more of them."""
     counterpart: Annotated[str | None, OneOf((*PAPER_TASKS, None))] = optional()
@@ -159,6 +169,8 @@ class GlueTask(Task):
     """The task is part of GLUE."""
     subset: Annotated[str, OneOf(GLUE_SUBSETS)]
     """The GLUE task."""
+    target: Annotated[str, OneOf(TARGETS)] = optional()
+    """What the label is, where it is not what GLUE's own models answer: embedding, for stsb."""
     test_split: Text = optional()
     """
     A further labelled split, on which models are reported that were chosen by validation: validation_mismatched of
@@ -208,6 +220,11 @@ class LabelledTask(Task):
     """
     For labels that are ratings: the lowest and the highest number that counts as each class, both included, in the
     order of labels. Rows with a rating in no range are left out. Only for classification.
+    """
+    similarity_range: Range = optional()
+    """
+    The lowest and the highest similarity that a label can say, where they are not 0 and 1, such as [1, 5]. Only for
+    embedding.
     """
     metrics: Metrics
     """Scores to compute; the first is the primary one, which tables and figures show."""
@@ -339,6 +356,8 @@ class StudySettings(Settings):
     Folder with one sub-folder for each GLUE task, holding train and validation files (parquet, CSV, TSV or JSONL). With
     null, GLUE is downloaded from the Hugging Face hub at a pinned revision.
     """
+    unlabelled_file: Path | None = None
+    """The unlabelled_file of tasks that have none of their own; null for none."""
     models: Annotated[
         list[Annotated[HubModel | PackageModel | LocalModel, Field(discriminator="source")]],
         Strict(),

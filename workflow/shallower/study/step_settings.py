@@ -47,13 +47,17 @@ class Augmentation(Settings):
 
 class Distillation(Settings):
     weight: Annotated[Number, Field(gt=0, le=1)] = 0.5
-    """Weight of the teacher's answers in the loss; the labels have the rest."""
+    """
+    Weight of the teacher's answers in the loss; the labels have the rest. Of sentence embeddings the answers are the
+    vectors of texts, and the loss is their squared distance.
+    """
     temperature: Annotated[Number, Field(ge=1, le=100)] = 2.0
     """What logits are divided by before they are compared, for classes: the higher, the more unlikely ones count."""
     vectors: Annotated[Number, Field(ge=0, le=100)] = 0.0
     """
     Weight of a further loss: 1 - cosine of the vectors that the heads of the model and of the teacher read, those of
-    the [CLS] token after the last layer. It is added to the others; with 0 there is none.
+    the [CLS] token after the last layer, or the vectors of sentence embeddings. It is added to the others; with 0 there
+    is none.
     """
     augment: Augmentation = optional()
     """
@@ -76,6 +80,11 @@ class Refining(Tuning):
 
 
 class Training(Tuning):
+    epochs: Annotated[Whole, Field(ge=0, le=10_000_000)] = 3
+    """
+    Passes over the training data. 0 leaves the full model as it is, which is for models that answer without training
+    on the task: those of sentence embeddings.
+    """
     max_length: Annotated[Whole, Field(ge=4, le=65_536)] = 128
     """Longer inputs are cut to this many tokens."""
 

@@ -13,11 +13,13 @@ from typing import Any
 from shallower.core.files import fingerprint, read_json, write_json
 from shallower.core.runs import Run
 from shallower.core.variants import INT8, ONNX
+from shallower.sources.glue import GLUE_TASKS
 from shallower.study.grid import expand
 from shallower.surgery.strategies import STRATEGIES, amount_label
+from shallower.task_kinds.registry import task_kind
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
-UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples")
+UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples", "unlabelled_text", "unlabelled_unit")
 # Of these the first or the second says where test examples are, depending on the source.
 TEST_KEYS = ("test_file", "test_split", "test_examples")
 # Settings of scoring that say which answers count, where a study names them.
@@ -105,7 +107,7 @@ class Study:
     def model_definition(self, name: str) -> dict[str, Any]:
         """What says which model this is and where it comes from."""
         entry = _named(self.config["models"], name)
-        return {key: value for key, value in entry.items() if key not in MODEL_USE_KEYS}
+        return model_definition(entry, self.config["tasks"])
 
     def task_definition(self, name: str) -> dict[str, Any]:
         """What says which data this task is; not how the study uses it.
@@ -153,10 +155,13 @@ class Study:
     def unlabelled_key(self, task: str) -> str | None:
         """What the folder of a task's texts without labels ends in: other texts get another folder; None for none."""
         definition = self.unlabelled_definition(task)
+        if definition is None:
+            return None
         keys = (*UNLABELLED_KEYS, "calibration_examples")
+        always = dict.fromkeys(("unlabelled_file", "unlabelled_examples", "calibration_examples"))
         # Texts of test examples are left out, too.
         test = {} if (key := self.test_key(task)) is None else {"test": key}
-        return None if definition is None else fingerprint({key: definition.get(key) for key in keys} | test)
+        return fingerprint(always | {key: definition[key] for key in keys if key in definition} | test)
 
     def test_definition(self, task: str) -> dict[str, Any] | None:
         """What says which test examples a task has, in addition to its other data; None for none."""
@@ -322,6 +327,20 @@ class Study:
 
     def _train(self, task: str) -> dict[str, Any]:
         return {**self.config["train"], **_named(self.config["tasks"], task).get("train", {})}
+
+
+def target_of(task: Mapping[str, Any]) -> str:
+    """The kind of a task, by its entry in a study."""
+    found: str = task["target"] if "target" in task else GLUE_TASKS[task["subset"]].target
+    return found
+
+
+def model_definition(entry: Mapping[str, Any], tasks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What of a model's entry says which model it is, and how tasks (their entries) want it."""
+    definition = {key: value for key, value in entry.items() if key not in MODEL_USE_KEYS}
+    if any(task_kind(target_of(task)).answers_with_vectors for task in tasks):
+        definition["sentence_embedding"] = True
+    return definition
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from shallower.core.errors import UserError
 from shallower.core.files import canonical_json, read_json, sha256_of, write_json, write_text
 from shallower.models.encoder_families import expected_tensors
 from shallower.models.families import family_of
-from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, copy_tokenizer
+from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS
+from shallower.models.sentence_embedding import complete_folder
 from shallower.models.weight_files import copy_tensors, header, weight_files
 from shallower.surgery.token_ids import (
     renumbered_config,
@@ -182,7 +183,7 @@ def trim_model(model_dir: str | Path, trimmed_dir: str | Path, output_dir: str |
     except UserError as error:
         raise UserError(f"{model_dir}: {error}") from error
     write_json(output_dir / CONFIG, trimmed)
-    copy_tokenizer(trimmed_dir, output_dir)
+    complete_folder(trimmed_dir, output_dir)
     made_of = {TRIMMED_FROM: [sha256_of(file) for file in files]}
     _write_manifest(output_dir, (*TOKENIZER_FILES, CONFIG, WEIGHTS), made_of)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION
 
 if TYPE_CHECKING:
     import torch
@@ -72,8 +72,10 @@ class TaskKind(ABC):
         label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
             "list<int8>" for several numbers a text, as many for each, or "list<int64>" for a label for each word.
         answers_words: whether a text has a label for each of its words, and a row of predictions for each.
-        unsupported: what a study may not ask for with this kind, by its key or the name of a strategy, and why.
         scored_as: the kinds whose metrics suit this one.
+        needs_training: whether the full model has to be trained on the task before it can answer.
+        unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
+            oracle, deliver, augment, or one of its tasks), an origin, a strategy or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
         groups_are: what rows that are drawn and scored together are, such as "queries"; None where each is on its own.
         groups_by_first_text: whether rows with the same first text are such a group.
@@ -89,8 +91,9 @@ class TaskKind(ABC):
     takes_class_weights: ClassVar[bool] = False
     label_type: ClassVar[str]
     answers_words: ClassVar[bool] = False
-    unsupported: ClassVar[Mapping[str, str]] = {}
     scored_as: ClassVar[tuple[str, ...]]
+    needs_training: ClassVar[bool] = True
+    unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
     groups_are: ClassVar[str | None] = None
     groups_by_first_text: ClassVar[bool] = False
@@ -127,6 +130,14 @@ class TaskKind(ABC):
     def text_problem(self, columns: Sequence[str]) -> str | None:
         """What is wrong with the columns of text that a task names, one or two; None if nothing is."""
         return None
+
+    @property
+    def answers_with_vectors(self) -> bool:
+        """Whether a model, which has no head, answers a text with its vector, and a pair with the cosine of two.
+
+        The texts of a pair are then tokenized each by itself.
+        """
+        return self.model_class == NO_HEAD
 
     @abstractmethod
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

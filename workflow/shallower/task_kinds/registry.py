@@ -6,13 +6,14 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.classification import Classification
+from shallower.task_kinds.embedding import Embedding
 from shallower.task_kinds.multi_label import MultiLabel
 from shallower.task_kinds.ranking import Ranking
 from shallower.task_kinds.regression import Regression
 from shallower.task_kinds.tokens import Tokens
 
 TASK_KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (Classification(), Regression(), Ranking(), MultiLabel(), Tokens())
+    kind.name: kind for kind in (Classification(), Regression(), Ranking(), MultiLabel(), Tokens(), Embedding())
 }
 
 

@@ -13,6 +13,9 @@ from shallower.task_kinds.tag_schemes import scheme_of
 # Tags that a message names.
 MAX_NAMED = 5
 
+_SUBSETS = "readouts are of the vectors of whole texts"
+_OTHERS = "use a strategy by position or by scores of single layers"
+
 
 class Tokens(Classification):
     """Labels are lists of indices into the tags, one a word; logits have one output a tag, in a row for each word."""
@@ -26,12 +29,17 @@ class Tokens(Classification):
     model_class = TOKEN_CLASSIFICATION
     card = "delivered_card_tokens.jinja"
     unsupported: ClassVar[Mapping[str, str]] = {
-        "probe": "probes read the vector of a whole text, and there is none for each word",
-        "augment": "a changed word may need another tag",
-        "unlabelled_file": "it has texts, which are not divided into words",
-        "label_ranges": "tags are no ratings",
-        "positive_class": "entity_f1 is of all entities",
-        "subsets": "readouts are of the vectors of whole texts",
+        "reproduction": "its probes read the vector of a whole text; leave the key out",
+        "oracle": f"it needs scores of subsets of layers, and {_SUBSETS}; leave the key out",
+        "deliver": "exports of taggers are not measured yet; leave the key out, results/ has the folders to use",
+        "subset-readout": f"{_SUBSETS}; {_OTHERS}",
+        "subset-loss": f"{_SUBSETS}; {_OTHERS}",
+        "subset-race": f"{_SUBSETS}; {_OTHERS}",
+        "greedy-score": f"{_SUBSETS}; {_OTHERS}",
+        "augment": "a changed word may need another tag; remove the key",
+        "unlabelled_file": "it has texts, which are not divided into words; remove the key",
+        "label_ranges": "tags are no ratings; remove the key",
+        "positive_class": "entity_f1 is of all entities; remove the key",
     }
 
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from shallower.core.errors import UserError
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import family_of
-from shallower.models.folder import copy_tokenizer
+from shallower.models.sentence_embedding import SentenceEmbedding, complete_folder
 from shallower.task_kinds.base import TaskKind
 
 
@@ -102,13 +102,18 @@ class Classifier(ABC):
             for parameter in self.layer_parameters(layer):
                 parameter.requires_grad_(False)
 
+    def set_max_length(self, max_length: int) -> None:
+        """Of a sentence embedding: the tokens that it is trained and scored with, to which its user's texts are cut."""
+        if (embedding := SentenceEmbedding.of(self.config)) is not None:
+            self.config = replace(embedding, max_length=max_length).within(self.config)
+
     def count_parameters(self) -> int:
         """The number of parameters, shared ones counted once."""
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     def save(self, tokenizer_dir: str | Path, output_dir: str | Path) -> None:
-        """Write model.safetensors and config.json, and copy the tokenizer's files next to them."""
+        """Write model.safetensors and config.json, and add the tokenizer's files and, if any, those of pooling."""
         output_dir = Path(output_dir)
         output_dir.mkdir(parents=True, exist_ok=True)
         self.write(output_dir)
-        copy_tokenizer(tokenizer_dir, output_dir)
+        complete_folder(tokenizer_dir, output_dir)

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.core.model_classes import model_class_of
+from shallower.core.model_classes import NO_HEAD, model_class_of
 from shallower.engine.classifiers.base import Classifier
 from shallower.models.encoder_families import ENCODERS, encoder_config
 from shallower.models.folder import CONFIG, check_model
 from shallower.models.heads import Head, choose_head
+from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.task_kinds.registry import task_kind
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,10 @@ def load_for_training(
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
     kind = task_kind(task["target"])
+    if kind.answers_with_vectors:
+        classifier = load_embedding(model_dir, config, padding_side)
+        classifier.kind, classifier.head = kind, "none: the answer is the vector of the text"
+        return classifier
     load: Callable[[str | Path, str, Mapping[str, Any], int, Head], Classifier]
     if is_packed(config, padding_side, kind.model_class):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_training as load
@@ -53,11 +59,25 @@ def load_for_prediction(model_dir: str | Path, padding_side: str = "right") -> C
     """
     check_model(model_dir)
     config = read_json(Path(model_dir) / CONFIG)
+    if SentenceEmbedding.of(config) is not None:
+        return load_embedding(model_dir, config, padding_side)
     load: Callable[[str | Path], Classifier]
     if is_packed(config, padding_side, model_class_of(config)):
         from shallower.engine.classifiers.packed_classifier import load_packed_for_prediction as load
     else:
         from shallower.engine.classifiers.transformers_classifier import load_transformers_for_prediction as load
+    return load(model_dir)
+
+
+def load_embedding(model_dir: str | Path, config: Mapping[str, Any], padding_side: str) -> Classifier:
+    """Load a sentence embedding, for training or prediction; `config` is its config.json."""
+    if SentenceEmbedding.of(config) is None:
+        raise UserError(f"{model_dir}: config.json does not say how a text becomes a vector; download the model again")
+    load: Callable[[str | Path], Classifier]
+    if is_packed(config, padding_side, NO_HEAD):
+        from shallower.engine.classifiers.packed_classifier import load_packed_embedding as load
+    else:
+        from shallower.engine.classifiers.transformers_classifier import load_transformers_embedding as load
     return load(model_dir)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from shallower.core.errors import corrupt_file_error
 from shallower.core.files import atomic_write, read_json, write_json
-from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, model_class_of
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, model_class_of
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.packed_batch import pack
 from shallower.engine.classifiers.packed_encoder import Encoder
@@ -23,6 +23,7 @@ from shallower.models.encoder_families import ENCODERS, key_variants
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, WEIGHTS, weights_mismatch_error
 from shallower.models.heads import Head
+from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.models.weight_files import BUFFERS
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,17 @@ class PackedClassifier(Classifier):
 
     module: Encoder
 
-    def __init__(self, module: Encoder, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, module: Encoder, config: Mapping[str, Any], others: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """`others` are tensors of the checkpoint that nothing reads, but that belong to it: a pooler without a head."""
         self.module = module
         self.config = dict(config)
-        self._names = ENCODERS[config["model_type"]].modules(len(module.layers), model_class_of(config))
+        family, model_class = ENCODERS[config["model_type"]], model_class_of(config)
+        # A model without a head is saved without the prefix that distinguishes it from its head.
+        self._prefix = f"{family.prefix}." if model_class == NO_HEAD else ""
+        self._names = family.modules(len(module.layers), model_class)
+        self._others: Mapping[str, torch.Tensor] = others or {}
         self._all_embeddings: torch.Tensor | None = None  # the full matrix, while some rows of it are trained
         self._used_ids: np.ndarray | None = None  # token ids of these rows, ascending
         self._rows: np.ndarray | None = None  # row of each token id
@@ -61,7 +69,7 @@ class PackedClassifier(Classifier):
             self._all_embeddings = self._used_ids = self._rows = None
 
     def compute(self, tokens: TokenSet, examples: np.ndarray, dropout: Dropout, with_vectors: bool = False) -> Outputs:
-        device = self.module.head_output.weight.device.type
+        device = self.module.word_embeddings.weight.device.type
         filled_up = device == "cuda" and torch.is_autocast_enabled("cuda")
         batch = pack(tokens, examples, device, self._rows, self.module.config.padding_id, filled_up)
         logits, vectors = self.module(batch, dropout)
@@ -71,12 +79,12 @@ class PackedClassifier(Classifier):
         return list(self.module.layers[layer].parameters())
 
     def write(self, folder: Path) -> None:
-        tensors = {}
+        tensors = {name.removeprefix(self._prefix): tensor for name, tensor in self._others.items()}
         for own, parameter in self.module.named_parameters():
             module, _, kind = own.rpartition(".")
             names = self._names[module]
             for name, tensor in zip(names, parameter.detach().cpu().chunk(len(names)), strict=True):
-                tensors[f"{name}.{kind}"] = tensor.contiguous()
+                tensors[f"{name.removeprefix(self._prefix)}.{kind}"] = tensor.contiguous()
         with atomic_write(folder / WEIGHTS) as part:
             save_file(tensors, part, metadata={"format": "pt"})
         write_json(folder / CONFIG, self.config)
@@ -127,6 +135,27 @@ def load_packed_for_prediction(model_dir: str | Path) -> PackedClassifier:
     return PackedClassifier(module, config)
 
 
+def load_packed_embedding(model_dir: str | Path) -> PackedClassifier:
+    """A sentence embedding that the encoder computes, for training or prediction; the checkpoint has all its weights.
+
+    Raises UserError when any is missing, left over or of another shape than the configuration says.
+    """
+    config = read_json(Path(model_dir) / CONFIG)
+    names = ENCODERS[config["model_type"]]
+    config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path")}
+    config |= {"architectures": [names.heads[NO_HEAD].architecture], "dtype": "float32"}
+    module, missing, left_over = _build(model_dir, config, NO_HEAD)
+    family = family_of(config)
+    # Heads of a pre-training are of no use; the pooler is part of what transformers loads, though nothing reads it.
+    kept = {name for name in left_over if family.in_pooler(name.removeprefix(f"{names.prefix}."))}
+    faults = [f"{name} is missing" for name in missing.values()]
+    faults += [f"{name} is left over" for name in left_over if family.layer_of(name) is not None]
+    if faults:
+        raise weights_mismatch_error(model_dir, faults)
+    others = {name: tensor.float() for name, tensor in load_file(Path(model_dir) / WEIGHTS).items() if name in kept}
+    return PackedClassifier(module, config, others)
+
+
 def load_packed_encoder(model_dir: str | Path) -> Encoder:
     """A model that the encoder computes, with the weights of a checkpoint below its head, and none in the head.
 
@@ -152,7 +181,8 @@ def _build(
     names = ENCODERS[config["model_type"]]
     module_names = names.modules(names.settings(config).num_layers, model_class)
     num_labels = len(config.get("id2label") or DEFAULT_LABELS)
-    module = Encoder(names.settings(config), num_labels, answers_tokens="head_dense" not in module_names)
+    answers_tokens = model_class == TOKEN_CLASSIFICATION
+    module = Encoder(names.settings(config), num_labels, answers_tokens, SentenceEmbedding.of(config))
     missing = {}
     for own, parameter in list(module.named_parameters()):
         module_name, _, kind = own.rpartition(".")

@@ -1,9 +1,10 @@
 """BERT-like classifiers: the same function of the same weights as in transformers, computed with less work.
 
 The tokens of a batch are packed one after another, so that only attention sees padding. Queries, keys and values are
-computed by one matrix product. In the last layer only the [CLS] token is computed, since the head reads nothing else;
-the other tokens are only keys and values there. Dropout is that of `shallower.engine.dropout`. The results are the
-same: tests compare logits and gradients with those of transformers' models.
+computed by one matrix product. In the last layer only the [CLS] token is computed, where the head reads nothing else;
+the other tokens are only keys and values there. A sentence embedding may pool all tokens instead, and has no head.
+Dropout is that of `shallower.engine.dropout`. The results are the same: tests compare logits and gradients with those
+of transformers' models.
 
 On a GPU a training step of a short batch takes as long as it takes to start its kernels. So there are few of them: in
 bfloat16 attention reads the packed tokens, and all weights are rounded by one kernel, not one by one. (Matrix products
@@ -21,7 +22,9 @@ from torch.nn import functional
 
 from shallower.engine.classifiers.packed_batch import Packed
 from shallower.engine.dropout import Dropout
+from shallower.engine.pooling import embed, pool
 from shallower.models.encoder_families import EncoderConfig
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 ACTIVATIONS = {
     "gelu": functional.gelu,
@@ -64,35 +67,46 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Embeddings, layers and a classification head, of texts or of tokens. New parameters are not initialised."""
+    """Embeddings, layers and a classification head, of texts or of tokens, or pooling (`embedding`) without a head.
+
+    New parameters are not initialised.
+    """
 
     layers: Sequence[Layer]  # an nn.ModuleList, whose own type does not say of what
 
-    def __init__(self, config: EncoderConfig, num_labels: int, answers_tokens: bool = False) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        num_labels: int,
+        answers_tokens: bool = False,
+        embedding: SentenceEmbedding | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        size, embedding = config.hidden_size, config.embedding_size
-        self.word_embeddings = _Embedding(config.vocab_size, embedding)
-        self.position_embeddings = _Embedding(config.num_positions, embedding)
+        self.embedding = embedding
+        size, width = config.hidden_size, config.embedding_size
+        self.word_embeddings = _Embedding(config.vocab_size, width)
+        self.position_embeddings = _Embedding(config.num_positions, width)
         if config.num_token_types:
-            self.token_type_embeddings = _Embedding(config.num_token_types, embedding)
-        self.embedding_norm = _LayerNorm(embedding, config.norm_epsilon)
-        if embedding != size:
-            self.embedding_projection = _Linear(embedding, size)
+            self.token_type_embeddings = _Embedding(config.num_token_types, width)
+        self.embedding_norm = _LayerNorm(width, config.norm_epsilon)
+        if width != size:
+            self.embedding_projection = _Linear(width, size)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))  # type: ignore[assignment]
         self.answers_tokens = answers_tokens
-        if not answers_tokens:
-            self.head_dense = _Linear(size, size)
-        self.head_output = _Linear(size, num_labels)
+        if embedding is None:
+            if not answers_tokens:
+                self.head_dense = _Linear(size, size)
+            self.head_output = _Linear(size, num_labels)
         self._linears = [module for module in self.modules() if isinstance(module, _Linear)]
         self._rounded: dict[nn.Linear, tuple[torch.Tensor, torch.Tensor]] = {}  # weights and biases during a pass
 
     def forward(self, batch: Packed, dropout: Dropout) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits [B, labels] and the vectors [B, H] of [CLS] tokens after the last layer, which the head reads.
 
-        Of labels of words both are of the words' tokens [R].
+        Of labels of words both are of the words' tokens [R]; of a sentence embedding both are the vectors of the texts.
         """
-        if not (self.head_output.weight.is_cuda and torch.is_autocast_enabled("cuda")):
+        if not (self.word_embeddings.weight.is_cuda and torch.is_autocast_enabled("cuda")):
             return self._forward(batch, dropout)
         operands = [operand for linear in self._linears for operand in (linear.weight, linear.bias)]
         rounded = round_together(operands, torch.get_autocast_dtype("cuda"))
@@ -111,12 +125,25 @@ class Encoder(nn.Module):
             context = self._attend(last, states, batch, dropout).index_select(0, batch.read)
             states = self._transform(last, context, states.index_select(0, batch.read), dropout)
             return self.classify(states, dropout), states
-        context = self._attend_from_cls_token(last, states, batch, dropout)
-        states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
-        logits = self.classify(states, dropout)
+        if self.embedding is None or self.embedding.pooling == "cls":
+            context = self._attend_from_cls_token(last, states, batch, dropout)
+            states = self._transform(last, context, states.index_select(0, batch.starts), dropout)
+        else:
+            states = self.apply_layer(last, states, batch, dropout)
+            states = pool(batch.pad(states), _mask(batch), self.embedding.pooling)
+        if self.embedding is None:
+            logits = self.classify(states, dropout)
+        else:
+            logits = states = functional.normalize(states, dim=-1) if self.embedding.normalize else states
         if batch.examples < batch.size:
             return logits[: batch.examples], states[: batch.examples]
         return logits, states
+
+    def answer(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
+        """What a model that ends here answers, without dropout, for states [T, H]: logits, or vectors of texts."""
+        if self.embedding is None:
+            return self.classify(states.index_select(0, batch.starts), Dropout())
+        return embed(batch.pad(states), _mask(batch), self.embedding)
 
     def apply_layer(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """States [T, H] after a layer, of states [T, H] before it."""
@@ -205,6 +232,11 @@ class Encoder(nn.Module):
         hidden = ACTIVATIONS[config.activation](self._linear(layer.intermediate, states))
         hidden = self._linear(layer.output, hidden)
         return layer.output_norm(dropout.add(hidden, states, config.hidden_dropout))
+
+
+def _mask(batch: Packed) -> torch.Tensor | None:
+    """Which places [B, L] of a batch hold tokens; None where all do."""
+    return None if batch.attention_bias is None else batch.attention_bias[:, 0, 0] == 0
 
 
 def round_together(tensors: Sequence[torch.Tensor], dtype: torch.dtype) -> tuple[torch.Tensor, ...]:

@@ -12,18 +12,20 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from shallower.core.files import naming_errors, read_json
-from shallower.core.model_classes import model_class_of
+from shallower.core.model_classes import NO_HEAD, model_class_of
 from shallower.engine.batches import Batch, cls_positions, make_batch
 from shallower.engine.classifiers.base import Classifier, Outputs
 from shallower.engine.classifiers.compact_embedding import compact_embedding, restore_embedding
-from shallower.engine.classifiers.transformers_models import load_pretrained, model_inputs, read_rows
+from shallower.engine.classifiers.transformers_models import load_pretrained, mean_vectors, model_inputs, read_rows
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, attention_rates, replace_dropout, restore_dropout
+from shallower.engine.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
 from shallower.models.folder import CONFIG, weights_mismatch_error
 from shallower.models.heads import Head
+from shallower.models.sentence_embedding import ENTRY, SentenceEmbedding
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class TransformersClassifier(Classifier):
     def __init__(self, module: PreTrainedModel) -> None:
         self.module = module
         self.config = module.config.to_dict()
+        self.embedding = SentenceEmbedding.of(self.config)
         self._dropouts: list[DropoutModule] = []
         self._attention_rates: list[tuple[Any, float]] = []
         self._hooks: list[RemovableHandle] = []
@@ -45,7 +48,8 @@ class TransformersClassifier(Classifier):
             compact_embedding(self.module, np.union1d(tokens.input_ids, tokens.pad_token_id).astype(np.int64))
         self._dropouts = replace_dropout(self.module)
         self._attention_rates = attention_rates(self.module)
-        self._hooks = compute_cls_token_only(self.module, tokens.padding_side) if tokens.places is None else []
+        if self.embedding is None and tokens.places is None:
+            self._hooks = compute_cls_token_only(self.module, tokens.padding_side)
         self.module.train().to(device)
 
     def end_training(self) -> None:
@@ -65,6 +69,10 @@ class TransformersClassifier(Classifier):
         batch = make_batch(tokens, examples)
         device = self.module.device.type
         inputs, labels = model_inputs(self.module, batch, device), to_device(batch.labels, device)
+        if self.embedding is not None:
+            mask = inputs["attention_mask"].bool() if "attention_mask" in inputs else None
+            vectors = embed(self.module(**inputs).last_hidden_state, mask, self.embedding)
+            return Outputs(vectors, labels, vectors if with_vectors else None)
         if not with_vectors:
             return Outputs(read_rows(self.module(**inputs).logits, batch), labels)
         outputs = self.module(**inputs, output_hidden_states=True)
@@ -75,7 +83,10 @@ class TransformersClassifier(Classifier):
 
     def _vectors_read(self, states: torch.Tensor, batch: Batch, tokens: TokenSet) -> torch.Tensor:
         """The vectors [B, hidden] that the head reads, of the last states [B, L, hidden]."""
-        place = FAMILIES[self.module.config.model_type].cls_place
+        family = FAMILIES[self.module.config.model_type]
+        place = family.cls_place
+        if family.reads_mean(self.config):
+            return mean_vectors(states, batch)
         if place is not None:
             # Of the last layer only the [CLS] token may be there (`compute_cls_token_only`): first and last are the
             # same.
@@ -88,6 +99,8 @@ class TransformersClassifier(Classifier):
         return [parameter for name, parameter in self.module.named_parameters() if family.layer_of(name) == layer]
 
     def write(self, folder: Path) -> None:
+        if ENTRY in self.config:
+            self.module.config.update({ENTRY: self.config[ENTRY]})
         with naming_errors(folder):
             self.module.save_pretrained(folder, max_shard_size="1000GB")
 
@@ -123,6 +136,11 @@ def load_transformers_for_training(
     return TransformersClassifier(model)
 
 
+def load_transformers_embedding(model_dir: str | Path) -> TransformersClassifier:
+    """A sentence embedding that transformers computes, for training or prediction."""
+    return TransformersClassifier(load_checked(model_dir, NO_HEAD).train())
+
+
 def _draw(model: PreTrainedModel, name: str, seed: int) -> None:
     """Initialise a linear layer at random, as transformers does in all families."""
     layer = _linear(model, name)
@@ -151,22 +169,30 @@ def load_transformers_for_prediction(model_dir: str | Path) -> TransformersClass
     return TransformersClassifier(load_checked(model_dir))
 
 
-def load_checked(model_dir: str | Path, **settings: Any) -> PreTrainedModel:
-    """A fine-tuned classifier as any user would load it, in fp32 and ready to predict.
+def load_checked(model_dir: str | Path, model_class: str | None = None, **settings: Any) -> PreTrainedModel:
+    """A fine-tuned model as any user would load it, in fp32 and ready to predict.
 
-    `settings` are further ones of from_pretrained.
+    `model_class` is the one that its config.json names, if none is given; `settings` are further ones of
+    from_pretrained. A pooler that a model without a head lacks is not missed.
 
     Raises UserError when a tensor is missing, left over or of another shape than the configuration says.
     """
-    model, report = load_pretrained(model_class_of(read_json(Path(model_dir) / CONFIG)), model_dir, **settings)
+    model_class = model_class or model_class_of(read_json(Path(model_dir) / CONFIG))
+    model, report = load_pretrained(model_class, model_dir, **settings)
+    has_head = model_class != NO_HEAD
     faults = [
-        *(f"{name} is missing" for name in sorted(report["missing_keys"])),
-        *(f"{name} is left over" for name in sorted(report["unexpected_keys"])),
+        *(f"{name} is missing" for name in sorted(report["missing_keys"]) if has_head or not _is_pooler(name, model)),
+        *(f"{name} is left over" for name in sorted(report["unexpected_keys"]) if has_head or _is_layer(name, model)),
         *(f"{key} has the wrong shape" for key, *_ in report["mismatched_keys"]),
     ]
     if faults:
         raise weights_mismatch_error(model_dir, faults)
     return model.eval()
+
+
+def _is_pooler(name: str, model: PreTrainedModel) -> bool:
+    """Whether a tensor of a model without a head belongs to its pooler, which nothing reads."""
+    return FAMILIES[model.config.model_type].in_pooler(name)
 
 
 def _is_head(name: str, model: PreTrainedModel) -> bool:

@@ -66,6 +66,14 @@ def read_rows(states: torch.Tensor, batch: Batch) -> torch.Tensor:
     return states[members, places]
 
 
+def mean_vectors(states: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The mean [B, hidden] of the states [B, L, hidden] of each text's tokens, without padding."""
+    if batch.attention_mask is None:
+        return states.float().mean(dim=1)
+    weights = to_device(batch.attention_mask, states.device.type)[..., None].float()
+    return (states.float() * weights).sum(1) / weights.sum(1)
+
+
 @cache
 def _accepted(forward: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(forward).parameters)
