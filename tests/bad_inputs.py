@@ -514,7 +514,7 @@ STUDY = [
     ),
     Case(
         "texts made for a teacher, nobody knows how many",
-        setting("refine", {"distill": {"augment": {"copies": 1}}}),
+        setting("refine", {"distill": {"augment": {}}}),
         ("refine.distill.augment: missing 'copies'",),
     ),
     Case(
@@ -1302,7 +1302,10 @@ DATA = [
     ),
     Case(
         "lists as Python writes them",
-        multi_label(train="text,label\na,\"['good', 'bad']\"\nb,[]\n"),
+        multi_label(
+            content("data/validation.csv", 'text,label\na,"[""good"", ""bad""]"\nb,"[""good""]"\n'),
+            train="text,label\na,\"['good', 'bad']\"\nb,[]\n",
+        ),
         ("data/train.csv: row 1: label \"['good', 'bad']\" is not a JSON list", 'write a list such as ["a", "b"]'),
     ),
     Case(
@@ -1892,7 +1895,7 @@ TOKENS = [
             setting("calibration", {"examples": 10}),
             setting("strategies.0", {"name": "subset-readout", "amounts": [1]}),
         ),
-        ("subset-readout does not suit tokens (task tiny): readouts are of the vectors of whole texts; use a strategy",),
+        ("subset-readout does not suit tokens (task tiny): readouts are of the vectors of whole texts",),
     ),
     Case(
         "words without labels",

@@ -129,7 +129,7 @@ def test_a_file_of_a_repository_on_the_hub(definition: dict[str, Any]) -> None:
     assert on_hub is not None and on_hub.names["test"] == "data/test.csv"
     assert check_task(asked) == []
     assert check_task(asked | {"test_file": "data/test.txt"}) == [
-        "data/test.txt: unknown kind of file; use .parquet, .csv, .tsv, .jsonl"
+        "data/test.txt: unknown kind of file; use .parquet, .csv, .tsv, .jsonl, .conll, .conllu"
     ]
     (problem,) = check_task(asked | {"test_file": "data/./train.csv"})
     assert problem == "train_file and test_file are the same file, data/train.csv; name two files without common rows"

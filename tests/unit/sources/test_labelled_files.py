@@ -13,9 +13,11 @@ import pytest
 
 from labelled import read_one
 from shallower.core.errors import StudyErrors, UserError
-from shallower.sources.file_formats import MAX_REPORTED_ROWS, SUFFIXES
+from shallower.sources.file_formats import MAX_REPORTED_ROWS
 from shallower.sources.labelled_files import Columns, read_labelled
 
+# With a row for each text; in others each word has a line (tests of tagged words).
+SUFFIXES = (".parquet", ".csv", ".tsv", ".jsonl")
 CLASSES = Columns(("text",), "label", ("neg", "pos"))
 SCORES = Columns(("text",), "label", None, target="regression")
 
@@ -522,5 +524,7 @@ def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("text,label\na,pos\n")
     assert "cannot be read as parquet" in problems_of(tmp_path / "a.parquet")[0]
     (tmp_path / "a.xlsx").touch()
-    assert problems_of(tmp_path / "a.xlsx") == ["unknown kind of file; use .parquet, .csv, .tsv, .jsonl"]
+    assert problems_of(tmp_path / "a.xlsx") == [
+        "unknown kind of file; use .parquet, .csv, .tsv, .jsonl, .conll, .conllu"
+    ]
     assert problems_of(tmp_path / "absent.csv") == ["file not found"]

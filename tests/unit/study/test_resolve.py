@@ -68,7 +68,7 @@ BAD = [
     (change("studdy", "x"), r"study file: unknown key 'studdy'; did you mean 'study'\?"),
     (change("seeds", None), r"study file: missing 'seeds'; add it"),
     (change("study", "a/b"), r"study: 'a/b' is not allowed here"),
-    (change("train.epochs", 0), r"train\.epochs: 0 is less than the minimum of 1"),
+    (change("train.epochs", -1), r"train\.epochs: -1 is less than the minimum of 0"),
     (change("train.learning_rate", "2e-5"), r"train\.learning_rate: '2e-5' is not a number.*write 2\.0e-05"),
     (change("train.epochs", "3"), r"train\.epochs: '3' is not a whole number.*write 3 without quotes"),
     (change("train.epochs", True), r"train\.epochs: True is not a whole number"),
@@ -154,7 +154,7 @@ def test_problems_of_every_kind_are_reported_together(study):
 
 def test_a_malformed_part_is_not_reported_twice(study):
     """What concerns a malformed value waits until it is well-formed; all else is checked."""
-    study["tasks"][0] |= {"labels": ["bad", False], "train": {"epochs": 0}}
+    study["tasks"][0] |= {"labels": ["bad", False], "train": {"epochs": -1}}
     study["models"][0] |= {"name": "a b", "num_layers": 1}
     study["strategies"][0] |= {"models": ["a b"], "amounts": [1, "2", 2, 1]}
     assert [problem.split(": ")[0] for problem in problems_of(study)] == [

@@ -72,7 +72,7 @@ def test_optional_keys_have_no_default_that_could_not_be_written():
 @pytest.mark.parametrize(
     ("place", "path", "rule"),
     [
-        (("train", "epochs"), ("train", "epochs"), {"minimum": 1}),
+        (("train", "epochs"), ("train", "epochs"), {"minimum": 0}),
         (("models", 0, "hub", "revision"), ("models", 0, "revision"), {"type": "string"}),
         (("tasks", 3, "glue", "metrics", 1), ("tasks", 3, "metrics", 1), {"enum": list(names.METRIC_NAMES)}),
         (("tasks", 3, "files", "files"), ("tasks", 3, "files"), {}),  # an unknown key of the variant's name

@@ -16,7 +16,6 @@ from shallower.core.variants import INT8, ONNX
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.grid import expand
 from shallower.surgery.strategies import STRATEGIES, amount_label
-from shallower.task_kinds.registry import task_kind
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
 UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples", "unlabelled_text", "unlabelled_unit")
@@ -337,6 +336,8 @@ def target_of(task: Mapping[str, Any]) -> str:
 
 def model_definition(entry: Mapping[str, Any], tasks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """What of a model's entry says which model it is, and how tasks (their entries) want it."""
+    from shallower.task_kinds.registry import task_kind  # with numpy, which steps that read a study do not need
+
     definition = {key: value for key, value in entry.items() if key not in MODEL_USE_KEYS}
     if any(task_kind(target_of(task)).answers_with_vectors for task in tasks):
         definition["sentence_embedding"] = True
