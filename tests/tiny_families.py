@@ -28,19 +28,25 @@ class TinyFamily:
     variant: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _config(name: str, positions: int | None = MAX_LENGTH, **settings: Any) -> Callable[[int, Any], Any]:
-    """Makes configurations of a class of transformers that calls its settings as BERT does."""
+def _config(
+    name: str, positions: int | None = MAX_LENGTH, behind_padding: bool = False, **settings: Any
+) -> Callable[[int, Any], Any]:
+    """Makes configurations of a class of transformers that calls its settings as BERT does.
+
+    Positions that are counted from behind the padding token's id need as many more.
+    """
 
     def made(num_layers: int, tokenizer: Any) -> Any:
         import transformers
 
+        before = tokenizer.pad_token_id + 1 if behind_padding else 0
         return getattr(transformers, name)(
             vocab_size=len(tokenizer),
             pad_token_id=tokenizer.pad_token_id,
             num_hidden_layers=num_layers,
             # Larger initial weights than usual: each of these small layers then changes its input visibly.
             initializer_range=0.1,
-            **({} if positions is None else {"max_position_embeddings": positions}),
+            **({} if positions is None else {"max_position_embeddings": positions + before}),
             **{key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id") if _has(tokenizer, key)},
             **USUAL | settings,
         )
@@ -193,27 +199,26 @@ def _xlnet_pieces() -> Any:
     return transformers.XLNetTokenizer(vocab=_unigram_pieces(special), do_lower_case=True, model_max_length=MAX_LENGTH)
 
 
-# Two positions are before those of tokens where they are counted from behind the padding token, whose id is 1.
-BEHIND_PADDING = MAX_LENGTH + 2
-
 TINY = {
     "bert": TinyFamily(_config("BertConfig"), _word_pieces),
-    "roberta": TinyFamily(_config("RobertaConfig", BEHIND_PADDING, type_vocab_size=1), _byte_pairs),
+    "roberta": TinyFamily(_config("RobertaConfig", behind_padding=True, type_vocab_size=1), _byte_pairs),
     # The other forms are computed by transformers, and by the own encoder.
     "xlm-roberta": TinyFamily(
-        _config("XLMRobertaConfig", BEHIND_PADDING, type_vocab_size=1),
+        _config("XLMRobertaConfig", behind_padding=True, type_vocab_size=1),
         _xlm_roberta_pieces,
         variant={"hidden_act": "silu", "type_vocab_size": 2},
     ),
     "camembert": TinyFamily(
-        _config("CamembertConfig", BEHIND_PADDING, type_vocab_size=1), _camembert_pieces, variant={"hidden_act": "relu"}
+        _config("CamembertConfig", behind_padding=True, type_vocab_size=1),
+        _camembert_pieces,
+        variant={"hidden_act": "relu"},
     ),
     # As the small published ones; the others' embeddings are as wide as their layers.
     "electra": TinyFamily(
         _config("ElectraConfig", embedding_size=16), _word_pieces, variant={"embedding_size": 32, "hidden_act": "relu"}
     ),
     "mpnet": TinyFamily(
-        _config("MPNetConfig", BEHIND_PADDING), _mpnet_pieces, variant={"relative_attention_num_buckets": 40}
+        _config("MPNetConfig", behind_padding=True), _mpnet_pieces, variant={"relative_attention_num_buckets": 40}
     ),
     # As deberta-base.
     "deberta": TinyFamily(
@@ -255,5 +260,5 @@ TINY = {
 # Architectures that the library does not support, for tests that add one.
 OTHERS = {
     "ernie": TinyFamily(_config("ErnieConfig"), _word_pieces),
-    "data2vec-text": TinyFamily(_config("Data2VecTextConfig", BEHIND_PADDING, type_vocab_size=1), _byte_pairs),
+    "data2vec-text": TinyFamily(_config("Data2VecTextConfig", behind_padding=True, type_vocab_size=1), _byte_pairs),
 }

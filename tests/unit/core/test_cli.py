@@ -1,6 +1,7 @@
 """Scripts: their arguments, and how they end."""
 
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 LIBRARY = Path(__file__).parents[3] / "workflow"
 
 
-def run_script(tmp_path: Path, body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_script(tmp_path: Path, body: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "script.py"
     script.write_text(
         "import argparse\nfrom shallower.core.errors import UserError\n"
@@ -20,8 +21,8 @@ def run_script(tmp_path: Path, body: str, *arguments: str) -> subprocess.Complet
         "parser = argparse.ArgumentParser()\nparser.add_argument('--settings', type=json_argument)\n"
         "run_step(parser, main)\n"
     )
-    environment = {"PYTHONPATH": str(LIBRARY)}
     command = [sys.executable, str(script), *arguments]
+    environment = {"PYTHONPATH": str(LIBRARY), **settings}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
 
@@ -31,6 +32,14 @@ def test_a_users_mistake_is_one_line_and_a_bug_a_traceback(tmp_path: Path):
     bug = run_script(tmp_path, "1 / 0")
     assert bug.returncode == 1
     assert "Traceback" in bug.stderr
+
+
+def test_a_step_of_the_workflow_says_its_time_and_memory_at_last(tmp_path: Path):
+    held = "memory = bytearray(300_000_000)"
+    log = run_script(tmp_path, held, STARTED_BY="1").stderr
+    found = re.fullmatch(r"[0-9:]+ script\.py: [0-9]+\.[0-9] s, peak memory ([0-9]+) MB\n", log)
+    assert found and 300 <= int(found[1]) < 400
+    assert run_script(tmp_path, held).stderr == ""
 
 
 def test_settings_come_as_json(tmp_path: Path):

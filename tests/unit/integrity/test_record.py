@@ -12,6 +12,7 @@ from shallower.integrity.record import record_study
 from shallower.study.study import Study
 
 LIBRARY = Path(__file__).parents[3] / "workflow"
+TASK = {"name": "t", "target": "classification"}
 RUNS = [
     Run("s", "m", "t", BASELINE, NO_STRATEGY, NO_AMOUNT, 1),
     Run("s", "m", "t", "gradual", "top", "2", 1),
@@ -24,7 +25,7 @@ def make_study(folder: Path, keep_models: bool = True) -> Study:
         {
             "study": "s",
             "models": [{"name": "m"}],
-            "tasks": [{"name": "t"}],
+            "tasks": [TASK],
             "origins": [{"name": "gradual"}],
             "strategies": [{"name": "top", "amounts": [2]}],
             "seeds": [1],
@@ -85,7 +86,7 @@ def test_the_record_says_what_made_the_study(tmp_path: Path):
 
 def test_calibration_examples_that_layers_are_chosen_on_are_recorded(tmp_path: Path):
     study = make_study(tmp_path)
-    study = Study({**study.config, "calibration": {"examples": 30}, "tasks": [{"name": "t", "train_examples": 9}]})
+    study = Study({**study.config, "calibration": {"examples": 30}, "tasks": [TASK | {"train_examples": 9}]})
     key = study.task_key("t")
     write(tmp_path / f"resources/tasks/{key}/manifest.json", json.dumps({"made": "t"}))
     assert record(study, tmp_path)["calibration"] == {}
@@ -105,7 +106,7 @@ def test_calibration_examples_that_layers_are_chosen_on_are_recorded(tmp_path: P
 
 def test_texts_without_labels_are_recorded_where_a_run_is_taught(tmp_path: Path):
     study = make_study(tmp_path)
-    task = {"name": "t", "unlabelled_file": "new.csv"}
+    task = TASK | {"unlabelled_file": "new.csv"}
     study = Study({**study.config, "tasks": [task], "refine": {}})
     assert record(study, tmp_path)["unlabelled"] == {}
     study = Study({**study.config, "refine": {"distill": {}}})
@@ -139,7 +140,7 @@ def test_test_examples_are_recorded_where_a_task_has_them(tmp_path: Path):
     # What an earlier version of the study had is no part of it.
     assert "test" not in record(study, tmp_path)
     assert not {*left} & {*listed(tmp_path)}
-    study = Study({**study.config, "tasks": [{"name": "t", "test_file": "test.csv"}]})
+    study = Study({**study.config, "tasks": [TASK | {"test_file": "test.csv"}]})
     key, folder = study.task_key("t"), f"test-{study.test_key('t')}"
     write(tmp_path / f"resources/tasks/{key}/{folder}/manifest.json", json.dumps({"seed": 0}))
     tokens = f"tokens/{study.model_key('m')}/{key}/length8/{folder}/test.safetensors"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def hear(ignored: tuple[int, ...] = ()) -> None:
+    """For a new process: hear signals, whatever the tests are deaf to, but for some."""
+    for number in client.SIGNALS:
+        signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
+
 def begin(address: str, folder: Path, body: str, *arguments: str, **settings) -> "subprocess.Popen[str]":
     script = folder / "scripts" / "step.py"
     script.parent.mkdir(exist_ok=True)
@@ -45,7 +52,7 @@ def begin(address: str, folder: Path, body: str, *arguments: str, **settings) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **{"cwd": folder} | settings,
+        **{"cwd": folder, "preexec_fn": hear} | settings,
     )
 
 
@@ -115,11 +122,8 @@ def test_a_signal_reaches_the_step(address, tmp_path, number):
 
 
 def test_a_signal_that_a_step_was_started_to_ignore_is_ignored(address, tmp_path):
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
     body = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, signal.getsignal(signal.SIGINT))"
-    printed = result(begin(address, tmp_path, body, preexec_fn=ignore))[1]
+    printed = result(begin(address, tmp_path, body, preexec_fn=partial(hear, (signal.SIGHUP,))))[1]
     assert printed.startswith("True") and "default_int_handler" in printed
 
 

@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import re
 import resource
 import sys
 import time
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from shallower.core.environment import STARTED_BY
 from shallower.core.errors import UserError
 from shallower.core.signals import Interrupted, ignore_signals, raise_interrupted
 
@@ -57,7 +59,7 @@ def add_test_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
-    """Run one step of the pipeline, logging to standard error, at last its time and the most memory that it held.
+    """Run one step of the pipeline, logging to standard error; in the workflow, at last its time and memory.
 
     Ends with one message and exit status 1 on a UserError or an error of the system such as a full disk, and with one
     message and 128 + signal when interrupted. Other exceptions are bugs and keep their traceback.
@@ -69,7 +71,9 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     try:
         main(arguments)
         ignore_signals()
-        logging.info("%s: %.1f s, peak memory %.0f MB", parser.prog, time.perf_counter() - start, peak_memory() / 1e6)
+        if STARTED_BY in os.environ:
+            seconds = time.perf_counter() - start
+            logging.info("%s: %.1f s, peak memory %.0f MB", parser.prog, seconds, peak_memory() / 1e6)
     except UserError as error:
         _end(f"error: {error}", 1)
     except Interrupted as interruption:
@@ -84,6 +88,13 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
 
 def peak_memory() -> int:
     """The most memory that this process has held, in bytes; with the packages that it shares with other steps."""
+    with suppress(OSError):
+        # What getrusage says on Linux includes the process that this one was started from.
+        found = re.search(
+            r"^VmHWM:\s*([0-9]+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE
+        )
+        if found:
+            return int(found[1]) * 1024
     # In kilobytes but for macOS.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

@@ -24,6 +24,13 @@ from shallower.delivery.markdown import Markdown, escaped, literal, plain
 from shallower.task_kinds.registry import task_kind
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
+# Of kinds of task with a card of their own. Not in the kinds themselves: all steps that know these would depend on cards.
+CARD = "delivered_card.jinja"
+CARDS = {
+    "multi-label": "delivered_card_multi_label.jinja",
+    "ranking": "delivered_card_ranking.jinja",
+    "tokens": "delivered_card_tokens.jinja",
+}
 # The hub's names of metrics, where they are other ones.
 HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1", "micro_f1": "f1", "subset_accuracy": "accuracy"}
 # The hub's names of what models do, by transformers' class, unless their kind of task has its own.
@@ -43,7 +50,7 @@ HUB_LICENSES = frozenset(
 
 def model_card(delivered: Delivered) -> str:
     """The content of README.md."""
-    body = _environment().get_template(task_kind(delivered.target).card).render(_content(delivered))
+    body = _environment().get_template(CARDS.get(delivered.target, CARD)).render(_content(delivered))
     return str(ModelCard(f"---\n{card_data(delivered).to_yaml()}\n---\n{body}"))
 
 

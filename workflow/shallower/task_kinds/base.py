@@ -81,7 +81,6 @@ class TaskKind(ABC):
         groups_by_first_text: whether rows with the same first text are such a group.
         has_named_outputs: whether outputs mean what they are called; a checkpoint's only output is kept for a kind
             whose own is not.
-        card: the template of the card of delivered models.
         pipeline: the hub's name of what models do; None for that of their class.
     """
 
@@ -98,7 +97,6 @@ class TaskKind(ABC):
     groups_are: ClassVar[str | None] = None
     groups_by_first_text: ClassVar[bool] = False
     has_named_outputs: ClassVar[bool] = True
-    card: ClassVar[str] = "delivered_card.jinja"
     pipeline: ClassVar[str | None] = None
 
     weights: Sequence[float] | None = None

@@ -29,7 +29,6 @@ class MultiLabel(TaskKind):
     label_type = "list<int8>"
     scored_as = ("multi-label",)
     threshold = THRESHOLD
-    card = "delivered_card_multi_label.jinja"
 
     def with_settings(self, settings: Mapping[str, Any]) -> "MultiLabel":
         return self._copy(threshold=settings.get("threshold", THRESHOLD))

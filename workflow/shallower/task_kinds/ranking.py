@@ -44,7 +44,6 @@ class Ranking(Regression):
     groups_are = "queries"
     groups_by_first_text = True
     has_named_outputs = False
-    card = "delivered_card_ranking.jinja"
     pipeline = "text-ranking"
 
     def text_problem(self, columns: Sequence[str]) -> str | None:

@@ -27,7 +27,6 @@ class Tokens(Classification):
     label_type = "list<int64>"
     scored_as = ("tokens",)
     model_class = TOKEN_CLASSIFICATION
-    card = "delivered_card_tokens.jinja"
     unsupported: ClassVar[Mapping[str, str]] = {
         "reproduction": "its probes read the vector of a whole text; leave the key out",
         "oracle": f"it needs scores of subsets of layers, and {_SUBSETS}; leave the key out",
