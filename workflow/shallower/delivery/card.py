@@ -24,7 +24,7 @@ from shallower.delivery.markdown import Markdown, escaped, literal, plain
 from shallower.task_kinds.registry import task_kind
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-# Of kinds of task with a card of their own. Not in the kinds themselves: all steps that know these would depend on cards.
+# Of kinds of task with a card of their own. Not in the kinds: all steps that know these would depend on their cards.
 CARD = "delivered_card.jinja"
 CARDS = {
     "multi-label": "delivered_card_multi_label.jinja",
