@@ -176,11 +176,16 @@ def test_study_files(base, data):
 ROWS = st.lists(
     st.dictionaries(st.sampled_from(["text", "label", "other"]), SCALARS, max_size=3), min_size=0, max_size=5
 )
+CONLL = Columns(("word",), "tag", ("O", "B-day"), target="tokens")
+CONLLU = Columns(("form",), "upos", ("ADJ", "NOUN"), target="tokens")
 COLUMNS = st.sampled_from(
     [
         Columns(("text",), "label", ("bad", "good")),
         Columns(("text",), "label", None, target="regression"),
         Columns(("text", "other"), "label", ("0", "1", "2"), may_be_empty=True),
+        Columns(("text",), "label", ("bad", "good"), target="tokens"),
+        CONLL,
+        CONLLU,
     ]
 )
 SOUND_ROWS = {"text": ["a good day", "a bad day, too"] * 6, "label": ["good", "bad"] * 6}
@@ -206,7 +211,26 @@ SOUND = {
         json.dumps({"text": text, "label": label}) for text, label in zip(*SOUND_ROWS.values(), strict=True)
     ).encode(),
     ".parquet": sound_parquet(),
+    ".conll": b"-DOCSTART-\tO\n\na\tO\nday\tB-day\n\n# more\nnight\tO\n",
+    ".conllu": b"# text = good day\n"
+    + b"".join(
+        line.replace(b" ", b"\t") + b"\n"
+        for line in (
+            b"1 good good ADJ _ _ 2 amod _ _",
+            b"2-3 days _ _ _ _ _ _ _ _",
+            b"2 day day NOUN _ _ 0 root _ _",
+            b"",
+        )
+    ),
 }
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_spoilt_was_sound(suffix):
+    columns = {".conll": CONLL, ".conllu": CONLLU}.get(suffix, Columns(("text",), "label", ("bad", "good")))
+    with scratch() as folder:
+        (folder / f"a{suffix}").write_bytes(SOUND[suffix])
+        assert len(read_one(folder / f"a{suffix}", columns))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
