@@ -171,6 +171,32 @@ def test_a_server_that_nobody_needs_any_more_ends_after_its_steps(tmp_path):
     owner.communicate()
 
 
+@pytest.mark.parametrize("ending", ["", "import os, signal; os.kill(int(sys.stdin.readline()), signal.SIGKILL)"])
+def test_nothing_is_left_of_a_server(ending, tmp_path):
+    """Of one that is not needed before it answers, and of one that was killed."""
+    slow = "" if ending else "exec sleep 60; "
+    code = (
+        "import sys\nfrom shallower.steps.server import start_server\n"
+        f"print(start_server(sys.argv[1] + '{slow}', []), flush=True)\n{ending}"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code, PREFIX],
+        env=os.environ | {"PYTHONPATH": str(Path(server.__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert owner.stdin and owner.stdout
+    address = Path(owner.stdout.readline().strip())
+    if ending:
+        until(address.exists)
+        step = begin(str(address), tmp_path, "import os; print(os.getppid())")
+        owner.stdin.write(result(step)[1])
+        owner.stdin.flush()
+    owner.communicate(timeout=SECONDS / 2)
+    assert not address.parent.exists()
+
+
 def test_a_step_of_a_server_that_is_killed_ends_too(tmp_path):
     address = started([])
     step = begin(address, tmp_path, "import os\nprint(os.getppid(), flush=True)\n" + NOTES_SIGNALS)

@@ -77,14 +77,18 @@ def start_server(prefix: str, packages: Iterable[str] = PACKAGES) -> str | None:
         stdin=subprocess.PIPE,
         env=os.environ | dict.fromkeys(THREADS, "1"),
     )
-    atexit.register(_stop, process)
+    atexit.register(_stop, process, Path(address))
     return address
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]", address: Path) -> None:
     assert process.stdin
     process.stdin.close()
+    if not address.exists():  # still importing packages, for nobody
+        process.terminate()
     process.wait()
+    # What a server leaves that was killed.
+    shutil.rmtree(address.parent, ignore_errors=True)
 
 
 class Server:

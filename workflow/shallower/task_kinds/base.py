@@ -150,8 +150,11 @@ class TaskKind(ABC):
         """What config.json of a model says of its task (the content of task.json), under transformers' keys."""
 
     def class_weights(self, labels: NDArray[Any], num_classes: int) -> list[float]:
-        """Balanced weights of the classes by the labels [n, ...] that are trained on."""
-        raise NotImplementedError(f"a {self.name} has no class weights")
+        """Balanced weights of the classes by the labels [n, ...] that are trained on.
+
+        Raises ValueError for a kind that takes none (`takes_class_weights`), which studies are refused for.
+        """
+        raise ValueError(f"{self.name} takes no class weights")
 
     @abstractmethod
     def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
