@@ -85,7 +85,7 @@ def _stop(process: "subprocess.Popen[bytes]", address: Path) -> None:
     assert process.stdin
     process.stdin.close()
     if not address.exists():  # still importing packages, for nobody
-        process.terminate()
+        process.kill()  # a shell may lose SIGTERM where it replaces itself by the server
     process.wait()
     # What a server leaves that was killed.
     shutil.rmtree(address.parent, ignore_errors=True)
