@@ -16,7 +16,7 @@ from shallower.core.files import read_json
 from shallower.engine.batches import make_batch, rows_of
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs, read_rows
-from shallower.engine.pooling import embed
+from shallower.models.pooling import embed
 from shallower.engine.prediction import cosines
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
@@ -65,7 +65,7 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
                 theirs.append(read_rows(outputs.logits, batch).numpy())
             else:
                 mask = None if batch.attention_mask is None else torch.from_numpy(batch.attention_mask).bool()
-                theirs.append(embed(outputs.last_hidden_state, mask, embedding).numpy())
+                theirs.append(embed(outputs.last_hidden_state, mask, embedding.pooling, embedding.normalize).numpy())
     rows = examples[::2] if tokens.pairs else tokens.rows(examples)
     stored, answers = logits[rows], np.concatenate(theirs)
     differences = np.abs((cosines(answers) if tokens.pairs else answers) - stored).max(axis=1)
