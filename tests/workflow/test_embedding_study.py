@@ -19,6 +19,9 @@ def project(finish, tmp_path_factory):
         as_embedding(study, model)
         study["models"][0]["directory"] = str(model)
         study["origins"] = study["origins"][1:]
+        study["budget"] = {"layers": 3}
+        study["deliver"] = {"vocabularies": ["trimmed"]}
+        study["measure"] |= {"texts": 4, "batch_sizes": [1, 2]}
 
     return finish("embedding", change, pair=True, regression=True)
 

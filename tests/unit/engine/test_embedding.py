@@ -58,9 +58,9 @@ def pair_table():
 
 
 def tokens_of(folder, table=None):
-    texts, pairs = each_text_by_itself(pair_table() if table is None else table)
+    texts, more = each_text_by_itself(pair_table() if table is None else table)
     config = read_json(folder / "config.json")
-    return replace(tokenize(texts, AutoTokenizer.from_pretrained(folder), 24, config["vocab_size"]), pairs=pairs)
+    return replace(tokenize(texts, AutoTokenizer.from_pretrained(folder), 24, config["vocab_size"]), **more)
 
 
 def by_hand(folder, pooling="mean", normalize=True):
@@ -99,7 +99,7 @@ def test_vectors_are_those_of_transformers_pooled_by_hand(tmp_path, family, pool
     assert isinstance(classifier, PackedClassifier) == (family != "albert")
     expected = by_hand(folder, pooling, normalize)
     np.testing.assert_allclose(predict(classifier, tokens, CPU), expected, atol=1e-5)
-    ids, labels, logits, groups = of_examples(tokens, predict(classifier, tokens, CPU))
+    ids, labels, logits, groups, _ = of_examples(tokens, predict(classifier, tokens, CPU))
     unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(logits[:, 0], [a @ b for a, b in zip(unit[::2], unit[1::2], strict=True)], atol=1e-5)
     assert ids.tolist() == [7, 8, 9, 10, 11]
@@ -122,7 +122,7 @@ def test_a_saved_model_is_one_of_sentence_transformers_with_nothing_missing(tmp_
         type(AutoModel.from_pretrained(folder)).__name__
     ]
     np.testing.assert_allclose(by_hand(tmp_path / "saved"), by_hand(folder), atol=1e-6)
-    ids, labels, logits, _ = of_examples(tokens, predict(load_for_prediction(tmp_path / "saved"), tokens, CPU))
+    ids, labels, logits, *_ = of_examples(tokens, predict(load_for_prediction(tmp_path / "saved"), tokens, CPU))
     found = compare_reloaded(tmp_path / "saved", tokens, Predictions(ids, labels, logits))
     assert found.largest_difference < 1e-5
 
@@ -171,7 +171,7 @@ def test_training_by_labels_and_by_teacher_moves_vectors_towards_them(tmp_path, 
 
     def distance(model):
         vectors = predict(model, tokens, CPU)
-        _, labels, cosines, _ = of_examples(tokens_of(folder), vectors[:labelled])
+        _, labels, cosines, *_ = of_examples(tokens_of(folder), vectors[:labelled])
         by_labels = float(((cosines[:, 0] - labels) ** 2).mean())
         if weight is None:
             return by_labels
@@ -195,7 +195,7 @@ def test_subsets_of_layers_are_judged_by_the_vectors_of_models_that_keep_them(tm
     drop_layers(folder, [0, 1], tmp_path / "dropped")
     vectors = predict(load_for_prediction(tmp_path / "dropped"), tokens, CPU)
     assert rows["0 1"]["loss"] == pytest.approx(float(((vectors - full) ** 2).sum(1).mean()), rel=1e-3)
-    _, labels, cosines, _ = of_examples(tokens, vectors)
+    _, labels, cosines, *_ = of_examples(tokens, vectors)
     assert rows["0 1"]["score"] == pytest.approx(np.corrcoef(labels, cosines[:, 0])[0, 1], abs=1e-4)
 
 

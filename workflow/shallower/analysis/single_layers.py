@@ -29,10 +29,10 @@ from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import mean_vectors, model_inputs
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.dropout import Dropout
-from shallower.models.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES, family_of
 from shallower.models.folder import CONFIG
+from shallower.models.pooling import embed
 from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.models.stack import Stack
 

@@ -1,6 +1,6 @@
 """Fine-tuned models as ONNX files, which need neither torch nor transformers to run.
 
-Models with a head give logits, models of sentence embeddings the pooled vector of each text, of length 1 where the model
+Models with a head give logits; sentence embeddings give the pooled vector of each text, of length 1 where the model
 normalises.
 
 The graph of a model depends on its configuration alone. Tracing it takes most of the time of an export (13 of 15 s for

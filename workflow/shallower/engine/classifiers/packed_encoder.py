@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from shallower.engine.classifiers.packed_batch import Packed
 from shallower.engine.dropout import Dropout
-from shallower.models.pooling import embed, pool
 from shallower.models.encoder_families import EncoderConfig
+from shallower.models.pooling import embed, pool
 from shallower.models.sentence_embedding import SentenceEmbedding
 
 ACTIVATIONS = {

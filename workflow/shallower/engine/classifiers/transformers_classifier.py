@@ -20,11 +20,11 @@ from shallower.engine.classifiers.transformers_models import load_pretrained, me
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, attention_rates, replace_dropout, restore_dropout
-from shallower.models.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
 from shallower.models.folder import CONFIG, weights_mismatch_error
 from shallower.models.heads import Head
+from shallower.models.pooling import embed
 from shallower.models.sentence_embedding import ENTRY, SentenceEmbedding
 
 logger = logging.getLogger(__name__)
