@@ -41,7 +41,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-start-up benchmark-resources benchmark-delivered
+	benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -136,6 +136,10 @@ benchmark-teachers: $(READY) ## compare what shallower models learn from labels 
 
 benchmark-delivered: $(READY) ## compare delivered models with the full one and others' ways, by time, bytes and score (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_delivered.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
+benchmark-embeddings: $(RIVALS) ## compare shallower embedding models with sentence-transformers' own (GLUE=folder, TEXTS=file)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_embeddings.py $(if $(GLUE),--glue "$(GLUE)") \
+	  $(if $(TEXTS),--texts "$(TEXTS)") $(ARGUMENTS)
 
 benchmark: ## run all benchmarks of time (GLUE=folder)
 	@$(MAKE) benchmark-start-up
