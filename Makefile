@@ -37,7 +37,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	  python workflow/scripts/upload_delivered.py --delivered-dir "results/$$name/delivered" \
 	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(UPLOAD),--upload "$(UPLOAD)")
 
-.PHONY: help run run-slurm study check-hub plan verify check-delivered publish provenance paper-smoke \
+.PHONY: help run run-slurm study check-hub plan status verify check-delivered publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
@@ -77,6 +77,10 @@ check-hub: $(READY) ## ask the hub for all models and data of a study, without d
 plan: $(READY) ## print what a study would run, with estimates of time and disk space
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
+
+status: $(READY) ## show how far a study is that runs or ran: scores so far, what runs, what failed, time left (STUDY=config.yaml)
+	@name="$$($(STUDY_NAME))"; \
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/show_status.py --results-dir "results/$$name" $(ARGUMENTS)
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
 	@name="$$($(STUDY_NAME))"; results="results/$$name"; \
