@@ -1,14 +1,20 @@
 """Scores of retrieval: by hand, as rankings of all documents have them, and by pytrec_eval where that is installed."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from collection_files import cranfield
 from shallower.engine.prediction import DEPTH, search
-from shallower.engine.tokens import TokenSet
+from shallower.engine.tokens import TokenSet, each_text_by_itself
 from shallower.evaluation.metrics import chance_score, metric_for, metric_names, score
-from shallower.evaluation.predictions import Found, read_predictions, write_predictions
+from shallower.evaluation.predictions import read_predictions, write_predictions
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.reference import reference_scores
+from shallower.evaluation.retrieval import Found
+from shallower.sources.retrieval import read_collection
 from shallower.task_kinds.registry import task_kind
 
 NAMES = ["ndcg_at_10", "mrr_at_10", "recall_at_10", "recall_at_100"]
@@ -22,7 +28,7 @@ def collection(queries: int = 30, documents: int = 300, seed: int = 0) -> TokenS
     judged = [
         (query, queries + document)
         for query in range(queries)
-        for document in draw.choice(documents, draw.integers(1, 40), replace=False)
+        for document in draw.choice(documents, draw.integers(1, min(40, documents)), replace=False)
     ]
     return TokenSet(
         input_ids=np.empty(0, np.int32),
@@ -100,9 +106,19 @@ def test_what_is_found_is_the_top_of_all_documents_and_scores_are_those_of_a_ran
     assert reference == pytest.approx({name: score(metric, labels, answers) for name, metric in METRICS.items()})
 
 
-def test_trec_eval_scores_the_same():
+def of_cranfield(folder: Path) -> TokenSet:
+    """The judgements of Cranfield's collection, where its files are named."""
+    definition = cranfield(folder)
+    table, _ = read_collection({part: [Path(definition[f"{part}_file"])] for part in ("queries", "corpus", "qrels")})
+    rows, more = each_text_by_itself(table)
+    named = {"ids": rows["id"].to_numpy(), "offsets": np.zeros(len(rows) + 1, np.int64)}
+    return replace(collection(2, 50), labels=np.full(len(rows), np.nan, np.float32), **named, **more)
+
+
+@pytest.mark.parametrize("made_of", ["random judgements", "cranfield"])
+def test_trec_eval_scores_the_same(tmp_path, made_of):
     pytrec_eval = pytest.importorskip("pytrec_eval", reason="not a package of this project")
-    tokens = collection(seed=4)
+    tokens = of_cranfield(tmp_path) if made_of == "cranfield" else collection(seed=4)
     found = vectors(tokens)
     _, labels, logits, _, documents = search(tokens, found)
     qrels: dict[str, dict[str, int]] = {}

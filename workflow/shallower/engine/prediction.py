@@ -12,7 +12,7 @@ from shallower.engine.classifiers.base import Classifier
 from shallower.engine.devices import Compute
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
-from shallower.evaluation.predictions import Found
+from shallower.evaluation.retrieval import Found
 
 logger = logging.getLogger(__name__)
 

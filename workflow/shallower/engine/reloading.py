@@ -18,7 +18,8 @@ from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs, read_rows
 from shallower.engine.prediction import cosines
 from shallower.engine.tokens import TokenSet
-from shallower.evaluation.predictions import Found, Predictions
+from shallower.evaluation.predictions import Predictions
+from shallower.evaluation.retrieval import Found
 from shallower.models.folder import CONFIG
 from shallower.models.pooling import embed
 from shallower.models.sentence_embedding import SentenceEmbedding

@@ -13,18 +13,11 @@ from pyarrow import parquet
 
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.parquet import to_array, to_column, write_parquet
+from shallower.evaluation.retrieval import Found
 from shallower.task_kinds.registry import task_kind
 
 # Entry of a file's metadata.
 DIGEST = b"sha256"
-
-
-@dataclass(frozen=True)
-class Found:
-    """The documents that were found for each query, by rank: ids int64 [n, m], and cosines float32 [n, m]."""
-
-    documents: NDArray[np.int64]
-    cosines: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,22 @@ first ten by that of the best order (ndcg_cut_10). MRR@10 is 1 / the rank of the
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shallower.evaluation.rankings import DEPTH
+
+
+@dataclass(frozen=True)
+class Found:
+    """The documents that were found for each query, by rank: ids int64 [n, m], and cosines float32 [n, m]."""
+
+    documents: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+
 
 # Of each query [n], from labels [n, k] and answers [n, m].
 QueryScore = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.float64]]

@@ -89,6 +89,7 @@ class TaskSource:
         if "train" not in files:
             nothing = labelled.tables["validation"].slice(0, 0)
             labelled = replace(labelled, tables={"train": nothing, **labelled.tables})
+            files = {**files, "train": files["validation"]}  # of messages, on rows that it lacks
         problems = [
             f"{_named(files[split])}: has {len(table)} rows, the study asks for {size}; ask for fewer"
             for split, table in labelled.tables.items()
@@ -184,6 +185,7 @@ class CollectionSource(TaskSource):
 
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
         validation, remarks = read_collection(files)
+        place = _named(files.get("train", files[QUERIES]))
         # Of pairs of texts, from which models learn.
         columns = replace(self.columns(definition), target=Embedding.name)
         if "train" in files:
@@ -195,11 +197,9 @@ class CollectionSource(TaskSource):
         tables = {**labelled.tables, "validation": validation}
         train = tables["train"]
         if (size := definition.get("train_examples", 0)) > len(train):
-            raise UserError(
-                f"{_named(files['train'])}: has {len(train)} rows, the study asks for {size}; ask for fewer"
-            )
+            raise UserError(f"{place}: has {len(train)} rows, the study asks for {size}; ask for fewer")
         if problem := _calibration_problem(definition, len(train)):
-            raise UserError(f"{_named(files['train'])}: has {problem}")
+            raise UserError(f"{place}: has {problem}")
         labelled = replace(labelled, tables=tables, remarks=[*labelled.remarks, *remarks])
         asked = {key: value for key, value in definition.items() if key != "validation_examples"}
         return _sliced(labelled, columns, asked, {"train": shuffled(train)})
