@@ -11,7 +11,7 @@ import pytest
 
 from tiny_words import BAD_WORDS, COMMON_WORDS, GOOD_WORDS
 
-# The folder of labelled sets beside GLUE, with Cranfield's collection in cranfield/.
+# The folder of further sets, among them SICK and Cranfield's collection.
 VARIABLE = "SHALLOWER_EXTRA"
 
 
@@ -48,6 +48,14 @@ def make_collection(directory: str | Path, queries: int = 6, documents: int = 20
     }
 
 
+def extra_folder() -> Path:
+    """The folder with a sub-folder of parquet files for each set; skips the test where none is named."""
+    named = os.environ.get(VARIABLE)
+    if not named:
+        pytest.skip(f"set {VARIABLE} to a folder with sick/ and cranfield/ to run this test")
+    return Path(named)
+
+
 def cranfield(directory: Path) -> dict[str, Any]:
     """Write Cranfield's collection as the files of a task, and return its definition; skips the test without data.
 
@@ -55,10 +63,8 @@ def cranfield(directory: Path) -> dict[str, Any]:
     """
     import pyarrow.parquet as pq
 
-    named = os.environ.get(VARIABLE)
-    if not named:
-        pytest.skip(f"set {VARIABLE} to a folder with cranfield/*.parquet to run this test")
-    tables = {name: pq.read_table(Path(named) / f"cranfield/{name}.parquet") for name in ("corpus", "queries", "qrels")}
+    folder = extra_folder() / "cranfield"
+    tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("corpus", "queries", "qrels")}
     corpus = [row for row in tables["corpus"].to_pylist() if (row["title"] or row["text"] or "").strip()]
     rows = {"queries": tables["queries"].to_pylist(), "corpus": corpus}
     definition = {"name": "cranfield", "source": "collection", "target": "retrieval", "metrics": ["ndcg_at_10"]}

@@ -59,7 +59,8 @@ def main(arguments: argparse.Namespace) -> None:
         logger.info("texts are cut to %d tokens, as the model's own files say", max_length)
     figures = {}
     for split in arguments.splits:
-        table, more = pq.read_table(arguments.task_dir / f"{split}.parquet"), {}
+        table = pq.read_table(arguments.task_dir / f"{split}.parquet")
+        more: dict[str, Any] = {}
         if embedding is not None:
             table, more = each_text_by_itself(table)
         tokens = tokenize(

@@ -100,7 +100,7 @@ def time_models(
 def _models(config: Mapping[str, Any], depths: Sequence[int]) -> dict[int, PreTrainedModel]:
     """A model of each depth. They share the tensors of the deepest, so that memory does not grow with depths."""
     has_head = SentenceEmbedding.of(config) is None
-    auto_class = AutoModelForSequenceClassification if has_head else AutoModel
+    auto_class: Any = AutoModelForSequenceClassification if has_head else AutoModel
     models: dict[int, PreTrainedModel] = {}
     weights: dict[str, torch.Tensor] = {}
     for depth in sorted(depths, reverse=True):

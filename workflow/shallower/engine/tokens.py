@@ -232,11 +232,12 @@ def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", dict[str, Any]]:
             "grades": grades.flatten().to_numpy().astype(np.float32),
         }
         table = table.select(["id", "text"])
-    pairs = len(table) if "text_pair" in table.column_names else 0
-    if pairs:
+    has_pairs = "text_pair" in table.column_names
+    pairs = len(table) if has_pairs else 0
+    if has_pairs:
         both = [table.drop_columns(["text_pair"]), table.drop_columns(["text"]).rename_columns({"text_pair": "text"})]
         order = np.arange(2 * pairs).reshape(2, pairs).T.ravel()
-        table = pa.concat_tables([part.select(both[0].column_names) for part in both]).take(pa.array(order))
+        table = pa.concat_tables([part.select(both[0].column_names) for part in both]).take(pa.array(order, pa.int64()))
     place = table.column_names.index("text")
     return table.set_column(place, "text", pc.utf8_trim_whitespace(table["text"])), {"pairs": pairs, **more}
 

@@ -50,9 +50,9 @@ def pack_tokens(graph: "ir.Graph") -> None:
 def _is_of_mask(node: "ir.Node", of_mask: "set[ir.Value]") -> bool:
     """Whether what a node gives depends on the mask of tokens and on nothing else."""
     inputs = [value for value in node.inputs if value is not None and not value.is_initializer()]
-    return any(value in of_mask for value in inputs) and all(
-        value in of_mask or (value.producer() is not None and not value.producer().inputs) for value in inputs
-    )
+    others = [value.producer() for value in inputs if value not in of_mask]
+    # Constants are nodes without inputs.
+    return len(others) < len(inputs) and all(other is not None and not other.inputs for other in others)
 
 
 def _is_by_token(node: "ir.Node", region: "dict[ir.Node, None]", of_mask: "set[ir.Value]") -> bool:
