@@ -31,7 +31,8 @@ def test_every_depth_has_its_exact_parameters(tmp_path, family):
 
 def test_a_model_that_answers_with_vectors_is_timed_without_a_head():
     config = tiny.make_config("bert", 2, tiny.make_tokenizer("bert")).to_dict()
-    models = latency._models({**config, "sentence_embedding": {"pooling": "mean"}}, [1, 2])
+    embedding = {"pooling": "mean", "normalize": True, "max_length": 8}
+    models = latency._models({**config, "sentence_embedding": embedding}, [1, 2])
     assert {type(model).__name__ for model in models.values()} == {"BertModel"}
     (model,) = latency._models(config, [1]).values()
     assert type(model).__name__ == "BertForSequenceClassification"
