@@ -2088,14 +2088,16 @@ COLLECTIONS = [
         ("tasks[0] (tiny).label: there is no train_file; add it, or remove the key",),
     ),
     Case(
-        "layers chosen by labels that a collection lacks",
-        collection(setting("strategies.0", {"name": "subset-loss", "amounts": [1]})),
-        ("strategies[0] (subset-loss): subset-loss does not suit retrieval (task tiny): it goes by labels",),
-    ),
-    Case(
         "nothing to learn from",
-        collection(setting("origins.1.refine", {"epochs": 2})),
-        ("origins[1] (finetuned): there is nothing to learn from, since task tiny has no train_file", "refine"),
+        collection(
+            setting("origins.1.refine", {"epochs": 2}),
+            without_of_task("unlabelled_file"),
+            without_of_task("unlabelled_text"),
+        ),
+        (
+            "origins[1] (finetuned): there is nothing to learn from, since task tiny has no train_file",
+            "name an unlabelled_file",
+        ),
     ),
     Case(
         "a full model that is to learn from nothing",

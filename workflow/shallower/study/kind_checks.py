@@ -38,6 +38,7 @@ def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Itera
         kind = task_kind(name)
         yield from (f".{key}: not for {name}: {kind.unsupported[key]}" for key in kind.unsupported if key in task)
         yield from _word_problems(draft, index, task, kind)
+        yield from _training_problems(draft, task, kind)
 
 
 def known_kinds(draft: Draft) -> dict[str, str]:
@@ -92,22 +93,31 @@ def _untrained_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]
 
 def _unlearnt_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
     """Tasks without labelled rows to train on, where something is to be learnt from them."""
-    for index, task in draft.entries("tasks"):
-        kind, place = kinds.get(str(task.get("name"))), draft.place("tasks", index)
-        if kind is None or task.get("source") not in ("files", "collection") or "train_file" in task:
-            continue
-        if task_kind(kind).needs_training:
-            yield f"{place}: missing 'train_file'; name the file of labelled rows to train on"
-            continue
-        if "train_examples" in task:
-            yield f"{place}.train_examples: there is no train_file; add it, or remove the key"
-        if task.get("calibration") or ("calibration" not in task and draft.config.get("calibration")):
-            yield f"{place}: calibration examples are taken from train_file; add it, or remove calibration"
-        learning = _learning_from_labels(draft, task)
-        yield from (
-            f"{where}: there is nothing to learn from, since task {task['name']} has no train_file; {remedy}"
-            for where, remedy in learning
-        )
+    for _, task in draft.entries("tasks"):
+        kind = kinds.get(str(task.get("name")))
+        if kind is not None and not task_kind(kind).needs_training and _lacks_training(task):
+            yield from (
+                f"{where}: there is nothing to learn from, since task {task['name']} has no train_file; {remedy}"
+                for where, remedy in _learning_from_labels(draft, task)
+            )
+
+
+def _lacks_training(task: Mapping[str, Any]) -> bool:
+    """Whether a task of files on this machine names none of labelled rows to train on."""
+    return task.get("source") in ("files", "collection") and "train_file" not in task
+
+
+def _training_problems(draft: Draft, task: Mapping[str, Any], kind: TaskKind) -> Iterator[str]:
+    """What a task without labelled rows to train on lacks them for; follows the task's place."""
+    if not _lacks_training(task):
+        return
+    if kind.needs_training:
+        yield ": missing 'train_file'; name the file of labelled rows to train on"
+        return
+    if "train_examples" in task:
+        yield ".train_examples: there is no train_file; add it, or remove the key"
+    if task.get("calibration") or ("calibration" not in task and draft.config.get("calibration")):
+        yield ": calibration examples are taken from train_file; add it, or remove calibration"
 
 
 def _learning_from_labels(draft: Draft, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
