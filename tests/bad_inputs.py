@@ -2083,6 +2083,14 @@ COLLECTIONS = [
         ("data/qrels.tsv: 1 query has a document of a grade above 0, and at least 2 are needed to score with",),
     ),
     Case(
+        "test queries that models are chosen by",
+        collection(
+            content("data/test.tsv", "query-id\tcorpus-id\tscore\nq0\td1\t1\nq1\td1\t1\n"),
+            setting("tasks.0.test_qrels_file", "data/test.tsv"),
+        ),
+        ("data/test.tsv: the query 'q0' and 1 other query is judged in qrels_file, too; test on other queries",),
+    ),
+    Case(
         "columns of pairs without a file of them",
         collection(setting("tasks.0.label", "similarity")),
         ("tasks[0] (tiny).label: there is no train_file; add it, or remove the key",),

@@ -12,7 +12,7 @@ from collection_files import cranfield, make_collection
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json
 from shallower.sources.retrieval import read_collection
-from shallower.sources.tasks import check_task, fetch_task
+from shallower.sources.tasks import check_task, fetch_task, fetch_test, local_data
 
 
 def jsonl(rows: list[dict[str, Any]]) -> str:
@@ -125,6 +125,26 @@ def test_a_task_of_some_queries_without_training_texts(tmp_path):
         assert [in_part[document] for document in names["part"][name]["documents"]] == expected
     with pytest.raises(UserError, match="has 6 queries that can be scored, validation_examples asks for 7"):
         fetch_task(definition | {"validation_examples": 7}, tmp_path / "more")
+
+
+def test_test_queries_have_judgements_of_their_own_and_the_same_documents(tmp_path):
+    definition = make_collection(tmp_path / "data")
+    lines = (tmp_path / "data/qrels.tsv").read_text(encoding="utf-8").splitlines()
+    for name, numbers in (("qrels", "0123"), ("test", "45")):
+        rows = [line for line in lines[1:] if line[1] in numbers]
+        (tmp_path / f"data/{name}.tsv").write_text("\n".join([lines[0], *rows]) + "\n", encoding="utf-8")
+    tested = definition | {"test_qrels_file": str(tmp_path / "data/test.tsv")}
+    found = local_data(tested)
+    assert found.rows == {"train": 0, "validation": 24, "test": 22}
+    # Documents are in both, which are no repeats.
+    assert found.repeats == {"train": 0, "validation_in_train": 0, "test_in_train": 0, "test_in_validation": 0}
+    fetch_test(tested, tmp_path / "test")
+    test = pq.read_table(tmp_path / "test/test.parquet")
+    assert test["name"].to_pylist()[:3] == ["q4", "q5", "d0"]
+    assert read_json(tmp_path / "test/manifest.json")["originals"]["test_qrels"]["file"] == "test.tsv"
+    assert check_task(tested | {"test_examples": 3}) == [
+        f"{definition['queries_file']}: has 2 queries that can be scored, test_examples asks for 3; ask for fewer"
+    ]
 
 
 def test_cranfield_is_read_whole(tmp_path):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shallower.core.layout import TEST
 
@@ -34,6 +35,8 @@ def in_others(tables: Mapping[str, pa.Table]) -> dict[str, int]:
 def _hashes(table: pa.Table) -> Iterator[int]:
     """A number for each row's texts: hundreds of thousands of texts themselves take too much memory."""
     names = [name for name in ("text", "text_pair") if name in table.column_names]
+    if "documents" in table.column_names:  # of a collection the queries, since splits search the same documents
+        table = table.filter(pc.greater(pc.list_value_length(table["documents"]), 0))
     for start in range(0, len(table), ROWS):
         columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
         yield from map(hash, zip(*columns, strict=True))

@@ -91,16 +91,28 @@ def read_nothing() -> pa.Table:
     )
 
 
-def some_queries(table: pa.Table, size: int, place: Path) -> pa.Table:
+def num_queries_of(table: pa.Table) -> int:
+    """How many queries the table of a collection begins with."""
+    return int((table["documents"].combine_chunks().value_lengths().to_numpy() > 0).sum())
+
+
+def shared_names(validation: pa.Table, test: pa.Table) -> str | None:
+    """What is wrong where test queries are validation queries, by which models are chosen; follows the file's name."""
+    names = [table["name"].slice(0, num_queries_of(table)).to_pylist() for table in (validation, test)]
+    if common := [name for name in names[1] if name in {*names[0]}]:
+        more = f" and {counted(len(common) - 1, 'other query', 'other queries')}" if len(common) > 1 else ""
+        return f"the query {common[0]!r}{more} is judged in qrels_file, too; test on other queries"
+    return None
+
+
+def some_queries(table: pa.Table, size: int, place: Path, key: str = "validation_examples") -> pa.Table:
     """The table of a collection with all its documents and so many of its queries, drawn with a fixed seed.
 
-    Raises UserError, naming the file `place`, where there are fewer.
+    Raises UserError, naming the file `place` and the `key` that asks for them, where there are fewer.
     """
-    num_queries = int((table["documents"].combine_chunks().value_lengths().to_numpy() > 0).sum())
+    num_queries = num_queries_of(table)
     if size > num_queries:
-        raise UserError(
-            f"{place}: has {num_queries} queries that can be scored, validation_examples asks for {size}; ask for fewer"
-        )
+        raise UserError(f"{place}: has {num_queries} queries that can be scored, {key} asks for {size}; ask for fewer")
     chosen = np.sort(np.random.default_rng(SLICE_SEED).permutation(num_queries)[:size])
     rows = np.concatenate([chosen, np.arange(num_queries, len(table))])
     kept = table.take(pa.array(rows))

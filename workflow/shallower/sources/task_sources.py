@@ -22,7 +22,15 @@ from shallower.sources.labelled_files import Columns, Labelled, read_labelled, w
 from shallower.sources.layouts import layout_problems, local_files, split_files, version_problems
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.sources.queries import LEAST_QUERIES, num_queries, scored_queries, with_groups
-from shallower.sources.retrieval import PARTS, QUERIES, read_collection, read_nothing, some_queries
+from shallower.sources.retrieval import (
+    PARTS,
+    QRELS,
+    QUERIES,
+    read_collection,
+    read_nothing,
+    shared_names,
+    some_queries,
+)
 from shallower.sources.slices import GROUP, check_calibration, check_classes, classes_of, drawn, held_out, shuffled
 from shallower.task_kinds.class_labels import canonical
 from shallower.task_kinds.embedding import Embedding
@@ -163,11 +171,13 @@ class FilesSource(TaskSource):
 class CollectionSource(TaskSource):
     """Queries, documents and judgements in files on this machine; pairs of texts to train on, if any, in another one.
 
-    They are the split that is scored on; `validation_examples` is a number of queries.
+    They are the split that is scored on; numbers of validation and test examples are those of queries. Test queries
+    have judgements of their own, and search the same documents.
     """
 
     def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
-        names = {part: definition[f"{part}_file"] for part in (*PARTS, "train") if f"{part}_file" in definition}
+        parts = (*PARTS, "train", *(f"{TEST}_{part}" for part in PARTS))
+        names = {part: definition[f"{part}_file"] for part in parts if f"{part}_file" in definition}
         return {part: local_files(name) for part, name in names.items()}
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
@@ -192,16 +202,24 @@ class CollectionSource(TaskSource):
             labelled = read_labelled({"train": files["train"]}, columns)
         else:
             labelled = Labelled({"train": read_nothing()}, "none", [])
-        if (size := definition.get("validation_examples")) is not None:
-            validation = some_queries(validation, size, files[QUERIES][0])
         tables = {**labelled.tables, "validation": validation}
+        if f"{TEST}_{QRELS}" in files:
+            own = {part: files.get(f"{TEST}_{part}", files[part]) for part in PARTS}
+            tables[TEST], of_test = read_collection(own)
+            remarks += of_test
+            if problem := shared_names(validation, tables[TEST]):
+                raise UserError(f"{own[QRELS][0]}: {problem}")
+        for split in {*tables} & {"validation", TEST}:
+            if (size := definition.get(f"{split}_examples")) is not None:
+                tables[split] = some_queries(tables[split], size, files[QUERIES][0], f"{split}_examples")
         train = tables["train"]
         if (size := definition.get("train_examples", 0)) > len(train):
             raise UserError(f"{place}: has {len(train)} rows, the study asks for {size}; ask for fewer")
         if problem := _calibration_problem(definition, len(train)):
             raise UserError(f"{place}: has {problem}")
         labelled = replace(labelled, tables=tables, remarks=[*labelled.remarks, *remarks])
-        asked = {key: value for key, value in definition.items() if key != "validation_examples"}
+        others = ("validation_examples", "test_examples")
+        asked = {key: value for key, value in definition.items() if key not in others}
         return _sliced(labelled, columns, asked, {"train": shuffled(train)})
 
 

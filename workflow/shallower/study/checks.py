@@ -186,7 +186,7 @@ def _task_problems(draft: Draft) -> Iterator[str]:
             if sound(*TEST_KEYS):
                 definition |= keys_of_test(task) if has_test(task) else {}
                 if "test_examples" in task and not has_test(task):
-                    key = "test_split" if task["source"] == "glue" else "test_file"
+                    key = {"glue": "test_split", "collection": "test_qrels_file"}.get(task["source"], "test_file")
                     yield f"{here}.test_examples: there is no {key}; add it, or remove the key"
             yield from (f"{here}: {problem}" for problem in check_task(definition))
             yield from (f"{here}{problem}" for problem in _unlabelled_problems(draft, index, task))
@@ -274,6 +274,8 @@ def _pair_keys(task: Mapping[str, Any]) -> Iterator[str]:
     for key in ("text", "label"):
         if has_pairs and key not in task:
             yield f": missing {key!r}; name the columns of train_file that have the two texts and their similarity"
+    if "test_queries_file" in task and "test_qrels_file" not in task:
+        yield ".test_queries_file: there is no test_qrels_file; add it, or remove the key"
     for key in ("text", "label", "similarity_range"):
         if not has_pairs and key in task:
             yield f".{key}: there is no train_file; add it, or remove the key"

@@ -270,6 +270,10 @@ class CollectionTask(Task):
     """File of documents, or a pattern of several."""
     qrels_file: Path
     """File of judgements."""
+    test_qrels_file: Path = optional()
+    """File of judgements of other queries, on which models are reported that were chosen by those of qrels_file."""
+    test_queries_file: Path = optional()
+    """File of these queries, where they are not in queries_file."""
     train_file: Path = optional()
     """File of pairs of texts with their similarity to train on, or a pattern of several; not needed with a teacher."""
     text: Annotated[list[Text], Strict(), Field(min_length=2, max_length=2), Distinct()] = optional()

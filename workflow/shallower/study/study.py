@@ -19,8 +19,8 @@ from shallower.surgery.strategies import STRATEGIES, amount_label
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
 UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples", "unlabelled_text", "unlabelled_unit")
-# Of these the first or the second says where test examples are, depending on the source.
-TEST_KEYS = ("test_file", "test_split", "test_examples")
+# Of these one of the first three says where test examples are, depending on the source.
+TEST_KEYS = ("test_file", "test_split", "test_qrels_file", "test_queries_file", "test_examples")
 # Settings of scoring that say which answers count, where a study names them.
 ANSWER_KEYS = ("positive_class", "threshold", "strict_entities")
 TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart", "calibration"}
@@ -370,7 +370,7 @@ def unlabelled_definition(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def has_test(entry: Mapping[str, Any]) -> bool:
     """Whether a task has test examples."""
-    return "test_file" in entry or "test_split" in entry
+    return any(key in entry for key in TEST_KEYS[:3])
 
 
 def keys_of_test(entry: Mapping[str, Any]) -> dict[str, Any]:
