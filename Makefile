@@ -37,11 +37,11 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	  python workflow/scripts/upload_delivered.py --delivered-dir "results/$$name/delivered" \
 	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(UPLOAD),--upload "$(UPLOAD)")
 
-.PHONY: help run run-slurm study check-hub plan verify check-delivered publish provenance paper-smoke \
+.PHONY: help run run-slurm study check-hub plan status verify check-delivered publish provenance paper-smoke \
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-start-up benchmark-resources benchmark-delivered
+	benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -77,6 +77,10 @@ check-hub: $(READY) ## ask the hub for all models and data of a study, without d
 plan: $(READY) ## print what a study would run, with estimates of time and disk space
 	@$(CHECK_STUDY)
 	@$(IN_VENV) snakemake --dry-run --configfile "$(STUDY)" $(ARGUMENTS)
+
+status: $(READY) ## show how far a study is that runs or ran: scores so far, what runs, what failed, time left (STUDY=config.yaml)
+	@name="$$($(STUDY_NAME))"; \
+	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/show_status.py --results-dir "results/$$name" $(ARGUMENTS)
 
 provenance: $(READY) ## Snakemake's own report of a finished study: how each file was made, by which code
 	@name="$$($(STUDY_NAME))"; results="results/$$name"; \
@@ -136,6 +140,10 @@ benchmark-teachers: $(READY) ## compare what shallower models learn from labels 
 
 benchmark-delivered: $(READY) ## compare delivered models with the full one and others' ways, by time, bytes and score (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_delivered.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
+benchmark-embeddings: $(RIVALS) ## compare shallower embedding models with sentence-transformers' own (GLUE=folder, TEXTS=file)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_embeddings.py $(if $(GLUE),--glue "$(GLUE)") \
+	  $(if $(TEXTS),--texts "$(TEXTS)") $(ARGUMENTS)
 
 benchmark: ## run all benchmarks of time (GLUE=folder)
 	@$(MAKE) benchmark-start-up

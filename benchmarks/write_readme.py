@@ -20,7 +20,11 @@ from search_summary import SEARCH_MODE, goals
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import write_text
-from training_summary import MODE, TITLES, geometric_means, mode_title, parities, summarise
+from training_summary import MODE, TITLES, geometric_means, mode_title, parities, parity, summarise
+
+# Contestants of compare_embeddings.py, and what makes up runs that stand in one table.
+RIVAL, OURS, UNTRAINED = "sentence-transformers", "ours", "not trained"
+EMBEDDING_MODE = ["device", "threads", "texts"]
 
 
 def replace_part(text: str, name: str, content: str) -> str:
@@ -173,6 +177,43 @@ def delivered_tables(rows: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def embedding_tables(runs: pd.DataFrame) -> str:
+    """For each number of texts: time and score of each way of refining, for all layers that were kept."""
+    header = ["layers kept", "by", "seeds", "training, s", "whole run, s", "times as fast", "CPU s", "peak MB"]
+    header += ["Spearman x 100", "against sentence-transformers"]
+    parts = []
+    for _, of_mode in runs.groupby(EMBEDDING_MODE, sort=False):
+        row, lines = of_mode.iloc[-1], []
+        for kept, of_kept in of_mode.groupby("kept", sort=False):
+            scores = {name: group["spearman"].to_list() for name, group in of_kept.groupby("contestant", sort=False)}
+            medians = of_kept.groupby("contestant")["wall_seconds"].median()
+            for name, group in of_kept.groupby("contestant", sort=False):
+                line = [str(kept), name, "" if name == UNTRAINED else str(len(group))]
+                line += [_range(group[column]) for column in ("train_seconds", "wall_seconds")]
+                rival = name == OURS and RIVAL in medians
+                line += [f"{medians[RIVAL] / medians[OURS]:.2f}" if rival else ""]
+                line += [group["cpu_seconds"].median(), group["peak_mb"].median()]
+                spread = f" ± {group['spearman'].std():.2f}" if len(group) > 1 else ""
+                line += [f"{group['spearman'].mean():.2f}{spread}"]
+                line += ["{0:+.2f}, {2}".format(*parity(scores[OURS], scores[RIVAL])) if rival else ""]
+                lines.append(line)
+        title = f"{row['texts']:,} sentences on {row['device']}, {row['threads']} threads"
+        where = (
+            f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, sentence-transformers "
+            f"{row['sentence_transformers']}, Python {row['python']}; commit {row['commit']}, {row['date']}. "
+            f"Batch size {row['batch_size']}, {row['epochs']:g} epochs, learning rate {row['learning_rate']:g}, "
+            f"warm-up over {row['warmup_ratio']:.0%} of the steps."
+        )
+        parts += [f"### {title}\n\n{where}", markdown_table(header, lines)]
+    return "\n\n".join(parts)
+
+
+def _range(values: pd.Series) -> str:
+    if values.isna().all():
+        return ""
+    return f"{_cell(values.median())} ({_cell(values.min())} to {_cell(values.max())})"
+
+
 def _search_conditions(summary: pd.DataFrame) -> str:
     row, tasks = summary.iloc[-1], [task for _, task in summary.drop_duplicates("task").iterrows()]
     sizes = ", ".join(f"{task['task']} {task['train_examples']:,}" for task in tasks)
@@ -217,7 +258,13 @@ def plain_table(content: pd.DataFrame) -> str:
     return markdown_table(header, content.itertuples(index=False))
 
 
-TABLES = {"training": training_tables, "sweep": sweep_tables, "search": search_tables, "delivered": delivered_tables}
+TABLES = {
+    "training": training_tables,
+    "sweep": sweep_tables,
+    "search": search_tables,
+    "delivered": delivered_tables,
+    "embeddings": embedding_tables,
+}
 
 
 def write_readme(results: Path = RESULTS) -> None:

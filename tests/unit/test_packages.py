@@ -19,7 +19,7 @@ ALLOWED = {
     "evaluation": "core task_kinds",
     "sources": "core models task_kinds",
     "delivery": "core task_kinds models sources evaluation",
-    "steps": "core models surgery",
+    "steps": "core models serving surgery",
     "study": "core models surgery sources steps evaluation task_kinds",
     "engine": "core models evaluation task_kinds",
     "analysis": "core models surgery evaluation engine task_kinds",

@@ -66,6 +66,7 @@ IMPORTED = {
     "score_layers": "torch transformers",
     "score_parameters": "",
     "score_subsets": "pandas scipy torch transformers",
+    "show_status": "pyarrow",
     "tabulate_results": "pandas pyarrow scipy",
     "tabulate_variants": "pandas pyarrow scipy",
     "tokenize_task": "pyarrow transformers",

@@ -26,7 +26,15 @@ STUDIES = {
 LIBRARY = ROOT / "workflow"
 MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in (LIBRARY / "shallower").rglob("*.py"))
 # Run by make, as no step of a study.
-NO_STEPS = {"verify_study", "publish_study", "check_hub", "check_delivered", "upload_delivered", "propose_study"}
+NO_STEPS = {
+    "verify_study",
+    "publish_study",
+    "check_hub",
+    "check_delivered",
+    "upload_delivered",
+    "propose_study",
+    "show_status",
+}
 
 
 @pytest.fixture(scope="module")

@@ -105,6 +105,40 @@ def test_within_a_job_of_a_cluster(tmp_path):
     assert said["within a job"]
 
 
+@pytest.mark.parametrize(("quiet", "is_shown"), [("host", True), ("rules", False)])
+def test_details_of_jobs_are_formatted_where_they_are_shown(tmp_path, quiet, is_shown):
+    library = str(ROOT / "workflow")
+    (tmp_path / "Snakefile").write_text(
+        f"""
+import sys
+
+sys.path.insert(0, {library!r})
+
+from snakemake_adapter import leave_out_hidden_details
+
+leave_out_hidden_details(workflow)
+
+
+rule all:
+    message:
+        "formatted by log_info"
+    shell:
+        "echo done"
+
+
+import snakemake.jobs
+
+print("LEFT OUT", snakemake.jobs.Job.log_info.__name__ == "_no_details", file=sys.stderr)
+"""
+    )
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", quiet]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    printed = finished.stdout + finished.stderr
+    assert ("formatted by log_info" in printed) is is_shown
+    assert f"LEFT OUT {not is_shown}" in printed
+
+
 @pytest.mark.parametrize("version", ["10.0.0", "11.2"])
 def test_a_version_that_is_too_new(version, monkeypatch):
     monkeypatch.setattr(snakemake, "__version__", version)

@@ -15,10 +15,11 @@ sys.path.insert(0, str(LIBRARY))
 
 from shallower.core.errors import UserError
 from shallower.study.file import check_study_file
-from snakemake_adapter import check_version, config_files, is_module, quote_interpreter
+from snakemake_adapter import check_version, config_files, is_module, leave_out_hidden_details, quote_interpreter
 
 check_version()
 quote_interpreter()
+leave_out_hidden_details(workflow)
 
 if {*"{}"} & {*str(LIBRARY)}:
     raise WorkflowError(f"{LIBRARY.parent}: Snakemake takes braces in its own path for variables; rename the folder")

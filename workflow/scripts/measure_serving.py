@@ -6,6 +6,7 @@ depends on its depth, not on its weights: of each arm the run with the first see
 
 import argparse
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from shallower.models.checksums import verified, verified_file
 from shallower.models.folder import TOKENIZER_FILES
 from shallower.serving.measure import measure_serving
 from shallower.serving.record import variant_record
-from shallower.serving.served_models import ServedModel, on_gpu
+from shallower.serving.served_models import ServedModel, models_at_once, on_gpu
 
 
 def served(candidate: Candidate, variant: Variant, max_length: int) -> ServedModel:
@@ -39,7 +40,7 @@ def served(candidate: Candidate, variant: Variant, max_length: int) -> ServedMod
 def groups(
     candidates: list[Candidate], variants: list[Variant], max_length: int
 ) -> Iterator[list[tuple[Candidate, Variant, ServedModel]]]:
-    """What is measured at the same time: the full model as it was trained, and all variants of one more model.
+    """What is measured at the same time: the full model as it was trained, and all variants of some more models.
 
     So many are in memory at once, whatever the number of depths.
     """
@@ -48,9 +49,10 @@ def groups(
         first.setdefault(candidate.run.arm, candidate)
     full = next(candidate for candidate in first.values() if candidate.run.is_baseline)
     reference = (full, AS_TRAINED, served(full, AS_TRAINED, max_length))
-    for candidate in first.values():
-        own = [variant for variant in variants if (candidate, variant) != (full, AS_TRAINED)]
-        yield [reference, *((candidate, variant, served(candidate, variant, max_length)) for variant in own)]
+    arms, number = [*first.values()], models_at_once(model_file(full.run, AS_TRAINED).stat().st_size)
+    for start in range(0, len(arms), number):
+        own = [pair for pair in product(arms[start : start + number], variants) if pair != (full, AS_TRAINED)]
+        yield [reference, *((candidate, variant, served(candidate, variant, max_length)) for candidate, variant in own)]
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from shallower.core.runs import Run
 from shallower.core.variants import INT8, TORCH, Variant
 from shallower.delivery.candidates import Candidate, write_candidates
 from shallower.delivery.variant_folders import folder_of, model_file
-from shallower.serving import measure
+from shallower.serving import measure, served_models
 from shallower.serving.processes import ServingProcess
 
 FULL, TOP = ("baseline", "none", "0"), ("finetuned", "top", "1")
@@ -30,9 +30,10 @@ def write_model(folder: Path, size: int) -> None:
     (folder / "model.safetensors").write_bytes(bytes(size))
 
 
-@pytest.mark.parametrize("has_pair", [False, True])
-def test_every_arm_is_measured_in_every_variant_next_to_the_full_model(tmp_path, monkeypatch, has_pair):
+@pytest.mark.parametrize(("has_pair", "at_once"), [(False, 2), (True, 2), (False, 1)])
+def test_every_arm_is_measured_in_every_variant_next_to_the_full_model(tmp_path, monkeypatch, has_pair, at_once):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(served_models, "MOST_AT_ONCE", at_once)
     candidates = [candidate(FULL, 1, 2), candidate(FULL, 2, 2), candidate(TOP, 1, 1), candidate(TOP, 2, 1)]
     for one in candidates:
         write_model(folder_of(one.run, Variant()), 1000 * len(one.kept_layers))
@@ -67,11 +68,11 @@ def test_every_arm_is_measured_in_every_variant_next_to_the_full_model(tmp_path,
         confidence=0.9,
         output=Path("serving.json"),
     )
-    # The first seed of each arm; the full model again with each of the others.
+    # The first seed of each arm; the full model once for all that are served at the same time.
     full, top = "baseline", "finetuned/top-1"
     names = [f"{full}, torch, full vocabulary", f"{full}, ONNX int8, full vocabulary"]
     names += [f"{top}, torch, full vocabulary", f"{top}, ONNX int8, full vocabulary"]
-    assert sorted(name for name, _ in asked) == sorted([names[0], *names])
+    assert sorted(name for name, _ in asked) == sorted([names[0]] * (2 // at_once - 1) + names)
     assert {example for _, example in asked} == {"good a" if has_pair else "good"}
     record = read_json("serving.json")
     assert [(row["origin"], row["runtime"]) for row in record["variants"]] == [

@@ -167,7 +167,7 @@ def test_from_the_hub_come_only_the_files_that_are_needed(bert: Path, served: Se
     assert (tmp_path / "out" / WEIGHTS).read_bytes() == (bert / WEIGHTS).read_bytes()
     assert read_json(tmp_path / "out" / "manifest.json")["revision"] == server.revision("model", "someone/model")
     asked = {request.path.rsplit("/", 1)[-1] for request in server.asked("/resolve/")}
-    assert asked == {"config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"}
+    assert asked == {"config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json", "README.md"}
 
 
 def test_several_weight_files_from_the_hub(saved: dict[str, Path], served: Served, tmp_path: Path) -> None:

@@ -213,9 +213,9 @@ class Delivered:
         return self.form(self.recommended)
 
 
-def base_model_of(manifest: Mapping[str, Any], license: str | None = None) -> BaseModel:
-    """The pre-trained model by the manifest of its folder; sources do not record licences."""
-    source = manifest["source"]
+def base_model_of(manifest: Mapping[str, Any]) -> BaseModel:
+    """The pre-trained model by the manifest of its folder, with the licence that its own card stated."""
+    source, license = manifest["source"], manifest.get("license")
     match source["source"]:
         case "hub":
             repository, revision = source["repository"], source["revision"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 RECORD = "provenance.json"
 SUMS = "SHA256SUMS"
+HASHING_THREADS = 4
 
 # Written by `make provenance` after the study is finished, from Snakemake's own metadata.
 WRITTEN_LATER = (layout.PROVENANCE_PAGE,)
@@ -165,8 +167,11 @@ def _in_study(pattern: str, **names: Any) -> PurePosixPath:
 
 def write_sums(results_dir: Path, names: Iterable[str]) -> None:
     """Write SHA256SUMS: a line for each file, as `sha256sum` writes them."""
-    lines = (f"{sha256_of(results_dir / name)}  {name}\n" for name in names)
-    write_text(results_dir / SUMS, "".join(lines))
+    names = list(names)
+    # Threads, as hashing releases Python's lock, and waits for the disk.
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        sums = pool.map(sha256_of, (results_dir / name for name in names))
+        write_text(results_dir / SUMS, "".join(f"{sha256}  {name}\n" for sha256, name in zip(sums, names, strict=True)))
 
 
 def _source(root: Path, key: str, folder: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Plan:
 
     Attributes:
         runs: number of runs by origin, baselines first.
+        operations: floating-point operations of each run, by its folder; few where a result is copied.
         trainings: number of trainings.
         copies: further trainings, whose result is copied from an identical one.
         gpu_hours: hours on a data-centre GPU.
@@ -72,6 +73,7 @@ class Plan:
     """
 
     runs: Mapping[str, int]
+    operations: Mapping[str, float]
     trainings: int
     copies: int
     gpu_hours: float
@@ -99,11 +101,12 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
     on_gpu = study.config["compute"]["device"] == "cuda"
     kept: set[tuple[Any, ...]] = set()
     teachers: set[tuple[str, str, int]] = set()
-    trainings, copies, operations, gpu_seconds, work_bytes = 0, 0, 0.0, 0.0, [0]
+    trainings, copies, gpu_seconds, work_bytes = 0, 0, 0.0, [0]
+    operations: dict[str, float] = {}
     for run in study.runs:
         model, task = models[run.model], tasks[run.task]
         predicting = (task.validation_rows + task.test_rows) * model.operations(_depth(study, run, model), task.tokens)
-        operations += predicting
+        operations[run.directory] = predicting
         gpu_seconds += predicting / GPU_RATE
         needed = _trainings(study, run, model)
         for training in needed:
@@ -119,7 +122,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
             steps = epochs * math.ceil(rows / batch_size)
             work = 3 * epochs * rows * model.operations(training.depth, task.tokens)
             seconds = max(work / GPU_RATE, steps * training.depth * GPU_SECONDS_PER_LAYER)
-            operations += work
+            operations[run.directory] += work
             gpu_seconds += seconds
             if not run.is_baseline:
                 duration = seconds if on_gpu else work / CPU_RATE
@@ -128,11 +131,11 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
         # Only what stays on disk can be copied: neither preparations of a run nor models that are deleted.
         if run.is_baseline or study.config["keep_models"]:
             kept.add(needed[-1].key)
-    vector_bytes = 0
+    vector_bytes, of_teachers = 0, 0.0
     for name, task_name, _ in teachers:
         model, task = models[name], tasks[task_name]
         teaching = (task.train_rows + task.unlabelled_rows) * model.operations(model.num_layers, task.tokens)
-        operations += teaching
+        of_teachers += teaching
         gpu_seconds += teaching / GPU_RATE
         if study.teaches_vectors(task_name):
             vector_bytes += 2 * (task.train_rows + task.unlabelled_rows) * model.hidden_size
@@ -140,10 +143,11 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
     staying = [run for run in study.runs if study.config["keep_models"] or run.is_baseline]
     return Plan(
         runs=Counter(run.origin for run in study.runs),
+        operations=operations,
         trainings=trainings,
         copies=copies,
         gpu_hours=gpu_seconds / 3600,
-        cpu_core_hours=operations / CPU_RATE / 3600,
+        cpu_core_hours=(sum(operations.values()) + of_teachers) / CPU_RATE / 3600,
         model_bytes=sum(_model_bytes(study, run, models[run.model]) for run in staying),
         input_bytes=_input_bytes(study, models, tasks),
         table_bytes=STUDY_BYTES

@@ -12,6 +12,9 @@ from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX
 
 PRECISIONS = ("fp32", "bf16")
+# Models beside the full one that are served at the same time: at most so many, of so many bytes together in fp32.
+MOST_AT_ONCE = 4
+AT_ONCE_BYTES = 200_000_000
 TOKENIZER_CONFIG = TOKENIZER_FILES[1]
 
 
@@ -51,6 +54,14 @@ def on_gpu(variants: Sequence[ServedModel]) -> list[ServedModel]:
         if variant.runtime == "torch"
         for precision in PRECISIONS
     ]
+
+
+def models_at_once(full_bytes: int) -> int:
+    """How many models, each in all its forms, are served at the same time beside a full model of so many bytes.
+
+    Each of them is compared with the full model on the same texts, which thus has to answer fewer of them.
+    """
+    return max(1, min(MOST_AT_ONCE, AT_ONCE_BYTES // full_bytes))
 
 
 def files_of(variant: ServedModel) -> list[Path]:

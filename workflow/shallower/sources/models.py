@@ -19,6 +19,7 @@ from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, 
 from shallower.models.sentence_embedding import read_embedding
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
 from shallower.sources.finite_weights import check_finite
+from shallower.sources.licences import stated_licence
 from shallower.sources.model_checks import (
     check_hash,
     check_with_transformers,
@@ -86,6 +87,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool, model_
         write_json(fetched / CONFIG, config)
     source.fetch(tokenizer, fetched)
     check_tokenizer_files(fetched, config)
+    licence = stated_licence(source, names, fetched)
 
     source.fetch([weights], fetched)
     converted_from = {}
@@ -112,6 +114,7 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool, model_
         **source.pin,
         **converted_from,
         **decided,
+        **({"license": licence} if licence else {}),
         "code": code_state(Path(__file__).parent),
         "versions": versions((*PACKAGES, "torch") if converted_from else PACKAGES),
         "sha256": {name: sha256_of(ready / name) for name in MODEL_FILES if name != "manifest.json"},

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from shallower.core.limits import CPU_TOKENS, GRADIENT_TOKENS, TEXT_BYTES
 from shallower.models.size import ModelSize
+from shallower.serving.served_models import models_at_once
 from shallower.steps.job import Job
 
 MB = 1e6
@@ -51,10 +52,11 @@ EXPORT_PROCESS = 1000
 QUANTISING_PROCESS = 400
 # Copies of the weights in what is read, traced or prepared, and written (counted in the code).
 EXPORT_COPIES = 5
-# Processes that serve at the same time: the full model and another one in both vocabularies by torch, on a GPU each in
-# two precisions; and four exports by ONNX Runtime, which takes less.
-TORCH_SERVERS, GPU_SERVERS, ONNX_SERVERS = 3, 6, 4
-ONNX_PROCESS = 150
+# Of processes that serve at the same time: what each takes besides weights by torch and by ONNX Runtime, and what they
+# share, the libraries.
+TORCH_SERVER, ONNX_SERVER, SERVING_LIBRARIES = 300, 60, 500
+# Forms of a model by torch, in both vocabularies; by ONNX Runtime, in two precisions. On a GPU torch has these, too.
+TORCH_FORMS, ONNX_FORMS, GPU_PRECISIONS = 2, 4, 2
 # Python with pyarrow and pandas, and one form that answers by ONNX Runtime.
 DELIVERING_PROCESS = 350
 # Python with scipy, and what resamples take at once.
@@ -157,12 +159,14 @@ def quantising(job: Job) -> int:
 
 
 def serving(job: Job) -> int:
-    """The full model and one more in every variant, each in a process of its own."""
-    weights = LOADING_COPIES * job.size.bytes(job.size.num_layers) / MB
-    on_cpu = TORCH_SERVERS * (PROCESS + weights) + ONNX_SERVERS * (ONNX_PROCESS + weights)
+    """The full model and some more in every form, each in a process of its own."""
+    full_bytes = job.size.bytes(job.size.num_layers)
+    models, weights = models_at_once(full_bytes), LOADING_COPIES * full_bytes / MB
+    by_torch = 1 + models * TORCH_FORMS
+    on_cpu = by_torch * (TORCH_SERVER + weights) + models * ONNX_FORMS * (ONNX_SERVER + weights)
     # They serve after the others, and share CUDA's libraries (assumed).
-    on_gpu = GPU_PROCESS + GPU_SERVERS * (PROCESS + weights) if job.on_gpu else 0
-    return round(SMALL_PROCESS + max(on_cpu, on_gpu))
+    on_gpu = GPU_PROCESS + GPU_PRECISIONS * by_torch * (TORCH_SERVER + weights) if job.on_gpu else 0
+    return round(SMALL_PROCESS + max(SERVING_LIBRARIES + on_cpu, on_gpu))
 
 
 def delivering(job: Job) -> int:

@@ -367,8 +367,9 @@ STEPS: dict[str, Step] = {
         ),
         _study_step("write_report", "write_report", "report.html"),
         _study_step("record_study", "record_study", "provenance.json", "SHA256SUMS"),
-        # Run by `make study`, `make check-hub`, `make verify`, `make check-delivered` and `make publish`.
+        # Run by make: study, status, check-hub, verify, check-delivered and publish.
         Step("propose_study", "download"),
+        Step("show_status", "download"),
         Step("check_hub", "download"),
         Step("verify_study", "report"),
         Step("check_delivered", "report"),

@@ -1,0 +1,126 @@
+"""How far a study is, from folders as Snakemake and the steps leave them."""
+
+import base64
+import os
+
+import pytest
+
+import tiny
+from shallower.core.files import write_json
+from shallower.planning.status import read_status, seconds_left, status_text
+from shallower.study.resolve import resolve_study
+
+STARTED, NOW = 1_700_000_000, 1_700_000_600
+BASELINE, TOP = "results/s/m/tiny/baseline/seed{}", "results/s/m/tiny/finetuned/top-1/seed{}"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    return resolve_study(
+        {
+            "study": "s",
+            "models": [{"name": "m", "source": "local", "directory": str(tiny.make_model(folder / "model", "bert"))}],
+            "tasks": [tiny.make_task_files(folder, 21, 8)],
+            "origins": [{"name": "finetuned"}],
+            "strategies": [{"name": "top", "amounts": [1]}],
+            "seeds": [1, 2],
+        }
+    )
+
+
+# Twice as much for a baseline, as if it trained for twice as long.
+OPERATIONS = {BASELINE.format(seed): 2.0 for seed in (1, 2)} | {TOP.format(seed): 1.0 for seed in (1, 2)}
+
+
+def write(path, text, moment=STARTED + 60):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.utime(path, (moment, moment))
+
+
+def train(folder, run, score=None, moment=STARTED + 60):
+    write(folder / run / "manifest.json", "{}", moment)
+    if score is not None:
+        write_json(folder / run / "metrics.json", {"metrics": {"accuracy": {"value": score}}})
+
+
+def lock(folder, study="s"):
+    write(folder / ".snakemake/locks/0.output.lock", f"resources/a\nresults/{study}/report.html\n", STARTED)
+
+
+def mark(folder, output):
+    write(folder / ".snakemake/incomplete" / base64.urlsafe_b64encode(output.encode()).decode(), "")
+
+
+def shown(study, folder):
+    return status_text(study, read_status(study, folder), OPERATIONS, NOW)
+
+
+def test_a_study_that_runs(study, tmp_path):
+    lock(tmp_path)
+    train(tmp_path, BASELINE.format(1), 0.8)
+    train(tmp_path, TOP.format(1), 0.6)
+    train(tmp_path, BASELINE.format(2))
+    for name in ("model.safetensors", "manifest.json"):
+        mark(tmp_path, f"{TOP.format(2)}/{name}")
+    mark(tmp_path, "results/other/m/tiny/baseline/seed1/config.json")
+    log = "10:00:00 m tiny finetuned top-1 seed 2: epoch 1/3\n"
+    write(tmp_path / "logs/finetune/s/m/tiny/finetuned/top-1/seed2.log", log)
+    # Of an earlier job of this run, and of another step.
+    write(tmp_path / "logs/predict/s/m/tiny/finetuned/top-1/seed2.log", "error: old\n", STARTED - 60)
+    write(tmp_path / ".snakemake/log/x.snakemake.log", "1 of 40 steps (2%) done\n12 of 40 steps (30%) done\n")
+    text = shown(study, tmp_path)
+    assert "of 4 runs 3 trained, 2 scored" in text
+    assert "12 of 40 steps of this start done" in text
+    # 5 of 6 parts of the work in 10 minutes.
+    assert "the last run is trained in 2 min" in text
+    assert "\n  m/tiny/finetuned/top-1/seed2: m tiny finetuned top-1 seed 2: epoch 1/3\n" in text
+    assert text.count("seed2:") == 1
+    assert "other" not in text
+    assert "Failed" not in text
+    assert "full model: 0.800 (1 of 2 seeds)" in text
+    assert "finetuned/top-1: 0.600, 75.0\N{NO-BREAK SPACE}% (1 of 2 seeds)" in text
+
+
+def test_the_share_kept_is_of_the_same_seeds(study, tmp_path):
+    for seed, score in ((1, 0.8), (2, 0.4)):
+        train(tmp_path, BASELINE.format(seed), score)
+    train(tmp_path, TOP.format(2), 0.4)
+    assert "finetuned/top-1: 0.400, 100.0\N{NO-BREAK SPACE}% (1 of 2 seeds)" in shown(study, tmp_path)
+
+
+def test_the_pace_counts_what_this_start_has_trained(study, tmp_path):
+    lock(tmp_path)
+    train(tmp_path, BASELINE.format(1), moment=STARTED - 1000)
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) is None
+    assert "not known yet" in shown(study, tmp_path)
+    train(tmp_path, TOP.format(1))
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 3 / 1)
+    for seed in (1, 2):
+        train(tmp_path, BASELINE.format(seed))
+        train(tmp_path, TOP.format(seed))
+    assert "All runs are trained" in shown(study, tmp_path)
+
+
+def test_a_study_that_stopped_names_what_failed(study, tmp_path):
+    train(tmp_path, BASELINE.format(1), 0.8)
+    # Left by a run that was killed.
+    mark(tmp_path, f"{TOP.format(1)}/model.safetensors")
+    write(tmp_path / "logs/finetune/s/m/tiny/finetuned/top-1/seed1.log", "10:00:00 a\nerror: disk full\n")
+    text = shown(study, tmp_path)
+    assert "Nothing runs" in text
+    assert "Running" not in text
+    assert "logs/finetune/s/m/tiny/finetuned/top-1/seed1.log: error: disk full" in text
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_a_complete_study_is_not_complete_while_it_runs_again(study, tmp_path, runs):
+    for run in OPERATIONS:
+        train(tmp_path, run, 0.5)
+    write(tmp_path / "results/s/SHA256SUMS", "")
+    if runs:
+        lock(tmp_path)
+    else:
+        lock(tmp_path, study="other")
+    assert ("complete: results/s/report.html" in shown(study, tmp_path)) is not runs

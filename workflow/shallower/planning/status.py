@@ -1,0 +1,224 @@
+"""How far a study is: what its files, Snakemake's and the logs say, read while it runs, on this machine or a cluster.
+
+Of Snakemake's folder .snakemake: `incomplete` has a file for each output of a job that runs or waits in a queue, named
+by its path in base64; `locks` has files while a study runs, with the paths that it may write; `log` has what it prints.
+"""
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from shallower.core import layout
+from shallower.core.files import read_json
+from shallower.core.runs import Run
+from shallower.core.wording import counted, percent, score_text
+from shallower.planning.missing import last_line
+from shallower.study.study import Study
+
+SNAKEMAKE = Path(".snakemake")
+LOGS = Path("logs")
+STEPS = re.compile(r"^([0-9]+) of ([0-9]+) steps", re.MULTILINE)
+# Lines of logs start with the time of day.
+CLOCK = re.compile(r"^[0-9:]{8} ")
+METRICS, MANIFEST = "metrics.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run of Snakemake that has not ended, or was killed: since when (seconds since the epoch), and its steps."""
+
+    started: float
+    steps_done: int = 0
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a study.
+
+    Attributes:
+        scores: the score of each run that has one by the first metric of its task, 0 to 1, by the run's folder.
+        trained: when each run was trained that was, scored or not, in seconds since the epoch, by its folder.
+        session: what runs; None where nothing does.
+        running: folders of jobs that run or wait in a queue, each with the last line of its log, where there is one.
+        failures: logs that end with an error, with that line.
+        is_complete: whether the last step, the record of the study, is done.
+    """
+
+    scores: Mapping[str, float]
+    trained: Mapping[str, float]
+    session: Session | None
+    running: Mapping[str, str]
+    failures: Mapping[str, str]
+    is_complete: bool
+
+
+def read_status(study: Study, folder: Path = Path()) -> Status:
+    """The status of a study whose working directory is `folder`. Files that change meanwhile do no harm."""
+    scores, trained = {}, {}
+    for run in study.runs:
+        metric = study.evaluate_settings(run.task)["metrics"][0]
+        if (file := folder / run.directory / METRICS).is_file():
+            scores[run.directory] = float(read_json(file)["metrics"][metric]["value"])
+        with suppress(FileNotFoundError):
+            trained[run.directory] = (folder / run.directory / MANIFEST).stat().st_mtime
+    session = _session(study, folder)
+    running = {} if session is None else dict(_running(study, folder))
+    return Status(
+        scores,
+        trained,
+        session,
+        running,
+        dict(_failures(study, folder, session)),
+        (folder / layout.STUDY.format(study=study.name) / "SHA256SUMS").is_file() and session is None,
+    )
+
+
+def _session(study: Study, folder: Path) -> Session | None:
+    results = layout.STUDY.format(study=study.name) + "/"
+    for lock in sorted((folder / SNAKEMAKE / "locks").glob("*.output.lock")):
+        with suppress(FileNotFoundError):
+            if results in lock.read_text(encoding="utf-8"):
+                started = lock.stat().st_mtime
+                return Session(started, *_steps(folder, started))
+    return None
+
+
+def _steps(folder: Path, started: float) -> tuple[int, int | None]:
+    """Steps done and in all, by the log of the session that began at a time."""
+    logs = sorted((folder / SNAKEMAKE / "log").glob("*.snakemake.log"), key=lambda path: path.stat().st_mtime)
+    if not logs or logs[-1].stat().st_mtime < started:
+        return 0, None
+    counts = STEPS.findall(logs[-1].read_text(encoding="utf-8", errors="replace"))
+    return (int(counts[-1][0]), int(counts[-1][1])) if counts else (0, None)
+
+
+def _running(study: Study, folder: Path) -> Iterator[tuple[str, str]]:
+    results = layout.STUDY.format(study=study.name) + "/"
+    for marker in sorted((folder / SNAKEMAKE / "incomplete").rglob("*")):
+        with suppress(binascii.Error, UnicodeDecodeError, FileNotFoundError):
+            # Longer names than a file system takes are divided into folders.
+            name = "".join(marker.relative_to(folder / SNAKEMAKE / "incomplete").parts)
+            output = base64.urlsafe_b64decode(name).decode() if marker.is_file() else ""
+            if output.startswith(results):
+                place = Path(output).parent
+                since = marker.stat().st_mtime
+                # A job begins its log anew.
+                logs = [log for log in folder.glob(_log_pattern(place)) if log.stat().st_mtime >= since]
+                newest = max(logs, key=lambda log: log.stat().st_mtime, default=None)
+                yield str(place), CLOCK.sub("", last_line(newest)) if newest else ""
+
+
+def _log_pattern(place: Path) -> str:
+    """Where the log of a job with outputs in a folder may be, for a run or what belongs to one."""
+    return f"{LOGS}/*/{Path(*place.parts[1:])}*.log"
+
+
+def _failures(study: Study, folder: Path, session: Session | None) -> Iterator[tuple[str, str]]:
+    """Logs of the study that end with an error, of this session where there is one."""
+    for log in sorted((folder / LOGS).glob(f"*/{study.name}/**/*.log")):
+        with suppress(FileNotFoundError):
+            line = last_line(log)
+            if line.startswith("error:") and (session is None or log.stat().st_mtime >= session.started):
+                yield str(log.relative_to(folder)), line
+
+
+def seconds_left(status: Status, operations: Mapping[str, float], now: float) -> float | None:
+    """How long the runs that are left take at the pace of this session, by their floating-point operations.
+
+    None where nothing runs, or no run has been trained in this session yet.
+    """
+    if status.session is None:
+        return None
+    done = sum(operations[run] for run, moment in status.trained.items() if moment >= status.session.started)
+    left = sum(count for run, count in operations.items() if run not in status.trained)
+    return (now - status.session.started) * left / done if done else None
+
+
+def status_text(study: Study, status: Status, operations: Mapping[str, float], now: float) -> str:
+    """A status for people."""
+    results = layout.STUDY.format(study=study.name)
+    done, total = len(status.scores), len(study.runs)
+    lines = [f"Study {study.name}: of {counted(total, 'run')} {len(status.trained):,} trained, {done:,} scored."]
+    if status.is_complete:
+        lines.append(f"The study is complete: {results}/report.html")
+    elif status.session is None:
+        lines.append("Nothing runs. Run it again to go on: what is finished is kept.")
+    else:
+        lines.append(_session_text(status, operations, now))
+    if status.running:
+        lines += ["", "Running, or waiting in a queue:"]
+        for folder, line in status.running.items():
+            lines.append(f"  {folder.removeprefix(f'{results}/')}{f': {line}' if line else ''}")
+    if status.failures:
+        lines += ["", "Failed:", *(f"  {log}: {line}" for log, line in status.failures.items())]
+    if status.scores:
+        lines += ["", "Scores so far (means over seeds; per cent of the full model's on the same seeds):"]
+        lines += _score_lines(study, status.scores)
+    return "\n".join(lines)
+
+
+def _session_text(status: Status, operations: Mapping[str, float], now: float) -> str:
+    assert status.session
+    began = f"Running since {_clock(status.session.started, now)}"
+    if status.session.steps:
+        began += f": {status.session.steps_done:,} of {status.session.steps:,} steps of this start done"
+    if (seconds := seconds_left(status, operations, now)) is None:
+        return f"{began}. No run was trained since then, so the time left is not known yet."
+    if not seconds:
+        return f"{began}. All runs are trained; scores, tables and figures are left."
+    return (
+        f"{began}. At this pace the last run is trained in {_duration(seconds)}, at about {_clock(now + seconds, now)}."
+    )
+
+
+def _score_lines(study: Study, scores: Mapping[str, float]) -> Iterator[str]:
+    """For each model and task the full model, then all arms of which a run is finished, best first in each origin."""
+    for model in study.models:
+        for task in study.tasks:
+            runs = [run for run in study.runs if (run.model, run.task) == (model, task)]
+            full = {run.seed: scores[run.directory] for run in runs if run.is_baseline and run.directory in scores}
+            arms: dict[str, list[Run]] = {}
+            for run in runs:
+                arms.setdefault(run.arm, []).append(run)
+            found = [
+                _arm_line(arm, of_arm, scores, full)
+                for arm, of_arm in arms.items()
+                if any(run.directory in scores for run in of_arm)
+            ]
+            if found:
+                yield f"  {model} on {task}, {study.evaluate_settings(task)['metrics'][0]}:"
+                yield from (f"    {line}" for _, line in sorted(found, key=lambda entry: entry[0], reverse=True))
+
+
+def _arm_line(
+    arm: str, runs: Sequence[Run], scores: Mapping[str, float], full: Mapping[int, float]
+) -> tuple[tuple[bool, float], str]:
+    """A line for an arm, and what it is sorted by: the full model first, then by score."""
+    found = {run.seed: scores[run.directory] for run in runs if run.directory in scores}
+    value, is_baseline = mean(found.values()), runs[0].is_baseline
+    seeds = "" if len(runs) == 1 else f" ({len(found)} of {counted(len(runs), 'seed')})"
+    common = sorted(found.keys() & full.keys())
+    whole = mean(full[seed] for seed in common) if common else 0
+    kept = "" if is_baseline or whole <= 0 else f", {percent(100 * mean(found[seed] for seed in common) / whole)}"
+    name = "full model" if is_baseline else arm
+    return (is_baseline, value), f"{name}: {score_text(value)}{kept}{seeds}"
+
+
+def _duration(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
+
+
+def _clock(moment: float, now: float) -> str:
+    """A time of day, with the date where it is another one than today's."""
+    moment_time, today = time.localtime(moment), time.localtime(now)
+    same_day = (moment_time.tm_year, moment_time.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M" if same_day else "%Y-%m-%d %H:%M", moment_time)
