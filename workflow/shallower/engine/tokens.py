@@ -276,7 +276,7 @@ def text_figures(tokens: TokenSet) -> dict[str, int | None]:
         "unknown_tokens": tokens.unknown,
         "cut_texts": tokens.truncated,
     }
-    if tokens.places is None:
+    if tokens.places is None or tokens.groups is None:
         return figures
     texts = len(np.unique(tokens.groups))
     of_words = {"words": len(tokens.places), "lost_words": tokens.lost_words, "split_texts": tokens.split_texts}

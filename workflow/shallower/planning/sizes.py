@@ -11,7 +11,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.model_sources import model_source
-from shallower.sources.tasks import answers_with_vectors, local_data, num_outputs
+from shallower.sources.tasks import answers_with_vectors, answers_words, local_data, num_outputs
 from shallower.sources.unlabelled import local_unlabelled
 from shallower.steps.job import Job
 from shallower.study.study import Study
@@ -32,6 +32,8 @@ GLUE_SIZES = {
 # For other tasks: tokens in a text, and rows of each split until the task is downloaded.
 TOKENS_PER_TEXT = 25
 ASSUMED_ROWS = 10_000
+# Words of a text, on average and at most, where each has a label (sentences of news have 15, of tweets 18).
+WORDS_OF_A_TEXT = 40
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,14 @@ def tokenizing_job(file: str | Path, max_length: int, copies: int = 0) -> Job:
     return Job(max_length=max_length)
 
 
-def _outputs(definition: Mapping[str, Any], size: ModelSize) -> int:
-    """Numbers that a model answers an example with: its logits or, of a sentence embedding, vectors of two texts."""
-    return 2 * size.hidden_size if answers_with_vectors(definition) else num_outputs(definition)
+def _outputs(definition: Mapping[str, Any], size: ModelSize, max_length: int) -> int:
+    """Numbers that a model answers an example with: its logits or, of a sentence embedding, vectors of two texts.
+
+    Of texts with a label for each word it is the logits of so many words as texts have on average, at most.
+    """
+    if answers_with_vectors(definition):
+        return 2 * size.hidden_size
+    return num_outputs(definition) * (min(max_length, WORDS_OF_A_TEXT) if answers_words(definition) else 1)
 
 
 def job_of(
@@ -188,7 +195,7 @@ def job_of(
         measure=study.config["measure"],
         models=models,
         threads=study.config["compute"]["threads"],
-        outputs=_outputs(study.task_definition(task), size) if task else 1,
+        outputs=_outputs(study.task_definition(task), size, study.max_length(task)) if task else 1,
         teaches_vectors=task is not None and study.teaches_vectors(task),
         on_gpu=on_gpu,
     )

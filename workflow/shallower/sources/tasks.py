@@ -229,6 +229,11 @@ def answers_with_vectors(definition: Mapping[str, Any]) -> bool:
     return task_kind(TASK_SOURCES[definition["source"]].columns(definition).target).answers_with_vectors
 
 
+def answers_words(definition: Mapping[str, Any]) -> bool:
+    """Whether models for a task answer each word of a text."""
+    return task_kind(TASK_SOURCES[definition["source"]].columns(definition).target).answers_words
+
+
 def num_outputs(definition: Mapping[str, Any]) -> int:
     """Number of logits of a model for a task: its classes, or one number."""
     return len(TASK_SOURCES[definition["source"]].columns(definition).labels or [""])
