@@ -3,6 +3,7 @@
 A case is a folder with these files, and options of a request. The words are those of the culprit and of the remedy.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,11 @@ def table(rows: int = 40, separator: str = ",", **columns: Callable[[int], Any])
     lines = [separator.join(columns)]
     lines += [separator.join(str(value(row)) for value in columns.values()) for row in range(rows)]
     return "\n".join(lines) + "\n"
+
+
+def tagged(tags: Callable[[int], list[str]]) -> str:
+    """JSON lines of three words and their tags, by a function of the row's number."""
+    return "".join(json.dumps({"words": text(row).split()[1:4], "tags": tags(row)}) + "\n" for row in range(40))
 
 
 def mood(row: int) -> str:
@@ -152,6 +158,24 @@ PROPOSED = [
             "for ranking: a relevance from 0 on, and 6.0 rows of each query",
             "or KIND=ranking",
         ),
+    ),
+    Proposal(
+        "similarities for a model without vectors",
+        train(SOUND),
+        ("KIND=embedding: is for a model of sentence-transformers, and tiny is none", "no modules.json", "with MODEL="),
+        {"kind": "embedding"},
+    ),
+    Proposal(
+        "a tag too few",
+        {"my.jsonl": tagged(lambda row: ["O", "B-x"] if row == 6 else ["O", "O", "B-x"])},
+        ("my.jsonl: row 7: 3 words in words, but 2 tags in tags; give one tag for each word",),
+        {"files": {"train": "my.jsonl"}},
+    ),
+    Proposal(
+        "tags of which some have no prefix",
+        {"my.jsonl": tagged(lambda row: ["O", "B-x", "place"])},
+        ("the column 'tags': 'place' has no prefix such as B-", "correct the tags"),
+        {"files": {"train": "my.jsonl"}},
     ),
     Proposal(
         "rows without a label",

@@ -1307,12 +1307,12 @@ DATA = [
         ("data/train.csv: row 2: label ['bad', 'bad'] names a label twice; remove the repeats",),
     ),
     Case(
-        "lists as Python writes them",
+        "lists of names without quotation marks",
         multi_label(
             content("data/validation.csv", 'text,label\na,"[""good"", ""bad""]"\nb,"[""good""]"\n'),
-            train="text,label\na,\"['good', 'bad']\"\nb,[]\n",
+            train='text,label\na,"[good, bad]"\nb,[]\n',
         ),
-        ("data/train.csv: row 1: label \"['good', 'bad']\" is not a JSON list", 'write a list such as ["a", "b"]'),
+        ("data/train.csv: row 1: label '[good, bad]' is not a list", 'write a list such as ["a", "b"]'),
     ),
     Case(
         "the same labels in all rows",

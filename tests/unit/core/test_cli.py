@@ -75,3 +75,17 @@ def test_an_error_of_the_system_that_is_a_bug_keeps_its_traceback(tmp_path):
     finished = run_script(tmp_path, "open('absent')")
     assert finished.returncode == 1
     assert "Traceback" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "is_bug"), [("print('a line\\n' * 100_000)", False), ("os.write(writer, b'x')", True)]
+)
+def test_a_reader_that_has_seen_enough_is_no_bug(tmp_path, body, is_bug):
+    """Unlike a pipe of the step's own."""
+    run_script(tmp_path, f"import os; reader, writer = os.pipe(); os.close(reader); {body}")
+    command = f"{sys.executable} script.py | head -n 1"
+    finished = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env={"PYTHONPATH": str(LIBRARY)}, capture_output=True, text=True
+    )
+    assert ("Traceback" in finished.stderr) is is_bug
+    assert is_bug or (finished.stdout, finished.stderr) == ("a line\n", "")

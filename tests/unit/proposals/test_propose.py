@@ -4,13 +4,17 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+import tagged_words
+import tiny_embedding
 from bad_files import SOUND, cell, mood, row_number, table, text
 from hub_server import HubServer
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of
+from shallower.core.layout import SPLITS, TEST
 from shallower.proposals.models import propose_model
 from shallower.proposals.registry import PROPOSALS
 from shallower.proposals.request import Request
@@ -85,8 +89,8 @@ def test_names_in_a_parquet_file_are_taken(proposed):
 
 
 def test_pairs_with_ratings(proposed):
-    content = table(100, sentence1=text, sentence2=lambda row: text(row + 1), score=lambda row: row % 50 / 10)
-    proposed({"my.csv": content})
+    said = "\n".join(proposed({"my.csv": PAIRS}))
+    assert "KIND=embedding with a MODEL of sentence-transformers" in said
     (task,) = study_at()["tasks"]
     assert (task["text"], task["target"], task["metrics"]) == (
         ["sentence1", "sentence2"],
@@ -135,9 +139,11 @@ def test_columns_of_0_and_1_are_one_label_together(proposed):
     assert study_at("studies/one.yaml")["tasks"][0]["target"] == "classification"
 
 
-def test_texts_of_a_query_stay_together(proposed):
-    content = table(240, query=lambda row: text(row // 6), passage=text, label=lambda row: int(row % 6 == 2))
-    said = "\n".join(proposed({"my.csv": content}, kind="ranking"))
+@pytest.mark.parametrize(("name", "kind"), [("label", "ranking"), ("relevance", None)])
+def test_texts_of_a_query_stay_together(name, kind, proposed):
+    label = {name: lambda row: int(row % 6 == 2)}
+    content = table(240, query=lambda row: text(row // 6), passage=text, **label)
+    said = "\n".join(proposed({"my.csv": content}, kind=kind))
     (task,) = study_at()["tasks"]
     assert (task["text"], task["target"]) == (["query", "passage"], "ranking")
     assert task["metrics"] == ["ndcg_at_10", "mrr_at_10"]
@@ -145,6 +151,79 @@ def test_texts_of_a_query_stay_together(proposed):
     assert {split: len(found) for split, found in queries.items()} == {"train": 32, "validation": 4, "test": 4}
     assert {count for found in queries.values() for count in found.values()} == {6}
     assert "no split has a query of another" in said
+
+
+SENTENCES = tagged_words.make_sentences(120, seed=1)
+TAGGED = [{"words": words, "ner": tags} for words, tags in SENTENCES]
+CONLL = "\n".join("".join(f"{word}\t{tag}\n" for word, tag in zip(*each, strict=True)) for each in SENTENCES)
+
+
+def csv_of(rows, write):
+    """A CSV file of lists, each as a function writes it."""
+    fields = ['"' + write(value).replace('"', '""') + '"' for row in rows for value in row.values()]
+    lines = [",".join(pair) for pair in zip(fields[::2], fields[1::2], strict=True)]
+    return "\n".join([",".join(rows[0]), *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("my.jsonl", "".join(json.dumps(row) + "\n" for row in TAGGED), ("words", "ner")),
+        ("my.parquet", pa.Table.from_pylist(TAGGED), ("words", "ner")),
+        ("my.csv", csv_of(TAGGED, json.dumps), ("words", "ner")),
+        ("my.csv", csv_of(TAGGED, lambda value: str(np.array(value))), ("words", "ner")),
+        ("my.conll", CONLL, ("word", "tag")),
+    ],
+)
+def test_tagged_words(name, content, columns, proposed):
+    said = "\n".join(proposed({name: content}, files={"train": name}))
+    (task,) = study_at()["tasks"]
+    assert (task["target"], task["text"], task["label"]) == ("tokens", [columns[0]], columns[1])
+    assert task["labels"] == ["O", "B-bad", "I-bad", "B-good", "I-good"]
+    assert task["metrics"] == ["entity_f1", "token_accuracy"]
+    assert "a tag for each word, of 5: O, B-bad, I-bad, B-good, I-good" in said
+    assert "no split has a sentence of another" in said
+    found = [tuple(row[column] for column in columns) for split in (*SPLITS, TEST) for row in rows_of(split)]
+    assert sorted(found) == sorted(SENTENCES)
+
+
+def test_one_of_several_columns_of_tags_is_asked_for(proposed):
+    """Parts of speech mark no entities; files that are given have the names that the study gives to their columns."""
+    lines = [line + f"\t{'NOUN' if 'good' in line else 'X'}" if line else "" for line in CONLL.splitlines()]
+    files = {"my.conll": "\n".join(lines), "dev.conll": "\n".join(lines)}
+    options = {"files": {"train": "my.conll", "validation": "dev.conll"}}
+    with pytest.raises(UserError, match=r"2 columns can be the label; choose one: LABEL=column 2 .*LABEL=column 3"):
+        proposed(files, **options)
+    proposed(files, label=("column 3",), **options)
+    (task,) = study_at()["tasks"]
+    assert (task["columns"], task["text"], task["label"]) == (
+        ["column 1", "column 2", "column 3"],
+        ["column 1"],
+        "column 3",
+    )
+    assert (task["labels"], task["metrics"]) == (["NOUN", "X"], ["token_accuracy"])
+
+
+PAIRS = table(100, sentence1=text, sentence2=lambda row: text(row + 1), score=lambda row: row % 50 / 10)
+
+
+def test_pairs_for_a_model_that_gives_vectors(proposed, tmp_path):
+    tiny_embedding.make_embedding_model(tmp_path / "vectors")
+    said = "\n".join(proposed({"my.csv": PAIRS}, model="vectors"))
+    study = study_at()
+    (task,) = study["tasks"]
+    assert (task["target"], task["similarity_range"], task["metrics"]) == (
+        "embedding",
+        [0, 5],
+        ["spearmanr", "pearson"],
+    )
+    assert "numbers from 0 to 4.9, which say how similar two texts are" in said
+    assert "KIND=regression" in said
+    # Each text is read by itself; what kinds cannot do yet is left out.
+    assert study["train"]["max_length"] == 32
+    assert ("deliver" in study) == ("deliver" not in TASK_KINDS["embedding"].unsupported)
+    proposed({"my.csv": PAIRS}, model="vectors", kind="regression", name="other")
+    assert study_at("studies/other.yaml")["tasks"][0]["target"] == "regression"
 
 
 def test_files_that_are_given_are_used_as_they_are(proposed):

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import resource
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -70,6 +71,7 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     start = time.perf_counter()
     try:
         main(arguments)
+        sys.stdout.flush()
         ignore_signals()
         if STARTED_BY in os.environ:
             seconds = time.perf_counter() - start
@@ -78,12 +80,25 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
         _end(f"error: {error}", 1)
     except Interrupted as interruption:
         _end(str(interruption), 128 + interruption.number)
+    except BrokenPipeError:
+        if not _has_lost_its_reader(sys.stdout.fileno()):
+            raise
+        # It has what it wanted, such as `head`. Without this Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in REMEDIES:
             raise
         # Of two names the second is that of the file written, as when a file is copied.
         path = error.filename2 or error.filename or "a file"
         _end(f"error: {path}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}", 1)
+
+
+def _has_lost_its_reader(descriptor: int) -> bool:
+    """Whether the process at the other end of a pipe has ended or closed it."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def peak_memory() -> int:

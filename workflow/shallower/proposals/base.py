@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from shallower.proposals.columns import Column
 from shallower.proposals.division import Texts, compared
-from shallower.task_kinds.base import shown
+from shallower.task_kinds.base import TaskKind, shown
+from shallower.task_kinds.registry import TASK_KINDS
 
-# Names that people give to a column of labels.
-_LABEL_NAMES = "label labels target class category topic intent sentiment tag tags y gold gold_label golden emotion"
-LABEL_NAMES = frozenset(_LABEL_NAMES.split(" "))
+# What changes a decision that has no option of its own.
+OTHER_ORDER = "another order in the study"
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,19 @@ class Candidate:
         columns: the columns.
         reason: what of them suits the kind.
         is_natural: whether they suit the kind so well that nobody needs to ask for it.
+        outdoes: kinds that need not be thought of then.
     """
 
     kind: str
     columns: tuple[Column, ...]
     reason: str
-    is_natural: bool
+    is_natural: bool = True
+    outdoes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The names of the columns, as LABEL takes them."""
         return ",".join(column.name for column in self.columns)
-
-    @property
-    def holds(self) -> str:
-        """What the columns hold, in words."""
-        return self.columns[0].holds if len(self.columns) == 1 else self.reason
 
 
 class KindProposal(ABC):
@@ -63,13 +60,24 @@ class KindProposal(ABC):
 
     Attributes:
         name: of the kind, as in TASK_KINDS.
+        why_text: why a column is that of text, with its content in braces, and what names others.
+        long_texts: what becomes of those that are too long.
+        needs: of the model, to follow the option that asks for the kind.
     """
 
     name: ClassVar[str]
+    why_text: ClassVar[tuple[str, str]] = ("the only column of {}", "TEXT= with one column, or two for pairs")
+    long_texts: ClassVar[str] = "cut"
+    needs: ClassVar[str] = ""
 
-    def holds_text(self, column: Column) -> bool:
-        """Whether a column looks like one of text for this kind."""
-        return column.is_text
+    @property
+    def kind(self) -> TaskKind:
+        """The kind itself."""
+        return TASK_KINDS[self.name]
+
+    def texts(self, columns: Sequence[Column]) -> list[Column]:
+        """The columns that look like those of text for this kind."""
+        return [column for column in columns if column.is_text]
 
     @abstractmethod
     def candidates(self, columns: Sequence[Column], texts: Sequence[Column]) -> Iterator[Candidate]:
@@ -83,21 +91,30 @@ class KindProposal(ABC):
         of the classes that the user gave. Raises UserError where labels cannot be used.
         """
 
-    def unit(self, num_texts: int) -> str:
-        """What is not in two splits, in words, where rows have so many texts."""
-        return "text" if num_texts == 1 else "pair of texts"
+    def unit(self, num_texts: int) -> tuple[str, str]:
+        """What is not in two splits, and several of it, in words, where rows have so many texts."""
+        return ("text", "texts") if num_texts == 1 else ("pair of texts", "pairs of texts")
 
     def key(self, texts: Sequence[Any]) -> Texts:
         """What rows with the same texts have in common, by which they are put into one split."""
         return compared(texts)
 
-    def text_problem(self, text: Any) -> str | None:
-        """Why a text of the data, which is not missing, cannot be used, to follow the column's name."""
-        return None if isinstance(text, str) else f"is {shown(text)}, not text"
+    def read(self, value: Any) -> Any:
+        """A label. Raises ValueError with what is wrong, to follow the column's name."""
+        return value
 
-    def problem(self, value: Any) -> str | None:
-        """Why a label, which is not missing, cannot be used, to follow the column's name; None if it can."""
-        return None
+    def problems(self, row: Sequence[tuple[str, Any]], label: str, value: Any) -> Iterator[tuple[int | None, str]]:
+        """What is wrong with a row without missing values: its texts by their columns, the label's columns, the label.
+
+        Each with the number of the word that it is about, from 0, where that is known.
+        """
+        for name, text in row:
+            if not isinstance(text, str):
+                yield None, f"{name} is {shown(text)}, not text"
+        try:
+            self.read(value)
+        except ValueError as error:
+            yield None, f"{label} {error}"
 
     @abstractmethod
     def strata(self, label: Sequence[str], values: Sequence[Any]) -> list[Hashable]:

@@ -1,4 +1,4 @@
-"""What the columns of a user's file hold, as far as their values show it: text, classes, numbers, ids, dates."""
+"""What the columns of a user's file hold, by their names and values: text, classes, numbers, ids, dates."""
 
 import json
 import re
@@ -7,26 +7,39 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+from shallower.core.errors import UserError
 from shallower.core.wording import counted
-from shallower.task_kinds.base import is_missing
+from shallower.core.written_lists import written_list
+from shallower.sources.file_formats import kind_of
+from shallower.task_kinds.base import is_missing, shown
 from shallower.task_kinds.regression import number
 
 # Mean words from which texts are texts, and not names of something.
 WORDS_OF_TEXT = 3
-# Names that people give to columns of text, whose texts may be shorter.
+# Names that people give to columns of text, whose texts may be shorter, and to columns of labels.
 _TEXT_NAMES = "text sentence review comment tweet message utterance question query title headline content body document"
 TEXT_NAMES = frozenset(_TEXT_NAMES.split(" "))
+_LABEL_NAMES = "label labels target class category topic intent sentiment tag tags y gold gold_label golden emotion"
+LABEL_NAMES = frozenset([*_LABEL_NAMES.split(" "), "ner_tags", "pos_tags", "upos"])
 # So many different texts are more than names of classes, however often each is there; of fewer rows, this share.
 MANY_TEXTS, SHARE_OF_TEXTS = 100, 0.5
 # Values that a sentence lists, and characters of each that it quotes.
 MOST_LISTED, MOST_CHARACTERS = 6, 30
+# Questions of a survey may be names of columns; longer texts hardly are.
+LONGEST_NAME = 150
 # Names of columns that tell rows apart; pandas writes its index without a name.
 _IDS = re.compile(r"(?i)|#|.*_?(id|idx|index|uid|uuid|guid)|unnamed: 0|row|number|no\.?")
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([T ].*)?|\d{1,2}([./-])\d{1,2}\2\d{2,4}( .*)?|\d{4}/\d{1,2}/\d{1,2}( .*)?")
 # Letters of scripts that put no blanks between words; each counts as one.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+# Names of two columns of text that belong together: those that differ in a last digit or letter, and these.
+_ALIKE = ((r"(.*?)[_ ]?1", r"(.*?)[_ ]?2"), (r"(?i)(.*?)[_ ]?a", r"(?i)(.*?)[_ ]?b"))
+_PAIRS = "premise hypothesis, question sentence, question answer, question context, question passage, query passage"
+PAIRS = frozenset(tuple(pair.split(" ")) for pair in f"{_PAIRS}, query document, query text".split(", "))
 
 
 def num_words(text: str) -> int:
@@ -70,6 +83,20 @@ class Column:
         return self.numbers is not None and all(value.is_integer() for value in self.numbers)
 
     @property
+    def are_class_ids(self) -> bool:
+        """Whether values are written as ids of classes are: 0 and 1, or without gaps from 0 under such a name."""
+        if not self.is_whole or self.numbers is None:
+            return False
+        ids = sorted({int(value) for value in self.numbers})
+        return ids == [0, 1] or (ids == list(range(len(ids))) and self.name.casefold() in LABEL_NAMES)
+
+    @property
+    def extent(self) -> str:
+        """From where to where numbers go."""
+        kind = "whole numbers" if self.is_whole else "numbers"
+        return f"{kind} from {min(self.numbers or [0]):g} to {max(self.numbers or [0]):g}"
+
+    @property
     def is_plain(self) -> bool:
         """Whether all values are texts, numbers or truth values, as labels are: neither lists nor mappings."""
         return all(isinstance(value, str | int | float) for value in self.present)
@@ -94,9 +121,18 @@ class Column:
 
     @cached_property
     def lists(self) -> list[list[Any]] | None:
-        """The values as lists; None where any of them is no list."""
-        found = [value for value in self.present if isinstance(value, list)]
-        return found if found and len(found) == len(self.present) else None
+        """The values as lists, also those that are written as text; None where any of them is no list."""
+        found = []
+        for value in self.present:
+            if (entries := as_list(value)) is None:
+                return None
+            found.append(entries)
+        return found or None
+
+    @cached_property
+    def entries(self) -> list[str]:
+        """The different entries of all lists, in their order."""
+        return in_order({as_text(entry) for entry in chain.from_iterable(self.lists or ())})
 
     @cached_property
     def mean_words(self) -> float:
@@ -107,7 +143,9 @@ class Column:
     @cached_property
     def is_text(self) -> bool:
         """Whether the values are texts of several words, not the names of a few classes."""
-        if not self.present or not all(isinstance(value, str) for value in self.present) or self.is_dates:
+        if not self.present or not all(isinstance(value, str) for value in self.present):
+            return False
+        if self.is_dates or self.lists is not None:
             return False
         is_varied = len(self.counts) >= min(MANY_TEXTS, SHARE_OF_TEXTS * len(self.present))
         return is_varied and (self.mean_words >= WORDS_OF_TEXT or self.name.casefold() in TEXT_NAMES)
@@ -124,12 +162,11 @@ class Column:
             return "nothing"
         if self.lists is not None:
             mean = sum(map(len, self.lists)) / len(self.lists)
-            entries = in_order({as_text(entry) for found in self.lists for entry in found})
-            return f"lists of {mean:.1f} entries on average, such as {listed_values(entries)}"
-        if not self.is_plain:
-            return "dates" if self.is_dates else "values of several kinds"
+            return f"lists of {mean:.1f} entries on average, such as {listed_values(self.entries)}"
         if self.is_dates:
             return "dates"
+        if not self.is_plain:
+            return "values of several kinds"
         if self.is_text:
             return f"text, {self.mean_words:.0f} words on average"
         if self.is_ids:
@@ -137,8 +174,7 @@ class Column:
         if len(self.counts) <= MOST_LISTED:
             return f"{counted(len(self.counts), 'value')}: {listed_values(self.in_order)}"
         if self.numbers is not None:
-            kind = "whole numbers" if self.is_whole else "numbers"
-            return f"{len(self.counts):,} different {kind} from {min(self.numbers):g} to {max(self.numbers):g}"
+            return f"{len(self.counts):,} different {self.extent}"
         return f"{len(self.counts):,} different values, such as {listed_values(self.in_order)}"
 
     @property
@@ -150,6 +186,13 @@ class Column:
 def as_text(value: Any) -> str:
     """A value as the text by which classes are named: without blanks around it."""
     return json.dumps(value, default=str) if isinstance(value, list | dict) else str(value).strip()
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """A value that is a list, or is written as one; None for others."""
+    if isinstance(value, list):
+        return value
+    return written_list(value) if isinstance(value, str) else None
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -165,3 +208,39 @@ def listed_values(values: Sequence[str]) -> str:
     """Values as sentences list them, the first ones of many."""
     shown = [value if len(value) <= MOST_CHARACTERS else f"{value[:MOST_CHARACTERS]}…" for value in values]
     return ", ".join(shown[:MOST_LISTED]) + (", …" if len(values) > MOST_LISTED else "")
+
+
+def are_pair(one: str, other: str, alike: bool = False) -> bool:
+    """Whether two columns are the first and the second text of pairs, by their names; `alike`: either may be first."""
+    if not alike and (one.casefold(), other.casefold()) in PAIRS:
+        return True
+    return any(
+        (stem := re.fullmatch(first, one)) and (twin := re.fullmatch(second, other)) and stem[1] == twin[1]
+        for first, second in _ALIKE
+    )
+
+
+def check_header(path: Path, columns: Sequence[Column]) -> None:
+    """Raise UserError where the names of the columns of a CSV or TSV file look like a row of data."""
+    if kind_of(path) not in (".csv", ".tsv"):
+        return
+    if (why := next(filter(None, map(_is_no_name, columns)), None)) is not None:
+        names = ",".join(f"column{index}" for index in range(1, len(columns) + 1))
+        raise UserError(
+            f"{path}: the first line should name the columns, but looks like a row: {why}; name them yourself, all "
+            f"{len(columns)}, with COLUMNS={names}, or put a line of names above"
+        )
+
+
+def _is_no_name(column: Column) -> str | None:
+    """What makes the name of a column look like a value."""
+    name = column.name.strip()
+    if name and not column.is_text and name in map(as_text, column.present):
+        return f"{shown(name)} is also a value further down"
+    if len(name) > LONGEST_NAME:
+        return f"{shown(name[:60] + '…')} is no name"
+    try:
+        number(name)
+    except ValueError:
+        return None
+    return f"{shown(name)} is a number"

@@ -1,26 +1,30 @@
-"""The proposed study as it is written, and what is said of it."""
+"""The proposed study as it is written, YAML with a comment for each decision, and what is said of it."""
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from shallower.core.layout import SPLITS, TEST
-from shallower.core.wording import counted
-from shallower.proposals.base import Decision
+from shallower.proposals.base import Decision, KindProposal
 from shallower.proposals.columns import Column
 from shallower.proposals.models import ProposedModel
 from shallower.proposals.request import Request
-from shallower.proposals.sizes import Lengths, examples, minutes_per_row
-from shallower.proposals.study_text import entry, inline, mapping, reasons, sections
+from shallower.proposals.sizes import LONGEST, Lengths, examples
 from shallower.study.step_settings import Training
 
 SEEDS = [1, 2]
 # Of models that the template says nothing of: the defaults of a study, and a batch that suits a laptop.
-TRAIN = {"epochs": Training.model_fields["epochs"].default, "batch_size": 16}
-TRAIN["learning_rate"] = Training.model_fields["learning_rate"].default
+_DEFAULTS = {key: Training.model_fields[key].default for key in ("epochs", "learning_rate")}
+TRAIN = {"epochs": _DEFAULTS["epochs"], "batch_size": 16, "learning_rate": _DEFAULTS["learning_rate"]}
 BUDGET = {"score_kept": 95}
+WIDTH = 118
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Draft:
         request: what was asked for.
         model: the model.
         template: a study whose training, budget and delivery are taken.
+        proposal: of the kind of task.
         decisions: the keys of the task's entry, with reasons.
         columns: of the training file.
         rows: number of rows of each split.
@@ -41,6 +46,7 @@ class Draft:
     request: Request
     model: ProposedModel
     template: Mapping[str, Any]
+    proposal: KindProposal
     decisions: tuple[Decision, ...]
     columns: tuple[Column, ...]
     rows: Mapping[str, int]
@@ -68,11 +74,17 @@ class Draft:
         return {"epochs": self.template.get("refine", {}).get("epochs", 1)} if self.model.is_template else {}
 
     @cached_property
+    def deliver(self) -> dict[str, Any] | None:
+        """Settings of delivery; None where the kind has none."""
+        if "deliver" in self.proposal.kind.unsupported:
+            return None
+        return self.template.get("deliver", {}) | ({} if self.model.can_export else {"runtimes": ["torch"]})
+
+    @cached_property
     def examples(self) -> dict[str, int]:
         """How many examples are used of the splits that are not used as a whole."""
-        minutes = minutes_per_row(
-            self.model.size, self.model.amounts, len(SEEDS), self.lengths.mean, self.train, self.refine
-        )
+        epochs = {0: self.train["epochs"]} | dict.fromkeys(self.model.amounts, (self.train | self.refine)["epochs"])
+        minutes = len(SEEDS) * self.model.minutes_per_row(epochs, self.lengths.mean)
         return examples(self.rows, len(self.value("labels") or ()), minutes)
 
     def task(self) -> dict[str, Any]:
@@ -94,7 +106,7 @@ class Draft:
         yield f"{files}: {', '.join(f'{count:,} {split}' for split, count in self.rows.items())} rows"
         yield from (f"  {column.name!r}: {column.holds}" for column in self.columns)
         for each in self.decisions:
-            yield f"{each.key}: {inline(each.value)}"
+            yield f"{each.key}: {_inline(each.value)}"
             yield f"  since: {each.reason}{f' (other: {each.other})' if each.other else ''}"
         yield f"model: {self.model.entry['name']}, {self.model.reason} (other: MODEL=)"
         for split, size in self.examples.items():
@@ -103,61 +115,72 @@ class Draft:
         if TEST not in self.rows:
             yield "There are no test examples: the score of a model that validation chose is optimistic (TEST=)"
 
+    def study(self, estimate: str = "") -> str:
+        """The text of the study, with a sentence on how long it takes."""
+        reasons = {
+            each.key: f"{each.reason[:1].upper()}{each.reason[1:]}.{f' Other: {each.other}.' if each.other else ''}"
+            for each in self.decisions
+        }
+        for split in self.examples:
+            whole = f"Of {self.rows[split]:,}"
+            reasons[f"{split}_examples"] = f"{whole}, so that the study takes minutes; remove the line to use all."
+        return _TEMPLATE.render(
+            {
+                name: getattr(self, name)
+                for name in ("model", "columns", "remarks", "train", "refine", "deliver", "command")
+            },
+            name=self.request.study_name,
+            estimate=estimate,
+            train_file=self.request.files[SPLITS[0]],
+            task=self.task(),
+            reasons=reasons,
+            seeds=SEEDS,
+            longest=LONGEST,
+            long_texts=self.proposal.long_texts,
+            measure={"sequence_length": self.lengths.typical, "repeats": 10},
+            budget=self.template.get("budget") or BUDGET,
+        )
 
-def study_of(draft: Draft, estimate: str = "") -> str:
-    """The text of the study, with a sentence on how long it takes."""
-    request, model = draft.request, draft.model
-    why = reasons(draft.decisions)
-    why |= {
-        f"{split}_examples": f"Of {draft.rows[split]:,}, so that the study takes minutes; remove the line to use all."
-        for split in draft.examples
-    }
-    found = "\n".join([*(f"{column.name!r}: {column.holds}" for column in draft.columns), *draft.remarks])
-    budget = draft.template.get("budget") or BUDGET
-    deliver = draft.template.get("deliver") or {}
-    if not model.can_export:
-        deliver = deliver | {"runtimes": ["torch"]}
-    longest = draft.lengths.max_length
-    parts = [
-        (
-            f"How many layers of {model.entry['name']} does {request.study_name} need? `make study` wrote this file; "
-            f"change what you like, and run it:\n  {draft.command}\n{estimate}\n"
-            "Every key is described in workflow/schemas/study.schema.yaml. Layer indices are 0-based from the bottom.",
-            [f"study: {inline(request.study_name)}"],
-        ),
-        (
-            f"The model: {model.reason}. It has {counted(model.num_layers, 'layer')}.",
-            ["models:", *entry(model.entry)],
-        ),
-        (f"The data, by the columns of {request.files[SPLITS[0]]}:\n{found}", ["tasks:", *entry(draft.task(), why)]),
-        (
-            "Layers are dropped from the fine-tuned model, which is then tuned again.",
-            ["origins:", "  - name: finetuned"],
-        ),
-        (
-            f"How many of the {model.num_layers} layers are dropped, from the top. README.md lists other strategies.",
-            ["strategies:", "  - name: top", f"    amounts: {inline(model.amounts)}"],
-        ),
-        ("More seeds tell better how much of a difference is chance.", [f"seeds: {inline(SEEDS)}"]),
-        (
-            f"Nineteen of twenty texts have at most {longest} tokens, roughly; longer ones are cut."
-            if longest < 256
-            else f"Texts are cut to {longest} tokens, so that the study takes minutes; raise max_length for long ones.",
-            mapping("train", draft.train),
-        ),
-        ("What differs when a model is tuned again after its layers were dropped.", mapping("refine", draft.refine)),
-        (
-            "Speed is measured with texts of this length.",
-            mapping("measure", {"sequence_length": draft.lengths.typical, "repeats": 10}),
-        ),
-        (
-            "The recommended model is the fastest that is known to keep so much of the full model's score, in %.",
-            mapping("budget", budget),
-        ),
-        (
-            f"The recommended model, ready to ship, comes into results/{request.study_name}/delivered."
-            + ("" if model.can_export else " This architecture cannot be exported for ONNX Runtime."),
-            mapping("deliver", deliver),
-        ),
-    ]
-    return sections(parts)
+
+def _inline(value: Any) -> str:
+    """A value in YAML on one line."""
+    text = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=2**31, sort_keys=False)
+    return text.strip()[1:-1]
+
+
+def _comment(text: str, indent: str = "") -> str:
+    """Text as a comment, each of its lines wrapped."""
+    lines = []
+    for line in text.strip().splitlines():
+        blanks = line[: len(line) - len(line.lstrip(" "))]
+        start = f"{indent}# "
+        unbroken = textwrap.TextWrapper(WIDTH, start + blanks, start, break_long_words=False, break_on_hyphens=False)
+        lines += unbroken.wrap(line.strip())
+    return "\n".join(lines)
+
+
+def _entry(keys: Mapping[str, Any], reasons: Mapping[str, str] | None = None) -> str:
+    """An entry of a list, a key a line, with a comment above those that have a reason."""
+    lines: list[str] = []
+    for index, (key, value) in enumerate(keys.items()):
+        lines += [_comment(reasons[key], "    ")] if reasons and key in reasons else []
+        lines.append(f"{'    ' if index else '  - '}{key}: {_inline(value)}")
+    return "\n".join(lines)
+
+
+def _mapping(keys: Mapping[str, Any], name: str) -> str:
+    """A mapping at the study's top level."""
+    return "\n".join(
+        [f"{name}:{'' if keys else ' {}'}", *(f"  {key}: {_inline(value)}" for key, value in keys.items())]
+    )
+
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[2] / "templates"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters |= {"inline": _inline, "entry": _entry, "mapping": _mapping, "shown": repr}
+_ENVIRONMENT.filters["comment"] = lambda text: f"{_comment(text)}\n"
+_TEMPLATE = _ENVIRONMENT.get_template("proposed_study.jinja")

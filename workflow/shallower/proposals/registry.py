@@ -1,9 +1,9 @@
 """The kinds of tasks that `make study` can propose, by the name that a study's `target` gives them."""
 
 from shallower.proposals.base import KindProposal
-from shallower.proposals.classes import Classes
-from shallower.proposals.label_sets import LabelSets
-from shallower.proposals.queries import Queries
-from shallower.proposals.ratings import Ratings
+from shallower.proposals.classes import Classification, MultiLabel, Tokens
+from shallower.proposals.numbers import Embedding, Ranking, Regression
 
-PROPOSALS: dict[str, KindProposal] = {kind.name: kind for kind in (Classes(), LabelSets(), Ratings(), Queries())}
+PROPOSALS: dict[str, KindProposal] = {
+    kind.name: kind for kind in (Classification(), MultiLabel(), Tokens(), Regression(), Embedding(), Ranking())
+}

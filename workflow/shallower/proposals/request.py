@@ -1,19 +1,22 @@
-"""What a user asks of `make study`: files and options."""
+"""What a user asks of `make study`: files and options, and what the study is called."""
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shallower.core.errors import UserError
-from shallower.core.layout import SPLITS, TEST
+from shallower.core.layout import SPLITS, STUDY, TEST
 from shallower.proposals.choice import Asked
-from shallower.proposals.naming import name_of_data, slug
 from shallower.sources.file_formats import composed
 from shallower.sources.layouts import local_files
+from shallower.study.file import NAME
 
 SHARES = (80, 10, 10)
 SUFFIXES = (".yaml", ".yml")
-# Where rows that were divided go, in a folder for each study.
-DATA = Path("data")
+MOST_LETTERS = 40
+# Names of files that say nothing of what is in them: their folder's is better.
+_GENERAL = frozenset({"train", "training", "data", "dataset", "all", "full", "file", "rows", "examples"})
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,13 @@ class Request:
 
     @property
     def study_name(self) -> str:
-        """The study's name: as asked for, or after its data."""
-        return slug(self.name, "") if self.name else name_of_data(Path(self.files[SPLITS[0]]))
+        """The study's name: as asked for, or after its data; of train.csv and the like, after the folder."""
+        if self.name:
+            return slug(self.name, "")
+        path = Path(self.files[SPLITS[0]])
+        stem = path.name.partition(".")[0].replace("*", "")
+        stem = re.sub(r"(?i)[-_.]?(train|training)([-_.]?\d.*)?$", "", stem) or stem
+        return slug(path.resolve().parent.name if stem.casefold() in _GENERAL else stem, "mine")
 
     @property
     def study_file(self) -> Path:
@@ -63,8 +71,8 @@ class Request:
 
     @property
     def data_folder(self) -> Path:
-        """The folder of rows that were divided."""
-        return DATA / self.study_name
+        """The folder of rows that were divided, one for each study."""
+        return Path("data", self.study_name)
 
     @property
     def is_divided(self) -> bool:
@@ -79,10 +87,12 @@ class Request:
             shares[SPLITS[0]] += shares.pop(TEST)
         return shares
 
-    def check(self, results: str) -> None:
+    def check(self) -> None:
         """Raise UserError for options that cannot be, and for files and folders that would be overwritten."""
         if self.name and self.study_name != self.name:
-            raise UserError(f"NAME={self.name}: write letters (a to z), digits, '_', '.' and '-', 40 at most")
+            raise UserError(
+                f"NAME={self.name}: write letters (a to z), digits, '_', '.' and '-', {MOST_LETTERS} at most"
+            )
         if self.study_file.suffix not in SUFFIXES:
             raise UserError(f"OUTPUT={self.output}: a study's file ends in .yaml")
         if len(self.shares) != 3 or sum(self.shares) != 100 or min(self.shares) < 1:
@@ -94,16 +104,20 @@ class Request:
             raise UserError(f"SEED={self.seed}: write a whole number of at least 0")
         if self.leaves_out and not self.is_divided:
             raise UserError("INCOMPLETE=leave-out: is for a file that is divided; with VALIDATION, correct the files")
-        for place, ways in self._places(results):
+        places = {self.study_file: "choose another file with OUTPUT=, or another name with NAME="}
+        if self.is_divided:
+            places[self.data_folder] = "choose another name with NAME=, or move the folder away"
+        places[Path(STUDY.format(study=self.study_name))] = "a study of this name has run: choose another with NAME="
+        for place, ways in places.items():
             if place.exists() or place.is_symlink():
                 raise UserError(f"{place}: is there already, and nothing is overwritten; {ways}")
 
-    def _places(self, results: str) -> list[tuple[Path, str]]:
-        places = [(self.study_file, "choose another file with OUTPUT=, or another name with NAME=")]
-        if self.is_divided:
-            places.append((self.data_folder, "choose another name with NAME=, or move the folder away"))
-        places.append((Path(results), "a study of this name has run: choose another with NAME="))
-        return places
+
+def slug(text: str, otherwise: str) -> str:
+    """A text as a name in a study, or another name where nothing is left of it."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("-_.")[:MOST_LETTERS]
+    return name if re.fullmatch(NAME, name) else otherwise
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -1,20 +1,18 @@
 """All rows of a user's files, with the columns that a task uses: read as the pipeline does, checked, and written."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of, write_json, write_text
 from shallower.core.wording import counted
-from shallower.proposals.base import KindProposal
-from shallower.proposals.division import Division
+from shallower.proposals.choice import Choice
+from shallower.proposals.division import Division, Texts
 from shallower.sources.file_formats import read_file, refuse_rows
+from shallower.sources.labelled_files import place_of, with_lists
 from shallower.task_kinds.base import is_missing
 
 
@@ -23,44 +21,62 @@ class Rows:
     """The rows of one split, or of a file that is to be divided.
 
     Attributes:
+        choice: of the columns that are read.
         files: that they are in.
         texts: the text or the two texts of each row.
         labels: as they stand in the files, or by the class names that the files have for their ids.
         incomplete: the places of rows that lack a text or the label, and are not among these.
     """
 
-    files: tuple[Path, ...]
+    choice: Choice
+    files: Sequence[Path]
     texts: list[tuple[Any, ...]]
     labels: list[Any]
-    incomplete: tuple[str, ...] = ()
+    incomplete: list[str]
+
+    @property
+    def keys(self) -> list[Texts]:
+        """By which rows of the same texts are found."""
+        return [self.choice.proposal.key(texts) for texts in self.texts]
 
 
 def read_rows(
-    files: Sequence[Path],
-    text: Sequence[str],
-    label: Sequence[str],
-    header: Sequence[str] | None,
-    proposal: KindProposal,
+    files: Sequence[Path], choice: Choice, header: Sequence[str] | None, incomplete: str | None = None
 ) -> Rows:
-    """Read the rows of one split. Raises UserError and StudyErrors with rows that cannot be used."""
-    all_texts: list[tuple[Any, ...]] = []
-    all_labels: list[Any] = []
-    incomplete: list[str] = []
+    """Read the rows of one split.
+
+    Raises UserError and StudyErrors with rows that cannot be used; `incomplete` says what can be done about rows that
+    lack something, or is empty where these are left out.
+    """
+    proposal, used = choice.proposal, [*choice.text, *choice.label]
+    rows = Rows(choice, files, [], [], [])
     for path in files:
-        used = [*text, *label]
         content = read_file(path, used, header)
+        columns = [content.values[name] for name in used]
+        if proposal.kind.answers_words:
+            columns = [*map(with_lists, columns)]
         problems = []
-        for row, found in enumerate(zip(*(content.values[name] for name in used), strict=True), start=1):
+        for row, found in enumerate(zip(*columns, strict=True)):
             if lacking := [name for name, value in zip(used, found, strict=True) if is_missing(value)]:
-                incomplete.append(f"row {row} of {path}, where {lacking[0]!r} is missing")
+                rows.incomplete.append(f"{place_of(content.lines, row)} of {path}, where {lacking[0]!r} is missing")
                 continue
-            texts, values = found[: len(text)], [_named(value, content.stored_names) for value in found[len(text) :]]
+            texts = found[: len(choice.text)]
+            values = [_named(value, content.stored_names) for value in found[len(choice.text) :]]
             value = values[0] if len(values) == 1 else values
-            problems += [f"row {row}: {problem}" for problem in _problems(text, texts, label, value, proposal)]
-            all_texts.append(texts)
-            all_labels.append(value)
+            named = [*zip(choice.text, texts, strict=True)]
+            for word, problem in proposal.problems(named, ", ".join(choice.label), value):
+                problems.append(f"{place_of(content.lines, row, word)}: {problem}")
+            rows.texts.append(texts)
+            rows.labels.append(value)
         refuse_rows(path, problems)
-    return Rows(tuple(files), all_texts, all_labels, tuple(incomplete))
+    if rows.incomplete and incomplete != "":
+        raise UserError(
+            f"{counted(len(rows.incomplete), 'row')} of {len(rows.incomplete) + len(rows.texts):,} cannot be used: the "
+            f"first is {rows.incomplete[0]}; fill or remove such rows{incomplete or ''}"
+        )
+    if not rows.texts:
+        raise UserError(f"{files[0]}: no row has a text and a label; a task needs examples")
+    return rows
 
 
 def _named(value: Any, stored_names: Sequence[str] | None) -> Any:
@@ -71,38 +87,16 @@ def _named(value: Any, stored_names: Sequence[str] | None) -> Any:
     return stored_names[value] if is_id and stored_names is not None else value
 
 
-def _problems(
-    text: Sequence[str], texts: Sequence[Any], label: Sequence[str], value: Any, proposal: KindProposal
-) -> Iterator[str]:
-    for name, each in zip(text, texts, strict=True):
-        if problem := proposal.text_problem(each):
-            yield f"{name} {problem}"
-    if problem := proposal.problem(value):
-        yield f"{', '.join(label)} {problem}"
-
-
-def check_complete(rows: Rows, may_be_left_out: bool) -> None:
-    """Raise UserError where rows lack something, with the ways out."""
-    if rows.incomplete:
-        others = ", or leave them out with INCOMPLETE=leave-out" if may_be_left_out else ""
-        raise UserError(
-            f"{counted(len(rows.incomplete), 'row')} of {len(rows.incomplete) + len(rows.texts):,} cannot be used: the "
-            f"first is {rows.incomplete[0]}; fill or remove such rows{others}"
-        )
-
-
-def write_division(
-    folder: Path,
-    rows: Rows,
-    division: Division,
-    text: Sequence[str],
-    label: Sequence[str],
-    seed: int,
-    shares: Mapping[str, int],
-) -> None:
+def write_division(folder: Path, rows: Rows, division: Division, seed: int, shares: Mapping[str, int]) -> None:
     """Write a file of JSON lines for each split into a folder, and division.json, which says how they were made."""
+
+    def line(row: int) -> str:
+        values = [rows.labels[row]] if len(rows.choice.label) == 1 else rows.labels[row]
+        content = dict(zip((*rows.choice.text, *rows.choice.label), (*rows.texts[row], *values), strict=True))
+        return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+
     for split, chosen in division.rows.items():
-        write_text(folder / f"{split}.jsonl", "".join(_lines(rows, chosen, text, label)))
+        write_text(folder / f"{split}.jsonl", "".join(map(line, chosen)))
     record = {
         "made_from": {str(path): sha256_of(path) for path in rows.files},
         "seed": seed,
@@ -112,10 +106,3 @@ def write_division(
         "rows_that_repeat_a_text": division.repeats,
     }
     write_json(folder / "division.json", record)
-
-
-def _lines(rows: Rows, chosen: NDArray[np.int64], text: Sequence[str], label: Sequence[str]) -> Iterator[str]:
-    for row in chosen:
-        values = [rows.labels[row]] if len(label) == 1 else rows.labels[row]
-        content = dict(zip((*text, *label), (*rows.texts[row], *values), strict=True))
-        yield json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"

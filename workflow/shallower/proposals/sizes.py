@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from shallower.core.layout import SPLITS, TEST
-from shallower.models.size import ModelSize
 from shallower.proposals.columns import num_words
-from shallower.steps.runtime import CPU_RATE
 
 # Tokens of a word, roughly, and special tokens of each text.
 TOKENS_PER_WORD, SPECIAL_TOKENS = 1.4, 2
@@ -38,7 +36,7 @@ class Lengths:
 
 
 def lengths(texts: Sequence[Sequence[Any]], most_tokens: int | None) -> Lengths:
-    """How long texts, or lists of words, are for a model that takes so many tokens."""
+    """How long texts, or lists of words, are for a model that takes so many tokens; those of a row are read as one."""
     tokens = [
         sum(
             TOKENS_PER_WORD * (num_words(text) if isinstance(text, str) else len(text)) + SPECIAL_TOKENS for text in row
@@ -46,8 +44,7 @@ def lengths(texts: Sequence[Sequence[Any]], most_tokens: int | None) -> Lengths:
         for row in texts[:: max(1, len(texts) // MOST_TEXTS)]
     ]
     wanted = STEP * int(np.ceil(np.quantile(tokens, 0.95) / STEP))
-    limit = min(LONGEST, most_tokens or LONGEST)
-    max_length = min(limit, max(2 * STEP, wanted))
+    max_length = min(LONGEST, most_tokens or LONGEST, max(2 * STEP, wanted))
     return Lengths(float(np.minimum(tokens, max_length).mean()), max_length)
 
 
@@ -61,18 +58,3 @@ def examples(rows: Mapping[str, int], classes: int, minutes_per_row: float) -> d
         TEST: TEST_EXAMPLES,
     }
     return {split: sizes[split] for split, count in rows.items() if sizes[split] < count}
-
-
-def minutes_per_row(
-    size: ModelSize,
-    amounts: Sequence[int],
-    seeds: int,
-    tokens: float,
-    train: Mapping[str, Any],
-    refine: Mapping[str, Any],
-) -> float:
-    """Minutes on one core that a training example costs, over all trainings of the study."""
-    epochs = {size.num_layers: train["epochs"]}
-    epochs |= {size.num_layers - amount: refine.get("epochs", train["epochs"]) for amount in amounts}
-    operations = sum(3 * count * size.operations(depth, tokens) for depth, count in epochs.items())
-    return seeds * operations / CPU_RATE / 60

@@ -80,7 +80,7 @@ def read_sentences(
 
 def numbered(width: int) -> list[str]:
     """Names of columns that nobody has named."""
-    return [f"column {number}" for number in range(1, width + 1)]
+    return ["word", "tag"] if width == 2 else [f"column {number}" for number in range(1, width + 1)]
 
 
 def _is_document(line: str) -> bool:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.parquet import arrow_type
 from shallower.core.wording import counted
+from shallower.core.written_lists import written_list
 from shallower.sources.file_formats import Content, read_file, refuse_rows
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
 from shallower.task_kinds.registry import task_kind
@@ -135,6 +136,8 @@ class _Part:
 def _part(split: str, path: Path, columns: Columns) -> _Part:
     """Read one file; its texts as Arrow arrays, of half the size. Raises as `read_file` does."""
     content = read_file(path, [*columns.text, *columns.of_labels], columns.names)
+    if task_kind(columns.target).answers_words:
+        content.values.update((name, with_lists(values)) for name, values in content.values.items())
     if columns.label_columns:
         rows = map(list, zip(*(content.values.pop(name) for name in columns.label_columns), strict=True))
         labels = LabelColumn(str(path), list(rows), names=columns.label_columns)
@@ -144,21 +147,27 @@ def _part(split: str, path: Path, columns: Columns) -> _Part:
     return _Part(split, path, *read(content, columns), labels, content.remark, content.lines)
 
 
+def with_lists(values: Sequence[Any]) -> list[Any]:
+    """The fields of a column, with lists where a field of text holds one, as in CSV files."""
+    found = (written_list(value) if isinstance(value, str) else None for value in values)
+    return [value if entries is None else entries for value, entries in zip(values, found, strict=True)]
+
+
 def _words(content: Content, columns: Columns) -> tuple[dict[str, pa.Array], list[str]]:
     """A file's lists of words, also joined as a text, and what is wrong with them, by row."""
     (name,) = columns.text
     problems: list[str] = []
     rows: list[list[str]] = content.values.pop(name)
     for row, (words, tags) in enumerate(zip(rows, content.values[columns.label], strict=True)):
-        if problem := _word_problem(name, words, tags, columns.label):
+        if problem := word_problem(name, words, tags, columns.label):
             place, what = problem
-            problems.append(f"{_place(content.lines, row, place)}: {what}")
+            problems.append(f"{place_of(content.lines, row, place)}: {what}")
     if problems:
         return {}, problems
     return {"text": pa.array([" ".join(words) for words in rows], pa.string()), "words": pa.array(rows, WORDS)}, []
 
 
-def _word_problem(name: str, words: Any, tags: Any, label: str) -> tuple[int | None, str] | None:
+def word_problem(name: str, words: Any, tags: Any, label: str) -> tuple[int | None, str] | None:
     """The word, counted from 0, and what is wrong with it or, without a word, with the row."""
     if not isinstance(words, list):
         what = "missing" if words is None else f"{shown(words)}, not a list of words"
@@ -183,7 +192,7 @@ def _word_problem(name: str, words: Any, tags: Any, label: str) -> tuple[int | N
     return None
 
 
-def _place(lines: Sequence[Sequence[int]] | None, row: int, word: int | None) -> str:
+def place_of(lines: Sequence[Sequence[int]] | None, row: int, word: int | None = None) -> str:
     """A row, counted from 0, as messages name it: by the line of its word, or its first one, where rows have lines."""
     return f"row {row + 1}" if lines is None else f"line {lines[row][word or 0]}"
 
@@ -244,7 +253,7 @@ def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:
         try:
             labels.append(read(value))
         except ValueError as error:
-            place = _place(part.lines, row, getattr(error, "word", None))
+            place = place_of(part.lines, row, getattr(error, "word", None))
             problems.append(" ".join([f"{place}:", *([columns.label] if columns.label else []), str(error)]))
     refuse_rows(part.path, problems)
     if columns.ranges is not None:

@@ -1,23 +1,23 @@
 """Labels of a text that may have several: lists of names or ids of classes, or a 0 or 1 for each class.
 
-How they are written is decided once for all rows of all files of a task: as lists (of parquet or JSON lines), as
-lists in JSON or with a separator (in columns of text), or as a 0 or 1 for each class, in one list or in columns. What
-their entries are, names or ids, is decided as for a classification. No label at all is an empty list, [] in text; an
-empty field is a missing value, which is refused.
+How they are written is decided once for all rows of all files of a task: as lists (of parquet or JSON lines), as lists
+that are written as text or with a separator (in columns of text), or as a 0 or 1 for each class, in one list or in
+columns. What their entries are, names or ids, is decided as for a classification. No label at all is an empty list, []
+in text; an empty field is a missing value, which is refused.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from shallower.core.written_lists import written_list
 from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, is_missing, shown
 from shallower.task_kinds.class_labels import canonical, class_reading
 
 EMPTY = "[]"
 MISSING_SET = f"{MISSING}, or write {EMPTY} where a text has no label"
-JSON_LISTS = "JSON lists"
+WRITTEN = "lists that are written as text"
 # What may separate labels in a field of text, the likeliest first.
 SEPARATORS = {"|": "'|'", ";": "';'", ",": "','", "\t": "a tab", " ": "blanks"}
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
@@ -46,8 +46,8 @@ def set_reading(columns: Sequence[LabelColumn], labels: Sequence[str]) -> LabelR
 def _words(columns: Sequence[LabelColumn], separator: str | None) -> str:
     if not any(isinstance(value, str) for column in columns for value in column.values):
         return " in lists"
-    if separator == JSON_LISTS:
-        return f" in {JSON_LISTS}"
+    if separator == WRITTEN:
+        return f" in {WRITTEN}"
     return f", separated by {SEPARATORS[separator]}" if separator else ", one at most in each row"
 
 
@@ -59,7 +59,7 @@ def _separator(columns: Sequence[LabelColumn], labels: Sequence[str]) -> str | N
     texts = [value.strip() for column in columns for value in column.values if isinstance(value, str)]
     texts = [text for text in texts if text and text != EMPTY]
     if any(text.startswith("[") for text in texts):
-        return JSON_LISTS
+        return WRITTEN
     known = {canonical(name) for name in labels}
 
     def readable(text: str, separator: str) -> bool:
@@ -118,14 +118,10 @@ def _entries(value: Any, separator: str | None) -> list[Any]:
 def _split(text: str, separator: str | None) -> list[Any]:
     if text == EMPTY:
         return []
-    if separator == JSON_LISTS:
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if isinstance(found, list):
+    if separator == WRITTEN:
+        if (found := written_list(text)) is not None:
             return found
-        raise ValueError(f'{shown(text)} is not a JSON list, as other rows are; write a list such as ["a", "b"]')
+        raise ValueError(f'{shown(text)} is not a list, as other rows are; write a list such as ["a", "b"]')
     if separator == " ":
         return text.split()
     return [part.strip() for part in text.split(separator)] if separator else [text]
@@ -142,7 +138,7 @@ def _members(value: Any, separator: str | None, read: Callable[[Any], int], coun
 
 
 def _are_flags(columns: Sequence[LabelColumn], count: int) -> bool:
-    """Whether every row is a list of 0 and 1 with one for each class; in a field of text, a JSON list."""
+    """Whether every row is a list of 0 and 1 with one for each class; in a field of text, a written list."""
 
     def lists() -> Iterator[list[Any]]:
         for column in columns:
@@ -153,11 +149,8 @@ def _are_flags(columns: Sequence[LabelColumn], count: int) -> bool:
 
 
 def _as_list(value: Any) -> list[Any]:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return []
+    if isinstance(value, str):
+        value = written_list(value)
     return value if isinstance(value, list) else []
 
 
