@@ -30,7 +30,7 @@ def finished(finish, tmp_path_factory: pytest.TempPathFactory) -> Project:
     def change(study: dict[str, Any]) -> None:
         task = tagged_words.make_task_files(files) | {"test_file": str(files / "test.conll"), "train_examples": 60}
         study["tasks"], study["calibration"] = [task], {"examples": 15}
-        study["train"] |= {"epochs": 8, "learning_rate": 3.0e-3, "batch_size": 8, "max_length": 14}
+        study["train"] |= {"epochs": 8, "learning_rate": 3.0e-3, "batch_size": 8, "max_length": 10}
         study["refine"] = {"epochs": 2, "distill": {}}
         # With what top keeps these are all sets of three layers.
         study["strategies"] = [
