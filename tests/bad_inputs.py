@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 import tagged_words
 import tiny
 from bad_files import PROPOSED
+from collection_files import make_collection
 from project import tiny_study
 from tiny_embedding import as_embedding
 
@@ -339,6 +340,19 @@ def embedding(*spoils: Spoil) -> Spoil:
         both(*spoils)(folder, study)
 
     return spoil
+
+
+def collection(*spoils: Spoil) -> Spoil:
+    """A sound study of sentence embeddings that are scored on a test collection, changed."""
+
+    def spoil(folder: Path, study: Study) -> None:
+        texts = {key: study["tasks"][0][key] for key in ("unlabelled_file", "unlabelled_text")}
+        names = {f"{part}_file": f"data/{part}" for part in ("queries", "corpus")}
+        task = make_collection(folder / "data") | texts | {"qrels_file": "data/qrels.tsv"}
+        study["tasks"] = [task | {key: f"{name}.jsonl" for key, name in names.items()}]
+        both(*spoils)(folder, study)
+
+    return embedding(spoil)
 
 
 def ranking(*spoils: Spoil) -> Spoil:
@@ -2020,7 +2034,91 @@ EMBEDDINGS = [
     ),
 ]
 
-PLANNED = [*STUDY_FILE, *STUDY, *DATA, *TOKENS, *MODEL, *EMBEDDINGS]
+
+COLLECTIONS = [
+    Case(
+        "retrieval from labelled pairs",
+        embedding(setting("tasks.0.target", "retrieval"), setting("tasks.0.metrics", ["ndcg_at_10"])),
+        ("tasks[0] (tiny).target: retrieval takes other files than labelled text; write 'source: collection'",),
+    ),
+    Case(
+        "collection scored by a correlation",
+        collection(setting("tasks.0.metrics", ["spearmanr"])),
+        ("metrics: spearmanr does not suit retrieval; choose from mrr_at_10, ndcg_at_10, recall_at_10, recall_at_100",),
+    ),
+    Case(
+        "collection without its documents",
+        collection(deleted("data/corpus.jsonl")),
+        ("data/corpus.jsonl: file not found",),
+    ),
+    Case(
+        "one file for queries and documents",
+        collection(setting("tasks.0.queries_file", "data/corpus.jsonl")),
+        ("queries_file and corpus_file are the same file, data/corpus.jsonl",),
+    ),
+    Case(
+        "documents without a text",
+        collection(content("data/corpus.jsonl", '{"_id": "d0", "text": "a day"}\n{"_id": "d1", "text": ""}\n')),
+        ("data/corpus.jsonl: row 2: text is empty; fill it or remove the row",),
+    ),
+    Case(
+        "two documents with one id",
+        collection(content("data/corpus.jsonl", '{"_id": "d0", "text": "a day"}\n{"_id": "d0", "text": "b"}\n')),
+        ("row 2: _id is 'd0', which row 1 of corpus.jsonl has, too; give each row an id of its own",),
+    ),
+    Case(
+        "judgements of unknown queries and documents",
+        collection(content("data/qrels.tsv", "query-id\tcorpus-id\tscore\nq0\td99\t1\nq99\td1\t1\n")),
+        (
+            "data/qrels.tsv: row 1: corpus-id is 'd99', which no row of data/corpus.jsonl has; correct it or remove",
+            "row 2: query-id is 'q99', which no row of data/queries.jsonl has",
+        ),
+    ),
+    Case(
+        "a judgement that is no grade",
+        collection(content("data/qrels.tsv", "query-id\tcorpus-id\tscore\nq0\td1\tgood\n")),
+        ("data/qrels.tsv: row 1: score is 'good', no grade; write 0 for a document that does not answer the query",),
+    ),
+    Case(
+        "queries without a relevant document",
+        collection(content("data/qrels.tsv", "query-id\tcorpus-id\tscore\nq0\td1\t1\nq1\td1\t0\n")),
+        ("data/qrels.tsv: 1 query has a document of a grade above 0, and at least 2 are needed to score with",),
+    ),
+    Case(
+        "columns of pairs without a file of them",
+        collection(setting("tasks.0.label", "similarity")),
+        ("tasks[0] (tiny).label: there is no train_file; add it, or remove the key",),
+    ),
+    Case(
+        "nothing to learn from",
+        collection(
+            setting("origins.1.refine", {"epochs": 2}),
+            without_of_task("unlabelled_file"),
+            without_of_task("unlabelled_text"),
+        ),
+        (
+            "origins[1] (finetuned): there is nothing to learn from, since task tiny has no train_file",
+            "name an unlabelled_file",
+        ),
+    ),
+    Case(
+        "a full model that is to learn from nothing",
+        collection(setting("train.epochs", 1)),
+        ("train.epochs: there is nothing to learn from, since task tiny has no train_file; write 0",),
+    ),
+    Case(
+        "calibration examples of nothing",
+        collection(setting("calibration", {"examples": 10})),
+        ("tasks[0] (tiny): calibration examples are taken from train_file; add it, or remove calibration",),
+    ),
+    Case(
+        "classification without a file to train on",
+        without_of_task("train_file"),
+        ("tasks[0] (tiny): missing 'train_file'; name the file of labelled rows to train on",),
+    ),
+]
+
+PLANNED = [*STUDY_FILE, *STUDY, *DATA, *TOKENS, *MODEL, *EMBEDDINGS, *COLLECTIONS]
 
 
 # --- reported by the step that fetches -------------------------------------------------------------------------------
@@ -2141,6 +2239,7 @@ GROUPS = {
     "Tagged words": TOKENS,
     "Checkpoints": MODEL,
     "Sentence embeddings": EMBEDDINGS,
+    "Test collections": COLLECTIONS,
     "Reported when the model is fetched": FETCHED,
     "Reported by `make study`, which then writes nothing": PROPOSED,
 }

@@ -111,7 +111,7 @@ wildcard_constraints:
     unlabelled=r"[0-9a-f]+",
     augmented=r"[0-9a-f]+",
     test=r"[0-9a-f]+",
-    minimum_count=r"[0-9]+",
+    trimmed=r"[0-9]+(-[0-9a-f]+)?",
 
 
 def code(script):

@@ -35,14 +35,14 @@ rule trim_vocabulary:
         config=f"{layout.MODEL}/config.json",
         tokenizer=f"{layout.MODEL}/tokenizer.json",
         tokenizer_config=f"{layout.MODEL}/tokenizer_config.json",
-        tokens=f"{layout.TOKENS}/train.safetensors",
+        tokens=trimming_tokens,
     output:
         config=f"{layout.TRIMMED}/config.json",
         tokenizer=f"{layout.TRIMMED}/tokenizer.json",
         tokenizer_config=f"{layout.TRIMMED}/tokenizer_config.json",
         vocabulary=f"{layout.TRIMMED}/vocabulary.json",
     log:
-        "logs/trim_vocabulary/{model_key}/{task_key}/length{max_length}-trimmed{minimum_count}.log",
+        "logs/trim_vocabulary/{model_key}/{task_key}/length{max_length}-trimmed{trimmed}.log",
     localrule: True
     conda:
         "../../envs/report.yaml"
@@ -50,9 +50,10 @@ rule trim_vocabulary:
         **code("trim_vocabulary"),
         model_folder=subpath(input.config, parent=True),
         folder=subpath(output.config, parent=True),
+        minimum_count=lambda wildcards: wildcards.trimmed.partition("-")[0],
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.tokens:q}"
-        " --minimum-count {wildcards.minimum_count} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+        " --minimum-count {params.minimum_count} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
 use rule tokenize_task as tokenize_trimmed with:
@@ -66,7 +67,7 @@ use rule tokenize_task as tokenize_trimmed with:
         validation=f"{layout.TRIMMED}/validation.safetensors",
         texts=f"{layout.TRIMMED}/texts.json",
     log:
-        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-trimmed{minimum_count}.log",
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-trimmed{trimmed}.log",
     params:
         splits=["validation"],
         folder=subpath(output.validation, parent=True),

@@ -50,7 +50,15 @@ def trimmed_folder(wildcards):
     """Folder of the trimmed tokenizer of a model and task, with their tokens."""
     keys = {"model_key": MODEL_KEYS[wildcards.model], "task_key": TASK_KEYS[wildcards.task]}
     length = study.max_length(wildcards.task)
-    return layout.TRIMMED.format(**keys, max_length=length, minimum_count=DELIVER["minimum_count"])
+    return layout.TRIMMED.format(**keys, max_length=length, trimmed=study.trimmed_key(wildcards.task))
+
+
+def trimming_tokens(wildcards):
+    """The tokens that say which ones a trimmed vocabulary keeps: of all texts that models learn from, each file once."""
+    folder = layout.TOKENS.format(**wildcards)
+    key = wildcards.trimmed.partition("-")[2]
+    unlabelled = layout.UNLABELLED_TOKENS.format(**wildcards, unlabelled=key)
+    return [f"{folder}/train.safetensors", *([f"{unlabelled}/{layout.UNLABELLED}.safetensors"] if key else [])]
 
 
 def trimmed_file(name):

@@ -18,7 +18,7 @@ from shallower.core.variants import FULL, TORCH, Variant
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.describe import describe
 from shallower.delivery.folder import make_empty_folder, make_folder
-from shallower.delivery.parity import choose_examples, choose_sentences
+from shallower.delivery.parity import choose_examples, choose_pairs, choose_sentences
 from shallower.delivery.texts import read_texts, read_words
 from shallower.delivery.variant_folders import folder_of, model_file, torch_folder
 from shallower.engine.tokens import TokenSet, read_tokens
@@ -77,9 +77,15 @@ def main(arguments: argparse.Namespace) -> None:
     trained = variant._replace(runtime=TORCH)
     predictions = read_predictions(folder_of(candidate.run, trained) / "predictions.parquet", task["target"])
     table = arguments.task_dir / "validation.parquet"
-    if tokens.places is None:
+    if predictions.found is not None:
+        texts = read_texts(table, has_pair=False)
+        first = zip(predictions.ids, predictions.found.documents[:, 0], strict=True)
+        pairs = [[*texts[query], *texts[document]] for query, document in first]
+        examples = choose_pairs(pairs, predictions.found.cosines[:, :1])
+    elif tokens.places is None:
         texts = read_texts(table, task["has_pair"])
-        examples = choose_examples([texts[example] for example in predictions.ids], predictions.logits)
+        choose = choose_pairs if tokens.pairs else choose_examples
+        examples = choose([texts[example] for example in predictions.ids], predictions.logits)
     else:
         examples = choose_sentences(*whole_sentences(read_words(table), tokens, predictions))
     make_folder(

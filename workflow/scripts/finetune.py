@@ -159,7 +159,7 @@ def train_and_save(
         "steps": result.steps,
         "tokens": result.tokens,
         "train_seconds": round(result.seconds, 3),
-        "tokens_per_second": round(result.tokens / result.seconds, 1),
+        "tokens_per_second": round(result.tokens / result.seconds, 1) if result.tokens else 0.0,
         "final_loss": result.records[-1]["loss"] if result.records else None,
         "resumed": result.sessions - 1,
     }

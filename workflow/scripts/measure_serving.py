@@ -14,19 +14,22 @@ from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.variants import AS_TRAINED, RUNTIMES, TORCH, VOCABULARIES, Variant
 from shallower.delivery.candidates import Candidate, read_candidates
-from shallower.delivery.texts import read_texts
+from shallower.delivery.texts import read_inputs
 from shallower.delivery.variant_folders import folder_of, model_file, torch_folder, variants_of
 from shallower.engine.gpu_slots import hold_gpu_slot
 from shallower.models.checksums import verified, verified_file
-from shallower.models.folder import TOKENIZER_FILES
+from shallower.models.folder import CONFIG, TOKENIZER_FILES
+from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.serving.measure import measure_serving
 from shallower.serving.record import variant_record
 from shallower.serving.served_models import ServedModel, models_at_once, on_gpu
 
 
 def served(candidate: Candidate, variant: Variant, max_length: int) -> ServedModel:
-    """A candidate in a variant as a server has it."""
+    """A candidate in a variant as a server has it; a sentence embedding cuts texts at a length of its own."""
     folder = folder_of(candidate.run, variant)
+    embedding = SentenceEmbedding.of(read_json(torch_folder(candidate.run, variant) / CONFIG))
+    max_length = max_length if embedding is None else embedding.max_length
     if variant.runtime == TORCH:
         verified(folder)
         path = folder
@@ -58,8 +61,8 @@ def groups(
 def main(arguments: argparse.Namespace) -> None:
     for path in (arguments.texts, arguments.task):
         verified_file(path)
-    candidates, has_pair = read_candidates(arguments.candidates), read_json(arguments.task)["has_pair"]
-    texts = [parts if has_pair else parts[0] for parts in read_texts(arguments.texts, has_pair).values()]
+    candidates = read_candidates(arguments.candidates)
+    texts = read_inputs(arguments.texts, read_json(arguments.task))
     has_gpu = hold_gpu_slot(arguments.device)
     entries: dict[str, dict[str, Any]] = {}
     record: dict[str, Any] = {}

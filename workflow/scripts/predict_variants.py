@@ -23,6 +23,7 @@ from shallower.delivery.variant_folders import (
 )
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import choose_compute
+from shallower.engine.prediction import of_examples
 from shallower.engine.prediction import predict as predict_by_torch
 from shallower.engine.tokens import TokenSet, read_tokens
 from shallower.evaluation.predictions import read_predictions, write_predictions
@@ -35,7 +36,7 @@ PREDICTIONS = "predictions.parquet"
 
 
 def predict(candidate: Candidate, variant: Variant, tokens: TokenSet, threads: int) -> np.ndarray:
-    """Logits of a candidate in a variant, float32 [N, outputs]."""
+    """Outputs of a candidate in a variant for all rows, float32 [R, outputs]."""
     if variant.runtime == TORCH:
         folder = folder_of(candidate.run, variant)
         verified(folder)
@@ -56,13 +57,13 @@ def main(arguments: argparse.Namespace) -> None:
     made = list(in_variants(read_candidates(arguments.candidates), runtimes, arguments.vocabularies))
     for candidate, variant in made:
         split, folder = tokens[variant.vocabulary], folder_of(candidate.run, variant)
-        logits = predict(candidate, variant, split, arguments.threads)
-        write_predictions(folder / PREDICTIONS, split.ids, split.labels, logits, split.groups)
+        outputs = predict(candidate, variant, split, arguments.threads)
+        write_predictions(folder / PREDICTIONS, *of_examples(split, outputs))
         write_folder_manifest(folder, [PREDICTIONS])
         if variant.runtime == ONNX:
             source = read_predictions(torch_folder(candidate.run, variant) / PREDICTIONS, target)
             found = read_predictions(folder / PREDICTIONS, target)
-            check_parity(model_file(candidate.run, variant), source.ids, source.logits, found.logits)
+            check_parity(model_file(candidate.run, variant), source.ids, source.computed, found.computed)
     write_made(arguments.output, made)
 
 

@@ -37,6 +37,8 @@ def original_file(task_dir: Path, split: str) -> str:
 
 def in_words(figures: Mapping[str, Any], max_length: int) -> str:
     """What became of a split's texts, for the log."""
+    if not figures["texts"]:
+        return "no examples"
     unknown = unknown_percent(figures)
     if "words" in figures:
         became = (
@@ -57,15 +59,16 @@ def main(arguments: argparse.Namespace) -> None:
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir, local_files_only=True, trust_remote_code=False)
     config = read_json(arguments.model_dir / CONFIG)
     code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
-    embedding, max_length, pairs = SentenceEmbedding.of(config), arguments.max_length, 0
+    embedding, max_length = SentenceEmbedding.of(config), arguments.max_length
     if embedding is not None and embedding.max_length < max_length:
         max_length = embedding.max_length
         logger.info("texts are cut to %d tokens, as the model's own files say", max_length)
     figures = {}
     for split in arguments.splits:
         table = pq.read_table(arguments.task_dir / f"{split}.parquet")
+        more: dict[str, Any] = {}
         if embedding is not None:
-            table, pairs = each_text_by_itself(table)
+            table, more = each_text_by_itself(table)
         tokens = tokenize(
             table,
             tokenizer,
@@ -81,7 +84,7 @@ def main(arguments: argparse.Namespace) -> None:
             "versions": versions(("transformers", "tokenizers")),
             "code": code,
         }
-        write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from, pairs=pairs))
+        write_tokens(arguments.output_dir / f"{split}.safetensors", replace(tokens, made_from=made_from, **more))
         figures[split] = text_figures(tokens)
         logger.info("%s: %s", split, in_words(figures[split], tokens.max_length))
     write_json(arguments.output_dir / FILE, figures)

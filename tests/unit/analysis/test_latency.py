@@ -29,6 +29,15 @@ def test_every_depth_has_its_exact_parameters(tmp_path, family):
             assert 0 < times["low_ms"] <= times["median_ms"] <= times["high_ms"]
 
 
+def test_a_model_that_answers_with_vectors_is_timed_without_a_head():
+    config = tiny.make_config("bert", 2, tiny.make_tokenizer("bert")).to_dict()
+    embedding = {"pooling": "mean", "normalize": True, "max_length": 8}
+    models = latency._models({**config, "sentence_embedding": embedding}, [1, 2])
+    assert {type(model).__name__ for model in models.values()} == {"BertModel"}
+    (model,) = latency._models(config, [1]).values()
+    assert type(model).__name__ == "BertForSequenceClassification"
+
+
 def test_times_are_those_of_each_models_own_passes(monkeypatch):
     """By a clock that only the layers advance, by one millisecond each, a pass takes as long as the model is deep."""
     models = latency._models(tiny.make_config("bert", 5, tiny.make_tokenizer("bert")).to_dict(), [1, 2, 5])

@@ -1,6 +1,7 @@
 """Sentence embeddings: vectors as transformers and pooling by hand give them, pairs, losses, a folder that reloads."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +10,10 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 import tiny_embedding
+from collection_files import make_collection
 from shallower.analysis.single_layers import load_layers
 from shallower.analysis.subset_scores import score_subsets
+from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.core.model_classes import NO_HEAD
 from shallower.engine.batches import rows_of
@@ -27,6 +30,7 @@ from shallower.engine.training import TrainSettings, train
 from shallower.evaluation.metrics import METRICS
 from shallower.evaluation.predictions import Predictions
 from shallower.models.sentence_embedding import read_embedding
+from shallower.sources.retrieval import read_collection
 from shallower.surgery.drop_layers import drop_layers
 from shallower.task_kinds.embedding import Embedding
 
@@ -58,9 +62,9 @@ def pair_table():
 
 
 def tokens_of(folder, table=None):
-    texts, pairs = each_text_by_itself(pair_table() if table is None else table)
+    texts, more = each_text_by_itself(pair_table() if table is None else table)
     config = read_json(folder / "config.json")
-    return replace(tokenize(texts, AutoTokenizer.from_pretrained(folder), 24, config["vocab_size"]), pairs=pairs)
+    return replace(tokenize(texts, AutoTokenizer.from_pretrained(folder), 24, config["vocab_size"]), **more)
 
 
 def by_hand(folder, pooling="mean", normalize=True):
@@ -99,7 +103,7 @@ def test_vectors_are_those_of_transformers_pooled_by_hand(tmp_path, family, pool
     assert isinstance(classifier, PackedClassifier) == (family != "albert")
     expected = by_hand(folder, pooling, normalize)
     np.testing.assert_allclose(predict(classifier, tokens, CPU), expected, atol=1e-5)
-    ids, labels, logits, groups = of_examples(tokens, predict(classifier, tokens, CPU))
+    ids, labels, logits, groups, _ = of_examples(tokens, predict(classifier, tokens, CPU))
     unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(logits[:, 0], [a @ b for a, b in zip(unit[::2], unit[1::2], strict=True)], atol=1e-5)
     assert ids.tolist() == [7, 8, 9, 10, 11]
@@ -122,7 +126,7 @@ def test_a_saved_model_is_one_of_sentence_transformers_with_nothing_missing(tmp_
         type(AutoModel.from_pretrained(folder)).__name__
     ]
     np.testing.assert_allclose(by_hand(tmp_path / "saved"), by_hand(folder), atol=1e-6)
-    ids, labels, logits, _ = of_examples(tokens, predict(load_for_prediction(tmp_path / "saved"), tokens, CPU))
+    ids, labels, logits, *_ = of_examples(tokens, predict(load_for_prediction(tmp_path / "saved"), tokens, CPU))
     found = compare_reloaded(tmp_path / "saved", tokens, Predictions(ids, labels, logits))
     assert found.largest_difference < 1e-5
 
@@ -171,7 +175,7 @@ def test_training_by_labels_and_by_teacher_moves_vectors_towards_them(tmp_path, 
 
     def distance(model):
         vectors = predict(model, tokens, CPU)
-        _, labels, cosines, _ = of_examples(tokens_of(folder), vectors[:labelled])
+        _, labels, cosines, *_ = of_examples(tokens_of(folder), vectors[:labelled])
         by_labels = float(((cosines[:, 0] - labels) ** 2).mean())
         if weight is None:
             return by_labels
@@ -182,6 +186,47 @@ def test_training_by_labels_and_by_teacher_moves_vectors_towards_them(tmp_path, 
     result = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "c", {}), 60, "t", distillation)
     assert result.steps == 8 * (2 if weight is None else 3)
     assert distance(classifier) < 0.7 * before
+
+
+def test_without_labelled_rows_a_model_stays_as_it_is_or_learns_from_its_teacher_alone(tmp_path):
+    folder, teacher = model_folder(tmp_path), model_folder(tmp_path / "teacher", seed=3)
+    nothing = tokens_of(folder, pair_table().slice(0, 0))
+    assert (nothing.size, nothing.pairs, nothing.num_examples) == (0, 0, 0)
+    write_tokens(tmp_path / "tokens", nothing)
+    nothing = read_tokens(tmp_path / "tokens")
+    classifier, checkpoints = load_for_training(folder, TASK, seed=1), CheckpointFolder(tmp_path / "c", {})
+    before = classifier.module.word_embeddings.weight.detach().clone()
+    settings = TrainSettings(epochs=0, batch_size=3, learning_rate=2e-3)
+    assert train(classifier, nothing, settings, 1, CPU, checkpoints, 60, "t").steps == 0
+    assert torch.equal(classifier.module.word_embeddings.weight, before)
+    with pytest.raises(UserError, match="there are no training examples"):
+        train(classifier, nothing, replace(settings, epochs=1), 1, CPU, checkpoints, 60, "t")
+    texts = pa.table({"id": [0, 1, 2], "text": ["sea", "hill", "a tree"]})
+    tokens = with_unlabelled(nothing, tokens_of(folder, texts))
+    write_answers(tmp_path / "answers", tokens, predict(load_for_prediction(teacher), tokens, CPU))
+    distillation = Distillation.of({"weight": 0.5, "temperature": 1}, tmp_path / "answers", tokens, 0)
+    distance = ((predict(classifier, tokens, CPU) - distillation.logits) ** 2).sum()
+    settings = replace(settings, epochs=8)
+    assert train(classifier, tokens, settings, 1, CPU, checkpoints, 60, "t", distillation).steps == 8
+    assert ((predict(classifier, tokens, CPU) - distillation.logits) ** 2).sum() < 0.7 * distance
+
+
+@pytest.mark.parametrize(("family", "pooling"), [("bert", "mean"), ("albert", "max")])
+def test_a_collection_is_searched_and_found_again_by_a_reloaded_model(tmp_path, family, pooling):
+    folder = model_folder(tmp_path, family, pooling=pooling)
+    collection = make_collection(tmp_path / "data")
+    table, _ = read_collection({part: [Path(collection[f"{part}_file"])] for part in ("queries", "corpus", "qrels")})
+    tokens = tokens_of(folder, table)
+    write_tokens(tmp_path / "tokens", tokens)
+    tokens = read_tokens(tmp_path / "tokens")
+    assert (tokens.queries, tokens.size, len(tokens.judged), tokens.pairs) == (6, 26, 24, 0)
+    ids, labels, logits, groups, found = of_examples(tokens, predict(load_for_prediction(folder), tokens, CPU))
+    assert (ids.tolist(), groups, logits.shape, found.documents.shape) == ([*range(6)], None, (6, 20), (6, 20))
+    assert (labels[:, 0] >= labels[:, -1]).all()
+    predictions = Predictions(ids, labels, logits, found=found)
+    assert compare_reloaded(folder, tokens, predictions).largest_difference < 1e-5
+    with pytest.raises(UserError, match="logits are up to"):
+        compare_reloaded(model_folder(tmp_path / "other", family, seed=5), tokens, predictions)
 
 
 @pytest.mark.parametrize(("family", "pooling"), [("bert", "mean"), ("bert", "max"), ("albert", "mean")])
@@ -195,7 +240,7 @@ def test_subsets_of_layers_are_judged_by_the_vectors_of_models_that_keep_them(tm
     drop_layers(folder, [0, 1], tmp_path / "dropped")
     vectors = predict(load_for_prediction(tmp_path / "dropped"), tokens, CPU)
     assert rows["0 1"]["loss"] == pytest.approx(float(((vectors - full) ** 2).sum(1).mean()), rel=1e-3)
-    _, labels, cosines, _ = of_examples(tokens, vectors)
+    _, labels, cosines, *_ = of_examples(tokens, vectors)
     assert rows["0 1"]["score"] == pytest.approx(np.corrcoef(labels, cosines[:, 0])[0, 1], abs=1e-4)
 
 

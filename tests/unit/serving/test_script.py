@@ -43,7 +43,7 @@ def test_every_arm_is_measured_in_every_variant_next_to_the_full_model(tmp_path,
     write_candidates("candidates.json", candidates)
     columns = {"text": ["good", "bad", "old tree"]} | ({"text_pair": ["a", "b", "c"]} if has_pair else {})
     pq.write_table(pa.table({"id": [0, 1, 2], **columns, "label": [1, 0, 1]}), "validation.parquet")
-    write_json("task.json", {"has_pair": has_pair})
+    write_json("task.json", {"target": "classification", "has_pair": has_pair})
     asked = []
 
     def fake(name, settings):

@@ -80,6 +80,21 @@ def test_a_regression(tmp_path: Path) -> None:
     assert read(tmp_path / "out")["train"].schema.field("label").type == pa.float64()
 
 
+def test_pairs_that_are_scored_alone(tmp_path: Path) -> None:
+    definition = own_task(tmp_path / "data", 4, 12, pair=True, regression=True)
+    del definition["train_file"]
+    definition |= {"target": "embedding", "similarity_range": [0, 5]}
+    assert check_task(definition) == []
+    fetch_task(definition, tmp_path / "task")
+    task = read_json(tmp_path / "task/task.json")
+    assert (task["rows"], task["has_pair"]) == ({"train": 0, "validation": 12}, True)
+    train, validation = (pq.read_table(tmp_path / f"task/{split}.parquet") for split in ("train", "validation"))
+    assert train.schema == validation.schema
+    assert read_json(tmp_path / "task/manifest.json")["repeats"] == {"train": 0, "validation_in_train": 0}
+    (problem,) = check_task(definition | {"train_examples": 5})
+    assert "has 0 rows, the study asks for 5" in problem
+
+
 def test_the_manifest_says_what_was_used(tmp_path: Path) -> None:
     definition = own_task(tmp_path)
     fetch_task(definition, tmp_path / "out")

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, PreTrainedModel
 
 from shallower.core.errors import UserError
 from shallower.core.progress import Progress
 from shallower.engine.devices import Compute
 from shallower.models.families import FAMILIES, family_of, position_limit
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ def measure_costs(
     repeats: int,
     compute: Compute,
 ) -> list[dict[str, Any]]:
-    """Parameters, fp32 bytes and latency of a two-class classifier of each depth from 1 to the full one.
+    """Parameters, fp32 bytes and latency of a model of each depth from 1 to the full one, by its config.json.
+
+    A model that answers with vectors of texts has no head; others are taken for classifiers of two classes.
 
     Latency is the time of one forward pass of a batch of full sequences, in milliseconds: median and quartiles of
     `repeats` measurements. Every round measures all depths in random order, so that a change of the machine's speed
@@ -95,14 +98,16 @@ def time_models(
 
 
 def _models(config: Mapping[str, Any], depths: Sequence[int]) -> dict[int, PreTrainedModel]:
-    """A classifier of each depth. They share the tensors of the deepest, so that memory does not grow with depths."""
+    """A model of each depth. They share the tensors of the deepest, so that memory does not grow with depths."""
+    has_head = SentenceEmbedding.of(config) is None
+    auto_class: Any = AutoModelForSequenceClassification if has_head else AutoModel
     models: dict[int, PreTrainedModel] = {}
     weights: dict[str, torch.Tensor] = {}
     for depth in sorted(depths, reverse=True):
         shortened = family_of(config).shortened_config(config, range(depth))
         model_type = shortened.pop("model_type")
-        settings = AutoConfig.for_model(model_type, **{**shortened, "num_labels": 2})
-        model = AutoModelForSequenceClassification.from_config(settings, dtype=torch.float32)
+        settings = AutoConfig.for_model(model_type, **{**shortened, **({"num_labels": 2} if has_head else {})})
+        model = auto_class.from_config(settings, dtype=torch.float32)
         weights = weights or model.state_dict()
         model.load_state_dict({name: weights[name] for name in model.state_dict()}, assign=True)
         models[depth] = model.eval()

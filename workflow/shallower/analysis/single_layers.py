@@ -29,10 +29,10 @@ from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import mean_vectors, model_inputs, read_rows
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.dropout import Dropout
-from shallower.engine.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES, family_of
 from shallower.models.folder import CONFIG
+from shallower.models.pooling import embed
 from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.models.stack import Stack
 
@@ -216,7 +216,7 @@ class TransformersLayers(LayerRunner):
             shown = (
                 None if batch.attention_mask is None else to_device(batch.attention_mask, self._compute.device).bool()
             )
-            logits = embed(final[-1], shown, self._embedding)
+            logits = embed(final[-1], shown, self._embedding.pooling, self._embedding.normalize)
         outputs = self._vectors(final[-1], batch)
         state = final[-1] if states is None and self._after_first else after[-1]
         return state, outputs | ({} if logits is None else {LOGITS: logits})

@@ -29,7 +29,7 @@ CALIBRATION_TOKENS = f"{TOKENS}/calibration{{examples}}"
 UNLABELLED_DATA = f"{TASK}/unlabelled-{{unlabelled}}"
 UNLABELLED_TOKENS = f"{TOKENS}/unlabelled-{{unlabelled}}"
 AUGMENTED_TOKENS = f"{TOKENS}/augmented-{{augmented}}"
-TRIMMED = f"{TOKENS}/trimmed{{minimum_count}}"
+TRIMMED = f"{TOKENS}/trimmed{{trimmed}}"
 TEST_DATA = f"{TASK}/test-{{test}}"
 TEST_TOKENS = f"{TOKENS}/test-{{test}}"
 

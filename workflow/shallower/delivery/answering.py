@@ -4,8 +4,10 @@ It imports nothing of this library, so that it runs in an environment without it
 
     python -I answering.py RUNTIME FOLDER < question.json > answer.json
 
-The question has `texts`, lists of one or two texts each, `batch_size`, `model_class` and the keys of `Inputs`; the
-answer has `logits`, a list of the outputs for each text (or each word of all texts), and `versions` of the packages.
+The question has `texts`, lists of one or two texts each, `batch_size`, `model_class`, `embedding` and the keys of
+`Inputs`; the answer has `logits`, a list of the outputs for each text (or each word of all texts), and `versions` of
+the packages. Of a model that answers with vectors, `embedding` says how those of a text's tokens become one (`pooling`,
+`normalize`), and the outputs are that vector; it is null for others.
 Packages that the form must do without cannot be imported in this process, wherever they are installed.
 """
 
@@ -56,12 +58,36 @@ def with_transformers(folder: str, question: dict[str, Any]) -> list[list[float]
         for batch in batches(question):
             texts = [list(column) for column in zip(*batch, strict=True)]
             inputs = tokenizer(*texts, padding=True, truncation=True, return_tensors="pt")
-            found = model(**inputs).logits.tolist()
+            outputs = model(**inputs)
+            if question["embedding"]:
+                logits += text_vectors(outputs.last_hidden_state, inputs["attention_mask"], **question["embedding"])
+                continue
+            found = outputs.logits.tolist()
             if question["model_class"] == OF_WORDS:
                 offsets = tokenizer(*texts, padding=True, truncation=True, return_offsets_mapping=True)
                 found = rows_of_words(texts[0], offsets["offset_mapping"], found)
             logits += found
     return logits
+
+
+def text_vectors(states: Any, mask: Any, pooling: str, normalize: bool) -> list[list[float]]:
+    """A vector of each text, of the states [texts, tokens, size] of its tokens, as sentence-transformers makes it."""
+    import torch
+
+    vectors = []
+    for text, is_token in zip(states, mask.bool(), strict=True):
+        tokens = text[is_token]
+        vectors.append(
+            {
+                "cls": lambda tokens=tokens: tokens[0],
+                "max": lambda tokens=tokens: tokens.amax(0),
+                "mean": lambda tokens=tokens: tokens.mean(0),
+                "mean_sqrt_len_tokens": lambda tokens=tokens: tokens.sum(0) / len(tokens) ** 0.5,
+            }[pooling]()
+        )
+    stacked = torch.stack(vectors)
+    found: list[list[float]] = (torch.nn.functional.normalize(stacked) if normalize else stacked).tolist()
+    return found
 
 
 def rows_of_words(texts: Sequence[str], offsets: Any, logits: Any) -> list[list[float]]:
@@ -103,7 +129,7 @@ def with_onnxruntime(folder: str, question: dict[str, Any], model: str) -> list[
             "attention_mask": np.array([encoding.attention_mask for encoding in encodings], np.int64),
             "token_type_ids": np.array([encoding.type_ids for encoding in encodings], np.int64),
         }
-        (found,) = session.run(["logits"], {name: arrays[name] for name in names})
+        (found,) = session.run(None, {name: arrays[name] for name in names})
         if question["model_class"] == OF_WORDS:
             offsets = [encoding.offsets for encoding in encodings]
             logits += rows_of_words([texts[0] for texts in batch], offsets, found.tolist())

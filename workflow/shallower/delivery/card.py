@@ -7,7 +7,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from shallower.core.model_classes import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
 from shallower.core.variants import INT8, TORCH
 from shallower.core.wording import (
     DASH,
@@ -30,11 +30,19 @@ CARDS = {
     "multi-label": "delivered_card_multi_label.jinja",
     "ranking": "delivered_card_ranking.jinja",
     "tokens": "delivered_card_tokens.jinja",
+    "embedding": "delivered_card_embedding.jinja",
+    "retrieval": "delivered_card_embedding.jinja",
 }
 # The hub's names of metrics, where they are other ones.
 HUB_METRICS = {"pearson": "pearsonr", "macro_f1": "f1", "micro_f1": "f1", "subset_accuracy": "accuracy"}
 # The hub's names of what models do, by transformers' class, unless their kind of task has its own.
-PIPELINES = {SEQUENCE_CLASSIFICATION: "text-classification", TOKEN_CLASSIFICATION: "token-classification"}
+PIPELINES = {
+    SEQUENCE_CLASSIFICATION: "text-classification",
+    TOKEN_CLASSIFICATION: "token-classification",
+    NO_HEAD: "sentence-similarity",
+}
+# What loads a model with all that belongs to it, by its name on the hub.
+TRANSFORMERS, SENTENCE_TRANSFORMERS = "transformers", "sentence-transformers"
 # Identifiers of licences that the hub knows; other licences are given by their name.
 # Source: https://huggingface.co/docs/hub/repositories-licenses
 HUB_LICENSES = frozenset(
@@ -59,13 +67,15 @@ def card_data(delivered: Delivered) -> ModelCardData:
     base, dataset = delivered.base, delivered.dataset
     runtimes = [form.runtime for form in delivered.forms]
     pipeline = _pipeline(delivered)
+    library = TRANSFORMERS if delivered.embedding is None else SENTENCE_TRANSFORMERS
+    tags = [pipeline, *[library] * (library != TRANSFORMERS), "shallower", "layer-dropping"]
     return ModelCardData(
         model_name=plain(f"{delivered.model}-{delivered.task}"),
         base_model=base.hub,
         datasets=[dataset.hub] if dataset.hub else None,
-        library_name="transformers",
+        library_name=library,
         pipeline_tag=pipeline,
-        tags=[pipeline, "shallower", "layer-dropping", *["onnx"] * (len(runtimes) > 1), *["int8"] * (INT8 in runtimes)],
+        tags=[*tags, *["onnx"] * (len(runtimes) > 1), *["int8"] * (INT8 in runtimes)],
         eval_results=_eval_results(delivered) or None,
         **_license(base.license),
     )
@@ -261,7 +271,7 @@ def _limits(delivered: Delivered) -> list[Markdown]:
         "The model was chosen by the scores on the validation split that are given here, so these are too high by an "
         f"unknown, usually small amount; {rest}",
         "It was trained and scored on texts of one data set. Texts of another kind, in another language or on another "
-        "subject can get wrong answers with high probabilities.",
+        f"subject can get {'wrong answers with high probabilities' if delivered.labels else 'worse answers'}.",
         f"Inputs are cut to {delivered.inputs.max_length} tokens.",
         "What holds for the model that it was made from, its licence and its biases among it, holds for this one.",
     ]

@@ -20,10 +20,12 @@ from shallower.delivery.description import (
     base_model_of,
     dataset_of,
 )
+from shallower.delivery.texts import takes_pairs
 from shallower.delivery.variant_folders import folder_of, model_file, torch_folder
 from shallower.evaluation.metrics import metric_title
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES
+from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.task_kinds.registry import task_kind
 
 # Columns of variants.csv with the median time to answer, each for a number of texts at once.
@@ -66,7 +68,7 @@ def describe(
         full=FullModel(candidate.num_layers, model_file(full_run, Variant()).stat().st_size, _latency(reference)),
         vocabulary=Vocabulary(config["vocab_size"], vocabulary),
         labels=tuple(task["labels"]) if task["labels"] else None,
-        has_pair=task["has_pair"],
+        has_pair=takes_pairs(task),
         inputs=_inputs(torch_folder(run, variant), config, tokens),
         recommended=variant.runtime,
         forms=tuple(_form(run, row, reference, task["target"]) for row in kept),
@@ -77,6 +79,7 @@ def describe(
         threshold=read_json(folder_of(run, variant) / "metrics.json").get("threshold"),
         model_class=model_class_of(config),
         target=task["target"],
+        embedding=SentenceEmbedding.of(config),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
 from shallower.core.variants import INT8, ONNX, TORCH
+from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.sources.glue import GLUE_TASKS, HUB_REPOSITORY
 
 
@@ -161,7 +162,7 @@ class Delivered:
         study, model, task, arm, seed: the run.
         kept_layers: layers of the full model that are left, 0-based from the bottom.
         vocabulary: the tokens that are left.
-        labels: class names in the order of the outputs; None for regression.
+        labels: class names in the order of the outputs; None where outputs are numbers.
         has_pair: whether an input is two texts.
         recommended: the runtime to take.
         forms: those that are delivered, the one for PyTorch among them.
@@ -171,6 +172,7 @@ class Delivered:
         threshold: probability above which a class is answered, where each is a question of its own; else None.
         model_class: transformers' class of the model (see `shallower.core.model_classes`).
         target: the kind of task.
+        embedding: how a text becomes a vector, which is the answer; None for models with a head.
     """
 
     study: str
@@ -194,6 +196,7 @@ class Delivered:
     threshold: float | None = None
     model_class: str = SEQUENCE_CLASSIFICATION
     target: str = "classification"
+    embedding: SentenceEmbedding | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for forms that cannot be delivered together."""

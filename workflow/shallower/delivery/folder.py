@@ -3,8 +3,9 @@
     README.md                                  the model's card
     config.json, model.safetensors             for from_pretrained
     tokenizer.json, tokenizer_config.json
+    modules.json, 1_Pooling/config.json, ...   of sentence embeddings, for SentenceTransformer
     onnx/model.onnx, onnx/model-int8.onnx      where they were made
-    parity.json                                a few texts, and the logits that each form gives for them
+    parity.json                                a few texts, and the logits or vectors that each form gives for them
     manifest.json                              what made it, and the SHA-256 of each file
 
 Files are copies: links would change, or break, when the study is run again.
@@ -19,6 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shallower.core.errors import UserError
 from shallower.core.files import naming_errors, read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state, versions
@@ -32,12 +35,15 @@ from shallower.delivery.parity import (
     PARITY,
     Examples,
     answer,
+    cosines,
     difference,
     parity_record,
     precision,
+    with_vectors,
 )
 from shallower.models.checksums import verified
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS
+from shallower.models.sentence_embedding import write_embedding_files
 
 README = "README.md"
 # Of README.md, where it is text alone.
@@ -74,6 +80,7 @@ def make_folder(
                 shutil.copyfile(source, part / name)
         write_json(part / CONFIG, delivered_config(read_json(run_dir / CONFIG), delivered))
         write_json(part / TOKENIZER_CONFIG, delivered_tokenizer(read_json(run_dir / TOKENIZER_CONFIG), delivered))
+        write_embedding_files(part)
         write_json(part / PARITY, _parity(part, delivered, examples))
         write_text(part / README, model_card(delivered))
         write_json(part / MANIFEST, _manifest(part, delivered, run_dir, sources, made_from or {}))
@@ -113,11 +120,13 @@ def _check_sources(delivered: Delivered, run_dir: Path, sources: Mapping[str, Pa
 
 
 def delivered_config(config: Mapping[str, Any], delivered: Delivered) -> dict[str, Any]:
-    """config.json with the names of the classes; of a regression with one output without a name.
+    """config.json with the names of the classes; of a regression with one output without a name, without a head none.
 
     Where each class is a question of its own, it also has the `threshold` of probability, which transformers keeps.
     """
     kept = {key: value for key, value in config.items() if key not in ("id2label", "label2id", "num_labels")}
+    if delivered.embedding is not None:
+        return kept
     if delivered.labels is None:
         return kept | {"num_labels": 1}
     return kept | {
@@ -147,6 +156,8 @@ def delivered_tokenizer(config: Mapping[str, Any], delivered: Delivered) -> dict
 def _parity(part: Path, delivered: Delivered, examples: Examples) -> dict[str, Any]:
     """parity.json, after a comparison of the ONNX forms."""
     record = parity_record(examples, delivered.inputs)
+    if examples.of_pairs:
+        record = _of_vectors(part, delivered, examples, record)
     for form in delivered.forms:
         if form.runtime == TORCH:
             continue
@@ -156,12 +167,26 @@ def _parity(part: Path, delivered: Delivered, examples: Examples) -> dict[str, A
             raise UserError(f"{delivered.model}, {delivered.task}: {error}; export it again") from error
         if form.runtime == INT8:
             record["logits"][precision(INT8)] = found.tolist()
-        elif not (off := difference(found, record["logits"]["fp32"])) <= FP32_TOLERANCE:
+        elif not (off := difference(found, record["logits"]["fp32"])) <= (allowed := record["tolerances"]["fp32"]):
             raise UserError(
                 f"{delivered.model}, {delivered.task}: {RUNTIMES[form.runtime].model} is up to {off:.2g} off the "
-                f"logits of PyTorch ({FP32_TOLERANCE:g} allowed); export it again, and report it if it happens again"
+                f"logits of PyTorch ({allowed:.2g} allowed); export it again, and report it if it happens again"
             )
     return record
+
+
+def _of_vectors(part: Path, delivered: Delivered, examples: Examples, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a model that answers with vectors: those of the form for PyTorch, whose cosines must be as scored.
+
+    Predictions hold cosines alone, so that it answers here, in a process without this library.
+    """
+    vectors = answer(part, TORCH, record).logits
+    if not (off := np.abs(cosines(vectors) - examples.logits[:, 0]).max()) <= FP32_TOLERANCE:
+        raise UserError(
+            f"{delivered.model}, {delivered.task}: {WEIGHTS} has cosines of texts up to {off:.2g} off those that were "
+            f"scored ({FP32_TOLERANCE:g} allowed); run the study again, and report it if it happens again"
+        )
+    return with_vectors(record, vectors)
 
 
 def _manifest(

@@ -19,6 +19,7 @@ from shallower.core.variants import INT8
 from shallower.delivery import answering
 from shallower.delivery.description import RUNTIMES, Inputs
 from shallower.models.folder import CONFIG
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 PARITY = "parity.json"
 # Texts that are stored.
@@ -34,16 +35,19 @@ class Examples:
     """Texts [n], of one or two parts each, and the logits [n, outputs] of the model in PyTorch, fp32.
 
     Of a model that answers each word logits are those of all words [words, outputs], and words are what stands between
-    the blanks of a text.
+    the blanks of a text. Of a model that answers with vectors texts are those of pairs, two by two, and `logits` the
+    cosines [pairs, 1] that its scores are of.
     """
 
     texts: Sequence[Sequence[str]]
     logits: NDArray[Any]
     of_words: bool = False
+    of_pairs: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for logits that are not of these texts, or not finite."""
         rows = sum(len(text.split(" ")) for (text,) in self.texts) if self.of_words else len(self.texts)
+        rows = rows // 2 if self.of_pairs else rows
         if self.logits.ndim != 2 or len(self.logits) != rows or not len(self.texts):
             raise ValueError(f"logits {self.logits.shape} of {len(self.texts)} texts")
         if not np.isfinite(self.logits).all():
@@ -71,6 +75,15 @@ def choose_examples(texts: Sequence[Sequence[str]], logits: NDArray[Any], number
     return Examples([list(texts[row]) for row in rows], np.asarray(logits)[rows])
 
 
+def choose_pairs(texts: Sequence[Sequence[str]], cosines: NDArray[Any], number: int = EXAMPLES) -> Examples:
+    """Some of the validation pairs, as `choose_examples` has them, each of whose texts is an input of its own.
+
+    Blanks around texts are removed, as sentence-transformers does.
+    """
+    chosen = choose_examples(texts, cosines, number)
+    return Examples([[text.strip()] for pair in chosen.texts for text in pair], chosen.logits, of_pairs=True)
+
+
 def choose_sentences(
     words: Sequence[Sequence[str]], logits: Sequence[NDArray[Any]], number: int = EXAMPLES
 ) -> Examples:
@@ -88,14 +101,31 @@ def choose_sentences(
 
 
 def parity_record(examples: Examples, inputs: Inputs) -> dict[str, Any]:
-    """The content of parity.json without the answers of the int8 form, which are the form's own."""
+    """The content of parity.json without vectors, and without answers of the int8 form, which are the form's own."""
     return {
         "texts": [list(parts) for parts in examples.texts],
         "inputs": asdict(inputs),
-        # In decimal digits that fp32 numbers are exactly restored from.
-        "logits": {"fp32": [[float(f"{value:.9g}") for value in row] for row in examples.logits]},
+        "logits": {} if examples.of_pairs else {"fp32": in_digits(examples.logits)},
         "tolerances": {"fp32": FP32_TOLERANCE, "int8": INT8_TOLERANCE},
     }
+
+
+def with_vectors(record: Mapping[str, Any], vectors: NDArray[Any]) -> dict[str, Any]:
+    """The record of a model that answers with vectors. Tolerances are shares of their largest number."""
+    largest = float(np.abs(vectors).max())
+    tolerances = {key: value * largest for key, value in record["tolerances"].items()}
+    return {**record, "logits": {"fp32": in_digits(vectors)}, "tolerances": tolerances}
+
+
+def in_digits(logits: NDArray[Any]) -> list[list[float]]:
+    """Numbers in decimal digits that fp32 numbers are exactly restored from."""
+    return [[float(f"{value:.9g}") for value in row] for row in logits]
+
+
+def cosines(vectors: NDArray[Any]) -> NDArray[np.float64]:
+    """Cosines [n] of vectors [2 * n, size], two by two."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (unit[::2] * unit[1::2]).sum(axis=1)
 
 
 def precision(runtime: str) -> str:
@@ -118,11 +148,14 @@ def answer(folder: Path, runtime: str, record: Mapping[str, Any], python: str | 
     fp32 forms answer all texts at once, so that padding is tested; int8 one by one, since its scales are those of all
     that is computed at once. Raises UserError, with the last line of the process's errors, when it fails.
     """
+    config = read_json(folder / CONFIG)
+    embedding = SentenceEmbedding.of(config)
     question = {
         "texts": record["texts"],
         "batch_size": 1 if runtime == INT8 else len(record["texts"]),
         "model": RUNTIMES[runtime].model,
-        "model_class": model_class_of(read_json(folder / CONFIG)),
+        "model_class": model_class_of(config),
+        "embedding": embedding and {"pooling": embedding.pooling, "normalize": embedding.normalize},
         **record["inputs"],
     }
     done = subprocess.run(

@@ -16,11 +16,12 @@ from shallower.core.files import read_json
 from shallower.engine.batches import make_batch, rows_of
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.engine.classifiers.transformers_models import model_inputs, read_rows
-from shallower.engine.pooling import embed
 from shallower.engine.prediction import cosines
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions
+from shallower.evaluation.retrieval import Found
 from shallower.models.folder import CONFIG
+from shallower.models.pooling import embed
 from shallower.models.sentence_embedding import SentenceEmbedding
 
 # Validation examples that each model answers again, where there are so many; more if its outputs are many.
@@ -46,16 +47,22 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
     Raises UserError when they are further off than rounding explains, when they are of other examples, or when the
     model does not load.
     """
-    if not np.array_equal(np.unique(tokens.ids), predictions.ids):
+    ids = tokens.ids[: tokens.queries] if tokens.queries else np.unique(tokens.ids)
+    if not np.array_equal(ids, predictions.ids):
         raise UserError(
             f"{model_dir}: predictions.parquet is of other examples than the tokens; delete it and run again"
         )
     embedding = SentenceEmbedding.of(read_json(Path(model_dir) / CONFIG))
     model = load_checked(model_dir)
-    logits = predictions.logits[np.searchsorted(predictions.ids, tokens.ids)]
-    examples = telling_examples(tokens, logits)
-    if tokens.pairs:
-        examples = rows_of(tokens.units(), np.unique(examples // 2))
+    if predictions.found is not None:
+        examples, rows, stored = _found(tokens, predictions.found)
+    else:
+        logits = predictions.logits[np.searchsorted(predictions.ids, tokens.ids)]
+        examples = telling_examples(tokens, logits)
+        if tokens.pairs:
+            examples = rows_of(tokens.units(), np.unique(examples // 2))
+        rows = examples[::2] if tokens.pairs else tokens.rows(examples)
+        stored = logits[rows]
     theirs = []
     with torch.inference_mode():
         for start in range(0, len(examples), BATCH_SIZE):
@@ -65,10 +72,10 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
                 theirs.append(read_rows(outputs.logits, batch).numpy())
             else:
                 mask = None if batch.attention_mask is None else torch.from_numpy(batch.attention_mask).bool()
-                theirs.append(embed(outputs.last_hidden_state, mask, embedding).numpy())
-    rows = examples[::2] if tokens.pairs else tokens.rows(examples)
-    stored, answers = logits[rows], np.concatenate(theirs)
-    differences = np.abs((cosines(answers) if tokens.pairs else answers) - stored).max(axis=1)
+                theirs.append(embed(outputs.last_hidden_state, mask, embedding.pooling, embedding.normalize).numpy())
+    answers = np.concatenate(theirs)
+    are_pairs = tokens.pairs or predictions.found is not None
+    differences = np.abs((cosines(answers) if are_pairs else answers) - stored).max(axis=1)
     difference = float(differences.max())
     if not difference <= TOLERANCE * max(1.0, float(np.abs(stored).max())):
         raise UserError(
@@ -77,6 +84,17 @@ def compare_reloaded(model_dir: str | Path, tokens: TokenSet, predictions: Predi
             "folder and run again, and report it if it happens again"
         )
     return Comparison(len(examples), difference)
+
+
+def _found(tokens: TokenSet, found: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Queries and documents to answer again, two by two [2 * n]; the queries [n], and the stored cosines [n, 1].
+
+    Of queries from the first to the last the documents that were found first and last.
+    """
+    queries = np.unique(np.linspace(0, tokens.queries - 1, EXAMPLES // 2).astype(np.int64)).repeat(2)
+    ranks = np.resize([0, found.documents.shape[1] - 1], len(queries))
+    documents = np.searchsorted(tokens.ids, found.documents[queries, ranks])
+    return np.stack([queries, documents], axis=1).ravel(), queries, found.cosines[queries, ranks][:, None]
 
 
 def telling_examples(tokens: TokenSet, logits: np.ndarray) -> np.ndarray:

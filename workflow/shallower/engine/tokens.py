@@ -4,7 +4,7 @@ A file holds `input_ids` int32 [T] and, where any of them is not 0, `token_type_
 all N rows one after another; `offsets` int64 [N + 1], where each of them starts and ends; `labels` [N], int64 for
 whole numbers and float32 for others, NaN for texts without labels, or several numbers a text [N, numbers] as the
 tables have them; `ids` int64 [N]; and, where examples belong together, `groups` int64 [N], the same in those of one
-group. Its metadata hold, as JSON, how to
+group. Of a test collection there are `judged` int64 [J, 2] and `grades` float32 [J]. Its metadata hold, as JSON, how to
 pad, what the tokens were made of, and the SHA-256 of all this.
 """
 
@@ -62,6 +62,9 @@ class TokenSet:
     places: np.ndarray | None = None  # the token of each row of labels, ascending; None: a row for each example
     split_texts: int | None = None  # of texts with a label for each word: those that are several examples
     lost_words: int | None = None  # of these texts: words that the tokenizer leaves nothing of
+    queries: int = 0  # of a test collection: the rows of queries, the first ones; documents are behind them
+    judged: np.ndarray | None = None  # of a collection: rows of queries and of documents [J, 2] that answer them
+    grades: np.ndarray | None = None  # float32 [J], how well they do
 
     @property
     def size(self) -> int:
@@ -93,7 +96,7 @@ class TokenSet:
         return np.concatenate([np.arange(0, 2 * self.pairs, 2), np.arange(2 * self.pairs, len(self.offsets))])
 
 
-ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups", "places")
+ARRAYS = ("input_ids", "token_type_ids", "offsets", "labels", "ids", "groups", "places", "judged", "grades")
 # What the file of a kind of task without it does not mention.
 OPTIONAL = ("split_texts", "lost_words")
 
@@ -151,9 +154,10 @@ def tokenize(
         input_ids.append(np.fromiter(chain.from_iterable(encoded["input_ids"]), np.int32))
         token_type_ids.append(np.fromiter(chain.from_iterable(encoded["token_type_ids"]), np.int8))
         lengths += [len(ids) for ids in encoded["input_ids"]]
-    flat_ids, flat_types = np.concatenate(input_ids), np.concatenate(token_type_ids)
+    flat_ids = np.concatenate([np.empty(0, np.int32), *input_ids])
+    flat_types = np.concatenate([np.empty(0, np.int8), *token_type_ids])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    nothing = np.array(lengths) <= special
+    nothing = np.array(lengths, np.int64) <= special
     if not has_cls_token:
         nothing |= _counts(flat_ids != tokenizer.pad_token_id, offsets) == 0
     rows = table["id"].to_numpy() if words is None else np.array(words.texts)
@@ -165,13 +169,13 @@ def tokenize(
             f"{place}: no token is left of the text in row {listed}: this tokenizer drops all its characters; "
             "correct or remove such rows"
         )
-    if (highest := int(flat_ids.max())) >= vocab_size:
+    if (highest := int(flat_ids.max(initial=0))) >= vocab_size:
         raise UserError(
             f"token id {highest} is outside the model's vocabulary ({vocab_size} tokens); "
             "use the tokenizer that the model was trained with"
         )
     flat_types = _known_types(flat_types, num_token_types)
-    if position_limit is not None and (longest := max(lengths)) > position_limit:
+    if position_limit is not None and (longest := max(lengths, default=0)) > position_limit:
         raise UserError(
             f"train.max_length is {max_length} and an example has {longest} tokens, but the model has "
             f"{position_limit} positions; set max_length to {position_limit} or less"
@@ -206,21 +210,35 @@ def tokenize(
     )
 
 
-def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", int]:
-    """A task's table with a row a text: those of a pair one after another, with its id and label; the number of pairs.
+def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", dict[str, Any]]:
+    """A task's table with a row a text, and what a token set of it has beyond the texts.
 
-    Blanks around texts are removed, as sentence-transformers does.
+    The texts of a pair stand one after another, with its id and label; `pairs` is the number of pairs. Of a test
+    collection (`shallower.sources.retrieval`) these are `queries`, `judged` and `grades`. Blanks around texts are
+    removed, as sentence-transformers does.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    pairs = len(table) if "text_pair" in table.column_names else 0
-    if pairs:
+    more: dict[str, Any] = {}
+    if "documents" in table.column_names:
+        documents, grades = (table[name].combine_chunks() for name in ("documents", "label"))
+        sizes = documents.value_lengths().to_numpy()
+        rows = np.repeat(np.arange(len(table)), sizes)
+        more = {
+            "queries": int((sizes > 0).sum()),
+            "judged": np.stack([rows, documents.flatten().to_numpy()], axis=1).astype(np.int64),
+            "grades": grades.flatten().to_numpy().astype(np.float32),
+        }
+        table = table.select(["id", "text"])
+    has_pairs = "text_pair" in table.column_names
+    pairs = len(table) if has_pairs else 0
+    if has_pairs:
         both = [table.drop_columns(["text_pair"]), table.drop_columns(["text"]).rename_columns({"text_pair": "text"})]
         order = np.arange(2 * pairs).reshape(2, pairs).T.ravel()
-        table = pa.concat_tables([part.select(both[0].column_names) for part in both]).take(pa.array(order))
+        table = pa.concat_tables([part.select(both[0].column_names) for part in both]).take(pa.array(order, pa.int64()))
     place = table.column_names.index("text")
-    return table.set_column(place, "text", pc.utf8_trim_whitespace(table["text"])), pairs
+    return table.set_column(place, "text", pc.utf8_trim_whitespace(table["text"])), {"pairs": pairs, **more}
 
 
 def unknown_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
@@ -323,7 +341,7 @@ def with_unlabelled(labelled: TokenSet, unlabelled: TokenSet) -> TokenSet:
 
 def _known_types(types: np.ndarray, num_token_types: int | None) -> np.ndarray:
     """Token types that a model with so many has."""
-    highest = int(types.max())
+    highest = int(types.max(initial=0))
     if num_token_types is None or highest < max(1, num_token_types):
         return types
     if num_token_types > 1:
@@ -342,8 +360,9 @@ def write_tokens(path: str | Path, tokens: TokenSet) -> None:
     padding = {
         name: value for name, value in values.items() if name not in ARRAYS and not (name in OPTIONAL and value is None)
     }
-    if not tokens.pairs:
-        del padding["pairs"]  # as files without pairs have always been
+    for name in ("pairs", "queries"):  # as files without them have always been
+        if not padding[name]:
+            del padding[name]
     # One entry, since safetensors writes several ones in any order.
     write_bytes(path, save(arrays, {METADATA: canonical_json({**padding, "sha256": _digest(arrays, padding)})}))
 

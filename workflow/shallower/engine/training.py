@@ -102,6 +102,8 @@ def train(
     when the process is asked to end.
     """
     if not len(tokens.labels):
+        if settings.epochs == 0:  # the model stays as it is
+            return TrainingResult(steps=0, sessions=1)
         raise UserError(f"{label}: there are no training examples")
     check_length(classifier.config, int(np.diff(tokens.offsets).max()))
     run = _Run(classifier, tokens, settings, seed, compute, label, distillation)

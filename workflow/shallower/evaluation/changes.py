@@ -22,7 +22,7 @@ class Changes:
         changed: the share of examples (0 to 1) whose answer is another one; NaN for a kind of task without classes, of
             which every answer differs by the last digits.
         resamples: that share on resampled examples [samples], the same ones as those of scores.
-        logit_difference: the largest absolute difference of a logit.
+        logit_difference: the largest absolute difference of a logit or, of found documents, of a cosine.
     """
 
     changed: float
@@ -38,9 +38,9 @@ def read_changes(
     Raises UserError when a file is missing or damaged, or when they are not of the same examples and outputs.
     """
     ours, theirs = read_predictions(variant, target), read_predictions(trained, target)
-    if not np.array_equal(ours.ids, theirs.ids) or ours.logits.shape != theirs.logits.shape:
+    if not np.array_equal(ours.ids, theirs.ids) or ours.computed.shape != theirs.computed.shape:
         raise UserError(f"{variant}: not of the same examples and outputs as {trained}; delete it and run again")
-    difference = float(np.abs(ours.logits.astype(np.float64) - theirs.logits).max())
+    difference = float(np.abs(ours.computed.astype(np.float64) - theirs.computed).max())
     if not task_kind(target).has_classes:
         return Changes(float("nan"), np.full(samples, np.nan), difference)
     differ = predictions_of(ours.logits, target, settings) != predictions_of(theirs.logits, target, settings)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-from shallower.evaluation import rankings
+from shallower.evaluation import rankings, retrieval
 from shallower.evaluation.class_sets import best_for_micro_f1, macro_f1_of_sets, micro_f1, of_sets, subset_accuracy
 from shallower.evaluation.entities import entity_counts, f1_of_counts, right_counts, seqeval_f1, share_of_counts
 from shallower.evaluation.groups import num_units, rows_of
@@ -48,6 +48,8 @@ class Metric:
         constant: the best answer, in the form of one label, for all examples alike, by their labels; None for that of
             the kind of task.
         further_kinds: the names of other kinds of task that it is for, too.
+        of_lists: the same metric where the answer to a query is one row, the list of what was found; None where there
+            is none.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Metric:
     of_class: "Callable[[Subject], Metric] | None" = None
     constant: Callable[[NDArray[Any]], Any] | None = None
     further_kinds: tuple[str, ...] = ()
+    of_lists: "Metric | None" = None
 
 
 class GroupScore(NamedTuple):
@@ -250,6 +253,11 @@ def _entity_f1_of(subject: Subject) -> Metric:
     )
 
 
+def _of_lists(name: str, title: str, score: retrieval.QueryScore, reference: Callable[..., float]) -> Metric:
+    """A metric of lists of documents that were found, a list for each query."""
+    return Metric(name, title, "retrieval", retrieval.mean_of(score), reference)
+
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -302,6 +310,8 @@ METRICS = {
             kind="ranking",
             function=GroupScore(rankings.of_each(rankings.ndcg), rankings.mean_of_queries),
             reference=rankings.reference_ndcg,
+            further_kinds=("retrieval",),
+            of_lists=_of_lists("ndcg_at_10", "nDCG@10", retrieval.ndcg, retrieval.reference_ndcg),
         ),
         Metric(
             name="mrr_at_10",
@@ -309,6 +319,14 @@ METRICS = {
             kind="ranking",
             function=GroupScore(rankings.of_each(rankings.reciprocal_rank), rankings.mean_of_queries),
             reference=rankings.reference_mrr,
+            further_kinds=("retrieval",),
+            of_lists=_of_lists("mrr_at_10", "MRR@10", retrieval.reciprocal_rank, retrieval.reference_mrr),
+        ),
+        *(
+            _of_lists(
+                f"recall_at_{depth}", f"recall@{depth}", retrieval.recall(depth), retrieval.reference_recall(depth)
+            )
+            for depth in (10, 100)
         ),
     )
 }
@@ -369,7 +387,8 @@ def metric_for(name: str, target: str, subject: Subject = POSITIVE) -> Metric:
         raise UserError(f"unknown metric {name!r}; there are {', '.join(METRICS)}")
     if name not in (usable := metric_names(target)):
         raise UserError(f"metric {name!r} does not suit a {target} task; use one of {', '.join(usable)}")
-    return metric_of_class(name, subject)
+    metric, scored_as = metric_of_class(name, subject), TASK_KINDS[target].scored_as
+    return metric.of_lists if metric.of_lists is not None and metric.of_lists.kind in scored_as else metric
 
 
 def resampled_scores(

@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.parquet import to_array, to_column, write_parquet
+from shallower.evaluation.retrieval import Found
 from shallower.task_kinds.registry import task_kind
 
 # Entry of a file's metadata.
@@ -23,13 +24,20 @@ DIGEST = b"sha256"
 class Predictions:
     """ids [n] ascending, labels [n, ...] as the kind of task stores them, logits [n, outputs] float32.
 
-    `groups` [n] int64 say which rows belong together (`shallower.evaluation.groups`); None where none do.
+    `groups` [n] int64 say which rows belong together (`shallower.evaluation.groups`); None where none do. `found` are
+    the documents that the logits of a retrieval, their grades, are of.
     """
 
     ids: NDArray[Any]
     labels: NDArray[Any]
     logits: NDArray[Any]
     groups: NDArray[np.int64] | None = None
+    found: Found | None = None
+
+    @property
+    def computed(self) -> NDArray[Any]:
+        """What a model computed [n, ...], before it was looked up in judgements: logits, or cosines of documents."""
+        return self.logits if self.found is None else self.found.cosines
 
 
 def read_predictions(path: str | Path, target: str) -> Predictions:
@@ -63,7 +71,10 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
         raise UserError(f"{path}: rows differ in their number of logits or labels; delete it and run again") from None
     labels = stored.astype(task_kind(target).label_dtype)
     groups = table["group"].to_numpy() if "group" in table.column_names else None
-    found = content_digest(ids, stored, logits, groups).encode("ascii")
+    documents = None
+    if "documents" in table.column_names:
+        documents = Found(to_array(table["documents"]), to_array(table["cosines"]).astype(np.float32))
+    found = content_digest(ids, stored, logits, groups, documents).encode("ascii")
     if (table.schema.metadata or {}).get(DIGEST, found) != found:
         raise corrupt_file_error(path, "damaged: its content is not what was written")
     if not np.isfinite(logits).all():
@@ -71,7 +82,9 @@ def read_predictions(path: str | Path, target: str) -> Predictions:
     order = np.argsort(ids, kind="stable")
     if len(np.unique(ids)) != len(ids):
         raise UserError(f"{path}: an example id comes twice")
-    return Predictions(ids[order], labels[order], logits[order], None if groups is None else groups[order])
+    if documents is not None:
+        documents = Found(documents.documents[order], documents.cosines[order])
+    return Predictions(ids[order], labels[order], logits[order], None if groups is None else groups[order], documents)
 
 
 def write_predictions(
@@ -80,17 +93,20 @@ def write_predictions(
     labels: NDArray[Any],
     logits: NDArray[Any],
     groups: NDArray[np.int64] | None = None,
+    found: Found | None = None,
 ) -> None:
     """Write a parquet file with the columns id (int64), label (see `stored_labels`) and logits (list of float32).
 
-    Where rows belong together there is also group (int64). Rows are in the order of the arrays. Its metadata hold the
-    SHA-256 of their content.
+    Where rows belong together there is also group (int64), and of a retrieval documents and cosines (`Found`). Rows are
+    in the order of the arrays. Its metadata hold the SHA-256 of their content.
     """
     labels = stored_labels(labels)
     columns = {"label": to_column(labels), "logits": to_column(logits.astype(np.float32))}
     columns |= {} if groups is None else {"group": pa.array(groups, pa.int64())}
+    if found is not None:
+        columns |= {"documents": to_column(found.documents), "cosines": to_column(found.cosines)}
     table = pa.table({"id": pa.array(ids, pa.int64()), **columns})
-    digest = content_digest(table["id"].to_numpy(), labels, logits, groups)
+    digest = content_digest(table["id"].to_numpy(), labels, logits, groups, found)
     write_parquet(path, table.replace_schema_metadata({DIGEST: digest}), compression="snappy")
 
 
@@ -102,12 +118,18 @@ def stored_labels(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def content_digest(
-    ids: NDArray[Any], labels: NDArray[Any], logits: NDArray[Any], groups: NDArray[np.int64] | None = None
+    ids: NDArray[Any],
+    labels: NDArray[Any],
+    logits: NDArray[Any],
+    groups: NDArray[np.int64] | None = None,
+    found: Found | None = None,
 ) -> str:
     """SHA-256 of what a file of predictions holds, as hexadecimal digits."""
     digest = hashlib.sha256()
     arrays: list[tuple[NDArray[Any], Any]] = [(ids, np.int64), (labels, labels.dtype), (logits, np.float32)]
-    for array, kind in arrays + ([] if groups is None else [(groups, np.int64)]):
+    arrays += [] if groups is None else [(groups, np.int64)]
+    arrays += [] if found is None else [(found.documents, np.int64), (found.cosines, np.float32)]
+    for array, kind in arrays:
         digest.update(np.ascontiguousarray(array, kind).data)
     return digest.hexdigest()
 

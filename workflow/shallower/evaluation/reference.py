@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.parquet import arrow_type
-from shallower.evaluation.metrics import POSITIVE, GroupScore, Subject, metric_of_class, subject_of
+from shallower.evaluation.metrics import POSITIVE, GroupScore, Subject, metric_for, subject_of
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.task_kinds.registry import task_kind
 
@@ -50,7 +50,7 @@ class ReferenceMetric(evaluate.Metric):  # type: ignore[misc]
     ) -> dict[str, float]:
         # Not `format="numpy"` above, which would round to single precision and so tie what differs.
         labels, answers = np.asarray(references), np.asarray(predictions)
-        chosen = {name: metric_of_class(name, subject) for name in metrics}
+        chosen = {name: metric_for(name, self.config_name, subject) for name in metrics}
         return {
             name: metric.reference(labels, answers, *((groups,) if isinstance(metric.function, GroupScore) else ()))
             for name, metric in chosen.items()

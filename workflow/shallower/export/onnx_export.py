@@ -1,4 +1,7 @@
-"""Fine-tuned classifiers as ONNX files, which need neither torch nor transformers to run.
+"""Fine-tuned models as ONNX files, which need neither torch nor transformers to run.
+
+Models with a head give logits; sentence embeddings give the pooled vector of each text, of length 1 where the model
+normalises.
 
 The graph of a model depends on its configuration alone. Tracing it takes most of the time of an export (13 of 15 s for
 MiniLM), so models of equal configuration, such as the seeds of an arm, are traced once and get their own weights.
@@ -26,6 +29,8 @@ from shallower.export.sums import keep_norms_apart
 from shallower.models.families import check_onnx_export, family_of
 from shallower.models.family import Family
 from shallower.models.folder import CONFIG, check_model
+from shallower.models.pooling import embed
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -38,7 +43,8 @@ LARGEST_WEIGHTS = 2_000_000_000
 DATA_SUFFIX = ".data"
 # What export looks at: neither 0 nor 1, which it would take for constants, and two sizes that it can tell apart.
 BATCH, LENGTH = 2, 8
-OUTPUT = "logits"
+# The names of outputs: of models with a head, and of those that answer with the vector of a text.
+LOGITS, VECTORS = "logits", "sentence_embedding"
 
 
 # Changes of graphs after which they give the same logits in less time, in this order: what follows may count on less.
@@ -56,11 +62,12 @@ class OnnxExporter:
         self._graphs: dict[str, ir.Model] = {}
 
     def export(self, model_dir: str | Path, output: str | Path, largest_weights: int = LARGEST_WEIGHTS) -> list[Path]:
-        """Write the classifier in a folder (config.json, model.safetensors) as an ONNX file in fp32.
+        """Write the model in a folder (config.json, model.safetensors) as an ONNX file in fp32.
 
         Inputs are int64 [batch, length] of any size, named as transformers names them: `input_ids`, `attention_mask` (1
         for a token, 0 for padding) and, of models with several token types, `token_type_ids`. The output is `logits`,
-        float32 [batch, outputs]. Nodes are called after the modules that they compute, such as
+        float32 [batch, outputs], or `sentence_embedding`, float32 [batch, size], of a model that says how the vectors
+        of tokens become one. Nodes are called after the modules that they compute, such as
         bert.encoder.layer.0.output.dense/MatMul.
 
         Weights are in the file itself or, where they have more than `largest_weights` bytes, in a second one next to
@@ -76,25 +83,54 @@ class OnnxExporter:
         check_onnx_export(family)
         # Plain attention: its graph is the smaller one, as sdpa's guards against rows without any token.
         module = load_checked(model_dir, attn_implementation="eager")
-        weights = module.state_dict()
+        embedding = SentenceEmbedding.of(config)
+        answering = module if embedding is None else TextVectors(module, embedding)
+        weights = answering.state_dict()
         key = _graph_key(config)
         if key not in self._graphs:
-            self._graphs[key] = _trace(module, family)
+            self._graphs[key] = _trace(module, answering, family)
         graph = self._graphs[key].clone()
         for name, value in graph.graph.initializers.items():
             if value.const_value is None:
                 value.const_value = ir.tensor(weights[name].numpy(), name=name)
         with _quiet():
             optimizer.optimize(graph)
-            # Packed tokens leave numbers of others where padding is, which a mean over places would count.
-            for rewrite in () if family.reads_mean(config) else self._rewrites:
+            # Packed tokens leave numbers of others where padding is, which a head that reads a mean over places counts.
+            counts_padding = embedding is None and family.reads_mean(config)
+            for rewrite in () if counts_padding else self._rewrites:
                 rewrite(graph.graph)
         _name_nodes(graph)
         return _write(graph, Path(output), largest_weights)
 
 
+class TextVectors(nn.Module):
+    """A model without a head that answers with the vectors of texts."""
+
+    def __init__(self, model: PreTrainedModel, embedding: SentenceEmbedding) -> None:
+        super().__init__()
+        family = family_of(model.config.to_dict())
+        self.name, self.embedding, self.more = model.base_model_prefix, embedding, dict(family.forward_arguments)
+        # A constant place: nothing else of the last layer is computed then.
+        self.reads_first = embedding.pooling == "cls" and family.cls_place == 0
+        # By the name that it has within a model with a head, after which its nodes are called.
+        self.add_module(self.name, model)
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Vectors [batch, size]."""
+        types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        states = self.get_submodule(self.name)(
+            input_ids=input_ids, attention_mask=attention_mask, **types, **self.more
+        ).last_hidden_state
+        if self.reads_first:
+            vectors = states[:, 0]
+            return nn.functional.normalize(vectors, dim=-1) if self.embedding.normalize else vectors
+        return embed(states, attention_mask.bool(), self.embedding.pooling, self.embedding.normalize)
+
+
 def export_onnx(model_dir: str | Path, output: str | Path) -> None:
-    """Write one classifier as ONNX: `OnnxExporter.export`."""
+    """Write one model as ONNX: `OnnxExporter.export`."""
     OnnxExporter().export(model_dir, output)
 
 
@@ -105,28 +141,32 @@ def _graph_key(config: Mapping[str, Any]) -> str:
     return canonical_json({key: value for key, value in config.items() if key not in names} | {"outputs": number})
 
 
-def _trace(module: PreTrainedModel, family: Family) -> "ir.Model":
-    """The graph of a model as torch exports it, without the values of its weights."""
+def _trace(module: PreTrainedModel, answering: nn.Module, family: Family) -> "ir.Model":
+    """The graph of a model as torch exports it, without the values of its weights.
+
+    `answering` is what is exported: the model of transformers itself, or what makes vectors of texts with it.
+    """
     inputs = _example(module, family)
     sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("sequence")}
     if family.onnx_mask != "plain":
         mask = {"float": _with_float_mask, "additive": _with_additive_mask}[family.onnx_mask]
         module.register_forward_pre_hook(mask, with_kwargs=True)
     with _quiet(), torch.inference_mode():
+        more = dict(family.forward_arguments) if answering is module else {}
         program = torch.onnx.export(
-            module,
+            answering,
             (),
-            kwargs=inputs | dict(family.forward_arguments),
+            kwargs=inputs | more,
             input_names=list(inputs),
-            output_names=[OUTPUT],
-            dynamic_shapes=dict.fromkeys(inputs, sizes) | dict.fromkeys(family.forward_arguments),
+            output_names=[LOGITS if answering is module else VECTORS],
+            dynamic_shapes=dict.fromkeys(inputs, sizes) | dict.fromkeys(more),
             opset_version=OPSET,
             dynamo=True,
             optimize=False,  # it would merge weights into others, which could not be replaced by name
             verbose=False,
         )
     assert program is not None
-    weights = module.state_dict()
+    weights = answering.state_dict()
     graph = program.model.graph
     _name_sizes(graph)
     for name, value in graph.initializers.items():

@@ -19,7 +19,7 @@ ERRORS_ONLY = 3
 
 
 class OnnxModel:
-    """A classifier in an ONNX file, set up as a server would: one request at a time, on `threads` threads.
+    """A model in an ONNX file, set up as a server would: one request at a time, on `threads` threads.
 
     Raises UserError, naming the file, when it is missing or onnxruntime cannot read it, and when onnxruntime is not
     installed.
@@ -44,14 +44,14 @@ class OnnxModel:
         self.inputs = tuple(each.name for each in self._session.get_inputs())
 
     def compute(self, batch: Batch) -> np.ndarray:
-        """Logits of a batch, float32, of its rows of labels [R, outputs]."""
+        """Logits of a batch, float32, of its rows of labels [R, outputs], or vectors of its texts [B, size]."""
         mask, types = batch.attention_mask, batch.token_type_ids
         arrays = {
             "input_ids": batch.input_ids,
             "attention_mask": np.ones_like(batch.input_ids) if mask is None else mask,
             "token_type_ids": np.zeros_like(batch.input_ids) if types is None else types,
         }
-        (logits,) = self._session.run(["logits"], {name: arrays[name] for name in self.inputs})
+        (logits,) = self._session.run(None, {name: arrays[name] for name in self.inputs})
         return logits if batch.places is None else logits[batch.places]
 
 

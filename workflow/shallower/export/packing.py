@@ -27,8 +27,11 @@ def pack_tokens(graph: "ir.Graph") -> None:
     real. Graphs without such products stay as they are.
     """
     region: dict[ir.Node, None] = {}  # a set in the graph's order
+    of_mask: set[ir.Value] = {value for value in graph.inputs if value.name == MASK}
     for node in graph:
-        if _is_by_token(node, region):
+        if _is_of_mask(node, of_mask):
+            of_mask |= {*node.outputs}
+        elif _is_by_token(node, region, of_mask):
             region[node] = None
     if not region:
         return
@@ -44,8 +47,21 @@ def pack_tokens(graph: "ir.Graph") -> None:
         _unpack_for_others(graph, node, region, places)
 
 
-def _is_by_token(node: "ir.Node", region: "dict[ir.Node, None]") -> bool:
-    """Whether a node is a product of tokens with weights, or computes each token of such a product by itself."""
+def _is_of_mask(node: "ir.Node", of_mask: "set[ir.Value]") -> bool:
+    """Whether what a node gives depends on the mask of tokens and on nothing else."""
+    inputs = [value for value in node.inputs if value is not None and not value.is_initializer()]
+    others = [value.producer() for value in inputs if value not in of_mask]
+    # Constants are nodes without inputs.
+    return len(others) < len(inputs) and all(other is not None and not other.inputs for other in others)
+
+
+def _is_by_token(node: "ir.Node", region: "dict[ir.Node, None]", of_mask: "set[ir.Value]") -> bool:
+    """Whether a node is a product of tokens with weights, or computes each token of such a product by itself.
+
+    What sets padding apart, as a mean over tokens does, is not: padding has numbers of its own there.
+    """
+    if any(value in of_mask for value in node.inputs):
+        return False
     if len(node.outputs) != 1 or node.outputs[0].is_graph_output() or not _is_padded(node.outputs[0]):
         return False
     if node.op_type == "MatMul":

@@ -212,7 +212,7 @@ def _trimmed_record(study: Study, root: Path, pairs: Iterable[tuple[str, str]]) 
     deliver, found = study.config["deliver"], []
     for model, task in pairs if TRIMMED in deliver["vocabularies"] else []:
         keys = {"model_key": study.model_key(model), "task_key": study.task_key(task)}
-        sizes = {"max_length": study.max_length(task), "minimum_count": deliver["minimum_count"]}
+        sizes = {"max_length": study.max_length(task), "trimmed": study.trimmed_key(task)}
         folder = layout.TRIMMED.format(**keys, **sizes)
         place = layout.inside(layout.RESOURCES, folder)
         manifest = read_json(root / folder / "manifest.json")

@@ -90,7 +90,7 @@ def _labelled_size(study: Study, name: str, resources: str | Path) -> TaskSize:
         case "glue":
             *rows, tokens = GLUE_SIZES[definition["subset"]]
         case _:
-            tokens = TOKENS_PER_TEXT * len(definition["text"])
+            tokens = TOKENS_PER_TEXT * len(definition.get("text", [""]))
     tokens = min(tokens, study.max_length(name))
     folder = layout.inside(layout.RESOURCES, layout.TASK).format(task_key=study.task_key(name))
     if counted := _counted_rows(Path(resources) / folder / "task.json"):

@@ -10,6 +10,7 @@ from shallower.core.files import read_json
 from shallower.core.model_classes import model_class_of
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX
+from shallower.models.sentence_embedding import SentenceEmbedding
 
 PRECISIONS = ("fp32", "bf16")
 # Models beside the full one that are served at the same time: at most so many, of so many bytes together in fp32.
@@ -94,7 +95,7 @@ def server_settings(variant: ServedModel, threads: int, example: str | Sequence[
     `example` is the text (or pair) that it answers before it calls itself ready.
     """
     config = read_json(variant.config)
-    family = family_of(config)
+    family, embedding = family_of(config), SentenceEmbedding.of(config)
     tokenizer_config = variant.tokenizer.with_name(TOKENIZER_CONFIG)
     padding = read_json(tokenizer_config)
     pad_token = padding.get("pad_token")
@@ -114,4 +115,5 @@ def server_settings(variant: ServedModel, threads: int, example: str | Sequence[
         "one_token_type": family.num_token_types(config) in (0, 1),
         "forward_arguments": dict(family.forward_arguments),
         "model_class": model_class_of(config),
+        "embedding": embedding and {"pooling": embedding.pooling, "normalize": embedding.normalize},
     }

@@ -29,7 +29,7 @@ WARM_UP_SECONDS = 0.05
 
 
 def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
-    """transformers' own model, in eval mode under inference_mode."""
+    """transformers' own model, in eval mode under inference_mode; of sentence embeddings with the pooling behind it."""
     import numpy as np
     import torch
     import transformers
@@ -51,14 +51,21 @@ def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
         )
         model = model.eval().to(device)
         accepted = inspect.signature(model.forward).parameters
-        more = settings["forward_arguments"]
+        more, embedding = settings["forward_arguments"], settings["embedding"]
+        if embedding:
+            from shallower.models.pooling import embed
 
         @torch.inference_mode()
         def answer(texts: Sequence[Any]) -> Any:
             arrays = tokenize(texts).items()
             inputs = {name: torch.from_numpy(array).to(device) for name, array in arrays if name in accepted}
+            outputs = model(**inputs, **more)
+            if embedding:
+                logits = embed(outputs.last_hidden_state, inputs["attention_mask"].bool(), **embedding)
+            else:
+                logits = outputs.logits
             # Copying the logits to the host waits until a GPU has computed them.
-            return model(**inputs, **more).logits.float().cpu().numpy()
+            return logits.float().cpu().numpy()
 
         return answer
 

@@ -207,7 +207,7 @@ def _texts(content: Content, columns: Columns) -> tuple[dict[str, pa.Array], lis
     for form, name in zip(TEXTS, columns.text, strict=False):
         values = content.values[name] if name == columns.label else content.values.pop(name)
         if (array := _plain_texts(values)) is None:
-            found = list(_text_problems(name, values, columns.may_be_empty))
+            found = list(text_problems(name, values, columns.may_be_empty))
             problems += found
             array = None if found else pa.array(values, pa.string())
         if array is not None:
@@ -341,7 +341,8 @@ def compared_texts(table: pa.Table, columns: Sequence[str] = TEXTS) -> Iterator[
             yield tuple(" ".join(text.casefold().split()) for text in texts)
 
 
-def _text_problems(name: str, values: Sequence[Any], may_be_empty: bool) -> Iterator[str]:
+def text_problems(name: str, values: Sequence[Any], may_be_empty: bool = False) -> Iterator[str]:
+    """What is wrong with the texts of a column, by row."""
     for row, value in enumerate(values, start=1):
         if not isinstance(value, str):
             yield f"row {row}: {name} is {'missing' if value is None else f'{shown(value)}, not text'}"

@@ -22,8 +22,10 @@ from shallower.sources.labelled_files import Columns, Labelled, read_labelled, w
 from shallower.sources.layouts import layout_problems, local_files, split_files, version_problems
 from shallower.sources.packages import distribution_file, extract_file, path_parts
 from shallower.sources.queries import LEAST_QUERIES, num_queries, scored_queries, with_groups
+from shallower.sources.retrieval import PARTS, QUERIES, read_collection, read_nothing, some_queries
 from shallower.sources.slices import GROUP, check_calibration, check_classes, classes_of, drawn, held_out, shuffled
 from shallower.task_kinds.class_labels import canonical
+from shallower.task_kinds.embedding import Embedding
 from shallower.task_kinds.registry import task_kind
 
 
@@ -81,9 +83,13 @@ class TaskSource:
     def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
         """All splits, cut to the number of examples that the study asks for, and its calibration examples, if any.
 
-        Raises StudyErrors with what is wrong in any file.
+        Without a file of them there are no training examples. Raises StudyErrors with what is wrong in any file.
         """
         labelled = _read(files, self.columns(definition))
+        if "train" not in files:
+            nothing = labelled.tables["validation"].slice(0, 0)
+            labelled = replace(labelled, tables={"train": nothing, **labelled.tables})
+            files = {**files, "train": files["validation"]}  # of messages, on rows that it lacks
         problems = [
             f"{_named(files[split])}: has {len(table)} rows, the study asks for {size}; ask for fewer"
             for split, table in labelled.tables.items()
@@ -152,6 +158,51 @@ class FilesSource(TaskSource):
         # A pattern may find what a study may not name.
         with_braces = (path for files in here.values() for path in files if {*"{}"} & {*str(path)})
         yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
+
+
+class CollectionSource(TaskSource):
+    """Queries, documents and judgements in files on this machine; pairs of texts to train on, if any, in another one.
+
+    They are the split that is scored on; `validation_examples` is a number of queries.
+    """
+
+    def files_here(self, definition: Mapping[str, Any]) -> dict[str, list[Path]]:
+        names = {part: definition[f"{part}_file"] for part in (*PARTS, "train") if f"{part}_file" in definition}
+        return {part: local_files(name) for part, name in names.items()}
+
+    def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
+        if "train_file" in definition:
+            yield from super().problems(definition)
+        here = self.files_here(definition)
+        yield from _same_file({part: [*map(os.path.realpath, files)] for part, files in here.items()})
+        for files in here.values():
+            yield from version_problems(files)
+        with_braces = (path for files in here.values() for path in files if {*"{}"} & {*str(path)})
+        yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
+
+    def columns(self, definition: Mapping[str, Any]) -> Columns:
+        return super().columns({"text": (), **definition})
+
+    def examples(self, definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
+        validation, remarks = read_collection(files)
+        place = _named(files.get("train", files[QUERIES]))
+        # Of pairs of texts, from which models learn.
+        columns = replace(self.columns(definition), target=Embedding.name)
+        if "train" in files:
+            labelled = read_labelled({"train": files["train"]}, columns)
+        else:
+            labelled = Labelled({"train": read_nothing()}, "none", [])
+        if (size := definition.get("validation_examples")) is not None:
+            validation = some_queries(validation, size, files[QUERIES][0])
+        tables = {**labelled.tables, "validation": validation}
+        train = tables["train"]
+        if (size := definition.get("train_examples", 0)) > len(train):
+            raise UserError(f"{place}: has {len(train)} rows, the study asks for {size}; ask for fewer")
+        if problem := _calibration_problem(definition, len(train)):
+            raise UserError(f"{place}: has {problem}")
+        labelled = replace(labelled, tables=tables, remarks=[*labelled.remarks, *remarks])
+        asked = {key: value for key, value in definition.items() if key != "validation_examples"}
+        return _sliced(labelled, columns, asked, {"train": shuffled(train)})
 
 
 class HubSource(TaskSource):
@@ -253,6 +304,7 @@ TASK_SOURCES: dict[str, TaskSource] = {
     "files": FilesSource(),
     "hub": HubSource(),
     "package": PackageSource(),
+    "collection": CollectionSource(),
 }
 
 

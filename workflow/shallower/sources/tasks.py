@@ -57,7 +57,7 @@ def fetch_task(definition: Mapping[str, Any], target_dir: str | Path) -> None:
             "target": columns.target,
             "labels": list(columns.labels) if columns.labels else None,
             **notes,
-            "has_pair": "text_pair" in tables["train"].column_names,
+            "has_pair": "text_pair" in tables["validation"].column_names,
             "rows": {split: len(table) for split, table in tables.items()},
             "text_bytes": sum(map(text_bytes, tables.values())),
         },
@@ -158,7 +158,8 @@ def _fetched(definition: Mapping[str, Any]) -> tuple[Labelled, dict[str, dict[st
         tables = {split: table.replace_schema_metadata(note) for split, table in labelled.tables.items()}
         labelled = replace(labelled, tables=tables)
     names = ", ".join(source.columns(definition).of_labels)
-    logger.info("%s: labels are read as %s", names, labelled.labels_are)
+    if names:
+        logger.info("%s: labels are read as %s", names, labelled.labels_are)
     for remark in labelled.remarks:
         logger.info("%s", remark)
     return labelled, originals

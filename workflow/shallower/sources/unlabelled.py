@@ -27,6 +27,7 @@ from shallower.models.checksums import verified, verified_file
 from shallower.sources.labelled_files import compared_texts, read_unlabelled
 from shallower.sources.layouts import local_files, version_problems
 from shallower.sources.local_data import LocalData, kept
+from shallower.sources.retrieval import TEXT
 from shallower.sources.slices import SLICE_SEED, drawn, shuffled
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.sources.tasks import task_files, text_bytes
@@ -103,7 +104,7 @@ def _texts(definition: Mapping[str, Any], files: Sequence[Path]) -> tuple[pa.Tab
     columns = TASK_SOURCES[definition["source"]].columns(definition)
     if not task_kind(columns.target).answers_with_vectors:
         return read_unlabelled(files, columns)
-    text = definition.get("unlabelled_text", columns.text[0])
+    text = definition.get("unlabelled_text", columns.text[0] if columns.text else TEXT)
     table, remarks = read_unlabelled(files, replace(columns, text=(text,), names=None))
     split = UNITS[definition.get("unlabelled_unit", "text")]
     texts = [part for text in table["text"].to_pylist() for part in split(text) if part.strip()]

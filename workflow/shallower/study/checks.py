@@ -281,6 +281,17 @@ def _metric_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Ite
             yield f".metrics: {metric.name} is for two classes, there are {classes}; use macro_f1"
 
 
+def _pair_keys(task: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the keys that say how pairs to train on are read, of a test collection."""
+    has_pairs = "train_file" in task
+    for key in ("text", "label"):
+        if has_pairs and key not in task:
+            yield f": missing {key!r}; name the columns of train_file that have the two texts and their similarity"
+    for key in ("text", "label", "similarity_range"):
+        if not has_pairs and key in task:
+            yield f".{key}: there is no train_file; add it, or remove the key"
+
+
 def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iterator[str]:
     has_own = task.get("source") == "glue" and "target" in task and sound("subset", "target")
     if has_own and (problem := target_problem(task)):
@@ -288,6 +299,12 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
     if task.get("source") == "glue" or not sound("source", "target", "labels", "label", "label_columns"):
         return
     kind = task_kind(task["target"])
+    if kind.source not in (None, task["source"]):
+        yield f".target: {kind.name} takes other files than labelled text; write 'source: {kind.source}' and name them"
+        return
+    if task["source"] == "collection":
+        yield from _pair_keys(task)
+        return
     has_classes, has_columns = kind.has_classes, "label_columns" in task
     if sound("text") and (problem := kind.text_problem(task["text"])):
         yield f".text: {problem}"

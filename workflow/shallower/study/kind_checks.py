@@ -23,6 +23,7 @@ def kind_problems(draft: Draft) -> Iterator[str]:
     kinds = known_kinds(draft)
     yield from _mixed_problems(draft, kinds)
     yield from _untrained_problems(draft, kinds)
+    yield from _unlearnt_problems(draft, kinds)
     yield from _unlabelled_problems(draft, kinds)
     for name, target in {target: name for name, target in kinds.items()}.items():
         unsupported = task_kind(name).unsupported
@@ -37,6 +38,7 @@ def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Itera
         kind = task_kind(name)
         yield from (f".{key}: not for {name}: {kind.unsupported[key]}" for key in kind.unsupported if key in task)
         yield from _word_problems(draft, index, task, kind)
+        yield from _training_problems(draft, task, kind)
 
 
 def known_kinds(draft: Draft) -> dict[str, str]:
@@ -87,6 +89,59 @@ def _untrained_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]
                 f"{draft.place(*asked[-1][0], 'train', 'epochs')}: 0 leaves the full model untrained, which task "
                 f"{task['name']} ({kind}) needs; write at least 1"
             )
+
+
+def _unlearnt_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
+    """Tasks without labelled rows to train on, where something is to be learnt from them."""
+    for _, task in draft.entries("tasks"):
+        kind = kinds.get(str(task.get("name")))
+        if kind is not None and not task_kind(kind).needs_training and _lacks_training(task):
+            yield from (
+                f"{where}: there is nothing to learn from, since task {task['name']} has no train_file; {remedy}"
+                for where, remedy in _learning_from_labels(draft, task)
+            )
+
+
+def _lacks_training(task: Mapping[str, Any]) -> bool:
+    """Whether a task of files on this machine names none of labelled rows to train on."""
+    return task.get("source") in ("files", "collection") and "train_file" not in task
+
+
+def _training_problems(draft: Draft, task: Mapping[str, Any], kind: TaskKind) -> Iterator[str]:
+    """What a task without labelled rows to train on lacks them for; follows the task's place."""
+    if not _lacks_training(task):
+        return
+    if kind.needs_training:
+        yield ": missing 'train_file'; name the file of labelled rows to train on"
+        return
+    if "train_examples" in task:
+        yield ".train_examples: there is no train_file; add it, or remove the key"
+    if task.get("calibration") or ("calibration" not in task and draft.config.get("calibration")):
+        yield ": calibration examples are taken from train_file; add it, or remove calibration"
+
+
+def _learning_from_labels(draft: Draft, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where a study asks for trainings of a task that would learn from labels alone, and what to do instead."""
+
+    def settings(*owners: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for owner in owners if isinstance(owner, Mapping) for key, value in owner.items()}
+
+    train = settings(draft.config.get("train", {}), task.get("train", {}))
+    if train.get("epochs", Training().epochs) != 0:
+        yield "train.epochs", "write 0, which takes the full model as it is"
+    for index, origin in draft.entries("origins"):
+        refine = settings(*(owner.get("refine", {}) for owner in (draft.config, origin, task)))
+        taught = refine.get("distill") is not None and "unlabelled_file" in {**_study_texts(draft), **task}
+        if refine.get("epochs", train.get("epochs", Training().epochs)) != 0 and not taught:
+            yield (
+                draft.place("origins", index),
+                "name an unlabelled_file and write 'refine: {distill: {weight: 1}}', or 'refine: {epochs: 0}'",
+            )
+
+
+def _study_texts(draft: Draft) -> dict[str, Any]:
+    file = draft.config.get("unlabelled_file")
+    return {} if file is None else {"unlabelled_file": file}
 
 
 def _unlabelled_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:

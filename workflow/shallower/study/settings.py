@@ -238,8 +238,11 @@ class FilesTask(LabelledTask):
 
     source: Literal["files"]
     """The task is in files on this machine."""
-    train_file: Path
-    """File of labelled rows to train on, or a pattern of several, such as train-*.parquet."""
+    train_file: Path = optional()
+    """
+    File of labelled rows to train on, or a pattern of several, such as train-*.parquet. Sentence embeddings do without,
+    where a teacher's vectors of unlabelled_file are all that is learnt.
+    """
     validation_file: Path
     """File of labelled rows to score on, or a pattern of several."""
     test_file: Path = optional()
@@ -247,6 +250,36 @@ class FilesTask(LabelledTask):
     File of labelled rows, or a pattern of several, on which models are reported that were chosen by validation. Nothing
     is trained on them or chosen by them.
     """
+
+
+class CollectionTask(Task):
+    """A test collection on this machine: queries, documents, and judgements of which document answers which query.
+
+    Queries and documents have columns of an id (_id or id), a text (text) and perhaps a title (title), judgements those
+    of the query's id (query-id, query_id), the document's id (corpus-id, document_id) and a grade (score, relevance,
+    grade), 0 or more. Files are parquet, CSV, TSV or JSONL, as BEIR's are.
+    """
+
+    source: Literal["collection"]
+    """The task is a test collection in files on this machine."""
+    target: Annotated[str, OneOf(("retrieval",))]
+    """What models are scored on: retrieval, by the vectors of queries and documents."""
+    queries_file: Path
+    """File of queries."""
+    corpus_file: Path
+    """File of documents, or a pattern of several."""
+    qrels_file: Path
+    """File of judgements."""
+    train_file: Path = optional()
+    """File of pairs of texts with their similarity to train on, or a pattern of several; not needed with a teacher."""
+    text: Annotated[list[Text], Strict(), Field(min_length=2, max_length=2), Distinct()] = optional()
+    """Names of the two columns of text in train_file."""
+    label: Text = optional()
+    """Name of the column of the similarity in train_file."""
+    similarity_range: Range = optional()
+    """The lowest and the highest similarity in train_file, where they are not 0 and 1."""
+    metrics: Metrics
+    """Scores to compute; the first is the primary one, which tables and figures show."""
 
 
 class HubTask(LabelledTask):
@@ -365,7 +398,7 @@ class StudySettings(Settings):
     ]
     """Pre-trained models."""
     tasks: Annotated[
-        list[Annotated[GlueTask | FilesTask | HubTask | PackageTask, Field(discriminator="source")]],
+        list[Annotated[GlueTask | FilesTask | HubTask | PackageTask | CollectionTask, Field(discriminator="source")]],
         Strict(),
         Field(min_length=1),
     ]

@@ -162,6 +162,14 @@ class Study:
         test = {} if (key := self.test_key(task)) is None else {"test": key}
         return fingerprint(always | {key: definition[key] for key in keys if key in definition} | test)
 
+    def trimmed_key(self, task: str) -> str:
+        """What the folder of a task's trimmed tokenizer ends in: by how often texts use a token that it keeps.
+
+        Texts without labels count as well, of which other ones get another folder.
+        """
+        minimum_count, key = self.config["deliver"]["minimum_count"], self.unlabelled_key(task)
+        return str(minimum_count) if key is None else f"{minimum_count}-{key}"
+
     def test_definition(self, task: str) -> dict[str, Any] | None:
         """What says which test examples a task has, in addition to its other data; None for none."""
         entry = _named(self.config["tasks"], task)

@@ -83,6 +83,7 @@ class TaskKind(ABC):
         has_named_outputs: whether outputs mean what they are called; a checkpoint's only output is kept for a kind
             whose own is not.
         pipeline: the hub's name of what models do; None for that of their class.
+        source: the only `source` that data of this kind comes from; None where any has it.
     """
 
     name: ClassVar[str]
@@ -100,6 +101,7 @@ class TaskKind(ABC):
     groups_by_first_text: ClassVar[bool] = False
     has_named_outputs: ClassVar[bool] = True
     pipeline: ClassVar[str | None] = None
+    source: ClassVar[str | None] = None
 
     weights: Sequence[float] | None = None
     threshold: float | None = None

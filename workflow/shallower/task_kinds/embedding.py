@@ -28,7 +28,6 @@ class Embedding(Regression):
     unsupported: ClassVar[Mapping[str, str]] = {
         "reproduction": "the paper has classifiers only; leave the key out",
         "oracle": "subsets of layers are judged by the answers of a head; leave the key out",
-        "deliver": "exports are of models with a head; leave the key out, results/ has the folders to use",
         "augment": "texts are made from training texts of one row each; name an unlabelled_file instead",
         "gradual": "its models learn labels between drops; use the origin finetuned",
         "finetuned-frozen": "its models learn labels before the drop; use the origin finetuned",

@@ -10,10 +10,12 @@ from shallower.task_kinds.embedding import Embedding
 from shallower.task_kinds.multi_label import MultiLabel
 from shallower.task_kinds.ranking import Ranking
 from shallower.task_kinds.regression import Regression
+from shallower.task_kinds.retrieval import Retrieval
 from shallower.task_kinds.tokens import Tokens
 
 TASK_KINDS: dict[str, TaskKind] = {
-    kind.name: kind for kind in (Classification(), Regression(), Ranking(), MultiLabel(), Tokens(), Embedding())
+    kind.name: kind
+    for kind in (Classification(), Regression(), Ranking(), MultiLabel(), Tokens(), Embedding(), Retrieval())
 }
 
 

@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from shallower.engine.classifiers.packed_batch import Packed
 from shallower.engine.dropout import Dropout
-from shallower.engine.pooling import embed, pool
 from shallower.models.encoder_families import EncoderConfig
+from shallower.models.pooling import embed, pool
 from shallower.models.sentence_embedding import SentenceEmbedding
 
 ACTIVATIONS = {
@@ -147,7 +147,7 @@ class Encoder(nn.Module):
         if self.embedding is None:
             read = batch.starts if batch.read is None else batch.read
             return self.classify(states.index_select(0, read), Dropout())
-        return embed(batch.pad(states), _mask(batch), self.embedding)
+        return embed(batch.pad(states), _mask(batch), self.embedding.pooling, self.embedding.normalize)
 
     def apply_layer(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:
         """States [T, H] after a layer, of states [T, H] before it."""

@@ -20,11 +20,11 @@ from shallower.engine.classifiers.transformers_models import load_pretrained, me
 from shallower.engine.classifiers.xlnet_last_token import compute_cls_token_only
 from shallower.engine.devices import to_device
 from shallower.engine.dropout import Dropout, DropoutModule, attention_rates, replace_dropout, restore_dropout
-from shallower.engine.pooling import embed
 from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES
 from shallower.models.folder import CONFIG, weights_mismatch_error
 from shallower.models.heads import Head
+from shallower.models.pooling import embed
 from shallower.models.sentence_embedding import ENTRY, SentenceEmbedding
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,8 @@ class TransformersClassifier(Classifier):
         inputs, labels = model_inputs(self.module, batch, device), to_device(batch.labels, device)
         if self.embedding is not None:
             mask = inputs["attention_mask"].bool() if "attention_mask" in inputs else None
-            vectors = embed(self.module(**inputs).last_hidden_state, mask, self.embedding)
+            states = self.module(**inputs).last_hidden_state
+            vectors = embed(states, mask, self.embedding.pooling, self.embedding.normalize)
             return Outputs(vectors, labels, vectors if with_vectors else None)
         if not with_vectors:
             return Outputs(read_rows(self.module(**inputs).logits, batch), labels)

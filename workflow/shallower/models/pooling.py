@@ -1,8 +1,6 @@
-"""Vectors of a text's tokens made into one, as the module Pooling of sentence-transformers does."""
+"""Vectors of a text's tokens made into one, as the modules Pooling and Normalize of sentence-transformers do."""
 
 import torch
-
-from shallower.models.sentence_embedding import SentenceEmbedding
 
 
 def pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch.Tensor:
@@ -25,7 +23,7 @@ def pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch
     raise ValueError(f"unknown pooling {pooling}")
 
 
-def embed(states: torch.Tensor, mask: torch.Tensor | None, embedding: SentenceEmbedding) -> torch.Tensor:
-    """Sentence vectors [B, H] for states [B, L, H] after the last layer, pooled and, if the model does, normalised."""
-    vectors = pool(states, mask, embedding.pooling)
-    return torch.nn.functional.normalize(vectors, dim=-1) if embedding.normalize else vectors
+def embed(states: torch.Tensor, mask: torch.Tensor | None, pooling: str, normalize: bool) -> torch.Tensor:
+    """Sentence vectors [B, H] for states [B, L, H] after the last layer, pooled and, if asked for, of length 1."""
+    vectors = pool(states, mask, pooling)
+    return torch.nn.functional.normalize(vectors, dim=-1) if normalize else vectors
