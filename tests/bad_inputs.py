@@ -1911,7 +1911,7 @@ TOKENS = [
     Case(
         "words tagged by a decoder",
         both(tagged(), decoder),
-        ("models[0] (bert).directory", "the family gpt2 are not for tasks with target: tokens", "choose a model of one of"),
+        ("models[0] (bert).directory", "family gpt2 are not for tasks with target: tokens", "choose a model of one"),
     ),
     Case(
         "words without labels",
