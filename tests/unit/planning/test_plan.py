@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -304,6 +305,8 @@ def test_a_job_has_the_settings_of_its_study(study, tmp_path):
     study["tasks"] = [tagged_words.make_task_files(tmp_path)]
     job = job_of(resolve_study(study), size_of_model(study), "entities")
     assert job.outputs == 40 * len(tagged_words.TAGS)  # of the words that a sentence may have on average
+    assert replace(job, calibration_examples=20).readout_rows == 800
+    assert replace(job, calibration_examples=500).readout_rows == 2000
 
 
 @pytest.mark.glue

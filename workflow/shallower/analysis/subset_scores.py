@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from shallower.analysis.readouts import FOLDS, SEED, make_folds, read_out
 from shallower.analysis.single_layers import LayerRunner, Outputs, States
 from shallower.core.errors import UserError
+from shallower.core.limits import READOUT_WORDS
 from shallower.engine.prediction import cosines
 from shallower.evaluation.groups import rows_of
 from shallower.evaluation.metrics import Metric
 from shallower.evaluation.metrics import score as metric_score
 from shallower.surgery.subsets import Subset, num_subsets, search, subset_label, walk
 from shallower.task_kinds.base import TaskKind
-
-# Most words that readouts are fitted on and judged by: sentences have many, and a readout of all of them takes minutes.
-READOUT_WORDS = 2000
 
 
 @dataclass(frozen=True)

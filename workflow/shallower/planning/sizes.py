@@ -159,14 +159,9 @@ def tokenizing_job(file: str | Path, max_length: int, copies: int = 0) -> Job:
     return Job(max_length=max_length)
 
 
-def _outputs(definition: Mapping[str, Any], size: ModelSize, max_length: int) -> int:
-    """Numbers that a model answers an example with: its logits or, of a sentence embedding, vectors of two texts.
-
-    Of texts with a label for each word it is the logits of so many words as texts have on average, at most.
-    """
-    if answers_with_vectors(definition):
-        return 2 * size.hidden_size
-    return num_outputs(definition) * (min(max_length, WORDS_OF_A_TEXT) if answers_words(definition) else 1)
+def _outputs(definition: Mapping[str, Any], size: ModelSize, words_each: int) -> int:
+    """Numbers that a model answers an example with: its logits or, of a sentence embedding, vectors of two texts."""
+    return 2 * size.hidden_size if answers_with_vectors(definition) else num_outputs(definition) * max(1, words_each)
 
 
 def job_of(
@@ -183,19 +178,23 @@ def job_of(
     `task` and `rows` (by split) are None for steps without a task, `origin` for baselines and where it makes no
     difference. `models` is the number of models that the step loads.
     """
+    words_each = 0
+    if task and answers_words(study.task_definition(task)):
+        words_each = min(study.max_length(task), WORDS_OF_A_TEXT)
     return Job(
         size=size,
         max_length=study.max_length(task) if task else 0,
         trainings=study.tunings(task, origin) if task else (),
         rows=rows or {},
         calibration_examples=(study.calibration_examples(task) or 0) if task else 0,
+        words_each=words_each,
         layer_evaluations=study.config["subsets"]["layer_evaluations"],
         race=study.config["race"],
         probe_examples=study.config["probe"]["train_examples"],
         measure=study.config["measure"],
         models=models,
         threads=study.config["compute"]["threads"],
-        outputs=_outputs(study.task_definition(task), size, study.max_length(task)) if task else 1,
+        outputs=_outputs(study.task_definition(task), size, words_each) if task else 1,
         teaches_vectors=task is not None and study.teaches_vectors(task),
         on_gpu=on_gpu,
     )
