@@ -321,6 +321,12 @@ def tagged(text: str | None = None, name: str = "words.conll", **task: Any) -> S
     return spoil
 
 
+def decoder(folder: Path, study: Study) -> None:
+    """A decoder for the study's model."""
+    shutil.rmtree(folder / "models/bert")
+    tiny.make_model(folder / "models/bert", "gpt2")
+
+
 def embedding(*spoils: Spoil) -> Spoil:
     """A sound study of sentence embeddings, changed."""
 
@@ -1903,13 +1909,9 @@ TOKENS = [
         ("refine.distill.augment: augment does not suit tokens (task tiny): a changed word may need another tag",),
     ),
     Case(
-        "subsets of layers by words",
-        both(
-            tagged(),
-            setting("calibration", {"examples": 10}),
-            setting("strategies.0", {"name": "subset-readout", "amounts": [1]}),
-        ),
-        ("subset-readout does not suit tokens (task tiny): readouts are of the vectors of whole texts",),
+        "words tagged by a decoder",
+        both(tagged(), decoder),
+        ("models[0] (bert).directory", "family gpt2 are not for tasks with target: tokens", "choose a model of one"),
     ),
     Case(
         "words without labels",

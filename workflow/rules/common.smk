@@ -67,7 +67,8 @@ PREFIX = (
     " HF_HUB_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_PROGRESS_BARS=1"
     f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
     f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}"
-    f" {environment.ONNX}={study.exports_onnx:d} {environment.STEPS}=${{{{{environment.STEPS}-}}}}; {SERVED}"
+    f" {environment.ONNX}={study.exports_onnx:d} {environment.MODEL_CLASSES}={','.join(study.model_classes)}"
+    f" {environment.STEPS}=${{{{{environment.STEPS}-}}}}; {SERVED}"
 )
 shell.prefix(PREFIX)
 

@@ -3,10 +3,11 @@
 # Needs: study, ARMS, UNMADE, baselines(), and the keys and folders of models and tasks.
 # Gives: DELIVER, RUNTIMES, VOCABULARIES, DELIVERED, and functions that say where files of variants are.
 from shallower.core.files import read_json
+from shallower.core.model_classes import TOKEN_CLASSIFICATION
 from shallower.core.variants import TRIMMED, measured_runtimes, records_of_making
 from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
 from shallower.export.packages import check_installed
-from shallower.models.families import check_onnx_export, family_of
+from shallower.models.families import check_model_class, check_onnx_export, family_of
 
 # What a study says of delivered models; nothing where it delivers none.
 DELIVER = study.config.get("deliver") or {}
@@ -18,9 +19,13 @@ try:
     if study.exports_onnx and not uses_conda(workflow):
         check_installed()
     # Models that were downloaded before; those to come are checked when they do.
-    for folder in MODEL_FOLDERS.values() if study.exports_onnx else []:
+    for folder in MODEL_FOLDERS.values() if study.exports_onnx or TOKEN_CLASSIFICATION in study.model_classes else []:
         if os.path.isfile(f"{folder}/config.json"):
-            check_onnx_export(family_of(read_json(f"{folder}/config.json")))
+            family = family_of(read_json(f"{folder}/config.json"))
+            for model_class in study.model_classes:
+                check_model_class(family, model_class)
+            if study.exports_onnx:
+                check_onnx_export(family)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

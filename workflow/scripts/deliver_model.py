@@ -22,6 +22,7 @@ from shallower.delivery.parity import choose_examples, choose_pairs, choose_sent
 from shallower.delivery.texts import read_texts, read_words
 from shallower.delivery.variant_folders import folder_of, model_file, torch_folder
 from shallower.engine.tokens import TokenSet, read_tokens
+from shallower.evaluation.groups import rows_of
 from shallower.evaluation.predictions import Predictions, read_predictions
 from shallower.models.checksums import verified_file
 
@@ -33,12 +34,13 @@ def whole_sentences(
 ) -> tuple[list[list[str]], list[np.ndarray]]:
     """The words, with their logits, of the sentences that are one example, and of which no word was lost."""
     found: tuple[list[list[str]], list[np.ndarray]] = ([], [])
-    assert tokens.groups is not None and tokens.places is not None and predictions.groups is not None
-    for sentence, own in words.items():
-        rows = np.flatnonzero(tokens.groups == sentence)
+    assert tokens.groups is not None and tokens.places is not None
+    # Predictions are sorted by ids, which the words of all sentences have in their order.
+    for rows in rows_of(tokens.groups):
+        own = words[int(tokens.groups[rows[0]])]
         if len(np.unique(tokens.owners[rows])) == 1 and len(np.unique(tokens.places[rows])) == len(own):
             found[0].append(own)
-            found[1].append(predictions.logits[predictions.groups == sentence])
+            found[1].append(predictions.logits[rows])
     return found
 
 

@@ -11,7 +11,12 @@ from shallower.sources.models import fetch_model
 
 def main(arguments: argparse.Namespace) -> None:
     """Bring the model into the output folder."""
-    fetch_model(arguments.model, arguments.output_dir, to_export=os.environ.get(environment.ONNX) == "1")
+    fetch_model(
+        arguments.model,
+        arguments.output_dir,
+        to_export=os.environ.get(environment.ONNX) == "1",
+        model_classes=[name for name in os.environ.get(environment.MODEL_CLASSES, "").split(",") if name],
+    )
 
 
 if __name__ == "__main__":

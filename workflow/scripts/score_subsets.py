@@ -39,6 +39,9 @@ def main(arguments: argparse.Namespace) -> None:
     table = pd.DataFrame(found.rows)
     cost = {**found.cost, "device": compute.device, "precision": compute.precision, "threads": compute.threads}
     logging.info("%d subsets of layers scored: %s", len(table), ", ".join(f"{key} {cost[key]}" for key in cost))
+    is_sample = 0 < found.readout_rows < len(tokens.labels)
+    if is_sample:
+        logging.info("readouts are of %d of %d words, those of some sentences", found.readout_rows, len(tokens.labels))
     write_table(arguments.table, table)
     scores = {
         "method": "subsets",
@@ -47,6 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
         "is_complete": found.is_complete,
         "vector": found.vector,
         "metric": metric.name,
+        **({"readout_rows": found.readout_rows} if is_sample else {}),
         "kept_layers": table["kept_layers"].tolist(),
         **{measure: table[measure].tolist() for measure in MEASURES if measure in table},
         "cost": cost,

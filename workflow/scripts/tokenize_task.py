@@ -40,9 +40,15 @@ def in_words(figures: Mapping[str, Any], max_length: int) -> str:
     if not figures["texts"]:
         return "no examples"
     unknown = unknown_percent(figures)
+    if "words" in figures:
+        became = (
+            f"{figures['split_texts']:,} in parts of at most {max_length} tokens, {figures['lost_words']:,} of "
+            f"{figures['words']:,} words without a token"
+        )
+    else:
+        became = f"{figures['cut_texts']:,} ({cut_percent(figures):.1f} %) cut to {max_length} tokens"
     return (
-        f"{figures['texts']:,} examples, {figures['tokens'] / figures['texts']:.1f} tokens each on average, "
-        f"{figures['cut_texts']:,} ({cut_percent(figures):.1f} %) cut to {max_length} tokens, "
+        f"{figures['texts']:,} examples, {figures['tokens'] / figures['texts']:.1f} tokens each on average, {became}, "
         + ("no unknown tokens: the tokenizer has none" if unknown is None else f"{unknown:.2f} % of the tokens unknown")
     )
 

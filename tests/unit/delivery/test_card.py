@@ -272,7 +272,7 @@ def card_of(material: Material, tmp_path: Path) -> Callable[..., tuple[Path, lis
 
 def with_texts(block: str, texts: list[object]) -> str:
     """A block with other texts."""
-    return re.sub(r"^texts = .*?\]$", f"texts = {texts!r}", block, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^texts = .*?\]$", lambda _: f"texts = {texts!r}", block, flags=re.MULTILINE | re.DOTALL)
 
 
 def test_the_blocks_of_a_classification_print_the_classes(card_of, material):
@@ -316,6 +316,50 @@ def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
     printed = run(ABSENT + with_texts(onnx, texts), pairs_folder)
     values = [float(line.rsplit(" ", 1)[1]) for line in printed]
     assert values == pytest.approx([row[0] for row in stored["logits"]["fp32"]], abs=1e-4)
+
+
+def test_the_blocks_of_a_tagger_print_a_tag_for_each_word(tmp_path):
+    """Both blocks, in a process each, on a tagger of their own."""
+    import tagged_words
+    import tiny
+    from shallower.core.model_classes import TOKEN_CLASSIFICATION
+    from shallower.engine.classifiers.loading import load_for_training
+    from shallower.export.onnx_export import export_onnx
+
+    source = tiny.make_model(tmp_path / "source", "bert", num_layers=1, settings={"initializer_range": 0.3})
+    task = {"name": "tags", "target": "tokens", "labels": tagged_words.TAGS}
+    load_for_training(source, task, seed=1).save(source, tmp_path / "tagger")
+    export_onnx(tmp_path / "tagger", tmp_path / "tagger/onnx/model.onnx")
+    described = describe(
+        target="tokens",
+        labels=tuple(tagged_words.TAGS),
+        model_class=TOKEN_CLASSIFICATION,
+        recommended=ONNX,
+        forms=tuple(
+            replace(
+                form, validation=replace(SCORE, metric="entity_f1", title="entity F1", in_groups=" in 30 sentences")
+            )
+            for form in describe().forms
+        ),
+    )
+    card = model_card(described)
+    assert "pipeline_tag: token-classification" in card
+    assert "408 validation words in 30 sentences" in card
+    words = [["good", "gooddog", "the", "\u200b", "bad", "."], ["the", "small", "tree"]]
+    transformers, onnx = (with_texts(block, words) for block in blocks(card))
+    printed = [run(block, tmp_path / "tagger") for block in (ABSENT + onnx, transformers)]
+    assert printed[0] == printed[1]
+    assert [line.split(" ")[0] for line in printed[0]] == [word for each in words for word in each]
+    tags = [line.split(" ")[1] for line in printed[0]]
+    assert tags[3] == "None" and len({*tags}) > 2  # a word of which the tokenizer leaves nothing has no tag
+    # Tags are those of the first tokens by transformers' own pipeline.
+    from transformers import pipeline
+
+    found = pipeline(
+        "token-classification", model=str(tmp_path / "tagger"), aggregation_strategy="none", ignore_labels=[]
+    )
+    starts = {each["start"]: each["entity"] for each in found(" ".join(words[1]))}
+    assert tags[6:] == [starts[0], starts[4], starts[10]]
 
 
 def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):

@@ -6,7 +6,7 @@ import pytest
 
 import tiny
 from shallower.core.errors import UserError
-from shallower.models.families import FAMILIES, family_of, position_limit
+from shallower.models.families import FAMILIES, check_model_class, family_of, position_limit
 from shallower.models.family import Family, check_kept_layers
 from tiny_families import TINY
 
@@ -170,10 +170,14 @@ def test_unknown_architecture_is_refused_with_the_supported_ones():
         family_of({"model_type": "t5"})
 
 
-def test_a_head_that_transformers_does_not_have_is_refused():
-    assert FAMILIES["llama"].output_layer_of("AutoModelForTokenClassification") == "score"
-    with pytest.raises(UserError, match="no gemma3_text model that answers tokens; choose a model of another family"):
-        FAMILIES["gemma3_text"].output_layer_of("AutoModelForTokenClassification")
+def test_decoders_tag_no_words():
+    for family in FAMILIES.values():
+        check_model_class(family, "AutoModelForSequenceClassification")
+        if family.has_cls_token:
+            check_model_class(family, "AutoModelForTokenClassification")
+            continue
+        with pytest.raises(UserError, match=rf"{family.name} are not for .*tokens.*choose a model of .*: bert, "):
+            check_model_class(family, "AutoModelForTokenClassification")
 
 
 def test_an_architecture_that_people_ask_for_is_refused_with_the_reason():

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
+import tagged_words
 import tiny
 from glue_files import glue_folder
 from shallower.core import layout
@@ -299,6 +301,12 @@ def test_a_job_has_the_settings_of_its_study(study, tmp_path):
     gradual = job_of(resolved, size_of_model(study), study["tasks"][0]["name"], "gradual")
     assert {(training["epochs"], training["batch_size"]) for training in gradual.trainings} == {(3, 4), (2, 4), (2, 32)}
     assert job_of(resolved, size_of_model(study)).trainings == ()
+    assert job.outputs == 2
+    study["tasks"] = [tagged_words.make_task_files(tmp_path)]
+    job = job_of(resolve_study(study), size_of_model(study), "entities")
+    assert job.outputs == 40 * len(tagged_words.TAGS)  # of the words that a sentence may have on average
+    assert replace(job, calibration_examples=20).readout_rows == 800
+    assert replace(job, calibration_examples=500).readout_rows == 2000
 
 
 @pytest.mark.glue

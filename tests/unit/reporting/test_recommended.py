@@ -192,7 +192,7 @@ def on_test() -> Scores:
     """Scores of all runs on test examples; top-3's are the best, so that a choice by them would be another."""
     _, scores = study()
     values = {"0": (0.75, FULL_ON_TEST), "1": (0.6, TOP_1_ON_TEST), "3": (0.99, [0.99] * 5)}
-    runs = scores.runs.assign(value=[value for value, _ in values.values()], num_examples=1200)
+    runs = scores.runs.assign(value=[value for value, _ in values.values()], num_examples=1200, metric="accuracy")
     runs["directory"] += "/test"
     resamples = {at: np.array(samples) for at, (_, samples) in zip(runs["directory"], values.values(), strict=True)}
     return Scores(runs, resamples)

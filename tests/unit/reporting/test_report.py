@@ -400,7 +400,12 @@ def test_what_may_be_wrong_with_texts_is_warned_of(report):
     sound = {"texts": 1500, "tokens": 30_000, "unknown_tokens": 3, "cut_texts": 150}
     figures = {"train": sound, "validation": {"texts": 300, "tokens": 6000, "unknown_tokens": 4680, "cut_texts": 90}}
     bytes_only = {split: found | {"unknown_tokens": None, "cut_texts": 0} for split, found in figures.items()}
-    texts = {("minilm", "docs-pair"): figures, ("roberta", "docs-pair"): bytes_only}
+    tagged = {"train": sound | {"words": 20_000, "lost_words": 2000, "split_texts": 3}}
+    texts = {
+        ("minilm", "docs-pair"): figures,
+        ("roberta", "docs-pair"): bytes_only,
+        ("tagger", "docs-pair"): tagged,
+    }
     task, manifest = report.tasks["docs-pair"]
     repeated = (task, manifest | {"repeats": {"train": 3, "validation_in_train": 6}})
     told = replace(report, texts=texts, tasks=report.tasks | {"docs-pair": repeated})
@@ -410,7 +415,9 @@ def test_what_may_be_wrong_with_texts_is_warned_of(report):
     )
     assert "30.0 % of the validation texts are cut to 128 tokens; raise train.max_length" in page.text
     assert "docs-pair: 6 of 300 validation rows (2.0 %) have the texts of training rows" in page.text
-    assert "of the train texts" not in page.text
+    assert "10.0 % of the words of the train texts have no token" in page.text
+    assert "2,000 (10.0" in page.text
+    assert page.text.count("of the train texts") == 1
     assert "no such token" in page.text
     limits = {"unknown_tokens": 80, "cut_texts": 30, "common_rows": 2}
     calm = CONFIG | {"report": CONFIG["report"] | {"warn_above": limits}}
@@ -418,6 +425,7 @@ def test_what_may_be_wrong_with_texts_is_warned_of(report):
     assert "4,680 (78.00" in page.text.replace("\xa0", " ")
     assert "Something may be wrong" not in page.text
     assert "unknown to the model" not in page.text
+    assert "of the words of" not in page.text
 
 
 def test_script_writes_the_same_report_again(made, section):

@@ -8,6 +8,7 @@ import pytest
 from test_processes import FAKE
 
 from shallower.core.errors import UserError
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
 from shallower.serving import measure
 from shallower.serving.measure import Turn, draw_batches, measure_serving, row_of, run_rounds
 from shallower.serving.processes import ServingProcess
@@ -116,6 +117,7 @@ def fake_variants(tmp_path, monkeypatch, **seconds):
             "device": "cpu",
             "threads": threads,
             "example": example,
+            "model_class": SEQUENCE_CLASSIFICATION,
         },
     )
     monkeypatch.setattr(measure, "size_bytes", lambda variant: 3)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shallower.core.errors import UserError
+from shallower.core.model_classes import SEQUENCE_CLASSIFICATION
 from shallower.serving import processes
 from shallower.serving.processes import ServingProcess
 
@@ -15,6 +16,7 @@ FAKE = (sys.executable, str(Path(__file__).with_name("fake_server.py")))
 
 def started(runtime: str, path: str = "0") -> ServingProcess:
     settings = {"runtime": runtime, "path": path, "device": "cpu", "threads": 1, "example": "a"}
+    settings["model_class"] = SEQUENCE_CLASSIFICATION
     return ServingProcess("the variant", settings, FAKE)
 
 

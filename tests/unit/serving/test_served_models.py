@@ -49,7 +49,22 @@ def test_torch_answers_as_transformers_does(models, family, texts):
     with torch.no_grad():
         expected = model(**encoded).logits.numpy()
     np.testing.assert_allclose(logits, expected, atol=1e-5)
-    server.checked(logits, 2)
+    server.checked(logits, 2, axes=2)
+
+
+def test_a_tagger_answers_each_token(tmp_path):
+    from shallower.engine.classifiers.loading import load_for_training
+
+    source = tiny.make_model(tmp_path / "source", "bert", num_layers=1)
+    task = {"name": "tags", "target": "tokens", "labels": ["O", "B-a", "I-a"]}
+    load_for_training(source, task, seed=1).save(source, tmp_path / "tagger")
+    variant = torch_variant(tmp_path / "tagger")
+    settings = server_settings(variant, 1, "good bird")
+    logits = server.torch_runtime(settings)()(["good bird", "a dog"])
+    assert logits.shape == (2, 4, 3)
+    server.checked(logits, 2, axes=3)
+    with pytest.raises(ValueError, match="shape"):
+        server.checked(logits, 2, axes=2)
 
 
 def test_bf16_answers_nearly_the_same(models):

@@ -196,6 +196,16 @@ def test_unfit_models_are_refused_before_their_weights_are_fetched(
     assert not server.asked("safetensors|tokenizer")
 
 
+def test_decoders_that_are_to_tag_words_are_refused_before_their_weights(
+    bert: Path, served: Served, tmp_path: Path
+) -> None:
+    change_json(bert / "config.json", model_type="gpt2")
+    server = served(bert)
+    with pytest.raises(UserError, match=r"^model mine: models of the family gpt2 are not for .*tokens"):
+        fetch_model(from_hub(server), tmp_path / "out", model_classes=["AutoModelForTokenClassification"])
+    assert not server.asked("safetensors|tokenizer")
+
+
 def test_pickles_are_refused_before_anything_is_fetched(bert: Path, served: Served, tmp_path: Path) -> None:
     (bert / WEIGHTS).rename(bert / "pytorch_model.bin")
     server = served(bert)

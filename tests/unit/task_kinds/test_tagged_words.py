@@ -12,7 +12,11 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 import tagged_words
 import tiny
+from shallower.analysis import subset_scores
 from shallower.analysis.layer_scores import METHODS
+from shallower.analysis.readouts import make_folds, read_out
+from shallower.analysis.single_layers import load_layers
+from shallower.analysis.subset_scores import score_subsets
 from shallower.analysis.taylor import taylor_importance
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
@@ -25,13 +29,14 @@ from shallower.engine.distillation import Distillation
 from shallower.engine.dropout import Dropout
 from shallower.engine.prediction import predict, predict_with_vectors
 from shallower.engine.reloading import compare_reloaded
-from shallower.engine.tokens import read_tokens, tokenize, write_tokens
+from shallower.engine.tokens import read_tokens, text_figures, tokenize, write_tokens
 from shallower.engine.training import TrainSettings, train
-from shallower.evaluation.metrics import with_tagging
+from shallower.evaluation.metrics import metric_for, subject_of, with_tagging
 from shallower.evaluation.predictions import predictions_of, read_predictions, write_predictions
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.reference import checked_scores
 from shallower.sources.tasks import check_task, fetch_task
+from shallower.surgery.drop_layers import drop_layers
 from shallower.task_kinds.tokens import Tokens
 
 FAMILIES = ("bert", "roberta", "xlnet", "distilbert", "albert")
@@ -54,9 +59,8 @@ def table_of(sentences, tags=None):
 
 def tokenized(source, sentences, max_length=64, **settings):
     tokenizer = AutoTokenizer.from_pretrained(source)
-    return tokenize(
-        table_of(sentences), tokenizer, max_length, read_json(source / "config.json")["vocab_size"], **settings
-    )
+    table = table_of(sentences).replace_schema_metadata(settings)
+    return tokenize(table, tokenizer, max_length, read_json(source / "config.json")["vocab_size"])
 
 
 def test_from_a_conll_file_to_scores(tmp_path):
@@ -69,8 +73,14 @@ def test_from_a_conll_file_to_scores(tmp_path):
     sentences = tagged_words.make_sentences(80, 1)
     assert manifest["classes"]["train"]["B-bad"] == sum(tags.count("B-bad") for _, tags in sentences)
 
+    words = sum(len(words) for words, _ in sentences)
+    assert (manifest["groups"]["sentences"]["train"], manifest["words"]["train"]) == (80, words)
+
     source = tiny.make_model(tmp_path / "source", "bert", num_layers=2)
     tokenizer, size = AutoTokenizer.from_pretrained(source), read_json(source / "config.json")["vocab_size"]
+    fetch_task({**definition, "long_texts": "refuse"}, tmp_path / "refusing")
+    with pytest.raises(UserError, match="long_texts: split"):
+        tokenize(pq.read_table(tmp_path / "refusing" / "train.parquet"), tokenizer, 9, size)
     tokens = {
         split: tokenize(pq.read_table(tmp_path / "task" / f"{split}.parquet"), tokenizer, 32, size)
         for split in ("train", "validation")
@@ -203,7 +213,15 @@ def test_a_word_of_which_nothing_is_left_is_answered_at_the_token_before(tmp_pat
     source = tiny.make_model(tmp_path, "bert", num_layers=1)
     sentences = [(["good", "\u200b", "bad"], ["B-good", "O", "B-bad"]), (["\u200b", "good"], ["O", "B-good"])]
     tokens = tokenized(source, sentences)
-    assert tokens.lost_words == 2
+    assert text_figures(tokens) == {
+        "texts": 2,
+        "tokens": 3,
+        "unknown_tokens": 0,
+        "cut_texts": 0,
+        "words": 5,
+        "lost_words": 2,
+        "split_texts": 0,
+    }
     assert tokens.places.tolist() == [1, 1, 2, 5, 5]
     with pytest.raises(UserError, match="row 2"):
         tokenized(source, [sentences[0], (["\u200b"], ["O"])])
@@ -241,6 +259,40 @@ def test_layers_are_scored_and_a_teacher_is_learnt_from(tmp_path):
     softened = torch.from_numpy(logits[tokens.rows(examples)]).div(2).softmax(-1)
     terms = softened * (softened.log() - outputs.logits.div(2).log_softmax(-1))
     assert float(loss) == pytest.approx(float(4 * terms.sum(-1).mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlnet", "albert"])
+def test_subsets_of_layers_are_judged_by_their_words(tmp_path, monkeypatch, family):
+    source = tiny.make_model(tmp_path / "source", family, num_layers=3)
+    full = tmp_path / "full"
+    tokens = tokenized(source, tagged_words.make_sentences(30, 4), 9)  # some sentences are several examples
+    load_for_training(source, TASK, 1, tokens.padding_side).save(source, full)
+    settings = with_tagging(SETTINGS, {"labels": tagged_words.TAGS, "scheme": "IOB2"})
+    metric = metric_for("entity_f1", "tokens", subject_of(settings))
+    runner = load_layers(full, tokens, CPU, with_head=True)
+    monkeypatch.setattr(subset_scores, "READOUT_WORDS", 100)
+    found = score_subsets(runner, tokens.labels, Tokens(), metric, 100, tokens.groups)
+    rows = {row["kept_layers"]: row for row in found.rows}
+    kept = [0, 1] if family == "albert" else [0, 2]
+    drop_layers(full, kept, tmp_path / "dropped")
+    logits, vectors = predict_with_vectors(load_for_prediction(tmp_path / "dropped", tokens.padding_side), tokens, CPU)
+    of_full = predict_with_vectors(load_for_prediction(full, tokens.padding_side), tokens, CPU)
+    row = rows[" ".join(map(str, kept))]
+    loss = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(tokens.labels))
+    assert row["loss"] == pytest.approx(loss.item(), abs=1e-4)
+    cosines = torch.cosine_similarity(*(torch.from_numpy(each) for each in (vectors, of_full[1])), dim=-1)
+    assert row["cosine"] == pytest.approx(cosines.mean().item(), abs=1e-4)
+    tags, ends = np.array(tagged_words.TAGS), np.flatnonzero(np.diff(tokens.groups)) + 1
+    sentences = [[each.tolist() for each in np.split(tags[side], ends)] for side in (tokens.labels, logits.argmax(1))]
+    assert row["score"] == pytest.approx(f1_score(*sentences))
+    # Readouts are of whole sentences, which no fold divides.
+    chosen = subset_scores.readout_rows(tokens.labels, Tokens(), tokens.groups)
+    assert 80 < len(chosen) == found.readout_rows <= 100
+    assert np.isin(tokens.groups, tokens.groups[chosen]).sum() == len(chosen)
+    folds = make_folds(tokens.labels[chosen], True, tokens.groups[chosen])
+    readout = read_out(vectors[chosen], tokens.labels[chosen], folds, has_classes=True)
+    assert found.vector == "word"
+    assert row["readout_loss"] == pytest.approx(readout.loss, rel=1e-3)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])

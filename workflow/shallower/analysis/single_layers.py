@@ -26,7 +26,7 @@ from shallower.engine.classifiers.packed_batch import Packed, pack
 from shallower.engine.classifiers.packed_classifier import load_packed_encoder, load_packed_for_prediction
 from shallower.engine.classifiers.packed_encoder import Encoder
 from shallower.engine.classifiers.transformers_classifier import load_checked
-from shallower.engine.classifiers.transformers_models import mean_vectors, model_inputs
+from shallower.engine.classifiers.transformers_models import mean_vectors, model_inputs, read_rows
 from shallower.engine.devices import Compute, to_device
 from shallower.engine.dropout import Dropout
 from shallower.engine.tokens import TokenSet
@@ -42,13 +42,19 @@ NO_DROPOUT = Dropout()
 States = list[torch.Tensor]
 
 
+# Names of vectors: the [CLS] token's, the mean of all tokens' and, of texts with a label for each word, the word's.
+CLS, MEAN, WORD = "cls", "mean", "word"
+# What a head makes of those that it reads, next to them.
+LOGITS = "logits"
+
+
 @dataclass(frozen=True)
 class Outputs:
-    """What a model gives for N texts, in the order of the token set.
+    """What a model gives for N texts, or for the words of all texts, in the order of the token set.
 
     Attributes:
-        vectors: sentence vectors float32 [N, hidden] after the last layer, by name: "cls", the [CLS] token's, which
-            heads read, and "mean", the mean of all tokens'.
+        vectors: float32 [N, hidden] after the last layer, by name: of texts those of "cls" and "mean", of which heads
+            read one, of words those of "word".
         logits: float32 [N, outputs]; None where the model has no head, the answered vectors of a sentence embedding.
     """
 
@@ -79,11 +85,12 @@ class LayerRunner(ABC):
         if not len(tokens.labels):
             raise UserError("there are no calibration examples; check the task's data")
         family = family_of(config)
-        self.read = "mean" if family.reads_mean(config) else "cls"
+        of_text = MEAN if family.reads_mean(config) else CLS
+        self.read = of_text if tokens.places is None else WORD
         self.stack, self.shares_layers = family.stack(config), family.shares_layers
         self._tokens, self._compute = tokens, compute
         self._members = evaluation_batches(np.diff(tokens.offsets), TOKEN_BUDGET[compute.device])
-        self._order = np.argsort(np.concatenate(self._members))
+        self._order = np.argsort(np.concatenate([tokens.rows(members) for members in self._members]))
 
     def run(self, layer: int, states: States | None) -> tuple[States, Outputs]:
         """States after a layer, and what a model gives that ends there.
@@ -95,15 +102,16 @@ class LayerRunner(ABC):
             for number in range(len(self._members)):
                 state, outputs = self._run_batch(layer, None if states is None else states[number], number)
                 after.append(state)
-                found.append([output.float() for output in outputs])
-        cls, mean, *logits = (self._in_order(parts) for parts in zip(*found, strict=True))
-        return after, Outputs({"cls": cls, "mean": mean}, logits[0] if logits else None)
+                found.append({name: output.float() for name, output in outputs.items()})
+        joined = {name: self._in_order([outputs[name] for outputs in found]) for name in found[0]}
+        logits = joined.pop(LOGITS, None)
+        return after, Outputs(joined, logits)
 
     @abstractmethod
     def _run_batch(
         self, layer: int, states: torch.Tensor | None, number: int
-    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
-        """States after a layer for one batch; the [CLS] tokens' vectors, the means and, with a head, logits."""
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        """States after a layer for one batch; vectors by their names and, with a head, `LOGITS`."""
 
     def _in_order(self, parts: Sequence[torch.Tensor]) -> NDArray[np.float32]:
         joined: NDArray[np.float32] = torch.cat(list(parts)).cpu().numpy()[self._order]
@@ -138,13 +146,15 @@ class PackedLayers(LayerRunner):
 
     def _run_batch(
         self, layer: int, states: torch.Tensor | None, number: int
-    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         encoder, batch = self._encoder, self._batches[number]
         before = encoder.embed(batch, NO_DROPOUT) if states is None else states
         after = encoder.apply_layer(encoder.layers[layer], before, batch, NO_DROPOUT)
-        cls = after.index_select(0, batch.starts)
-        outputs = [cls, _packed_means(after, batch)]
-        return after, [*outputs, encoder.answer(after, batch)] if self._with_head else outputs
+        if batch.read is None:
+            outputs = {CLS: after.index_select(0, batch.starts), MEAN: _packed_means(after, batch)}
+        else:
+            outputs = {WORD: after.index_select(0, batch.read)}
+        return after, outputs | ({LOGITS: encoder.answer(after, batch)} if self._with_head else {})
 
 
 def _packed_means(states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -177,7 +187,7 @@ class TransformersLayers(LayerRunner):
 
     def _run_batch(
         self, layer: int, states: torch.Tensor | None, number: int
-    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+    ) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
         module, batch = self._layers[layer], self._batches[number]
         setattr(self._parent, self._name, nn.ModuleList([module]))
         if self.stack.kinds:
@@ -201,7 +211,7 @@ class TransformersLayers(LayerRunner):
         finally:
             for hook in hooks:
                 hook.remove()
-        logits = output.logits if "logits" in output else None
+        logits = read_rows(output.logits, batch) if "logits" in output else None
         if self._embedding is not None:
             shown = (
                 None if batch.attention_mask is None else to_device(batch.attention_mask, self._compute.device).bool()
@@ -209,13 +219,15 @@ class TransformersLayers(LayerRunner):
             logits = embed(final[-1], shown, self._embedding.pooling, self._embedding.normalize)
         outputs = self._vectors(final[-1], batch)
         state = final[-1] if states is None and self._after_first else after[-1]
-        return state, outputs if logits is None else [*outputs, logits]
+        return state, outputs | ({} if logits is None else {LOGITS: logits})
 
-    def _vectors(self, states: torch.Tensor, batch: Batch) -> list[torch.Tensor]:
-        """The [CLS] tokens' vectors and the means [B, hidden], of the last states [B, L, hidden]."""
+    def _vectors(self, states: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """The vectors of the texts [B, hidden], or of their words [R, hidden], of the last states [B, L, hidden]."""
+        if batch.places is not None:
+            return {WORD: read_rows(states, batch)}
         positions = to_device(cls_positions(batch, self._tokens), self._compute.device)
         rows = torch.arange(len(positions), device=states.device)
-        return [states[rows, positions], mean_vectors(states, batch)]
+        return {CLS: states[rows, positions], MEAN: mean_vectors(states, batch)}
 
 
 class _AfterFirstLayer:

@@ -1,8 +1,9 @@
 """Scores of subsets of a model's layers: what a model that keeps only these can tell, before it is trained again.
 
 Two kinds of scores. A readout (`shallower.analysis.readouts`) is fitted again for each subset: how much of the task the
-sentence vectors still hold. The others are of the full model's own head, where it has one, on the shallower model as it
-is: its loss and score, how far its answers are from the full model's, and how far its vectors are.
+vectors of texts, or of words where these have the labels, still hold. The others are of the full model's own head,
+where it has one, on the shallower model as it is: its loss and score, how far its answers are from the full model's,
+and how far its vectors are.
 """
 
 import time
@@ -14,10 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shallower.analysis.readouts import make_folds, read_out
+from shallower.analysis.readouts import FOLDS, SEED, make_folds, read_out
 from shallower.analysis.single_layers import LayerRunner, Outputs, States
 from shallower.core.errors import UserError
+from shallower.core.limits import READOUT_WORDS
 from shallower.engine.prediction import cosines
+from shallower.evaluation.groups import rows_of
 from shallower.evaluation.metrics import Metric
 from shallower.evaluation.metrics import score as metric_score
 from shallower.surgery.subsets import Subset, num_subsets, search, subset_label, walk
@@ -31,22 +34,23 @@ class SubsetScores:
     Attributes:
         rows: a row for each subset, in the order of their layers, with the columns
             `kept_layers` (such as "0 1 4"), `num_layers` (how many these are);
-            `readout_loss` and `readout_score`, of the sentence vector `vector`, and `{vector}_readout_loss` and
+            `readout_loss` and `readout_score`, of the vector `vector`, and `{vector}_readout_loss` and
             `{vector}_readout_score` of each;
             with a head `loss` and `score`, and their `divergence` from the full model's answers;
             `cosine`, the mean cosine of the vectors that the head reads and those of the full model.
-            `cosine`, the mean cosine of the [CLS] tokens' vectors and those of the full model.
             Of sentence embeddings there are `loss`, `score` and `cosine`, all of their own vectors.
-        vector: the sentence vector whose readout of the full model has the lowest loss.
+        vector: the vector (of `shallower.analysis.single_layers`) whose readout of the full model has the lowest loss.
         is_complete: whether these are all subsets; where layers share their weights, all depths.
         cost: `layer_evaluations`; `forward_passes`, of the full model, which run as many layers; `seconds`, of which
             `readout_seconds` are for the readouts.
+        readout_rows: how many of the rows of labels readouts are of (`readout_rows`).
     """
 
     rows: list[dict[str, Any]]
     vector: str
     is_complete: bool
     cost: dict[str, Any]
+    readout_rows: int
 
 
 def score_subsets(
@@ -68,8 +72,6 @@ def score_subsets(
     if kind.answers_with_vectors:
         judge = _VectorJudge(labels, kind, metric)
     else:
-        if problem := kind.probe_problem(labels):
-            raise UserError(f"{problem}; raise calibration.examples")
         judge = _Judge(labels, kind, metric, groups, runner.read)
     began = time.perf_counter()
 
@@ -87,7 +89,22 @@ def score_subsets(
         "readout_seconds": round(judge.readout_seconds, 3),
     }
     is_complete = runner.shares_layers or len(judge.rows) == num_subsets(runner.stack)
-    return SubsetScores([judge.rows[subset] for subset in sorted(judge.rows)], judge.vector, is_complete, cost)
+    rows = [judge.rows[subset] for subset in sorted(judge.rows)]
+    return SubsetScores(rows, judge.vector, is_complete, cost, judge.readout_rows)
+
+
+def readout_rows(labels: NDArray[Any], kind: TaskKind, groups: NDArray[np.int64] | None) -> NDArray[np.intp]:
+    """The rows of labels that readouts are fitted on and judged by: all or, of many words, those of some sentences.
+
+    Sentences are drawn at random, always the same ones, while their words are no more than `READOUT_WORDS`; there is
+    at least one for each fold.
+    """
+    if not kind.answers_words or groups is None or len(labels) <= READOUT_WORDS:
+        return np.arange(len(labels))
+    sentences = rows_of(groups)
+    drawn = np.random.default_rng(SEED).permutation(len(sentences))
+    fitting = np.searchsorted(np.cumsum([len(sentences[one]) for one in drawn]), READOUT_WORDS, side="right")
+    return np.concatenate([sentences[one] for one in np.sort(drawn[: max(fitting, FOLDS)])])
 
 
 def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States, Outputs]:
@@ -97,18 +114,22 @@ def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States
 class _Judge:
     """Makes a row of each subset; the first one must be the full model, which the others are compared with.
 
-    `read` names the vectors that the model's head reads.
+    `read` names the vectors that the model's head reads. Raises UserError when there is but one class to read out.
     """
 
     def __init__(
         self, labels: NDArray[Any], kind: TaskKind, metric: Metric, groups: NDArray[np.int64] | None, read: str
     ) -> None:
         self._labels, self._kind, self._metric, self._groups, self._read = labels, kind, metric, groups, read
-        self._folds = make_folds(labels, kind.has_classes, groups)
+        self._rows = readout_rows(labels, kind, groups)
+        self._read_labels, self._read_groups = labels[self._rows], None if groups is None else groups[self._rows]
+        if problem := kind.probe_problem(self._read_labels):
+            raise UserError(f"{problem}; raise calibration.examples")
+        self._folds = make_folds(self._read_labels, kind.has_classes, self._read_groups)
         self._full: Outputs | None = None
         self.rows: dict[Subset, dict[str, Any]] = {}
         self.vector = ""
-        self.readout_seconds = 0.0
+        self.readout_seconds, self.readout_rows = 0.0, len(self._rows)
 
     def add(self, subset: Subset, outputs: Outputs) -> float:
         """Make the row of a subset and return the loss of its readout."""
@@ -129,8 +150,9 @@ class _Judge:
         began = time.perf_counter()
         found = {}
         for name, vectors in outputs.vectors.items():
-            readout = read_out(vectors, self._labels, self._folds, self._kind.has_classes)
-            score = metric_score(self._metric, self._labels, self._kind.answers(readout.outputs), self._groups)
+            readout = read_out(vectors[self._rows], self._read_labels, self._folds, self._kind.has_classes)
+            answers = self._kind.answers(readout.outputs)
+            score = metric_score(self._metric, self._read_labels, answers, self._read_groups)
             found[name] = {"readout_loss": readout.loss, "readout_score": score}
         self.readout_seconds += time.perf_counter() - began
         return found
@@ -149,7 +171,7 @@ class _VectorJudge:
     """
 
     vector = "sentence"
-    readout_seconds = 0.0
+    readout_seconds, readout_rows = 0.0, 0
 
     def __init__(self, labels: NDArray[Any], kind: TaskKind, metric: Metric) -> None:
         self._labels, self._kind, self._metric = labels[::2], kind, metric

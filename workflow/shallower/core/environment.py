@@ -14,6 +14,8 @@ CHECKPOINT_SECONDS = "CHECKPOINT_SECONDS"
 HUB_OFFLINE = "HUB_OFFLINE"
 # 1 where models are exported to ONNX, which not all need be able to; downloads refuse those that are not.
 ONNX = "SHALLOWER_ONNX"
+# transformers' classes of a study's models, with commas between them; downloads refuse models that cannot be of them.
+MODEL_CLASSES = "SHALLOWER_MODEL_CLASSES"
 # Read by the workflow itself: a file of what failed jobs did not make, so that tables are made of everything else.
 UNMADE = "SHALLOWER_UNMADE"
 # Address of the process that steps start from (shallower.steps.server). The workflow starts one where this is not set.

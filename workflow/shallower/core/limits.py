@@ -8,3 +8,6 @@ TEXT_BYTES = 1_000_000
 
 # The same with gradients.
 GRADIENT_TOKENS = 1024
+
+# Most words that readouts are fitted on and judged by: sentences have many, and a readout of all of them takes minutes.
+READOUT_WORDS = 2000

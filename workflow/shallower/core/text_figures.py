@@ -3,7 +3,8 @@
 Also, in words, what becomes of texts without labels.
 
 tokenize_task writes `FILE`, with the figures of each split for a model: `texts`, `tokens` of these without [CLS] and
-the like, `unknown_tokens` of these (None for a tokenizer without an unknown token) and `cut_texts`. download_task
+the like, `unknown_tokens` of these (None for a tokenizer without an unknown token) and `cut_texts`; of texts with a
+label for each word also `words`, `lost_words` of these, which have no token, and `split_texts`. download_task
 writes `repeats` into a task's manifest.json (see `shallower.sources.repeats`), compare_texts those of test rows into
 `shallower.core.layout.TEST_TEXTS`.
 """
@@ -48,17 +49,28 @@ def cut_percent(split: Mapping[str, Any]) -> float | None:
     return percentage(split["cut_texts"], split["texts"])
 
 
+def lost_percent(split: Mapping[str, Any]) -> float | None:
+    """Share of the words of a split that have no token, in per cent; None where words have no labels."""
+    return percentage(split["lost_words"], split["words"]) if "words" in split else None
+
+
 def token_warnings(
     model: str, task: str, figures: Figures, max_length: int, limits: Mapping[str, float]
 ) -> Iterator[str]:
     """What is to be said, with a remedy, of a model's tokens where a share is above its limit."""
     for split in (split for split in (*SPLITS, TEST) if split in figures):
-        unknown, cut = unknown_percent(figures[split]), cut_percent(figures[split])
+        unknown, cut, lost = (percent_of(figures[split]) for percent_of in (unknown_percent, cut_percent, lost_percent))
         if unknown is not None and unknown > limits["unknown_tokens"]:
             yield (
                 f"{model} on {task}: {unknown:.1f} % of the tokens of the {split} texts are unknown to the model; check"
                 " that the tokenizer is the model's own, in a language that it knows, and that it lower-cases texts"
                 " (do_lower_case) for an uncased vocabulary only"
+            )
+        if lost is not None and lost > limits["unknown_tokens"]:
+            yield (
+                f"{model} on {task}: {lost:.1f} % of the words of the {split} texts have no token, since the tokenizer "
+                "drops all their characters; each is answered at the token before it: check the file's encoding, and "
+                "that the tokenizer is the model's own"
             )
         if cut is not None and cut > limits["cut_texts"]:
             yield (

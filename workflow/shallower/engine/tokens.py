@@ -24,7 +24,7 @@ from safetensors.numpy import save
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import canonical_json, write_bytes
 from shallower.core.limits import TEXT_BYTES
-from shallower.engine.words import SPLIT, flat_places, tokenize_words, word_labels
+from shallower.engine.words import flat_places, tokenize_words, word_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,12 +113,11 @@ def tokenize(
     num_token_types: int | None = None,
     has_cls_token: bool = True,
     place: str = "the table",
-    long_texts: str = SPLIT,
 ) -> TokenSet:
     """Tokenize a task's table (columns id, text, [text_pair], [label], [group]), which comes from the file `place`.
 
     Inputs of more than `max_length` tokens lose tokens from the end of their longer text; with a column `words`, which
-    has a label for each of them, they are split or refused (`shallower.engine.words`, `long_texts`). For a model with
+    has a label for each of them, they are split or refused (`shallower.engine.words`). For a model with
     one token type all are of type 0, whatever the tokenizer says, as in its own training (RoBERTa with a tokenizer of
     BERT's kind). Without `has_cls_token` the model reads the last token that is no padding.
 
@@ -138,7 +137,7 @@ def tokenize(
     input_ids, token_type_ids, lengths, truncated = [], [], [], 0
     words = None
     if "words" in table.column_names:
-        words = tokenize_words(table, tokenizer, max_length, long_texts, place)
+        words = tokenize_words(table, tokenizer, max_length, place)
         input_ids = [np.array(ids, np.int32) for ids in words.input_ids]
         token_type_ids = [np.array(types, np.int8) for types in words.token_type_ids]
         lengths = [len(ids) for ids in words.input_ids]
@@ -284,14 +283,22 @@ def _chunks(table: "pa.Table") -> Iterator[list[list[str]]]:
 
 
 def text_figures(tokens: TokenSet) -> dict[str, int | None]:
-    """What became of a split's texts: their number, their tokens, how many of these are unknown, how many were cut."""
-    texts = tokens.size
-    return {
-        "texts": texts,
-        "tokens": int(tokens.offsets[-1]) - tokens.special * texts,
+    """What became of a split's texts: their number, their tokens, how many of these are unknown, how many were cut.
+
+    Of texts with a label for each word also their words, how many of these the tokenizer leaves nothing of, and how
+    many texts are several examples, whose tokens count as often as they occur.
+    """
+    figures = {
+        "texts": tokens.size,
+        "tokens": int(tokens.offsets[-1]) - tokens.special * tokens.size,
         "unknown_tokens": tokens.unknown,
         "cut_texts": tokens.truncated,
     }
+    if tokens.places is None or tokens.groups is None:
+        return figures
+    texts = len(np.unique(tokens.groups))
+    of_words = {"words": len(tokens.places), "lost_words": tokens.lost_words, "split_texts": tokens.split_texts}
+    return figures | {"texts": texts} | of_words
 
 
 # What two token sets must have in common to be one.

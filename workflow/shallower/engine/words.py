@@ -28,7 +28,8 @@ CHUNK = 1000
 OVERLAP = 0.25
 # Rows that a message lists.
 MAX_ROWS = 10
-SPLIT, REFUSE = "split", "refuse"
+# What a table's metadata say of long texts, as `shallower.sources.tasks` writes it.
+LONG_TEXTS, REFUSE = b"long_texts", "refuse"
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class WordTokens:
     lost_words: int
 
 
-def tokenize_words(
-    table: "pa.Table", tokenizer: "PreTrainedTokenizerBase", max_length: int, long_texts: str, place: str
-) -> WordTokens:
+def tokenize_words(table: "pa.Table", tokenizer: "PreTrainedTokenizerBase", max_length: int, place: str) -> WordTokens:
     """Tokenize a table with the columns `text` and `words`, which comes from the file `place`.
 
-    `long_texts` says what becomes of texts of more than `max_length` tokens: "split" or "refuse". Raises UserError for
-    such a text that is to be refused, and when the tokenizer leaves nothing of a text, both with the rows.
+    The table's metadata may say what becomes of texts of more than `max_length` tokens (`long_texts`): they are "split"
+    or, if that is "refuse", refused. Raises UserError for such a text that is to be refused, and when the tokenizer
+    leaves nothing of a text, both with the rows.
     """
+    long_texts = (table.schema.metadata or {}).get(LONG_TEXTS, b"").decode()
     special = tokenizer.num_special_tokens_to_add(pair=False)
     stride = int(OVERLAP * (max_length - special))
     found = WordTokens([], [], [], [], 0, 0)

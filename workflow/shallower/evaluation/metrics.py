@@ -18,6 +18,7 @@ from shallower.evaluation import rankings, retrieval
 from shallower.evaluation.class_sets import best_for_micro_f1, macro_f1_of_sets, micro_f1, of_sets, subset_accuracy
 from shallower.evaluation.entities import entity_counts, f1_of_counts, right_counts, seqeval_f1, share_of_counts
 from shallower.evaluation.groups import num_units, rows_of
+from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
 from shallower.task_kinds.tag_schemes import IOB2, Tagging
 
@@ -341,6 +342,11 @@ def metric_title(name: str, positive_class: object = None) -> str:
     """A metric's name as one would say it, with the class that it is of, where tables hold one."""
     title = METRICS[name].title if name in METRICS else name.replace("_", " ")
     return f"{title} of {positive_class}" if isinstance(positive_class, str) and positive_class else title
+
+
+def row_of(metric: str) -> str:
+    """What a row of predictions is of where a metric of this name scores them: an example, or a word of one."""
+    return task_kind(METRICS[metric].kind).row_is if metric in METRICS else TaskKind.row_is
 
 
 def answer_threshold(target: str, settings: Mapping[str, Any]) -> float | None:

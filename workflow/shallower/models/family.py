@@ -59,7 +59,8 @@ class Family:
         final_norm: what the base model calls the norm between its last layer and the head; empty for a family without.
         has_dense_head: whether the head has a layer of its own below the output layer.
         output_layer: what the head for classification calls its last linear layer.
-        token_output_layer: the same of the head that answers each token; empty where transformers has none.
+        token_output_layer: the same of the head that answers each token.
+        no_token_head: why models of the family cannot answer tokens; empty where they can.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
         relative_positions: for a family whose attention compares contents with relative positions, the further matrices
             of a layer for it, and with how many positions each token is compared, by a configuration.
@@ -112,6 +113,7 @@ class Family:
     has_dense_head: bool = True
     output_layer: str = "classifier"
     token_output_layer: str = "classifier"
+    no_token_head: str = ""
     attention_matrices: int = 4
     relative_positions: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
     token_types_key: str | None = "type_vocab_size"
@@ -250,18 +252,8 @@ class Family:
         return either(config, self.hidden_key, "hidden_size") if size is None else size
 
     def output_layer_of(self, model_class: str) -> str:
-        """The last linear layer of the head that one of `shallower.core.model_classes` has.
-
-        Raises UserError where transformers has no such head.
-        """
-        of_texts, of_tokens = self.output_layer, self.token_output_layer
-        layer = {SEQUENCE_CLASSIFICATION: of_texts, TOKEN_CLASSIFICATION: of_tokens}[model_class]
-        if not layer:
-            raise UserError(
-                f"transformers has no {self.name} model that answers tokens; choose a model of another family for "
-                "tasks with target: tokens"
-            )
-        return layer
+        """The last linear layer of the head that one of `shallower.core.model_classes` has."""
+        return {SEQUENCE_CLASSIFICATION: self.output_layer, TOKEN_CLASSIFICATION: self.token_output_layer}[model_class]
 
     def padding_id(self, config: Mapping[str, Any]) -> int | None:
         """The padding token's id by a configuration, which may say that there is none."""

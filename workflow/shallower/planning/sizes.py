@@ -11,7 +11,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.model_sources import model_source
-from shallower.sources.tasks import answers_with_vectors, local_data, num_outputs
+from shallower.sources.tasks import answers_with_vectors, answers_words, local_data, num_outputs
 from shallower.sources.unlabelled import local_unlabelled
 from shallower.steps.job import Job
 from shallower.study.study import Study
@@ -32,6 +32,8 @@ GLUE_SIZES = {
 # For other tasks: tokens in a text, and rows of each split until the task is downloaded.
 TOKENS_PER_TEXT = 25
 ASSUMED_ROWS = 10_000
+# Words of a text, on average and at most, where each has a label (sentences of news have 15, of tweets 18).
+WORDS_OF_A_TEXT = 40
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,9 @@ def tokenizing_job(file: str | Path, max_length: int, copies: int = 0) -> Job:
     return Job(max_length=max_length)
 
 
-def _outputs(definition: Mapping[str, Any], size: ModelSize) -> int:
+def _outputs(definition: Mapping[str, Any], size: ModelSize, words_each: int) -> int:
     """Numbers that a model answers an example with: its logits or, of a sentence embedding, vectors of two texts."""
-    return 2 * size.hidden_size if answers_with_vectors(definition) else num_outputs(definition)
+    return 2 * size.hidden_size if answers_with_vectors(definition) else num_outputs(definition) * max(1, words_each)
 
 
 def job_of(
@@ -176,19 +178,23 @@ def job_of(
     `task` and `rows` (by split) are None for steps without a task, `origin` for baselines and where it makes no
     difference. `models` is the number of models that the step loads.
     """
+    words_each = 0
+    if task and answers_words(study.task_definition(task)):
+        words_each = min(study.max_length(task), WORDS_OF_A_TEXT)
     return Job(
         size=size,
         max_length=study.max_length(task) if task else 0,
         trainings=study.tunings(task, origin) if task else (),
         rows=rows or {},
         calibration_examples=(study.calibration_examples(task) or 0) if task else 0,
+        words_each=words_each,
         layer_evaluations=study.config["subsets"]["layer_evaluations"],
         race=study.config["race"],
         probe_examples=study.config["probe"]["train_examples"],
         measure=study.config["measure"],
         models=models,
         threads=study.config["compute"]["threads"],
-        outputs=_outputs(study.task_definition(task), size) if task else 1,
+        outputs=_outputs(study.task_definition(task), size, words_each) if task else 1,
         teaches_vectors=task is not None and study.teaches_vectors(task),
         on_gpu=on_gpu,
     )

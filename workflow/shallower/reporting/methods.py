@@ -162,9 +162,9 @@ def _task(
     return {
         "name": task["name"],
         "source": _task_source(task),
-        "training": f"{rows['train']:,}{_in_groups(manifest, 'train')}" if rows else DASH,
+        "training": _examples(rows["train"], manifest, "train") if rows else DASH,
         "validation": (
-            DASH if baselines.empty else f"{baselines['num_examples'].iloc[0]:,}{_in_groups(manifest, 'validation')}"
+            DASH if baselines.empty else _examples(baselines["num_examples"].iloc[0], manifest, "validation")
         ),
         "classes": {split: _classes(classes[split]) for split in classes},
         "subset_of": [
@@ -178,9 +178,14 @@ def _task(
     }
 
 
-def _in_groups(manifest: Mapping[str, Any], split: str) -> str:
-    """How many groups the examples of a split are in, such as " in 100 queries"; "" where each is on its own."""
-    return "".join(f" in {counts[split]:,} {name}" for name, counts in manifest.get("groups", {}).items())
+def _examples(rows: int, manifest: Mapping[str, Any], split: str) -> str:
+    """How many examples a split has, and in how many groups, such as "500 in 100 queries", where they are in any.
+
+    Of texts with a label for each word, such as "500 words in 100 sentences".
+    """
+    words = manifest.get("words", {}).get(split)
+    number = f"{rows:,}" if words is None else f"{words:,} words"
+    return number + "".join(f" in {counts[split]:,} {name}" for name, counts in manifest.get("groups", {}).items())
 
 
 def _metric(name: str, positive: str | None) -> str:
@@ -284,7 +289,7 @@ def _calibration(config: Mapping[str, Any]) -> list[str]:
 def _test(manifest: Mapping[str, Any]) -> str:
     """The number of test examples of a task, such as "200 of trec (negative 90, positive 110)"."""
     classes = (manifest.get("classes") or {}).get(TEST)
-    text = f"{manifest['rows'][TEST]:,}{_in_groups(manifest, TEST)} of {manifest['source']['name']}"
+    text = f"{_examples(manifest['rows'][TEST], manifest, TEST)} of {manifest['source']['name']}"
     return text + (f" ({_classes(classes)})" if classes else "")
 
 

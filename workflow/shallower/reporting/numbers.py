@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, TIMES, percent, score_text
-from shallower.evaluation.metrics import metric_title
+from shallower.evaluation.metrics import metric_title, row_of
 from shallower.reporting.drawings import Scale, layer_stack
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes, layer_sets
@@ -36,13 +36,17 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class NumbersTable:
-    """The arms by origin, of which the baseline has none (""). `others` are the headings of the last columns."""
+    """The arms by origin, of which the baseline has none ("").
+
+    `row` is what there are `num_examples` of (see `row_of`), `others` are the headings of the last columns.
+    """
 
     model: str
     task: str
     metric: str
     seeds: int
     num_examples: int
+    row: str
     chance: str
     confidence: float
     others: Sequence[str]
@@ -65,6 +69,7 @@ def numbers_table(baseline: pd.Series, arms: pd.DataFrame, confidence: float) ->
         metric=metric_title(baseline["metric"], baseline["positive_class"]),
         seeds=int(baseline["seeds"]),
         num_examples=int(baseline["num_examples"]),
+        row=row_of(baseline["metric"]),
         chance=score_text(baseline["chance"]),
         confidence=confidence,
         others=["size", *(f"speed, batch {size}" for size in sizes), "last training"],

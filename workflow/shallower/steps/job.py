@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shallower.core.layout import TEST, UNLABELLED
+from shallower.core.limits import READOUT_WORDS
 from shallower.models.size import BASE_CONFIG, ModelSize
 
 
@@ -18,6 +19,7 @@ class Job:
         trainings: settings (`epochs`, `batch_size`) of each training that the job may be.
         rows: number of the task's examples, by split; with `unlabelled`, texts without labels; maybe with `test`.
         calibration_examples: number of the task's examples for choices from data.
+        words_each: number of words of an example that have a label each; 0 where examples have the labels.
         layer_evaluations: how often a scoring of subsets of layers may run a layer.
         race: how subsets of layers are raced: `shortlist`, `epochs`.
         probe_examples: number of examples that a probe is fitted on.
@@ -36,6 +38,7 @@ class Job:
     trainings: Sequence[Mapping[str, Any]] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     calibration_examples: int = 0
+    words_each: int = 0
     layer_evaluations: int = 0
     race: Mapping[str, Any] = field(default_factory=dict)
     probe_examples: int = 0
@@ -52,6 +55,12 @@ class Job:
     def predicted_examples(self) -> int:
         """Number of examples of the larger split that models are scored on."""
         return max(self.rows.get("validation", 0), self.rows.get(TEST, 0))
+
+    @property
+    def readout_rows(self) -> int:
+        """Number of calibration examples, or of their words, that readouts are fitted on."""
+        words = min(READOUT_WORDS, self.words_each * self.calibration_examples)
+        return words if self.words_each else self.calibration_examples
 
     @property
     def taught_examples(self) -> int:

@@ -116,7 +116,7 @@ def subset_scoring(job: Job) -> int:
     size = job.size
     states = 4 * (size.num_layers + 1) * job.calibration_examples * job.max_length * size.hidden_size
     # As float64: vectors of two kinds, before and after they are standardised, and their squares.
-    readout = 8 * size.hidden_size * (4 * job.calibration_examples + 4 * size.hidden_size)
+    readout = 8 * size.hidden_size * (4 * job.readout_rows + 4 * size.hidden_size)
     on_host = 0 if job.on_gpu else states
     return PROBING_PROCESS - PROCESS + round((on_host + readout) / MB) + inference(job)
 

@@ -3,12 +3,13 @@
 Each check looks at the parts of a study that are well-formed, so that one mistake does not hide another.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from shallower.core.errors import UserError
 from shallower.core.wording import listed
 from shallower.evaluation.metrics import METRICS, metric_names
-from shallower.models.families import position_limit
+from shallower.models.families import check_model_class, family_of, position_limit
 from shallower.sources.model_sources import model_source
 from shallower.sources.models import check_model, local_config
 from shallower.sources.tasks import check_task
@@ -36,6 +37,7 @@ from shallower.study.study import (
 )
 from shallower.study.teacher_checks import augmentation_problems
 from shallower.surgery.origins import ORIGINS
+from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.registry import task_kind
 
 
@@ -157,7 +159,7 @@ def _model_problems(draft: Draft) -> Iterator[str]:
     for index, model in draft.entries("models"):
         if not draft.is_sound("models", index, but={"name", *MODEL_USE_KEYS}):
             continue
-        if problem := check_model({**model, **use}):
+        if problem := check_model({**model, **use}) or _class_problem(model, kinds):
             keys = filter(None, [model_source(model).folder_key])
             yield f"{draft.place('models', index, *keys)}: {problem}"
         elif draft.is_sound("measure"):
@@ -166,6 +168,17 @@ def _model_problems(draft: Draft) -> Iterator[str]:
             if limit is not None and length > limit:
                 name = model.get("name", index)
                 yield f"measure.sequence_length: {length} tokens, but model {name} has {limit} positions; lower it"
+
+
+def _class_problem(model: Mapping[str, Any], kinds: Iterable[TaskKind]) -> str | None:
+    """Why a sound model on this machine cannot answer one of the kinds of tasks; None if it can."""
+    if (config := local_config(model)) is not None:
+        try:
+            for kind in kinds:
+                check_model_class(family_of(config), kind.model_class)
+        except UserError as error:
+            return str(error)
+    return None
 
 
 def _task_problems(draft: Draft) -> Iterator[str]:

@@ -148,7 +148,8 @@ class Measure(Settings):
 
 class WarnAbove(Settings):
     unknown_tokens: Annotated[Number, Field(ge=0, le=100)] = 5
-    """Of the tokens of a split's texts, those that the model's vocabulary does not have."""
+    """Of the tokens of a split's texts, those that the model's vocabulary does not have; of tagged words, those
+    without a token."""
     cut_texts: Annotated[Number, Field(ge=0, le=100)] = 20
     """Of a split's texts, those that are cut to train.max_length."""
     common_rows: Annotated[Number, Field(ge=0, le=100)] = 1

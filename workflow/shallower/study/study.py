@@ -186,6 +186,13 @@ class Study:
         return [task for task in self.tasks if self.test_key(task) is not None]
 
     @property
+    def model_classes(self) -> list[str]:
+        """transformers' classes of the models that answer its tasks."""
+        from shallower.task_kinds.registry import task_kind  # with numpy, which steps that read a study do not need
+
+        return sorted({task_kind(target_of(task)).model_class for task in self.config["tasks"]})
+
+    @property
     def exports_onnx(self) -> bool:
         """Whether models are exported to ONNX."""
         return not {ONNX, INT8}.isdisjoint((self.config.get("deliver") or {}).get("runtimes", []))

@@ -77,6 +77,7 @@ class TaskKind(ABC):
         unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
             oracle, deliver, augment, or one of its tasks), an origin, a strategy or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
+        row_is: what a row of predictions is of, in one word: an example, or a word of one.
         groups_are: what rows that are drawn and scored together are, such as "queries"; None where each is on its own.
         groups_by_first_text: whether rows with the same first text are such a group.
         has_named_outputs: whether outputs mean what they are called; a checkpoint's only output is kept for a kind
@@ -95,6 +96,7 @@ class TaskKind(ABC):
     needs_training: ClassVar[bool] = True
     unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
+    row_is: ClassVar[str] = "example"
     groups_are: ClassVar[str | None] = None
     groups_by_first_text: ClassVar[bool] = False
     has_named_outputs: ClassVar[bool] = True

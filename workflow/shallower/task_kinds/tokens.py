@@ -13,9 +13,6 @@ from shallower.task_kinds.tag_schemes import scheme_of
 # Tags that a message names.
 MAX_NAMED = 5
 
-_SUBSETS = "readouts are of the vectors of whole texts"
-_OTHERS = "use a strategy by position or by scores of single layers"
-
 
 class Tokens(Classification):
     """Labels are lists of indices into the tags, one a word; logits have one output a tag, in a row for each word."""
@@ -27,14 +24,10 @@ class Tokens(Classification):
     label_type = "list<int64>"
     scored_as = ("tokens",)
     model_class = TOKEN_CLASSIFICATION
+    row_is = "word"
+    groups_are = "sentences"
     unsupported: ClassVar[Mapping[str, str]] = {
         "reproduction": "its probes read the vector of a whole text; leave the key out",
-        "oracle": f"it needs scores of subsets of layers, and {_SUBSETS}; leave the key out",
-        "deliver": "exports of taggers are not measured yet; leave the key out, results/ has the folders to use",
-        "subset-readout": f"{_SUBSETS}; {_OTHERS}",
-        "subset-loss": f"{_SUBSETS}; {_OTHERS}",
-        "subset-race": f"{_SUBSETS}; {_OTHERS}",
-        "greedy-score": f"{_SUBSETS}; {_OTHERS}",
         "augment": "a changed word may need another tag; remove the key",
         "unlabelled_file": "it has texts, which are not divided into words; remove the key",
         "label_ranges": "tags are no ratings; remove the key",

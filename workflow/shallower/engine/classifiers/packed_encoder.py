@@ -140,9 +140,13 @@ class Encoder(nn.Module):
         return logits, states
 
     def answer(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
-        """What a model that ends here answers, without dropout, for states [T, H]: logits, or vectors of texts."""
+        """What a model that ends here answers, without dropout, for states [T, H]: logits, or vectors of texts.
+
+        Logits are of texts or, of labels of words, of these.
+        """
         if self.embedding is None:
-            return self.classify(states.index_select(0, batch.starts), Dropout())
+            read = batch.starts if batch.read is None else batch.read
+            return self.classify(states.index_select(0, read), Dropout())
         return embed(batch.pad(states), _mask(batch), self.embedding.pooling, self.embedding.normalize)
 
     def apply_layer(self, layer: Layer, states: torch.Tensor, batch: Packed, dropout: Dropout) -> torch.Tensor:

@@ -19,7 +19,7 @@ GLOBAL, LOCAL = "full_attention", "sliding_attention"
 COMMON: dict[str, Any] = {
     "cls_place": None,
     "output_layer": "score",
-    "token_output_layer": "score",
+    "no_token_head": "a token is read without those behind it, so that a word would be tagged by half of its context",
     "has_dense_head": False,
     "token_types_key": None,
     "takes_token_types": False,
@@ -156,7 +156,7 @@ FAMILIES = (
             "something else in another place; choose a model without it",
             "add_cross_attention": "its layers read an encoder, too; choose a model without cross-attention",
         },
-        **COMMON | {"token_output_layer": "classifier"},
+        **COMMON,
     ),
     Family(name="llama", tensors=_llama_tensors(), **LLAMA),
     Family(
@@ -181,7 +181,7 @@ FAMILIES = (
         layer_kinds=_gemma3_kinds,
         older_kind_keys=("sliding_window_pattern", "_sliding_window_pattern"),
         unembedded_tokens=("<image_soft_token>",),
-        **GEMMA | {"token_output_layer": ""},
+        **GEMMA,
     ),
     Family(
         name="smollm3",
