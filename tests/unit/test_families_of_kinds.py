@@ -1,0 +1,141 @@
+"""Every family with every kind of task, from a checkpoint to a shallower model that transformers itself loads.
+
+What each kind and each family promises in detail has tests of its own; here nothing may be left out: a new family or
+kind is tried with all others, or refused by name when a study is read.
+"""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import transformers
+
+import tagged_words
+import tiny
+from shallower.core.errors import StudyErrors, UserError
+from shallower.core.files import read_json, write_json
+from shallower.engine.batches import make_batch
+from shallower.engine.checkpoints import CheckpointFolder
+from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
+from shallower.engine.classifiers.transformers_models import model_inputs
+from shallower.engine.devices import Compute
+from shallower.engine.prediction import predict
+from shallower.engine.tokens import each_text_by_itself, tokenize
+from shallower.engine.training import TrainSettings, train
+from shallower.models.families import FAMILIES
+from shallower.models.sentence_embedding import SentenceEmbedding
+from shallower.sources.models import fetch_model
+from shallower.study.resolve import resolve_study
+from shallower.surgery.drop_layers import drop_layers
+from shallower.task_kinds.registry import TASK_KINDS
+from tiny_decoders import DECODERS
+
+# The model of a retrieval is that of an embedding.
+KINDS = [kind for kind in TASK_KINDS if kind != "retrieval"]
+# A decoder's tokens know nothing of those behind them.
+REFUSED = {(name, "tokens"): f"models of the family {name} are not for tasks with target: tokens" for name in DECODERS}
+CPU = Compute("cpu", "fp32", 1)
+SENTENCES = tagged_words.make_sentences(12, seed=1)
+# Of three layers; the lowest one of ModernBERT stays.
+KEPT = [0, 2]
+POOLING = SentenceEmbedding("mean", normalize=True, max_length=tiny.MAX_LENGTH)
+
+
+@cache
+def table_of(kind: str) -> pa.Table:
+    """Texts, or pairs of them, with labels of a kind that can be learnt from the words."""
+    texts = [" ".join(words) for words, _ in SENTENCES]
+    good = [int(sum("good" in tag for tag in tags) > 1) for _, tags in SENTENCES]
+    columns = {
+        "classification": {"label": pa.array(good, pa.int64())},
+        "multi-label": {"label": pa.array([[one, 1 - one] for one in good], pa.list_(pa.int8()))},
+        "regression": {"label": pa.array(good, pa.float64())},
+        "ranking": {
+            "text_pair": texts[::-1],
+            "label": pa.array(good, pa.float64()),
+            "group": pa.array([0] * 6 + [6] * 6, pa.int64()),
+        },
+        "embedding": {"text_pair": texts[::-1], "label": pa.array(good, pa.float64())},
+        "tokens": {
+            "words": pa.array([words for words, _ in SENTENCES], pa.list_(pa.string())),
+            "label": [[tagged_words.TAGS.index(tag) for tag in tags] for _, tags in SENTENCES],
+        },
+    }
+    return pa.table({"id": pa.array(range(12), pa.int64()), "text": texts, **columns[kind]})
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """The folder of a family's pre-trained model."""
+    folder = tmp_path_factory.mktemp("models")
+    return cache(lambda family: tiny.make_model(folder / family, family, num_layers=3))
+
+
+def study_of(model, task):
+    """The smallest study of a model and a task."""
+    strategies = [{"name": "top", "amounts": [1]}]
+    return {
+        "study": "tiny",
+        "models": [model],
+        "tasks": [task],
+        "origins": [{"name": "finetuned"}],
+        "strategies": strategies,
+        "seeds": [1],
+    }
+
+
+def logits_of(folder: Path, tokens, kind) -> np.ndarray:
+    """Answers by a model that transformers loads, which finds every weight and no other."""
+    model_class = getattr(transformers, kind.model_class)
+    model, report = model_class.from_pretrained(folder, output_loading_info=True)
+    assert not any(report[f"{problem}_keys"] for problem in ("missing", "unexpected", "mismatched"))
+    batch = make_batch(tokens, np.arange(tokens.size))
+    inputs = model_inputs(model, batch, "cpu")
+    with torch.inference_mode():
+        outputs = model.eval()(**inputs)
+    if kind.answers_words:
+        return outputs.logits[batch.places].numpy()
+    if not kind.answers_with_vectors:
+        return outputs.logits.numpy()
+    mask = torch.ones(inputs["input_ids"].shape) if batch.attention_mask is None else inputs["attention_mask"]
+    sums = (outputs.last_hidden_state * mask[:, :, None]).sum(1)
+    return torch.nn.functional.normalize(sums, dim=-1).numpy()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, family, kind):
+    adapter, source, table = TASK_KINDS[kind], models(family), table_of(kind)
+    if reason := REFUSED.get((family, kind)):
+        model = {"name": "tiny", "source": "local", "directory": str(source)}
+        with pytest.raises(StudyErrors, match=rf"models\[0\] \(tiny\).*{reason}"):
+            resolve_study(study_of(model, tagged_words.make_task_files(tmp_path)))
+        with pytest.raises(UserError, match=reason):
+            fetch_model(model, tmp_path / "fetched", model_classes=[adapter.model_class])
+        return
+    pairs = {}
+    if adapter.answers_with_vectors:
+        source = tiny.make_model(tmp_path / "source", family, num_layers=3, bare=True)
+        write_json(source / "config.json", POOLING.within(read_json(source / "config.json")))
+        table, pairs = each_text_by_itself(table)
+    config, tokenizer = read_json(source / "config.json"), transformers.AutoTokenizer.from_pretrained(source)
+    has_cls_token = FAMILIES[family].has_cls_token
+    tokens = tokenize(table, tokenizer, tiny.MAX_LENGTH, config["vocab_size"], has_cls_token=has_cls_token)
+    tokens = replace(tokens, **pairs)
+    labels = tagged_words.TAGS if adapter.answers_words else ["bad", "good"] if adapter.has_classes else None
+    task = {"name": "tiny", "target": kind, "labels": labels}
+
+    classifier = load_for_training(source, task, 1, tokens.padding_side)
+    settings = TrainSettings.parse({"epochs": 3, "learning_rate": 3e-3, "batch_size": 6})
+    records = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "scratch", {}), 60).records
+    losses = [record["loss"] for record in records]
+    assert np.mean(losses[-2:]) < np.mean(losses[:2])
+    classifier.save(source, tuned := tmp_path / "tuned")
+    drop_layers(tuned, KEPT, dropped := tmp_path / "dropped")
+    for folder in (tuned, dropped):
+        ours = predict(load_for_prediction(folder, tokens.padding_side), tokens, CPU)
+        np.testing.assert_allclose(ours, logits_of(folder, tokens, adapter), rtol=0, atol=2e-5)
