@@ -53,7 +53,7 @@ rule trim_vocabulary:
         minimum_count=lambda wildcards: wildcards.trimmed.partition("-")[0],
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.tokens:q}"
-        " --minimum-count {params.minimum_count} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
+        " --minimum-count {params.minimum_count:q} --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
 use rule tokenize_task as tokenize_trimmed with:
