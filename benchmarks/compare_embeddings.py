@@ -38,6 +38,7 @@ from contest import (
     machine,
     run_process,
 )
+from search_summary import merged
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import canonical_json, read_json, write_json
@@ -220,7 +221,7 @@ def main(arguments: argparse.Namespace) -> None:
     new = pd.DataFrame(rows).assign(**compute, **settings, **machine(arguments.device), sentence_transformers=version)
     arguments.results.mkdir(parents=True, exist_ok=True)
     file = arguments.results / "embeddings.csv"
-    runs = merged(pd.read_csv(file, dtype={"kept": str}), new) if file.exists() else new
+    runs = merged(pd.read_csv(file, dtype={"kept": str}) if file.exists() else None, new, PLACE)
     runs.to_csv(file, index=False, float_format="%.6g")
     write_readme(arguments.results)
     print(embedding_tables(new))
@@ -232,12 +233,6 @@ def package_version(packages: Path) -> str:
     if not found:
         raise UserError(f"sentence-transformers is not in {packages}; use make benchmark-embeddings")
     return found[0].version
-
-
-def merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Recorded runs with new ones in place of those of the same layers, contestant and number of texts."""
-    renewed = pd.MultiIndex.from_frame(old[PLACE]).isin(pd.MultiIndex.from_frame(new[PLACE]))
-    return pd.concat([old[~renewed], new], ignore_index=True)
 
 
 def layer_list(text: str) -> list[int]:

@@ -39,6 +39,7 @@ from contest import (
     run_side_by_side,
     training_flops,
 )
+from search_summary import merged
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -47,7 +48,7 @@ from shallower.reporting import figures
 from shallower.sources.glue import GLUE_TASKS
 from shallower.sources.models import fetch_model
 from shallower.study.resolve import resolve_study
-from training_summary import figure, merged, summarise
+from training_summary import MODE, figure, summarise
 from write_readme import training_tables, write_readme
 
 logger = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ def main(arguments: argparse.Namespace) -> None:
         new = compare(arguments, Path(folder))
     arguments.results.mkdir(parents=True, exist_ok=True)
     file = arguments.results / "training.csv"
-    runs = merged(pd.read_csv(file) if file.exists() else None, new)
+    runs = merged(pd.read_csv(file) if file.exists() else None, new, [*MODE, "task"])
     runs.to_csv(file, index=False, float_format="%.6g")
     figures.save(figure(summarise(runs)), file.with_suffix(""))
     write_readme(arguments.results)

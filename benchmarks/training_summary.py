@@ -97,15 +97,6 @@ def geometric_means(summary: pd.DataFrame) -> pd.DataFrame:
     return np.exp(np.log(ours.set_index(MODE)[ratios]).groupby(level=MODE, sort=False).mean()).reset_index()
 
 
-def merged(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
-    """Recorded runs with new ones in place of those of the same mode and task."""
-    if old is None:
-        return new
-    place = [*MODE, "task"]
-    renewed = pd.MultiIndex.from_frame(old[place]).isin(pd.MultiIndex.from_frame(new[place]))
-    return pd.concat([old[~renewed], new], ignore_index=True)
-
-
 def figure(summary: pd.DataFrame) -> Figure:
     """The share of the machine's matrix rate that each contestant reaches, by task: a panel for each mode."""
     modes = list(summary.groupby(MODE, sort=False))

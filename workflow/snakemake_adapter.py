@@ -61,7 +61,7 @@ def _quoted(get_path: Callable[[Any], str]) -> Callable[[Any], str]:
 
 
 def leave_out_hidden_details(workflow: Workflow) -> None:
-    """Don't format the details of each job where they are not shown (--quiet rules): a quarter of a dry run's time."""
+    """Don't format the details of each job where they are not shown (--quiet rules): 15 % of a dry run's time."""
     output = workflow.output_settings
     if {Quietness.RULES, Quietness.ALL} & {*output.quiet} and not output.log_handler_settings:
         from snakemake import jobs  # only after snakemake.api

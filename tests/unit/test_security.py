@@ -107,7 +107,7 @@ def test_only_the_converter_reads_pickles():
 
 
 HARMLESS = (
-    r"resources\.\w+|wildcards\.(max_length|seed|stage|method|minimum_count)"
+    r"resources\.\w+|wildcards\.(max_length|seed|stage|method)"
     r"|params\.(device|precision|confidence|threads|seeds|sequence_length|repeats|train_examples|weights)"
 )
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from compare_embeddings import check, layer_list, merged, our_commands, package_version, rival_commands
+from compare_embeddings import PLACE, check, layer_list, our_commands, package_version, rival_commands
+from search_summary import merged
 from shallower.core.errors import UserError
 from write_readme import OURS, RIVAL, UNTRAINED, embedding_tables
 
@@ -75,6 +76,6 @@ def test_the_table_has_the_ratio_of_medians_and_a_verdict_over_seeds():
 def test_new_runs_take_the_place_of_those_of_the_same_kind_alone():
     old = runs({OURS: [80.0], RIVAL: [81.0]}, {OURS: 98.0, RIVAL: 398.0})
     new = old[old["contestant"] == OURS].assign(spearman=90.0)
-    together = merged(old, new)
+    together = merged(old, new, PLACE)
     assert sorted(together["spearman"]) == [70.0, 81.0, 90.0]
-    assert len(merged(old, new.assign(texts=100))) == 4
+    assert len(merged(old, new.assign(texts=100), PLACE)) == 4

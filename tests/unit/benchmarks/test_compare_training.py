@@ -28,6 +28,7 @@ from contest import (
     run_job,
     run_process,
 )
+from search_summary import merged
 from shallower.core.errors import UserError
 from shallower.sources.tasks import fetch_task
 
@@ -102,7 +103,7 @@ def test_parity_is_a_difference_within_the_spread_over_seeds(ours, theirs, verdi
 
 def test_new_runs_replace_those_of_the_same_mode_and_task():
     old = pd.DataFrame([run_row(seed=1), run_row("mrpc", seed=1), run_row(seed=1, threads=2)])
-    together = training_summary.merged(old, pd.DataFrame([run_row(seed=7)]))
+    together = merged(old, pd.DataFrame([run_row(seed=7)]), [*training_summary.MODE, "task"])
     assert sorted(zip(together["task"], together["threads"], together["seed"], strict=True)) == [
         ("mrpc", 1, 1),
         ("sst2", 1, 7),

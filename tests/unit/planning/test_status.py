@@ -118,9 +118,22 @@ def test_a_study_that_stopped_names_what_failed(study, tmp_path):
 def test_a_complete_study_is_not_complete_while_it_runs_again(study, tmp_path, runs):
     for run in OPERATIONS:
         train(tmp_path, run, 0.5)
-    write(tmp_path / "results/s/SHA256SUMS", "")
+    write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
     if runs:
         lock(tmp_path)
     else:
         lock(tmp_path, study="other")
     assert ("complete: results/s/report.html" in shown(study, tmp_path)) is not runs
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_the_record_of_an_earlier_state_does_not_complete_a_study(study, tmp_path, missing):
+    """As after a run was added, or trained again, and then stopped."""
+    for run in OPERATIONS:
+        train(tmp_path, run, 0.5)
+    write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
+    if missing:
+        (tmp_path / TOP.format(2) / "metrics.json").unlink()
+    else:
+        train(tmp_path, TOP.format(2), 0.5, moment=STARTED + 120)
+    assert "Nothing runs" in shown(study, tmp_path)

@@ -69,6 +69,9 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
         with suppress(FileNotFoundError):
             trained[run.directory] = (folder / run.directory / MANIFEST).stat().st_mtime
     session = _session(study, folder)
+    record = folder / layout.STUDY.format(study=study.name) / "SHA256SUMS"
+    # Not one of before a run was added or trained again.
+    is_last = record.is_file() and record.stat().st_mtime >= max(trained.values(), default=0)
     running = {} if session is None else dict(_running(study, folder))
     return Status(
         scores,
@@ -76,7 +79,7 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
         session,
         running,
         dict(_failures(study, folder, session)),
-        (folder / layout.STUDY.format(study=study.name) / "SHA256SUMS").is_file() and session is None,
+        is_last and len(scores) == len(study.runs) and session is None,
     )
 
 

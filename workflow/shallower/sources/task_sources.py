@@ -159,13 +159,7 @@ class FilesSource(TaskSource):
 
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         yield from super().problems(definition)
-        here = self.files_here(definition)
-        yield from _same_file({split: [*map(os.path.realpath, files)] for split, files in here.items()})
-        for files in here.values():
-            yield from version_problems(files)
-        # A pattern may find what a study may not name.
-        with_braces = (path for files in here.values() for path in files if {*"{}"} & {*str(path)})
-        yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
+        yield from _file_problems(self.files_here(definition))
 
 
 class CollectionSource(TaskSource):
@@ -183,12 +177,7 @@ class CollectionSource(TaskSource):
     def problems(self, definition: Mapping[str, Any]) -> Iterator[str]:
         if "train_file" in definition:
             yield from super().problems(definition)
-        here = self.files_here(definition)
-        yield from _same_file({part: [*map(os.path.realpath, files)] for part, files in here.items()})
-        for files in here.values():
-            yield from version_problems(files)
-        with_braces = (path for files in here.values() for path in files if {*"{}"} & {*str(path)})
-        yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
+        yield from _file_problems(self.files_here(definition))
 
     def columns(self, definition: Mapping[str, Any]) -> Columns:
         return super().columns({"text": (), **definition})
@@ -334,6 +323,16 @@ def _named_files(definition: Mapping[str, Any]) -> dict[str, str]:
     """The file, or the pattern of files, that a definition names for each split that it has."""
     splits = [split for split in (*SPLITS, TEST) if f"{split}_file" in definition]
     return {split: definition[f"{split}_file"] for split in splits}
+
+
+def _file_problems(here: Mapping[str, Sequence[Path]]) -> Iterator[str]:
+    """What is wrong with the names of files on this machine, by what they are for."""
+    yield from _same_file({part: [*map(os.path.realpath, files)] for part, files in here.items()})
+    for files in here.values():
+        yield from version_problems(files)
+    # A pattern may find what a study may not name.
+    with_braces = (path for files in here.values() for path in files if {*"{}"} & {*str(path)})
+    yield from (f"{path}: Snakemake takes braces for wildcards; rename the file" for path in with_braces)
 
 
 def _same_file(files: Mapping[str, Sequence[str]]) -> Iterator[str]:
