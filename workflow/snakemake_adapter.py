@@ -63,7 +63,8 @@ def _quoted(get_path: Callable[[Any], str]) -> Callable[[Any], str]:
 def leave_out_hidden_details(workflow: Workflow) -> None:
     """Don't format the details of each job where they are not shown (--quiet rules): 15 % of a dry run's time."""
     output = workflow.output_settings
-    if {Quietness.RULES, Quietness.ALL} & {*output.quiet} and not output.log_handler_settings:
+    # None where neither the command nor a profile has --quiet.
+    if {Quietness.RULES, Quietness.ALL} & {*(output.quiet or ())} and not output.log_handler_settings:
         from snakemake import jobs  # only after snakemake.api
 
         for kind in (jobs.Job, jobs.GroupJob):
