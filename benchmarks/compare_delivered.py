@@ -40,7 +40,7 @@ from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
 from shallower.engine.tokens import TokenSet, tokenize
-from shallower.evaluation.bootstrap import kept_interval, kept_percent
+from shallower.evaluation.bootstrap import kept_interval, kept_percent, median_of
 from shallower.evaluation.metrics import metric_for
 from shallower.evaluation.predictions import predictions_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES
@@ -288,12 +288,12 @@ def task_rows(tasks: Tasks, task: str, arguments: argparse.Namespace, folder: Pa
         }
         for measured in record["rows"]:
             if measured["variant"] == model.name:
-                size, speedup = measured["batch_size"], measured["speedup"]
+                size, speedup = measured["batch_size"], median_of(measured["speedups"], CONFIDENCE)
                 found |= {
                     f"ms_{size}": measured["latency_ms"]["median"],
-                    f"speedup_{size}": speedup["median"],
-                    f"speedup_{size}_low": speedup["interval"][0],
-                    f"speedup_{size}_high": speedup["interval"][1],
+                    f"speedup_{size}": speedup[0],
+                    f"speedup_{size}_low": speedup[1].low,
+                    f"speedup_{size}_high": speedup[1].high,
                 }
         rows.append({**found, **machine("cpu"), "onnxruntime": record["machine"]["versions"]["onnxruntime"]})
     return rows
