@@ -176,11 +176,14 @@ def export_by_default(model_dir: Path, folder: Path) -> Path:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     from shallower.export.onnx_export import OnnxExporter
+    from shallower.export.quantisation import without_details
 
     folder.mkdir(parents=True, exist_ok=True)
-    OnnxExporter(rewrites=()).export(model_dir, folder / "model.onnx")
-    quant_pre_process(folder / "model.onnx", folder / "prepared.onnx", skip_symbolic_shape=True, skip_optimization=True)
-    quantize_dynamic(folder / "prepared.onnx", folder / "part.onnx")
+    exported, prepared = folder / "model.onnx", folder / "prepared.onnx"
+    OnnxExporter(rewrites=()).export(model_dir, exported)
+    with without_details():
+        quant_pre_process(exported, prepared, skip_symbolic_shape=True, skip_optimization=True)
+        quantize_dynamic(prepared, folder / "part.onnx")
     for name in (CONFIG, *TOKENIZER_FILES):
         shutil.copyfile(model_dir / name, folder / name)
     (folder / "part.onnx").replace(output)
@@ -265,7 +268,7 @@ def task_rows(tasks: Tasks, task: str, arguments: argparse.Namespace, folder: Pa
     rows = []
     for model in models:
         is_delivered = model.name == DELIVERED
-        share, low, high = kept.get(model.name, (np.nan, np.nan, np.nan))
+        share, low, high = kept.get(model.name, (None, None, None))
         found: dict[str, Any] = {
             "model": MODEL,
             "rows": arguments.rows,
