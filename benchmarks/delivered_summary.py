@@ -37,14 +37,14 @@ def goals(rows: pd.DataFrame) -> list[tuple[str, str]]:
         (f"the score's interval from {LEAST_KEPT} % on", ours["kept_low"], LEAST_KEPT, "{:.1f} %"),
     ]
     found = [
-        (f"{text}: {_list(values, style)}", _verdict(bool((values >= least).all())))
+        (f"{text}: {_list(values, style)}", _verdict(len(values) > 0 and bool((values >= least).all())))
         for text, values, least, style in aims
     ]
     return [*found, (f"on at least {TASKS} tasks: {len(ours)}", _verdict(len(ours) >= TASKS))]
 
 
 def _list(values: pd.Series, style: str) -> str:
-    return ", ".join(f"{task} {style.format(value)}" for task, value in values.items())
+    return ", ".join(f"{task} {style.format(value)}" for task, value in values.items()) or "nothing was delivered"
 
 
 def _verdict(holds: bool) -> str:

@@ -92,6 +92,13 @@ def test_a_goal_is_met_on_every_task_or_missed(changed, missed):
     assert [text for text, verdict in goals(contest(**changed)) if verdict == "missed"] == missed
 
 
+def test_no_goal_is_met_where_nothing_is_delivered():
+    rows = contest()
+    found = goals(rows[rows["contestant"] == FULL])
+    assert {verdict for _, verdict in found} == {"missed"}
+    assert found[0][0] == "at least 8 times as fast at batch size 1: nothing was delivered"
+
+
 def test_the_table_has_each_contestant_and_each_goal():
     page = delivered_tables(contest())
     assert page.count("| delivered |") == 4
