@@ -1,9 +1,10 @@
 """The models that a study delivers against the full model and what others make of it: time, bytes and score.
 
 A study of MiniLM on tasks of GLUE runs through snakemake in a clean copy of this repository, from texts to delivered
-models: layers chosen by readouts of subsets, models refined with the full model as a teacher, delivered by torch or
-ONNX Runtime with the full or a trimmed vocabulary, whichever is fastest at no less than --score-kept % of the score.
-What it delivers then answers the task's validation texts on one thread, in turns with
+models: layers chosen by races between subsets, models refined with the full model as a teacher, on texts without labels
+too, delivered by torch or ONNX Runtime with the full or a trimmed vocabulary, whichever is fastest at no less than
+--score-kept % of the score. All of this is chosen by rows of GLUE's training split; the scores that are compared are
+those on its validation split. What is delivered answers its texts on one thread, in turns with
 
 - the full model in torch, in eval mode, which the others are compared with;
 - the full model in ONNX int8, exported by torch and quantised by onnxruntime's defaults, as sentence-transformers and
@@ -19,25 +20,28 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from numpy.typing import NDArray
 
 from compare_sweep import copy_repository
 from contest import BENCHMARKS, LIBRARY, RESULTS, ROOT, machine, run_process
-from delivered_summary import DELIVERED, DELIVERED_MODE, DISTIL, DISTIL_INT8, FULL, FULL_INT8, SPEEDUPS, goals
-from search_summary import merged
+from delivered_summary import DELIVERED, DELIVERED_MODE, DISTIL, DISTIL_INT8, FULL, FULL_INT8, RANDOM, SPEEDUPS, goals
+from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, merged
 from shallower.core import layout
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
-from shallower.engine.tokens import TokenSet, read_tokens
-from shallower.evaluation.metrics import metric_for, score
+from shallower.engine.tokens import TokenSet, tokenize
+from shallower.evaluation.bootstrap import kept_interval, kept_percent, median_of
+from shallower.evaluation.metrics import metric_for
 from shallower.evaluation.predictions import predictions_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES
 from shallower.serving.measure import Text, measure_serving
@@ -45,40 +49,63 @@ from shallower.serving.served_models import ServedModel
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
+from task_parts import write_files
 from write_readme import write_readme
 
 logger = logging.getLogger(__name__)
 
 NAME, MODEL, STUDY_FILE = "benchmark-delivered", "minilm", "delivered.yaml"
 FILES = {"torch": "", "onnx": "onnx/model.onnx", "onnx-int8": "onnx/model-int8.onnx"}
-POINTS = 100
 
 
-def study_config(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The study whose models are delivered."""
-    default = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    tasks = []
+def task_definitions(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """What says which of GLUE's files each task has."""
     for task in arguments.tasks:
-        entry: dict[str, Any] = {"name": task, "source": "glue", "subset": task}
-        validation = arguments.glue / task / f"{GLUE_TASKS[task].validation}.parquet"
-        train = arguments.glue / task / "train.parquet"
-        for file in (train, validation):
-            if not file.is_file():
+        for split in ("train", GLUE_TASKS[task].validation):
+            if not (file := arguments.glue / task / f"{split}.parquet").is_file():
                 raise UserError(f"{file}: file not found; name the folder with GLUE's parquet files with --glue")
-        # Calibration examples come from what the training leaves.
-        there = pq.read_metadata(train).num_rows - arguments.calibration
-        entry["train_examples"] = min(arguments.rows, there)
-        entry["validation_examples"] = min(arguments.validation_rows, pq.read_metadata(validation).num_rows)
-        tasks.append(entry)
+    study = resolve_study(
+        {
+            **{key: value for key, value in default_study().items() if key == "models"},
+            "study": NAME,
+            "glue_directory": str(arguments.glue.resolve()),
+            "tasks": [{"name": task, "source": "glue", "subset": task} for task in arguments.tasks],
+            "origins": [{"name": "finetuned"}],
+            "strategies": [{"name": "top", "amounts": [1]}],
+            "seeds": [1],
+        }
+    )
+    return [
+        study.task_definition(task) | {"metrics": study.evaluate_settings(task)["metrics"]} for task in arguments.tasks
+    ]
+
+
+def default_study() -> dict[str, Any]:
+    """The study of config.yaml."""
+    config: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    return config
+
+
+def study_config(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The study whose models are delivered; the parts of its tasks are written into a folder.
+
+    Layers are chosen by calibration examples and models by the validation split, both rows of GLUE's training split;
+    GLUE's validation split is the test. The other training rows teach, without their labels.
+    """
+    labelled = arguments.rows + arguments.calibration
+    tasks = [
+        write_files(definition, labelled, arguments.unlabelled, folder / definition["name"], arguments.validation_rows)
+        for definition in task_definitions(arguments)
+    ]
     return {
         "study": NAME,
-        "glue_directory": str(arguments.glue.resolve()),
-        "models": [next(model for model in default["models"] if model["name"] == MODEL)],
+        "models": [next(model for model in default_study()["models"] if model["name"] == MODEL)],
         "tasks": tasks,
         "origins": [{"name": "finetuned"}],
         "strategies": [{"name": name, "amounts": arguments.amounts} for name in arguments.strategies],
         "seeds": arguments.seeds,
         "calibration": {"examples": arguments.calibration},
+        "race": {"shortlist": 4},
         "train": {
             "epochs": arguments.epochs,
             "batch_size": arguments.batch_size,
@@ -100,12 +127,9 @@ class Tasks:
         self.study, self.copy = study, copy
 
     def row(self, task: str) -> pd.Series:
-        """What is recommended. Raises UserError when nothing is within the budget."""
+        """What is recommended, if anything is."""
         rows = pd.read_csv(self.copy / layout.RECOMMENDED.format(study=NAME))
-        row = rows[rows["task"] == task].iloc[0]
-        if not row["recommended"]:
-            raise UserError(f"{task}: no model keeps the score (--score-kept), so none is delivered: {row['sentence']}")
-        return row
+        return rows[rows["task"] == task].iloc[0]
 
     def delivered(self, task: str) -> Path:
         """Folder of the delivered model."""
@@ -116,27 +140,30 @@ class Tasks:
         run = next(run for run in self.study.runs if run.task == task and run.is_baseline)
         return self.copy / run.directory
 
-    def has_pair(self, task: str) -> bool:
-        return bool(read_json(self._data(task) / "task.json")["has_pair"])
-
     def target(self, task: str) -> str:
         return str(read_json(self._data(task) / "task.json")["target"])
 
-    def texts(self, task: str) -> list[Text]:
-        """The validation texts, or pairs of them."""
-        columns = ["text", "text_pair"] if self.has_pair(task) else ["text"]
-        table = pq.read_table(self._data(task) / "validation.parquet", columns=columns)
-        parts = [table[column].to_pylist() for column in columns]
-        return list(parts[0]) if len(parts) == 1 else list(zip(*parts, strict=True))
+    def test(self, task: str) -> pa.Table:
+        """The test examples: GLUE's validation split."""
+        folder = layout.TEST_DATA.format(task_key=self.study.task_key(task), test=self.study.test_key(task))
+        return pq.read_table(self.copy / folder / f"{layout.TEST}.parquet")
 
-    def tokens(self, task: str) -> TokenSet:
-        """The same texts as tokens."""
-        keys = {"model_key": self.study.model_key(MODEL), "task_key": self.study.task_key(task)}
-        folder = layout.TOKENS.format(**keys, max_length=self.study.max_length(task))
-        return read_tokens(self.copy / folder / "validation.safetensors")
+    def tokens(self, task: str, tokenizer_dir: Path) -> TokenSet:
+        """The test examples as tokens of a model's tokenizer."""
+        from transformers import AutoTokenizer  # only here: seconds to import
+
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir, local_files_only=True, trust_remote_code=False)
+        size = read_json(tokenizer_dir / CONFIG)["vocab_size"]
+        return tokenize(self.test(task), tokenizer, self.study.max_length(task), size)
 
     def _data(self, task: str) -> Path:
         return self.copy / layout.TASK.format(task_key=self.study.task_key(task))
+
+
+def texts_of(table: pa.Table) -> list[Text]:
+    """The texts of a task's table, or pairs of them."""
+    parts = [table[name].to_pylist() for name in ("text", "text_pair") if name in table.column_names]
+    return list(parts[0]) if len(parts) == 1 else list(zip(*parts, strict=True))
 
 
 def export_by_default(model_dir: Path, folder: Path) -> Path:
@@ -149,11 +176,14 @@ def export_by_default(model_dir: Path, folder: Path) -> Path:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     from shallower.export.onnx_export import OnnxExporter
+    from shallower.export.quantisation import without_details
 
     folder.mkdir(parents=True, exist_ok=True)
-    OnnxExporter(rewrites=()).export(model_dir, folder / "model.onnx")
-    quant_pre_process(folder / "model.onnx", folder / "prepared.onnx", skip_symbolic_shape=True, skip_optimization=True)
-    quantize_dynamic(folder / "prepared.onnx", folder / "part.onnx")
+    exported, prepared = folder / "model.onnx", folder / "prepared.onnx"
+    OnnxExporter(rewrites=()).export(model_dir, exported)
+    with without_details():
+        quant_pre_process(exported, prepared, skip_symbolic_shape=True, skip_optimization=True)
+        quantize_dynamic(prepared, folder / "part.onnx")
     for name in (CONFIG, *TOKENIZER_FILES):
         shutil.copyfile(model_dir / name, folder / name)
     (folder / "part.onnx").replace(output)
@@ -177,65 +207,83 @@ def make_distilbert(tokenizer_dir: Path, folder: Path) -> Path:
 
 
 def contestants(tasks: Tasks, task: str, folder: Path) -> list[ServedModel]:
-    """Who answers: the full torch model first."""
-    row, length = tasks.row(task), tasks.study.max_length(task)
-    full, delivered = tasks.full(task), tasks.delivered(task)
+    """Who answers: the full torch model first; what is delivered, if anything is."""
+    row, length, full = tasks.row(task), tasks.study.max_length(task), tasks.full(task)
+    tokenizer = TOKENIZER_FILES[0]
     full_int8 = export_by_default(full, folder / task)
     distil = make_distilbert(tasks.full(tasks.study.tasks[0]), folder / "distilbert")
     distil_int8 = export_by_default(distil, folder / "distilbert-int8")
-    tokenizer = TOKENIZER_FILES[0]
-    runtime = row["runtime"]
+    models = [ServedModel(FULL, "torch", full, full / tokenizer, length)]
+    if row["recommended"]:
+        delivered, runtime = tasks.delivered(task), row["runtime"]
+        models.append(ServedModel(DELIVERED, runtime, delivered / FILES[runtime], delivered / tokenizer, length))
     return [
-        ServedModel(FULL, "torch", full, full / tokenizer, length),
-        ServedModel(DELIVERED, runtime, delivered / FILES[runtime], delivered / tokenizer, length),
+        *models,
         ServedModel(FULL_INT8, "onnx-int8", full_int8, full_int8.with_name(tokenizer), length),
         ServedModel(DISTIL, "torch", distil, distil / tokenizer, length),
         ServedModel(DISTIL_INT8, "onnx-int8", distil_int8, distil_int8.with_name(tokenizer), length),
     ]
 
 
-def rival_score(tasks: Tasks, task: str, model: Path) -> float:
-    """The score of an ONNX model on the validation split, as parts of 1."""
-    from shallower.export.onnx_prediction import OnnxModel, predict
+def outputs_of(model: ServedModel, tokens: TokenSet) -> NDArray[np.float32]:
+    """What a model computes for tokens: logits [n, outputs]."""
+    # Only here: seconds to import.
+    from shallower.engine.classifiers.loading import load_for_prediction
+    from shallower.engine.devices import choose_compute
+    from shallower.engine.prediction import predict as predict_by_torch
+    from shallower.export.onnx_prediction import OnnxModel
+    from shallower.export.onnx_prediction import predict as predict_by_onnx
 
-    tokens, target = tasks.tokens(task), tasks.target(task)
-    metric = metric_for(tasks.study.evaluate_settings(task)["metrics"][0], target)
-    return score(metric, tokens.labels, predictions_of(predict(OnnxModel(model), tokens), target))
+    if model.runtime == "torch":
+        classifier = load_for_prediction(model.path, tokens.padding_side)
+        return predict_by_torch(classifier, tokens, choose_compute("cpu", "fp32", 1))
+    return predict_by_onnx(OnnxModel(model.path), tokens)
+
+
+def kept_on_test(tasks: Tasks, task: str, models: Sequence[ServedModel]) -> dict[str, tuple[float, float, float]]:
+    """Of each model by name: the test score in per cent of the first one's, with its paired interval over examples."""
+    target, answers, labels = tasks.target(task), {}, None
+    for model in models:
+        tokens = tasks.tokens(task, model.tokenizer.parent)
+        labels = tokens.labels
+        answers[model.name] = predictions_of(outputs_of(model, tokens), target)[None]
+    metric, full = metric_for(tasks.study.evaluate_settings(task)["metrics"][0], target), answers[models[0].name]
+    found = {}
+    for name, ours in answers.items():
+        value = kept_percent(metric, labels, ours, full, np.arange(len(labels)))
+        interval = kept_interval(metric, labels, ours, full, CONFIDENCE, BOOTSTRAP_SAMPLES)
+        found[name] = (float(value), interval.low, interval.high)
+    return found
 
 
 def task_rows(tasks: Tasks, task: str, arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """A row for each contestant on a task."""
     models, row = contestants(tasks, task, folder), tasks.row(task)
     record = measure_serving(
-        models, tasks.texts(task), list(SPEEDUPS), [1], arguments.rounds, arguments.texts_measured, starts=1
+        models, texts_of(tasks.test(task)), list(SPEEDUPS), [1], arguments.rounds, arguments.texts_measured, starts=1
     )
-    tokens = tasks.tokens(task)
-    full_score = read_json(tasks.full(task) / "metrics.json")["metrics"][row["metric"]]["value"]
-    by_default = POINTS * rival_score(tasks, task, models[2].path) / full_score
-    kept = {
-        FULL: (100.0, np.nan, np.nan),
-        DELIVERED: (row["kept_percent"], row["kept_low"], row["kept_high"]),
-        FULL_INT8: (by_default, np.nan, np.nan),
-    }
+    kept = kept_on_test(tasks, task, [model for model in models if not model.name.startswith(RANDOM)])
+    tokens = tasks.tokens(task, tasks.full(task))
     sizes = {entry["variant"]: entry["bytes"] for entry in record["variants"]}
-    depth = {FULL: 6, DELIVERED: row["layers"], FULL_INT8: 6}
     rows = []
     for model in models:
-        share, low, high = kept.get(model.name, (np.nan, np.nan, np.nan))
+        is_delivered = model.name == DELIVERED
+        share, low, high = kept.get(model.name, (None, None, None))
         found: dict[str, Any] = {
             "model": MODEL,
             "rows": arguments.rows,
             "task": task,
             "contestant": model.name,
             "runtime": model.runtime,
-            "vocabulary": row["vocabulary"] if model.name == DELIVERED else "full",
-            "layers": depth.get(model.name, 6),
-            "kept_layers": row["kept_layers"] if model.name == DELIVERED else "",
+            "vocabulary": row["vocabulary"] if is_delivered else "full",
+            "layers": row["layers"] if is_delivered else 6,
+            "kept_layers": row["kept_layers"] if is_delivered else "",
             "megabytes": sizes[model.name] / 1e6,
             "times_smaller": sizes[FULL] / sizes[model.name],
             "kept": share,
             "kept_low": low,
             "kept_high": high,
+            "test_rows": tokens.size,
             "tokens": float(np.diff(tokens.offsets).mean()),
             "seeds": len(arguments.seeds),
             "rounds": arguments.rounds,
@@ -243,22 +291,23 @@ def task_rows(tasks: Tasks, task: str, arguments: argparse.Namespace, folder: Pa
         }
         for measured in record["rows"]:
             if measured["variant"] == model.name:
-                size, speedup = measured["batch_size"], measured["speedup"]
+                size, speedup = measured["batch_size"], median_of(measured["speedups"], CONFIDENCE)
                 found |= {
                     f"ms_{size}": measured["latency_ms"]["median"],
-                    f"speedup_{size}": speedup["median"],
-                    f"speedup_{size}_low": speedup["interval"][0],
-                    f"speedup_{size}_high": speedup["interval"][1],
+                    f"speedup_{size}": speedup[0],
+                    f"speedup_{size}_low": speedup[1].low,
+                    f"speedup_{size}_high": speedup[1].high,
                 }
         rows.append({**found, **machine("cpu"), "onnxruntime": record["machine"]["versions"]["onnxruntime"]})
     return rows
 
 
-def comparison_key(config: Mapping[str, Any], arguments: argparse.Namespace) -> str:
-    """Name of the folder of a comparison: one with other settings, code or machine does not go on with it."""
+def comparison_key(arguments: argparse.Namespace) -> str:
+    """Name of the folder of a comparison: one with other options, code or machine does not go on with it."""
+    options = {name: str(value) for name, value in vars(arguments).items() if name not in ("work_dir", "results")}
     where = {name: value for name, value in machine("").items() if name not in ("commit", "date")}
     code = [sha256_of(file) for folder in (LIBRARY, BENCHMARKS) for file in sorted(folder.rglob("*.py"))]
-    return fingerprint({"config": config, "texts": arguments.texts_measured, "where": where, "code": code})
+    return fingerprint({"options": options, "where": where, "code": code})
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -266,13 +315,13 @@ def main(arguments: argparse.Namespace) -> None:
         raise UserError("the tasks are GLUE's: name the folder with its parquet files with --glue")
     if unknown := set(arguments.tasks) - set(GLUE_TASKS):
         raise UserError(f"unknown tasks {sorted(unknown)}; there are {', '.join(GLUE_TASKS)}")
-    config = study_config(arguments)
-    study = resolve_study(config)
-    folder = (arguments.work_dir / comparison_key(config, arguments)).resolve()
+    folder = (arguments.work_dir / comparison_key(arguments)).resolve()
     copy = folder / "copy"
-    if not (copy / STUDY_FILE).exists():
+    file = copy / STUDY_FILE
+    if not file.exists():
         copy_repository(copy)
-        write_text(copy / STUDY_FILE, yaml.safe_dump(config, sort_keys=False))
+        write_text(file, yaml.safe_dump(study_config(arguments, folder / "tasks"), sort_keys=False))
+    study = resolve_study(yaml.safe_load(file.read_text(encoding="utf-8")))
     logger.info("the study runs; see %s", copy / "study.log")
     command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "--rerun-incomplete"]
     run_process([*command, "--configfile", STUDY_FILE], copy / "study.log", directory=copy)
@@ -296,11 +345,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--glue", type=Path, help="folder with GLUE's parquet files (sst2/train.parquet, ...)")
     parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "qnli"])
-    parser.add_argument("--strategies", nargs="+", default=["subset-readout"])
-    parser.add_argument("--amounts", type=int, nargs="+", default=[2, 3, 4], help="layers to drop")
-    parser.add_argument("--rows", type=int, default=1500, help="at most so many training rows")
-    parser.add_argument("--validation-rows", type=int, default=1000, help="at most so many validation rows")
+    parser.add_argument("--strategies", nargs="+", default=["subset-race"])
+    parser.add_argument("--amounts", type=int, nargs="+", default=[2], help="layers to drop")
+    parser.add_argument("--rows", type=int, default=1500, help="training rows with labels")
     parser.add_argument("--calibration", type=int, default=400, help="further training rows, that layers are chosen by")
+    parser.add_argument("--validation-rows", type=int, default=1000, help="further ones, that models are chosen by")
+    parser.add_argument("--unlabelled", type=int, default=1500, help="most of the others, that teach without labels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--epochs", type=int, default=3, help="of the full model")
     parser.add_argument("--refine-epochs", type=int, default=2, help="of the shallower ones")

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
 from compare_sweep import copy_repository
@@ -29,13 +27,11 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.evaluation.estimates import POINTS, Scores
 from shallower.evaluation.significance import bootstrap_p, holm, over_tasks
-from shallower.sources.tasks import fetch_task
 from shallower.study.resolve import resolve_study
+from task_parts import UNLABELLED, write_files
 from write_readme import write_readme
 
 CONFIDENCE = 0.95
-SEED = 0
-UNLABELLED = "unlabelled"
 # What the models learn from, and what `refine` of the study says then.
 WAYS: dict[str, dict[str, Any]] = {
     "labels": {},
@@ -56,53 +52,12 @@ PAIRS = [
 ALL_TASKS = "all"
 
 
-def divided(table: pa.Table, rows: int, unlabelled: int, place: str) -> tuple[pa.Table, pa.Table]:
-    """Rows to train on, and others, at most `unlabelled`, without their labels; drawn with a fixed seed.
-
-    Raises UserError when none would be left for the latter.
-    """
-    if len(table) <= rows:
-        raise UserError(f"{place}: has {len(table)} training rows, of which {rows} are to be labelled; ask for fewer")
-    order = np.random.default_rng(SEED).permutation(len(table))
-    return table.take(order[:rows]), table.take(order[rows : rows + unlabelled]).drop_columns(["label"])
-
-
-def write_files(definition: Mapping[str, Any], rows: int, unlabelled: int, folder: Path) -> dict[str, Any]:
-    """Fetch a task, write its parts as parquet files into a folder, and return its entry of a study without labels."""
-    fetch_task(definition, folder)
-    task = read_json(folder / "task.json")
-    tables = {
-        split: pq.read_table(folder / f"{split}.parquet").drop_columns(["id"]) for split in ("train", "validation")
-    }
-    if task["labels"]:
-        names = np.array(task["labels"], dtype=object)
-        for split, table in tables.items():
-            named = pa.array(names[table["label"].to_numpy()], pa.string())
-            tables[split] = table.set_column(table.column_names.index("label"), "label", named)
-    tables["train"], tables[UNLABELLED] = divided(tables["train"], rows, unlabelled, definition["name"])
-    for name, table in tables.items():
-        pq.write_table(table, folder / f"{name}-rows.parquet")
-    entry = {
-        "name": definition["name"],
-        "source": "files",
-        "train_file": str(folder / "train-rows.parquet"),
-        "validation_file": str(folder / "validation-rows.parquet"),
-        "text": [name for name in ("text", "text_pair") if name in tables["train"].column_names],
-        "label": "label",
-        "target": task["target"],
-        "metrics": list(definition["metrics"]),
-    }
-    return entry | ({"labels": task["labels"]} if task["labels"] else {})
-
-
 def config_of(
     way: str, config: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """The study of a way of learning: the models and trainings of `config`, and the arms of the command line."""
-    entries = [dict(task) for task in tasks]
-    if way == UNLABELLED:
-        for task in entries:
-            task["unlabelled_file"] = task["train_file"].replace("train-rows", f"{UNLABELLED}-rows")
+    left_out = set() if way == UNLABELLED else {f"{UNLABELLED}_file"}
+    entries = [{key: value for key, value in task.items() if key not in left_out} for task in tasks]
     return {
         "study": f"teachers-{way}",
         "models": config["models"],

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
+from functools import wraps
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import snakemake
 from snakemake.exceptions import WorkflowError
+from snakemake.io import _IOFile
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
@@ -75,6 +77,34 @@ def leave_out_hidden_details(workflow: Workflow) -> None:
 
 def _no_details(*_: Any, **__: Any) -> None:
     pass
+
+
+def read_inputs_once() -> None:
+    """Compute the checksum of an input once while it does not change; call it before the first job.
+
+    Snakemake reads every input again for every output of every job that uses it: for weights, tens of gigabytes in a
+    study of some hundred runs, more than the steps themselves read.
+    """
+    if not hasattr(_IOFile, "checksum"):
+        raise AttributeError("Snakemake's _IOFile has no checksum any more")
+    compute = _IOFile.checksum
+    known: dict[tuple[Any, ...], str | None] = {}
+
+    @wraps(compute)
+    async def checksum(file: _IOFile, *arguments: Any, **settings: Any) -> str | None:
+        if file.is_storage:
+            return await compute(file, *arguments, **settings)
+        try:
+            # The time of the last change of its inode, which no program can set, finds contents with forged times too.
+            state = Path(file.file).stat()
+        except OSError:
+            return await compute(file, *arguments, **settings)
+        key = (state.st_dev, state.st_ino, state.st_size, state.st_ctime_ns, arguments, *sorted(settings.items()))
+        if key not in known:
+            known[key] = await compute(file, *arguments, **settings)
+        return known[key]
+
+    _IOFile.checksum = checksum
 
 
 def is_module(workflow: Workflow) -> bool:

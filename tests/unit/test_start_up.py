@@ -40,7 +40,7 @@ IMPORTED = {
     "judge_observations": "pandas pyarrow scipy",
     "judge_strategies": "pandas pyarrow scipy",
     "measure_cost": "torch transformers",
-    "measure_serving": "pyarrow scipy",
+    "measure_serving": "pyarrow",
     "plan_runs": "",
     "plot_depths": "matplotlib pandas",
     "plot_reproduction": "matplotlib pandas",

@@ -553,10 +553,10 @@ SETTINGS = {
         Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1) + TEST_SCORES,
         "test",
     ),
-    # Exports stay as they are; the intervals of measured times are of that level.
+    # Exports and measured times stay as they are.
     "the level of intervals where models are delivered": Case(
         settings(evaluate={"confidence": 0.9}),
-        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1, measure_serving=1) + TEST_SCORES,
+        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1) + TEST_SCORES,
         "test",
     ),
     # By the first metric arms are compared and candidates chosen.

@@ -139,6 +139,73 @@ print("LEFT OUT", snakemake.jobs.Job.log_info.__name__ == "_no_details", file=sy
     assert f"LEFT OUT {not is_shown}" in printed
 
 
+READERS = """
+import hashlib
+import os
+import sys
+
+sys.path.insert(0, {library!r})
+
+from snakemake_adapter import read_inputs_once
+
+if {once}:
+    read_inputs_once()
+
+digest_of_file = hashlib.file_digest
+
+
+def counted_digest(file, algorithm):
+    print("READ", os.path.basename(file.name), file=sys.stderr)
+    return digest_of_file(file, algorithm)
+
+
+hashlib.file_digest = counted_digest
+
+
+rule all:
+    input:
+        "copy/1",
+        "copy/2",
+        "copy/3",
+
+
+rule write:
+    output:
+        "weights",
+    shell:
+        "echo first > {{output}}"
+
+
+rule copy:
+    input:
+        "weights",
+    output:
+        "copy/{{number}}",
+        "copy/{{number}}.too",
+    shell:
+        "cat {{input}} > {{output[0]}}; cat {{input}} > {{output[1]}}"
+"""
+
+
+@pytest.mark.parametrize(("once", "reads"), [(True, 1), (False, 6)])
+def test_an_input_is_read_once_for_its_checksum(tmp_path, once, reads):
+    def run() -> str:
+        command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+        finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert finished.returncode == 0, finished.stderr
+        return finished.stderr
+
+    (tmp_path / "Snakefile").write_text(READERS.format(library=str(ROOT / "workflow"), once=once))
+    # Without the adapter it is read for each of three jobs' two outputs; where that has changed, it isn't needed.
+    assert run().count("READ weights") == reads
+    # The recorded checksums are those of the content: a touched file changes nothing, other content everything.
+    (tmp_path / "weights").touch()
+    assert "Nothing to be done" in run()
+    (tmp_path / "weights").write_text("second\n")
+    run()
+    assert [file.read_text() for file in (tmp_path / "copy").iterdir()] == ["second\n"] * 6
+
+
 @pytest.mark.parametrize("version", ["10.0.0", "11.2"])
 def test_a_version_that_is_too_new(version, monkeypatch):
     monkeypatch.setattr(snakemake, "__version__", version)

@@ -223,13 +223,12 @@ rule measure_serving:
         batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
         repeats=study.config["measure"]["repeats"],
         texts=study.config["measure"]["texts"],
-        confidence=study.config["evaluate"]["confidence"],
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
         " --vocabularies {params.vocabularies:q} --texts {input.texts:q} --task {input.task:q}"
         " --max-length {params.max_length:q} --device {params.device} --threads {params.threads:q}"
         " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts:q}"
-        " --confidence {params.confidence} --output {output.serving:q} 2>&1 | tee {log:q}"
+        " --output {output.serving:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate_variants:

@@ -15,10 +15,18 @@ sys.path.insert(0, str(LIBRARY))
 
 from shallower.core.errors import UserError
 from shallower.study.file import check_study_file
-from snakemake_adapter import check_version, config_files, is_module, leave_out_hidden_details, quote_interpreter
+from snakemake_adapter import (
+    check_version,
+    config_files,
+    is_module,
+    leave_out_hidden_details,
+    quote_interpreter,
+    read_inputs_once,
+)
 
 check_version()
 quote_interpreter()
+read_inputs_once()
 leave_out_hidden_details(workflow)
 
 if {*"{}"} & {*str(LIBRARY)}:

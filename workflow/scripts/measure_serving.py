@@ -76,7 +76,6 @@ def main(arguments: argparse.Namespace) -> None:
             arguments.repeats,
             arguments.texts_measured,
             arguments.starts,
-            arguments.confidence,
         )
         for candidate, variant, model in group:
             arm = {axis: getattr(candidate.run, axis) for axis in ("origin", "strategy", "amount")}
@@ -86,7 +85,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.output,
         {
             **{axis: getattr(run, axis) for axis in ("study", "model", "task")},
-            **{key: record[key] for key in ("machine", "rounds", "texts", "confidence")},
+            **{key: record[key] for key in ("machine", "rounds", "texts")},
             "variants": list(entries.values()),
         },
     )
@@ -106,6 +105,5 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, required=True, help="rounds")
     parser.add_argument("--texts-measured", type=int, required=True, help="texts in a round")
     parser.add_argument("--starts", type=int, default=1, help="how often each variant is started, at least")
-    parser.add_argument("--confidence", type=float, required=True, help="of the intervals of ratios")
     parser.add_argument("--output", type=Path, required=True, help="serving.json")
     run_step(parser, main)

@@ -19,8 +19,9 @@ OPTIONS = {
     "strategies": ["subset-readout"],
     "amounts": [3],
     "rows": 50,
-    "validation_rows": 1000,
+    "validation_rows": 30,
     "calibration": 20,
+    "unlabelled": 25,
     "seeds": [1, 2],
     "epochs": 1,
     "refine_epochs": 1,
@@ -33,16 +34,34 @@ OPTIONS = {
 }
 
 
-def test_the_study_is_sound_and_trains_on_what_calibration_leaves(tmp_path):
+def test_the_study_is_sound_and_chooses_nothing_by_the_test(tmp_path):
     with pytest.raises(UserError, match=r"rte/train\.parquet: file not found; name the folder .* --glue"):
-        study_config(Namespace(glue=tmp_path, **OPTIONS))
-    table = pa.table({"sentence1": ["a"] * 60, "sentence2": ["b"] * 60, "label": [0, 1] * 30, "idx": list(range(60))})
+        study_config(Namespace(glue=tmp_path, **OPTIONS), tmp_path / "parts")
     (tmp_path / "rte").mkdir()
-    for split in ("train", "validation"):
+    for split, rows in {"train": 120, "validation": 60}.items():
+        texts = [f"{split} {number}" for number in range(rows)]
+        table = pa.table(
+            {"sentence1": texts, "sentence2": texts, "label": [0, 1] * (rows // 2), "idx": list(range(rows))}
+        )
         pq.write_table(table, tmp_path / "rte" / f"{split}.parquet")
-    config = study_config(Namespace(glue=tmp_path, **OPTIONS))
-    assert [(task["train_examples"], task["validation_examples"]) for task in config["tasks"]] == [(40, 60)]
-    assert {(run.strategy, run.seed) for run in resolve_study(config).runs} == {
+    config = study_config(Namespace(glue=tmp_path, **OPTIONS), tmp_path / "parts")
+    (task,) = config["tasks"]
+    texts = {
+        part: set(pq.read_table(task[f"{part}_file"])["text"].to_pylist())
+        for part in ("train", "validation", "unlabelled", "test")
+    }
+    # 50 to train on, and 20 for calibration; 20 are left to teach without labels.
+    assert {part: len(found) for part, found in texts.items()} == {
+        "train": 70,
+        "validation": 30,
+        "unlabelled": 20,
+        "test": 60,
+    }
+    assert texts["test"] == {f"validation {number}" for number in range(60)}
+    assert len(set.union(*texts.values())) == 180
+    study = resolve_study(config)
+    assert study.tested_tasks == ["rte"]
+    assert {(run.strategy, run.seed) for run in study.runs} == {
         (strategy, seed) for strategy in ("none", "subset-readout") for seed in (1, 2)
     }
 
@@ -53,7 +72,7 @@ def contest(**changed):
     row |= {f"{name}_{size}": 9.0 for size in (1, 32) for name in ("ms", "speedup")}
     row |= {f"speedup_{size}_{end}": 9.0 for size in (1, 32) for end in ("low", "high")}
     row |= dict.fromkeys(("machine", "torch", "onnxruntime", "transformers", "python", "commit", "date"), "x")
-    row |= {"texts_measured": 128}
+    row |= {"texts_measured": 128, "test_rows": 872}
     full = {"contestant": FULL, "layers": 6, "times_smaller": 1.0, "kept": 100.0, "kept_low": np.nan, "speedup_1": 1.0}
     rows = [row | {"task": task} | other for task in ("sst2", "mrpc", "stsb", "rte") for other in (full, {})]
     return pd.DataFrame([*rows[:-1], rows[-1] | changed])
@@ -71,6 +90,13 @@ def contest(**changed):
 )
 def test_a_goal_is_met_on_every_task_or_missed(changed, missed):
     assert [text for text, verdict in goals(contest(**changed)) if verdict == "missed"] == missed
+
+
+def test_no_goal_is_met_where_nothing_is_delivered():
+    rows = contest()
+    found = goals(rows[rows["contestant"] == FULL])
+    assert {verdict for _, verdict in found} == {"missed"}
+    assert found[0][0] == "at least 8 times as fast at batch size 1: nothing was delivered"
 
 
 def test_the_table_has_each_contestant_and_each_goal():

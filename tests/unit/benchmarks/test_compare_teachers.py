@@ -10,21 +10,23 @@ import pytest
 import yaml
 
 import tiny
-from compare_teachers import ALL_TASKS, PAIRS, UNLABELLED, WAYS, comparisons, config_of, divided, write_files
+from compare_teachers import ALL_TASKS, PAIRS, WAYS, comparisons, config_of
 from shallower.core.errors import UserError
 from shallower.evaluation.estimates import Scores
 from shallower.study.resolve import resolve_study
+from task_parts import UNLABELLED, divided, write_files
 
 
 def test_rows_have_labels_or_serve_as_texts_without():
     table = pa.table({"text": [f"text {n}" for n in range(20)], "label": list(range(20))})
-    train, rest = divided(table, 12, 5, "tiny")
-    assert (len(train), len(rest)) == (12, 5)
-    assert not {*train["text"].to_pylist()} & {*rest["text"].to_pylist()}
-    assert rest.column_names == ["text"]
-    assert len(divided(table, 12, 100, "tiny")[1]) == 8
-    with pytest.raises(UserError, match="tiny: has 20 training rows, of which 20 are to be labelled"):
-        divided(table, 20, 5, "tiny")
+    parts = divided(table, {"train": 9, "validation": 3}, 5, "tiny")
+    assert {name: len(part) for name, part in parts.items()} == {"train": 9, "validation": 3, UNLABELLED: 5}
+    texts = [text for part in parts.values() for text in part["text"].to_pylist()]
+    assert len({*texts}) == len(texts)
+    assert parts[UNLABELLED].column_names == ["text"]
+    assert len(divided(table, {"train": 12}, 100, "tiny")[UNLABELLED]) == 8
+    with pytest.raises(UserError, match="tiny: has 20 training rows; ask for fewer than 20 with labels"):
+        divided(table, {"train": 17, "validation": 3}, 5, "tiny")
 
 
 @pytest.mark.parametrize("regression", [False, True])

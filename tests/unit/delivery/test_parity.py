@@ -43,6 +43,13 @@ def test_stored_numbers_are_exact():
     assert record["inputs"]["max_length"] == 16
 
 
+@pytest.mark.parametrize(("largest", "fp32"), [(1.0, 1e-4), (100.0, 1e-3)])
+def test_large_logits_may_be_off_in_proportion(largest, fp32):
+    examples = Examples(TEXTS, np.linspace(0, largest, len(TEXTS), dtype=np.float32)[:, None])
+    tolerances = parity_record(examples, Inputs(16, "[PAD]", 0))["tolerances"]
+    assert tolerances == {"fp32": pytest.approx(fp32), "int8": pytest.approx(1000 * fp32)}
+
+
 def test_the_difference_is_the_largest_of_a_logit():
     assert difference(np.array([[1.0, 2.0], [3.0, 4.0]]), [[1.0, 2.5], [3.25, 4.0]]) == pytest.approx(0.5)
     assert difference(np.array([[1.0, math.nan]]), [[1.0, 2.0]]) == math.inf

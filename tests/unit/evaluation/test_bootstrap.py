@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shallower.core.errors import UserError
-from shallower.evaluation.bootstrap import kept_interval, kept_percent, score_bootstrap
+from shallower.evaluation.bootstrap import kept_interval, kept_percent, median_of, score_bootstrap
 from shallower.evaluation.metrics import METRICS, score
 from shallower.evaluation.predictions import Predictions, read_matched, read_predictions
 from shallower.evaluation.records import comparison_record, halves, metrics_record
@@ -46,6 +46,17 @@ def test_the_batches_of_resamples_do_not_change_an_interval(monkeypatch):
 def test_an_interval_needs_two_examples():
     with pytest.raises(UserError, match="two validation examples"):
         score_bootstrap(ACCURACY, np.array([1]), np.array([1]), 0.95, 100)
+
+
+@pytest.mark.parametrize(("confidence", "ends"), [(0.95, (1, 5)), (0.8, (2, 4))])
+def test_the_interval_of_a_median_is_that_of_resampled_values(confidence, ends):
+    """By hand: of five draws from 1 to 5 the median is 1 with a probability of 0.058, and at most 2 with 0.317."""
+    assert median_of([3.0, 1.0, 5.0, 2.0, 4.0], confidence) == (3.0, ends)
+
+
+def test_a_median_of_one_value_has_no_interval():
+    with pytest.raises(UserError, match="needs at least two values, not 1"):
+        median_of([2.0], 0.95)
 
 
 def test_kept_percent_is_the_ratio_of_mean_scores_over_seeds():

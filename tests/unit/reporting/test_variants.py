@@ -32,9 +32,7 @@ def entry(arm, runtime="torch", vocabulary="full", speedup=1.0, **changes):
             "low_ms": 0.9 * median,
             "high_ms": 1.2 * median,
             "texts_per_second": 1000 * batch_size / median,
-            "speedup": speedup,
-            "speedup_low": 0.9 * speedup,
-            "speedup_high": 1.1 * speedup,
+            "speedups": [speedup * share for share in (1.1, 0.9, 1.0, 0.9, 1.1)],
         }
 
     named = dict(zip(("origin", "strategy", "amount"), arm, strict=True))

@@ -31,7 +31,6 @@ from shallower.delivery.card import model_card
 from shallower.delivery.description import RUNTIMES, Delivered
 from shallower.delivery.markdown import escaped
 from shallower.delivery.parity import (
-    FP32_TOLERANCE,
     PARITY,
     Examples,
     answer,
@@ -181,10 +180,10 @@ def _of_vectors(part: Path, delivered: Delivered, examples: Examples, record: Ma
     Predictions hold cosines alone, so that it answers here, in a process without this library.
     """
     vectors = answer(part, TORCH, record).logits
-    if not (off := np.abs(cosines(vectors) - examples.logits[:, 0]).max()) <= FP32_TOLERANCE:
+    if not (off := np.abs(cosines(vectors) - examples.logits[:, 0]).max()) <= (allowed := record["tolerances"]["fp32"]):
         raise UserError(
             f"{delivered.model}, {delivered.task}: {WEIGHTS} has cosines of texts up to {off:.2g} off those that were "
-            f"scored ({FP32_TOLERANCE:g} allowed); run the study again, and report it if it happens again"
+            f"scored ({allowed:g} allowed); run the study again, and report it if it happens again"
         )
     return with_vectors(record, vectors)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import read_json
 from shallower.core.model_classes import model_class_of
+from shallower.core.rounding import fp32_tolerance
 from shallower.core.variants import INT8
 from shallower.delivery import answering
 from shallower.delivery.description import RUNTIMES, Inputs
@@ -24,10 +25,10 @@ from shallower.models.sentence_embedding import SentenceEmbedding
 PARITY = "parity.json"
 # Texts that are stored.
 EXAMPLES = 8
-# Largest difference of a logit from the stored one. Both fp32 forms are compared with the logits of PyTorch; int8 with
-# its own, since its instructions differ between processors, in whether intermediate sums are cut off for one.
-FP32_TOLERANCE = 1e-4
-INT8_TOLERANCE = 0.1
+# How many times as far as in fp32 a logit in int8 may be off the stored one. Both fp32 forms are compared with the
+# logits of PyTorch; int8 with its own, since its instructions differ between processors, in whether intermediate sums
+# are cut off for one.
+INT8_TOLERANCES = 1000
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,12 @@ def choose_sentences(
 
 def parity_record(examples: Examples, inputs: Inputs) -> dict[str, Any]:
     """The content of parity.json without vectors, and without answers of the int8 form, which are the form's own."""
+    tolerance = fp32_tolerance(examples.logits)
     return {
         "texts": [list(parts) for parts in examples.texts],
         "inputs": asdict(inputs),
         "logits": {} if examples.of_pairs else {"fp32": in_digits(examples.logits)},
-        "tolerances": {"fp32": FP32_TOLERANCE, "int8": INT8_TOLERANCE},
+        "tolerances": {"fp32": tolerance, "int8": INT8_TOLERANCES * tolerance},
     }
 
 

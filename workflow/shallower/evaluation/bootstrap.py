@@ -2,12 +2,12 @@
 
 What is drawn are the units of `shallower.evaluation.groups`: rows that belong together are drawn together.
 
-The intervals cover the validation examples alone. Seed variance is shown by the spread of the seeds, which the tables
-and figures give next to them.
+Intervals of scores cover the validation examples alone. Seed variance is shown by the spread of the seeds, which the
+tables and figures give next to them.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from shallower.evaluation.metrics import Metric, resampled_scores
 
 # The same resamples in every run and arm, so that comparisons are paired.
 SEED = 0
+MEDIANS = 2000  # samples for the interval of a median
 ROWS_AT_ONCE = 2_000_000  # bounds the memory of a batch of resamples (8 bytes each, a few arrays)
 
 
@@ -58,6 +59,18 @@ def _bootstrap(
         )
     interval = Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
     return Bootstrap(interval, result.bootstrap_distribution)
+
+
+def median_of(values: Sequence[float], confidence: float) -> tuple[float, Interval]:
+    """The median of values, such as one a round of a measurement, and its percentile interval over them.
+
+    Raises UserError for fewer than two values.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if len(numbers) < 2:
+        raise UserError(f"an interval of a median needs at least two values, not {len(numbers)}")
+    interval = _bootstrap(lambda units: np.median(numbers[units], axis=-1), len(numbers), confidence, MEDIANS).interval
+    return float(np.median(numbers)), interval
 
 
 def score_bootstrap(

@@ -10,13 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-
-# Largest difference of a logit between two computations in fp32. MiniLM's differ by less than 1e-5: sums of some
-# hundred products in another order. A wrong mask, position or weight changes logits by far more.
-TOLERANCE = 1e-4
-# The same as a share of the largest logit, where logits are so large (labels from 0 to 100) that it is the larger one:
-# numbers in fp32 are 1e-7 of their size apart.
-RELATIVE_TOLERANCE = 1e-5
+from shallower.core.rounding import fp32_tolerance
 
 
 def check_parity(model: str | Path, ids: NDArray[Any], reference: NDArray[Any], logits: NDArray[Any]) -> None:
@@ -25,7 +19,7 @@ def check_parity(model: str | Path, ids: NDArray[Any], reference: NDArray[Any], 
     `ids` [N] are those of the examples. A logit that is not a number is none of them.
     """
     differences = _differences(reference, logits).max(axis=1)
-    limit = max(TOLERANCE, RELATIVE_TOLERANCE * float(np.abs(reference).max()))
+    limit = fp32_tolerance(reference)
     if not (differences <= limit).all():
         worst = int(np.nan_to_num(differences, nan=np.inf).argmax())
         raise UserError(

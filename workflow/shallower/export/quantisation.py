@@ -58,7 +58,7 @@ def quantise(onnx_file: str | Path, output: str | Path, exclude_operators: Colle
     quantization = required("onnxruntime.quantization")
     preparation = required("onnxruntime.quantization.shape_inference")
     excluded = excluded_nodes(quantisable(onnx_file), exclude_operators, onnx_file)
-    with tempfile.TemporaryDirectory(prefix="shallower-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="shallower-") as folder, without_details():
         prepared = Path(folder) / "prepared.onnx"
         # Shapes by ONNX's own inference. onnxruntime's symbolic one does not know all operators that torch exports, and
         # its optimiser would find nothing to do, and goes on with a line in the log when it fails.
@@ -121,7 +121,7 @@ def excluded_nodes(operators: Sequence[Operator], names: Collection[str], place:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def without_details() -> Iterator[None]:
     """Without onnxruntime's lines on the root logger, such as those on each tensor that it leaves as it is."""
     logging.disable(logging.WARNING)
     try:

@@ -8,10 +8,10 @@ What a variant costs is read from `serving.json`, one file for each model and ta
               "times": [TIME, ...]}
 
     TIME: {"device", "threads", "batch_size", "median_ms", "low_ms", "high_ms", "texts_per_second",
-           "speedup", "speedup_low", "speedup_high"}
+           "speedups": [NUMBER, ...]}
 
-`bytes` are those on disk, `low_ms` and `high_ms` quartiles, and `speedup` is the time of the full model in torch with
-its full vocabulary, measured in turns with this one, divided by that of this one, with its interval.
+`bytes` are those on disk, and `low_ms` and `high_ms` quartiles. `speedups` has, for each round, the time of the full
+model in torch with its full vocabulary, divided by that of this one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.core.variants import AS_TRAINED, RUNTIMES, VOCABULARIES, Variant
+from shallower.evaluation.bootstrap import median_of
 from shallower.evaluation.changes import read_changes
 from shallower.evaluation.estimates import Estimate, Scores, over_seeds
 from shallower.evaluation.resamples import FILE, read_resamples
@@ -39,11 +40,9 @@ TIMES = {
     "latency_ms": "median_ms",
     "latency_low_ms": "low_ms",
     "latency_high_ms": "high_ms",
-    "speedup": "speedup",
-    "speedup_low": "speedup_low",
-    "speedup_high": "speedup_high",
     "texts_per_second": "texts_per_second",
 }
+_MEASURED = [*TIMES.values(), "speedups"]
 _ARM = ("origin", "strategy", "amount")
 _OF_RUN = [*RUN_COLUMNS, *Variant._fields, "num_layers", "num_dropped", "num_examples", "collapsed", "target"]
 
@@ -98,7 +97,7 @@ def _read_serving(path: str | Path) -> Iterator[dict[str, Any]]:
                     **of,
                     **{key: str(entry[key]) for key in (*_ARM, *Variant._fields)},
                     **{key: entry[key] for key in ("bytes", "load_seconds", "peak_megabytes")},
-                    "times": {time["batch_size"]: {key: time[key] for key in TIMES.values()} for time in times},
+                    "times": {time["batch_size"]: {key: time[key] for key in _MEASURED} for time in times},
                 }
             )
     except (KeyError, TypeError) as error:
@@ -183,22 +182,26 @@ def _row(entry: Mapping[str, Any], full: Mapping[str, Any], scores: Scores, conf
         **{
             f"{column}_batch{size}": value
             for size, time in sorted(entry["times"].items())
-            for column, value in _times(time, full["times"][size]).items()
+            for column, value in _times(time, full["times"][size], confidence).items()
         },
         "confidence": confidence,
         "directory": first["directory"],
     }
 
 
-def _times(time: Mapping[str, float], full: Mapping[str, float]) -> dict[str, float]:
-    """Columns of a batch size.
+def _times(time: Mapping[str, Any], full: Mapping[str, Any], confidence: float) -> dict[str, float]:
+    """Columns of a batch size; `speedup` is the median over rounds, with its interval.
 
     Each depth was measured in minutes of its own, in turns with the full model. What the machine was slower or faster
     meanwhile is taken out: times are such that they differ from those of the full model, `full`, by the speed-up.
     """
-    steadied = full["median_ms"] / time["speedup"] / time["median_ms"]
-    changes = {"texts_per_second": 1 / steadied} | dict.fromkeys(("median_ms", "low_ms", "high_ms"), steadied)
-    return {column: time[key] * changes.get(key, 1.0) for column, key in TIMES.items()}
+    speedup, interval = median_of(time["speedups"], confidence)
+    steadied = full["median_ms"] / speedup / time["median_ms"]
+    columns = {
+        column: time[key] / steadied if column == "texts_per_second" else time[key] * steadied
+        for column, key in TIMES.items()
+    }
+    return {**columns, "speedup": speedup, "speedup_low": interval.low, "speedup_high": interval.high}
 
 
 def _with_interval(name: str, estimate: Estimate, confidence: float) -> dict[str, float]:

@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from shallower.core.errors import UserError
 from shallower.core.machine import machine_description
@@ -29,11 +28,10 @@ PACKAGES = ("torch", "transformers", "onnxruntime", "tokenizers", "numpy")
 # A text, or a pair of them.
 Text = str | Sequence[str]
 Item = TypeVar("Item")
-# Of the order of variants, of the texts of each round, and of the bootstrap.
+# Of the order of variants and of the texts of each round.
 SEED = 0
 WARM_UP_ROUNDS = 1
 LEAST_ROUNDS = 3
-SAMPLES = 2000
 
 
 class Server(Protocol):
@@ -68,7 +66,6 @@ def measure_serving(
     repeats: int,
     texts_measured: int,
     starts: int = 3,
-    confidence: float = 0.95,
 ) -> dict[str, Any]:
     """Measure all variants: a record, ready for JSON, with `machine`, `variants` and `rows`.
 
@@ -111,14 +108,13 @@ def measure_serving(
                 turns = run_rounds(servers, texts, batch_size, repeats, texts_measured, order, meters, number)
                 full = turns[group[0].name]
                 for variant in group:
-                    row = row_of(turns[variant.name], full, batch_size, confidence)
+                    row = row_of(turns[variant.name], full, batch_size)
                     rows.append({**_axes(variant), "threads": number, "batch_size": batch_size, **row})
     gpu = next((report["gpu"] for of_variant in reports.values() for report in of_variant if "gpu" in report), None)
     return {
         "machine": machine_description(PACKAGES, gpu),
         "rounds": repeats,
         "texts": len(texts),
-        "confidence": confidence,
         "variants": [_summary(variant, reports[variant.name], rows) for variant in variants],
         "rows": rows,
     }
@@ -201,14 +197,14 @@ def draw_batches(
     return [[texts[index] for index in batch] for batch in chosen.reshape(count, batch_size)]
 
 
-def row_of(turns: Sequence[Turn], full: Sequence[Turn], batch_size: int, confidence: float) -> dict[str, Any]:
+def row_of(turns: Sequence[Turn], full: Sequence[Turn], batch_size: int) -> dict[str, Any]:
     """What a variant's turns show, next to those of the full model on the same texts.
 
     `latency_ms` is the time of a batch: median and quartiles over all batches of all rounds. `texts_per_second` has
-    those over rounds. `speedup` is how many times as fast as the full model the variant is: the median over rounds of
-    the ratio of both times, with an interval by bootstrap over rounds. `peak_memory_bytes` is the most resident memory
-    of the process until then. Joules are for 1,000 texts, of the whole machine's processors; None where they cannot be
-    read. `idle_cpu_share` is how many cores the process kept busy while others had their turn, which should be none.
+    those over rounds. `speedups` says how many times as fast as the full model the variant is in each round.
+    `peak_memory_bytes` is the most resident memory of the process until then. Joules are for 1,000 texts, of the whole
+    machine's processors; None where they cannot be read. `idle_cpu_share` is how many cores the process kept busy while
+    others had their turn, which should be none.
     """
     seconds = np.array([sum(turn.seconds) for turn in turns])
     theirs = np.array([sum(turn.seconds) for turn in full])
@@ -217,7 +213,7 @@ def row_of(turns: Sequence[Turn], full: Sequence[Turn], batch_size: int, confide
     return {
         "latency_ms": _quartiles([1000 * each for turn in turns for each in turn.seconds], 4),
         "texts_per_second": _quartiles(num_texts / seconds, 2),
-        "speedup": _with_interval(theirs / seconds, confidence),
+        "speedups": (theirs / seconds).round(4).tolist(),
         "peak_memory_bytes": last["peak_memory_bytes"],
         "peak_gpu_bytes": last.get("peak_gpu_bytes"),
         "idle_cpu_share": round(_idle(turns, "cpu") / max(_idle(turns, "wall"), 1e-9), 4),
@@ -233,23 +229,6 @@ def _joules(turns: Sequence[Turn], what: str) -> float | None:
 
 def _idle(turns: Sequence[Turn], clock: str) -> float:
     return sum(turn.report[f"idle_{clock}_seconds"] for turn in turns)
-
-
-def _with_interval(ratios: NDArray[np.float64], confidence: float) -> dict[str, Any]:
-    """The median of ratios, one a round, and its percentile interval."""
-    result = stats.bootstrap(
-        (ratios,),
-        np.median,
-        n_resamples=SAMPLES,
-        confidence_level=confidence,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    )
-    interval = result.confidence_interval
-    return {
-        "median": round(float(np.median(ratios)), 4),
-        "interval": [round(float(interval.low), 4), round(float(interval.high), 4)],
-    }
 
 
 def _quartiles(values: Sequence[float] | NDArray[np.float64], decimals: int) -> dict[str, float]:

@@ -27,14 +27,11 @@ def variant_record(identity: Mapping[str, Any], model: ServedModel, record: Mapp
 
 
 def _time(row: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = row["speedup"]["interval"]
     return {
         **{key: row[key] for key in ("device", "precision", "threads", "batch_size")},
         **{f"{key}_ms": row["latency_ms"][key] for key in ("median", "low", "high")},
         "texts_per_second": row["texts_per_second"]["median"],
-        "speedup": row["speedup"]["median"],
-        "speedup_low": low,
-        "speedup_high": high,
+        "speedups": row["speedups"],
         **{key: row[key] for key in ("processor_joules_per_1000_texts", "gpu_joules_per_1000_texts")},
         "idle_cpu_share": row["idle_cpu_share"],
     }
