@@ -25,7 +25,7 @@ from shallower.sources.tensor_checks import check_settings
 from shallower.surgery.drop_layers import drop_layers
 
 CODE = "nomic-ai/nomic-bert-2048--"
-# Facts of nomic-embed-text-v1.5's config.json, where transformers' names stand beside those of Nomic's own code.
+# nomic-embed-text-v1.5, with transformers' names of settings beside those of Nomic's own code.
 PUBLISHED: dict[str, Any] = {
     "model_type": "nomic_bert",
     "architectures": ["NomicBertModel"],
@@ -94,6 +94,10 @@ def test_tensors_are_those_that_transformers_saves(tmp_path):
         ({"rotary_emb_fraction": 0.5}, "'rotary_emb_fraction' is 0.5"),
         ({"moe_every_n_layers": 2}, "'moe_every_n_layers' is 2"),
         ({"n_layer": 6}, "two numbers of layers"),
+        (
+            {"hidden_size": None},
+            "'n_embd' is 768, but transformers reads 'hidden_size', which is None",
+        ),
         ({"n_head": 6}, "'n_head' is 6, but transformers reads 'num_attention_heads', which is 12"),
         ({"layer_norm_epsilon": 1e-5}, "'layer_norm_epsilon' is 1e-05, .* which is 1e-12"),
         ({"rotary_emb_base": 10_000}, "'rotary_emb_base' is 10000, but transformers reads 'rope_theta'"),
