@@ -26,7 +26,7 @@ ALLOWED = {
     "export": "core models engine",
     "planning": "core models sources steps study surgery",
     "proposals": "core models planning sources steps study task_kinds",
-    "reporting": "core evaluation surgery",
+    "reporting": "core evaluation surgery task_kinds",
     "paper": "core models surgery sources evaluation analysis reporting",
     "oracle": "core models surgery evaluation reporting",
     "integrity": "core delivery models study surgery",

@@ -23,6 +23,7 @@ rule write_report:
         test_manifests=made(test_manifests()),
         test_texts=made(test_results(layout.TEST_TEXTS)),
         # Found by the script through runs.csv and the folder of the task.
+        metrics=[f"{run.directory}/metrics.json" for run in PRESENT],
         manifests=[f"{run.directory}/manifest.json" for run in PRESENT],
         task_manifests=made(f"{folder}/manifest.json" for folder in TASK_FOLDERS.values()),
     output:

@@ -92,9 +92,7 @@ def of_delivered(pattern):
 def of_tested(name):
     """A file of the variants of each model and task that is delivered and has test examples."""
     pattern = f"{layout.VARIANTS}/{name}"
-    return [
-        pattern.format(study=study.name, model=model, task=task) for model, task in DELIVERED if task in TESTED
-    ]
+    return [pattern.format(study=study.name, model=model, task=task) for model, task in DELIVERED if task in TESTED]
 
 
 def variants_table():

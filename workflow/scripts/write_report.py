@@ -2,7 +2,11 @@
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from shallower.core.cli import add_test_argument, run_step
 from shallower.core.files import read_json, write_text
@@ -10,6 +14,7 @@ from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table
 from shallower.core.text_figures import Figures
 from shallower.evaluation.estimates import Scores
+from shallower.reporting.class_scores import Arm, has_class_table
 from shallower.reporting.report import Report, report_page
 from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
@@ -18,6 +23,18 @@ from shallower.reporting.variants_page import VariantFigure
 from shallower.study.study import Study
 
 logger = logging.getLogger(__name__)
+
+ARM = ["model", "task", "origin", "strategy", "amount"]
+
+
+def class_records(runs: pd.DataFrame, tasks: Sequence[Mapping[str, Any]]) -> dict[Arm, list[Mapping[str, Any]]]:
+    """metrics.json of each run of the tasks whose classes have a table, by arm."""
+    found: dict[Arm, list[Mapping[str, Any]]] = {}
+    names = {task["name"] for task in tasks if has_class_table(task)}
+    for *arm, directory in runs[runs["task"].isin(names)][[*ARM, "directory"]].astype(str).itertuples(index=False):
+        model, task, origin, strategy, amount = arm
+        found.setdefault((model, task, origin, strategy, amount), []).append(read_json(f"{directory}/metrics.json"))
+    return found
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -47,6 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         test_manifests=[read_json(path) for path in arguments.test_manifests],
         test_texts=read_json(arguments.test_texts) if arguments.test_texts else {},
         variants=[VariantFigure.read(path) for path in arguments.variants],
+        classes=class_records(runs, [task for task, _ in tasks]),
         sections=[Section.read(path) for path in arguments.sections],
     )
     for warning in text_warnings(report.config, report.texts, report.tasks, report.test_texts):

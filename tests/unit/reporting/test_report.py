@@ -17,6 +17,7 @@ from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table, write_table
 from shallower.core.wording import JOINED
 from shallower.evaluation.estimates import Scores
+from shallower.reporting.class_scores import has_class_table
 from shallower.reporting.images import image_uri
 from shallower.reporting.recommended import recommended_table
 from shallower.reporting.report import Report, report_page
@@ -454,3 +455,33 @@ def test_script_writes_the_same_report_again(made, section):
     assert "Further" in Page(page).text
     assert "data:image/svg+xml" in page
     assert page == written()
+
+
+def test_each_class_has_its_scores_by_the_full_model_and_those_that_the_page_names(with_budget, made):
+    """Of a task of two classes nobody asks: the records are those of a task that counts as one of more."""
+    runs = read_table(made / FOLDER / "runs.csv")
+    arms = ["model", "task", "origin", "strategy", "amount"]
+    records: dict[tuple, list] = {}
+    for *arm, directory in runs[runs["task"] == "docs-pair"][[*arms, "directory"]].astype(str).itertuples(index=False):
+        records.setdefault(tuple(arm), []).append(read_json(made / directory / "metrics.json"))
+    page = Page(report_page(replace(with_budget, classes=records)))
+    assert "classes" in page.ids and "Every class in numbers" in page.text
+    of_full = records["minilm", "docs-pair", "baseline", "none", "0"]
+    row = with_budget.recommended.set_index("task").loc["docs-pair"]
+    of_chosen = records["minilm", "docs-pair", row["origin"], row["strategy"], str(row["amount"])]
+    parts = ("precision", "recall", "f1")
+    means = [
+        f"{np.mean([run['classes']['same'][name] for run in of]):.3f}" for of in (of_full, of_chosen) for name in parts
+    ]
+    support = of_full[0]["classes"]["same"]["support"]
+    line = page.text[page.text.index(f"same {support} {' '.join(means[:3])}") :]
+    assert " ".join(means[3:]) in line[:200]
+    assert f"{row['origin']} {row['strategy']}-{row['amount']}" in page.text
+    assert "macro average" in line and "classes" not in Page(report_page(with_budget)).ids
+
+
+def test_only_tasks_of_more_than_two_classes_have_such_a_table():
+    two, four = ["a", "b"], ["a", "b", "c", "d"]
+    cases = [("classification", two), ("classification", four), ("multi-label", two), ("tokens", four)]
+    found = [has_class_table({"target": target, "labels": labels}) for target, labels in cases]
+    assert (found, has_class_table({"target": "regression", "labels": None})) == ([False, True, True, False], False)

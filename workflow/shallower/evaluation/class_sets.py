@@ -3,7 +3,7 @@
 They come from counts, so that thousands of resamples cost little.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,25 +54,6 @@ def micro_f1(counts: SetCounts) -> NDArray[Any]:
 def subset_accuracy(counts: SetCounts) -> NDArray[Any]:
     """The share [...] of examples of which every class is right."""
     return counts.equal / counts.examples
-
-
-def scores_by_class(
-    labels: NDArray[Any], predictions: NDArray[Any], names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """F1 of each class, and the numbers of `examples` that are of it and that are `predicted` so.
-
-    Labels and predictions are 0 and 1 [n, classes].
-    """
-    counts = set_counts(labels, predictions, np.arange(len(labels)))
-    f1 = 2 * counts.hits / np.maximum(counts.labels + counts.predictions, 1)
-    return {
-        name: {
-            "f1": float(f1[index]),
-            "examples": int(counts.labels[index]),
-            "predicted": int(counts.predictions[index]),
-        }
-        for index, name in enumerate(names)
-    }
 
 
 def best_for_micro_f1(labels: NDArray[Any]) -> NDArray[Any]:

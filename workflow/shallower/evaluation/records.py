@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
-from shallower.evaluation.class_sets import scores_by_class
+from shallower.evaluation.by_class import averages, scores_by_class
 from shallower.evaluation.groups import num_units
 from shallower.evaluation.metrics import chance_score, metric_for, score, subject_of
 from shallower.task_kinds.registry import task_kind
@@ -58,8 +58,9 @@ def metrics_record(
         **({"tagging": settings["tagging"]} if "tagging" in settings else {}),
         "collapsed": kind.is_collapsed(labels, predictions, groups),
     }
-    if kind.has_class_sets and names:
+    if kind.scores_each_class and names:
         record["classes"] = scores_by_class(labels, predictions, names)
+        record["averages"] = averages(record["classes"], kind.has_class_sets)
     return record, resamples[0]
 
 

@@ -12,6 +12,7 @@ from shallower.core.text_figures import Figures
 from shallower.core.wording import counted
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.answer import answer_content
+from shallower.reporting.class_scores import TITLES, Arm, class_tables
 from shallower.reporting.images import image_uri
 from shallower.reporting.methods import methods_content, provenance_content
 from shallower.reporting.recommended_page import recommended_content
@@ -52,6 +53,7 @@ class Report:
         test_manifests: manifest.json of the test examples, of each task that has them.
         test_texts: test-texts.json.
         variants: the figures to explore over variants, where these were measured.
+        classes: metrics.json of each run of the tasks whose classes have a table, by arm.
     """
 
     config: Mapping[str, Any]
@@ -71,6 +73,7 @@ class Report:
     test_manifests: Sequence[Mapping[str, Any]] = ()
     test_texts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variants: Sequence[VariantFigure] = ()
+    classes: Mapping[Arm, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def report_page(report: Report) -> str:
@@ -92,6 +95,8 @@ def report_page(report: Report) -> str:
             )
             for (model, task), paths in report.figures.items()
         ],
+        classes=class_tables(report.summary, config["report"]["tolerances"], report.recommended, report.classes),
+        class_scores=TITLES,
         sections=report.sections,
         texts=texts_content(config, report.texts, report.tasks, report.test_texts),
         more_steps=[step for section in report.sections for step in section.methods],

@@ -66,7 +66,6 @@ class TaskKind(ABC):
         name: the `target` of a task in a study and in task.json.
         has_classes: whether a task lists the names of its classes in `labels`.
         has_class_sets: whether a text may belong to several of them, or to none.
-        takes_class_weights: whether `train: {class_weights: balanced}` is for it.
         weights: of the classes in the loss, as `class_weights` has them; None for none.
         threshold: probability above which a class is answered, where each is a question of its own; else None.
         label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
@@ -74,6 +73,7 @@ class TaskKind(ABC):
         answers_words: whether a text has a label for each of its words, and a row of predictions for each.
         scored_as: the kinds whose metrics suit this one.
         needs_training: whether the full model has to be trained on the task before it can answer.
+        takes: the keys of a task, and of its trainings, that only some kinds take, and this one does.
         unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
             oracle, deliver, augment, or one of its tasks), an origin, a strategy or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
@@ -89,11 +89,11 @@ class TaskKind(ABC):
     name: ClassVar[str]
     has_classes: ClassVar[bool]
     has_class_sets: ClassVar[bool] = False
-    takes_class_weights: ClassVar[bool] = False
     label_type: ClassVar[str]
     answers_words: ClassVar[bool] = False
     scored_as: ClassVar[tuple[str, ...]]
     needs_training: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset()
     unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
     row_is: ClassVar[str] = "example"
@@ -129,6 +129,11 @@ class TaskKind(ABC):
         """The type of a row's label in predictions: that of a text or, where words are answered, of a word."""
         return self.label_dtype if self.answers_words else self.label_type
 
+    @property
+    def scores_each_class(self) -> bool:
+        """Whether each class has a precision, a recall and an F1 of its own: of texts, not of their words."""
+        return self.has_classes and not self.answers_words
+
     def text_problem(self, columns: Sequence[str]) -> str | None:
         """What is wrong with the columns of text that a task names, one or two; None if nothing is."""
         return None
@@ -156,7 +161,7 @@ class TaskKind(ABC):
     def class_weights(self, labels: NDArray[Any], num_classes: int) -> list[float]:
         """Balanced weights of the classes by the labels [n, ...] that are trained on.
 
-        Raises ValueError for a kind that takes none (`takes_class_weights`), which studies are refused for.
+        Raises ValueError for a kind that takes none (`takes`), which studies are refused for.
         """
         raise ValueError(f"{self.name} takes no class weights")
 

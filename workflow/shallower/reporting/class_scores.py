@@ -1,0 +1,93 @@
+"""Precision, recall and F1 of each class, by the full model and those that the page names, as data for the template."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from shallower.core.runs import BASELINE
+from shallower.core.wording import score_text
+from shallower.evaluation.by_class import SCORES
+from shallower.reporting.answer import TaskAnswer, task_answers
+from shallower.task_kinds.registry import task_kind
+
+# An arm: model, task, origin, strategy and amount.
+Arm = tuple[str, str, str, str, str]
+TITLES = ["precision", "recall", "F1"]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes of a task by the models of some arms, the full one first.
+
+    Rows are a name, a number of examples or "" for an average, and `TITLES` of each arm, all as text.
+    """
+
+    model: str
+    task: str
+    arms: Sequence[str]
+    rows: Sequence[tuple[str, ...]]
+
+
+def has_class_table(task: Mapping[str, Any]) -> bool:
+    """Whether a task (its task.json) has scores of each class that its metrics do not have: those of more than two."""
+    kind = task_kind(task["target"])
+    return kind.scores_each_class and (kind.has_class_sets or len(task["labels"]) > 2)
+
+
+def class_tables(
+    summary: pd.DataFrame,
+    tolerances: Sequence[float],
+    recommended: pd.DataFrame | None,
+    records: Mapping[Arm, Sequence[Mapping[str, Any]]],
+) -> list[ClassTable]:
+    """A table for each model and task whose baseline is among `records`: metrics.json of each arm's runs.
+
+    Next to the full model are the arms that are recommended, or are the answer for one of the tolerances.
+    """
+    found = []
+    for one in task_answers(summary, tolerances):
+        arms = [arm for arm in _arms(one, recommended) if arm in records]
+        if arms and arms[0][2] == BASELINE:
+            found.append(_table(one, arms, [records[arm] for arm in arms]))
+    return found
+
+
+def _arms(one: TaskAnswer, recommended: pd.DataFrame | None) -> list[Arm]:
+    """The arms to show, in the order of the number of layers that they drop."""
+    chosen = {answer["directory"] for answer in one.answers.values() if answer["num_dropped"]}
+    rows = one.arms[one.arms["directory"].isin(chosen)]
+    if recommended is not None:
+        here = recommended[(recommended["model"] == one.model) & (recommended["task"] == one.task)]
+        names = ["origin", "strategy", "amount"]
+        is_recommended = one.arms[names].astype(str).apply(tuple, axis=1).isin(
+            list(here[names].astype(str).itertuples(index=False, name=None))
+        )  # fmt: skip
+        rows = one.arms[one.arms["directory"].isin(chosen) | is_recommended]
+    rows = rows.sort_values("num_dropped", kind="stable")
+    return [_arm(one, one.baseline), *(_arm(one, row) for _, row in rows.iterrows())]
+
+
+def _arm(one: TaskAnswer, row: pd.Series) -> Arm:
+    return (one.model, one.task, str(row["origin"]), str(row["strategy"]), str(row["amount"]))
+
+
+def _table(one: TaskAnswer, arms: Sequence[Arm], records: Sequence[Sequence[Mapping[str, Any]]]) -> ClassTable:
+    first = records[0][0]
+    rows = [
+        (name, f"{each['support']:,}", *_scores([[record["classes"][name] for record in runs] for runs in records]))
+        for name, each in first["classes"].items()
+    ]
+    rows += [
+        (f"{name} average", "", *_scores([[record["averages"][name] for record in runs] for runs in records]))
+        for name in first["averages"]
+    ]
+    titles = ["full model", *(f"{origin} {strategy}-{amount}" for _, _, origin, strategy, amount in arms[1:])]
+    return ClassTable(one.model, one.task, titles, rows)
+
+
+def _scores(arms: Sequence[Sequence[Mapping[str, float]]]) -> list[str]:
+    """The means over seeds of each arm's scores."""
+    return [score_text(fmean(run[name] for run in runs)) for runs in arms for name in SCORES]
