@@ -295,18 +295,20 @@ def general(output: str) -> str:
     output = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", output)
     output = output.replace("{origin}/{strategy}-{amount}", "{arm}").replace("baseline/seed", "{arm}/seed")
     output = re.sub(
-        r"((calibration|unlabelled-|test-|trimmed)\{(examples|unlabelled|test|trimmed)\}/)?"
+        r"((calibration|unlabelled-|test-|trimmed)\{(examples|unlabelled|test|trimmed)\}/)*"
         r"(calibration|unlabelled|test|train|validation)\.safetensors",
         "{split}.safetensors",
         output,
     )
     output = re.sub(
-        r"(calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\}|trimmed\{trimmed\})/texts\.json",
+        r"((calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\}|trimmed\{trimmed\})/)+texts\.json",
         "texts.json",
         output,
     )
     # On test examples as on validation examples.
-    output = re.sub(r"(seed\{seed\}/test/|\{study\}/test-(?=res))", lambda match: match[0].split("test")[0], output)
+    output = re.sub(
+        r"(seed\{seed\}/test/|\{study\}/test-(?=res)|variants/test-)", lambda match: match[0].split("test")[0], output
+    )
     # One for all models of a task or, where models are not kept, one for each.
     output = output.replace("{arm}/seed{seed}/reloaded.csv", "reloaded.csv")
     return re.sub(r"seed\{seed\}/(frozen|stage\{stage\})/", "seed{seed}/", output)
