@@ -323,8 +323,9 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
         yield ": missing 'labels'; list the names of the classes in the order of their ids"
     if not has_classes and "labels" in task:
         yield f".labels: a {task['target']} has no classes; remove the key"
-    if "threshold" in task and kind.threshold is None:
-        yield f".threshold: is for multi-label, whose classes are questions of their own; a {task['target']} has none"
+    for key in ("threshold", "thresholds"):
+        if key in task and kind.threshold is None:
+            yield f".{key}: is for multi-label, whose classes are questions of their own; a {task['target']} has none"
     labels = task.get("labels", [])
     if "positive_class" not in task or not sound("positive_class"):
         return

@@ -7,7 +7,7 @@ from shallower.core.wording import listed
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.draft import Draft
 from shallower.study.step_settings import Training
-from shallower.study.strategy_checks import limit_of
+from shallower.study.strategy_checks import calibration_missing, limit_of
 from shallower.study.study import target_of
 from shallower.surgery.strategies import STRATEGIES
 from shallower.task_kinds.base import TaskKind
@@ -39,6 +39,18 @@ def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Itera
         yield from (f".{key}: not for {name}: {kind.unsupported[key]}" for key in kind.unsupported if key in task)
         yield from _word_problems(draft, index, task, kind)
         yield from _training_problems(draft, task, kind)
+        if "thresholds" in task and kind.threshold is not None:
+            yield from _threshold_problems(draft, task)
+
+
+def _threshold_problems(draft: Draft, task: Mapping[str, Any]) -> Iterator[str]:
+    if "threshold" in task:
+        yield ".threshold: there are thresholds, one for each label; remove one of the two keys"
+    if calibration_missing(draft, [str(task["name"])]):
+        yield (
+            ".thresholds: are tuned on calibration examples, and there are none; add 'calibration: {examples: 500}' to "
+            "the study or the task"
+        )
 
 
 def known_kinds(draft: Draft) -> dict[str, str]:

@@ -77,7 +77,8 @@ class MultiLabel(TaskKind):
         return temperature**2 * (cross_entropy - entropy)
 
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
-        return (logits.astype(np.float64) > math.log(self.threshold / (1 - self.threshold))).astype(np.int8)
+        threshold = np.asarray(self.threshold, np.float64)
+        return (logits.astype(np.float64) > np.log(threshold / (1 - threshold))).astype(np.int8)
 
     def divergence(self, full: NDArray[Any], logits: NDArray[Any]) -> float:
         """Mean over examples of the sum over classes, each a yes or no."""
