@@ -244,7 +244,7 @@ PROPOSED = [
     Proposal(
         "classes of ratings",
         train(table(text=text, rating=lambda row: row / 7)),
-        ("LABELS: a regression has no classes",),
+        ("LABELS does not suit regression: it is for", "leave it out, or say KIND=classification"),
         {"labels": ("low", "high")},
     ),
     Proposal(

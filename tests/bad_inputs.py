@@ -645,7 +645,11 @@ STUDY = [
     Case(
         "unknown metric", setting("tasks.0.metrics", ["acuracy"]), ("unknown value 'acuracy'; did you mean 'accuracy'",)
     ),
-    Case("metric of another kind", setting("tasks.0.metrics", ["pearson"]), ("pearson does not suit classification",)),
+    Case(
+        "metric of another kind",
+        setting("tasks.0.metrics", ["pearson"]),
+        ("pearson does not suit classification: choose from",),
+    ),
     Case(
         "f1 of three classes",
         setting("tasks.0.labels", ["bad", "good", "so so"]),
@@ -668,12 +672,12 @@ STUDY = [
     Case(
         "positive class where texts may have several labels",
         multi_label(setting("tasks.0.positive_class", "good")),
-        ("positive_class: f1 of one class is not for multi-label; remove the key",),
+        ("positive_class: positive_class does not suit multi-label: it is for classification; remove the key",),
     ),
     Case(
         "a metric of one class where texts may have several",
         multi_label(setting("tasks.0.metrics", ["accuracy"])),
-        ("metrics: accuracy does not suit multi-label; choose from macro_f1, micro_f1, subset_accuracy",),
+        ("metrics: accuracy does not suit multi-label: choose from macro_f1, micro_f1, subset_accuracy",),
     ),
     Case(
         "label and label_columns",
@@ -688,13 +692,13 @@ STUDY = [
     Case(
         "label_columns of a classification",
         both(without_of_task("label"), setting("tasks.0.label_columns", ["bad", "good"])),
-        ("label_columns: a classification has one label for each text; name its column with label",),
+        ("label_columns: label_columns does not suit classification: it is for multi-label; remove the key",),
     ),
     Case("no column of the label", without_of_task("label"), ("missing 'label'; name the column of the label",)),
     Case(
         "threshold of a classification",
         setting("tasks.0.threshold", 0.4),
-        ("threshold: is for multi-label, whose classes are questions of their own; a classification has none",),
+        ("threshold: threshold does not suit classification: it is for multi-label; remove the key",),
     ),
     Case(
         "tuned thresholds without calibration examples",
@@ -713,28 +717,28 @@ STUDY = [
     Case(
         "tuned thresholds of a classification",
         setting("tasks.0.thresholds", "tuned"),
-        ("thresholds: is for multi-label, whose classes are questions of their own; a classification has none",),
+        ("thresholds: thresholds does not suit classification: it is for multi-label; remove the key",),
     ),
     Case("threshold of 1", multi_label(setting("tasks.0.threshold", 1)), ("threshold: 1", "write a number below 1")),
     Case(
         "weights of classes of a regression",
         regression(setting("tasks.0.train", {"class_weights": "balanced"})),
-        ("tasks[0] (tiny).train.class_weights: a regression has no classes; remove the key",),
+        ("tasks[0] (tiny).train.class_weights: class_weights does not suit regression: it is for classification and",),
     ),
     Case(
         "weights of classes of an origin with a regression",
         regression(setting("origins.0.refine", {"class_weights": "balanced"})),
-        ("refine.class_weights: the regression task 'tiny' has no classes; write 'refine: {class_weights: none}'",),
+        ("class_weights does not suit regression (task tiny): it is for", "write 'refine: {class_weights: none}'"),
     ),
     Case(
         "weights of classes in a study with a regression",
         regression(setting("train.class_weights", "balanced")),
-        ("train.class_weights: the regression task 'tiny' has no classes; write 'train: {class_weights: none}'",),
+        ("class_weights does not suit regression (task tiny): it is for", "write 'train: {class_weights: none}'"),
     ),
     Case(
         "positive class of a regression",
         regression(setting("tasks.0.positive_class", "good")),
-        ("positive_class: a regression has no classes; remove the key",),
+        ("positive_class: positive_class does not suit regression: it is for classification; remove the key",),
     ),
     Case(
         "ranking of one text",
@@ -744,14 +748,19 @@ STUDY = [
     Case(
         "classes of a ranking",
         ranking(setting("tasks.0.labels", ["no", "yes"])),
-        ("labels: a ranking has no classes; remove the key",),
+        ("labels: labels does not suit ranking: it is for classification, multi-label and tokens",),
     ),
     Case(
         "accuracy of a ranking",
         ranking(setting("tasks.0.metrics", ["accuracy"])),
-        ("metrics: accuracy does not suit ranking; choose from mrr_at_10, ndcg_at_10",),
+        ("metrics: accuracy does not suit ranking: choose from mrr_at_10, ndcg_at_10",),
     ),
     Case("no metrics", setting("tasks.0.metrics", []), ("metrics: [] is empty",)),
+    Case(
+        "refine that is a number, with the study's texts without labels",
+        both(setting("refine", 3), setting("unlabelled_file", "data/unlabelled.csv")),
+        ("refine: 3",),
+    ),
     Case(
         "missing split",
         lambda _, study: study["tasks"][0].pop("validation_file") and None,
@@ -1503,9 +1512,14 @@ DATA = [
     ),
     Case("scores all alike", regression(content("data/train.csv", "text,label\na,1\nb,1\n")), ("only the value 1.0",)),
     Case(
+        "ranges of a regression",
+        regression(setting("tasks.0.label_ranges", [[0, 1], [2, 3]])),
+        ("label_ranges does not suit regression: it is for classification",),
+    ),
+    Case(
         "labels of a regression",
         regression(setting("tasks.0.labels", ["a", "b"])),
-        ("a regression has no classes; rem",),
+        ("labels does not suit regression: it is for",),
     ),
 ]
 
@@ -1920,7 +1934,7 @@ TOKENS = [
     Case(
         "long texts of a classification",
         setting("tasks.0.long_texts", "split"),
-        (".long_texts: is for tokens alone; remove the key",),
+        (".long_texts: long_texts does not suit classification: it is for tokens; remove the key",),
     ),
     Case(
         "augmented texts of words",
@@ -1930,12 +1944,17 @@ TOKENS = [
     Case(
         "words tagged by a decoder",
         both(tagged(), decoder),
-        ("models[0] (bert).directory", "family gpt2 are not for tasks with target: tokens", "choose a model of one"),
+        ("models[0] (bert).directory", "the family gpt2 does not suit tokens: a token", "choose a model of one"),
     ),
     Case(
         "words without labels",
         both(tagged(), unlabelled("text\na day\n")),
-        (".unlabelled_file: not for tokens: it has texts, which are not divided into words",),
+        (".unlabelled_file: unlabelled_file does not suit tokens: it has texts, which are not divided into words",),
+    ),
+    Case(
+        "words without labels, of the study",
+        both(tagged(), setting("refine.distill", {}), setting("unlabelled_file", "data/unlabelled.csv")),
+        ("unlabelled_file: unlabelled_file does not suit tokens (task tiny): it has texts", "remove the key"),
     ),
 ]
 
@@ -2004,7 +2023,7 @@ EMBEDDINGS = [
     Case(
         "range of similarities of a regression",
         regression(setting("tasks.0.similarity_range", [0, 5])),
-        ("similarity_range: is for the target embedding; remove the key",),
+        ("similarity_range: similarity_range does not suit regression: it is for embedding and retrieval",),
     ),
     Case(
         "embedding and classification in one study",
@@ -2049,7 +2068,7 @@ EMBEDDINGS = [
     Case(
         "unit of texts without labels for a classification",
         both(unlabelled(), setting("tasks.0.unlabelled_unit", "line")),
-        ("tasks[0] (tiny).unlabelled_unit: is for the target embedding; remove the key",),
+        ("tasks[0] (tiny).unlabelled_unit: unlabelled_unit does not suit classification: it is for embedding",),
     ),
 ]
 
@@ -2063,7 +2082,7 @@ COLLECTIONS = [
     Case(
         "collection scored by a correlation",
         collection(setting("tasks.0.metrics", ["spearmanr"])),
-        ("metrics: spearmanr does not suit retrieval; choose from mrr_at_10, ndcg_at_10, recall_at_10, recall_at_100",),
+        ("metrics: spearmanr does not suit retrieval: choose from mrr_at_10, ndcg_at_10, recall_at_10, recall_at_100",),
     ),
     Case(
         "collection without its documents",

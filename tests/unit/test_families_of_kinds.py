@@ -37,7 +37,7 @@ from tiny_decoders import DECODERS
 # The model of a retrieval is that of an embedding.
 KINDS = [kind for kind in TASK_KINDS if kind != "retrieval"]
 # A decoder's tokens know nothing of those behind them.
-REFUSED = {(name, "tokens"): f"models of the family {name} are not for tasks with target: tokens" for name in DECODERS}
+REFUSED = {(name, "tokens"): f"the family {name} does not suit tokens: " for name in DECODERS}
 CPU = Compute("cpu", "fp32", 1)
 SENTENCES = tagged_words.make_sentences(12, seed=1)
 # Of three layers; the lowest one of ModernBERT stays.

@@ -201,7 +201,7 @@ def test_decoders_that_are_to_tag_words_are_refused_before_their_weights(
 ) -> None:
     change_json(bert / "config.json", model_type="gpt2")
     server = served(bert)
-    with pytest.raises(UserError, match=r"^model mine: models of the family gpt2 are not for .*tokens"):
+    with pytest.raises(UserError, match=r"^model mine: the family gpt2 does not suit tokens: "):
         fetch_model(from_hub(server), tmp_path / "out", model_classes=["AutoModelForTokenClassification"])
     assert not server.asked("safetensors|tokenizer")
 

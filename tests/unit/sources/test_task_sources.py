@@ -606,7 +606,6 @@ def test_packages_that_do_not_hold_the_task(
         ({"label_ranges": [[-4, 4]]}, "label_ranges: there are 1 for 2 labels; give one for each label"),
         ({"label_ranges": [[-4, 0], [0, 4]]}, "label_ranges: two of them overlap (both ends are included)"),
         ({"label_ranges": [[0, -4], [1, 4]]}, "label_ranges: [0, -4] ends before it begins"),
-        ({"target": "regression"}, "label_ranges: a regression takes the numbers themselves"),
     ],
 )
 def test_definitions_that_are_refused_at_once(changes: dict[str, Any], message: str, rated: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def test_shipped_studies_are_sound(path):
 
 def test_within_a_job_data_and_models_are_not_looked_into_again(study, monkeypatch):
     expected = resolve_study(study)
-    for name in ("check_task", "check_model", "local_config"):
+    for name in ("check_task", "check_model", "known_config"):
         monkeypatch.setattr(f"shallower.study.checks.{name}", lambda *_: pytest.fail("looked into again"))
     assert resolve_study(study, is_checked=True) == expected
 

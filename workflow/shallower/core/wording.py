@@ -20,6 +20,14 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def unsuited(what: str, kind: str, reason: str, task: str | None = None) -> str:
+    """That a kind of task does not take something, with reason and remedy; the one wording of all such refusals.
+
+    `task` names the task where the place of the message does not.
+    """
+    return f"{what} does not suit {kind}{f' (task {task})' if task else ''}: {reason}"
+
+
 def layer_ranges(layers: Iterable[int]) -> str:
     """Layer indices, with consecutive ones joined by an en dash: `0-2, 5` for 0, 1, 2 and 5."""
     runs: list[list[int]] = []

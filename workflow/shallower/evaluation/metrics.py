@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
+from shallower.core.wording import unsuited
 from shallower.evaluation import rankings, retrieval
 from shallower.evaluation.class_sets import best_for_micro_f1, macro_f1_of_sets, micro_f1, of_sets, subset_accuracy
 from shallower.evaluation.entities import entity_counts, f1_of_counts, right_counts, seqeval_f1, share_of_counts
@@ -389,7 +390,7 @@ def metric_for(name: str, target: str, subject: Subject = POSITIVE) -> Metric:
     if name not in METRICS:
         raise UserError(f"unknown metric {name!r}; there are {', '.join(METRICS)}")
     if name not in (usable := metric_names(target)):
-        raise UserError(f"metric {name!r} does not suit a {target} task; use one of {', '.join(usable)}")
+        raise UserError(unsuited(f"the metric {name}", target, f"use one of {', '.join(usable)}"))
     metric, scored_as = metric_of_class(name, subject), TASK_KINDS[target].scored_as
     return metric.of_lists if metric.of_lists is not None and metric.of_lists.kind in scored_as else metric
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from shallower.core.errors import UserError
 from shallower.core.model_classes import TOKEN_CLASSIFICATION
+from shallower.core.wording import unsuited
 from shallower.models.family import Family
 from shallower.models.lineages import albert, bert, deberta, decoders, modernbert, mpnet, xlnet
 
@@ -59,10 +60,8 @@ def check_model_class(family: Family, model_class: str) -> None:
     """Raise UserError where models of a family cannot be of one of `shallower.core.model_classes`."""
     if model_class == TOKEN_CLASSIFICATION and family.no_token_head:
         others = ", ".join(other.name for other in FAMILIES.values() if not other.no_token_head)
-        raise UserError(
-            f"models of the family {family.name} are not for tasks with target: tokens: {family.no_token_head}; choose "
-            f"a model of one of these families: {others}"
-        )
+        reason = f"{family.no_token_head}; choose a model of one of these families: {others}"
+        raise UserError(unsuited(f"the family {family.name}", "tokens", reason))
 
 
 def check_onnx_export(family: Family) -> None:

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from shallower.core.errors import UserError
+from shallower.core.wording import listed, unsuited
 from shallower.proposals.base import OTHER_ORDER, Candidate, Decision, KindProposal
 from shallower.proposals.columns import Column, are_pair
 from shallower.proposals.division import Texts, compared
 from shallower.task_kinds.ranking import relevance
+from shallower.task_kinds.registry import OWNERS
 from shallower.task_kinds.regression import number
 
 # Parts of the range of labels, equally large, of which each split gets its share.
@@ -34,8 +36,8 @@ class Numbers(KindProposal):
 
     def decisions(self, label: Sequence[str], values: Sequence[Any], asked: Sequence[str] | None) -> Iterator[Decision]:
         if asked is not None:
-            article = "an" if self.name[0] in "aeiou" else "a"
-            raise UserError(f"LABELS: {article} {self.name} has no classes; leave it out, or say KIND=classification")
+            reason = f"it is for {listed(OWNERS['labels'])}; leave it out, or say KIND=classification"
+            raise UserError(unsuited("LABELS", self.name, reason))
         if len({*map(number, values)}) == 1:
             raise UserError(
                 f"all {len(values):,} rows have the number {values[0]}; nothing can be learnt from one: name another "

@@ -106,8 +106,36 @@ def list_files(repository: str, revision: str, repo_type: str = "model") -> list
 # The cache
 
 
+def cached_file(repository: str, revision: str, filename: str) -> Path | None:
+    """A file of one commit of a model repository in the Hugging Face cache; None where it is not there whole.
+
+    The hub is not asked, and nothing is changed.
+    """
+    found = _linked(named_commit(repository, revision, "model"), filename)
+    return found.path if found is not None and _agrees(found.path, found.digest) else None
+
+
 def _cached(commit: Commit, filename: str) -> Path | None:
-    """The file in the cache, if its content matches its hash; a damaged file is deleted.
+    """The file in the cache, if its content matches its hash; a damaged file is deleted."""
+    if (found := _linked(commit, filename)) is None:
+        return None
+    if _agrees(found.path, found.digest):
+        return found.path
+    log.warning("%s: %s in the cache differs from its hash; deleted, it is downloaded again", commit, filename)
+    _discard(found.path)
+    return None
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """A file in the cache, and the hash that it should have."""
+
+    path: Path
+    digest: str
+
+
+def _linked(commit: Commit, filename: str) -> _Linked | None:
+    """A file that the cache has, right or damaged.
 
     The cache links each file to a blob that is named by its hash. Where links are not possible, the hash
     is not known without the hub, and None is returned.
@@ -122,13 +150,7 @@ def _cached(commit: Commit, filename: str) -> Path | None:
     if not isinstance(found, str) or not (path := Path(found)).is_symlink():
         return None
     digest = path.readlink().name
-    if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digest):
-        return None
-    if _agrees(path, digest):
-        return path
-    log.warning("%s: %s in the cache differs from its hash; deleted, it is downloaded again", commit, filename)
-    _discard(path)
-    return None
+    return _Linked(path, digest) if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digest) else None
 
 
 def _discard(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.files import local_path
 from shallower.models.folder import CONFIG, WEIGHTS
+from shallower.sources.hub import cached_file
 from shallower.sources.hub_requests import check_repository
 from shallower.sources.model_places import WEIGHT_NAMES, FolderPlace, HubPlace, ModelPlace
 from shallower.sources.packages import installed, path_parts, wheel
@@ -38,6 +39,14 @@ class ModelSource(ABC):
         """
         return None
 
+    def known_file(self, definition: Mapping[str, Any], name: str) -> Path | None:
+        """A file of the model, as far as it is known without a download; None where it is not.
+
+        Raises UserError as `folder` does.
+        """
+        folder = self.folder(definition)
+        return None if folder is None else folder / name
+
     def own_files(self, definition: Mapping[str, Any]) -> list[str]:
         """Files of the user's that the model is made of; none where the definition says by itself which they are."""
         return []
@@ -62,6 +71,9 @@ class HubModels(ModelSource):
     def check(self, definition: Mapping[str, Any]) -> None:
         if problem := check_repository(definition["repository"]):
             raise UserError(problem)
+
+    def known_file(self, definition: Mapping[str, Any], name: str) -> Path | None:
+        return cached_file(definition["repository"], definition["revision"], name)
 
     def open(self, definition: Mapping[str, Any], scratch: Path) -> ModelPlace:
         return HubPlace(definition["repository"], definition["revision"])

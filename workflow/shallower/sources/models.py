@@ -136,12 +136,14 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
     """What is wrong with a study's model entry, as far as it can be seen at once; None if nothing.
 
     Of a model on this machine configuration, headers of weights and the tokenizer's files are looked into, nothing is
-    loaded or hashed; a model on the hub, or in a package that is not installed, has to be fetched first.
+    loaded or hashed; a model on the hub, or in a package that is not installed, has to be fetched first. Of one in the
+    hub's cache the configuration is looked into.
     """
     try:
         source = model_source(definition)
         source.check(definition)
         if (folder := source.folder(definition)) is None:
+            known_config(definition)
             return None
         place = FolderPlace(folder)
         names = place.names()
@@ -161,13 +163,13 @@ def check_model(definition: Mapping[str, Any]) -> str | None:
     return None
 
 
-def local_config(definition: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The config.json of a model on this machine; None for others.
+def known_config(definition: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config.json of a model on this machine, or of one of the hub that is in its cache; None for others.
 
     Raises UserError for whatever makes the model's folder or the file unfit.
     """
-    folder = model_source(definition).folder(definition)
-    return None if folder is None else checked_config(definition, folder / "config.json")
+    file = model_source(definition).known_file(definition, CONFIG)
+    return None if file is None else checked_config(definition, file)
 
 
 @contextmanager

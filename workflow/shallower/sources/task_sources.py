@@ -373,10 +373,7 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
     if "label_ranges" not in definition:
         return
     ranges = definition["label_ranges"]
-    if definition["target"] != "classification":
-        takes = "lists of labels" if task_kind(definition["target"]).has_class_sets else "the numbers themselves"
-        yield f"label_ranges: a {definition['target']} takes {takes}; remove the key"
-    elif len(ranges) != len(definition.get("labels", ranges)):
+    if len(ranges) != len(definition.get("labels", ranges)):
         yield f"label_ranges: there are {len(ranges)} for {len(definition['labels'])} labels; give one for each label"
     if upside_down := [list(pair) for pair in ranges if pair[0] > pair[1]]:
         yield f"label_ranges: {upside_down[0]} ends before it begins; write the lower number first"
@@ -385,11 +382,7 @@ def _column_problems(definition: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pair_problems(definition: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with the keys of pairs of texts and their similarity."""
-    if not task_kind(definition["target"]).answers_with_vectors:
-        if "similarity_range" in definition:
-            yield "similarity_range: is for the target embedding; remove the key"
-        return
+    """What is wrong with the range of similarities of pairs of texts."""
     low, high = definition.get("similarity_range", (0, 1))
     if not low < high:
         yield f"similarity_range: [{low}, {high}] is empty; write the lowest similarity before the highest"

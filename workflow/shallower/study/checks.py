@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.core.wording import listed
+from shallower.core.wording import listed, unsuited
 from shallower.evaluation.metrics import METRICS, metric_names
 from shallower.models.families import check_model_class, family_of, position_limit
 from shallower.sources.model_sources import model_source
-from shallower.sources.models import check_model, local_config
+from shallower.sources.models import check_model, known_config
 from shallower.sources.tasks import check_task
 from shallower.sources.unlabelled import check_unlabelled
 from shallower.study.budget_checks import budget_problems
 from shallower.study.defaults import resolved_task
 from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
-from shallower.study.kind_checks import kind_problems, known_kinds, problems_of_task, target_problem
+from shallower.study.kind_checks import kind_problems, known_kinds, not_taken, problems_of_task, target_problem
 from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
@@ -35,7 +35,7 @@ from shallower.study.study import (
     task_definition,
     unlabelled_definition,
 )
-from shallower.study.teacher_checks import augmentation_problems
+from shallower.study.teacher_checks import augmentation_problems, is_taught
 from shallower.surgery.origins import ORIGINS
 from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.registry import task_kind
@@ -135,19 +135,20 @@ def _class_weight_problems(draft: Draft) -> Iterator[str]:
         common += [(("origins", index, "refine"), origin, "refine"), (("origins", index, "stage"), origin, None)]
     for index, task in draft.entries("tasks"):
         target = _target(task, lambda *keys, index=index: all(draft.is_sound("tasks", index, key) for key in keys))
-        if target is None or task_kind(target).takes_class_weights:
+        if target is None or not (reason := not_taken(task_kind(target), "class_weights")):
             continue
         for key in ("train", "refine"):
             if is_balanced("tasks", index, key, owner=task):
-                yield f"{draft.place('tasks', index, key, 'class_weights')}: a {target} has no classes; remove the key"
+                place = draft.place("tasks", index, key, "class_weights")
+                yield f"{place}: {unsuited('class_weights', target, f'{reason}; remove the key')}"
         for path, owner, key_of_task in common:
             own = task.get(key_of_task, {}) if key_of_task else {}
             if is_balanced(*path, owner=owner) and not (isinstance(own, Mapping) and "class_weights" in own):
                 remedy = f"write '{key_of_task}: {{class_weights: none}}' for it, or s" if key_of_task else "s"
-                yield (
-                    f"{draft.place(*path, 'class_weights')}: the {target} task {shown(task.get('name'))} has no "
-                    f"classes; {remedy}et balanced in tasks that have them"
+                problem = unsuited(
+                    "class_weights", target, f"{reason}; {remedy}et balanced in tasks that take it", task.get("name")
                 )
+                yield f"{draft.place(*path, 'class_weights')}: {problem}"
 
 
 # --- models and tasks ----------------------------------------------------------------------------------------------
@@ -164,15 +165,15 @@ def _model_problems(draft: Draft) -> Iterator[str]:
             yield f"{draft.place('models', index, *keys)}: {problem}"
         elif draft.is_sound("measure"):
             length = draft.config.get("measure", {}).get("sequence_length", Measure().sequence_length)
-            limit = position_limit(local_config(model) or {})
+            limit = position_limit(known_config(model) or {})
             if limit is not None and length > limit:
                 name = model.get("name", index)
                 yield f"measure.sequence_length: {length} tokens, but model {name} has {limit} positions; lower it"
 
 
 def _class_problem(model: Mapping[str, Any], kinds: Iterable[TaskKind]) -> str | None:
-    """Why a sound model on this machine cannot answer one of the kinds of tasks; None if it can."""
-    if (config := local_config(model)) is not None:
+    """Why a sound model, as far as it is known without a download, cannot answer a kind of task; None if it can."""
+    if (config := known_config(model)) is not None:
         try:
             for kind in kinds:
                 check_model_class(family_of(config), kind.model_class)
@@ -218,16 +219,18 @@ def _unlabelled_problems(draft: Draft, index: int, task: Mapping[str, Any]) -> I
     """What is wrong with a sound task's texts without labels."""
     if not all(draft.is_sound("tasks", index, key) for key in UNLABELLED_KEYS):
         return
-    if task.get("unlabelled_file") is None and draft.is_sound("unlabelled_file"):
+    kind = known_kinds(draft).get(str(task.get("name")))
+    refuses = kind is not None and "unlabelled_file" in task_kind(kind).unsupported  # reported where kinds are checked
+    if task.get("unlabelled_file") is None and draft.is_sound("unlabelled_file") and not refuses:
         # The study's is for the tasks that have a teacher.
         file = draft.config.get("unlabelled_file")
-        task = {**task, "unlabelled_file": file} if file is not None and _is_taught(draft, task) else task
+        task = {**task, "unlabelled_file": file} if file is not None and is_taught(draft, index, task) else task
     if "unlabelled_file" not in task:
         if "unlabelled_examples" in task:
             yield ".unlabelled_examples: there is no unlabelled_file; add it, or remove the key"
         return
     settings_are_sound = all(map(draft.is_sound, ("refine", "origins", "strategies")))
-    if settings_are_sound and draft.is_sound("tasks", index, "refine") and not _is_taught(draft, task):
+    if settings_are_sound and draft.is_sound("tasks", index, "refine") and not is_taught(draft, index, task):
         yield (
             ".unlabelled_file: a teacher answers these texts, and no run of this task has one; add 'refine: {distill: "
             "{}}', or remove the key"
@@ -235,23 +238,6 @@ def _unlabelled_problems(draft: Draft, index: int, task: Mapping[str, Any]) -> I
         return
     definition = unlabelled_definition(resolved_task(task, draft.config.get("glue_directory")))
     yield from (f": {problem}" for problem in check_unlabelled(definition))
-
-
-def _is_taught(draft: Draft, task: Mapping[str, Any]) -> bool:
-    """Whether a strategy is for a task and an origin whose models learn from a teacher."""
-
-    def has_teacher(owner: Mapping[str, Any]) -> bool:
-        return "distill" in owner.get("refine", {})
-
-    taught = [
-        origin.get("name")
-        for _, origin in draft.entries("origins")
-        if any(map(has_teacher, (draft.config, origin, task)))
-    ]
-    return any(
-        task.get("name") in entry.get("tasks", [task.get("name")]) and {*taught} & {*entry.get("origins", taught)}
-        for _, entry in draft.entries("strategies")
-    )
 
 
 def _target(task: Mapping[str, Any], sound: Callable[..., bool]) -> str | None:
@@ -274,7 +260,8 @@ def _metric_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Ite
     suitable = metric_names(target)
     for metric in metrics:
         if metric not in suitable:
-            yield f".metrics: {metric} does not suit {target}; choose from {', '.join(sorted(suitable))}"
+            remedy = f"choose from {', '.join(sorted(suitable))}"
+            yield f".metrics: {unsuited(metric, target, remedy)}"
     classes = len(task.get("labels", [])) if sound("labels") else 0
     for metric in (METRICS[name] for name in metrics if name in suitable):
         if metric.most_classes is not None and classes > metric.most_classes:
@@ -311,8 +298,8 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
     if sound("text") and (problem := kind.text_problem(task["text"])):
         yield f".text: {problem}"
     if has_columns and not kind.has_class_sets:
-        yield f".label_columns: a {task['target']} has one label for each text; name its column with label"
-    elif has_columns and "label" in task:
+        return  # reported as a key that does not suit the kind
+    if has_columns and "label" in task:
         yield ".label_columns: there is label, too; name the one column of lists, or those of 0 and 1"
     elif has_columns and "labels" in task:
         yield ".labels: label_columns name the classes; remove the key"
@@ -321,19 +308,10 @@ def _label_problems(task: Mapping[str, Any], sound: Callable[..., bool]) -> Iter
         yield f": missing 'label'; name the column of the label{columns}"
     if has_classes and "labels" not in task and not has_columns:
         yield ": missing 'labels'; list the names of the classes in the order of their ids"
-    if not has_classes and "labels" in task:
-        yield f".labels: a {task['target']} has no classes; remove the key"
-    for key in ("threshold", "thresholds"):
-        if key in task and kind.threshold is None:
-            yield f".{key}: is for multi-label, whose classes are questions of their own; a {task['target']} has none"
     labels = task.get("labels", [])
-    if "positive_class" not in task or not sound("positive_class"):
+    if "positive_class" not in task or not sound("positive_class") or "positive_class" not in kind.takes:
         return
-    if not has_classes:
-        yield f".positive_class: a {task['target']} has no classes; remove the key"
-    elif kind.has_class_sets:
-        yield f".positive_class: f1 of one class is not for {task['target']}; remove the key"
-    elif labels and len(labels) != 2:
+    if labels and len(labels) != 2:
         yield f".positive_class: is for two classes, there are {len(labels)}; remove the key"
     elif labels and task["positive_class"] not in labels:
         yield f".positive_class: {unknown('class', task['positive_class'], labels)}"

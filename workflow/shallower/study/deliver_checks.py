@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from shallower.core.errors import UserError
 from shallower.core.variants import INT8, ONNX, TRIMMED
 from shallower.models.families import check_onnx_export, family_of
-from shallower.sources.models import local_config
+from shallower.sources.models import known_config
 from shallower.study.draft import Draft
 from shallower.study.step_settings import Deliver
 from shallower.study.study import MODEL_USE_KEYS
@@ -34,11 +34,11 @@ def deliver_problems(draft: Draft) -> Iterator[str]:
 
 
 def _family_problems(draft: Draft) -> Iterator[str]:
-    """Models on this machine that cannot be exported; others are looked at when they are downloaded."""
+    """Models that are known not to be exported; others are looked at when they are downloaded."""
     for index, model in draft.entries("models"):
         if draft.is_sound("models", index, but={"name", *MODEL_USE_KEYS}):
             try:
-                config = local_config(model)
+                config = known_config(model)
             except UserError:
                 continue  # reported where models are checked
             try:

@@ -3,19 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shallower.core.wording import listed
+from shallower.core.wording import listed, unsuited
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.draft import Draft
 from shallower.study.step_settings import Training
 from shallower.study.strategy_checks import calibration_missing, limit_of
 from shallower.study.study import target_of
+from shallower.study.teacher_checks import is_taught
 from shallower.surgery.strategies import STRATEGIES
 from shallower.task_kinds.base import TaskKind
-from shallower.task_kinds.registry import task_kind
+from shallower.task_kinds.registry import OWNERS, task_kind
 from shallower.task_kinds.tag_schemes import scheme_of
-
-# Keys that are for texts with a label for each word alone.
-OF_WORDS = ("long_texts", "strict_entities")
 
 
 def kind_problems(draft: Draft) -> Iterator[str]:
@@ -24,22 +22,25 @@ def kind_problems(draft: Draft) -> Iterator[str]:
     yield from _mixed_problems(draft, kinds)
     yield from _untrained_problems(draft, kinds)
     yield from _unlearnt_problems(draft, kinds)
-    yield from _unlabelled_problems(draft, kinds)
     for name, target in {target: name for name, target in kinds.items()}.items():
         unsupported = task_kind(name).unsupported
         for feature, place in _features(draft, target):
             if reason := unsupported.get(feature):
-                yield f"{place}: {feature} does not suit {name} (task {target}): {reason}"
+                yield f"{place}: {unsuited(feature, name, reason, target)}"
 
 
 def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:
     """What its kind does not support of a task; follows the task's place."""
     if name := known_kinds(draft).get(str(task.get("name"))):
         kind = task_kind(name)
-        yield from (f".{key}: not for {name}: {kind.unsupported[key]}" for key in kind.unsupported if key in task)
+        others = {key: f"{reason}; remove the key" for key in OWNERS if (reason := not_taken(kind, key))}
+        for key, reason in {**others, **kind.unsupported}.items():
+            # False is what a task has without the key.
+            if task.get(key, False) is not False:
+                yield f".{key}: {unsuited(key, name, reason)}"
         yield from _word_problems(draft, index, task, kind)
         yield from _training_problems(draft, task, kind)
-        if "thresholds" in task and kind.threshold is not None:
+        if "thresholds" in task and "thresholds" in kind.takes:
             yield from _threshold_problems(draft, task)
 
 
@@ -51,6 +52,11 @@ def _threshold_problems(draft: Draft, task: Mapping[str, Any]) -> Iterator[str]:
             ".thresholds: are tuned on calibration examples, and there are none; add 'calibration: {examples: 500}' to "
             "the study or the task"
         )
+
+
+def not_taken(kind: TaskKind, key: str) -> str:
+    """Why a key of `OWNERS` does not suit a kind; empty where it does."""
+    return "" if key in kind.takes else f"it is for {listed(OWNERS[key])}"
 
 
 def known_kinds(draft: Draft) -> dict[str, str]:
@@ -156,16 +162,6 @@ def _study_texts(draft: Draft) -> dict[str, Any]:
     return {} if file is None else {"unlabelled_file": file}
 
 
-def _unlabelled_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
-    """Keys of texts without labels that are for models whose answers are vectors."""
-    for index, task in draft.entries("tasks"):
-        kind = kinds.get(str(task.get("name")))
-        if kind is not None and not task_kind(kind).answers_with_vectors:
-            for key in ("unlabelled_text", "unlabelled_unit"):
-                if key in task:
-                    yield f"{draft.place('tasks', index, key)}: is for the target embedding; remove the key"
-
-
 def _features(draft: Draft, task: str) -> Iterator[tuple[str, str]]:
     """What a study asks for on a task, by the names that kinds call it, and where it is written."""
     for key in ("reproduction", "oracle", "deliver"):
@@ -184,6 +180,10 @@ def _features(draft: Draft, task: str) -> Iterator[tuple[str, str]]:
     owners: list[tuple[tuple[int | str, ...], Mapping[str, Any]]] = [((), draft.config)]
     owners += [(("origins", index), entry) for index, entry in draft.entries("origins")]
     owners += [(("tasks", index), entry) for index, entry in draft.entries("tasks") if entry.get("name") == task]
+    texts = draft.config.get("unlabelled_file") if draft.is_sound("unlabelled_file") else None
+    for index, entry in draft.entries("tasks"):
+        if entry.get("name") == task and texts and "unlabelled_file" not in entry and is_taught(draft, index, entry):
+            yield "unlabelled_file", "unlabelled_file"
     for path, owner in owners:
         if draft.is_sound(*path, "refine") and "augment" in (owner.get("refine", {}).get("distill") or {}):
             yield "augment", draft.place(*path, "refine", "distill", "augment")
@@ -194,7 +194,6 @@ def _word_problems(draft: Draft, index: int, task: Mapping[str, Any], kind: Task
         return draft.is_sound("tasks", index, key)
 
     if not kind.answers_words:
-        yield from (f".{key}: is for tokens alone; remove the key" for key in OF_WORDS if task.get(key))
         return
     if sound("text") and len(task.get("text", [])) > 1:
         yield f".text: {kind.name} have one column of words, not {len(task['text'])}; name that one"

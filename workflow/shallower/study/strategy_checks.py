@@ -9,7 +9,7 @@ from shallower.core.errors import UserError
 from shallower.core.wording import listed
 from shallower.models.families import family_of
 from shallower.models.stack import Stack
-from shallower.sources.models import local_config
+from shallower.sources.models import known_config
 from shallower.study.draft import AXES, Draft
 from shallower.study.messages import unknown
 from shallower.study.step_settings import Subsets
@@ -237,6 +237,6 @@ def _known_config(draft: Draft, index: int, model: Mapping[str, Any]) -> dict[st
     if not draft.is_sound("models", index, but={"name", "num_layers", *MODEL_USE_KEYS}):
         return None
     try:
-        return local_config(model)
+        return known_config(model)
     except UserError:
         return None  # reported by _model_problems

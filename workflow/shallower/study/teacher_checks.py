@@ -1,4 +1,4 @@
-"""What can be wrong with the texts that are made for a teacher (`refine.distill.augment`)."""
+"""Which tasks have a teacher, and what can be wrong with the texts that are made for it (`refine.distill.augment`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from shallower.core.files import canonical_json
 from shallower.study.draft import Draft
 from shallower.study.messages import KeyPath
 from shallower.study.step_settings import Augmentation
+from shallower.study.strategy_checks import limit_of
 
 
 def augmentation_problems(draft: Draft) -> Iterator[str]:
@@ -22,6 +23,20 @@ def augmentation_problems(draft: Draft) -> Iterator[str]:
             )
     yield from dict.fromkeys(
         problem for index, task in draft.entries("tasks") for problem in _problems_of_task(draft, index, task)
+    )
+
+
+def is_taught(draft: Draft, index: int, task: Mapping[str, Any]) -> bool:
+    """Whether a strategy is for a task and an origin whose models learn from a teacher, as far as these are sound."""
+    taught = {
+        origin["name"]
+        for origin_index, origin in draft.entries("origins")
+        if isinstance(origin.get("name"), str) and _teacher(draft, origin_index, origin, index, task)
+    }
+    return any(
+        task.get("name") in limit_of(draft, entry_index, entry, "tasks")
+        and not taught.isdisjoint(limit_of(draft, entry_index, entry, "origins"))
+        for entry_index, entry in draft.entries("strategies")
     )
 
 
@@ -44,15 +59,24 @@ def _problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iter
 def _taught(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """For each origin whose runs on a task have a teacher, what they learn from it, and where that is written."""
     for origin_index, origin in draft.entries("origins"):
-        # The later overrides the earlier, as in the study's `refine_settings`.
-        owners: dict[KeyPath, Mapping[str, Any]] = {
-            (): draft.config,
-            ("origins", origin_index): origin,
-            ("tasks", index): task,
-        }
-        found = [(path, _distill(draft, path, owner)) for path, owner in owners.items()]
-        if asked := [(path, distill) for path, distill in found if distill is not None]:
+        if asked := _teacher(draft, origin_index, origin, index, task):
             yield asked[-1]
+
+
+def _teacher(
+    draft: Draft, origin_index: int, origin: Mapping[str, Any], index: int, task: Mapping[str, Any]
+) -> list[tuple[KeyPath, Mapping[str, Any]]]:
+    """What runs of an origin on a task learn from a teacher, where it is written; the last overrides the others.
+
+    As in the study's `refine_settings`.
+    """
+    owners: dict[KeyPath, Mapping[str, Any]] = {
+        (): draft.config,
+        ("origins", origin_index): origin,
+        ("tasks", index): task,
+    }
+    found = [(path, _distill(draft, path, owner)) for path, owner in owners.items()]
+    return [(path, distill) for path, distill in found if distill is not None]
 
 
 def _distill(draft: Draft, path: KeyPath, owner: Mapping[str, Any]) -> Mapping[str, Any] | None:

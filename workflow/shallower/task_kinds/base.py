@@ -66,7 +66,6 @@ class TaskKind(ABC):
         name: the `target` of a task in a study and in task.json.
         has_classes: whether a task lists the names of its classes in `labels`.
         has_class_sets: whether a text may belong to several of them, or to none.
-        takes_class_weights: whether `train: {class_weights: balanced}` is for it.
         weights: of the classes in the loss, as `class_weights` has them; None for none.
         threshold: probability above which a class is answered, where each is a question of its own, one for all or one
             for each; else None.
@@ -75,6 +74,7 @@ class TaskKind(ABC):
         answers_words: whether a text has a label for each of its words, and a row of predictions for each.
         scored_as: the kinds whose metrics suit this one.
         needs_training: whether the full model has to be trained on the task before it can answer.
+        takes: the keys of a task, and of its trainings, that only some kinds take, and this one does.
         unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
             oracle, deliver, augment, or one of its tasks), an origin, a strategy or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
@@ -90,11 +90,11 @@ class TaskKind(ABC):
     name: ClassVar[str]
     has_classes: ClassVar[bool]
     has_class_sets: ClassVar[bool] = False
-    takes_class_weights: ClassVar[bool] = False
     label_type: ClassVar[str]
     answers_words: ClassVar[bool] = False
     scored_as: ClassVar[tuple[str, ...]]
     needs_training: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset()
     unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
     row_is: ClassVar[str] = "example"
@@ -162,7 +162,7 @@ class TaskKind(ABC):
     def class_weights(self, labels: NDArray[Any], num_classes: int) -> list[float]:
         """Balanced weights of the classes by the labels [n, ...] that are trained on.
 
-        Raises ValueError for a kind that takes none (`takes_class_weights`), which studies are refused for.
+        Raises ValueError for a kind that takes none (`takes`), which studies are refused for.
         """
         raise ValueError(f"{self.name} takes no class weights")
 

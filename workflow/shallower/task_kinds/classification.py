@@ -19,7 +19,7 @@ class Classification(TaskKind):
 
     name = "classification"
     has_classes = True
-    takes_class_weights = True
+    takes = frozenset({"labels", "positive_class", "label_ranges", "class_weights"})
     label_type = "int64"
     scored_as = ("classification",)
 

@@ -25,6 +25,7 @@ class Embedding(Regression):
     model_class = NO_HEAD
     has_named_outputs = False
     needs_training = False
+    takes = frozenset({"similarity_range", "unlabelled_text", "unlabelled_unit"})
     unsupported: ClassVar[Mapping[str, str]] = {
         "reproduction": "the paper has classifiers only; leave the key out",
         "oracle": "subsets of layers are judged by the answers of a head; leave the key out",

@@ -25,7 +25,7 @@ class MultiLabel(TaskKind):
     name = "multi-label"
     has_classes = True
     has_class_sets = True
-    takes_class_weights = True
+    takes = frozenset({"labels", "label_columns", "threshold", "thresholds", "class_weights"})
     label_type = "list<int8>"
     scored_as = ("multi-label",)
     threshold = THRESHOLD

@@ -18,6 +18,12 @@ TASK_KINDS: dict[str, TaskKind] = {
     for kind in (Classification(), Regression(), Ranking(), MultiLabel(), Tokens(), Embedding(), Retrieval())
 }
 
+# The kinds that take a key that others do not take.
+OWNERS = {
+    key: [kind.name for kind in TASK_KINDS.values() if key in kind.takes]
+    for key in sorted({key for kind in TASK_KINDS.values() for key in kind.takes})
+}
+
 
 def task_kind(name: str, settings: Mapping[str, Any] | None = None) -> TaskKind:
     """The kind of a task by its `target`, and by settings of scoring where they are known.

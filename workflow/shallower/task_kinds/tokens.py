@@ -19,7 +19,7 @@ class Tokens(Classification):
 
     name = "tokens"
     has_classes = True
-    takes_class_weights = False
+    takes = frozenset({"labels", "long_texts", "strict_entities"})
     answers_words = True
     label_type = "list<int64>"
     scored_as = ("tokens",)
@@ -30,8 +30,6 @@ class Tokens(Classification):
         "reproduction": "its probes read the vector of a whole text; leave the key out",
         "augment": "a changed word may need another tag; remove the key",
         "unlabelled_file": "it has texts, which are not divided into words; remove the key",
-        "label_ranges": "tags are no ratings; remove the key",
-        "positive_class": "entity_f1 is of all entities; remove the key",
     }
 
     def label_reading(self, columns: Sequence[LabelColumn], labels: Sequence[str] | None) -> LabelReading:

@@ -1,0 +1,25 @@
+"""What kinds of tasks take and refuse is something that a study can say."""
+
+import pytest
+
+from shallower.study import settings
+from shallower.study.step_settings import Training
+from shallower.surgery.origins import ORIGINS
+from shallower.surgery.strategies import STRATEGIES
+from shallower.task_kinds.registry import OWNERS, TASK_KINDS
+
+TASKS = [settings.GlueTask, settings.FilesTask, settings.HubTask, settings.PackageTask, settings.CollectionTask]
+KEYS = {key for task in TASKS for key in task.model_fields} | {*Training.model_fields}
+SCORES = {strategy.score.name for strategy in STRATEGIES.values() if strategy.score is not None}
+ASKED = {"reproduction", "oracle", "deliver", "augment", *KEYS, *ORIGINS, *STRATEGIES, *SCORES}
+
+
+def test_keys_of_some_kinds_are_keys_of_tasks():
+    assert {*OWNERS} <= KEYS
+    assert all(0 < len(kinds) < len(TASK_KINDS) for kinds in OWNERS.values())
+
+
+@pytest.mark.parametrize("kind", TASK_KINDS.values(), ids=TASK_KINDS)
+def test_what_a_kind_refuses_can_be_asked_for(kind):
+    assert {*kind.unsupported} <= ASKED
+    assert kind.takes.isdisjoint(kind.unsupported)
