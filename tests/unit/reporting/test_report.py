@@ -470,9 +470,7 @@ def test_each_class_has_its_scores_by_the_full_model_and_those_that_the_page_nam
     row = with_budget.recommended.set_index("task").loc["docs-pair"]
     of_chosen = records["minilm", "docs-pair", row["origin"], row["strategy"], str(row["amount"])]
     parts = ("precision", "recall", "f1")
-    means = [
-        f"{np.mean([run['classes'][1][name] for run in of]):.3f}" for of in (of_full, of_chosen) for name in parts
-    ]
+    means = [f"{np.mean([run['classes'][1][name] for run in of]):.3f}" for of in (of_full, of_chosen) for name in parts]
     support = of_full[0]["classes"][1]["support"]
     line = page.text[page.text.index(f"same {support} {' '.join(means[:3])}") :]
     assert " ".join(means[3:]) in line[:200]

@@ -10,9 +10,7 @@ SCORES = ("precision", "recall", "f1")
 MICRO, MACRO = "micro", "macro"
 
 
-def scores_by_class(
-    labels: NDArray[Any], predictions: NDArray[Any], names: Sequence[str]
-) -> list[dict[str, Any]]:
+def scores_by_class(labels: NDArray[Any], predictions: NDArray[Any], names: Sequence[str]) -> list[dict[str, Any]]:
     """Of each class its `name`, precision, recall, F1, number of examples of it (`support`) and answers (`predicted`).
 
     Labels and predictions are indices of classes [n], or 0 and 1 for each class [n, classes]. What would be divided by

@@ -142,7 +142,7 @@ class Study:
 
     def tunes_thresholds(self, task: str) -> bool:
         """Whether each label of a task has a threshold of its own, by its calibration examples."""
-        return "thresholds" in self.evaluate_settings(task)
+        return "thresholds" in _named(self.config["tasks"], task)
 
     def unlabelled_definition(self, task: str) -> dict[str, Any] | None:
         """What says which texts without labels a task has, and what they must not have in common with; None for none.
