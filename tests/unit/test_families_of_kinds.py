@@ -16,6 +16,7 @@ import transformers
 
 import tagged_words
 import tiny
+from collection_files import make_collection
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json, write_json
 from shallower.engine.batches import make_batch
@@ -23,19 +24,18 @@ from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
-from shallower.engine.prediction import predict
+from shallower.engine.prediction import of_examples, predict
 from shallower.engine.tokens import each_text_by_itself, tokenize
 from shallower.engine.training import TrainSettings, train
 from shallower.models.families import FAMILIES
 from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.sources.models import fetch_model
+from shallower.sources.retrieval import PARTS, read_collection
 from shallower.study.resolve import resolve_study
 from shallower.surgery.drop_layers import drop_layers
 from shallower.task_kinds.registry import TASK_KINDS
 from tiny_decoders import DECODERS
 
-# The model of a retrieval is that of an embedding.
-KINDS = [kind for kind in TASK_KINDS if kind != "retrieval"]
 # A decoder's tokens know nothing of those behind them.
 REFUSED = {(name, "tokens"): f"the family {name} does not suit tokens: " for name in DECODERS}
 CPU = Compute("cpu", "fp32", 1)
@@ -60,12 +60,21 @@ def table_of(kind: str) -> pa.Table:
             "group": pa.array([0] * 6 + [6] * 6, pa.int64()),
         },
         "embedding": {"text_pair": texts[::-1], "label": pa.array(good, pa.float64())},
+        # What a retrieval learns from; what it is scored on is another table, `collection`.
+        "retrieval": {"text_pair": texts[::-1], "label": pa.array(good, pa.float64())},
         "tokens": {
             "words": pa.array([words for words, _ in SENTENCES], pa.list_(pa.string())),
             "label": [[tagged_words.TAGS.index(tag) for tag in tags] for _, tags in SENTENCES],
         },
     }
     return pa.table({"id": pa.array(range(12), pa.int64()), "text": texts, **columns[kind]})
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory) -> pa.Table:
+    """Queries and documents, with judgements."""
+    task = make_collection(tmp_path_factory.mktemp("collection"), queries=4, documents=12)
+    return read_collection({part: [Path(task[f"{part}_file"])] for part in PARTS})[0]
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +115,24 @@ def logits_of(folder: Path, tokens, kind) -> np.ndarray:
     return torch.nn.functional.normalize(sums, dim=-1).numpy()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def check_search(tokens, table, outputs, vectors) -> None:
+    """Documents are found in the order of the cosines of `vectors`, worked out one by one, by the outputs of ours."""
+    ids, _, grades, _, found = of_examples(tokens, outputs)
+    assert len(ids) == tokens.queries == 4
+    judged = (table[name].to_pylist()[:4] for name in ("documents", "label"))
+    for query, (documents, label) in enumerate(zip(*judged, strict=True)):
+        cosines = {row: float(vectors[query] @ vectors[row]) for row in range(4, len(table))}
+        assert {*found.documents[query].tolist()} == {*cosines}
+        ranked = [cosines[row] for row in found.documents[query].tolist()]
+        np.testing.assert_allclose(found.cosines[query], ranked, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(ranked, sorted(cosines.values(), reverse=True), rtol=0, atol=4e-5)
+        grade_of = dict(zip(documents, label, strict=True))
+        assert grades[query].tolist() == [grade_of.get(row, 0.0) for row in found.documents[query].tolist()]
+
+
+@pytest.mark.parametrize("kind", TASK_KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, family, kind):
+def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, collection, family, kind):
     adapter, source, table = TASK_KINDS[kind], models(family), table_of(kind)
     if reason := REFUSED.get((family, kind)):
         model = {"name": "tiny", "source": "local", "directory": str(source)}
@@ -124,8 +148,8 @@ def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, famil
         table, pairs = each_text_by_itself(table)
     config, tokenizer = read_json(source / "config.json"), transformers.AutoTokenizer.from_pretrained(source)
     has_cls_token = FAMILIES[family].has_cls_token
-    tokens = tokenize(table, tokenizer, tiny.MAX_LENGTH, config["vocab_size"], has_cls_token=has_cls_token)
-    tokens = replace(tokens, **pairs)
+    sizes = (tiny.MAX_LENGTH, config["vocab_size"])
+    tokens = replace(tokenize(table, tokenizer, *sizes, has_cls_token=has_cls_token), **pairs)
     labels = tagged_words.TAGS if adapter.answers_words else ["bad", "good"] if adapter.has_classes else None
     task = {"name": "tiny", "target": kind, "labels": labels}
 
@@ -136,6 +160,12 @@ def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, famil
     assert np.mean(losses[-2:]) < np.mean(losses[:2])
     classifier.save(source, tuned := tmp_path / "tuned")
     drop_layers(tuned, KEPT, dropped := tmp_path / "dropped")
+    if adapter.source == "collection":
+        texts, searched = each_text_by_itself(collection)
+        tokens = replace(tokenize(texts, tokenizer, *sizes, has_cls_token=has_cls_token), **searched)
     for folder in (tuned, dropped):
         ours = predict(load_for_prediction(folder, tokens.padding_side), tokens, CPU)
-        np.testing.assert_allclose(ours, logits_of(folder, tokens, adapter), rtol=0, atol=2e-5)
+        theirs = logits_of(folder, tokens, adapter)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+        if adapter.source == "collection":
+            check_search(tokens, collection, ours, theirs)

@@ -176,7 +176,7 @@ def test_decoders_tag_no_words():
         if family.has_cls_token:
             check_model_class(family, "AutoModelForTokenClassification")
             continue
-        with pytest.raises(UserError, match=rf"{family.name} are not for .*tokens.*choose a model of .*: bert, "):
+        with pytest.raises(UserError, match=rf"family {family.name} does not suit tokens: .*choose a model .*: bert, "):
             check_model_class(family, "AutoModelForTokenClassification")
 
 
