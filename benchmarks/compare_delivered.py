@@ -344,7 +344,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--glue", type=Path, help="folder with GLUE's parquet files (sst2/train.parquet, ...)")
-    parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "qnli"])
+    parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "cola"])
     parser.add_argument("--strategies", nargs="+", default=["subset-race"])
     parser.add_argument("--amounts", type=int, nargs="+", default=[2], help="layers to drop")
     parser.add_argument("--rows", type=int, default=1500, help="training rows with labels")

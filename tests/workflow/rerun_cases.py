@@ -146,6 +146,9 @@ AUGMENTED_AGAIN = (
     + TEST_TABLES
 )
 
+# Rules of the variants of models on test examples.
+OF_TEST = Counter(tokenize_trimmed_test=1, predict_test_variants=1, evaluate_test_variants=1)
+
 # What the study of two tasks recommends, and shows of it.
 RECOMMENDED = Counter(recommend=1, plot_depths=2)
 
@@ -154,13 +157,14 @@ RECOMMENDED = Counter(recommend=1, plot_depths=2)
 DELIVERED = Counter(recommend=1, plot_depths=1, plot_variants=1, deliver_model=1) + REPORT
 VARIANTS = Counter(tabulate_variants=1) + DELIVERED
 SERVED = Counter(measure_serving=1) + VARIANTS
-SCORED_VARIANTS = Counter(evaluate_variants=1) + VARIANTS
-PREDICTED_VARIANTS = Counter(predict_variants=1) + SCORED_VARIANTS
+TESTED_VARIANTS = Counter(evaluate_test_variants=1) + VARIANTS
+SCORED_VARIANTS = Counter(evaluate_variants=1) + TESTED_VARIANTS
+PREDICTED_VARIANTS = Counter(predict_variants=1, predict_test_variants=1) + SCORED_VARIANTS
 QUANTISED = (Counter(quantise_onnx=1) + PREDICTED_VARIANTS) | SERVED
 EXPORTED = Counter(export_onnx=1) + QUANTISED
 TRIMMED = Counter(trim_models=1) + EXPORTED
 CANDIDATES = Counter(choose_candidates=1) + TRIMMED
-NEW_VOCABULARY = Counter(trim_vocabulary=1, tokenize_trimmed=1) + TRIMMED
+NEW_VOCABULARY = Counter(trim_vocabulary=1, tokenize_trimmed=1, tokenize_trimmed_test=1) + TRIMMED
 
 
 def with_budget(case: Case) -> Case:
@@ -172,7 +176,9 @@ def with_budget(case: Case) -> Case:
     if case.study == "test":
         added |= DELIVERED
         # Other scores are those of other predictions, or are counted otherwise.
-        added |= VARIANTS if case.jobs["aggregate"] else NOTHING
+        added |= VARIANTS if case.jobs["aggregate"] or case.jobs["aggregate_test"] else NOTHING
+        added |= Counter(predict_test_variants=1) + TESTED_VARIANTS if case.jobs["predict_test"] else NOTHING
+        added |= Counter(tokenize_trimmed_test=1) if case.jobs["tokenize_test"] else NOTHING
         added |= CANDIDATES if case.jobs["predict"] else NOTHING
         added |= NEW_VOCABULARY if case.jobs["tokenize_task"] else NOTHING
     return replace(case, jobs=case.jobs | added)
@@ -539,7 +545,9 @@ SETTINGS = {
     ),
     "fewer of the test examples": Case(entry("tasks", 0, test_examples=12), TEST_AGAIN, "test"),
     "test examples taken out": Case(
-        study_with(lambda study: study["tasks"][0].pop("test_file")), Counter(tabulate=1, plot=1) + REPORT, "test"
+        study_with(lambda study: study["tasks"][0].pop("test_file")),
+        Counter(tabulate=1, plot=1, tabulate_variants=1) + REPORT,
+        "test",
     ),
     "more texts made of the training texts": Case(
         settings(refine={"distill": {"augment": {"copies": 3}}}), AUGMENTED_AGAIN, "test"
@@ -550,19 +558,19 @@ SETTINGS = {
     ),
     "the bootstrap where there are test examples": Case(
         settings(evaluate={"bootstrap_samples": 200}),
-        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1) + TEST_SCORES,
+        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1, evaluate_test_variants=1) + TEST_SCORES,
         "test",
     ),
     # Exports and measured times stay as they are.
     "the level of intervals where models are delivered": Case(
         settings(evaluate={"confidence": 0.9}),
-        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1) + TEST_SCORES,
+        Counter(evaluate=2, compare=1, aggregate=1, evaluate_variants=1, evaluate_test_variants=1) + TEST_SCORES,
         "test",
     ),
     # By the first metric arms are compared and candidates chosen.
     "a further metric of a task where models are delivered": Case(
         entry("tasks", 0, metrics=["accuracy", "macro_f1"]),
-        Counter(evaluate=2, aggregate=1, evaluate_variants=1) + TEST_SCORES,
+        Counter(evaluate=2, aggregate=1, evaluate_variants=1, evaluate_test_variants=1) + TEST_SCORES,
         "test",
     ),
     "another first metric of a task where models are delivered": Case(
@@ -572,7 +580,7 @@ SETTINGS = {
     ),
     "models delivered where none were": Case(
         settings(budget={"layers": 3}, deliver={"vocabularies": ["full", "trimmed"]}),
-        CANDIDATES | NEW_VOCABULARY,
+        (CANDIDATES | NEW_VOCABULARY) - OF_TEST,
     ),
     "models no longer delivered": Case(
         study_with(lambda study: study.pop("deliver")), Counter(recommend=1, plot_depths=1) + REPORT, "test"

@@ -295,13 +295,13 @@ def general(output: str) -> str:
     output = re.sub(r"\{(\w+),[^{}]*\}", r"{\1}", output)
     output = output.replace("{origin}/{strategy}-{amount}", "{arm}").replace("baseline/seed", "{arm}/seed")
     output = re.sub(
-        r"((calibration|unlabelled-|test-|trimmed)\{(examples|unlabelled|test|trimmed)\}/)?"
+        r"((calibration|unlabelled-|test-|trimmed)\{(examples|unlabelled|test|trimmed)\}/)*"
         r"(calibration|unlabelled|test|train|validation)\.safetensors",
         "{split}.safetensors",
         output,
     )
     output = re.sub(
-        r"(calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\}|trimmed\{trimmed\})/texts\.json",
+        r"((calibration\{examples\}|unlabelled-\{unlabelled\}|test-\{test\}|trimmed\{trimmed\})/)+texts\.json",
         "texts.json",
         output,
     )

@@ -83,8 +83,8 @@ COMPUTING = [
         "compare_states",
         "measure_cost",
     ),
-    *("trim_vocabulary", "tokenize_trimmed", "trim_models", "export_onnx", "quantise_onnx"),
-    *("predict_variants", "measure_serving"),
+    *("trim_vocabulary", "tokenize_trimmed", "tokenize_trimmed_test", "trim_models", "export_onnx", "quantise_onnx"),
+    *("predict_variants", "predict_test_variants", "measure_serving"),
 ]
 GATHERING = [
     *(
@@ -105,7 +105,14 @@ GATHERING = [
         "collect_states",
         "collect_scores",
     ),
-    *("choose_candidates", "evaluate_variants", "tabulate_variants", "plot_variants", "deliver_model"),
+    *(
+        "choose_candidates",
+        "evaluate_variants",
+        "evaluate_test_variants",
+        "tabulate_variants",
+        "plot_variants",
+        "deliver_model",
+    ),
     *("reproduce", "render_item", "plot_reproduction", "judge_observations", "check_parameter_orders"),
     *("present_reproduction", "judge_strategies", "present_oracle", "write_report", "record_study"),
 ]

@@ -164,6 +164,7 @@ rule recommend:
         resamples=f"{layout.STUDY}/resamples.parquet",
         test=test_results(layout.TEST_RESULTS, layout.TEST_RESAMPLES),
         variants=variants_table(),
+        tested=of_tested("test-evaluated.json"),
     output:
         recommended=report(
             layout.RECOMMENDED,
@@ -182,8 +183,8 @@ rule recommend:
         confidence=study.config["evaluate"]["confidence"],
     shell:
         "python {params.script:q} --summary {input.summary:q} --results {input.results:q} --resamples {input.resamples:q}"
-        " --test {input.test:q} --variants {input.variants:q} --budget {params.budget:q} --confidence {params.confidence}"
-        " --output {output.recommended:q} 2>&1 | tee {log:q}"
+        " --test {input.test:q} --variants {input.variants:q} --tested {input.tested:q} --budget {params.budget:q}"
+        " --confidence {params.confidence} --output {output.recommended:q} 2>&1 | tee {log:q}"
 
 
 rule plot:

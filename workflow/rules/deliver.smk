@@ -75,6 +75,23 @@ use rule tokenize_task as tokenize_trimmed with:
         folder=subpath(output.validation, parent=True),
 
 
+use rule tokenize_task as tokenize_trimmed_test with:
+    input:
+        config=f"{layout.TRIMMED}/config.json",
+        tokenizer=f"{layout.TRIMMED}/tokenizer.json",
+        tokenizer_config=f"{layout.TRIMMED}/tokenizer_config.json",
+        test=f"{layout.TEST_DATA}/test.parquet",
+    output:
+        test=f"{layout.TRIMMED_TEST}/test.safetensors",
+        texts=f"{layout.TRIMMED_TEST}/texts.json",
+    log:
+        "logs/tokenize_task/{model_key}/{task_key}/length{max_length}-trimmed{trimmed}-test-{test}.log",
+    params:
+        splits=["test"],
+        task_folder=subpath(input.test, parent=True),
+        folder=subpath(output.test, parent=True),
+
+
 rule trim_models:
     input:
         candidates=f"{layout.VARIANTS}/candidates.json",
@@ -162,14 +179,34 @@ rule predict_variants:
         runtime=minutes("predict_variants"),
     params:
         **code("predict_variants"),
+        split="validation",
         runtimes=RUNTIMES,
         vocabularies=VOCABULARIES,
         # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
         threads=THREADS,
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
-        " --vocabularies {params.vocabularies:q} --task {input.task:q} --tokens {input.tokens:q}"
+        " --vocabularies {params.vocabularies:q} --task {input.task:q} --split {params.split} --tokens {input.tokens:q}"
         " --trimmed-tokens {input.trimmed:q} --threads {params.threads} --output {output.predicted:q} 2>&1 | tee {log:q}"
+
+
+# What is delivered is scored in the form in which it is delivered, on test examples too.
+use rule predict_variants as predict_test_variants with:
+    input:
+        # Found by the script through the candidates.
+        variant_records(),
+        candidates=f"{layout.VARIANTS}/candidates.json",
+        task=task_file,
+        # Those of the candidates as they were trained, which exports are compared with.
+        trained=run_files(f"{layout.TEST}/predictions.parquet"),
+        tokens=lambda wildcards: f"{test_tokens_folder(wildcards.model, wildcards.task)}/test.safetensors",
+        trimmed=trimmed_test_tokens,
+    output:
+        predicted=f"{layout.VARIANTS}/test-predicted.json",
+    log:
+        "logs/predict_test_variants/{study}/{model}/{task}.log",
+    params:
+        split=layout.TEST,
 
 
 rule evaluate_variants:
@@ -189,13 +226,29 @@ rule evaluate_variants:
         mem_mb=memory("evaluate_variants"),
     params:
         **code("evaluate_variants"),
+        split="validation",
         runtimes=RUNTIMES,
         vocabularies=VOCABULARIES,
         settings=lambda wildcards: as_json(study.evaluate_settings(wildcards.task)),
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
         " --vocabularies {params.vocabularies:q} --task {input.task:q} --settings {params.settings:q}"
-        " --output {output.evaluated:q} 2>&1 | tee {log:q}"
+        " --split {params.split} --output {output.evaluated:q} 2>&1 | tee {log:q}"
+
+
+use rule evaluate_variants as evaluate_test_variants with:
+    input:
+        candidates=f"{layout.VARIANTS}/candidates.json",
+        # Found by the script through the candidates.
+        predicted=f"{layout.VARIANTS}/test-predicted.json",
+        task=task_file,
+        thresholds=thresholds,
+    output:
+        evaluated=f"{layout.VARIANTS}/test-evaluated.json",
+    log:
+        "logs/evaluate_test_variants/{study}/{model}/{task}.log",
+    params:
+        split=layout.TEST,
 
 
 rule measure_serving:
@@ -239,6 +292,8 @@ rule tabulate_variants:
         results=f"{layout.STUDY}/results.csv",
         resamples=f"{layout.STUDY}/resamples.parquet",
         evaluated=of_delivered(f"{layout.VARIANTS}/evaluated.json"),
+        test=test_results(layout.TEST_RESULTS, layout.TEST_RESAMPLES),
+        tested=of_tested("test-evaluated.json"),
         serving=of_delivered(f"{layout.VARIANTS}/serving.json"),
     output:
         variants=report(
@@ -257,8 +312,8 @@ rule tabulate_variants:
         confidence=study.config["evaluate"]["confidence"],
     shell:
         "python {params.script:q} --results {input.results:q} --resamples {input.resamples:q}"
-        " --evaluated {input.evaluated:q} --serving {input.serving:q} --confidence {params.confidence}"
-        " --output {output.variants:q} 2>&1 | tee {log:q}"
+        " --evaluated {input.evaluated:q} --test {input.test:q} --tested {input.tested:q} --serving {input.serving:q}"
+        " --confidence {params.confidence} --output {output.variants:q} 2>&1 | tee {log:q}"
 
 
 rule plot_variants:

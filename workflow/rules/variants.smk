@@ -33,7 +33,8 @@ except UserError as error:
 def is_delivered(model, task):
     """Whether there are models to deliver: a full model and another one, which were tried in their variants."""
     names = {"study": study.name, "model": model, "task": task}
-    tried = [f"{layout.VARIANTS.format(**names)}/{name}.json" for name in ("evaluated", "serving")]
+    made = ("evaluated", "serving", *(["test-evaluated"] if task in TESTED else []))
+    tried = [f"{layout.VARIANTS.format(**names)}/{name}.json" for name in made]
     return bool(DELIVER and baselines(model, task)) and UNMADE.keys().isdisjoint(tried)
 
 
@@ -65,6 +66,12 @@ def trimmed_tokens(wildcards):
     return [f"{trimmed_folder(wildcards)}/validation.safetensors"] if TRIMMED in VOCABULARIES else []
 
 
+def trimmed_test_tokens(wildcards):
+    """The tokens of the test examples by the trimmed tokenizer, where a study asks for it."""
+    key = study.test_key(wildcards.task)
+    return [f"{trimmed_folder(wildcards)}/test-{key}/test.safetensors"] if TRIMMED in VOCABULARIES else []
+
+
 def variant_records(*names):
     """Input function: of these records of what was made, or of all, those that a study has."""
     present = [name for name in records_of_making(RUNTIMES, VOCABULARIES) if name in (names or [name])]
@@ -74,6 +81,12 @@ def variant_records(*names):
 def of_delivered(pattern):
     """A file of each model and task that is delivered."""
     return [pattern.format(study=study.name, model=model, task=task) for model, task in DELIVERED]
+
+
+def of_tested(name):
+    """A file of the variants of each model and task that is delivered and has test examples."""
+    pattern = f"{layout.VARIANTS}/{name}"
+    return [pattern.format(study=study.name, model=model, task=task) for model, task in DELIVERED if task in TESTED]
 
 
 def variants_table():

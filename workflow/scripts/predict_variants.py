@@ -1,7 +1,8 @@
 """Predict a split with the candidates of one task in every variant.
 
-In: candidates.json, their models in each variant, a tokens file for each vocabulary. Out: predictions.parquet of each,
-and predicted.json. Exports in fp32 must answer as the models that they were made of.
+In: candidates.json, their models in each variant, a tokens file for each vocabulary, the predictions of the candidates
+as they were trained. Out: predictions.parquet of each, and predicted.json. Exports in fp32 must answer as the models
+that they were made of.
 """
 
 import argparse
@@ -11,13 +12,14 @@ import numpy as np
 
 from shallower.core.cli import run_step
 from shallower.core.files import read_json
+from shallower.core.layout import TEST, VALIDATION
 from shallower.core.variants import FULL, ONNX, RUNTIMES, TORCH, TRIMMED, Variant
 from shallower.delivery.candidates import Candidate, read_candidates
 from shallower.delivery.variant_folders import (
     folder_of,
     in_variants,
     model_file,
-    torch_folder,
+    scores_folder,
     write_folder_manifest,
     write_made,
 )
@@ -56,15 +58,16 @@ def main(arguments: argparse.Namespace) -> None:
     runtimes = [TORCH, *(runtime for runtime in arguments.runtimes if runtime != TORCH)]
     made = list(in_variants(read_candidates(arguments.candidates), runtimes, arguments.vocabularies))
     for candidate, variant in made:
-        split, folder = tokens[variant.vocabulary], folder_of(candidate.run, variant)
-        outputs = predict(candidate, variant, split, arguments.threads)
-        write_predictions(folder / PREDICTIONS, *of_examples(split, outputs))
+        of_split, folder = tokens[variant.vocabulary], scores_folder(candidate.run, variant, arguments.split)
+        outputs = predict(candidate, variant, of_split, arguments.threads)
+        write_predictions(folder / PREDICTIONS, *of_examples(of_split, outputs))
         write_folder_manifest(folder, [PREDICTIONS])
         if variant.runtime == ONNX:
-            source = read_predictions(torch_folder(candidate.run, variant) / PREDICTIONS, target)
+            in_torch = scores_folder(candidate.run, variant._replace(runtime=TORCH), arguments.split)
+            source = read_predictions(in_torch / PREDICTIONS, target)
             found = read_predictions(folder / PREDICTIONS, target)
             check_parity(model_file(candidate.run, variant), source.ids, source.computed, found.computed)
-    write_made(arguments.output, made)
+    write_made(arguments.output, made, arguments.split)
 
 
 if __name__ == "__main__":
@@ -73,6 +76,7 @@ if __name__ == "__main__":
     parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, required=True)
     parser.add_argument("--vocabularies", nargs="+", choices=(FULL, TRIMMED), required=True)
     parser.add_argument("--task", type=Path, required=True, help="task.json")
+    parser.add_argument("--split", choices=(VALIDATION, TEST), default=VALIDATION)
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the split to predict")
     parser.add_argument("--trimmed-tokens", type=Path, nargs="?", help="the same by the trimmed vocabulary")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

@@ -4,11 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from shallower.core.cli import add_test_argument, json_argument, run_step
+from shallower.core.cli import add_test_argument, add_tested_argument, json_argument, run_step
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.recommended import recommended_table
+from shallower.reporting.variants import add_variants, made_folders
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.budget:
         raise UserError("the study has no budget to recommend a model within; add one, as docs/budget.md says")
     scores = Scores.read(arguments.results, arguments.resamples)
-    test = Scores.read(*arguments.test) if arguments.test else None
+    test = add_variants(Scores.read(*arguments.test), made_folders(arguments.tested)) if arguments.test else None
     variants = read_table(arguments.variants) if arguments.variants else None
     table = recommended_table(
         read_table(arguments.summary), scores, arguments.budget, arguments.confidence, test, variants
@@ -36,6 +37,7 @@ if __name__ == "__main__":
     parser.add_argument("--resamples", type=Path, required=True, help="resamples.parquet")
     add_test_argument(parser)
     parser.add_argument("--variants", type=Path, nargs="?", help="variants.csv, where variants were measured")
+    add_tested_argument(parser)
     parser.add_argument("--budget", type=json_argument, required=True, help="JSON: limits, as the study names them")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="recommended.csv")

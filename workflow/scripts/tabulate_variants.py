@@ -3,17 +3,17 @@
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import run_step
-from shallower.core.files import read_json
+from shallower.core.cli import add_test_argument, add_tested_argument, run_step
 from shallower.core.tables import write_table
 from shallower.evaluation.estimates import Scores
-from shallower.reporting.variants import add_variants, read_serving, variants_table
+from shallower.reporting.variants import add_variants, made_folders, read_serving, variants_table
 
 
 def main(arguments: argparse.Namespace) -> None:
-    folders = [folder for path in arguments.evaluated for folder in read_json(path)["folders"]]
-    scores = add_variants(Scores.read(arguments.results, arguments.resamples), folders)
-    write_table(arguments.output, variants_table(scores, read_serving(arguments.serving), arguments.confidence))
+    scores = add_variants(Scores.read(arguments.results, arguments.resamples), made_folders(arguments.evaluated))
+    test = add_variants(Scores.read(*arguments.test), made_folders(arguments.tested)) if arguments.test else None
+    table = variants_table(scores, read_serving(arguments.serving), arguments.confidence, test)
+    write_table(arguments.output, table)
 
 
 if __name__ == "__main__":
@@ -23,6 +23,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--evaluated", type=Path, nargs="+", required=True, help="evaluated.json of each model and task"
     )
+    add_test_argument(parser)
+    add_tested_argument(parser)
     parser.add_argument("--serving", type=Path, nargs="+", required=True, help="serving.json of each model and task")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals, 0 to 1")
     parser.add_argument("--output", type=Path, required=True, help="variants.csv")

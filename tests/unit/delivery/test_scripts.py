@@ -85,29 +85,31 @@ def study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
-def predict() -> None:
+def predict(split: str = "validation", output: str = "predicted.json") -> None:
     run_script(
         "predict_variants",
         candidates=PLACE / "candidates.json",
         runtimes=[INT8, ONNX],
         vocabularies=["full"],
+        split=split,
         task=Path("task.json"),
         tokens=Path("tokens.safetensors"),
         trimmed_tokens=None,
         threads=1,
-        output=PLACE / "predicted.json",
+        output=PLACE / output,
     )
 
 
-def evaluate() -> None:
+def evaluate(split: str = "validation", output: str = "evaluated.json") -> None:
     run_script(
         "evaluate_variants",
         candidates=PLACE / "candidates.json",
         runtimes=[*RUNTIMES],
         vocabularies=["full"],
+        split=split,
         task=Path("task.json"),
         settings={"metrics": ["accuracy", "f1"], "confidence": 0.9, "bootstrap_samples": 20},
-        output=PLACE / "evaluated.json",
+        output=PLACE / output,
     )
 
 
@@ -154,6 +156,24 @@ def test_variants_are_predicted_and_scored(study):
     assert read_json(PLACE / "evaluated.json")["folders"][str(folder_of(TOP, Variant(INT8)))].keys() == names
 
 
+def test_test_examples_are_predicted_and_scored_beside_the_others(study):
+    """The validation texts serve as test examples."""
+    predict()
+    for run in (BASE, TOP):
+        trained = Path(run.directory, "predictions.parquet")
+        (trained.parent / "test").mkdir()
+        shutil.copyfile(trained, trained.parent / "test/predictions.parquet")
+    folder = folder_of(TOP, Variant(INT8))
+    before = sha256_of(folder / "manifest.json")
+    predict("test", "test-predicted.json")
+    evaluate("test", "test-evaluated.json")
+    np.testing.assert_array_equal(logits(folder / "test"), logits(folder))
+    assert read_json(folder / "test/metrics.json")["num_examples"] == len(TEXTS)
+    assert sha256_of(folder / "manifest.json") == before
+    names = {"predictions.parquet", "metrics.json", "resamples.npy"}
+    assert read_json(PLACE / "test-evaluated.json")["folders"][str(folder / "test")].keys() == names
+
+
 def test_an_export_that_answers_otherwise_is_refused(study):
     exported = model_file(TOP, Variant(ONNX))
     shutil.copyfile(model_file(BASE, Variant(ONNX)), exported)
@@ -162,11 +182,16 @@ def test_an_export_that_answers_otherwise_is_refused(study):
         predict()
 
 
-def deliver(recommended: bool = True, runtime: str = INT8, score_kept: float | None = None) -> Path:
+def deliver(
+    recommended: bool = True,
+    runtime: str = INT8,
+    score_kept: float | None = None,
+    test: dict[str, float] | None = None,
+) -> Path:
     """Deliver the arm by the tables of a made-up study; gives the folder."""
     variants = made_up_variants(2, task="sst2")
     variants.loc[(variants["origin"] == "finetuned") & (variants["runtime"] == ONNX), "kept_low"] = 50.0
-    write_table("variants.csv", variants)
+    write_table("variants.csv", variants.assign(**(test or {})))
     row = {
         "study": "s",
         "model": "minilm",
@@ -214,6 +239,20 @@ def test_the_recommended_model_is_delivered_in_the_forms_within_the_budget(study
     assert {json.dumps(parts) for parts in read_json(folder / "parity.json")["texts"]} == {
         json.dumps([text]) for text in TEXTS
     }
+
+
+def test_the_card_has_the_score_on_test_examples(study):
+    predict()
+    evaluate()
+    for run in (BASE, TOP):
+        for variant in map(Variant, RUNTIMES):
+            shutil.copytree(folder_of(run, variant), Path(folder_of(run, variant), "test"))
+    columns = {"test_examples": 5, "test_score": 0.61, "test_low": 0.5, "test_high": 0.7, "test_full_score": 0.65}
+    kept = {"test_kept_percent": 93.8, "test_kept_low": 90.1, "test_kept_high": 97.2}
+    card = (deliver(test=columns | kept) / "README.md").read_text(encoding="utf-8")
+    assert "On the test split, by which nothing was chosen, it keeps **93.8" in card
+    assert "0.610 (0.500 to 0.700) on 5 test examples" in card
+    assert "split: test" in card
 
 
 def test_where_nothing_is_recommended_the_folder_says_why(study):

@@ -1,8 +1,10 @@
 """variants.csv, from scores, predictions and serving.json files that are made up."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +73,9 @@ def folder(tmp_path_factory):
     return root
 
 
-def tabulate(root: Path, folders: list[Path], serving: str = "serving.json") -> subprocess.CompletedProcess:
+def tabulate(
+    root: Path, folders: list[Path], serving: str = "serving.json", more: Sequence[str | Path] = ()
+) -> subprocess.CompletedProcess:
     """The script, from the folder that the directories of runs are relative to."""
     study = Path("results/small")
     write_json(root / study / "evaluated.json", {"folders": {str(folder): {} for folder in folders}})
@@ -85,7 +89,7 @@ def tabulate(root: Path, folders: list[Path], serving: str = "serving.json") -> 
             "--serving",
             study / serving,
         ),
-        *("--confidence", "0.9", "--output", study / "variants.csv"),
+        *("--confidence", "0.9", "--output", study / "variants.csv", *more),
     ]
     environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
     return subprocess.run([*map(str, command)], cwd=root, env=environment, capture_output=True, text=True)
@@ -126,6 +130,28 @@ def test_a_row_for_each_variant_that_was_measured(folder):
     assert [int8[f"speedup{end}_batch32"] for end in ("", "_low", "_high")] == pytest.approx([4, 3.6, 4.4])
     assert int8["texts_per_second_batch32"] == 400
     assert int8["directory"].endswith("finetuned/top-2/seed1") and int8["collapsed"] == 0
+
+
+def test_scores_on_test_examples_are_those_of_each_variant(folder):
+    """The validation scores serve as those of the test, of which there is one of half the value in int8."""
+    study = folder / "results/small"
+    for path in folders_of():
+        record = read_json(folder / path / "metrics.json")
+        record["metrics"]["accuracy"]["value"] /= 2
+        write_json(folder / path / "test/metrics.json", record)
+        shutil.copyfile(folder / path / "resamples.npy", folder / path / "test/resamples.npy")
+    write_json(study / "test-evaluated.json", {"folders": {str(path / "test"): {} for path in folders_of()}})
+    names = ("results.csv", "resamples.parquet", "test-evaluated.json")
+    results, resamples, tested = (Path("results/small", name) for name in names)
+    done = tabulate(folder, folders_of(), more=["--test", results, resamples, "--tested", tested])
+    assert done.returncode == 0, done.stderr
+    full, arm, int8 = read_table(study / "variants.csv").to_dict("records")
+    assert (full["test_score"], full["test_kept_percent"]) == pytest.approx((full["score"], 100))
+    assert arm["test_kept_percent"] == pytest.approx(arm["kept_percent"])
+    assert int8["test_score"] == pytest.approx(int8["score"] / 2)
+    assert int8["test_kept_percent"] == pytest.approx(int8["kept_percent"] / 2)
+    assert int8["test_full_score"] == pytest.approx(full["score"])
+    assert int8["test_low"] < int8["test_score"] + 0.5 < int8["test_high"] + 0.5
 
 
 def test_a_variant_without_scores_of_all_seeds_is_refused(folder):

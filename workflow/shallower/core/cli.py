@@ -59,6 +59,13 @@ def add_test_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_tested_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option of steps that show scores of variants on test examples."""
+    parser.add_argument(
+        "--tested", type=Path, nargs="*", default=[], help="test-evaluated.json of each model and task that has any"
+    )
+
+
 def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
     """Run one step of the pipeline, logging to standard error; in the workflow, at last its time and memory.
 

@@ -7,7 +7,7 @@ Rules use the patterns as they are, with Snakemake's wildcards; the library fill
 SCRATCH = ".scratch"
 
 # Of a task's examples; its files and those of its tokens are named so.
-SPLITS = ("train", "validation")
+TRAIN, VALIDATION = SPLITS = ("train", "validation")
 # A part of the training data that nothing is trained on, for choices from data.
 CALIBRATION = "calibration"
 # Texts without labels, which a teacher answers.
@@ -32,6 +32,7 @@ AUGMENTED_TOKENS = f"{TOKENS}/augmented-{{augmented}}"
 TRIMMED = f"{TOKENS}/trimmed{{trimmed}}"
 TEST_DATA = f"{TASK}/test-{{test}}"
 TEST_TOKENS = f"{TOKENS}/test-{{test}}"
+TRIMMED_TEST = f"{TRIMMED}/test-{{test}}"
 
 STUDY = "results/{study}"
 TABLES = f"{STUDY}/tables"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from shallower.core import layout
 from shallower.core.files import read_json
 from shallower.core.model_classes import model_class_of
 from shallower.core.runs import Run
@@ -21,7 +22,7 @@ from shallower.delivery.description import (
     dataset_of,
 )
 from shallower.delivery.texts import takes_pairs
-from shallower.delivery.variant_folders import folder_of, model_file, torch_folder
+from shallower.delivery.variant_folders import folder_of, model_file, scores_folder, torch_folder
 from shallower.evaluation.metrics import metric_title
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES
@@ -97,32 +98,47 @@ def _holds(row: Mapping[str, Any], score_kept: float | None) -> bool:
 
 def _form(run: Run, row: Mapping[str, Any], full: Mapping[str, Any], target: str) -> Form:
     variant = Variant(row["runtime"], row["vocabulary"])
-    metrics = read_json(folder_of(run, variant) / "metrics.json")
-    value = metrics["metrics"][metrics["primary"]]["value"]
-    in_groups = f" in {metrics['num_groups']:,} {task_kind(target).groups_are}" if "num_groups" in metrics else ""
+    validation = {
+        "mean": row["score"],
+        "full": full["score"],
+        "examples": row["num_examples"],
+        **_kept(row, "kept"),
+    }
+    test = None
+    # Of a study some tasks may have test examples, and others none.
+    if not math.isnan(row.get("test_examples", math.nan)):
+        ends = {"low": row["test_low"], "high": row["test_high"]}
+        numbers = {"mean": row["test_score"], "full": row["test_full_score"], "examples": int(row["test_examples"])}
+        test = _score(run, variant, layout.TEST, row, target, numbers | ends | _kept(row, "test_kept"))
     return Form(
         row["runtime"],
         model_file(run, variant).stat().st_size,
-        validation=_score(row, full, value, in_groups),
+        validation=_score(run, variant, layout.VALIDATION, row, target, validation),
+        test=test,
         latency=_latency(row),
     )
 
 
-def _score(row: Mapping[str, Any], full: Mapping[str, Any], value: float, in_groups: str) -> Score:
-    has_percentage = not math.isnan(row["kept_low"])
+def _kept(row: Mapping[str, Any], name: str) -> dict[str, float | None]:
+    has_percentage = not math.isnan(row[f"{name}_low"])
+    columns = {"kept": f"{name}_percent", "kept_low": f"{name}_low", "kept_high": f"{name}_high"}
+    return {key: row[column] if has_percentage else None for key, column in columns.items()}
+
+
+def _score(
+    run: Run, variant: Variant, split: str, row: Mapping[str, Any], target: str, numbers: Mapping[str, Any]
+) -> Score:
+    """The score on a split: the run's own, and `numbers` of all seeds, from a row of variants.csv."""
+    metrics = read_json(scores_folder(run, variant, split) / "metrics.json")
+    in_groups = f" in {metrics['num_groups']:,} {task_kind(target).groups_are}" if "num_groups" in metrics else ""
     return Score(
         metric=row["metric"],
         title=metric_title(row["metric"], row["positive_class"]),
-        value=value,
-        mean=row["score"],
-        full=full["score"],
-        examples=row["num_examples"],
+        value=metrics["metrics"][metrics["primary"]]["value"],
         seeds=row["seeds"],
         confidence=row["confidence"],
-        kept=row["kept_percent"] if has_percentage else None,
-        kept_low=row["kept_low"] if has_percentage else None,
-        kept_high=row["kept_high"] if has_percentage else None,
         in_groups=in_groups,
+        **numbers,
     )
 
 

@@ -68,6 +68,12 @@ def verified_candidate(candidate: Candidate) -> Path:
     return folder
 
 
+def scores_folder(run: Run, variant: Variant, split: str) -> Path:
+    """Where predictions and scores of a run in a variant are: in its folder, for the test split in one inside it."""
+    folder = folder_of(run, variant)
+    return folder / layout.TEST if split == layout.TEST else folder
+
+
 def write_folder_manifest(folder: Path, names: Iterable[str], made_from: str | None = None) -> None:
     """Record the SHA-256 of files in the folder of a variant, in addition to those recorded already.
 
@@ -79,8 +85,10 @@ def write_folder_manifest(folder: Path, names: Iterable[str], made_from: str | N
     write_json(path, recorded | ({"made_from": made_from} if made_from else {}) | {"sha256": sums})
 
 
-def write_made(path: str | Path, made: Sequence[tuple[Candidate, Variant]]) -> None:
+def write_made(path: str | Path, made: Sequence[tuple[Candidate, Variant]], split: str = layout.VALIDATION) -> None:
     """Record what a step made: the folder of each candidate and variant, with the SHA-256 of its files.
+
+    For the test split these are the folders of their scores.
 
     Folders of the same variants that others, who are no candidates any more, have left are removed.
     """
@@ -89,4 +97,5 @@ def write_made(path: str | Path, made: Sequence[tuple[Candidate, Variant]]) -> N
         for folder in Path(path).parent.glob(f"**/{variant.vocabulary}/{variant.runtime}"):
             if folder not in folders:
                 shutil.rmtree(folder)
-    write_json(path, {"folders": {str(folder): read_json(folder / MANIFEST)["sha256"] for folder in folders}})
+    made_in = [scores_folder(candidate.run, variant, split) for candidate, variant in made]
+    write_json(path, {"folders": {str(folder): read_json(folder / MANIFEST)["sha256"] for folder in made_in}})

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from shallower.core.variants import AS_TRAINED, Variant
 from shallower.core.wording import JOINED, counted, percent, score_text
 from shallower.evaluation.bootstrap import Interval
 from shallower.evaluation.estimates import POINTS, Scores, percentage
@@ -94,17 +95,22 @@ TEST_COLUMNS = [
 
 
 def score_on_test(
-    scores: Scores | None, model: str, task: str, arm: tuple[str, str, str], confidence: float
+    scores: Scores | None,
+    model: str,
+    task: str,
+    arm: tuple[str, str, str],
+    confidence: float,
+    variant: Variant = AS_TRAINED,
 ) -> ScoreOnTest | None:
-    """An arm (origin, strategy, amount) on test examples; None where there are none.
+    """An arm (origin, strategy, amount) in a variant on test examples; None where there are none.
 
     `scores` are those on test examples, `confidence` is that of the intervals (0 to 1).
     """
-    pair = scores.with_full(model, task, *arm) if scores else None
+    pair = scores.with_full(model, task, *arm, variant) if scores else None
     if scores is None or pair is None:
         return None
     ours, full = pair
-    rows = scores.rows(model, task, *arm)
+    rows = scores.rows(model, task, *arm, variant)
     difference, kept = ours - full, percentage(ours, full)
     return ScoreOnTest(
         examples=int(rows["num_examples"].iloc[0]),

@@ -35,12 +35,12 @@ def recommended_table(
     the run to take: that with the first seed, since to choose the best one by its validation score would make that
     score more optimistic still. `budget` has the study's limits.
 
-    `test` are the scores on test examples, where the study has any: then the columns `TEST_COLUMNS` are there as well.
-    They are of the model that the others are of, and empty for tasks without test examples.
+    `test` are the scores on test examples, those of variants among them, where the study has any: then the columns
+    `TEST_COLUMNS` are there as well. They are of the model that the others are of, in its variant, and empty for tasks
+    without test examples.
 
     `variants` is variants.csv, where variants of the models were measured: then the candidates are its rows, sizes and
-    times are those of the variants, and the columns `variant_columns` are there as well. Test scores stay those of the
-    arm as it was trained.
+    times are those of the variants, and the columns `variant_columns` are there as well.
     """
     rows = []
     for (model, task), arms in summary.groupby(["model", "task"], sort=False):
@@ -65,11 +65,9 @@ def recommended_table(
         of_arm = {} if named is None else _arm_columns(named, case, scores, is_chosen=found.chosen is not None)
         if named is not None and variants is not None:
             of_arm |= values_of_variant(named, here)
-        if named is not None and (on_test := score_on_test(test, model, task, named.arm, confidence)):
+        if named is not None and (on_test := score_on_test(test, model, task, named.arm, confidence, named.variant)):
             metric = metric_title(full["metric"], full["positive_class"])
-            before = "" if named.variant == AS_TRAINED else "As it was trained, in torch with its full vocabulary: "
-            tested = on_test.sentence(metric, named.keeps_all_layers)
-            of_arm |= {**on_test.columns, "test_sentence": before + tested}
+            of_arm |= {**on_test.columns, "test_sentence": on_test.sentence(metric, _is_full(named))}
         rows.append(
             {
                 **identity,
@@ -94,6 +92,11 @@ COLUMNS = [
 WHOLE = dict.fromkeys(
     ("num_layers", "layers", "seeds", "batch_size", "models_compared", "models_within_budget", "seed"), "Int64"
 )
+
+
+def _is_full(candidate: Candidate) -> bool:
+    """Whether this is the full model as it was trained, which others are compared with."""
+    return candidate.keeps_all_layers and candidate.variant == AS_TRAINED
 
 
 def _arm_columns(candidate: Candidate, case: Case, scores: Scores, is_chosen: bool) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from shallower.evaluation.bootstrap import median_of
 from shallower.evaluation.changes import read_changes
 from shallower.evaluation.estimates import Estimate, Scores, over_seeds
 from shallower.evaluation.resamples import FILE, read_resamples
+from shallower.reporting.on_test import score_on_test
 from shallower.reporting.results import RUN_COLUMNS
 from shallower.reporting.summary import SET_SEPARATOR
 
@@ -45,6 +46,11 @@ TIMES = {
 _MEASURED = [*TIMES.values(), "speedups"]
 _ARM = ("origin", "strategy", "amount")
 _OF_RUN = [*RUN_COLUMNS, *Variant._fields, "num_layers", "num_dropped", "num_examples", "collapsed", "target"]
+
+
+def made_folders(paths: Iterable[str | Path]) -> list[str]:
+    """The folders of variants that files evaluated.json name."""
+    return [folder for path in paths for folder in read_json(path)["folders"]]
 
 
 def add_variants(scores: Scores, folders: Iterable[str | Path]) -> Scores:
@@ -132,8 +138,12 @@ def reference_of(rows: pd.DataFrame) -> pd.Series:
     return rows[is_reference].iloc[0]
 
 
-def variants_table(scores: Scores, serving: Sequence[Mapping[str, Any]], confidence: float) -> pd.DataFrame:
+def variants_table(
+    scores: Scores, serving: Sequence[Mapping[str, Any]], confidence: float, test: Scores | None = None
+) -> pd.DataFrame:
     """variants.csv, in the order of `serving` (see `read_serving`); `scores` are those of `add_variants`.
+
+    `test` are those on test examples, where the study has any: then the columns of `ScoreOnTest` are there as well.
 
     Of a row, over the seeds of its arm:
 
@@ -150,10 +160,14 @@ def variants_table(scores: Scores, serving: Sequence[Mapping[str, Any]], confide
     scores of all seeds of its arm.
     """
     full = {(entry["model"], entry["task"]): entry for entry in serving if _is_reference(entry)}
-    return pd.DataFrame([_row(entry, full[entry["model"], entry["task"]], scores, confidence) for entry in serving])
+    return pd.DataFrame(
+        [_row(entry, full[entry["model"], entry["task"]], scores, confidence, test) for entry in serving]
+    )
 
 
-def _row(entry: Mapping[str, Any], full: Mapping[str, Any], scores: Scores, confidence: float) -> dict[str, Any]:
+def _row(
+    entry: Mapping[str, Any], full: Mapping[str, Any], scores: Scores, confidence: float, test: Scores | None
+) -> dict[str, Any]:
     arm = (entry["model"], entry["task"], entry["origin"], entry["strategy"], entry["amount"])
     variant = variant_of(entry)
     runs, trained = scores.rows(*arm, variant), scores.rows(*arm)
@@ -165,6 +179,7 @@ def _row(entry: Mapping[str, Any], full: Mapping[str, Any], scores: Scores, conf
     first, kept = trained.iloc[0], scores.kept(*arm, variant)
     if kept is None:
         raise UserError(f"{arm[0]} on {arm[1]}: no scores of the full model, which all variants are compared with")
+    on_test = score_on_test(test, *arm[:2], arm[2:], confidence, variant)
     return {
         **{key: entry[key] for key in ("study", "model", "task", *_ARM, *Variant._fields)},
         "num_layers": int(first["num_layers"]),
@@ -178,6 +193,7 @@ def _row(entry: Mapping[str, Any], full: Mapping[str, Any], scores: Scores, conf
         "score": runs["value"].mean(),
         **_with_interval("kept", kept, confidence),
         **_changes(variant, runs, trained, scores, confidence),
+        **({} if on_test is None else on_test.columns),
         **{key: entry[key] for key in ("bytes", "load_seconds", "peak_megabytes")},
         **{
             f"{column}_batch{size}": value

@@ -172,7 +172,14 @@ STEPS: dict[str, Step] = {
         Step(
             "tokenize_task",
             "torch",
-            rules=("tokenize_task", "tokenize_calibration", "tokenize_unlabelled", "tokenize_test", "tokenize_trimmed"),
+            rules=(
+                "tokenize_task",
+                "tokenize_calibration",
+                "tokenize_unlabelled",
+                "tokenize_test",
+                "tokenize_trimmed",
+                "tokenize_trimmed_test",
+            ),
             folder=TOKENS,
             outputs=("{split}.safetensors", "texts.json"),
             is_job=True,
@@ -257,15 +264,19 @@ STEPS: dict[str, Step] = {
         Step("trim_models", "report", ("trim_models",), VARIANTS, ("trimmed.json",), True, memory=memory.surgery),
         _variants_step("export_onnx", "exported.json", memory.exporting, runtime.exporting, is_parallel=True),
         _variants_step("quantise_onnx", "quantised.json", memory.quantising, runtime.quantising),
-        _variants_step(
-            "predict_variants", "predicted.json", memory.inference, runtime.predicting_variants, is_parallel=True
+        replace(
+            _variants_step(
+                "predict_variants", "predicted.json", memory.inference, runtime.predicting_variants, is_parallel=True
+            ),
+            rules=("predict_variants", "predict_test_variants"),
+            outputs=("predicted.json", "test-predicted.json"),
         ),
         Step(
             "evaluate_variants",
             "report",
-            rules=("evaluate_variants",),
+            rules=("evaluate_variants", "evaluate_test_variants"),
             folder=VARIANTS,
-            outputs=("evaluated.json",),
+            outputs=("evaluated.json", "test-evaluated.json"),
             is_job=True,
             memory=memory.scoring,
         ),
