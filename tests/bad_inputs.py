@@ -1736,6 +1736,11 @@ MODEL = [
         ("the architecture 'gemma3' is not supported: it reads pictures, too; its models", "gemma3_text"),
     ),
     Case(
+        "an architecture whose tokenizers are programs",
+        config_json(model_type="roformer"),
+        ("the architecture 'roformer' is not supported: tokenizers of its published models divide", "jieba"),
+    ),
+    Case(
         "layers that depend on their number",
         config_json(model_type="gpt2", scale_attn_by_inverse_layer_idx=True),
         ("config.json has 'scale_attn_by_inverse_layer_idx': each layer divides by its own", "without it"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from shallower.models.encoder_families import ENCODERS
-from shallower.models.families import FAMILIES
+from shallower.models.families import FAMILIES, NOT_FOR_ALL
 from shallower.paper.hypotheses import HYPOTHESES
 from shallower.steps.table import STEPS, Step
 from shallower.surgery.origins import ORIGINS
@@ -27,11 +27,12 @@ def origin_table() -> str:
 
 
 def family_table() -> str:
-    rows = [
-        (f"`{name}`", "our encoder" if name in ENCODERS else "transformers", family.no_onnx or "yes")
-        for name, family in FAMILIES.items()
-    ]
-    return table(("`model_type`", "computed by", "ONNX"), rows)
+    rows = []
+    for name, family in FAMILIES.items():
+        refused = [kinds for kinds, reason_of in NOT_FOR_ALL.values() if reason_of(family)]
+        engine = "our encoder" if name in ENCODERS else "transformers"
+        rows.append((f"`{name}`", engine, family.no_onnx or "yes", ", ".join(refused)))
+    return table(("`model_type`", "computed by", "ONNX", "not for"), rows)
 
 
 def step_table() -> str:

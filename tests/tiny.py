@@ -21,10 +21,12 @@ from tiny_words import MAX_LENGTH as MAX_LENGTH
 from tiny_words import WORDS as WORDS
 
 # Architectures that the library supports, of decoders two: on the right and on the left is padding, of one kind and of
-# two kinds are layers. ModernBERT, whose lowest layer stays, has tests of its own (tests/unit/test_modernbert.py).
-# The others are made of the same parts, and are tested in tests/unit/surgery/test_decoders.py.
+# two kinds are layers. ModernBERT, whose lowest layer stays, and Nomic's BERT have tests of their own
+# (tests/unit/test_modernbert.py, test_nomic.py). The others are made of the same parts, and are tested in
+# tests/unit/surgery/test_decoders.py.
+WITH_OWN_TESTS = ("modernbert", "nomic_bert")
 FAMILIES = tuple(
-    name for name in TINY if name != "modernbert" and (name not in DECODERS or name in ("gpt2", "gemma3_text"))
+    name for name in TINY if name not in WITH_OWN_TESTS and (name not in DECODERS or name in ("gpt2", "gemma3_text"))
 )
 
 # For `set_initializer_range`: logits overflow, and the first loss is not a number.
@@ -68,7 +70,7 @@ def make_model(
         model_class = transformers.AutoModel
     else:
         # Decoders' heads for pre-training are those that write texts.
-        kind = "CausalLM" if family in DECODERS else "MaskedLM" if family == "modernbert" else "PreTraining"
+        kind = "CausalLM" if family in DECODERS else "MaskedLM" if family in WITH_OWN_TESTS else "PreTraining"
         model_class = getattr(transformers, f"AutoModelFor{kind}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

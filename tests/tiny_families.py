@@ -254,6 +254,12 @@ TINY = {
         _modernbert_byte_pairs,
         layers="layers",
     ),
+    "nomic_bert": TinyFamily(
+        _config("NomicBertConfig"),
+        _word_pieces,
+        layers="layers",
+        variant={"head_dim": 16, "hidden_act": "gelu", "rope_parameters": {"rope_theta": 30.0, "rope_type": "default"}},
+    ),
     **{name: TinyFamily(*entry) for name, entry in DECODERS.items()},
 }
 

@@ -4,6 +4,7 @@ The first forms are those of `tiny.make_model`, on which each promise has tests 
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,16 +40,20 @@ KEPT = [1, 2]
 CLOSE = {"rtol": 0, "atol": 2e-5}
 
 
-@pytest.mark.parametrize("family", [family for family, form in TINY.items() if form.variant])
-def test_another_form_keeps_all_promises(tmp_path: Path, family: str) -> None:
-    saved = tiny.make_model(
-        tmp_path / "saved", family, 3, labels=3, settings=TINY[family].variant, max_shard_size="20KB"
-    )
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        *(pytest.param(family, form.variant, id=family) for family, form in TINY.items() if form.variant),
+        pytest.param("nomic_bert", {}, id="nomic_bert-first"),
+    ],
+)
+def test_another_form_keeps_all_promises(tmp_path: Path, family: str, settings: dict[str, Any]) -> None:
+    saved = tiny.make_model(tmp_path / "saved", family, 3, labels=3, settings=settings, max_shard_size="20KB")
     entry = {"name": "m", "source": "local", "directory": str(saved)}
     assert check_model(entry) is None
     fetch_model(entry, source := tmp_path / "source")
     config, weights = read_json(source / "config.json"), load_file(source / WEIGHTS)
-    assert {name: config[name] for name in TINY[family].variant} == TINY[family].variant
+    assert {name: config[name] for name in settings} == settings
     expected = {name: shape for name, (_, shape) in expected_tensors(config).items()}
     assert expected == {name: list(weights[name].shape) for name in expected}
     of_layers = {name for name in weights if FAMILIES[family].layer_of(name) is not None}

@@ -3,7 +3,6 @@
 # Needs: study, ARMS, UNMADE, baselines(), and the keys and folders of models and tasks.
 # Gives: DELIVER, RUNTIMES, VOCABULARIES, DELIVERED, and functions that say where files of variants are.
 from shallower.core.files import read_json
-from shallower.core.model_classes import TOKEN_CLASSIFICATION
 from shallower.core.variants import TRIMMED, measured_runtimes, records_of_making
 from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
 from shallower.export.packages import check_installed
@@ -19,7 +18,7 @@ try:
     if study.exports_onnx and not uses_conda(workflow):
         check_installed()
     # Models that were downloaded before; those to come are checked when they do.
-    for folder in MODEL_FOLDERS.values() if study.exports_onnx or TOKEN_CLASSIFICATION in study.model_classes else []:
+    for folder in MODEL_FOLDERS.values():
         if os.path.isfile(f"{folder}/config.json"):
             family = family_of(read_json(f"{folder}/config.json"))
             for model_class in study.model_classes:

@@ -61,6 +61,7 @@ class Family:
         output_layer: what the head for classification calls its last linear layer.
         token_output_layer: the same of the head that answers each token.
         no_token_head: why models of the family cannot answer tokens; empty where they can.
+        no_vectors: why they cannot be sentence embeddings; empty where they can.
         attention_matrices: weight matrices [hidden, hidden] of a layer's attention.
         relative_positions: for a family whose attention compares contents with relative positions, the further matrices
             of a layer for it, and with how many positions each token is compared, by a configuration.
@@ -83,6 +84,10 @@ class Family:
             embeddings by it, decoders' masks are of several kinds).
         no_onnx: why the family cannot be exported to ONNX; empty where it can.
         refused_settings: keys of a configuration that must not be set, each with the reason and the remedy.
+        unfit: what else of a configuration transformers would not compute as it is meant, with the remedy, or None.
+        replaced_code: regular expression of entries of a configuration's `auto_map`, for a family that came with code
+            of its own before transformers had it: what they name is not run, since transformers computes the same.
+        former_depth_key: a key by which that code read the number of layers; kept in step with `depth_key`.
         unembedded_tokens: tokens of the tokenizer that have no place in the model's vocabulary, and that no text needs.
     """
 
@@ -114,6 +119,7 @@ class Family:
     output_layer: str = "classifier"
     token_output_layer: str = "classifier"
     no_token_head: str = ""
+    no_vectors: str = ""
     attention_matrices: int = 4
     relative_positions: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
     token_types_key: str | None = "type_vocab_size"
@@ -131,12 +137,24 @@ class Family:
     onnx_mask: Literal["additive", "float", "plain"] = "additive"
     no_onnx: str = ""
     refused_settings: Mapping[str, str] = field(default_factory=dict)
+    unfit: Callable[[Mapping[str, Any]], str | None] | None = None
+    replaced_code: str = ""
+    former_depth_key: str = ""
     unembedded_tokens: tuple[str, ...] = ()
 
     @property
     def has_cls_token(self) -> bool:
         """Whether the head reads a token of a kind of its own."""
         return self.cls_place is not None
+
+    def replaces_code(self, config: Mapping[str, Any]) -> bool:
+        """Whether transformers computes what the code does that a configuration names (`auto_map`), all of it."""
+        entries = config.get("auto_map")
+        return (
+            bool(self.replaced_code)
+            and isinstance(entries, Mapping)
+            and all(isinstance(entry, str) and re.fullmatch(self.replaced_code, entry) for entry in entries.values())
+        )
 
     def reads_mean(self, config: Mapping[str, Any]) -> bool:
         """Whether the head of the model of a configuration reads the mean of all tokens' vectors."""
@@ -302,7 +320,8 @@ class Family:
     @property
     def _depth_keys(self) -> tuple[str, ...]:
         # transformers reads the common name too, whatever the family's own one is.
-        return tuple(dict.fromkeys([self.depth_key, "num_hidden_layers"]))
+        keys = dict.fromkeys([self.depth_key, "num_hidden_layers", self.former_depth_key])
+        return tuple(key for key in keys if key)
 
     def _kinds(self, config: Mapping[str, Any]) -> Any:
         """The kinds of a configuration's layers, as it lists them or by an older key."""

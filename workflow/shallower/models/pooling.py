@@ -13,7 +13,8 @@ def pool(states: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch
     match pooling:
         case "cls":
             # The first token, on whichever side the padding is.
-            return states[torch.arange(len(states), device=states.device), mask.int().argmax(dim=1)]
+            # By its shape, which stays free in an export, as what len() gives does not.
+            return states[torch.arange(states.shape[0], device=states.device), mask.int().argmax(dim=1)]
         case "max":
             return states.masked_fill(~mask[..., None], float("-inf")).amax(dim=1)
         case "mean" | "mean_sqrt_len_tokens":

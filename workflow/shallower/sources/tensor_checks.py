@@ -53,11 +53,14 @@ FOREIGN_SETTINGS = {
 
 def check_settings(config: Mapping[str, Any]) -> None:
     """Raise UserError for a config.json of weights that are not plain, or that transformers cannot compute."""
-    for key, problem in (FOREIGN_SETTINGS | dict(family_of(config).refused_settings)).items():
+    family = family_of(config)
+    for key, problem in (FOREIGN_SETTINGS | dict(family.refused_settings)).items():
         if config.get(key):
             raise UserError(f"config.json has {key!r}: {problem}")
+    if family.unfit is not None and (unfit := family.unfit(config)):
+        raise UserError(f"config.json: {unfit}")
     kind = config.get("position_embedding_type") or "absolute"
-    if kind != "absolute" and family_of(config).learns_positions:  # others do without, whatever the key says
+    if kind != "absolute" and family.learns_positions:  # others do without, whatever the key says
         raise UserError(
             f"config.json: 'position_embedding_type' is {kind!r}; transformers no longer computes relative positions; "
             "choose a model with absolute ones"

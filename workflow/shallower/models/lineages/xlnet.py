@@ -41,5 +41,7 @@ FAMILIES = (
         attention_matrices=5,  # the fifth is for relative positions
         forward_arguments={"use_mems": False},  # it would keep a memory of the batch that nobody reads
         onnx_mask="float",
+        no_vectors="sentence-transformers gives its models no token types, by which they tell the [CLS] token from a "
+        "text, so that vectors would not be those that were scored",
     ),
 )
