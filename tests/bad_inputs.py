@@ -700,6 +700,25 @@ STUDY = [
         setting("tasks.0.threshold", 0.4),
         ("threshold: threshold does not suit classification: it is for multi-label; remove the key",),
     ),
+    Case(
+        "tuned thresholds without calibration examples",
+        multi_label(setting("tasks.0.thresholds", "tuned")),
+        ("tasks[0] (tiny).thresholds: are tuned on calibration examples, and there are none; add 'calibration:",),
+    ),
+    Case(
+        "a threshold beside tuned ones",
+        multi_label(
+            setting("tasks.0.thresholds", "tuned"),
+            setting("tasks.0.threshold", 0.4),
+            setting("calibration", {"examples": 10}),
+        ),
+        ("tasks[0] (tiny).threshold: there are thresholds, one for each label; remove one of the two keys",),
+    ),
+    Case(
+        "tuned thresholds of a classification",
+        setting("tasks.0.thresholds", "tuned"),
+        ("thresholds: thresholds does not suit classification: it is for multi-label; remove the key",),
+    ),
     Case("threshold of 1", multi_label(setting("tasks.0.threshold", 1)), ("threshold: 1", "write a number below 1")),
     Case(
         "weights of classes of a regression",

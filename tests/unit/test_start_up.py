@@ -72,6 +72,7 @@ IMPORTED = {
     "tokenize_task": "pyarrow transformers",
     "trim_models": "",
     "trim_vocabulary": "",
+    "tune_thresholds": "pyarrow",
     "upload_delivered": "",
     "verify_study": "",
     "write_report": "pandas pyarrow scipy",

@@ -882,6 +882,8 @@ SCRIPTS = {
     "tabulate_results": SUMMARY,
     "teach": NOTHING,
     "tokenize_task": TOKENS_AND_BELOW,
+    # No thresholds are tuned here; test_multi_label_study.py does.
+    "tune_thresholds": NOTHING,
     "write_report": REPORT,
     "write_study": Counter(write_study=1) + REPORT,
 }

@@ -40,7 +40,7 @@ def test_a_study_from_files_to_delivered_models(finish, tmp_path_factory):
     def change(study: dict[str, Any]) -> None:
         task = study["tasks"][0] | {"target": "multi-label", "labels": ["good", "long"]}
         task |= {f"{split}_file": str(files / f"{split}.csv") for split in ("train", "validation", "test")}
-        study["tasks"] = [task | {"metrics": ["micro_f1", "macro_f1", "subset_accuracy"], "threshold": 0.45}]
+        study["tasks"] = [task | {"metrics": ["micro_f1", "macro_f1", "subset_accuracy"], "thresholds": "tuned"}]
         study["strategies"] += [{"name": name, "amounts": [1]} for name in ("greedy-score", "taylor", "subset-race")]
         study["calibration"] = {"examples": 20}
         study["train"] |= {"class_weights": "balanced", "epochs": 20, "learning_rate": 3.0e-3}
@@ -53,21 +53,30 @@ def test_a_study_from_files_to_delivered_models(finish, tmp_path_factory):
     labels = np.stack(pq.read_table(next(project.folder.glob("resources/tasks/*/train.parquet")))["label"].to_numpy())
     lacking, having = (labels == 0).sum(axis=0), labels.sum(axis=0)
     assert manifest["class_weights"] == pytest.approx(dict(zip(["good", "long"], lacking / having, strict=True)))
+    # Of calibration examples, which no score is of.
+    tuned = json.loads((folder / "baseline/seed1/thresholds.json").read_text())
+    thresholds = [label["threshold"] for label in tuned["labels"]]
+    table = pq.read_table(folder / "baseline/seed1/calibration/predictions.parquet")
+    truth, logits = (np.stack(table[name].to_numpy()) for name in ("label", "logits"))
+    for index in range(2):
+        answers = 1 / (1 + np.exp(-logits[:, index].astype(float))) > thresholds[index]
+        assert tuned["labels"][index]["f1"] == pytest.approx(f1_score(truth[:, index], answers, zero_division=0))
     for run in folder.glob("*/*/seed1/metrics.json"):
         record = json.loads(run.read_text())
         table = pq.read_table(run.with_name("predictions.parquet"))
         truth, logits = (np.stack(table[name].to_numpy()) for name in ("label", "logits"))
-        answers = 1 / (1 + np.exp(-logits.astype(float))) > 0.45
+        answers = 1 / (1 + np.exp(-logits.astype(float))) > thresholds
         expected = f1_score(truth, answers, average="macro", zero_division=0)
         assert record["metrics"]["macro_f1"]["value"] == pytest.approx(expected)
-        assert record["threshold"] == 0.45
+        assert record["threshold"] == thresholds
     delivered = project.folder / "results/tiny/delivered/bert/tiny"
-    assert json.loads((delivered / "config.json").read_text())["threshold"] == 0.45
+    assert json.loads((delivered / "config.json").read_text())["thresholds"] == thresholds
     assert [finding.problem for finding in check_folder(delivered) if finding.problem] == []
     report = (project.folder / "results/tiny/report.html").read_text(encoding="utf-8")
-    assert "of classes with a probability above 0.45" in report and "weights of classes" in report
+    assert "above their own threshold, tuned on 20 training examples" in report and "weights of classes" in report
 
-    project.write_study({**project.read_study(), "tasks": [project.read_study()["tasks"][0] | {"threshold": 0.5}]})
+    fixed = {key: value for key, value in project.read_study()["tasks"][0].items() if key != "thresholds"}
+    project.write_study({**project.read_study(), "tasks": [fixed | {"threshold": 0.55}]})
     planned = project.planned()
     assert planned["evaluate"] and not {"finetune_baseline", "download_task"} & {*planned}
     # Two strategies choose layers by the score, which is another one now.

@@ -305,10 +305,8 @@ def general(output: str) -> str:
         "texts.json",
         output,
     )
-    # On test examples as on validation examples.
-    output = re.sub(
-        r"(seed\{seed\}/test/|\{study\}/test-(?=res)|variants/test-)", lambda match: match[0].split("test")[0], output
-    )
+    # On test and calibration examples as on validation examples.
+    output = re.sub(r"(seed\{seed\}/)(test|calibration)/|(\{study\}/)test-(?=res)|(variants/)test-", r"\1\3\4", output)
     # One for all models of a task or, where models are not kept, one for each.
     output = output.replace("{arm}/seed{seed}/reloaded.csv", "reloaded.csv")
     return re.sub(r"seed\{seed\}/(frozen|stage\{stage\})/", "seed{seed}/", output)

@@ -255,6 +255,8 @@ def predictions_to_compare(wildcards):
         "predictions": [f"{run.directory}/predictions.parquet" for run in runs],
         "baseline": [f"{baseline.format(**wildcards, seed=run.seed)}/predictions.parquet" for run in runs],
         "task": task_file(wildcards),
+        # Found by the script through the seeds.
+        "thresholds": thresholds(wildcards),
     }
 
 

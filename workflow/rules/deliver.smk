@@ -13,6 +13,8 @@ rule choose_candidates:
         layers=run_files("layers.json"),
         manifests=run_files("manifest.json"),
         task=task_file,
+        # Found by the script through the runs.
+        thresholds=thresholds,
     output:
         candidates=f"{layout.VARIANTS}/candidates.json",
     log:
@@ -24,7 +26,7 @@ rule choose_candidates:
         **code("choose_candidates"),
         # In one order, so that another one in the study reruns nothing.
         runs=lambda wildcards: as_json(sorted(map(vars, RUNS[wildcards.model, wildcards.task]), key=as_json)),
-        settings=lambda wildcards: as_json(primary_score(wildcards.task)),
+        settings=lambda wildcards: as_json(study.choice_settings(wildcards.task)),
     shell:
         "python {params.script:q} --runs {params.runs:q} --task {input.task:q} --settings {params.settings:q}"
         " --output {output.candidates:q} 2>&1 | tee {log:q}"
@@ -213,6 +215,7 @@ rule evaluate_variants:
         # Found by the script through the candidates.
         predicted=f"{layout.VARIANTS}/predicted.json",
         task=task_file,
+        thresholds=thresholds,
     output:
         evaluated=f"{layout.VARIANTS}/evaluated.json",
     log:
@@ -239,6 +242,7 @@ use rule evaluate_variants as evaluate_test_variants with:
         # Found by the script through the candidates.
         predicted=f"{layout.VARIANTS}/test-predicted.json",
         task=task_file,
+        thresholds=thresholds,
     output:
         evaluated=f"{layout.VARIANTS}/test-evaluated.json",
     log:

@@ -1,8 +1,8 @@
 # Models predict, predictions are scored, and each way of dropping is compared with the baseline.
 #
-# Needs: fine-tuned models, validation tokens, test tokens where a task has them.
+# Needs: fine-tuned models, validation tokens, test and calibration tokens where a task has them.
 # Gives: predictions.parquet, metrics.json and resamples.npy of each run, on test examples in its folder test/; comparison.json
-# of each arm.
+# of each arm; thresholds.json of each baseline, where a study tunes thresholds.
 
 
 # In fp32 on every device: scores are not to depend on how a model was run, only on how it was trained.
@@ -44,6 +44,8 @@ rule evaluate:
         layers=f"{layout.RUN}/layers.json",
         manifest=f"{layout.RUN}/manifest.json",
         task=task_file,
+        # Found by the script through the name of the run.
+        thresholds=thresholds,
     output:
         metrics=f"{layout.RUN}/metrics.json",
         resamples=f"{layout.RUN}/resamples.npy",
@@ -84,11 +86,43 @@ use rule evaluate as evaluate_test with:
         layers=f"{layout.RUN}/layers.json",
         manifest=f"{layout.RUN}/manifest.json",
         task=task_file,
+        thresholds=thresholds,
     output:
         metrics=f"{layout.TEST_RUN}/metrics.json",
         resamples=f"{layout.TEST_RUN}/resamples.npy",
     log:
         "logs/evaluate_test/{study}/{model}/{task}/{arm}/seed{seed}.log",
+
+
+# By the full model alone, whose thresholds all runs of its seed are scored by.
+use rule predict as predict_calibration with:
+    input:
+        weights=f"{layout.BASELINE_RUN}/model.safetensors",
+        config=f"{layout.BASELINE_RUN}/config.json",
+        layers=f"{layout.BASELINE_RUN}/layers.json",
+        tokens=calibration_tokens,
+    output:
+        predictions=f"{layout.CALIBRATION_RUN}/predictions.parquet",
+    log:
+        "logs/predict_calibration/{study}/{model}/{task}/seed{seed}.log",
+
+
+rule tune_thresholds:
+    input:
+        predictions=f"{layout.CALIBRATION_RUN}/predictions.parquet",
+        task=task_file,
+    output:
+        thresholds=layout.THRESHOLDS,
+    log:
+        "logs/tune_thresholds/{study}/{model}/{task}/seed{seed}.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **code("tune_thresholds"),
+    shell:
+        "python {params.script:q} --predictions {input.predictions:q} --task {input.task:q} --output {output.thresholds:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule compare:

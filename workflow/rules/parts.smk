@@ -1,7 +1,7 @@
 # A task's examples beyond those to train and to validate on: calibration examples, texts without labels, test examples.
 #
 # Needs: study, RUNS, made(), tokens() and the keys and folders of models and tasks.
-# Gives: TESTED, and functions that say where tables, manifests and tokens of these examples are.
+# Gives: TESTED, and functions that say where tables, manifests and tokens of these examples are, and what is tuned by them.
 
 # The tasks with test examples of which there are runs.
 TESTED = [task for task in study.tested_tasks if any(RUNS[model, task] for model in study.models)]
@@ -23,6 +23,17 @@ def calibration_tokens(wildcards):
         examples=study.calibration_examples(wildcards.task),
     )
     return f"{place}/{layout.CALIBRATION}.safetensors"
+
+
+def thresholds(wildcards):
+    """The thresholds of a task's labels where they are tuned: by the full model of the seed at hand, or of each one."""
+    if not study.tunes_thresholds(wildcards.task):
+        return []
+    seeds = [run.seed for run in RUNS[wildcards.model, wildcards.task] if run.is_baseline]
+    if "seed" in wildcards.keys():
+        seeds = [wildcards.seed]
+    names = {axis: getattr(wildcards, axis) for axis in ("study", "model", "task")}
+    return [layout.THRESHOLDS.format(**names, seed=seed) for seed in seeds]
 
 
 def scoring_tokens(wildcards):

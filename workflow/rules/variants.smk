@@ -40,12 +40,6 @@ def is_delivered(model, task):
 DELIVERED = [pair for pair in dict.fromkeys((model, task) for model, task, arm in ARMS) if is_delivered(*pair)]
 
 
-def primary_score(task):
-    """What a task's models are compared by: its first metric, and the class that this is of."""
-    settings = study.score_settings(task)
-    return settings | {"metrics": settings["metrics"][:1]}
-
-
 def trimmed_folder(wildcards):
     """Folder of the trimmed tokenizer of a model and task, with their tokens."""
     keys = {"model_key": MODEL_KEYS[wildcards.model], "task_key": TASK_KEYS[wildcards.task]}

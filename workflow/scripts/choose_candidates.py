@@ -14,6 +14,7 @@ from shallower.core.wording import counted, layer_ranges
 from shallower.delivery.candidates import Candidate, choose_candidates, write_candidates
 from shallower.evaluation.metrics import metric_for, score, subject_of, with_tagging
 from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.evaluation.thresholds import with_thresholds
 from shallower.models.checksums import verified_file
 from shallower.models.folder import MANIFEST, WEIGHTS
 from shallower.task_kinds.registry import task_kind
@@ -31,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
         folder = Path(run.directory)
         layers, manifest = read_json(folder / "layers.json"), read_json(folder / MANIFEST)
         table = read_predictions(folder / "predictions.parquet", target)
-        answers = predictions_of(table.logits, target, settings)
+        answers = predictions_of(table.logits, target, with_thresholds(settings, run))
         candidate = Candidate(run, layers["num_layers"], tuple(layers["kept_layers"]), manifest["sha256"][WEIGHTS])
         is_collapsed = task_kind(target).is_collapsed(table.labels, answers, table.groups)
         scored.append((candidate, score(metric, table.labels, answers, table.groups), is_collapsed))

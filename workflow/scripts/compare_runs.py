@@ -5,9 +5,11 @@ from pathlib import Path
 
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
+from shallower.core.runs import Run
 from shallower.evaluation.metrics import with_tagging
 from shallower.evaluation.predictions import read_matched
 from shallower.evaluation.records import comparison_record
+from shallower.evaluation.thresholds import with_thresholds
 from shallower.models.checksums import verified_file
 
 
@@ -15,8 +17,9 @@ def main(arguments: argparse.Namespace) -> None:
     verified_file(arguments.task)
     task = read_json(arguments.task)
     target, settings = task["target"], with_tagging(arguments.settings, task)
-    table, baseline = read_matched(arguments.baseline_predictions, None, target, settings)
-    _, predictions = read_matched(arguments.predictions, table, target, settings)
+    of_seeds = [with_thresholds(settings, Run(**arguments.identity, seed=seed)) for seed in arguments.seeds]
+    table, baseline = read_matched(arguments.baseline_predictions, None, target, of_seeds)
+    _, predictions = read_matched(arguments.predictions, table, target, of_seeds)
     record = comparison_record(target, table.labels, predictions, baseline, arguments.seeds, settings, table.groups)
     write_json(arguments.output, {**arguments.identity, **record})
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from shallower.core.cli import json_argument, run_step
 from shallower.core.files import read_json, write_json
 from shallower.core.layers import Layers
+from shallower.core.runs import Run
 from shallower.evaluation.metrics import with_tagging
 from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import write_resamples
+from shallower.evaluation.thresholds import with_thresholds
 from shallower.models.checksums import verified_file
 
 logger = logging.getLogger(__name__)
@@ -26,9 +28,10 @@ def main(arguments: argparse.Namespace) -> None:
     layers, family = Layers.read(arguments.layers), read_json(arguments.layers)["family"]
     manifest = read_json(arguments.manifest)
     table = read_predictions(arguments.predictions, target)
-    predictions = predictions_of(table.logits, target, arguments.settings)
+    settings = with_thresholds(arguments.settings, Run(**arguments.identity))
+    predictions = predictions_of(table.logits, target, settings)
     record, resamples = metrics_record(
-        target, table.labels, predictions, with_tagging(arguments.settings, task), task["labels"], table.groups
+        target, table.labels, predictions, with_tagging(settings, task), task["labels"], table.groups
     )
     for name, scores in record["metrics"].items():
         if "positive_class" in scores:

@@ -19,6 +19,7 @@ from shallower.evaluation.predictions import predictions_of, read_predictions
 from shallower.evaluation.records import metrics_record
 from shallower.evaluation.resamples import FILE as RESAMPLES
 from shallower.evaluation.resamples import write_resamples
+from shallower.evaluation.thresholds import with_thresholds
 from shallower.models.checksums import verified_file
 
 METRICS = "metrics.json"
@@ -31,9 +32,10 @@ def main(arguments: argparse.Namespace) -> None:
     for candidate, variant in made:
         folder = scores_folder(candidate.run, variant, arguments.split)
         table = read_predictions(folder / "predictions.parquet", task["target"])
-        answers = predictions_of(table.logits, task["target"], arguments.settings)
+        settings = with_thresholds(arguments.settings, candidate.run)
+        answers = predictions_of(table.logits, task["target"], settings)
         record, resamples = metrics_record(
-            task["target"], table.labels, answers, with_tagging(arguments.settings, task), task["labels"], table.groups
+            task["target"], table.labels, answers, with_tagging(settings, task), task["labels"], table.groups
         )
         layers = {
             "num_layers": candidate.num_layers,

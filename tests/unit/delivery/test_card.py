@@ -305,6 +305,18 @@ def test_the_blocks_of_a_multi_label_model_print_all_classes_above_the_threshold
             assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_blocks_of_a_model_with_tuned_thresholds_use_each_class_own(card_of, material):
+    probabilities = 1 / (1 + np.exp(-material.examples.logits))
+    # By the first nothing is of its class, by the second all.
+    folder, (transformers, onnx) = card_of(threshold=[0.9999, 0.0001], target="multi-label", recommended=ONNX)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "whose probability is above their threshold" in card and "| 0 | bad | 0.9999 |" in card
+    texts = [parts[0] for parts in material.examples.texts]
+    for block in (ABSENT + onnx, transformers):
+        for line, text, row in zip(run(with_texts(block, texts), folder), texts, probabilities, strict=True):
+            assert ast.literal_eval(line.removeprefix(f"{text} ")) == pytest.approx({"good": row[1]}, abs=1e-4)
+
+
 def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
     from shallower.core.files import read_json
 

@@ -27,9 +27,11 @@ def expected(labels: np.ndarray, answers: np.ndarray, /, **settings) -> dict:
 def test_classes_of_texts_that_may_have_several():
     labels, answers = drawn_sets()
     found, report = scores_by_class(labels, answers, NAMES), expected(labels, answers, target_names=NAMES)
-    for name in NAMES:
-        assert {key: found[name][key] for key in report[name]} == pytest.approx(report[name])
-    assert [each["predicted"] for each in found.values()] == answers.sum(axis=0).tolist()
+    assert [each["name"] for each in found] == NAMES
+    for each in found:
+        of_class = report[each["name"]]
+        assert {key: each[key] for key in of_class} == pytest.approx(of_class)
+    assert [each["predicted"] for each in found] == answers.sum(axis=0).tolist()
     means = averages(found, are_sets=True)
     for name in (MICRO, MACRO):
         assert means[name] == pytest.approx({key: report[f"{name} avg"][key] for key in means[name]})
@@ -40,9 +42,11 @@ def test_classes_that_exclude_each_other():
     labels, answers = DRAWN.choice([0, 2, 3], 90), DRAWN.choice([0, 3], 90)
     found = scores_by_class(labels, answers, NAMES)
     report = expected(labels, answers, labels=[0, 2, 3], target_names=["first", "only labels", "last"])
-    for name in ("first", "only labels", "last"):
-        assert {key: found[name][key] for key in report[name]} == pytest.approx(report[name])
-    assert found["never"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0, "predicted": 0}
+    first, never, *others = found
+    for each in (first, *others):
+        of_class = report[each["name"]]
+        assert {key: each[key] for key in of_class} == pytest.approx(of_class)
+    assert never == {"name": "never", "precision": 0, "recall": 0, "f1": 0, "support": 0, "predicted": 0}
     means = averages(found, are_sets=False)
     assert means[MACRO] == pytest.approx({key: report["macro avg"][key] for key in means[MACRO]})
     assert [*means[MICRO].values()] == pytest.approx([(labels == answers).mean()] * 3)
@@ -56,4 +60,4 @@ def test_the_record_of_a_run_has_them_beside_the_same_means(target):
     settings = {"metrics": ["macro_f1"], "confidence": 0.9, "bootstrap_samples": 20}
     record, _ = metrics_record(target, labels, answers, settings, NAMES)
     assert record["averages"][MACRO]["f1"] == pytest.approx(record["metrics"]["macro_f1"]["value"])
-    assert {*record["classes"]} == {*NAMES}
+    assert [each["name"] for each in record["classes"]] == NAMES

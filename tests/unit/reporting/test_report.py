@@ -470,13 +470,15 @@ def test_each_class_has_its_scores_by_the_full_model_and_those_that_the_page_nam
     row = with_budget.recommended.set_index("task").loc["docs-pair"]
     of_chosen = records["minilm", "docs-pair", row["origin"], row["strategy"], str(row["amount"])]
     parts = ("precision", "recall", "f1")
-    means = [
-        f"{np.mean([run['classes']['same'][name] for run in of]):.3f}" for of in (of_full, of_chosen) for name in parts
-    ]
-    support = of_full[0]["classes"]["same"]["support"]
+    means = [f"{np.mean([run['classes'][1][name] for run in of]):.3f}" for of in (of_full, of_chosen) for name in parts]
+    support = of_full[0]["classes"][1]["support"]
     line = page.text[page.text.index(f"same {support} {' '.join(means[:3])}") :]
     assert " ".join(means[3:]) in line[:200]
     assert f"{row['origin']} {row['strategy']}-{row['amount']}" in page.text
+    # Thresholds that are tuned are those of the full model's seeds.
+    tuned = {arm: [run | {"threshold": [0.25, 0.5 - run["seed"] / 10]} for run in of] for arm, of in records.items()}
+    text = Page(report_page(replace(with_budget, classes=tuned))).text
+    assert f"same {support} 0.300 to 0.400 {' '.join(means[:3])}" in text and " 0.250 0." in text
     assert "macro average" in line and "classes" not in Page(report_page(with_budget)).ids
 
 

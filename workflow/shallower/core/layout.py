@@ -58,6 +58,9 @@ RUN = f"{ARM}/seed{{seed}}"
 TEST_RUN = f"{RUN}/{TEST}"
 BASELINE_RUN = f"{TASK_RESULTS}/{BASELINE_ARM}/seed{{seed}}"
 TEACHER = f"{BASELINE_RUN}/teacher.safetensors"
+# What the full model answers to calibration examples, and the thresholds of labels that are tuned by that.
+CALIBRATION_RUN = f"{BASELINE_RUN}/{CALIBRATION}"
+THRESHOLDS = f"{BASELINE_RUN}/thresholds.json"
 PRUNED_RUN = f"{TASK_RESULTS}/{PRUNED_ARM}/seed{{seed}}"
 # Models in the forms in which they can be delivered, and those that are.
 VARIANTS = f"{TASK_RESULTS}/variants"

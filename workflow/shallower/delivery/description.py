@@ -1,6 +1,6 @@
 """What a delivered folder is of: the variant, its numbers and where it comes from, as data for the card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,7 +169,8 @@ class Delivered:
         settings: those of the training, by name.
         limits: sentences on what to mind, in addition to those that hold for all.
         machine: what latencies were measured on, in words.
-        threshold: probability above which a class is answered, where each is a question of its own; else None.
+        threshold: probability above which a class is answered, where each is a question of its own, one for all or one
+            for each in their order; else None.
         model_class: transformers' class of the model (see `shallower.core.model_classes`).
         target: the kind of task.
         embedding: how a text becomes a vector, which is the answer; None for models with a head.
@@ -193,7 +194,7 @@ class Delivered:
     settings: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     machine: str | None = None
-    threshold: float | None = None
+    threshold: float | Sequence[float] | None = None
     model_class: str = SEQUENCE_CLASSIFICATION
     target: str = "classification"
     embedding: SentenceEmbedding | None = None

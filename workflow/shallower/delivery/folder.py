@@ -121,7 +121,8 @@ def _check_sources(delivered: Delivered, run_dir: Path, sources: Mapping[str, Pa
 def delivered_config(config: Mapping[str, Any], delivered: Delivered) -> dict[str, Any]:
     """config.json with the names of the classes; of a regression with one output without a name, without a head none.
 
-    Where each class is a question of its own, it also has the `threshold` of probability, which transformers keeps.
+    Where each class is a question of its own, it also has the `threshold` of probability, or the `thresholds` in the
+    order of the classes, which transformers keeps.
     """
     kept = {key: value for key, value in config.items() if key not in ("id2label", "label2id", "num_labels")}
     if delivered.embedding is not None:
@@ -131,8 +132,18 @@ def delivered_config(config: Mapping[str, Any], delivered: Delivered) -> dict[st
     return kept | {
         "id2label": {str(index): label for index, label in enumerate(delivered.labels)},
         "label2id": {label: index for index, label in enumerate(delivered.labels)},
-        **({} if delivered.threshold is None else {"threshold": delivered.threshold}),
+        **_thresholds(delivered),
     }
+
+
+def _thresholds(delivered: Delivered) -> dict[str, Any]:
+    match delivered.threshold:
+        case None:
+            return {}
+        case float() | int():
+            return {"threshold": delivered.threshold}
+        case each:
+            return {"thresholds": list(each)}
 
 
 def delivered_tokenizer(config: Mapping[str, Any], delivered: Delivered) -> dict[str, Any]:

@@ -10,10 +10,8 @@ SCORES = ("precision", "recall", "f1")
 MICRO, MACRO = "micro", "macro"
 
 
-def scores_by_class(
-    labels: NDArray[Any], predictions: NDArray[Any], names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of each class, the number of examples of it (`support`) and of answers (`predicted`).
+def scores_by_class(labels: NDArray[Any], predictions: NDArray[Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each class its `name`, precision, recall, F1, number of examples of it (`support`) and answers (`predicted`).
 
     Labels and predictions are indices of classes [n], or 0 and 1 for each class [n, classes]. What would be divided by
     0 is 0.
@@ -28,25 +26,26 @@ def scores_by_class(
             flags.sum(axis=0, dtype=np.int64) for flags in (labels * predictions, labels, predictions)
         )
     of_each = np.stack(_scores(hits, support, predicted), axis=1)
-    return {
-        name: {
+    return [
+        {
+            "name": name,
             **dict(zip(SCORES, map(float, of_each[index]), strict=True)),
             "support": int(support[index]),
             "predicted": int(predicted[index]),
         }
         for index, name in enumerate(names)
-    }
+    ]
 
 
-def averages(by_class: Mapping[str, Mapping[str, float]], are_sets: bool) -> dict[str, dict[str, float]]:
+def averages(by_class: Sequence[Mapping[str, Any]], are_sets: bool) -> dict[str, dict[str, float]]:
     """The `micro` average, of all answers together, and the `macro` one, the mean over classes.
 
     As in the metrics of these names, that is over all classes where an example may have several (`are_sets`), else over
     those that are label or answer.
     """
-    counts = np.array([[each["support"], each["predicted"]] for each in by_class.values()], np.float64)
+    counts = np.array([[each["support"], each["predicted"]] for each in by_class], np.float64)
     support, predicted = counts.T
-    of_each = np.array([[each[name] for name in SCORES] for each in by_class.values()], np.float64)
+    of_each = np.array([[each[name] for name in SCORES] for each in by_class], np.float64)
     hits = np.rint(of_each[:, SCORES.index("recall")] * support)
     counted = of_each if are_sets else of_each[counts.sum(axis=1) > 0]
     micro = _scores(*(np.array([values.sum()]) for values in (hits, support, predicted)))

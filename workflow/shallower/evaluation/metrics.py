@@ -350,8 +350,11 @@ def row_of(metric: str) -> str:
     return task_kind(METRICS[metric].kind).row_is if metric in METRICS else TaskKind.row_is
 
 
-def answer_threshold(target: str, settings: Mapping[str, Any]) -> float | None:
-    """Probability above which a class counts as answered, by settings of scoring; None for kinds without one."""
+def answer_threshold(target: str, settings: Mapping[str, Any]) -> float | Sequence[float] | None:
+    """Probability above which a class counts as answered, or one for each; None for kinds without one.
+
+    `settings` are those of scoring.
+    """
     return task_kind(target, settings).threshold
 
 

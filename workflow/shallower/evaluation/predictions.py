@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -146,15 +147,18 @@ def read_matched(
     paths: Sequence[str | Path],
     reference: Predictions | None,
     target: str,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
 ) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n, ...].
 
-    Examples are matched by id, never by position. Raises UserError, naming the file, when ids, labels or groups
+    `settings` are those of `predictions_of`, the same for all or one for each file. Examples are matched by id, never
+    by position. Raises UserError, naming the file, when ids, labels or groups
     differ from those of `reference` (of the first file where there is no reference).
     """
     expected, answers = reference, []
-    for path in paths:  # of each only the answers are kept: logits of many classes are large
+    of_each = repeat(settings) if settings is None or isinstance(settings, Mapping) else settings
+    # Of each only the answers are kept: logits of many classes are large.
+    for path, own in zip(paths, of_each, strict=False):
         table = read_predictions(path, target)
         expected = expected or table
         if not np.array_equal(table.ids, expected.ids):
@@ -170,7 +174,7 @@ def read_matched(
             np.asarray(table.groups), np.asarray(expected.groups)
         ):
             raise UserError(f"{path}: groups of rows differ from those compared with; delete it and run again")
-        answers.append(predictions_of(table.logits, target, settings))
+        answers.append(predictions_of(table.logits, target, own))
     if expected is None:
         raise ValueError("no predictions to read")
     return expected, np.stack(answers)

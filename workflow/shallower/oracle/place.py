@@ -134,10 +134,12 @@ def read_place(study: str, where: Sequence[str], scores: Scores, samples: int) -
         return None
     directories = [[folders[subset, seed] for seed in seeds] for subset in subsets]
     by_seed = {seed: _scores(names, seed) for seed in seeds}
-    record = read_json(Path(directories[0][0], "metrics.json"))
-    metric = metric_for(record["primary"], record["target"], subject_of(record))
     paths = [Path(directory, "predictions.parquet") for row in directories for directory in row]
-    table, answers = read_matched(paths, None, record["target"], record)
+    # Of each seed, whose thresholds may be its own.
+    records = [read_json(Path(directory, "metrics.json")) for directory in directories[0]]
+    record = records[0]
+    metric = metric_for(record["primary"], record["target"], subject_of(record))
+    table, answers = read_matched(paths, None, record["target"], records * len(subsets))
     answers = answers.reshape(len(subsets), len(seeds), *answers.shape[1:])
     values = dict(zip(runs["directory"], runs["value"], strict=True))
     return Place(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from shallower.core.runs import BASELINE
 from shallower.core.wording import score_text
-from shallower.evaluation.by_class import SCORES
+from shallower.evaluation.by_class import MACRO, MICRO, SCORES
 from shallower.reporting.answer import TaskAnswer, task_answers
 from shallower.task_kinds.registry import task_kind
 
@@ -22,13 +22,15 @@ TITLES = ["precision", "recall", "F1"]
 class ClassTable:
     """The classes of a task by the models of some arms, the full one first.
 
-    Rows are a name, a number of examples or "" for an average, and `TITLES` of each arm, all as text.
+    Rows are a name, a number of examples or "" for an average, a threshold where they are tuned (`has_thresholds`), and
+    `TITLES` of each arm, all as text.
     """
 
     model: str
     task: str
     arms: Sequence[str]
     rows: Sequence[tuple[str, ...]]
+    has_thresholds: bool = False
 
 
 def has_class_table(task: Mapping[str, Any]) -> bool:
@@ -76,18 +78,23 @@ def _arm(one: TaskAnswer, row: pd.Series) -> Arm:
 
 def _table(one: TaskAnswer, arms: Sequence[Arm], records: Sequence[Sequence[Mapping[str, Any]]]) -> ClassTable:
     first = records[0][0]
-    rows = [
-        (name, f"{each['support']:,}", *_scores([[record["classes"][name] for record in runs] for runs in records]))
-        for name, each in first["classes"].items()
-    ]
-    rows += [
-        (f"{name} average", "", *_scores([[record["averages"][name] for record in runs] for runs in records]))
-        for name in first["averages"]
-    ]
+    thresholds = [run["threshold"] for run in records[0] if isinstance(run.get("threshold"), list)]
+    tuned = [[_range(of_class)] for of_class in zip(*thresholds, strict=True)] or [[]] * len(first["classes"])
+    rows: list[tuple[str, ...]] = []
+    for index, (threshold, each) in enumerate(zip(tuned, first["classes"], strict=True)):
+        rows.append((each["name"], f"{each['support']:,}", *threshold, *_scores(records, "classes", index)))
+    for name in (MICRO, MACRO):
+        rows.append((f"{name} average", "", *[""] * bool(thresholds), *_scores(records, "averages", name)))
     titles = ["full model", *(f"{origin} {strategy}-{amount}" for _, _, origin, strategy, amount in arms[1:])]
-    return ClassTable(one.model, one.task, titles, rows)
+    return ClassTable(one.model, one.task, titles, rows, bool(thresholds))
 
 
-def _scores(arms: Sequence[Sequence[Mapping[str, float]]]) -> list[str]:
-    """The means over seeds of each arm's scores."""
-    return [score_text(fmean(run[name] for run in runs)) for runs in arms for name in SCORES]
+def _range(values: Sequence[float]) -> str:
+    """One number, or the lowest and the highest of several seeds."""
+    low, high = (f"{value:.3f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _scores(records: Sequence[Sequence[Mapping[str, Any]]], of: str, key: str | int) -> list[str]:
+    """The means over seeds of each arm's scores of a class or an average."""
+    return [score_text(fmean(run[of][key][part] for run in runs)) for runs in records for part in SCORES]

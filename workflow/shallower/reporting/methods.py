@@ -172,7 +172,7 @@ def _task(
             for split, key in (("training", "train_examples"), ("validation", "validation_examples"))
             if task.get(key) and (rows or split == "validation")
         ],
-        "metrics": listed([_metric(metric, positive) for metric in task["metrics"]]) + _threshold(task, record),
+        "metrics": listed([_metric(metric, positive) for metric in task["metrics"]]) + _threshold(config, task, record),
         "chance": DASH if baselines.empty else score_text(baselines["chance"].iloc[0]),
         "seeds": " ".join(map(str, _seeds(config, task))),
     }
@@ -192,8 +192,11 @@ def _metric(name: str, positive: str | None) -> str:
     return metric_title(name, positive if name in METRICS and METRICS[name].of_class else None)
 
 
-def _threshold(task: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+def _threshold(config: Mapping[str, Any], task: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     """Which classes count as answered, where each is a question of its own."""
+    if "thresholds" in task:
+        examples = (task.get("calibration") or config["calibration"])["examples"]
+        return f" (of classes with a probability above their own threshold, tuned on {examples:,} training examples)"
     threshold = answer_threshold(record["target"], task) if "target" in record else None
     return "" if threshold is None else f" (of classes with a probability above {threshold:g})"
 

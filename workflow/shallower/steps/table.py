@@ -224,7 +224,7 @@ STEPS: dict[str, Step] = {
         # Evaluation.
         _model_step(
             "predict",
-            rules=("predict", "predict_test"),
+            rules=("predict", "predict_test", "predict_calibration"),
             folder=RUN,
             outputs=("predictions.parquet",),
             mem=memory.inference,
@@ -239,6 +239,7 @@ STEPS: dict[str, Step] = {
             is_job=True,
             memory=memory.scoring,
         ),
+        Step("tune_thresholds", "report", ("tune_thresholds",), BASELINE_RUN, ("thresholds.json",)),
         Step("compare_runs", "report", ("compare",), ARM, ("comparison.json",)),
         _model_step(
             "reload_models",

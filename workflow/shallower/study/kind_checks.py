@@ -7,7 +7,7 @@ from shallower.core.wording import listed, unsuited
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.draft import Draft
 from shallower.study.step_settings import Training
-from shallower.study.strategy_checks import limit_of
+from shallower.study.strategy_checks import calibration_missing, limit_of
 from shallower.study.study import target_of
 from shallower.study.teacher_checks import is_taught
 from shallower.surgery.strategies import STRATEGIES
@@ -40,6 +40,18 @@ def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Itera
                 yield f".{key}: {unsuited(key, name, reason)}"
         yield from _word_problems(draft, index, task, kind)
         yield from _training_problems(draft, task, kind)
+        if "thresholds" in task and "thresholds" in kind.takes:
+            yield from _threshold_problems(draft, task)
+
+
+def _threshold_problems(draft: Draft, task: Mapping[str, Any]) -> Iterator[str]:
+    if "threshold" in task:
+        yield ".threshold: there are thresholds, one for each label; remove one of the two keys"
+    if calibration_missing(draft, [str(task["name"])]):
+        yield (
+            ".thresholds: are tuned on calibration examples, and there are none; add 'calibration: {examples: 500}' to "
+            "the study or the task"
+        )
 
 
 def not_taken(kind: TaskKind, key: str) -> str:

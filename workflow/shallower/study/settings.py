@@ -202,6 +202,11 @@ class LabelledTask(Task):
     Probability above which a label is answered, 0.5 by default. Only for multi-label. Nothing is trained again for
     another one.
     """
+    thresholds: Annotated[str, OneOf(("tuned",))] = optional()
+    """
+    tuned gives each label a threshold of its own, by which its F1 is highest among the full model's answers to the
+    calibration examples; every run of the same seed is scored by it. Only for multi-label.
+    """
     columns: Annotated[list[Text], Strict(), Field(min_length=2), Distinct()] = optional()
     """Names of all columns in their order, for CSV and TSV files without a header and for CoNLL files."""
     positive_class: Text = optional()

@@ -23,7 +23,7 @@ UNLABELLED_KEYS = ("unlabelled_file", "unlabelled_examples", "unlabelled_text", 
 TEST_KEYS = ("test_file", "test_split", "test_qrels_file", "test_queries_file", "test_examples")
 # Settings of scoring that say which answers count, where a study names them.
 ANSWER_KEYS = ("positive_class", "threshold", "strict_entities")
-TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart", "calibration"}
+TASK_USE_KEYS = {"name", "train", "refine", "metrics", "seeds", "counterpart", "calibration", "thresholds"}
 TASK_USE_KEYS |= {*ANSWER_KEYS, *UNLABELLED_KEYS, *TEST_KEYS}
 MODEL_USE_KEYS = {"counterpart"}
 
@@ -131,14 +131,18 @@ class Study:
         return None if settings is None else int(settings["examples"])
 
     def chooses_by_calibration(self, task: str) -> bool:
-        """Whether layers of runs, on a task or on others, are chosen on its calibration examples."""
+        """Whether layers of runs, on a task or on others, or thresholds are chosen on its calibration examples."""
         if self.calibration_examples(task) is None:
             return False
-        if any(task == judged for _, judged, _ in self.judged):
+        if self.tunes_thresholds(task) or any(task == judged for _, judged, _ in self.judged):
             return True
         scored = (run for run in self.runs if not run.is_baseline and self.scored_task(vars(run)) == task)
         scores = (STRATEGIES[run.strategy].score for run in scored)
         return any(score is not None and score.runs_model for score in scores)
+
+    def tunes_thresholds(self, task: str) -> bool:
+        """Whether each label of a task has a threshold of its own, by its calibration examples."""
+        return "thresholds" in _named(self.config["tasks"], task)
 
     def unlabelled_definition(self, task: str) -> dict[str, Any] | None:
         """What says which texts without labels a task has, and what they must not have in common with; None for none.
@@ -309,14 +313,13 @@ class Study:
         """Settings of the scoring of a task's predictions.
 
         With its metrics, the primary one first, and the index of its positive class and its threshold, where the study
-        names them.
+        names them, or that these are tuned (`thresholds`).
         """
         entry = _named(self.config["tasks"], task)
         settings = dict(self.config["evaluate"]) | {"metrics": entry["metrics"]}
         if "positive_class" in entry:
             settings["positive_class"] = entry["labels"].index(entry["positive_class"])
-        if "threshold" in entry:
-            settings["threshold"] = entry["threshold"]
+        settings |= {key: entry[key] for key in ("threshold", "thresholds") if key in entry}
         if entry.get("strict_entities"):
             settings["strict_entities"] = True
         return settings
@@ -333,6 +336,11 @@ class Study:
         keys = ("metrics", *ANSWER_KEYS)
         found = {key: {task: each[key] for task, each in of_tasks.items() if key in each} for key in keys}
         return {key: values for key, values in found.items() if values}
+
+    def choice_settings(self, task: str) -> dict[str, Any]:
+        """What a task's models are compared by: its first metric, and what says which answers count."""
+        settings = self.compare_settings(task)
+        return {key: settings[key] for key in ("metrics", *ANSWER_KEYS, "thresholds") if key in settings}
 
     def compare_settings(self, task: str) -> dict[str, Any]:
         """Settings of the comparison with the baseline, which is by the primary metric alone."""

@@ -67,7 +67,8 @@ class TaskKind(ABC):
         has_classes: whether a task lists the names of its classes in `labels`.
         has_class_sets: whether a text may belong to several of them, or to none.
         weights: of the classes in the loss, as `class_weights` has them; None for none.
-        threshold: probability above which a class is answered, where each is a question of its own; else None.
+        threshold: probability above which a class is answered, where each is a question of its own, one for all or one
+            for each; else None.
         label_type: of labels in tables, by Arrow's name: "int64"; "float64", which tokens store as float32; or
             "list<int8>" for several numbers a text, as many for each, or "list<int64>" for a label for each word.
         answers_words: whether a text has a label for each of its words, and a row of predictions for each.
@@ -104,7 +105,7 @@ class TaskKind(ABC):
     source: ClassVar[str | None] = None
 
     weights: Sequence[float] | None = None
-    threshold: float | None = None
+    threshold: float | Sequence[float] | None = None
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """This kind by settings of scoring, of a study or in a metrics.json, where its answers depend on any."""

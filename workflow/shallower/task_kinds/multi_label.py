@@ -25,7 +25,7 @@ class MultiLabel(TaskKind):
     name = "multi-label"
     has_classes = True
     has_class_sets = True
-    takes = frozenset({"labels", "label_columns", "threshold", "class_weights"})
+    takes = frozenset({"labels", "label_columns", "threshold", "thresholds", "class_weights"})
     label_type = "list<int8>"
     scored_as = ("multi-label",)
     threshold = THRESHOLD
@@ -77,7 +77,8 @@ class MultiLabel(TaskKind):
         return temperature**2 * (cross_entropy - entropy)
 
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
-        return (logits.astype(np.float64) > math.log(self.threshold / (1 - self.threshold))).astype(np.int8)
+        threshold = np.asarray(self.threshold, np.float64)
+        return (logits.astype(np.float64) > np.log(threshold / (1 - threshold))).astype(np.int8)
 
     def divergence(self, full: NDArray[Any], logits: NDArray[Any]) -> float:
         """Mean over examples of the sum over classes, each a yes or no."""
