@@ -1745,6 +1745,11 @@ MODEL = [
         config_json(model_type="gpt2", scale_attn_by_inverse_layer_idx=True),
         ("config.json has 'scale_attn_by_inverse_layer_idx': each layer divides by its own", "without it"),
     ),
+    Case(
+        "a mask that transformers does not make",
+        config_json(model_type="gemma2", use_bidirectional_attention=True),
+        ("config.json has 'use_bidirectional_attention': transformers masks what follows a token", "gemma3_text"),
+    ),
     Case("a model's own code", config_json(auto_map={"AutoModel": "x.X"}), ("(auto_map), which is never run; choose",)),
     Case(
         "a tokenizer's own code",

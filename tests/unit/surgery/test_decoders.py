@@ -168,3 +168,24 @@ def test_tokenizers_pad_as_published_ones_do() -> None:
         "gemma3_text": "left",
         "smollm3": "right",
     }
+
+
+def test_a_model_that_sees_both_ways_still_does_with_fewer_layers(tmp_path):
+    """As EmbeddingGemma: transformers halves the window when it reads config.json, and doubles it when it writes."""
+    settings = {"use_bidirectional_attention": True, "sliding_window": 4}
+    source = tiny.make_model(tmp_path / "source", "gemma3_text", NUM_LAYERS, labels=3, settings=settings)
+    tokens = make_tokens(source, 6, pair=True)[0]
+    load_for_prediction(source, tokens.padding_side).save(source, saved := tmp_path / "saved")
+    drop_layers(saved, KEPT, dropped := tmp_path / "dropped")
+    config = read_json(dropped / "config.json")
+    assert {key: config[key] for key in settings} == settings
+    full, causal = (
+        AutoModelForSequenceClassification.from_pretrained(source, use_bidirectional_attention=both).eval()
+        for both in (True, False)
+    )
+    with bypassed(full, KEPT), bypassed(causal, KEPT):
+        expected, other = alone(full, tokens), alone(causal, tokens)
+    assert np.abs(expected - other).max() > 1e-2
+    np.testing.assert_allclose(
+        predict(load_for_prediction(dropped, tokens.padding_side), tokens, CPU), expected, rtol=0, atol=2e-5
+    )

@@ -174,7 +174,16 @@ FAMILIES = (
         older_kind_keys=("max_window_layers",),
         **LLAMA,
     ),
-    Family(name="gemma2", tensors=_llama_tensors(GEMMA_NORMS, head_size=256), layer_kinds=_by_turns(2), **GEMMA),
+    Family(
+        name="gemma2",
+        tensors=_llama_tensors(GEMMA_NORMS, head_size=256),
+        layer_kinds=_by_turns(2),
+        refused_settings={
+            "use_bidirectional_attention": "transformers masks what follows a token all the same; choose a gemma3_text "
+            "model, of which it does not",
+        },
+        **GEMMA,
+    ),
     Family(
         name="gemma3_text",
         tensors=_llama_tensors(GEMMA_NORMS, norms_heads=True, head_size=256),
