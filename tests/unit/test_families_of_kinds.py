@@ -7,6 +7,7 @@ kind is tried with all others, or refused by name when a study is read.
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +26,11 @@ from shallower.engine.classifiers.loading import load_for_prediction, load_for_t
 from shallower.engine.classifiers.transformers_models import model_inputs
 from shallower.engine.devices import Compute
 from shallower.engine.prediction import of_examples, predict
-from shallower.engine.tokens import each_text_by_itself, tokenize
+from shallower.engine.tokens import TokenSet, each_text_by_itself, tokenize
 from shallower.engine.training import TrainSettings, train
+from shallower.export.onnx_export import export_onnx
+from shallower.export.onnx_prediction import OnnxModel
+from shallower.export.onnx_prediction import predict as predict_onnx
 from shallower.models.families import FAMILIES
 from shallower.models.sentence_embedding import SentenceEmbedding
 from shallower.sources.models import fetch_model
@@ -45,6 +49,17 @@ CPU = Compute("cpu", "fp32", 1)
 SENTENCES = tagged_words.make_sentences(12, seed=1)
 # Of three layers; the lowest one of ModernBERT stays.
 KEPT = [0, 2]
+# Kinds by what comes out of a model; the others are answered as one of these.
+OUTPUTS = ("classification", "tokens", "embedding")
+# An export takes seconds: these ways to mask and to read are tried always, all others if asked for (-m slow). That all
+# of `tiny.FAMILIES` answer classes alike is tested where they are exported.
+EXPORTED = {
+    ("xlnet", "tokens"),
+    ("deberta-v2", "tokens"),
+    ("modernbert", "embedding"),
+    ("gemma3_text", "embedding"),
+    ("qwen2", "classification"),
+}
 POOLING = SentenceEmbedding("mean", normalize=True, max_length=tiny.MAX_LENGTH)
 
 
@@ -100,6 +115,28 @@ def study_of(model, task):
     }
 
 
+def embedding_model(folder: Path, family: str, num_layers: int) -> Path:
+    """A model without a head whose config.json says how it pools."""
+    tiny.make_model(folder, family, num_layers=num_layers, bare=True)
+    write_json(folder / "config.json", POOLING.within(read_json(folder / "config.json")))
+    return folder
+
+
+def tokenized(source: Path, table: pa.Table, kind) -> TokenSet:
+    """The tokens of a table as a kind's models read them."""
+    table, more = each_text_by_itself(table) if kind.answers_with_vectors else (table, {})
+    config, tokenizer = read_json(source / "config.json"), transformers.AutoTokenizer.from_pretrained(source)
+    has_cls_token = FAMILIES[config["model_type"]].has_cls_token
+    tokens = tokenize(table, tokenizer, tiny.MAX_LENGTH, config["vocab_size"], has_cls_token=has_cls_token)
+    return replace(tokens, **more)
+
+
+def task_of(kind) -> dict[str, Any]:
+    """What task.json says of a kind, as far as a model needs it."""
+    labels = tagged_words.TAGS if kind.answers_words else ["bad", "good"] if kind.has_classes else None
+    return {"name": "tiny", "target": kind.name, "labels": labels}
+
+
 def logits_of(folder: Path, tokens, kind) -> np.ndarray:
     """Answers by a model that transformers loads, which finds every weight and no other."""
     model_class = getattr(transformers, kind.model_class)
@@ -148,19 +185,10 @@ def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, colle
         with pytest.raises(UserError, match=reason):
             fetch_model(model, tmp_path / "fetched", model_classes=[adapter.model_class])
         return
-    pairs = {}
     if adapter.answers_with_vectors:
-        source = tiny.make_model(tmp_path / "source", family, num_layers=3, bare=True)
-        write_json(source / "config.json", POOLING.within(read_json(source / "config.json")))
-        table, pairs = each_text_by_itself(table)
-    config, tokenizer = read_json(source / "config.json"), transformers.AutoTokenizer.from_pretrained(source)
-    has_cls_token = FAMILIES[family].has_cls_token
-    sizes = (tiny.MAX_LENGTH, config["vocab_size"])
-    tokens = replace(tokenize(table, tokenizer, *sizes, has_cls_token=has_cls_token), **pairs)
-    labels = tagged_words.TAGS if adapter.answers_words else ["bad", "good"] if adapter.has_classes else None
-    task = {"name": "tiny", "target": kind, "labels": labels}
-
-    classifier = load_for_training(source, task, 1, tokens.padding_side)
+        source = embedding_model(tmp_path / "source", family, num_layers=3)
+    tokens = tokenized(source, table, adapter)
+    classifier = load_for_training(source, task_of(adapter), 1, tokens.padding_side)
     settings = TrainSettings.parse({"epochs": 3, "learning_rate": 3e-3, "batch_size": 6})
     records = train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "scratch", {}), 60).records
     losses = [record["loss"] for record in records]
@@ -168,11 +196,35 @@ def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, colle
     classifier.save(source, tuned := tmp_path / "tuned")
     drop_layers(tuned, KEPT, dropped := tmp_path / "dropped")
     if adapter.source == "collection":
-        texts, searched = each_text_by_itself(collection)
-        tokens = replace(tokenize(texts, tokenizer, *sizes, has_cls_token=has_cls_token), **searched)
+        tokens = tokenized(source, collection, adapter)
     for folder in (tuned, dropped):
         ours = predict(load_for_prediction(folder, tokens.padding_side), tokens, CPU)
         theirs = logits_of(folder, tokens, adapter)
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
         if adapter.source == "collection":
             check_search(tokens, collection, ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [
+        pytest.param(family, kind, marks=[] if (family, kind) in EXPORTED else [pytest.mark.slow])
+        for family in FAMILIES
+        for kind in OUTPUTS
+        if not FAMILIES[family].no_onnx and (family, kind) not in REFUSED
+    ],
+)
+def test_an_exported_model_answers_as_transformers_does(tmp_path, family, kind):
+    adapter = TASK_KINDS[kind]
+    make = embedding_model if adapter.answers_with_vectors else tiny.make_model
+    source = make(tmp_path / "source", family, num_layers=1)
+    tokens = tokenized(source, table_of(kind), adapter)
+    load_for_training(source, task_of(adapter), 1, tokens.padding_side).save(source, folder := tmp_path / "saved")
+    expected = logits_of(folder, tokens, adapter)
+    assert np.ptp(expected, axis=0).min() > 1e-2, "all are answered alike: differences would not show"
+    export_onnx(folder, tmp_path / "model.onnx")
+    model = OnnxModel(tmp_path / "model.onnx")
+    np.testing.assert_allclose(predict_onnx(model, tokens), expected, rtol=0, atol=1e-4)
+    # Of another size than the batch that export looked at.
+    alone = model.compute(make_batch(tokens, np.array([2])))
+    np.testing.assert_allclose(alone, expected[tokens.rows(np.array([2]))], rtol=0, atol=1e-4)

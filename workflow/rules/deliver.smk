@@ -186,7 +186,7 @@ rule predict_variants:
         threads=THREADS,
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
-        " --vocabularies {params.vocabularies:q} --task {input.task:q} --split {params.split} --tokens {input.tokens:q}"
+        " --vocabularies {params.vocabularies:q} --task {input.task:q} --split {params.split:q} --tokens {input.tokens:q}"
         " --trimmed-tokens {input.trimmed:q} --threads {params.threads} --output {output.predicted:q} 2>&1 | tee {log:q}"
 
 
@@ -233,7 +233,7 @@ rule evaluate_variants:
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
         " --vocabularies {params.vocabularies:q} --task {input.task:q} --settings {params.settings:q}"
-        " --split {params.split} --output {output.evaluated:q} 2>&1 | tee {log:q}"
+        " --split {params.split:q} --output {output.evaluated:q} 2>&1 | tee {log:q}"
 
 
 use rule evaluate_variants as evaluate_test_variants with:
