@@ -36,6 +36,7 @@ def _row(model, task, num_layers, layers, arm, runtime, vocabulary):
         "num_layers": num_layers,
         "layers": layers,
         "kept_layers": " ".join(map(str, range(layers))),
+        "target": "classification",
         "metric": "accuracy",
         "positive_class": math.nan,
         "num_examples": 872,

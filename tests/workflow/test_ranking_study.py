@@ -68,8 +68,8 @@ def test_scores_are_those_of_scikit_learn_by_query(finished: Project):
 
 def test_the_report_says_what_was_drawn(finished: Project):
     report = re.sub(r"\s+", " ", (finished.folder / "results/tiny/report.html").read_text(encoding="utf-8"))
-    assert "48 in 12 queries" in report
-    assert "(of queries, with all their rows, where examples belong together)" in report
+    assert "48 pairs in 12 queries" in report
+    assert "samples of the validation queries, with all their rows" in report
     assert "nDCG@10" in report
 
 
@@ -86,5 +86,5 @@ def test_the_delivered_model_ranks(finished: Project):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "pipeline_tag: text-ranking" in card
     assert "nDCG&#64;10" in card
-    assert "48 validation examples in 12 queries" in card
+    assert "48 validation pairs in 12 queries" in card
     assert AutoConfig.from_pretrained(folder).num_labels == 1

@@ -82,7 +82,7 @@ def test_the_report_counts_words_and_sentences(finished: Project):
     report = re.sub(r"\s+", " ", report)
     words = sum(len(words) for words, _ in tagged_words.make_sentences(30, 2))
     assert f"{words} words in 30 sentences" in report
-    assert "(of sentences, with all their rows, where examples belong together)" in report
+    assert "samples of the validation sentences, with all their rows" in report
     assert f"{words} validation words" in report
     assert "texts in parts" in report
 

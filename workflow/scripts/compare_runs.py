@@ -8,12 +8,13 @@ from shallower.core.files import read_json, write_json
 from shallower.core.runs import Run
 from shallower.evaluation.metrics import with_tagging
 from shallower.evaluation.predictions import read_matched
-from shallower.evaluation.records import comparison_record
+from shallower.evaluation.records import check_seeds, comparison_record
 from shallower.evaluation.thresholds import with_thresholds
 from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
+    check_seeds(arguments.predictions, arguments.baseline_predictions, arguments.seeds)
     verified_file(arguments.task)
     task = read_json(arguments.task)
     target, settings = task["target"], with_tagging(arguments.settings, task)

@@ -99,7 +99,7 @@ def test_a_test_score_is_named_next_to_the_one_of_the_choice():
     test = replace(SCORE, value=0.85, mean=0.84, kept=98.0, examples=1725)
     card = model_card(describe(forms=tuple(replace(form, test=test) for form in describe().forms)))
     assert "On the test split, by which nothing was chosen, it keeps **98.0\N{NO-BREAK SPACE}%" in card
-    assert "| test, 1725 examples | accuracy | 0.850 |" in card
+    assert "| test, 1,725 examples | accuracy | 0.850 |" in card
     assert [result.dataset_split for result in ModelCard(card).data.eval_results] == ["validation", "test"]
 
 
@@ -379,8 +379,8 @@ def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):
     described = describe(target="ranking", labels=None, has_pair=True, recommended=ONNX)
     by_query = tuple(replace(form, validation=replace(SCORE, in_groups=" in 7 queries")) for form in described.forms)
     card = model_card(replace(described, forms=by_query))
-    assert "examples in 7 queries and" in card
-    assert "examples in 7 queries |" in card
+    assert "pairs in 7 queries and" in card
+    assert "pairs in 7 queries |" in card
     assert "pipeline_tag: text-ranking" in card
     assert "It gives each text a number for a query" in card
     transformers, onnx = blocks(card)

@@ -41,7 +41,14 @@ def study(full=FULL, **changes):
     for (origin, strategy, amount), (dropped, kept, value, samples, latency) in ARMS.items():
         named = {"model": "m", "task": "t", "origin": origin, "strategy": strategy, "amount": amount}
         directory = f"results/s/m/t/{origin}/{strategy}-{amount}/seed3"
-        shared = {**named, "num_layers": 4, "num_dropped": dropped, "kept_layers": kept, "directory": directory}
+        shared = {
+            **named,
+            "target": "classification",
+            "num_layers": 4,
+            "num_dropped": dropped,
+            "kept_layers": kept,
+            "directory": directory,
+        }
         runs.append({**shared, "seed": 3, "primary": True, "value": value})
         resamples[directory] = np.array(full if origin == "baseline" else samples)
         rows.append(
@@ -169,7 +176,7 @@ def test_a_full_model_near_zero_has_no_share_of_its_score():
     row = recommended_table(summary, scores, {"score_kept": 50}, HALF).iloc[0]
     assert not row["recommended"]
     assert row[["origin", "kept_low"]].isna().all()
-    assert "0 or less on some resampled examples, so that no percentage of it can be taken" in row["sentence"]
+    assert "0 or less on some resamples, so that no percentage of it can be taken" in row["sentence"]
     by_size = recommended_table(summary, scores, {"layers": 3}, HALF).iloc[0]
     assert by_size["amount"] == "1"
     assert "accuracy 0.090, the full model's is 0.100" in by_size["sentence"]

@@ -106,7 +106,7 @@ def test_every_subset_is_a_dot_and_the_picks_are_marked(tables, subsets):
     assert {(round(x), y) for x, y in marked} == {(5, 0.8), (4, 0.75), (3, 0.65)}
     assert {y for _, y in np.round(points(left, "#d55e00"), 6)} == {0.55, 0.35, 0.2}
     assert {"accuracy of a readout", "accuracy", "a subset of layers", "layers kept"} <= set(texts(figure))
-    assert {"every subset, before refining, calibration examples", "after refining, validation examples"} <= set(
+    assert {"every subset, before refining, calibration examples", "after refining, validation split"} <= set(
         texts(figure)
     )
     assert "budget" not in "".join(texts(figure))

@@ -152,6 +152,7 @@ ARMS = pd.DataFrame(
         "kept_high": [100.0, 99.0, 99.5, 98.0, 100.5, 100.1],
         "kept_percent_half1": [99.5, 99.4, 98.0, 97.5, 99.9, 100.0],
         "kept_percent_half2": [99.5, 96.6, 100.0, 97.5, 99.9, 100.0],
+        "target": "classification",
         "score": [0.796, 0.784, 0.792, 0.78, 0.799, 0.8],
         "score_min": [0.795, 0.78, 0.7, 0.76, 0.1, 0.8],
         "collapsed": [0, 0, 0, 0, 1, 0],
@@ -165,6 +166,20 @@ ARMS = pd.DataFrame(
 BASELINE = pd.Series(
     ARMS.iloc[5].to_dict() | {"score": 0.8, "collapsed": 0, "seeds": 2, "chance": 0.5, "num_layers": 6}
 )
+
+
+def test_the_words_of_a_problem_are_those_of_the_kind_of_task():
+    """Without a chance level a score above 0 is one."""
+
+    def baseline(**changes):
+        return pd.Series(BASELINE.to_dict() | changes)
+
+    retrieval = {"target": "retrieval", "chance": np.nan, "score": 0.1}
+    assert without_answer(baseline(**retrieval), ARMS.iloc[:0]) is None
+    assert "better than nothing" in without_answer(baseline(**retrieval | {"score": 0.0}), ARMS.iloc[:0])
+    assert "finds no relevant document" in without_answer(baseline(**retrieval | {"collapsed": 1}), ARMS.iloc[:0])
+    found = without_answer(baseline(target="ranking", score=0.4), ARMS.iloc[:0])
+    assert "no better than a random order" in found
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,26 @@
 """Numbers and names for readers, the same in tables, figures and sentences."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 JOINED = "\N{NO-BREAK SPACE}"  # keeps a number and its unit on one line
+
+
+class Unit(NamedTuple):
+    """What there are many of, such as queries: the word for one, and that for several."""
+
+    one: str
+    many: str
+
+    def counted(self, number: int) -> str:
+        """`1 query`, `1,200 queries`."""
+        return f"{number:,} {self.one if number == 1 else self.many}"
+
+
+EXAMPLE = Unit("example", "examples")
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

@@ -11,6 +11,7 @@ from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION, TOKEN
 from shallower.core.variants import INT8, TORCH
 from shallower.core.wording import (
     DASH,
+    Unit,
     counted,
     layer_ranges,
     listed,
@@ -160,12 +161,12 @@ def _summary(delivered: Delivered) -> Markdown:
     faster = [f"{_times(full.latency[texts] / best.latency[texts])} as fast for {_texts(texts)}" for texts in sizes]
     gains += [f"it answers {listed(faster)} at once"] if faster else []
     compared = f"Compared with the full model in PyTorch, {' and '.join(gains)}." if gains else ""
-    row = task_kind(delivered.target).row_is
+    row = task_kind(delivered.target).row
     kept = [*_kept_sentences(best.validation, "validation", row), *_kept_sentences(best.test, "test", row)]
     return Markdown(" ".join([*[compared] * bool(gains), *kept]))
 
 
-def _kept_sentences(score: Score | None, split: str, row: str) -> list[str]:
+def _kept_sentences(score: Score | None, split: str, row: Unit) -> list[str]:
     """The score kept on a split, with its interval, and the scores themselves; `row` is what the split has many of."""
     if score is None:
         return []
@@ -174,7 +175,8 @@ def _kept_sentences(score: Score | None, split: str, row: str) -> list[str]:
     kept = []
     if score.kept is not None:
         kept = [f"{begin} keeps **{percent(score.kept)} of the full model's {title}**{_kept_interval(score)}."]
-    on = f"on {counted(score.examples, f'{split} {row}')}{score.in_groups} and {counted(score.seeds, 'seed')}"
+    of_split = Unit(f"{split} {row.one}", f"{split} {row.many}")
+    on = f"on {of_split.counted(score.examples)}{score.in_groups} and {counted(score.seeds, 'seed')}"
     means = f"{score_text(score.mean)}{_interval(score)} {on}, the full model's {score_text(score.full)}"
     return [*kept, f"Its {mean}{title} is {means}."]
 
@@ -239,20 +241,20 @@ def _score_rows(delivered: Delivered) -> list[dict[str, str]]:
     """A row for each form and split that has a score."""
     splits = (("validation", "validation"), ("test", "test"))
     return [
-        _score_row(form, split, getattr(form, attribute), task_kind(delivered.target).row_is)
+        _score_row(form, split, getattr(form, attribute), task_kind(delivered.target).row)
         for split, attribute in splits
         for form in delivered.forms
         if getattr(form, attribute) is not None
     ]
 
 
-def _score_row(form: Form, split: str, score: Score, row: str) -> dict[str, str]:
+def _score_row(form: Form, split: str, score: Score, row: Unit) -> dict[str, str]:
     kept = DASH if score.kept is None else percent(score.kept)
     if score.kept is not None and score.kept_low is not None and score.kept_high is not None:
         kept += f", {percent(score.kept_low)} to {percent(score.kept_high)}"
     return {
         "title": RUNTIMES[form.runtime].title,
-        "split": f"{split}, {score.examples} {row}s{score.in_groups}",
+        "split": f"{split}, {row.counted(score.examples)}{score.in_groups}",
         "metric": score.title,
         "value": score_text(score.value),
         "mean": Markdown(f"{score_text(score.mean)}{_interval(score)}"),

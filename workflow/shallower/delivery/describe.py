@@ -130,7 +130,8 @@ def _score(
 ) -> Score:
     """The score on a split: the run's own, and `numbers` of all seeds, from a row of variants.csv."""
     metrics = read_json(scores_folder(run, variant, split) / "metrics.json")
-    in_groups = f" in {metrics['num_groups']:,} {task_kind(target).groups_are}" if "num_groups" in metrics else ""
+    group = task_kind(target).group
+    in_groups = f" in {group.counted(metrics['num_groups'])}" if group and "num_groups" in metrics else ""
     return Score(
         metric=row["metric"],
         title=metric_title(row["metric"], row["positive_class"]),

@@ -19,7 +19,6 @@ from shallower.evaluation import rankings, retrieval
 from shallower.evaluation.class_sets import best_for_micro_f1, macro_f1_of_sets, micro_f1, of_sets, subset_accuracy
 from shallower.evaluation.entities import entity_counts, f1_of_counts, right_counts, seqeval_f1, share_of_counts
 from shallower.evaluation.groups import num_units, rows_of
-from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.registry import TASK_KINDS, task_kind
 from shallower.task_kinds.tag_schemes import IOB2, Tagging
 
@@ -345,11 +344,6 @@ def metric_title(name: str, positive_class: object = None) -> str:
     return f"{title} of {positive_class}" if isinstance(positive_class, str) and positive_class else title
 
 
-def row_of(metric: str) -> str:
-    """What a row of predictions is of where a metric of this name scores them: an example, or a word of one."""
-    return task_kind(METRICS[metric].kind).row_is if metric in METRICS else TaskKind.row_is
-
-
 def answer_threshold(target: str, settings: Mapping[str, Any]) -> float | Sequence[float] | None:
     """Probability above which a class counts as answered, or one for each; None for kinds without one.
 
@@ -430,8 +424,10 @@ def score(
     return float(resampled_scores(metric, labels, predictions, np.arange(num_units(labels, groups)), groups))
 
 
-def chance_score(metric: Metric, labels: NDArray[Any], groups: NDArray[np.int64] | None = None) -> float:
-    """The score of the best answer that is the same for every example."""
-    constant = metric.constant or task_kind(metric.kind).constant_answer
-    answers = np.full_like(labels, constant(labels))
+def chance_score(metric: Metric, labels: NDArray[Any], groups: NDArray[np.int64] | None = None) -> float | None:
+    """The score of the best answer that is the same for every example; None where the kind of task has none."""
+    constant = (metric.constant or task_kind(metric.kind).constant_answer)(labels)
+    if constant is None:
+        return None
+    answers = np.full_like(labels, constant)
     return score(metric, labels, answers, groups)

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +155,9 @@ def read_matched(
     differ from those of `reference` (of the first file where there is no reference).
     """
     expected, answers = reference, []
-    of_each = repeat(settings) if settings is None or isinstance(settings, Mapping) else settings
+    of_each = [settings] * len(paths) if settings is None or isinstance(settings, Mapping) else settings
     # Of each only the answers are kept: logits of many classes are large.
-    for path, own in zip(paths, of_each, strict=False):
+    for path, own in zip(paths, of_each, strict=True):
         table = read_predictions(path, target)
         expected = expected or table
         if not np.array_equal(table.ids, expected.ids):

@@ -1,6 +1,6 @@
 """The records of a run, and of the comparison of an arm (all its seeds) with the baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,14 @@ def halves(num_examples: int) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.sort(order[: num_examples // 2]), np.sort(order[num_examples // 2 :])
 
 
+def check_seeds(runs: Sized, baseline: Sized, seeds: Sequence[int]) -> None:
+    """Raise UserError unless there is a run, and one of the baseline, for each seed."""
+    if not len(runs) == len(baseline) == len(seeds):
+        raise UserError(
+            f"{len(runs)} runs, {len(baseline)} of the baseline and {len(seeds)} seeds; give one of each a seed"
+        )
+
+
 def comparison_record(
     target: str,
     labels: NDArray[Any],
@@ -86,10 +94,7 @@ def comparison_record(
     be checked on the other (as in Sajjad et al., Table 4). A number that does not exist, because the baseline
     scores 0 or less, is None.
     """
-    if not len(predictions) == len(baseline) == len(seeds):
-        raise UserError(
-            f"{len(predictions)} runs, {len(baseline)} of the baseline and {len(seeds)} seeds; give one of each a seed"
-        )
+    check_seeds(predictions, baseline, seeds)
     kind = task_kind(target)
     metric = metric_for(settings["metrics"][0], target, subject_of(settings))
     everything = np.arange(num_units(labels, groups))

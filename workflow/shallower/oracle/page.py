@@ -43,7 +43,8 @@ METHOD = (
 )
 TERMS = {
     "Regret": "The score after refining of the best subset of a size minus that of the chosen one, in points. What is "
-    "best was chosen on other examples than it was measured on, and with other seeds where there are several."
+    "best was chosen on one half of the validation split and measured on the other, with other seeds where there are "
+    "several."
 }
 
 

@@ -26,6 +26,7 @@ from shallower.evaluation.metrics import metric_title
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes
 from shallower.surgery.strategies import STRATEGIES
+from shallower.task_kinds.registry import task_kind
 
 SETTINGS: dict[Any, Any] = {
     "font.size": 10,
@@ -218,17 +219,19 @@ def draw_baseline(panels: Sequence[Axes], baseline: pd.Series, labelled: bool = 
 
 
 def _draw_chance(panels: Sequence[Axes], baseline: pd.Series, scores: Sequence[float]) -> None:
-    """The score of a constant answer: a line if it is near the others, otherwise a remark."""
+    """The chance level, where there is one: a line if it is near the others, otherwise a remark."""
     low, high = min(scores), max(scores)
+    constant = task_kind(baseline["target"]).constant
     if baseline["chance"] >= low - 0.6 * (high - low):
         for panel in panels:
             panel.axhline(baseline["chance"], color=SOFT, linewidth=1, linestyle=":", zorder=1)
-        label_line(panels[-1], baseline["chance"], f"constant answer\n{score_text(baseline['chance'])}", SOFT)
+        name = constant.partition(" ")[2]  # without the article
+        label_line(panels[-1], baseline["chance"], f"{name}\n{score_text(baseline['chance'])}", SOFT)
     elif baseline["chance"] > 0:
         for panel in panels:
             panel.margins(y=0.13)  # room for the remark below the lowest marker
         panels[0].annotate(
-            f"a constant answer scores {score_text(baseline['chance'])}, below this range",
+            f"{constant} scores {score_text(baseline['chance'])}, below this range",
             (0, 0), (4, 4), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=SOFT,
         )  # fmt: skip
 

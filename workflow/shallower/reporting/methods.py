@@ -8,10 +8,11 @@ import pandas as pd
 from shallower.core.layout import TEST, UNLABELLED
 from shallower.core.runs import BASELINE
 from shallower.core.text_figures import unlabelled_in_words
-from shallower.core.wording import DASH, counted, listed, score_text
+from shallower.core.wording import DASH, EXAMPLE, counted, listed, score_text
 from shallower.evaluation.metrics import METRICS, POSITIVE, answer_threshold, metric_title
 from shallower.reporting.footprint import footprint, footprint_text
 from shallower.surgery.strategies import STRATEGIES, amount_label
+from shallower.task_kinds.registry import task_kind
 
 SETTINGS = {
     "epochs": "epochs",
@@ -54,6 +55,7 @@ def methods_content(
     converted = {manifest["name"]: listed(sorted(_converted_from(manifest))) for manifest in models}
     seeds = [len(_seeds(config, task)) for task in config["tasks"]]
     columns = _training_columns(config)
+    kinds = [task_kind(target) for target in summary["target"].unique()]
     return {
         "origins": [origin["name"] for origin in config["origins"]],
         "models_kept": bool(config.get("keep_models")),
@@ -80,6 +82,7 @@ def methods_content(
             for each in unlabelled
         ],
         "tests": [_test(manifest) for manifest in tests],
+        "drawn": list(dict.fromkeys(kind.drawn.many for kind in kinds)) or [EXAMPLE.many],
         "groups": sorted({name for _, manifest in tasks.values() for name in manifest.get("groups", {})}),
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
         "several_seeds": max(seeds) > 1,
@@ -163,9 +166,7 @@ def _task(
         "name": task["name"],
         "source": _task_source(task),
         "training": _examples(rows["train"], manifest, "train") if rows else DASH,
-        "validation": (
-            DASH if baselines.empty else _examples(baselines["num_examples"].iloc[0], manifest, "validation")
-        ),
+        "validation": (DASH if baselines.empty else _scored(baselines.iloc[0], manifest)),
         "classes": {split: _classes(classes[split]) for split in classes},
         "subset_of": [
             split
@@ -173,9 +174,16 @@ def _task(
             if task.get(key) and (rows or split == "validation")
         ],
         "metrics": listed([_metric(metric, positive) for metric in task["metrics"]]) + _threshold(config, task, record),
-        "chance": DASH if baselines.empty else score_text(baselines["chance"].iloc[0]),
+        "chance": _chance(baselines),
         "seeds": " ".join(map(str, _seeds(config, task))),
     }
+
+
+def _chance(baselines: pd.DataFrame) -> str:
+    """The chance level of a task and what has it, such as "0.500, a constant answer"."""
+    if baselines.empty or pd.isna(baselines["chance"].iloc[0]):
+        return DASH
+    return f"{score_text(baselines['chance'].iloc[0])}, {task_kind(baselines['target'].iloc[0]).constant}"
 
 
 def _examples(rows: int, manifest: Mapping[str, Any], split: str) -> str:
@@ -186,6 +194,13 @@ def _examples(rows: int, manifest: Mapping[str, Any], split: str) -> str:
     words = manifest.get("words", {}).get(split)
     number = f"{rows:,}" if words is None else f"{words:,} words"
     return number + "".join(f" in {counts[split]:,} {name}" for name, counts in manifest.get("groups", {}).items())
+
+
+def _scored(baseline: pd.Series, manifest: Mapping[str, Any]) -> str:
+    """The same of validation, with what these examples are."""
+    rows, row = int(baseline["num_examples"]), task_kind(baseline["target"]).row
+    number = _examples(rows, manifest, "validation")
+    return number if row == EXAMPLE or "words" in manifest else number.replace(f"{rows:,}", row.counted(rows), 1)
 
 
 def _metric(name: str, positive: str | None) -> str:

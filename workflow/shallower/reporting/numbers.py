@@ -8,11 +8,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from shallower.core.runs import BASELINE
-from shallower.core.wording import DASH, TIMES, percent, score_text
-from shallower.evaluation.metrics import metric_title, row_of
+from shallower.core.wording import DASH, TIMES, Unit, percent, score_text
+from shallower.evaluation.metrics import metric_title
 from shallower.reporting.drawings import Scale, layer_stack
 from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes, layer_sets
+from shallower.task_kinds.registry import task_kind
 
 # One arm that lost nearly everything must not squeeze the others into a corner of the drawings; in percent.
 LOWEST_DRAWN = 80.0
@@ -38,15 +39,15 @@ class ArmRow:
 class NumbersTable:
     """The arms by origin, of which the baseline has none ("").
 
-    `row` is what there are `num_examples` of (see `row_of`), `others` are the headings of the last columns.
+    `size` says how many rows were scored, `chance` what has the chance level and which ("" for none); `others` are the
+    headings of the last columns.
     """
 
     model: str
     task: str
     metric: str
     seeds: int
-    num_examples: int
-    row: str
+    size: str
     chance: str
     confidence: float
     others: Sequence[str]
@@ -59,6 +60,7 @@ def numbers_table(baseline: pd.Series, arms: pd.DataFrame, confidence: float) ->
     shares = arms[["kept_percent", "kept_low", "kept_high"]].astype(float)
     lowest, highest = (shares.min().min(), shares.max().max()) if len(arms) else (100.0, 100.0)
     scale = Scale(min(98.0, max(lowest, LOWEST_DRAWN) - 1), max(102.0, highest + 1), 100.0)
+    kind = task_kind(baseline["target"])
     groups = [
         (origin_title(origin), [_arm_row(row, sizes, scale) for row in rows.to_dict("records")])
         for origin, rows in arms.groupby("origin", sort=False)
@@ -68,13 +70,16 @@ def numbers_table(baseline: pd.Series, arms: pd.DataFrame, confidence: float) ->
         task=baseline["task"],
         metric=metric_title(baseline["metric"], baseline["positive_class"]),
         seeds=int(baseline["seeds"]),
-        num_examples=int(baseline["num_examples"]),
-        row=row_of(baseline["metric"]),
-        chance=score_text(baseline["chance"]),
+        size=_validation(kind.row).counted(int(baseline["num_examples"])),
+        chance=f"{kind.constant} scores {score_text(baseline['chance'])}" if pd.notna(baseline["chance"]) else "",
         confidence=confidence,
         others=["size", *(f"speed, batch {size}" for size in sizes), "last training"],
         origins=[("", [_arm_row(baseline.to_dict(), sizes, scale)]), *groups],
     )
+
+
+def _validation(row: Unit) -> Unit:
+    return Unit(*(f"validation {word}" for word in row))
 
 
 def _arm_row(row: Mapping[str, Any], sizes: Sequence[int], scale: Scale) -> ArmRow:

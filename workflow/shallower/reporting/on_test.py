@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from shallower.core.variants import AS_TRAINED, Variant
-from shallower.core.wording import JOINED, counted, percent, score_text
+from shallower.core.wording import EXAMPLE, JOINED, Unit, counted, percent, score_text
 from shallower.evaluation.bootstrap import Interval
 from shallower.evaluation.estimates import POINTS, Scores, percentage
-from shallower.evaluation.metrics import row_of
+from shallower.task_kinds.registry import task_kind
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ScoreOnTest:
         interval: that of the score.
         difference, difference_interval: how much the score is above the full model's.
         kept, kept_interval: the score in per cent of the full model's; NaN where there is no such percentage.
-        row: what there are so many of, in one word: an example, or a word of one.
+        row: what there are so many of.
     """
 
     examples: int
@@ -37,7 +37,7 @@ class ScoreOnTest:
     difference_interval: Interval
     kept: float
     kept_interval: Interval
-    row: str = "example"
+    row: Unit = EXAMPLE
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class ScoreOnTest:
     @property
     def of_what(self) -> str:
         """What the intervals are over."""
-        return f"{self.examples:,} {self.row}s and {counted(self.seeds, 'seed')}"
+        return f"{self.row.counted(self.examples)} and {counted(self.seeds, 'seed')}"
 
     @property
     def level(self) -> str:
@@ -74,7 +74,7 @@ class ScoreOnTest:
     def sentence(self, metric: str, is_full: bool) -> str:
         """All of it in words; `metric` is the score's name, `is_full` whether this is the full model itself."""
         own = f"{metric} {score_text(self.score)} ({self.level} {scores_between(self.interval)}, {self.of_what})"
-        unused = "no choice was made by these examples"
+        unused = f"no choice was made by these {self.row.many}"
         if is_full:
             return f"On the test split: {own}; {unused}."
         difference = f"{score_text(self.difference)} ({scores_between(self.difference_interval)})"
@@ -123,7 +123,7 @@ def score_on_test(
         difference_interval=_as_scores(difference.interval(confidence)),
         kept=kept.value,
         kept_interval=kept.interval(confidence),
-        row=row_of(rows["metric"].iloc[0]),
+        row=task_kind(rows["target"].iloc[0]).row,
     )
 
 

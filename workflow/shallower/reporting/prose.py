@@ -1,20 +1,20 @@
 """Explanations that pages, the captions of Snakemake's report and the README share, word for word."""
 
 KEPT = "the mean score of a pruned model in percent of the full model's mean score"
-INTERVAL = "paired bootstrap over the validation examples"
+INTERVAL = "paired bootstrap over the validation split"
 NO_SEED_VARIANCE = "It does not include seed variance"
 ROBUST = "the interval and every seed stay within the tolerance"
-COLLAPSED = "gives the same answer to every example"
+COLLAPSED = "gives the same answer to everything"
 NEVER_CHOSEN = "It stays in tables and figures and is never chosen."
 LAYERS = "counted from 0 at the bottom, next to the embeddings"
-HELD_OUT = "chosen on one half of the validation examples, measured on the other"
+HELD_OUT = "chosen on one half of the validation split, measured on the other"
 SELECTION_BIAS = (
     "Scores are those of the validation split. Choosing the best of many arms on it is optimistic (selection bias)."
 )
 BUDGET_SCORE = (
-    "A model holds the score when the lower end of the interval of the score that it keeps, over resampled validation "
-    "examples and seeds together, is not below the limit. With two or three seeds such an interval is rather too "
-    "narrow; with one it says nothing of other seeds."
+    "A model holds the score when the lower end of the interval of the score that it keeps, over resamples of the "
+    "validation split and of seeds together, is not below the limit. With two or three seeds such an interval is "
+    "rather too narrow; with one it says nothing of other seeds."
 )
 CHOSEN_BY_IT = "The score of a model that was chosen is the one that it was chosen by."
 TEST = (
@@ -26,7 +26,7 @@ FIRST_SEED = (
     "choice by it."
 )
 STORED_PREDICTIONS = (
-    "Every tuned model was loaded from its folder and predicted the validation examples. All scores, intervals and "
+    "Every tuned model was loaded from its folder and predicted the validation split. All scores, intervals and "
     "tests were computed from these stored predictions."
 )
 MEASURED = "Time and size were measured for every depth of each model"

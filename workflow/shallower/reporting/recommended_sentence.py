@@ -9,11 +9,12 @@ import pandas as pd
 from shallower.core.variants import AS_TRAINED
 from shallower.core.wording import DASH, JOINED, counted, layer_ranges, listed, percent
 from shallower.evaluation.estimates import Scores
-from shallower.evaluation.metrics import metric_title, row_of
+from shallower.evaluation.metrics import metric_title
 from shallower.reporting.budget import LATENCY, SCORE_KEPT, budget_text, texts_at_once
 from shallower.reporting.labels import origin_title
 from shallower.reporting.recommend import Candidate, Recommendation, missed_limits
 from shallower.reporting.summary import layer_sets
+from shallower.task_kinds.registry import task_kind
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ def layers_text(candidate: Candidate, case: Case, scores: Scores) -> str:
 
 def kept_text(candidate: Candidate, case: Case) -> str:
     """The share of the full model's score with its interval, or the scores where there is no such share."""
-    metric, row = metric_title(case.full["metric"], case.full["positive_class"]), row_of(case.full["metric"])
+    metric, row = metric_title(case.full["metric"], case.full["positive_class"]), task_kind(case.full["target"]).row
     if math.isnan(candidate.low):
         return f"{metric} {candidate.score:.3f}, the full model's is {case.full['score']:.3f}"
     return (
         f"{percent(candidate.kept)} of the full model's {metric} ({100 * case.confidence:g}{JOINED}% interval "
-        f"{candidate.low:.1f} to {candidate.high:.1f}, {case.full['num_examples']:,} {row}s and "
+        f"{candidate.low:.1f} to {candidate.high:.1f}, {row.counted(case.full['num_examples'])} and "
         f"{counted(case.full['seeds'], 'seed')})"
     )
 
@@ -119,7 +120,7 @@ def _why_unknown(case: Case) -> str:
     """Why no candidate's distance from the budget is known."""
     if LATENCY in case.budget and math.isnan(case.full_latency):
         return "the time was not measured"
-    return "the full model's score is 0 or less on some resampled examples, so that no percentage of it can be taken"
+    return "the full model's score is 0 or less on some resamples, so that no percentage of it can be taken"
 
 
 def short(value: float) -> str:

@@ -13,7 +13,7 @@ from shallower.reporting.missing import missing_files_error
 RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
 COLUMNS = [
     *("study", "model", "task", "origin", "strategy", "amount", "num_layers", "num_dropped", "kept_layers", "seed"),
-    *("metric", "positive_class", "primary", "value", "low", "high", "chance", "num_examples"),
+    *("target", "metric", "positive_class", "primary", "value", "low", "high", "chance", "num_examples"),
     *("parameters", "model_bytes", "train_seconds", "collapsed", "directory"),
 ]
 
@@ -44,7 +44,7 @@ def _rows(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for metric, scores in record["metrics"].items():
             yield {
                 **run,
-                **{key: record[key] for key in ("num_layers", "num_dropped", "num_examples", "collapsed")},
+                **{key: record[key] for key in ("num_layers", "num_dropped", "target", "num_examples", "collapsed")},
                 **{key: record[key] for key in ("parameters", "model_bytes", "train_seconds")},
                 "kept_layers": " ".join(map(str, record["kept_layers"])),
                 "metric": metric,

@@ -124,7 +124,7 @@ def score_by_depth(
                 panel.grid(axis="y")
         if subsets:
             _note(grid[0, 0], "every subset, before refining, calibration examples")
-            _note(grid[0, -1], "after refining, validation examples")
+            _note(grid[0, -1], "after refining, validation split")
         draw_baseline(list(grid[:, -1]), baseline)
         extra = [Line2D([], [], label="best at each depth", color=BEST_COLOUR, linewidth=3)]
         if subsets:

@@ -10,6 +10,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.core.wording import counted, score_text
+from shallower.task_kinds.registry import task_kind
 
 ARM = ["study", "model", "task", "origin", "strategy", "amount"]
 FAMILY_OF_ARMS = ["study", "model", "task", "origin", "strategy"]
@@ -72,6 +73,7 @@ def _summary_row(arm: dict[str, str], runs: pd.DataFrame) -> dict[str, Any]:
         "num_layers": int(runs["num_layers"].iloc[0]),
         "num_dropped": int(runs["num_dropped"].min()),
         "kept_layers": SET_SEPARATOR.join(runs["kept_layers"].unique()),
+        "target": runs["target"].iloc[0],
         "metric": runs["metric"].iloc[0],
         "positive_class": runs["positive_class"].iloc[0],
         "num_examples": int(runs["num_examples"].iloc[0]),
@@ -134,13 +136,15 @@ def without_answer(baseline: pd.Series, arms: pd.DataFrame) -> str | None:
 
     `arms` are all those of its model and task.
     """
+    kind = task_kind(baseline["target"])
     if baseline["collapsed"]:
         return (
             f"the full model itself collapsed in {baseline['collapsed']} of {baseline['seeds']} runs: "
-            "it gives the same answer to every example"
+            f"it {kind.collapse}"
         )
-    if not baseline["score"] > baseline["chance"]:
-        return "the full model scores no better than a constant answer: it has not learned the task"
+    # Without a chance level there are no scores below 0.
+    if not baseline["score"] > (0 if pd.isna(baseline["chance"]) else baseline["chance"]):
+        return f"the full model scores no better than {kind.constant or 'nothing'}: it has not learned the task"
     better = arms[(arms["kept_low"] >= CLEARLY_BETTER) & (arms["collapsed"] == 0)]
     if not better.empty:
         best = better.loc[better["kept_low"].idxmax()]

@@ -188,9 +188,9 @@ def _group_counts(target: str, tables: Mapping[str, pa.Table]) -> dict[str, Any]
     if task_kind(target).answers_words:
         words = {split: len(flattened(table["label"])) for split, table in tables.items()}
         texts = {split: len(table) for split, table in tables.items()}
-        return {"groups": {task_kind(target).groups_are: texts}, "words": words}
+        return {"groups": {task_kind(target).drawn.many: texts}, "words": words}
     counts = {split: num_queries(table) for split, table in tables.items() if GROUP in table.column_names}
-    return {"groups": {task_kind(target).groups_are: counts}} if counts else {}
+    return {"groups": {task_kind(target).drawn.many: counts}} if counts else {}
 
 
 def task_files(definition: Mapping[str, Any]) -> dict[str, list[Path]]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shallower.core.model_classes import NO_HEAD, SEQUENCE_CLASSIFICATION
+from shallower.core.wording import EXAMPLE, Unit
 
 if TYPE_CHECKING:
     import torch
@@ -78,8 +79,9 @@ class TaskKind(ABC):
         unsupported: why something that a study can ask for does not suit the kind, by its name: a key (reproduction,
             oracle, deliver, augment, or one of its tasks), an origin, a strategy or a score of layers.
         model_class: transformers' class of the models that answer it (see `shallower.core.model_classes`).
-        row_is: what a row of predictions is of, in one word: an example, or a word of one.
-        groups_are: what rows that are drawn and scored together are, such as "queries"; None where each is on its own.
+        row: what a row of predictions is of, and so what `num_examples` counts: an example, or a word of one.
+        group: what rows that are drawn and scored together are, such as a query; None where each is on its own.
+        constant: in words, what gets the chance level; "" where there is none.
         groups_by_first_text: whether rows with the same first text are such a group.
         has_named_outputs: whether outputs mean what they are called; a checkpoint's only output is kept for a kind
             whose own is not.
@@ -97,8 +99,9 @@ class TaskKind(ABC):
     takes: ClassVar[frozenset[str]] = frozenset()
     unsupported: ClassVar[Mapping[str, str]] = {}
     model_class: ClassVar[str] = SEQUENCE_CLASSIFICATION
-    row_is: ClassVar[str] = "example"
-    groups_are: ClassVar[str | None] = None
+    row: ClassVar[Unit] = EXAMPLE
+    group: ClassVar[Unit | None] = None
+    constant: ClassVar[str] = "a constant answer"
     groups_by_first_text: ClassVar[bool] = False
     has_named_outputs: ClassVar[bool] = True
     pipeline: ClassVar[str | None] = None
@@ -119,6 +122,16 @@ class TaskKind(ABC):
         made = copy(self)
         vars(made).update(attributes)
         return made
+
+    @property
+    def drawn(self) -> Unit:
+        """What a resample draws: all rows of a group, or one row."""
+        return self.group or self.row
+
+    @property
+    def collapse(self) -> str:
+        """What a model does that is collapsed (`is_collapsed`), in words."""
+        return f"gives the same answer to every {self.row.one}"
 
     @property
     def label_dtype(self) -> str:
@@ -193,7 +206,10 @@ class TaskKind(ABC):
 
     @abstractmethod
     def constant_answer(self, labels: NDArray[Any]) -> Any:
-        """The best answer, in the form of one label, for all examples alike; its score is the chance level."""
+        """The best answer, in the form of one label, for all examples alike; its score is the chance level.
+
+        None where there is no such level.
+        """
 
     @abstractmethod
     def linear_model(self, penalty: float, max_iterations: int) -> Any:

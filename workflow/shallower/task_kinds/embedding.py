@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shallower.core.model_classes import NO_HEAD
+from shallower.core.wording import Unit
 from shallower.task_kinds.regression import Regression
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Embedding(Regression):
     """
 
     name = "embedding"
+    row = Unit("pair", "pairs")
     model_class = NO_HEAD
     has_named_outputs = False
     needs_training = False

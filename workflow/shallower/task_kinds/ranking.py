@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shallower.core.wording import Unit
 from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, is_missing, shown
 from shallower.task_kinds.regression import COLLAPSED_SPREAD, ROUNDING, Regression, number
 
@@ -41,7 +42,9 @@ class Ranking(Regression):
 
     name = "ranking"
     scored_as = ("ranking",)
-    groups_are = "queries"
+    row = Unit("pair", "pairs")
+    group = Unit("query", "queries")
+    constant = "a random order"
     groups_by_first_text = True
     has_named_outputs = False
     pipeline = "text-ranking"
@@ -72,6 +75,10 @@ class Ranking(Regression):
         from torch.nn import functional
 
         return functional.binary_cross_entropy_with_logits(logits.squeeze(-1), labels)
+
+    @property
+    def collapse(self) -> str:
+        return "gives all texts of a query the same number"
 
     def is_collapsed(
         self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None

@@ -81,7 +81,7 @@ class Regression(TaskKind):
         constant = np.ptp(answers) <= ROUNDING * np.abs(answers).max()
         return bool(answers.std() < COLLAPSED_SPREAD * labels.std() or constant)
 
-    def constant_answer(self, labels: NDArray[Any]) -> float:
+    def constant_answer(self, labels: NDArray[Any]) -> float | None:
         return float(labels.mean())
 
     def linear_model(self, penalty: float, max_iterations: int) -> Any:

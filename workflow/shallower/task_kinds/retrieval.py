@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from shallower.core.wording import Unit
 from shallower.task_kinds.embedding import Embedding
 
 _PAIRS = "it goes by labels of calibration examples, of which this kind has none; use a strategy by position"
@@ -20,6 +21,8 @@ class Retrieval(Embedding):
     """Labels are the grades of relevant documents; answers those of documents by rank, 0 for what is not relevant."""
 
     name = "retrieval"
+    row = Unit("query", "queries")
+    constant = ""
     label_type = "list<float64>"
     scored_as = ("retrieval",)
     source = "collection"
@@ -38,12 +41,15 @@ class Retrieval(Embedding):
     def answers(self, logits: NDArray[Any]) -> NDArray[Any]:
         return logits.astype(np.float64)
 
+    @property
+    def collapse(self) -> str:
+        return "finds no relevant document for any query"
+
     def is_collapsed(
         self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None
     ) -> bool:
         """Whether no relevant document is found for any query."""
         return not bool((answers > 0).any())
 
-    def constant_answer(self, labels: NDArray[Any]) -> float:
-        """Nothing relevant: what an order has, but for chance, that has nothing to do with the query."""
-        return 0.0
+    def constant_answer(self, labels: NDArray[Any]) -> None:
+        """A random order of all documents, which predictions do not know the number of, scores next to nothing."""

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from shallower.core.model_classes import TOKEN_CLASSIFICATION
+from shallower.core.wording import Unit
 from shallower.task_kinds.base import LabelColumn, LabelReading, shown
 from shallower.task_kinds.class_labels import class_reading
 from shallower.task_kinds.classification import Classification
@@ -24,8 +25,8 @@ class Tokens(Classification):
     label_type = "list<int64>"
     scored_as = ("tokens",)
     model_class = TOKEN_CLASSIFICATION
-    row_is = "word"
-    groups_are = "sentences"
+    row = Unit("word", "words")
+    group = Unit("sentence", "sentences")
     unsupported: ClassVar[Mapping[str, str]] = {
         "reproduction": "its probes read the vector of a whole text; leave the key out",
         "augment": "a changed word may need another tag; remove the key",
