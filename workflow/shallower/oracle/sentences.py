@@ -107,8 +107,8 @@ def _about_free_ones(rows: pd.DataFrame, reference: Any) -> Iterator[str]:
     }[best["verdict"]]
     difference = with_interval(best, "difference", "difference_low", "difference_high")
     yield (
-        f"Of the rules that cost nothing {best['strategy']} loses least, {difference} points more than "
-        f"{reference['strategy']}: {said}."
+        f"Of the rules that cost nothing and can drop any number of layers {best['strategy']} loses least, "
+        f"{difference} points more than {reference['strategy']}: {said}."
     )
 
 
