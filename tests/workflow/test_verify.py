@@ -204,6 +204,10 @@ FAULTS_OF_DELIVERIES = {
         byte_flipped(f"{VARIANTS}/baseline/seed1/full/onnx/model.onnx", keep_time=True),
         ["changed: bert/tiny/variants/baseline/seed1/full/onnx/model.onnx", f"--forcerun {VARIANTS}/exported.json"],
     ),
+    "scores of an export on test examples": (
+        append(f"{VARIANTS}/baseline/seed1/full/onnx/test/metrics.json", " "),
+        ["bert/tiny/variants/baseline/seed1/full/onnx/test/metrics.json", f"--forcerun {VARIANTS}/test-evaluated.json"],
+    ),
     "a card": (
         append(f"{DELIVERED}/README.md", "edited"),
         ["changed: delivered/bert/tiny/README.md", f"--forcerun {DELIVERED}/manifest.json"],

@@ -53,7 +53,7 @@ def test_a_free_rule_is_compared_with_a_better_one_that_is_not(tables):
     rows = rows[~rows["strategy"].isin(["bottom", "magnitude", "odd-alternate"])].assign(reference="subset-readout")
     said = " ".join(strategy_sentences(rows))
     assert (
-        "Of the rules that cost nothing and can drop any number of layers top loses least, 15.0 (15.0 to 15.0) points more"
+        "Of the rules that cost nothing and can drop any number of layers top loses least, 15.0 (15.0 to 15.0) points"
         in said
     )
     assert said.count("it is worse") == 1

@@ -19,6 +19,7 @@ from shallower.core.variants import FULL, INT8, ONNX, TORCH, measured_runtimes, 
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.variant_folders import MODEL_FILES, folder_of, in_variants
 from shallower.models.folder import MANIFEST, WEIGHTS
+from shallower.study.study import has_test
 
 # The records of the steps that make a model in a runtime, and what is made of it.
 MAKERS = {TORCH: "trimmed", ONNX: "exported", INT8: "quantised"}
@@ -78,7 +79,9 @@ def files_of_deliveries(record: Mapping[str, Any]) -> tuple[set[PurePosixPath], 
     deliver = record["study"].get("deliver") or {}
     for entry in record.get("delivered", []):
         made = records_of_making(measured_runtimes(deliver["runtimes"]), deliver["vocabularies"])
-        names = ("candidates", *made, "predicted", "evaluated", "serving")
+        tested = has_test(next(task for task in record["study"]["tasks"] if task["name"] == entry["task"]))
+        names = ["candidates", *made, "predicted", "evaluated", "serving"]
+        names += ["test-predicted", "test-evaluated"] if tested else []
         files |= {PurePosixPath(_variants(entry), f"{name}.json") for name in names}
         folders |= {*map(PurePosixPath, entry["variants"]), PurePosixPath(_delivered(entry))}
     return files, folders
@@ -96,6 +99,8 @@ def output_behind(name: str, record: Mapping[str, Any]) -> str:
         if path.parent.as_posix() in entry["variants"]:
             maker = MAKERS_OF_FILES.get(path.name, MAKERS[path.parent.name])
             return f"{_variants(entry)}/{maker}.json"
+        if path.parent.name == layout.TEST and path.parent.parent.as_posix() in entry["variants"]:
+            return f"{_variants(entry)}/test-{MAKERS_OF_FILES.get(path.name, 'evaluated')}.json"
     return name
 
 
