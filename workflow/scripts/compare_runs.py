@@ -14,8 +14,8 @@ from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
-    check_seeds(arguments.predictions, arguments.baseline_predictions, arguments.seeds)
     verified_file(arguments.task)
+    check_seeds(arguments.predictions, arguments.baseline_predictions, arguments.seeds)
     task = read_json(arguments.task)
     target, settings = task["target"], with_tagging(arguments.settings, task)
     of_seeds = [with_thresholds(settings, Run(**arguments.identity, seed=seed)) for seed in arguments.seeds]
