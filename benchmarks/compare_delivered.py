@@ -66,8 +66,8 @@ def task_definitions(arguments: argparse.Namespace) -> list[dict[str, Any]]:
                 raise UserError(f"{file}: file not found; name the folder with GLUE's parquet files with --glue")
     study = resolve_study(
         {
-            **{key: value for key, value in default_study().items() if key == "models"},
             "study": NAME,
+            "models": default_study()["models"],
             "glue_directory": str(arguments.glue.resolve()),
             "tasks": [{"name": task, "source": "glue", "subset": task} for task in arguments.tasks],
             "origins": [{"name": "finetuned"}],

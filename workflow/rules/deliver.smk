@@ -179,7 +179,7 @@ rule predict_variants:
         runtime=minutes("predict_variants"),
     params:
         **code("predict_variants"),
-        split="validation",
+        split=layout.VALIDATION,
         runtimes=RUNTIMES,
         vocabularies=VOCABULARIES,
         # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
@@ -226,7 +226,7 @@ rule evaluate_variants:
         mem_mb=memory("evaluate_variants"),
     params:
         **code("evaluate_variants"),
-        split="validation",
+        split=layout.VALIDATION,
         runtimes=RUNTIMES,
         vocabularies=VOCABULARIES,
         settings=lambda wildcards: as_json(study.evaluate_settings(wildcards.task)),

@@ -67,8 +67,8 @@ def trimmed_tokens(wildcards):
 
 def trimmed_test_tokens(wildcards):
     """The tokens of the test examples by the trimmed tokenizer, where a study asks for it."""
-    key = study.test_key(wildcards.task)
-    return [f"{trimmed_folder(wildcards)}/test-{key}/test.safetensors"] if TRIMMED in VOCABULARIES else []
+    folder = layout.inside(layout.TRIMMED, layout.TRIMMED_TEST).format(test=study.test_key(wildcards.task))
+    return [f"{trimmed_folder(wildcards)}/{folder}/test.safetensors"] if TRIMMED in VOCABULARIES else []
 
 
 def variant_records(*names):

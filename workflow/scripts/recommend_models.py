@@ -9,7 +9,7 @@ from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
 from shallower.reporting.recommended import recommended_table
-from shallower.reporting.variants import add_variants, made_folders
+from shallower.reporting.variants import read_test_scores
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.budget:
         raise UserError("the study has no budget to recommend a model within; add one, as docs/budget.md says")
     scores = Scores.read(arguments.results, arguments.resamples)
-    test = add_variants(Scores.read(*arguments.test), made_folders(arguments.tested)) if arguments.test else None
+    test = read_test_scores(arguments.test, arguments.tested)
     variants = read_table(arguments.variants) if arguments.variants else None
     table = recommended_table(
         read_table(arguments.summary), scores, arguments.budget, arguments.confidence, test, variants

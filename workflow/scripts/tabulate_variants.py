@@ -6,12 +6,12 @@ from pathlib import Path
 from shallower.core.cli import add_test_argument, add_tested_argument, run_step
 from shallower.core.tables import write_table
 from shallower.evaluation.estimates import Scores
-from shallower.reporting.variants import add_variants, made_folders, read_serving, variants_table
+from shallower.reporting.variants import add_variants, made_folders, read_serving, read_test_scores, variants_table
 
 
 def main(arguments: argparse.Namespace) -> None:
     scores = add_variants(Scores.read(arguments.results, arguments.resamples), made_folders(arguments.evaluated))
-    test = add_variants(Scores.read(*arguments.test), made_folders(arguments.tested)) if arguments.test else None
+    test = read_test_scores(arguments.test, arguments.tested)
     table = variants_table(scores, read_serving(arguments.serving), arguments.confidence, test)
     write_table(arguments.output, table)
 

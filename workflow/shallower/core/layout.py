@@ -7,7 +7,8 @@ Rules use the patterns as they are, with Snakemake's wildcards; the library fill
 SCRATCH = ".scratch"
 
 # Of a task's examples; its files and those of its tokens are named so.
-TRAIN, VALIDATION = SPLITS = ("train", "validation")
+VALIDATION = "validation"
+SPLITS = ("train", VALIDATION)
 # A part of the training data that nothing is trained on, for choices from data.
 CALIBRATION = "calibration"
 # Texts without labels, which a teacher answers.

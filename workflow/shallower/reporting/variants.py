@@ -53,6 +53,11 @@ def made_folders(paths: Iterable[str | Path]) -> list[str]:
     return [folder for path in paths for folder in read_json(path)["folders"]]
 
 
+def read_test_scores(test: Sequence[str | Path], evaluated: Iterable[str | Path]) -> Scores | None:
+    """Scores on test examples, those of variants among them, where a study has any: from the files of both."""
+    return add_variants(Scores.read(*test), made_folders(evaluated)) if test else None
+
+
 def add_variants(scores: Scores, folders: Iterable[str | Path]) -> Scores:
     """Scores with those of variants, from metrics.json, resamples.npy and predictions.parquet in the folder of each.
 
