@@ -21,7 +21,11 @@ from shallower.integrity.delivered import (
 
 BASE = Run("s", "m", "t", "baseline", "none", "0", 1)
 TOP = Run("s", "m", "t", "finetuned", "top", "1", 1)
-CONFIG = {"study": "s", "deliver": {"runtimes": [ONNX, INT8], "vocabularies": ["full", TRIMMED]}}
+CONFIG = {
+    "study": "s",
+    "tasks": [{"name": "t"}],
+    "deliver": {"runtimes": [ONNX, INT8], "vocabularies": ["full", TRIMMED]},
+}
 DELIVERED = Path("results/s/delivered/m/t")
 VARIANTS = "m/t/variants"
 
@@ -94,6 +98,15 @@ def test_a_sound_study_has_no_faults_and_every_file_belongs(study):
         assert name in files or not folders.isdisjoint(name.parents), name
     assert PurePosixPath(VARIANTS, "quantised.json") in files
     assert PurePosixPath(VARIANTS, "finetuned/top-2/seed1/full/onnx") not in folders
+
+
+@pytest.mark.parametrize("has_test", [False, True])
+def test_records_of_test_examples_belong_where_a_task_has_some(study, has_test):
+    record, _ = recorded()
+    record["study"] = CONFIG | {"tasks": [{"name": "t"} | ({"test_file": "test.csv"} if has_test else {})]}
+    files, _ = files_of_deliveries(record)
+    for name in ("test-predicted.json", "test-evaluated.json"):
+        assert (PurePosixPath(VARIANTS, name) in files) == has_test
 
 
 def test_a_study_that_delivers_nothing_has_no_such_files():

@@ -108,7 +108,8 @@ for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) != signal.SIG_IGN:
         signal.signal(number, note)
 pathlib.Path("process").write_text(str(os.getpid()))
-time.sleep(60)
+for _ in range(600):  # a signal just before one long sleep would be heard only after it
+    time.sleep(0.1)
 """
 
 

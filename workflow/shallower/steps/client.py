@@ -5,6 +5,7 @@ Run by its path, with `-ISE`: it imports little, since its start is what the sta
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -34,9 +35,15 @@ def main(address: str, arguments: list[str]) -> None:
         socket.send_fds(connection, [b"+"], [0, 1, 2])
         connection.sendall(request)
         process = answers.readline()
+        # A signal that arrives just before the wait ends the wait, by this pipe: else it would be heard only after it.
+        heard, hear = os.pipe()
+        os.set_blocking(hear, False)
+        signal.set_wakeup_fd(hear)
         for number in SIGNALS:
             signal.signal(number, lambda number, frame: os.kill(int(process), number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        while heard in select.select([connection, heard], [], [])[0]:
+            os.read(heard, len(SIGNALS))
         status = answers.readline()
     except OSError:
         status = ""
