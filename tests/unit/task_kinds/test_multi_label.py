@@ -48,6 +48,20 @@ def test_the_loss_is_that_of_transformers():
     assert KIND.loss(found.logits, labels).item() == pytest.approx(found.loss.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("balanced", [False, True])
+def test_a_new_output_layer_starts_where_the_loss_of_a_constant_answer_is_least(balanced):
+    labels = np.random.default_rng(0).binomial(1, [0.5, 0.1, 0.01], (20000, 3)).astype(np.int8)
+    kind = KIND.with_weights(KIND.class_weights(labels, 3)) if balanced else KIND
+    bias = torch.tensor(kind.output_bias(labels), requires_grad=True)
+    kind.loss(bias.expand(len(labels), 3), torch.tensor(labels)).backward()
+    assert bias.grad.abs().max() < 1e-3
+    assert np.abs(bias.detach().numpy() if balanced else bias[0].item()).max() < 0.05
+    # Texts without labels do not count, and a class that none has, or all, starts at a finite value.
+    with_unlabelled = np.concatenate([labels, np.full((500, 3), -1, np.int8)])
+    assert kind.output_bias(with_unlabelled) == pytest.approx(kind.output_bias(labels))
+    assert np.isfinite(KIND.output_bias(np.array([[0, 1], [0, 1]], np.int8))).all()
+
+
 def test_what_is_no_label_is_not_taken_for_one():
     logits, labels = drawn(4, 3)
     labels[2, 1] = -1

@@ -179,6 +179,13 @@ class TaskKind(ABC):
         """
         raise ValueError(f"{self.name} takes no class weights")
 
+    def output_bias(self, labels: NDArray[Any]) -> NDArray[np.float64] | None:
+        """What the bias [outputs] of a new output layer starts as, by the labels [n, ...] trained on; None for zeros.
+
+        Labels of -1 are those of texts without any.
+        """
+        return None
+
     @abstractmethod
     def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
         """Mean loss of logits [B, outputs] (fp32) for labels [B, ...]."""

@@ -55,6 +55,18 @@ class MultiLabel(TaskKind):
         lacking = len(labels) - having
         return np.divide(lacking, having, out=np.ones(num_classes), where=(having > 0) & (lacking > 0)).tolist()
 
+    def output_bias(self, labels: NDArray[Any]) -> NDArray[np.float64]:
+        """The log-odds of each class, by which the first answers are how frequent it is.
+
+        From zeros, the first steps of a training with many rare classes push all texts' vectors the same way to answer
+        them all with no, and then lie on a plateau (Lin et al., Focal Loss, ICCV 2017, section 3.3). With weights of
+        the classes it is what answers by frequencies alone would converge to; with balanced ones, zero.
+        """
+        labels = labels[(labels >= 0).all(axis=1)]
+        having = class_counts(labels, labels.shape[1])
+        odds = (having + 0.5) / (len(labels) - having + 0.5)  # finite for a class of none or all
+        return np.log(odds * (1 if self.weights is None else np.asarray(self.weights)))
+
     def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
         import torch
         from torch.nn import functional

@@ -43,12 +43,14 @@ class Classifier(ABC):
         config: content of its config.json.
         kind: the kind of task that it is trained on; a classifier that only predicts has none.
         head: what became of the checkpoint's own output layer, in words; None when it only predicts.
+        has_new_output: whether its output layer is a new one, which has learnt nothing.
     """
 
     module: nn.Module
     config: dict[str, Any]
     kind: TaskKind
     head: str | None = None
+    has_new_output: bool = False
 
     @abstractmethod
     def begin_training(self, tokens: TokenSet, device: str, train_used_embeddings_only: bool) -> None:
@@ -70,6 +72,19 @@ class Classifier(ABC):
         """Logits [B, labels] and labels [B, ...] of examples (positions in the token set), on the model's device."""
         outputs = self.compute(tokens, examples, dropout)
         return outputs.logits, outputs.labels
+
+    @abstractmethod
+    def output_bias(self) -> nn.Parameter | None:
+        """The bias [labels] of the output layer; None where it has none, as those of decoders."""
+
+    def start_output(self, labels: np.ndarray) -> None:
+        """Start the bias of a new output layer by the labels [n, ...] that it is to learn, where its kind has a way."""
+        start = self.kind.output_bias(labels) if self.has_new_output else None
+        if start is None or (bias := self.output_bias()) is None:
+            return
+        with torch.no_grad():
+            bias.copy_(torch.from_numpy(start))
+        self.head = f"{self.head}; its bias starts as the log-odds of the classes among the training labels"
 
     @abstractmethod
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:

@@ -48,7 +48,7 @@ def load_for_training(
     head = choose_head(model_dir, config, names, kind.model_class, kind.has_named_outputs)
     logger.info("head: %s", head.decision)
     classifier = load(model_dir, kind.model_class, task_config, seed, head)
-    classifier.kind, classifier.head = kind, head.decision
+    classifier.kind, classifier.head, classifier.has_new_output = kind, head.decision, head.rows is None
     return classifier
 
 

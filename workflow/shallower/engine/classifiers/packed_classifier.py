@@ -75,6 +75,9 @@ class PackedClassifier(Classifier):
         logits, vectors = self.module(batch, dropout)
         return Outputs(logits, batch.labels, vectors if with_vectors else None)
 
+    def output_bias(self) -> nn.Parameter:
+        return self.module.head_output.bias
+
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return list(self.module.layers[layer].parameters())
 

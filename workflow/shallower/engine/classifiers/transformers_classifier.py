@@ -95,6 +95,10 @@ class TransformersClassifier(Classifier):
         positions = to_device(cls_positions(batch, tokens), states.device.type)
         return states[torch.arange(len(positions), device=states.device), positions]
 
+    def output_bias(self) -> nn.Parameter | None:
+        output_layer = FAMILIES[self.module.config.model_type].output_layer_of(model_class_of(self.config))
+        return _linear(self.module, output_layer).bias
+
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         family = FAMILIES[self.module.config.model_type]
         return [parameter for name, parameter in self.module.named_parameters() if family.layer_of(name) == layer]
