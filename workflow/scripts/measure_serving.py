@@ -52,7 +52,8 @@ def groups(
         first.setdefault(candidate.run.arm, candidate)
     full = next(candidate for candidate in first.values() if candidate.run.is_baseline)
     reference = (full, AS_TRAINED, served(full, AS_TRAINED, max_length))
-    arms, number = [*first.values()], models_at_once(model_file(full.run, AS_TRAINED).stat().st_size)
+    arms = [*first.values()]
+    number = models_at_once(model_file(full.run, AS_TRAINED).stat().st_size, len(variants))
     for start in range(0, len(arms), number):
         own = [pair for pair in product(arms[start : start + number], variants) if pair != (full, AS_TRAINED)]
         yield [reference, *((candidate, variant, served(candidate, variant, max_length)) for candidate, variant in own)]

@@ -79,7 +79,7 @@ def test_the_output_is_the_vector_of_each_text_whatever_else_is_in_its_batch(tmp
     assert family not in last or f"{last[family]}/MatMul" in products
     settings = server_settings(ServedModel("m", "torch", folder, folder / "tokenizer.json", 24), 1, TEXTS[0])
     for runtime, path in ((torch_runtime, folder), (onnx_runtime, file)):
-        answer = runtime({**settings, "path": str(path)})()
+        answer = runtime({**settings, "path": str(path)})(1)
         np.testing.assert_allclose(answer(TEXTS), expected, atol=1e-5)
         np.testing.assert_allclose(answer(TEXTS[1:2]), expected[1:2], atol=1e-5)
 

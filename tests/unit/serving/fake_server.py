@@ -13,11 +13,14 @@ from shallower.serving import server
 def sleeping(settings):
     seconds = float(settings["path"])
 
-    def answer(texts):
-        time.sleep(seconds)
-        return np.zeros((len(texts), 2))
+    def load(threads):
+        def answer(texts):
+            time.sleep(seconds / threads)
+            return np.zeros((len(texts), 2))
 
-    return lambda: answer
+        return answer
+
+    return load
 
 
 def killed(settings):
@@ -30,7 +33,7 @@ def killed(settings):
         answered.append(texts)
         return np.zeros((len(texts), 2))
 
-    return lambda: answer
+    return lambda threads: answer
 
 
 def leaving(settings):
@@ -43,11 +46,11 @@ def stuck(settings):
 
 
 def not_finite(settings):
-    return lambda: lambda texts: np.full((len(texts), 2), np.nan)
+    return lambda threads: lambda texts: np.full((len(texts), 2), np.nan)
 
 
 def too_few(settings):
-    return lambda: lambda texts: np.zeros((1, 2))
+    return lambda threads: lambda texts: np.zeros((1, 2))
 
 
 def without_package(settings):

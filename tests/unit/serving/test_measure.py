@@ -23,7 +23,8 @@ class FakeServer:
     def __init__(self, name, times, calls):
         self.name, self.times, self.calls = name, times, calls
 
-    def answer(self, batches):
+    def answer(self, batches, threads):
+        assert threads == 1
         self.calls.append((self.name, batches))
         slowness = 1 + len({str(batches) for _, batches in self.calls}) % 3
         return {"seconds": [slowness * 0.01 / self.times] * len(batches), "answered": 99, "peak_memory_bytes": 7}
@@ -99,7 +100,7 @@ def test_joules_are_for_all_texts_that_were_answered():
 
 def fake_variants(tmp_path, monkeypatch, **seconds):
     """Variants of which each takes so many seconds a batch, served by processes."""
-    monkeypatch.setattr(measure, "ServingProcess", lambda name, settings: ServingProcess(name, settings, FAKE))
+    monkeypatch.setattr(measure, "ServingProcess", lambda name, settings, most: ServingProcess(name, settings, most, FAKE))
     monkeypatch.setattr(
         measure,
         "server_settings",
@@ -138,6 +139,20 @@ def test_processes_of_known_speed(tmp_path, monkeypatch):
     assert [entry["starts"] for entry in record["variants"]] == [2, 2]
     assert record["variants"][0]["load_seconds"]["low"] >= 0.1
     assert record["machine"]["cores"] >= 1
+
+
+def test_one_start_is_for_all_numbers_of_threads(tmp_path, monkeypatch):
+    variants = fake_variants(tmp_path, monkeypatch, full="0.1", fast="0.01")
+    record = measure_serving(variants, TEXTS, [1], [1, 2], repeats=3, texts_measured=2, starts=1)
+    assert [(row["variant"], row["threads"]) for row in record["rows"]] == [
+        ("full", 1),
+        ("fast", 1),
+        ("full", 2),
+        ("fast", 2),
+    ]
+    assert 100 <= record["rows"][0]["latency_ms"]["low"]
+    assert 50 <= record["rows"][2]["latency_ms"]["low"] < 100
+    assert [entry["starts"] for entry in record["variants"]] == [1, 1]
 
 
 @pytest.mark.parametrize("change", [{"repeats": 2}, {"threads": []}, {"batch_sizes": [0]}, {"texts": []}])

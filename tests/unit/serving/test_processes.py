@@ -17,14 +17,14 @@ FAKE = (sys.executable, str(Path(__file__).with_name("fake_server.py")))
 def started(runtime: str, path: str = "0") -> ServingProcess:
     settings = {"runtime": runtime, "path": path, "device": "cpu", "threads": 1, "example": "a"}
     settings["model_class"] = SEQUENCE_CLASSIFICATION
-    return ServingProcess("the variant", settings, FAKE)
+    return ServingProcess("the variant", settings, 2, FAKE)
 
 
 def test_times_are_those_of_each_batch_and_waiting_takes_no_cpu_time():
     with started("torch", "0.03") as server:
         assert 0.03 <= server.started["load_seconds"] <= server.started["start_seconds"]
         time.sleep(0.2)
-        turn = server.answer([["a", "b"], ["c"]])
+        turn = server.answer([["a", "b"], ["c"]], 1)
     assert len(turn["seconds"]) == 2
     assert all(seconds >= 0.03 for seconds in turn["seconds"])
     # The first batch, until 0.05 seconds have passed, then both.
@@ -52,14 +52,14 @@ def test_a_process_that_cannot_start_is_one_error(runtime, problem):
 )
 def test_a_process_that_ends_or_fails_while_it_serves_is_one_error(runtime, problem):
     with started(runtime) as server, pytest.raises(UserError, match=f"'the variant' failed: .*{problem}"):
-        server.answer([["a", "b"]])
+        server.answer([["a", "b"]], 1)
 
 
 def test_a_process_that_is_killed_while_it_waits_is_noticed():
     with started("torch") as server:
         server._process.kill()
         with pytest.raises(UserError, match="ended by SIGKILL"):
-            server.answer([["a"]])
+            server.answer([["a"]], 1)
 
 
 def test_a_process_that_says_nothing_is_given_up_and_ended(monkeypatch):

@@ -46,9 +46,9 @@ def test_every_arm_is_measured_in_every_variant_next_to_the_full_model(tmp_path,
     write_json("task.json", {"target": "classification", "has_pair": has_pair})
     asked = []
 
-    def fake(name, settings):
+    def fake(name, settings, most_threads):
         asked.append((name, " ".join(settings["example"]) if has_pair else settings["example"]))
-        return ServingProcess(name, {**settings, "runtime": "torch", "path": "0.001"}, FAKE)
+        return ServingProcess(name, {**settings, "runtime": "torch", "path": "0.001"}, most_threads, FAKE)
 
     monkeypatch.setattr(measure, "ServingProcess", fake)
     run_script(

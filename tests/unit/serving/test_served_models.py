@@ -36,7 +36,7 @@ def test_torch_answers_as_transformers_does(models, family, texts):
 
     folder = models / family
     settings = json.loads(json.dumps(server_settings(torch_variant(folder), 1, texts[0])))
-    answer = server.torch_runtime(settings)()
+    answer = server.torch_runtime(settings)(1)
     logits = answer(json.loads(json.dumps(texts)))
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
@@ -60,7 +60,7 @@ def test_a_tagger_answers_each_token(tmp_path):
     load_for_training(source, task, seed=1).save(source, tmp_path / "tagger")
     variant = torch_variant(tmp_path / "tagger")
     settings = server_settings(variant, 1, "good bird")
-    logits = server.torch_runtime(settings)()(["good bird", "a dog"])
+    logits = server.torch_runtime(settings)(1)(["good bird", "a dog"])
     assert logits.shape == (2, 4, 3)
     server.checked(logits, 2, axes=3)
     with pytest.raises(ValueError, match="shape"):
@@ -70,7 +70,7 @@ def test_a_tagger_answers_each_token(tmp_path):
 def test_bf16_answers_nearly_the_same(models):
     texts = [first for first, _ in PAIRS]
     answers = [
-        server.torch_runtime(server_settings(torch_variant(models / "bert", precision=precision), 1, "a"))()(texts)
+        server.torch_runtime(server_settings(torch_variant(models / "bert", precision=precision), 1, "a"))(1)(texts)
         for precision in ("fp32", "bf16")
     ]
     assert answers[1].dtype == np.float32
@@ -101,7 +101,7 @@ def test_onnx_runtime_gets_what_the_model_takes(models, tmp_path):
     onnx.save(model, tmp_path / "model.onnx")
     variant = ServedModel("onnx", "onnx", tmp_path / "model.onnx", models / "bert" / "tokenizer.json", 6)
     texts = ["good bird", "the old red house was very cold ."]
-    logits = server.onnx_runtime(server_settings(variant, 1, texts[0]))()(texts)
+    logits = server.onnx_runtime(server_settings(variant, 1, texts[0]))(1)(texts)
     vocabulary = json.loads((models / "bert" / "tokenizer.json").read_text())["model"]["vocab"]
     tokens = [["[CLS]", "good", "bird", "[SEP]"], ["[CLS]", "the", "old", "red", "house", "[SEP]"]]
     expected = [[sum(vocabulary[token] for token in of_text)] for of_text in tokens]

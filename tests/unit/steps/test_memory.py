@@ -59,9 +59,9 @@ JOB = Job(
         ("export_onnx", 1050, 1050),
         ("quantise_onnx", 450, 450),
         ("predict_variants", 579, 579),
-        # 150 and 500; four models: nine times 300 and 16 times 60, each with twice 10 MB.
-        # On a GPU 150, 5000, and 18 times 300 and 20.
-        ("measure_serving", 4810, 10910),
+        # 150 and 500; five models: six times 300 and ten times 60, each with twice 10 MB.
+        # On a GPU 150, 5000, and 12 times 300 and 20.
+        ("measure_serving", 3370, 8990),
         # 350 and 20 MB.
         ("deliver_model", 370, 370),
     ],

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -37,7 +38,7 @@ LEAST_ROUNDS = 3
 class Server(Protocol):
     """What answers texts; see `shallower.serving.processes.ServingProcess`."""
 
-    def answer(self, batches: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    def answer(self, batches: Sequence[Sequence[Any]], threads: int) -> dict[str, Any]:
         """Seconds of each batch, the number of texts answered in all, and peaks of memory."""
 
 
@@ -71,7 +72,7 @@ def measure_serving(
 
     The first variant is the full torch model. Variants on a GPU are measured with the most threads only, and compared
     with the first of them. A round has about `texts_measured` of `texts`, drawn at random, in whole batches. Each
-    variant is started `starts` times at least. All variants are in memory at the same time.
+    variant is started `starts` times, with the first of `threads`. All variants are in memory at the same time.
 
     An entry of `variants` has a variant's `bytes` on disk, `start_seconds` (from the first line of the process to a
     first answer) and `load_seconds` (the same without importing packages), each with median and quartiles, and
@@ -81,30 +82,29 @@ def measure_serving(
     """
     _check_request(texts, batch_sizes, threads, repeats, texts_measured, starts)
     order = random.Random(SEED)
+    groups = list(_groups(variants, threads))
     settings = {
-        (variant.name, number): server_settings(variant, number, texts[0]) for variant in variants for number in threads
+        variant.name: server_settings(variant, numbers[0], texts[0]) for numbers, group in groups for variant in group
     }
     progress = Progress(logger)
     reports: dict[str, list[Mapping[str, Any]]] = {variant.name: [] for variant in variants}
     rows: list[dict[str, Any]] = []
 
-    def start(variant: ServedModel, number: int) -> ServingProcess:
+    def start(variant: ServedModel) -> ServingProcess:
         progress.log("starting %s", variant.name)
-        process = ServingProcess(variant.name, settings[variant.name, number])
+        process = ServingProcess(variant.name, settings[variant.name], max(threads))
         reports[variant.name].append(process.started)
         return process
 
-    groups = list(_groups(variants, threads))
     # First, as the first start of all reads packages and weights from the disk.
-    for _ in range(starts):
+    for _ in range(starts - 1):
         for variant in _shuffled(variants, order):
-            if len(reports[variant.name]) + sum(variant in group for _, group in groups) < starts:
-                start(variant, threads[0]).close()
-    for number, group in groups:
+            start(variant).close()
+    for numbers, group in groups:
         with ExitStack() as stack:
-            servers = {variant.name: stack.enter_context(start(variant, number)) for variant in _shuffled(group, order)}
+            servers = {variant.name: stack.enter_context(start(variant)) for variant in _shuffled(group, order)}
             meters = {name: _meters(server.started) for name, server in servers.items()}
-            for batch_size in sorted(set(batch_sizes)):
+            for number, batch_size in product(numbers, sorted(set(batch_sizes))):
                 turns = run_rounds(servers, texts, batch_size, repeats, texts_measured, order, meters, number)
                 full = turns[group[0].name]
                 for variant in group:
@@ -166,8 +166,8 @@ def run_rounds(
 ) -> dict[str, list[Turn]]:
     """The turns of each server, one a round, after a round that does not count.
 
-    In a round all servers answer the same batches, each in its turn, in random order. `meters` are the energy meters of
-    each server; `threads` is for the log.
+    In a round all servers answer the same batches with so many threads, each in its turn, in random order. `meters` are
+    the energy meters of each server.
     """
     draw = np.random.default_rng(SEED)
     progress = Progress(logger)
@@ -177,7 +177,7 @@ def run_rounds(
         for name in _shuffled(list(servers), order):
             for meter in meters[name].values():
                 meter()
-            report = servers[name].answer(batches)
+            report = servers[name].answer(batches, threads)
             joules = {what: meter() for what, meter in meters[name].items()}
             if round_number >= 0:
                 turns[name].append(Turn(report["seconds"], report["answered"], joules, report))
@@ -240,15 +240,14 @@ def _quartiles(values: Sequence[float] | NDArray[np.float64], decimals: int) -> 
     }
 
 
-def _groups(variants: Sequence[ServedModel], threads: Sequence[int]) -> Iterator[tuple[int, list[ServedModel]]]:
-    """Numbers of threads, and the variants that are measured and compared with these."""
+def _groups(variants: Sequence[ServedModel], threads: Sequence[int]) -> Iterator[tuple[list[int], list[ServedModel]]]:
+    """Numbers of threads, and the variants that are measured and compared with each of these."""
     on_cpu = [variant for variant in variants if variant.device == "cpu"]
     on_gpu = [variant for variant in variants if variant.device != "cpu"]
-    for number in dict.fromkeys(threads):
-        if on_cpu:
-            yield number, on_cpu
+    if on_cpu:
+        yield [*dict.fromkeys(threads)], on_cpu
     if on_gpu:
-        yield max(threads), on_gpu
+        yield [max(threads)], on_gpu
 
 
 def _meters(started: Mapping[str, Any]) -> dict[str, Meter]:

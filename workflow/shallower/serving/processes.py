@@ -22,7 +22,7 @@ LIBRARY = Path(server.__file__).parents[2]
 PATIENCE_SECONDS = 1800.0
 # A process that has closed its pipe ends at once.
 END_SECONDS = 10.0
-# Environment variables for the number of threads, as the libraries read them when they are loaded.
+# Environment variables for the most threads, as the libraries read them when they are loaded.
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -34,16 +34,19 @@ class ServingProcess:
         started: what it reported when it was ready (see `shallower.serving.server.serve`).
     """
 
-    def __init__(self, name: str, settings: dict[str, Any], command: Sequence[str] = COMMAND) -> None:
-        """Start the process and wait until it has answered a first text. Raises UserError when it cannot."""
+    def __init__(
+        self, name: str, settings: dict[str, Any], most_threads: int, command: Sequence[str] = COMMAND
+    ) -> None:
+        """Start the process and wait until it has answered a first text, with the threads that `settings` say.
+
+        `most_threads` are those that it may be asked to answer with. Raises UserError when it cannot start.
+        """
         self.name = name
         self._pipe, theirs = Pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
-        threads = str(settings["threads"])
         environment = {
             **os.environ,
-            **dict.fromkeys(THREADS, threads),
-            "TOKENIZERS_PARALLELISM": "false" if threads == "1" else "true",
+            **dict.fromkeys(THREADS, str(most_threads)),
             "PYTHONPATH": os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         with theirs:
@@ -61,12 +64,12 @@ class ServingProcess:
             self.close()
             raise
 
-    def answer(self, batches: Sequence[Sequence[Any]]) -> dict[str, Any]:
-        """Have batches of texts answered: seconds of each, and what `shallower.serving.server.turn` reports else.
+    def answer(self, batches: Sequence[Sequence[Any]], threads: int) -> dict[str, Any]:
+        """Have batches answered with so many threads: seconds of each, and what `shallower.serving.server` reports else.
 
         Raises UserError, naming the variant, when the process fails, ends or does not answer.
         """
-        return self._ask({"batches": batches})
+        return self._ask({"batches": batches, "threads": threads})
 
     def close(self) -> None:
         """End the process, whatever it does."""

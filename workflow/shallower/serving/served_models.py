@@ -13,9 +13,9 @@ from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX
 from shallower.models.sentence_embedding import SentenceEmbedding
 
 PRECISIONS = ("fp32", "bf16")
-# Models beside the full one that are served at the same time: at most so many, of so many bytes together in fp32.
-MOST_AT_ONCE = 4
-AT_ONCE_BYTES = 200_000_000
+# Beside the full model, served at the same time: so many models and processes at most, of so many bytes in fp32.
+MOST_AT_ONCE, PROCESSES_AT_ONCE = 5, 16
+AT_ONCE_BYTES = 500_000_000
 TOKENIZER_CONFIG = TOKENIZER_FILES[1]
 
 
@@ -57,12 +57,12 @@ def on_gpu(variants: Sequence[ServedModel]) -> list[ServedModel]:
     ]
 
 
-def models_at_once(full_bytes: int) -> int:
-    """How many models, each in all its forms, are served at the same time beside a full model of so many bytes.
+def models_at_once(full_bytes: int, forms: int) -> int:
+    """How many models, each in so many forms, are served at the same time beside a full model of so many bytes.
 
     Each of them is compared with the full model on the same texts, which thus has to answer fewer of them.
     """
-    return max(1, min(MOST_AT_ONCE, AT_ONCE_BYTES // full_bytes))
+    return max(1, min(MOST_AT_ONCE, PROCESSES_AT_ONCE // forms, AT_ONCE_BYTES // full_bytes))
 
 
 def files_of(variant: ServedModel) -> list[Path]:

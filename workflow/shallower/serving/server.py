@@ -2,11 +2,13 @@
 
 It imports nothing but the packages that its form needs, so that its memory and its start are those of a user's server.
 `shallower.serving.processes` starts it with the number of a pipe's file descriptor. Over the pipe, in JSON, first
-come the settings of `shallower.serving.served_models.server_settings`, then batches of texts.
+come the settings of `shallower.serving.served_models.server_settings`, then batches of texts and with how many threads
+they are answered. Packages are imported once, whatever the numbers of threads.
 """
 
 import inspect
 import json
+import os
 import resource
 import sys
 import time
@@ -20,15 +22,17 @@ from shallower.core.signals import ignore_signals
 
 # Answers a batch of texts, or of pairs of them: logits [texts, outputs], or [texts, longest, outputs] of all tokens.
 Answer = Callable[[Sequence[Any]], Any]
-# Imports a form's packages and returns what loads the model, which returns what answers.
-Runtime = Callable[[dict[str, Any]], Callable[[], Answer]]
+# Loads a model, to answer with so many threads.
+Load = Callable[[int], Answer]
+# Imports a form's packages and returns what loads the model.
+Runtime = Callable[[dict[str, Any]], Load]
 
 # The first batch of a turn is answered, untimed, until so many seconds have passed: other processes have used the
 # processor's caches meanwhile, and threads of the previous one may still be spinning.
 WARM_UP_SECONDS = 0.05
 
 
-def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
+def torch_runtime(settings: dict[str, Any]) -> Load:
     """transformers' own model, in eval mode under inference_mode; of sentence embeddings with the pooling behind it."""
     import numpy as np
     import torch
@@ -37,10 +41,10 @@ def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
 
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
-    torch.set_num_threads(settings["threads"])
     device = settings["device"]
 
-    def load() -> Answer:
+    def load(threads: int) -> Answer:
+        torch.set_num_threads(threads)
         tokenize = _tokenizer(settings, np)
         model = getattr(transformers, settings["model_class"]).from_pretrained(
             settings["path"],
@@ -72,15 +76,15 @@ def torch_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
     return load
 
 
-def onnx_runtime(settings: dict[str, Any]) -> Callable[[], Answer]:
+def onnx_runtime(settings: dict[str, Any]) -> Load:
     """ONNX Runtime on the CPU, with its defaults but for the number of threads."""
     import numpy as np
     import onnxruntime
 
-    def load() -> Answer:
+    def load(threads: int) -> Answer:
         tokenize = _tokenizer(settings, np)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = settings["threads"]
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(settings["path"], options, providers=["CPUExecutionProvider"])
         wanted = [node.name for node in session.get_inputs()]
@@ -149,9 +153,9 @@ def serve(pipe: Connection, settings: dict[str, Any], began: float) -> None:
 
     `began` is the time (of `time.perf_counter`) at which the process began. Ready means that a first text is answered.
     """
-    load = RUNTIMES[settings["runtime"]](settings)
+    load, threads = RUNTIMES[settings["runtime"]](settings), settings["threads"]
     imported = time.perf_counter()
-    answer = load()
+    answer: Answer | None = _loaded(load, threads)
     axes = 3 if settings["model_class"] == TOKEN_CLASSIFICATION else 2
     checked(answer([settings["example"]]), 1, axes)
     ready = time.perf_counter()
@@ -161,14 +165,23 @@ def serve(pipe: Connection, settings: dict[str, Any], began: float) -> None:
     while True:
         cpu, wall = time.process_time(), time.perf_counter()
         try:
-            batches = json.loads(pipe.recv_bytes())["batches"]
+            asked = json.loads(pipe.recv_bytes())
         except EOFError:
             return
         idle = {
             "idle_cpu_seconds": time.process_time() - cpu,
             "idle_wall_seconds": time.perf_counter() - wall,
         }
-        _send(pipe, turn(answer, batches, axes) | memory(on_gpu) | idle)
+        if asked["threads"] != threads:
+            answer, threads = None, asked["threads"]  # never two models in memory
+            answer = _loaded(load, threads)
+        _send(pipe, turn(answer, asked["batches"], axes) | memory(on_gpu) | idle)
+
+
+def _loaded(load: Load, threads: int) -> Answer:
+    # The tokenizer reads it at each batch.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false" if threads == 1 else "true"
+    return load(threads)
 
 
 def turn(answer: Answer, batches: Sequence[Sequence[Any]], axes: int) -> dict[str, Any]:

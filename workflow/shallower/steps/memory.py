@@ -55,8 +55,8 @@ EXPORT_COPIES = 5
 # Of processes that serve at the same time: what each takes besides weights by torch and by ONNX Runtime, and what they
 # share, the libraries.
 TORCH_SERVER, ONNX_SERVER, SERVING_LIBRARIES = 300, 60, 500
-# Forms of a model by torch, in both vocabularies; by ONNX Runtime, in two precisions. On a GPU torch has these, too.
-TORCH_FORMS, ONNX_FORMS, GPU_PRECISIONS = 2, 4, 2
+# Forms of a model in each vocabulary: by torch, and by ONNX Runtime in two precisions. On a GPU torch has these, too.
+TORCH_FORMS, ONNX_FORMS, GPU_PRECISIONS = 1, 2, 2
 # Python with pyarrow and pandas, and one form that answers by ONNX Runtime.
 DELIVERING_PROCESS = 350
 # Python with scipy, and what resamples take at once.
@@ -161,7 +161,9 @@ def quantising(job: Job) -> int:
 def serving(job: Job) -> int:
     """The full model and some more in every form, each in a process of its own."""
     full_bytes = job.size.bytes(job.size.num_layers)
-    models, weights = models_at_once(full_bytes), LOADING_COPIES * full_bytes / MB
+    weights = LOADING_COPIES * full_bytes / MB
+    # In one vocabulary or in both, of fewer models at a time.
+    models = max(number * models_at_once(full_bytes, number * (TORCH_FORMS + ONNX_FORMS)) for number in (1, 2))
     by_torch = 1 + models * TORCH_FORMS
     on_cpu = by_torch * (TORCH_SERVER + weights) + models * ONNX_FORMS * (ONNX_SERVER + weights)
     # They serve after the others, and share CUDA's libraries (assumed).
