@@ -5,11 +5,12 @@ import itertools
 import numpy as np
 import pytest
 from seqeval import scheme as seqeval_schemes
-from seqeval.metrics import f1_score
+from seqeval.metrics import classification_report, f1_score
 
 from shallower.evaluation.bootstrap import score_bootstrap
-from shallower.evaluation.entities import entity_finder
+from shallower.evaluation.entities import entity_finder, readable_tags
 from shallower.evaluation.metrics import metric_for, score
+from shallower.evaluation.records import metrics_record
 from shallower.task_kinds.tag_schemes import Tagging, scheme_of
 
 LETTERS = {"IOB1": "BI", "IOB2": "BI", "IOBES": "BIES", "BILOU": "BILU"}
@@ -80,6 +81,36 @@ def test_f1_is_seqevals_on_resamples_too(scheme, strict):
     )
     resamples = next(units for units in drawn if units.shape == (20, 40))
     np.testing.assert_allclose(bootstrap.resamples, [by_seqeval(sentences) for sentences in resamples])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("scheme", LETTERS)
+def test_scores_of_each_type_are_those_of_seqevals_report(scheme, strict):
+    tagging = Tagging((*tags_of(scheme), "B-never"), scheme, strict)
+    random = np.random.default_rng(1)
+    groups = np.repeat(np.arange(40), random.integers(1, 9, 40))
+    labels = random.integers(0, len(tagging.tags) - 1, len(groups))
+    answers = np.where(random.random(len(groups)) < 0.7, labels, random.integers(0, len(tagging.tags) - 1, len(groups)))
+    settings = {"metrics": ["entity_f1"], "confidence": 0.9, "bootstrap_samples": 20}
+    settings["tagging"] = {"tags": tagging.tags, "scheme": scheme, "strict": strict}
+    record, _ = metrics_record("tokens", labels, answers, settings, tagging.tags, groups)
+    tags = readable_tags(tagging)
+    sides = [[[tags[index] for index in side[groups == one]] for one in range(40)] for side in (labels, answers)]
+    how = {"mode": "strict", "scheme": getattr(seqeval_schemes, scheme)} if strict else {}
+    report = classification_report(*sides, output_dict=True, zero_division=0, **how)
+    assert [found["name"] for found in record["classes"]] == ["PER", "LOC", "never"]
+    for found in record["classes"][:2]:
+        expected = report[found["name"]]
+        assert [found[key] for key in ("precision", "recall", "f1", "support")] == pytest.approx(
+            [expected[key] for key in ("precision", "recall", "f1-score", "support")]
+        )
+    assert (record["classes"][2]["support"], record["classes"][2]["predicted"]) == (0, 0)
+    for name in ("micro", "macro"):
+        expected = report[f"{name} avg"]
+        assert [*record["averages"][name].values()] == pytest.approx(
+            [expected[key] for key in ("precision", "recall", "f1-score")]
+        )
+    assert record["averages"]["micro"]["f1"] == pytest.approx(record["metrics"]["entity_f1"]["value"])
 
 
 def test_the_scheme_is_decided_over_all_tags():

@@ -486,4 +486,18 @@ def test_only_tasks_of_more_than_two_classes_have_such_a_table():
     two, four = ["a", "b"], ["a", "b", "c", "d"]
     cases = [("classification", two), ("classification", four), ("multi-label", two), ("tokens", four)]
     found = [has_class_table({"target": target, "labels": labels}) for target, labels in cases]
-    assert (found, has_class_table({"target": "regression", "labels": None})) == ([False, True, True, False], False)
+    assert (found, has_class_table({"target": "regression", "labels": None})) == ([False, True, True, True], False)
+    of_entities = {"target": "tokens", "scheme": "IOB2"}
+    assert not has_class_table(of_entities | {"labels": ["O", "B-person", "I-person"]})
+    assert has_class_table(of_entities | {"labels": ["O", "B-person", "I-person", "B-place"]})
+
+
+def test_entities_have_a_row_for_each_type(with_budget, made):
+    runs = read_table(made / FOLDER / "runs.csv")
+    arms = ["model", "task", "origin", "strategy", "amount"]
+    tagging = {"tags": ["O", "B-same", "I-same"], "scheme": "IOB2", "strict": False}
+    records: dict[tuple, list] = {}
+    for *arm, directory in runs[runs["task"] == "docs-pair"][[*arms, "directory"]].astype(str).itertuples(index=False):
+        record = read_json(made / directory / "metrics.json") | {"target": "tokens", "tagging": tagging}
+        records.setdefault(tuple(arm), []).append(record)
+    assert "type entities full model" in Page(report_page(replace(with_budget, classes=records))).text

@@ -11,10 +11,9 @@ MICRO, MACRO = "micro", "macro"
 
 
 def scores_by_class(labels: NDArray[Any], predictions: NDArray[Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Of each class its `name`, precision, recall, F1, number of examples of it (`support`) and answers (`predicted`).
+    """The scores of each class (`scores_of_counts`).
 
-    Labels and predictions are indices of classes [n], or 0 and 1 for each class [n, classes]. What would be divided by
-    0 is 0.
+    Labels and predictions are indices of classes [n], or 0 and 1 for each class [n, classes].
     """
     if labels.ndim == 1:
         hits, support, predicted = (
@@ -25,6 +24,16 @@ def scores_by_class(labels: NDArray[Any], predictions: NDArray[Any], names: Sequ
         hits, support, predicted = (
             flags.sum(axis=0, dtype=np.int64) for flags in (labels * predictions, labels, predictions)
         )
+    return scores_of_counts(names, hits, support, predicted)
+
+
+def scores_of_counts(
+    names: Sequence[str], hits: NDArray[Any], support: NDArray[Any], predicted: NDArray[Any]
+) -> list[dict[str, Any]]:
+    """Of each class its `name`, precision, recall, F1, number of examples of it (`support`) and answers (`predicted`).
+
+    By numbers [classes] of right answers, of examples and of answers. What would be divided by 0 is 0.
+    """
     of_each = np.stack(_scores(hits, support, predicted), axis=1)
     return [
         {

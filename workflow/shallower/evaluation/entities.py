@@ -4,13 +4,16 @@ F1 of many sentences is that of the sums of their counts, so that resamples cost
 by seqeval, which follows CoNLL's scorer; its own f1_score is the reference. It is imported where it is used.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shallower.task_kinds.tag_schemes import BILOU, Tagging
+from shallower.evaluation.by_class import scores_of_counts
+from shallower.evaluation.groups import rows_of
+from shallower.task_kinds.tag_schemes import BILOU, Tagging, entity_types
 
 Entities = set[tuple[str, int, int]]
 
@@ -52,6 +55,20 @@ def entity_counts(
         true, found = find(labels[words].tolist()), find(answers[words].tolist())
         counts[sentence] = len(true & found), len(true), len(found)
     return counts
+
+
+def scores_by_type(
+    tagging: Tagging, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Scores of the entities of each type, as `shallower.evaluation.by_class.scores_of_counts` has them of classes."""
+    find = entity_finder(tagging)
+    hits, true, found = Counter[str](), Counter[str](), Counter[str]()
+    for words in rows_of(groups):
+        of_labels, of_answers = find(labels[words].tolist()), find(answers[words].tolist())
+        for counter, entities in ((hits, of_labels & of_answers), (true, of_labels), (found, of_answers)):
+            counter.update(kind for kind, _, _ in entities)
+    types = entity_types(tagging.tags)
+    return scores_of_counts(types, *(np.array([counter[name] for name in types]) for counter in (hits, true, found)))
 
 
 def f1_of_counts(counts: NDArray[np.float64]) -> NDArray[Any]:

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from shallower.core.errors import UserError
 from shallower.evaluation.bootstrap import SEED, kept_interval, kept_percent, mean_score, score_bootstrap
 from shallower.evaluation.by_class import averages, scores_by_class
+from shallower.evaluation.entities import scores_by_type
 from shallower.evaluation.groups import num_units
 from shallower.evaluation.metrics import chance_score, metric_for, score, subject_of
 from shallower.task_kinds.registry import task_kind
+from shallower.task_kinds.tag_schemes import Tagging
 
 
 def metrics_record(
@@ -58,8 +60,11 @@ def metrics_record(
         **({"tagging": settings["tagging"]} if "tagging" in settings else {}),
         "collapsed": kind.is_collapsed(labels, predictions, groups),
     }
-    if kind.scores_each_class and names:
-        record["classes"] = scores_by_class(labels, predictions, names)
+    if names and kind.has_classes:
+        if isinstance(subject, Tagging) and groups is not None:
+            record["classes"] = scores_by_type(subject, labels, predictions, groups)
+        else:
+            record["classes"] = scores_by_class(labels, predictions, names)
         record["averages"] = averages(record["classes"], kind.has_class_sets)
     return record, resamples[0]
 

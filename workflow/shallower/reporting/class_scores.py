@@ -12,6 +12,7 @@ from shallower.core.wording import score_text
 from shallower.evaluation.by_class import MACRO, MICRO, SCORES
 from shallower.reporting.answer import TaskAnswer, task_answers
 from shallower.task_kinds.registry import task_kind
+from shallower.task_kinds.tag_schemes import entity_types
 
 # An arm: model, task, origin, strategy and amount.
 Arm = tuple[str, str, str, str, str]
@@ -23,7 +24,7 @@ class ClassTable:
     """The classes of a task by the models of some arms, the full one first.
 
     Rows are a name, a number of examples or "" for an average, a threshold where they are tuned (`has_thresholds`), and
-    `TITLES` of each arm, all as text.
+    `TITLES` of each arm, all as text. `headings` are those of the first two columns.
     """
 
     model: str
@@ -31,12 +32,18 @@ class ClassTable:
     arms: Sequence[str]
     rows: Sequence[tuple[str, ...]]
     has_thresholds: bool = False
+    headings: tuple[str, str] = ("class", "examples")
 
 
 def has_class_table(task: Mapping[str, Any]) -> bool:
-    """Whether a task (its task.json) has scores of each class that its metrics do not have: those of more than two."""
+    """Whether a task (its task.json) has scores of each class that its metrics do not have.
+
+    Those of more than two classes, or of more than one where a text may have several or words are entities.
+    """
     kind = task_kind(task["target"])
-    return kind.scores_each_class and (kind.has_class_sets or len(task["labels"]) > 2)
+    if task.get("scheme"):
+        return len(entity_types(task["labels"])) > 1
+    return kind.has_classes and (kind.has_class_sets or len(task["labels"]) > 2)
 
 
 def class_tables(
@@ -86,7 +93,8 @@ def _table(one: TaskAnswer, arms: Sequence[Arm], records: Sequence[Sequence[Mapp
     for name in (MICRO, MACRO):
         rows.append((f"{name} average", "", *[""] * bool(thresholds), *_scores(records, "averages", name)))
     titles = ["full model", *(f"{origin} {strategy}-{amount}" for _, _, origin, strategy, amount in arms[1:])]
-    return ClassTable(one.model, one.task, titles, rows, bool(thresholds))
+    headings = ("type", "entities") if "tagging" in first else ("class", task_kind(first["target"]).row.many)
+    return ClassTable(one.model, one.task, titles, rows, bool(thresholds), headings)
 
 
 def _range(values: Sequence[float]) -> str:

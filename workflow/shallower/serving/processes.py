@@ -65,7 +65,7 @@ class ServingProcess:
             raise
 
     def answer(self, batches: Sequence[Sequence[Any]], threads: int) -> dict[str, Any]:
-        """Have batches answered with so many threads: seconds of each, and what `shallower.serving.server` reports else.
+        """Have batches answered with so many threads: seconds of each, and what else the server reports of its turn.
 
         Raises UserError, naming the variant, when the process fails, ends or does not answer.
         """

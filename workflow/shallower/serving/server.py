@@ -155,7 +155,7 @@ def serve(pipe: Connection, settings: dict[str, Any], began: float) -> None:
     """
     load, threads = RUNTIMES[settings["runtime"]](settings), settings["threads"]
     imported = time.perf_counter()
-    answer: Answer | None = _loaded(load, threads)
+    answer = _loaded(load, threads)
     axes = 3 if settings["model_class"] == TOKEN_CLASSIFICATION else 2
     checked(answer([settings["example"]]), 1, axes)
     ready = time.perf_counter()
@@ -173,8 +173,8 @@ def serve(pipe: Connection, settings: dict[str, Any], began: float) -> None:
             "idle_wall_seconds": time.perf_counter() - wall,
         }
         if asked["threads"] != threads:
-            answer, threads = None, asked["threads"]  # never two models in memory
-            answer = _loaded(load, threads)
+            del answer  # never two models in memory
+            answer, threads = _loaded(load, asked["threads"]), asked["threads"]
         _send(pipe, turn(answer, asked["batches"], axes) | memory(on_gpu) | idle)
 
 

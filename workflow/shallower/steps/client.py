@@ -42,7 +42,7 @@ def main(address: str, arguments: list[str]) -> None:
         for number in SIGNALS:
             signal.signal(number, lambda number, frame: os.kill(int(process), number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        while heard in select.select([connection, heard], [], [])[0]:
+        while heard in select.select([connection.fileno(), heard], [], [])[0]:
             os.read(heard, len(SIGNALS))
         status = answers.readline()
     except OSError:

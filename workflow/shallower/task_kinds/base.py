@@ -143,11 +143,6 @@ class TaskKind(ABC):
         """The type of a row's label in predictions: that of a text or, where words are answered, of a word."""
         return self.label_dtype if self.answers_words else self.label_type
 
-    @property
-    def scores_each_class(self) -> bool:
-        """Whether each class has a precision, a recall and an F1 of its own: of texts, not of their words."""
-        return self.has_classes and not self.answers_words
-
     def text_problem(self, columns: Sequence[str]) -> str | None:
         """What is wrong with the columns of text that a task names, one or two; None if nothing is."""
         return None

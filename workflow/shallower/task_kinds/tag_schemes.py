@@ -44,6 +44,11 @@ def parts(tag: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
+def entity_types(tags: Iterable[str]) -> list[str]:
+    """The types of entities that tags mark, each once, in the order of the tags."""
+    return list(dict.fromkeys(part[1] for tag in tags if (part := parts(tag))))
+
+
 def scheme_of(tags: Sequence[str], sentences: Iterable[Sequence[int]] = ()) -> str | None:
     """The scheme of tags, by the sentences of ids that are to decide between IOB1 and IOB2; None where it is none.
 
