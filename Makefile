@@ -117,8 +117,8 @@ $(RIVALS): $(READY) benchmarks/requirements.txt
 benchmark-training: $(RIVALS) ## compare training speed with transformers' Trainer (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_training.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
-benchmark-sweep: $(RIVALS) ## compare the default study with a loop over the stock Trainer
-	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_sweep.py $(ARGUMENTS)
+benchmark-sweep: $(RIVALS) ## compare a whole study with loops over the Trainer, stock and tuned (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_sweep.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
 benchmark-search: $(READY) ## compare ways of choosing layers, by price and by score after refining (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_search.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)

@@ -1,16 +1,17 @@
-"""A whole study against the same grid as a loop of the stock Trainer: wall time of the one over that of the other.
+"""A whole study against the same grid as a loop of the Trainer, stock and tuned: wall times and scores.
 
-The study runs through snakemake in a clean copy of this repository, from nothing to its report. The loop then trains
+The study runs through snakemake in a clean copy of this repository, from nothing to its report. The loops then train
 each of the study's runs with train_with_trainer.py, one process after the other, each with all cores (or the GPU):
-the same task, kept layers, epochs, batch size, maximal length and seed, from the pre-trained weights, since its time
-does not depend on what the weights are. With --steps N the loop stops each run after N steps; the rest is
-extrapolated from them, and the results say so. Writes results/sweep.csv, results/sweep_runs.csv and the table in
-README.md.
+the same task, kept layers, epochs, batch size, maximal length and seed, from the pre-trained weights, as the study does
+with its origin pretrained. The two loops take turns run by run. With --steps N they stop each run after N steps; the
+rest is extrapolated from them, and the results say so. Writes results/sweep.csv (a row for each contestant),
+results/sweep_runs.csv (a row for each run and loop) and the table in README.md.
 """
 
 import argparse
 import logging
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,20 @@ import pandas as pd
 import yaml
 
 from compare_training import add_contest_options, default_model
-from contest import ROOT, Job, Usage, check_rivals, machine, make_random_model, matrix_rate, run_job, run_process
+from contest import (
+    BENCHMARKS,
+    CONTESTANTS,
+    ROOT,
+    Job,
+    Usage,
+    check_rivals,
+    job_score,
+    machine,
+    make_random_model,
+    matrix_rate,
+    run_job,
+    run_process,
+)
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -31,13 +45,14 @@ from shallower.core.runs import Run
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 from shallower.surgery.drop_layers import drop_layers
-from write_readme import sweep_tables, write_readme
+from write_readme import SWEEP_MODE, sweep_tables, write_readme
 
 logger = logging.getLogger(__name__)
 
-# Origins whose runs are one training each, as in a loop; the others train in several stages.
-ORIGINS = ("pretrained", "finetuned")
-KEYS = ["sweep", "device", "cores"]
+# Runs are one training each, from weights that nobody has trained yet, as in a loop.
+ORIGIN = "pretrained"
+LOOPS = CONTESTANTS[:2]
+OURS = CONTESTANTS[2]
 
 
 def sweep_config(config: Mapping[str, Any], arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -61,7 +76,7 @@ def sweep_config(config: Mapping[str, Any], arguments: argparse.Namespace, folde
 
 def check_origins(study: Study) -> None:
     """Raise UserError for a study that a loop of single trainings could not do."""
-    if others := sorted({run.origin for run in study.runs if not run.is_baseline} - set(ORIGINS)):
+    if others := sorted({run.origin for run in study.runs if not run.is_baseline} - {ORIGIN}):
         raise UserError(f"{study.name}: a loop of single trainings has no {', '.join(others)}; leave out these origins")
 
 
@@ -89,8 +104,8 @@ def run_study(config: Mapping[str, Any], copy: Path, cores: int) -> Usage:
     return run_process(command, copy / "sweep.log", directory=copy)
 
 
-def loop_job(study: Study, run: Run, copy: Path, folder: Path, arguments: argparse.Namespace) -> Job:
-    """One turn of the loop; makes the model that it starts from, of the layers that the finished run kept."""
+def loop_job(contestant: str, study: Study, run: Run, copy: Path, folder: Path, arguments: argparse.Namespace) -> Job:
+    """One turn of a loop; makes the model that it starts from, of the layers that the finished run kept."""
     pretrained = copy / "resources" / "models" / study.model_key(run.model)
     kept = read_json(copy / run.directory / "layers.json")["kept_layers"]
     model_dir = folder / "models" / "-".join([run.model, *map(str, kept)])
@@ -100,7 +115,7 @@ def loop_job(study: Study, run: Run, copy: Path, folder: Path, arguments: argpar
             shutil.copyfile(pretrained / name, model_dir / name)
     settings = study.train_settings(run.task) if run.is_baseline else study.refine_settings(run.task, run.origin)
     return Job(
-        contestant="stock",
+        contestant=contestant,
         model_dir=model_dir,
         task_dir=copy / "resources" / "tasks" / study.task_key(run.task),
         folder=folder / "run",
@@ -112,7 +127,7 @@ def loop_job(study: Study, run: Run, copy: Path, folder: Path, arguments: argpar
         threads=arguments.cores,
         device=arguments.device,
         steps=arguments.steps,
-        cache_dir=folder / "cache",
+        cache_dir=folder / "cache" / contestant,
     )
 
 
@@ -123,7 +138,7 @@ def in_full(record: Mapping[str, float]) -> float:
 
 
 def compare(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The comparison (one row) and the loop's runs (a row each)."""
+    """The comparison (a row for each contestant) and the loops' runs (a row each)."""
     config = sweep_config(yaml.safe_load(arguments.study.read_text(encoding="utf-8")), arguments, folder)
     copy = copy_repository(folder / "copy")
     study = resolve_study(config)
@@ -131,27 +146,48 @@ def compare(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
     logger.info("%s: %d runs through snakemake", study.name, len(study.runs))
     usage = run_study(config, copy, arguments.cores)
     logger.info("%s: %.0f s", study.name, usage.wall_seconds)
-    rows = []
+    rows, order = [], random.Random(0)
     for number, run in enumerate(study.runs, start=1):
-        record = run_job(loop_job(study, run, copy, folder, arguments), arguments.rivals_packages)
-        rows.append({"sweep": study.name, "run": run.directory, **record, "loop_seconds": in_full(record)})
-        logger.info("loop, %d of %d: %.0f s", number, len(study.runs), rows[-1]["loop_seconds"])
+        metric, ours = study_score(run, copy)
+        for contestant in order.sample(LOOPS, len(LOOPS)):
+            job = loop_job(contestant, study, run, copy, folder, arguments)
+            record = run_job(job, arguments.rivals_packages)
+            of_run = {"sweep": study.name, "contestant": contestant, "run": run.directory, "task": run.task, **record}
+            scores = {"metric": metric, "score": job_score(job, metric), "study_score": ours}
+            rows.append(of_run | scores | {"loop_seconds": in_full(record)})
+            logger.info("%s, %d of %d: %.0f s", contestant, number, len(study.runs), rows[-1]["loop_seconds"])
     runs = pd.DataFrame(rows)
     model = read_json(copy / "resources" / "models" / study.model_key(study.models[0]) / "config.json")
     device = matrix_rate(model, arguments.cores, 1, arguments.device)["device"]
     extrapolated = (runs["steps"] < runs["planned_steps"]).any()
-    comparison = {
-        "sweep": study.name,
-        "device": arguments.device,
-        "cores": arguments.cores,
-        "runs": len(runs),
-        "study_seconds": usage.wall_seconds,
-        "study_cpu_seconds": usage.cpu_seconds,
-        "loop_seconds": runs["loop_seconds"].sum(),
-        "measured": f"{arguments.steps} steps of each run, the rest extrapolated" if extrapolated else "in full",
-        **machine(device),
-    }
-    return pd.DataFrame([comparison]), runs
+    how = f"{arguments.steps} steps of each run, the rest extrapolated" if extrapolated else "in full"
+    common = {"sweep": study.name, "device": arguments.device, "cores": arguments.cores, "runs": len(study.runs)}
+    taken = {OURS: (usage.wall_seconds, usage.cpu_seconds, "in full")}
+    for contestant, of_loop in runs.groupby("contestant"):
+        taken[str(contestant)] = of_loop["loop_seconds"].sum(), of_loop["cpu_seconds"].sum(), how
+    where = machine(device)
+    comparison = [
+        common
+        | {"contestant": contestant, "seconds": seconds, "cpu_seconds": cpu_seconds}
+        | {"score_difference": "" if extrapolated else score_differences(runs, contestant)}
+        | {"measured": measured, **where}
+        for contestant, (seconds, cpu_seconds, measured) in taken.items()
+    ]
+    return pd.DataFrame(comparison), runs
+
+
+def study_score(run: Run, copy: Path) -> tuple[str, float]:
+    """The primary metric of a finished run of the study, and its score."""
+    record = read_json(copy / run.directory / "metrics.json")
+    return record["primary"], record["metrics"][record["primary"]]["value"]
+
+
+def score_differences(runs: pd.DataFrame, contestant: str) -> str:
+    """How much more a loop scores than the study: mean over runs and its standard error, task by task."""
+    of_loop = runs[runs["contestant"] == contestant]
+    more = (of_loop["score"] - of_loop["study_score"]).groupby(of_loop["task"])
+    means, errors = more.mean(), more.std() / more.count() ** 0.5
+    return ", ".join(f"{task} {means[task]:+.3f} ± {errors[task]:.3f}" for task in means.index)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -162,19 +198,19 @@ def main(arguments: argparse.Namespace) -> None:
     file = arguments.results / "sweep.csv"
     if file.exists():
         old = pd.read_csv(file)
-        renewed = (old[KEYS].astype(str) == comparison[KEYS].astype(str).iloc[0]).all(axis=1)
+        renewed = (old[SWEEP_MODE].astype(str) == comparison[SWEEP_MODE].astype(str).iloc[0]).all(axis=1)
         comparison = pd.concat([old[~renewed], comparison], ignore_index=True)
     comparison.to_csv(file, index=False, float_format="%.6g")
     runs.to_csv(arguments.results / "sweep_runs.csv", index=False, float_format="%.6g")
     write_readme(arguments.results)
-    print(sweep_tables(comparison.tail(1)))
+    print(sweep_tables(comparison.tail(len(CONTESTANTS))))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_contest_options(parser)
-    parser.add_argument("--study", type=Path, default=ROOT / "config.yaml")
+    parser.add_argument("--study", type=Path, default=BENCHMARKS / "sweep.yaml")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--steps", type=int, help="stop the loop's runs after so many steps and extrapolate")
+    parser.add_argument("--steps", type=int, help="stop the loops' runs after so many steps and extrapolate")
     parser.add_argument("--runs-per-gpu", type=int, help="compute.runs_per_gpu of the study")
     run_step(parser, main)

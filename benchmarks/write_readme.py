@@ -25,6 +25,7 @@ from training_summary import MODE, TITLES, geometric_means, mode_title, parities
 # Contestants of compare_embeddings.py, and what makes up runs that stand in one table.
 RIVAL, OURS, UNTRAINED = "sentence-transformers", "ours", "not trained"
 EMBEDDING_MODE = ["device", "threads", "texts"]
+SWEEP_MODE = ["sweep", "device", "cores"]
 
 
 def replace_part(text: str, name: str, content: str) -> str:
@@ -141,16 +142,18 @@ def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
 
 
 def sweep_tables(runs: pd.DataFrame) -> str:
-    """For each sweep: the study's wall time against the loop's."""
-    header = ["sweep", "runs", "study, s", "loop of the stock Trainer, s", "ratio"]
-    header += ["runs/h", "loop's runs/h", "how the loop was taken", "machine"]
+    """For each sweep: the study's wall time against those of the loops."""
+    header = ["sweep", "runs", "contestant", "seconds", "times the study's", "CPU s", "runs/h"]
+    header += ["scores above the study's", "how it was taken", "machine"]
     rows = []
-    for _, row in runs.iterrows():
-        ratio = row["loop_seconds"] / row["study_seconds"]
-        rates = [3600 * row["runs"] / row[f"{side}_seconds"] for side in ("study", "loop")]
-        where = f"{row['machine']}, {row['compute_device']}; commit {row['commit']}, {row['date']}"
-        rows.append([row["sweep"], row["runs"], row["study_seconds"], row["loop_seconds"], f"{ratio:.2f}"])
-        rows[-1] += [*rates, row["measured"], where]
+    for _, of_sweep in runs.fillna("").groupby(SWEEP_MODE, sort=False):
+        study = of_sweep.set_index("contestant").loc[OURS, "seconds"]
+        for _, row in of_sweep.iterrows():
+            where = f"{row['machine']}, {row['compute_device']}; commit {row['commit']}, {row['date']}"
+            name = "the study" if row["contestant"] == OURS else f"loop of the {TITLES[row['contestant']]}"
+            rate = 3600 * row["runs"] / row["seconds"]
+            rows.append([row["sweep"], row["runs"], name, row["seconds"], f"{row['seconds'] / study:.2f}"])
+            rows[-1] += [row["cpu_seconds"], rate, row["score_difference"], row["measured"], where]
     return markdown_table(header, rows)
 
 

@@ -154,6 +154,22 @@ def test_a_run_stopped_early_is_extrapolated_in_its_training_only():
     assert compare_sweep.in_full({**record, "planned_steps": 10}) == pytest.approx(12)
 
 
+def test_loops_are_compared_with_the_study_by_time_and_by_score():
+    of_run = {"sweep": "s", "task": "sst2", "study_score": 0.8}
+    scores = [("stock", 0.8), ("stock", 0.84), ("tuned", 0.79), ("tuned", 0.79)]
+    runs = pd.DataFrame([of_run | {"contestant": contestant, "score": score} for contestant, score in scores])
+    assert compare_sweep.score_differences(runs, "stock") == "sst2 +0.020 ± 0.020"
+    assert compare_sweep.score_differences(runs, "tuned") == "sst2 -0.010 ± 0.000"
+    common = {"sweep": "s", "device": "cpu", "cores": 2, "runs": 12, "measured": "in full", "cpu_seconds": 10}
+    common |= {"machine": "m", "compute_device": "c", "commit": "1", "date": "today"}
+    rows = [("ours", 100, ""), ("stock", 620, "sst2 +0.020 ± 0.020"), ("tuned", 225, None)]
+    names = ["contestant", "seconds", "score_difference"]
+    table = write_readme.sweep_tables(pd.DataFrame([common | dict(zip(names, row, strict=True)) for row in rows]))
+    assert "| s | 12 | the study | 100 | 1.00 | 10 | 432 |  | in full |" in table
+    assert "| loop of the Trainer, stock | 620 | 6.20 | 10 | 69.7 | sst2 +0.020 ± 0.020 |" in table
+    assert "| loop of the Trainer, tuned | 225 | 2.25 |" in table
+
+
 def test_a_sweep_changes_only_what_was_asked_for(tmp_path):
     asked = SimpleNamespace(random_weights=None, glue=None, rows=64, device="cuda", runs_per_gpu=4)
     config = {"study": "s", "compute": {"threads": 2}, "tasks": [{"name": "a", "train_examples": 100}]}
