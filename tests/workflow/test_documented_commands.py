@@ -212,9 +212,11 @@ def check_python_step(command: Command, project: Project, dry_run: DryRun) -> No
 
 
 def texts_in(path: Path) -> set[str]:
-    """All texts in a Python file, which its options are among."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    """All texts in a Python file, which its options are among, and in those beside it that it imports from."""
+    nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    beside = [path.with_name(f"{node.module}.py") for node in nodes if isinstance(node, ast.ImportFrom)]
+    return texts.union(*(texts_in(file) for file in beside if file.is_file()))
 
 
 def check_pytest(command: Command, project: Project, dry_run: DryRun) -> None:
