@@ -45,14 +45,13 @@ from shallower.core.runs import Run
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 from shallower.surgery.drop_layers import drop_layers
-from write_readme import SWEEP_MODE, sweep_tables, write_readme
+from write_readme import OURS, SWEEP_MODE, sweep_tables, write_readme
 
 logger = logging.getLogger(__name__)
 
 # Runs are one training each, from weights that nobody has trained yet, as in a loop.
 ORIGIN = "pretrained"
-LOOPS = CONTESTANTS[:2]
-OURS = CONTESTANTS[2]
+LOOPS = tuple(contestant for contestant in CONTESTANTS if contestant != OURS)
 
 
 def sweep_config(config: Mapping[str, Any], arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:

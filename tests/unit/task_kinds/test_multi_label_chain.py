@@ -82,6 +82,21 @@ def test_what_a_task_folder_says(task):
     assert not {*calibration["id"].to_pylist()} & {*rows["id"].to_pylist()}
 
 
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_training_starts_a_new_output_layer_at_the_labels_frequencies(task, tmp_path, epochs):
+    source = tiny.make_model(tmp_path / "source", "bert", num_layers=1)
+    table = pq.read_table(task / "task" / "train.parquet")
+    tokenizer, size = AutoTokenizer.from_pretrained(source), read_json(source / "config.json")["vocab_size"]
+    tokens = tokenize(table, tokenizer, 32, size)
+    classifier = load_for_training(source, read_json(task / "task" / "task.json"), seed=1)
+    settings = TrainSettings.parse({"epochs": epochs, "learning_rate": 1e-9, "batch_size": 16})
+    train(classifier, tokens, settings, 1, CPU, CheckpointFolder(tmp_path / "s", {}), 60)
+    shares = tokens.labels.mean(axis=0)
+    expected = shares if epochs else [0.5] * 3  # without any training a model stays as it is
+    assert classifier.output_bias().sigmoid().tolist() == pytest.approx([*expected], abs=0.01)
+    assert ("its bias starts" in classifier.head) == bool(epochs)
+
+
 def test_from_files_to_scores(task, tmp_path):
     source = tiny.make_model(tmp_path / "source", "bert", num_layers=2)
     tokenizer, size = AutoTokenizer.from_pretrained(source), read_json(source / "config.json")["vocab_size"]

@@ -106,7 +106,8 @@ def train(
             return TrainingResult(steps=0, sessions=1)
         raise UserError(f"{label}: there are no training examples")
     check_length(classifier.config, int(np.diff(tokens.offsets).max()))
-    classifier.start_output(tokens.labels)
+    if settings.epochs:
+        classifier.start_output(tokens.labels)
     run = _Run(classifier, tokens, settings, seed, compute, label, distillation)
     saved = checkpoints.load()
     if saved:

@@ -26,10 +26,10 @@ RELOADING_SECONDS = 30
 # Tracing and writing a model as ONNX, and rounding its weights (measured with MiniLM on a busy machine, rounded up).
 EXPORT_SECONDS = 30
 QUANTISING_SECONDS = 10
-# Forms of a model in both vocabularies, but for the one that was trained; models that serve at once, the full one among
-# them.
+# Forms of a model in both vocabularies, but for the one that was trained; of each depth what serves, with that one and
+# the full model beside them.
 VARIANTS_OF_A_MODEL = 5
-SERVED_AT_ONCE = 7
+SERVERS_OF_A_DEPTH = 7
 # What a request takes besides the model (assumed).
 SERVING_SECONDS = 0.01
 # Fitting a linear model to one depth's hidden states, for each example (assumed).
@@ -112,7 +112,7 @@ def serving(job: Job) -> float:
     """The number of layers, the model's operations and `measure`: starts, and rounds of texts at each batch size."""
     texts = (job.measure["repeats"] + 1) * len(job.measure["batch_sizes"]) * job.measure["texts"]
     answering = _forward(job, texts, job.max_length) + texts * SERVING_SECONDS
-    return (job.size.num_layers + 1) * SERVED_AT_ONCE * (RELOADING_SECONDS + 2 * answering)
+    return (job.size.num_layers + 1) * SERVERS_OF_A_DEPTH * (RELOADING_SECONDS + 2 * answering)
 
 
 def delivering(job: Job) -> float:

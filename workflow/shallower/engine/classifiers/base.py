@@ -84,7 +84,7 @@ class Classifier(ABC):
             return
         with torch.no_grad():
             bias.copy_(torch.from_numpy(start))
-        self.head = f"{self.head}; its bias starts as the log-odds of the classes among the training labels"
+        self.head = f"{self.head}; its bias starts as what fits the training labels best whatever the text"
 
     @abstractmethod
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
