@@ -103,6 +103,16 @@ def test_the_pace_counts_what_this_start_has_trained(study, tmp_path):
     assert "All runs are trained" in shown(study, tmp_path)
 
 
+@pytest.mark.parametrize(("age", "is_silent"), [(500, False), (700, True)])
+def test_a_run_that_writes_nothing_may_have_been_killed(study, tmp_path, age, is_silent):
+    lock(tmp_path)
+    write(tmp_path / "logs/finetune/s/m/tiny/baseline/seed1.log", "10:00:00 epoch 1/3\n", STARTED + 3600)
+    now = STARTED + 3600 + age
+    text = status_text(study, read_status(study, tmp_path), OPERATIONS, now)
+    assert ("snakemake --unlock" in text) is is_silent
+    assert ("Running since" in text) is not is_silent
+
+
 def test_a_study_that_stopped_names_what_failed(study, tmp_path):
     train(tmp_path, BASELINE.format(1), 0.8)
     # Left by a run that was killed.

@@ -26,7 +26,9 @@ FEW = 10
 
 def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
     """Of each label, a question of its own, by logits [n, labels]."""
-    return 1 / (1 + np.exp(-logits.astype(np.float64)))
+    from scipy.special import expit  # not for steps that only read thresholds
+
+    return expit(logits.astype(np.float64))
 
 
 def tuned_thresholds(labels: NDArray[Any], logits: NDArray[Any]) -> NDArray[np.float64]:

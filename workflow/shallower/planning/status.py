@@ -27,13 +27,23 @@ STEPS = re.compile(r"^([0-9]+) of ([0-9]+) steps", re.MULTILINE)
 # Lines of logs start with the time of day.
 CLOCK = re.compile(r"^[0-9:]{8} ")
 METRICS, MANIFEST = "metrics.json", "manifest.json"
+# Seconds: trainings and searches write a line to their log every ten.
+LONG_SILENCE = 600
 
 
 @dataclass(frozen=True)
 class Session:
-    """A run of Snakemake that has not ended, or was killed: since when (seconds since the epoch), and its steps."""
+    """A run of Snakemake that has not ended, or was killed.
+
+    Attributes:
+        started: since when, in seconds since the epoch.
+        last_written: when one of its logs was last written.
+        steps_done: of its steps.
+        steps: that it has; None where it has not said so yet.
+    """
 
     started: float
+    last_written: float
     steps_done: int = 0
     steps: int | None = None
 
@@ -89,7 +99,9 @@ def _session(study: Study, folder: Path) -> Session | None:
         with suppress(FileNotFoundError):
             if results in lock.read_text(encoding="utf-8"):
                 started = lock.stat().st_mtime
-                return Session(started, *_steps(folder, started))
+                logs = [*(folder / SNAKEMAKE / "log").glob("*.log"), *(folder / LOGS).rglob("*.log")]
+                written = max((log.stat().st_mtime for log in logs), default=started)
+                return Session(started, max(started, written), *_steps(folder, started))
     return None
 
 
@@ -169,6 +181,12 @@ def status_text(study: Study, status: Status, operations: Mapping[str, float], n
 
 def _session_text(status: Status, operations: Mapping[str, float], now: float) -> str:
     assert status.session
+    if now - status.session.last_written > LONG_SILENCE:
+        return (
+            f"Started at {_clock(status.session.started, now)}, and no log was written after "
+            f"{_clock(status.session.last_written, now)}: all jobs wait in a queue, or the run was killed. If it was, "
+            "run snakemake --unlock, and run it again: what is finished is kept."
+        )
     began = f"Running since {_clock(status.session.started, now)}"
     if status.session.steps:
         began += f": {status.session.steps_done:,} of {status.session.steps:,} steps of this start done"

@@ -94,8 +94,10 @@ class MultiLabel(TaskKind):
 
     def divergence(self, full: NDArray[Any], logits: NDArray[Any]) -> float:
         """Mean over examples of the sum over classes, each a yes or no."""
+        from scipy.special import expit
+
         full, logits = full.astype(np.float64), logits.astype(np.float64)
-        yes = 1 / (1 + np.exp(-full))
+        yes = expit(full)
         of_yes = np.logaddexp(0, -logits) - np.logaddexp(0, -full)
         of_no = np.logaddexp(0, logits) - np.logaddexp(0, full)
         return float((yes * of_yes + (1 - yes) * of_no).sum(axis=1).mean())
