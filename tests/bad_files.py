@@ -220,6 +220,12 @@ PROPOSED = [
     Proposal("unknown text", train(SOUND), ("TEXT: my.csv has no column 'txt'",), {"text": ("txt",)}),
     Proposal("unknown kind", train(SOUND), ("KIND=clusters is none of classification",), {"kind": "clusters"}),
     Proposal(
+        "kind whose tasks are no rows",
+        train(SOUND),
+        ("KIND=retrieval: its tasks are several files (source: collection)", "docs/retrieval.md"),
+        {"kind": "retrieval"},
+    ),
+    Proposal(
         "a rating asked for", train(SOUND), ("no column looks like the label of a regression",), {"kind": "regression"}
     ),
     Proposal(

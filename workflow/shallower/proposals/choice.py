@@ -11,6 +11,7 @@ from shallower.core.wording import listed
 from shallower.proposals.base import Candidate, Decision, KindProposal
 from shallower.proposals.columns import LABEL_NAMES, Column, are_pair
 from shallower.proposals.registry import PROPOSALS
+from shallower.task_kinds.registry import TASK_KINDS
 
 # So many columns that can be one label together are taken so, without asking.
 SEVERAL = 3
@@ -61,6 +62,11 @@ def choose(
 
 
 def _check_asked(place: str, columns: Sequence[Column], asked: Asked) -> None:
+    if asked.kind in TASK_KINDS and asked.kind not in PROPOSALS:
+        raise UserError(
+            f"KIND={asked.kind}: its tasks are several files (source: {TASK_KINDS[asked.kind].source}), not one of "
+            f"rows; write the task into a study yourself, as docs/{asked.kind}.md shows"
+        )
     if asked.kind and asked.kind not in PROPOSALS:
         raise UserError(f"KIND={asked.kind} is none of {listed(list(PROPOSALS))}")
     if asked.text is not None and (len(asked.text) > 2 or len({*asked.text}) < len(asked.text)):
