@@ -41,7 +41,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
+	benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -126,6 +126,9 @@ benchmark-search: $(READY) ## compare ways of choosing layers, by price and by s
 benchmark-graph: $(READY) ## measure time and memory of snakemake -n by number of jobs
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_graph.py $(ARGUMENTS)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
+
+benchmark-overhead: $(READY) ## measure what a study's processor time goes to: mathematics or anything else
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_overhead.py $(ARGUMENTS)
 
 benchmark-start-up: $(READY) ## measure how long each step takes to start
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_start_up.py $(ARGUMENTS)

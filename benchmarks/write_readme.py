@@ -157,6 +157,17 @@ def sweep_tables(runs: pd.DataFrame) -> str:
     return markdown_table(header, rows)
 
 
+def overhead_tables(parts: pd.DataFrame) -> str:
+    """What the processor time of a study went to."""
+    row = parts.iloc[0]
+    where = (
+        f"The study of {row['study']}.yaml, {row['wall_seconds']:,.0f} s on {row['cores']} cores; {row['machine']}; "
+        f"torch {row['torch']}, Python {row['python']}; commit {row['commit']}, {row['date']}."
+    )
+    lines = [(line["part"], line["cpu_seconds"], f"{line['per_cent']:.1f} %") for _, line in parts.iterrows()]
+    return f"{where}\n\n{markdown_table(['part', 'CPU s', 'share'], lines)}"
+
+
 def search_tables(summary: pd.DataFrame) -> str:
     """For each mode: prices and scores of each choice, those of each way of refining, and what became of the goals."""
     parts = []
@@ -264,6 +275,7 @@ def plain_table(content: pd.DataFrame) -> str:
 TABLES = {
     "training": training_tables,
     "sweep": sweep_tables,
+    "overhead": overhead_tables,
     "search": search_tables,
     "delivered": delivered_tables,
     "embeddings": embedding_tables,
