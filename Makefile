@@ -38,7 +38,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(UPLOAD),--upload "$(UPLOAD)")
 
 .PHONY: help run run-slurm study check-hub plan status verify check-delivered publish provenance paper-smoke \
-	test coverage test-inputs test-reruns test-faults test-cluster soak audit docs \
+	test coverage test-kinds test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
 	benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
@@ -160,6 +160,10 @@ test: $(READY) ## run the tests (20 minutes)
 
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
 	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)
+
+test-kinds: $(READY) ## run each kind of task by each family, and from files to delivered models (GLUE, EXTRA=folders) (30 minutes)
+	@$(IN_VENV) $(if $(GLUE),SHALLOWER_GLUE="$$(realpath "$(GLUE)")") $(if $(EXTRA),SHALLOWER_EXTRA="$$(realpath "$(EXTRA)")") \
+	  python -m pytest -m slow tests/unit/test_families_of_kinds.py tests/workflow/test_*_study.py $(ARGUMENTS)
 
 test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (20 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
