@@ -41,7 +41,7 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	test coverage test-kinds test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
+	benchmark-engine benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -129,6 +129,9 @@ benchmark-graph: $(READY) ## measure time and memory of snakemake -n by number o
 
 benchmark-overhead: $(READY) ## measure what a study's processor time goes to: mathematics or anything else
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_overhead.py $(ARGUMENTS)
+
+benchmark-engine: $(READY) ## measure training, prediction and search as shares of the machine's matrix rate (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_engine.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
 benchmark-start-up: $(READY) ## measure how long each step takes to start
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_start_up.py $(ARGUMENTS)

@@ -19,7 +19,7 @@ import pandas as pd
 from compare_sweep import copy_repository
 from contest import BENCHMARKS, RESULTS, ROOT, machine, run_process
 from shallower.core.cli import run_step
-from write_readme import overhead_tables, write_readme
+from write_readme import overhead_table, write_readme
 
 MATHEMATICS = ("training", "search", "prediction")
 # What a stack has a function of, in files named by the end of their paths: the first that it has is what it counts as.
@@ -84,7 +84,7 @@ def main(arguments: argparse.Namespace) -> None:
     arguments.results.mkdir(parents=True, exist_ok=True)
     found.to_csv(arguments.results / "overhead.csv", index=False, float_format="%.4g")
     write_readme(arguments.results)
-    print(overhead_tables(found))
+    print(overhead_table(found))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def _ours(job: Job, compute: Compute, steps: int, blocks: int) -> Iterator[float
     tokens = tokenize(table, tokenizer, job.max_length, config["vocab_size"])
     classifier = load_for_training(job.model_dir, read_json(job.task_dir / "task.json"), job.seed)
     settings = TrainSettings(epochs=EPOCHS, batch_size=job.batch_size, learning_rate=job.learning_rate)
-    run = _Run(classifier, tokens, settings, job.seed, compute, "timing")
+    run = _Run(classifier, tokens, settings, job.seed, compute, "timing", None)
     with compute.same_every_time():
         for _ in range(blocks + 1):
             for _ in range(steps):

@@ -157,7 +157,28 @@ def sweep_tables(runs: pd.DataFrame) -> str:
     return markdown_table(header, rows)
 
 
-def overhead_tables(parts: pd.DataFrame) -> str:
+def engine_table(rows: pd.DataFrame) -> str:
+    """The speed of each part as a share of the machine's matrix rate, against its goal."""
+    row = rows.iloc[0]
+    where = (
+        f"{row['machine']}, {row['compute_device']}, threads: {row['threads']}; torch {row['torch']}, Python "
+        f"{row['python']}; commit {row['commit']}, {row['date']}. {row['rounds']} rounds; matrix products reach "
+        f"{row['matrix_gflops']:.0f} GFLOP/s."
+    )
+    header = ["part", "task", "batch size", "GFLOP/s", "share of the matrix rate", "goal"]
+    lines = []
+    for _, row in rows.iterrows():
+        share = "{share:.0%} ({share_low:.0%} to {share_high:.0%})".format(**row)
+        goal = (
+            ""
+            if math.isnan(row["goal"])
+            else f"{row['goal']:.0%}, {'met' if row['share'] >= row['goal'] else 'missed'}"
+        )
+        lines.append([row["part"], row["task"], str(row["batch_size"] or "by tokens"), row["gflops"], share, goal])
+    return f"{where}\n\n{markdown_table(header, lines)}"
+
+
+def overhead_table(parts: pd.DataFrame) -> str:
     """What the processor time of a study went to."""
     row = parts.iloc[0]
     where = (
@@ -275,7 +296,8 @@ def plain_table(content: pd.DataFrame) -> str:
 TABLES = {
     "training": training_tables,
     "sweep": sweep_tables,
-    "overhead": overhead_tables,
+    "overhead": overhead_table,
+    "engine": engine_table,
     "search": search_tables,
     "delivered": delivered_tables,
     "embeddings": embedding_tables,
