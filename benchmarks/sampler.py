@@ -30,11 +30,13 @@ def stack(frame: FrameType | None) -> str:
 
 def sample() -> None:
     """Write lines until the process ends."""
-    file = os.open(f"{FOLDER}/{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    main, last = threading.main_thread().ident, time.process_time()
+    process, main, last = os.getpid(), threading.main_thread().ident, time.process_time()
+    file = os.open(f"{FOLDER}/{process}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def write() -> None:
         nonlocal last
+        if os.getpid() != process:  # a fork, at its end: it has a sampler of its own
+            return
         now, frame = time.process_time(), sys._current_frames().get(main or 0)
         os.write(file, f"{now - last:.4f}\t{stack(frame)}\n".encode(errors="replace"))
         last = now
