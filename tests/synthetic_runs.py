@@ -281,6 +281,7 @@ def _cost(model: str, num_layers: int) -> dict[str, Any]:
         latency = [
             {
                 "batch_size": size,
+                "rounds": 30 if size == 1 else 8,
                 "median_ms": medians[size],
                 "low_ms": 0.97 * medians[size],
                 "high_ms": 1.06 * medians[size],

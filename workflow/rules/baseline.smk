@@ -17,6 +17,7 @@ rule finetune_baseline:
         manifest=f"{layout.BASELINE_RUN}/manifest.json",
     log:
         "logs/finetune/{study}/{model}/{task}/baseline/seed{seed}.log",
+    priority: training_priority
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

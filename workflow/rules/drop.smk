@@ -207,6 +207,7 @@ rule drop_layers:
         manifest=temp(f"{layout.DROPPED}/manifest.json"),
     log:
         "logs/drop_layers/{study}/{model}/{task}/{origin}/{strategy}-{amount}/seed{seed}.log",
+    priority: training_priority
     # On a cluster one job with the training that needs it: a step of seconds, whose large output is soon deleted.
     group:
         "refine"

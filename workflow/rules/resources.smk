@@ -1,18 +1,19 @@
 # Resources of each step: threads, memory, time and GPUs, by the size of its model and task.
 #
 # Needs: study, task_file(), RUNS, AUGMENTATIONS.
-# Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory(), augmenting_memory() and
-# every_core().
+# Gives: THREADS, GPUS and the resource functions memory(), minutes(), tokenizing_memory(), augmenting_memory(),
+# every_core() and training_priority(); planned().
 import os
 from contextlib import suppress
 from functools import cache
 
-from snakemake_adapter import cores, runs_locally
+from snakemake_adapter import cores, is_within_job, runs_locally
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.models.size import ModelSize
+from shallower.planning.plan import plan_study
 from shallower.planning.sizes import job_of, model_size, task_size, tokenizing_job
 from shallower.steps.table import STEPS
 
@@ -93,6 +94,23 @@ def minutes(step):
         return STEPS[step].runtime(job_of(study, size, task, origin, rows, models, on_gpu=ON_GPU))
 
     return runtime
+
+
+@cache
+def planned():
+    """The plan of the study."""
+    return plan_study(study)
+
+
+def training_priority(wildcards):
+    """Priority of a training and of what prepares it: after other steps that are ready, the longest training first.
+
+    So short ones are left for the end, when cores would wait for a long one, and each run is scored when it is trained.
+    """
+    if is_within_job(workflow):  # which has no choice
+        return 0
+    run = layout.PRUNED_RUN if "origin" in wildcards.keys() else layout.BASELINE_RUN
+    return -1 / (1 + planned().operations.get(run.format(**wildcards), 0) / 1e9)
 
 
 def has_arrived(wildcards):

@@ -1,8 +1,8 @@
 # What the study asks for, and the plan that is printed before a run.
 #
-# Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES, judged().
+# Needs: study, ARMS, RUNS, TABLES, FIGURES, PAPER_TABLES, PAPER_FIGURES, judged(), planned().
 # Gives: answers(), figures(), figures_by_task(), reproduction(), record(), plan().
-from shallower.planning.plan import plan_study, plan_text
+from shallower.planning.plan import plan_text
 
 
 def answers():
@@ -100,4 +100,4 @@ def report_sections():
 
 def plan():
     """What the study will run, and about how long that takes and how much disk."""
-    return f"\n{plan_text(study, plan_study(study))}\n"
+    return f"\n{plan_text(study, planned())}\n"

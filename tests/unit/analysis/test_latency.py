@@ -24,7 +24,7 @@ def test_every_depth_has_its_exact_parameters(tmp_path, family):
         real = tiny.make_model(tmp_path / str(entry["depth"]), family, num_layers=entry["depth"])
         assert entry["parameters"] == load_for_training(real, TASK, seed=1).count_parameters()
         assert entry["bytes"] == 4 * entry["parameters"]
-        assert [times["batch_size"] for times in entry["latency"]] == [1, 2]
+        assert [(times["batch_size"], times["rounds"]) for times in entry["latency"]] == [(1, 2), (2, 2)]
         for times in entry["latency"]:
             assert 0 < times["low_ms"] <= times["median_ms"] <= times["high_ms"]
 
@@ -60,6 +60,37 @@ def test_times_are_those_of_each_models_own_passes(monkeypatch):
     assert len(rounds) == 4 + latency.WARM_UP_ROUNDS
     assert all(sorted(turn) == [1, 2, 5] for turn in rounds)
     assert len({tuple(turn) for turn in rounds}) > 1  # in random order
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "is_known"),
+    [
+        ([10.0] * 5, True),
+        ([9.0, 10.0, 11.0, 10.0, 10.0], True),  # quartiles are 10 and 10
+        ([9.0, 9.5, 10.0, 10.5, 11.0], False),  # 1.57 x 1 / sqrt(5) = 0.70, more than 2 % of 10
+        ([9.95, 9.97, 10.0, 10.03, 10.05], True),  # 1.57 x 0.06 / sqrt(5) = 0.04
+        ([9.0, 9.5, 10.0, 10.5, 11.0] * 13, True),  # 1.57 x 1 / sqrt(65) = 0.195
+    ],
+)
+def test_a_median_is_known_by_its_interval(milliseconds, is_known):
+    assert latency.is_known(milliseconds) is is_known
+
+
+@pytest.mark.parametrize(("jitter", "rounds"), [(0.0, latency.LEAST_ROUNDS), (0.5, 9)])
+def test_steady_times_take_fewer_rounds(monkeypatch, jitter, rounds):
+    """By a clock that adds, or does not add, half a millisecond to every second pass."""
+    models = latency._models(tiny.make_config("bert", 2, tiny.make_tokenizer("bert")).to_dict(), [2])
+    now, passes = [0.0], [0]
+
+    def tick(*_):
+        passes[0] += 1
+        now[0] += 0.001 * (1 + jitter * (passes[0] % 2))
+
+    models[2].register_forward_pre_hook(tick)
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    times = latency.time_models(models, 1, 8, 9, CPU)
+    monkeypatch.undo()
+    assert len(times[2]) == rounds
 
 
 def test_models_of_all_depths_share_their_weights():

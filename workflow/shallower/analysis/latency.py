@@ -21,7 +21,9 @@ from shallower.models.sentence_embedding import SentenceEmbedding
 
 logger = logging.getLogger(__name__)
 
-WARM_UP_ROUNDS = 3
+WARM_UP_ROUNDS = 1
+# No more rounds than these where each median is known to a share of it.
+LEAST_ROUNDS, KNOWN_WITHIN = 5, 0.02
 
 
 def measure_costs(
@@ -35,9 +37,9 @@ def measure_costs(
 
     A model that answers with vectors of texts has no head; others are taken for classifiers of two classes.
 
-    Latency is the time of one forward pass of a batch of full sequences, in milliseconds: median and quartiles of
-    `repeats` measurements. Every round measures all depths in random order, so that a change of the machine's speed
-    affects all of them alike.
+    Latency is the time of one forward pass of a batch of full sequences, in milliseconds: median and quartiles of so
+    many `rounds`. Every round measures all depths in random order, so that a change of the machine's speed affects all
+    of them alike. There are `repeats` rounds, or fewer where all medians are known to 2 %.
     """
     depths = range(1, family_of(config).num_layers(config) + 1)
     models = _models(config, depths)
@@ -54,6 +56,7 @@ def measure_costs(
             cost["latency"].append(
                 {
                     "batch_size": batch_size,
+                    "rounds": len(times[cost["depth"]]),
                     "median_ms": round(float(median), 4),
                     "low_ms": round(float(low), 4),
                     "high_ms": round(float(high), 4),
@@ -69,9 +72,10 @@ def time_models(
     repeats: int,
     compute: Compute,
 ) -> dict[int, list[float]]:
-    """Milliseconds of each of `repeats` forward passes, by the models' keys, after a warm-up.
+    """Milliseconds of forward passes, by the models' keys, after a warm-up.
 
-    Raises UserError when sequences are longer than the models' positions.
+    There is one of each model in a round, and at most `repeats` rounds. Raises UserError when sequences are longer than
+    the models' positions.
     """
     limits = [limit for model in models.values() if (limit := position_limit(model.config.to_dict()))]
     if limits and sequence_length > min(limits):
@@ -94,7 +98,19 @@ def time_models(
                 if round_number >= 0:
                     times[key].append(1000 * (time.perf_counter() - started))
             progress.log("batch size %d: round %d of %d", batch_size, round_number + 1, repeats)
+            if round_number + 1 >= LEAST_ROUNDS and all(map(is_known, times.values())):
+                break
     return times
+
+
+def is_known(times: Sequence[float]) -> bool:
+    """Whether the median of times lies within `KNOWN_WITHIN` of itself, by its 95 % interval.
+
+    Half of that is 1.57 times the distance of the quartiles over the root of n (McGill, Tukey and Larsen, "Variations
+    of box plots", 1978).
+    """
+    low, median, high = np.percentile(times, [25, 50, 75])
+    return bool(1.57 * (high - low) / len(times) ** 0.5 <= KNOWN_WITHIN * median)
 
 
 def _models(config: Mapping[str, Any], depths: Sequence[int]) -> dict[int, PreTrainedModel]:

@@ -333,9 +333,10 @@ def _where_timed(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Which models were timed where, a phrase for each machine."""
     models_at: dict[str, list[str]] = {}
     for model, cost in costs.items():
+        rounds = sorted({latency["rounds"] for depth in cost["depths"] for latency in depth["latency"]})
         place = (
             f"{cost['device']} with {counted(cost['threads'], 'thread')}, texts of {cost['sequence_length']} tokens, "
-            f"median of {cost['repeats']}"
+            f"median of {' to '.join(map(str, dict.fromkeys([rounds[0], rounds[-1]])))} passes"
         )
         models_at.setdefault(place, []).append(model)
     return [f"{listed(models)} on {place}" for place, models in models_at.items()]

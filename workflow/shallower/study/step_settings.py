@@ -141,7 +141,10 @@ class Measure(Settings):
     sequence_length: Annotated[Whole, Field(ge=4, le=65_536)] = 64
     """Tokens in each measured sequence."""
     repeats: Annotated[Whole, Field(ge=3, le=100_000)] = 20
-    """Timed forward passes for each depth and batch size; rounds, where models are delivered."""
+    """
+    Timed forward passes for each depth and batch size, or fewer, but at least 5, where all medians are known to 2 %;
+    rounds, where models are delivered.
+    """
     texts: Annotated[Whole, Field(ge=1, le=100_000)] = 32
     """Validation texts that each form of a model answers in a round, where models are delivered."""
 
