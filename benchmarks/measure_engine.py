@@ -25,7 +25,6 @@ from compare_training import default_model
 from contest import RESULTS, fetch_glue, forward_flops, machine, training_flops
 from matrix_rate import matrix_rate, shapes
 from shallower.analysis.single_layers import load_layers
-from shallower.analysis.subset_scores import score_subsets
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -34,14 +33,11 @@ from shallower.engine.devices import Compute, choose_compute
 from shallower.engine.prediction import predict, predict_with_vectors
 from shallower.engine.tokens import TokenSet, tokenize
 from shallower.engine.training import TrainSettings, _Run
-from shallower.evaluation.metrics import metric_for
-from shallower.sources.glue import GLUE_TASKS
+from shallower.surgery.subsets import every_subset, num_evaluations_of_all, walk
 from shallower.task_kinds.registry import task_kind
 from write_readme import engine_table, write_readme
 
 MAX_LENGTH, LEARNING_RATE, SEED = 128, 5e-5, 1
-# Enough for any search here.
-LAYER_EVALUATIONS = 1_000_000
 # What the shares should be at least, by part, task and batch size.
 GOALS: Mapping[tuple[str, str, int], float] = {
     ("training", "mrpc", 32): 0.75,
@@ -72,7 +68,7 @@ class Part:
 def parts_of(
     task: str, arguments: argparse.Namespace, folder: Path, model_dir: Path, compute: Compute
 ) -> Iterator[Part]:
-    """All parts on a task's texts: an epoch over `rows` texts, or a pass over them; a search over fewer."""
+    """All parts on a task's texts: an epoch over them, or a pass; the search is over fewer of them."""
     from transformers import AutoTokenizer
 
     task_dir = fetch_glue(task, arguments.glue, arguments.rows, folder / task)
@@ -99,7 +95,7 @@ def parts_of(
     yield Part(
         "teacher's pass", task, 0, flops, _timed(compute, partial(predict_with_vectors, classifier, tokens, compute))
     )
-    yield _search(task, definition, few, trained, compute)
+    yield _search(task, few, trained, compute)
 
 
 def _timed(compute: Compute, act: Callable[[], Any]) -> Callable[[], float]:
@@ -117,19 +113,17 @@ def _train(run: _Run, steps: int) -> None:
         run.advance()
 
 
-def _search(task: str, definition: Mapping[str, Any], tokens: TokenSet, model_dir: Path, compute: Compute) -> Part:
-    """All subsets of layers, without the readouts that are fitted on their vectors."""
-    config, kind = read_json(model_dir / "config.json"), task_kind(definition["target"])
-    metric = metric_for(GLUE_TASKS[task].metrics[0], definition["target"])
+def _search(task: str, tokens: TokenSet, model_dir: Path, compute: Compute) -> Part:
+    """A walk through all subsets of layers, without judging them."""
+    config = read_json(model_dir / "config.json")
     runner = load_layers(model_dir, tokens, compute, with_head=True)
-
-    def seconds() -> float:
-        cost = score_subsets(runner, tokens.labels, kind, metric, LAYER_EVALUATIONS).cost
-        return cost["seconds"] - cost["readout_seconds"]
-
-    layers = config["num_hidden_layers"]
     one = forward_flops({**config, "num_hidden_layers": 1}, np.diff(tokens.offsets), 0)
-    return Part("search", task, 0, one * (2**layers - 1), seconds)
+
+    def walk_all() -> None:
+        for _ in walk(every_subset(runner.stack), runner.run):
+            pass
+
+    return Part("search", task, 0, one * num_evaluations_of_all(runner.stack), _timed(compute, walk_all))
 
 
 def rate_of_matrices(config: Mapping[str, Any], compute: Compute) -> float:
