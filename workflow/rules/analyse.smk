@@ -11,6 +11,8 @@ rule measure_cost:
         cost=f"{layout.MODEL_RESULTS}/cost.json",
     log:
         "logs/measure_cost/{study}/{model}.log",
+    # After all trainings, which have -1 to 0: at the start the packages of steps are still being imported.
+    priority: -2
     conda:
         "../../envs/torch.yaml"
     threads: every_core

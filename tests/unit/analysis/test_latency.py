@@ -67,9 +67,10 @@ def test_times_are_those_of_each_models_own_passes(monkeypatch):
     [
         ([10.0] * 5, True),
         ([9.0, 10.0, 11.0, 10.0, 10.0], True),  # quartiles are 10 and 10
-        ([9.0, 9.5, 10.0, 10.5, 11.0], False),  # 1.57 x 1 / sqrt(5) = 0.70, more than 2 % of 10
+        ([9.0, 9.5, 10.0, 10.5, 11.0], False),  # 1.57 x 1 / sqrt(5) = 0.70, more than 4 % of 10
         ([9.95, 9.97, 10.0, 10.03, 10.05], True),  # 1.57 x 0.06 / sqrt(5) = 0.04
-        ([9.0, 9.5, 10.0, 10.5, 11.0] * 13, True),  # 1.57 x 1 / sqrt(65) = 0.195
+        ([9.0, 9.5, 10.0, 10.5, 11.0] * 3, False),  # 1.57 x 1 / sqrt(15) = 0.405
+        ([9.0, 9.5, 10.0, 10.5, 11.0] * 4, True),  # 1.57 x 1 / sqrt(20) = 0.351
     ],
 )
 def test_a_median_is_known_by_its_interval(milliseconds, is_known):

@@ -142,7 +142,7 @@ class Measure(Settings):
     """Tokens in each measured sequence."""
     repeats: Annotated[Whole, Field(ge=3, le=100_000)] = 20
     """
-    Timed forward passes for each depth and batch size, or fewer, but at least 5, where all medians are known to 2 %;
+    Timed forward passes for each depth and batch size, or fewer, but at least 5, where all medians are known to 4 %;
     rounds, where models are delivered.
     """
     texts: Annotated[Whole, Field(ge=1, le=100_000)] = 32
