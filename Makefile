@@ -151,7 +151,7 @@ benchmark-embeddings: $(RIVALS) ## compare shallower embedding models with sente
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_embeddings.py $(if $(GLUE),--glue "$(GLUE)") \
 	  $(if $(TEXTS),--texts "$(TEXTS)") $(ARGUMENTS)
 
-benchmark: ## run all benchmarks of time (GLUE=folder)
+benchmark: ## run the benchmarks of start-up, graph, training, sweep and search (GLUE=folder)
 	@$(MAKE) benchmark-start-up
 	@$(MAKE) benchmark-graph
 	@$(MAKE) benchmark-training

@@ -1,6 +1,6 @@
 """The speed of training, prediction and search once they are under way, as shares of the machine's matrix rate.
 
-All parts run in this process: in each round the rate of matrix products is measured (`matrix_rate.py`), then every
+All parts run in one process: in each round the rate of matrix products is measured (`matrix_rate.py`), then every
 part has a turn, in random order. Numerator and denominator of a share are of one round. Prints a table and writes it to
 results/engine.csv and README.md.
 """
@@ -19,11 +19,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-import torch
 
 from compare_training import default_model
-from contest import RESULTS, fetch_glue, forward_flops, machine, training_flops
-from matrix_rate import matrix_rate, shapes
+from contest import RESULTS, fetch_glue, forward_flops, machine, matrix_rate, training_flops
 from shallower.analysis.single_layers import load_layers
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
@@ -126,14 +124,6 @@ def _search(task: str, tokens: TokenSet, model_dir: Path, compute: Compute) -> P
     return Part("search", task, 0, one * num_evaluations_of_all(runner.stack), _timed(compute, walk_all))
 
 
-def rate_of_matrices(config: Mapping[str, Any], compute: Compute) -> float:
-    """FLOP/s of matrix products of the model's sizes: the best of them."""
-    dtype = torch.bfloat16 if compute.precision == "bf16" else torch.float32
-    tokens = (1024, 2048, 4096, 8192) if compute.device == "cuda" else (1024, 2048)
-    sizes = shapes(config["hidden_size"], config["intermediate_size"], tokens)
-    return max(matrix_rate(*size, compute.device, dtype) for size in sizes)
-
-
 def measure(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
     """A row for each part: medians, quartiles of the share, and the goal where there is one."""
     compute = choose_compute(arguments.device, "auto", arguments.threads)
@@ -144,7 +134,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
     for part in parts:  # to warm up
         part.seconds()
     for number in range(arguments.rounds):
-        rate = rate_of_matrices(config, compute)
+        measured = matrix_rate(config, arguments.threads, 1, arguments.device)
+        rate = measured["flops"]
         for part in order.sample(parts, len(parts)):
             speed = part.flops / part.seconds()
             turns.append((part.name, part.task, part.batch_size, speed / 1e9, rate / 1e9, speed / rate))
@@ -155,8 +146,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
     rows = groups.median()
     rows["share_low"], rows["share_high"] = (groups["share"].quantile(quantile) for quantile in (0.25, 0.75))
     rows["goal"] = [GOALS.get(key) for key in rows.index]
-    where = machine(torch.cuda.get_device_name() if compute.device == "cuda" else "cpu")
-    return rows.reset_index().assign(rounds=arguments.rounds, threads=arguments.threads, **where)
+    return rows.reset_index().assign(rounds=arguments.rounds, threads=arguments.threads, **machine(measured["device"]))
 
 
 def main(arguments: argparse.Namespace) -> None:

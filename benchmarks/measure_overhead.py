@@ -1,8 +1,8 @@
 """What the processor time of a study goes to: training, search and prediction, or anything else.
 
 The study (config.yaml, or --study) runs through snakemake in a clean copy of this repository, from nothing to its
-report. Meanwhile each Python process of it writes what it is at (`sampler.py`), which costs about a hundredth of its
-time. Prints a table, and writes it to results/overhead.csv and README.md.
+report. Meanwhile each Python process of it writes what it is at (`sampler.py`), which takes some time, too. Prints a
+table, and writes it to results/overhead.csv and README.md.
 """
 
 import argparse

@@ -169,11 +169,8 @@ def engine_table(rows: pd.DataFrame) -> str:
     lines = []
     for _, row in rows.iterrows():
         share = "{share:.0%} ({share_low:.0%} to {share_high:.0%})".format(**row)
-        goal = (
-            ""
-            if math.isnan(row["goal"])
-            else f"{row['goal']:.0%}, {'met' if row['share'] >= row['goal'] else 'missed'}"
-        )
+        verdict = "met" if row["share"] >= row["goal"] else "missed"
+        goal = "" if math.isnan(row["goal"]) else f"{row['goal']:.0%}, {verdict}"
         lines.append([row["part"], row["task"], str(row["batch_size"] or "by tokens"), row["gflops"], share, goal])
     return f"{where}\n\n{markdown_table(header, lines)}"
 

@@ -30,7 +30,7 @@ def tiny_task(tmp_path):
 def test_every_part_has_a_turn_in_each_round(tiny_model, tiny_task, monkeypatch, tmp_path):
     monkeypatch.setattr(measure_engine, "default_model", lambda folder: tiny_model)
     monkeypatch.setattr(measure_engine, "fetch_glue", lambda *_: tiny_task)
-    monkeypatch.setattr(measure_engine, "rate_of_matrices", lambda *_: 2e12)
+    monkeypatch.setattr(measure_engine, "matrix_rate", lambda *_: {"flops": 2e12, "device": "cpu"})
     settings = {"glue": tmp_path, "tasks": ["sst2"], "rows": 21, "calibration": 12, "batch_sizes": [8]}
     arguments = argparse.Namespace(**settings, rounds=2, threads=1, device="cpu")
     rows = measure(arguments, tmp_path).set_index("part")
