@@ -287,7 +287,7 @@ if __name__ == "__main__":
     parser.add_argument("--methods", nargs="+", choices=METHODS, help="all; with --teacher subset-readout alone")
     parser.add_argument("--teacher", action="store_true", help="compare ways of refining: labels, teacher, more texts")
     parser.add_argument("--more-texts", type=int, default=6000, help="texts without labels that a teacher answers")
-    parser.add_argument("--rows", type=int, default=700, help="at most so many training rows")
+    parser.add_argument("--rows", type=int, default=1500, help="at most so many training rows")
     parser.add_argument("--validation-rows", type=int, default=2000, help="at most so many validation rows")
     parser.add_argument("--calibration", type=int, default=400, help="training rows that choices are made on instead")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
