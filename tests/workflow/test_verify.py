@@ -202,7 +202,10 @@ VARIANTS = "results/tiny/bert/tiny/variants"
 FAULTS_OF_DELIVERIES = {
     "a byte of an export": (
         byte_flipped(f"{VARIANTS}/baseline/seed1/full/onnx/model.onnx", keep_time=True),
-        ["changed: bert/tiny/variants/baseline/seed1/full/onnx/model.onnx", f"--forcerun {VARIANTS}/exported.json"],
+        [
+            "changed: bert/tiny/variants/baseline/seed1/full/onnx/model.onnx",
+            f"--forcerun {VARIANTS}/exported-full.json",
+        ],
     ),
     "scores of an export on test examples": (
         append(f"{VARIANTS}/baseline/seed1/full/onnx/test/metrics.json", " "),

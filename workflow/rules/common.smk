@@ -17,6 +17,7 @@ from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import ascii_json as as_json
+from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
 from shallower.paper.items import FIGURES as PAPER_FIGURES
 from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
@@ -112,6 +113,7 @@ wildcard_constraints:
     augmented=r"[0-9a-f]+",
     test=r"[0-9a-f]+",
     trimmed=r"[0-9]+(-[0-9a-f]+)?",
+    vocabulary="|".join(ALL_VOCABULARIES),
 
 
 def code(script):

@@ -114,12 +114,13 @@ rule trim_models:
 
 rule export_onnx:
     input:
-        variant_records("trimmed"),
+        # Found by the script through the candidates.
+        trimmed=lambda wildcards: f"{layout.VARIANTS}/trimmed.json" if wildcards.vocabulary == TRIMMED else [],
         candidates=f"{layout.VARIANTS}/candidates.json",
     output:
-        exported=f"{layout.VARIANTS}/exported.json",
+        exported=f"{layout.VARIANTS}/exported-{{vocabulary}}.json",
     log:
-        "logs/export_onnx/{study}/{model}/{task}.log",
+        "logs/export_onnx/{study}/{model}/{task}-{vocabulary}.log",
     conda:
         "../../envs/onnx.yaml"
     threads: THREADS
@@ -128,10 +129,9 @@ rule export_onnx:
         runtime=minutes("export_onnx"),
     params:
         **code("export_onnx"),
-        vocabularies=VOCABULARIES,
         threads=THREADS,
     shell:
-        "python {params.script:q} --candidates {input.candidates:q} --vocabularies {params.vocabularies:q}"
+        "python {params.script:q} --candidates {input.candidates:q} --vocabulary {wildcards.vocabulary:q}"
         " --threads {params.threads} --output {output.exported:q} 2>&1 | tee {log:q}"
 
 
@@ -139,11 +139,11 @@ rule quantise_onnx:
     input:
         candidates=f"{layout.VARIANTS}/candidates.json",
         # Found by the script through the candidates.
-        exported=f"{layout.VARIANTS}/exported.json",
+        exported=f"{layout.VARIANTS}/exported-{{vocabulary}}.json",
     output:
-        quantised=f"{layout.VARIANTS}/quantised.json",
+        quantised=f"{layout.VARIANTS}/quantised-{{vocabulary}}.json",
     log:
-        "logs/quantise_onnx/{study}/{model}/{task}.log",
+        "logs/quantise_onnx/{study}/{model}/{task}-{vocabulary}.log",
     conda:
         "../../envs/onnx.yaml"
     resources:
@@ -151,10 +151,9 @@ rule quantise_onnx:
         runtime=minutes("quantise_onnx"),
     params:
         **code("quantise_onnx"),
-        vocabularies=VOCABULARIES,
         exclude=["--exclude", *sorted(DELIVER.get("exclude_operators", []))],
     shell:
-        "python {params.script:q} --candidates {input.candidates:q} --vocabularies {params.vocabularies:q}"
+        "python {params.script:q} --candidates {input.candidates:q} --vocabulary {wildcards.vocabulary:q}"
         " {params.exclude:q} --output {output.quantised:q} 2>&1 | tee {log:q}"
 
 
@@ -162,7 +161,7 @@ rule quantise_onnx:
 rule predict_variants:
     input:
         # Found by the script through the candidates.
-        variant_records(),
+        variant_records,
         candidates=f"{layout.VARIANTS}/candidates.json",
         task=task_file,
         tokens=tokens("validation"),
@@ -194,7 +193,7 @@ rule predict_variants:
 use rule predict_variants as predict_test_variants with:
     input:
         # Found by the script through the candidates.
-        variant_records(),
+        variant_records,
         candidates=f"{layout.VARIANTS}/candidates.json",
         task=task_file,
         # Those of the candidates as they were trained, which exports are compared with.
@@ -254,7 +253,7 @@ use rule evaluate_variants as evaluate_test_variants with:
 rule measure_serving:
     input:
         # Found by the script through the candidates.
-        variant_records(),
+        variant_records,
         candidates=f"{layout.VARIANTS}/candidates.json",
         task=task_file,
         texts=lambda wildcards: f"{task_folder(wildcards)}/validation.parquet",

@@ -71,10 +71,10 @@ def trimmed_test_tokens(wildcards):
     return [f"{trimmed_folder(wildcards)}/{folder}/test.safetensors"] if TRIMMED in VOCABULARIES else []
 
 
-def variant_records(*names):
-    """Input function: of these records of what was made, or of all, those that a study has."""
-    present = [name for name in records_of_making(RUNTIMES, VOCABULARIES) if name in (names or [name])]
-    return lambda wildcards: [f"{layout.VARIANTS.format(**wildcards)}/{name}.json" for name in present]
+def variant_records(wildcards):
+    """The records of all models of a task that were made in a variant."""
+    names = records_of_making(RUNTIMES, VOCABULARIES)
+    return [f"{layout.VARIANTS.format(**wildcards)}/{name}.json" for name in names]
 
 
 def of_delivered(pattern):

@@ -1,7 +1,7 @@
-"""Export the candidates of one task to ONNX, those of equal configuration by one trace.
+"""Export the candidates of one task to ONNX, in one vocabulary, those of equal configuration by one trace.
 
-In: candidates.json. Out: model.onnx of each candidate in each vocabulary (and model.onnx.data where its weights are
-2 GB or more), and exported.json.
+In: candidates.json. Out: model.onnx of each candidate (and model.onnx.data where its weights are 2 GB or more), and
+exported-{vocabulary}.json.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     candidates, exporter = read_candidates(arguments.candidates), OnnxExporter()
     for candidate in candidates:
         verified_candidate(candidate)
-    made = list(in_variants(candidates, [ONNX], arguments.vocabularies))
+    made = list(in_variants(candidates, [ONNX], [arguments.vocabulary]))
     for candidate, variant in made:
         source, output = torch_folder(candidate.run, variant), model_file(candidate.run, variant)
         weights = verified(source)[WEIGHTS]
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidates", type=Path, required=True, help="candidates.json")
-    parser.add_argument("--vocabularies", nargs="+", choices=VOCABULARIES, required=True)
+    parser.add_argument("--vocabulary", choices=VOCABULARIES, required=True)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--output", type=Path, required=True, help="exported.json")
+    parser.add_argument("--output", type=Path, required=True, help="exported-{vocabulary}.json")
     run_step(parser, main)

@@ -1,6 +1,6 @@
-"""Quantise the candidates of one task to int8.
+"""Quantise the candidates of one task to int8, in one vocabulary.
 
-In: candidates.json, model.onnx of each candidate in each vocabulary. Out: model-int8.onnx of each, quantised.json.
+In: candidates.json, model.onnx of each candidate. Out: model-int8.onnx of each, quantised-{vocabulary}.json.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
-    made = list(in_variants(read_candidates(arguments.candidates), [INT8], arguments.vocabularies))
+    made = list(in_variants(read_candidates(arguments.candidates), [INT8], [arguments.vocabulary]))
     for candidate, variant in made:
         source, output = model_file(candidate.run, variant._replace(runtime=ONNX)), model_file(candidate.run, variant)
         weights = verified_file(source)
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidates", type=Path, required=True, help="candidates.json")
-    parser.add_argument("--vocabularies", nargs="+", choices=VOCABULARIES, required=True)
+    parser.add_argument("--vocabulary", choices=VOCABULARIES, required=True)
     parser.add_argument("--exclude", nargs="*", default=[], help="operators or modules to leave in fp32")
-    parser.add_argument("--output", type=Path, required=True, help="quantised.json")
+    parser.add_argument("--output", type=Path, required=True, help="quantised-{vocabulary}.json")
     run_step(parser, main)

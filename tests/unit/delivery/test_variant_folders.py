@@ -52,8 +52,8 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_made_is_named_with_its_checksums():
     pairs = [(candidate("1"), Variant(ONNX)), (candidate("2"), Variant(ONNX, TRIMMED))]
     folders = [make(*pair) for pair in pairs]
-    write_made(PLACE / "exported.json", pairs)
-    assert read_json(PLACE / "exported.json")["folders"] == {
+    write_made(PLACE / "exported-full.json", pairs)
+    assert read_json(PLACE / "exported-full.json")["folders"] == {
         str(folder): {"model.onnx": sha256_of(folder / "model.onnx")} for folder in folders
     }
 
@@ -62,7 +62,7 @@ def test_folders_of_arms_that_are_no_candidates_any_more_are_removed():
     kept, left = candidate("1"), candidate("2")
     folders = {(one, variant): make(one, variant) for one in (kept, left) for variant in (Variant(ONNX), Variant(INT8))}
     trimmed = make(left, Variant(ONNX, TRIMMED))
-    write_made(PLACE / "exported.json", [(kept, Variant(ONNX))])
+    write_made(PLACE / "exported-full.json", [(kept, Variant(ONNX))])
     # Only in the variant that was made: each step clears its own.
     assert [folder.exists() for folder in folders.values()] == [True, True, False, True]
     assert trimmed.exists() and folders[kept, Variant(ONNX)].is_dir()
@@ -104,8 +104,8 @@ def test_torch_is_measured_asked_for_or_not():
     ("runtimes", "vocabularies", "records"),
     [
         ([TORCH], ["full"], []),
-        ([TORCH, INT8], ["full"], ["exported", "quantised"]),
-        ([TORCH, ONNX], ["full", TRIMMED], ["trimmed", "exported"]),
+        ([TORCH, INT8], ["full"], ["exported-full", "quantised-full"]),
+        ([TORCH, ONNX], ["full", TRIMMED], ["trimmed", "exported-full", "exported-trimmed"]),
     ],
 )
 def test_steps_that_make_models_are_those_of_the_variants(runtimes, vocabularies, records):

@@ -96,7 +96,7 @@ def test_a_sound_study_has_no_faults_and_every_file_belongs(study):
     assert len(of_deliveries) == 1 + 2 * 5 * 3 + 3
     for name in map(PurePosixPath, of_deliveries):
         assert name in files or not folders.isdisjoint(name.parents), name
-    assert PurePosixPath(VARIANTS, "quantised.json") in files
+    assert PurePosixPath(VARIANTS, "quantised-trimmed.json") in files
     assert PurePosixPath(VARIANTS, "finetuned/top-2/seed1/full/onnx") not in folders
 
 
@@ -150,7 +150,7 @@ FAULTS = {
             f"wrong candidate: {VARIANTS}/candidates.json does not match the weights of {BASELINE}"
             + again(f"{VARIANTS}/candidates.json"),
             f"wrong weights: {EXPORTS}/full/onnx is not made from the model in {BASELINE}"
-            + again(f"{VARIANTS}/exported.json"),
+            + again(f"{VARIANTS}/exported-full.json"),
             f"wrong weights: {EXPORTS}/trimmed/torch is not made from the model in {BASELINE}"
             + again(f"{VARIANTS}/trimmed.json"),
         ],
@@ -159,14 +159,14 @@ FAULTS = {
         rewritten(f"{TRIMMED_TOP}/onnx/model.onnx"),
         [
             f"wrong weights: {TRIMMED_TOP}/onnx-int8 is not made from the model in {TRIMMED_TOP}/onnx"
-            + again(f"{VARIANTS}/quantised.json"),
+            + again(f"{VARIANTS}/quantised-trimmed.json"),
         ],
     ),
     "a changed export": (
         lambda: write_text(Path("results/s", TRIMMED_TOP, "onnx/model.onnx"), "damaged"),
         [
             f"wrong file: {TRIMMED_TOP}/onnx/model.onnx does not match the folder's manifest.json"
-            + again(f"{VARIANTS}/exported.json"),
+            + again(f"{VARIANTS}/exported-trimmed.json"),
         ],
     ),
     "changed predictions of a variant": (

@@ -84,7 +84,8 @@ def test_analyses_are_named_once_and_only_where_the_run_is_there():
     probes = {f"{run.directory}/probes.parquet": Cause() for run in (BASELINE, OTHER_SEED)}
     assert [(row["missing"], row["seed"]) for row in rows(probes)] == [("probes", "1"), ("probes", "2")]
     export = dict.fromkeys(
-        [f"results/s/m/t/variants/{name}.json" for name in ("exported", "evaluated", "serving")], Cause("export_onnx")
+        [f"results/s/m/t/variants/{name}.json" for name in ("exported-full", "evaluated", "serving")],
+        Cause("export_onnx"),
     )
     assert [(row["missing"], row["task"], row["rule"]) for row in rows(export)] == [
         ("variants", "t", "export_onnx"),

@@ -1,6 +1,7 @@
 """Variants: the forms in which a fine-tuned model can be delivered."""
 
 from collections.abc import Collection
+from itertools import product
 from typing import NamedTuple
 
 TORCH, ONNX, INT8 = RUNTIMES = ("torch", "onnx", "onnx-int8")
@@ -34,11 +35,14 @@ def measured_runtimes(asked: Collection[str]) -> list[str]:
     return [runtime for runtime in RUNTIMES if runtime == TORCH or runtime in asked]
 
 
+def record_of_making(variant: Variant) -> str:
+    """Name of the record, without .json, of the step that makes models in a variant other than as they were trained."""
+    names = {TORCH: "trimmed", ONNX: f"exported-{variant.vocabulary}", INT8: f"quantised-{variant.vocabulary}"}
+    return names[variant.runtime]
+
+
 def records_of_making(runtimes: Collection[str], vocabularies: Collection[str]) -> list[str]:
-    """Names of the records, without .json, of the steps that make models in these variants."""
-    present = {
-        "trimmed": TRIMMED in vocabularies,
-        "exported": not {ONNX, INT8}.isdisjoint(runtimes),
-        "quantised": INT8 in runtimes,
-    }
-    return [name for name, is_present in present.items() if is_present]
+    """Names of the records of the steps that make models in these variants, and of those that they need."""
+    needed = {TORCH: True, ONNX: not {ONNX, INT8}.isdisjoint(runtimes), INT8: INT8 in runtimes}
+    made = [Variant(*pair) for pair in product((name for name in RUNTIMES if needed[name]), vocabularies)]
+    return [record_of_making(variant) for variant in made if variant != AS_TRAINED]

@@ -15,14 +15,22 @@ from typing import Any
 
 from shallower.core import errors, layout
 from shallower.core.files import read_json
-from shallower.core.variants import FULL, INT8, ONNX, TORCH, measured_runtimes, records_of_making
+from shallower.core.variants import (
+    FULL,
+    INT8,
+    ONNX,
+    TORCH,
+    Variant,
+    measured_runtimes,
+    record_of_making,
+    records_of_making,
+)
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.variant_folders import MODEL_FILES, folder_of, in_variants
 from shallower.models.folder import MANIFEST, WEIGHTS
 from shallower.study.study import has_test
 
-# The records of the steps that make a model in a runtime, and what is made of it.
-MAKERS = {TORCH: "trimmed", ONNX: "exported", INT8: "quantised"}
+# The records of the steps that make what else is in the folder of a variant than the model.
 MAKERS_OF_FILES = {"predictions.parquet": "predicted", "metrics.json": "evaluated", "resamples.npy": "evaluated"}
 # Figures that only studies with delivered models have.
 FIGURES = "figures/*/*/score-by-variant.*"
@@ -97,7 +105,8 @@ def output_behind(name: str, record: Mapping[str, Any]) -> str:
         if path.is_relative_to(_delivered(entry)):
             return f"{_delivered(entry)}/{MANIFEST}"
         if path.parent.as_posix() in entry["variants"]:
-            maker = MAKERS_OF_FILES.get(path.name, MAKERS[path.parent.name])
+            variant = Variant(runtime=path.parent.name, vocabulary=path.parent.parent.name)
+            maker = MAKERS_OF_FILES.get(path.name, record_of_making(variant))
             return f"{_variants(entry)}/{maker}.json"
         if path.parent.name == layout.TEST and path.parent.parent.as_posix() in entry["variants"]:
             return f"{_variants(entry)}/test-{MAKERS_OF_FILES.get(path.name, 'evaluated')}.json"

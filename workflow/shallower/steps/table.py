@@ -262,8 +262,10 @@ STEPS: dict[str, Step] = {
             *(TRIMMED, (CONFIG, *TOKENIZER_FILES, "vocabulary.json")),
         ),
         Step("trim_models", "report", ("trim_models",), VARIANTS, ("trimmed.json",), True, memory=memory.surgery),
-        _variants_step("export_onnx", "exported.json", memory.exporting, runtime.exporting, is_parallel=True),
-        _variants_step("quantise_onnx", "quantised.json", memory.quantising, runtime.quantising),
+        _variants_step(
+            "export_onnx", "exported-{vocabulary}.json", memory.exporting, runtime.exporting, is_parallel=True
+        ),
+        _variants_step("quantise_onnx", "quantised-{vocabulary}.json", memory.quantising, runtime.quantising),
         replace(
             _variants_step(
                 "predict_variants", "predicted.json", memory.inference, runtime.predicting_variants, is_parallel=True
