@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from shallower.analysis.standardising import mean_and_scale
 from shallower.core.errors import UserError
 from shallower.core.parquet import to_column, write_parquet
+from shallower.core.threads import one_thread
 from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import stored_labels
 from shallower.task_kinds.base import TaskKind
@@ -96,7 +97,7 @@ def _fit(vectors: NDArray[np.float32], labels: NDArray[Any], kind: TaskKind, dep
     mean, scale = mean_and_scale(precise)
     features = (precise - mean) * scale
     model = kind.linear_model(PENALTY, MAX_ITERATIONS)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_thread():
         # Logged below, with the depth.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features, labels.astype(kind.label_dtype))

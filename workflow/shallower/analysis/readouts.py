@@ -10,7 +10,7 @@ The standardisation is that of all examples, which looks at no label. Nothing is
 are always the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from scipy.special import expit, logsumexp
 
 from shallower.analysis.standardising import mean_and_scale
 from shallower.core.errors import UserError
+from shallower.core.threads import one_thread
 from shallower.task_kinds.class_sets import strata
 
 SEED = 0
@@ -79,11 +80,12 @@ def read_out(
     if not np.isfinite(vectors).all():
         raise UserError("a sentence vector is not finite; the model's training diverged, lower its learning rate")
     features = standardised(vectors)
-    if has_classes:
-        outputs, losses = _logistic_until_worse(features, labels, folds)
-    else:
-        values = ridge_out_of_fold(features, labels, folds)
-        outputs, losses = values[..., None], (values - labels) ** 2
+    with one_thread():
+        if has_classes:
+            outputs, losses = _logistic_until_worse(features, labels, folds)
+        else:
+            values = ridge_out_of_fold(features, labels, folds)
+            outputs, losses = values[..., None], (values - labels) ** 2
     chosen = _penalty_of_each(losses, folds)
     picked = outputs[chosen, np.arange(len(labels))]
     loss = float(losses[chosen, np.arange(len(labels))].mean())
@@ -155,34 +157,53 @@ def logistic_out_of_fold(
 ) -> Iterator[NDArray[np.float64]]:
     """For each of `PENALTIES` outputs [n, classes] by multinomial logistic regressions on the other folds.
 
-    With labels of 0 and 1 for each class [n, classes], each class has a logistic regression of its own. The regressions
-    of all folds are fitted together, so that the features are read once for all of them.
+    With labels of 0 and 1 for each class [n, classes], each class has a logistic regression of its own.
+    """
+    if labels.ndim > 1:
+        yield from _fit_out_of_fold(features, labels, folds, _yes_or_no)
+    elif (num_classes := int(labels.max()) + 1) != 2:
+        yield from _fit_out_of_fold(features, np.eye(num_classes)[labels], folds, _one_of_them)
+    else:
+        # Only the difference of two classes' outputs counts: one regression. Its penalty is that of two halves.
+        for difference in _fit_out_of_fold(features, labels[:, None], folds, _yes_or_no, penalised=0.5):
+            yield np.hstack([-difference, difference]) / 2
+
+
+def _fit_out_of_fold(
+    features: NDArray[np.float64],
+    wanted: NDArray[Any],
+    folds: NDArray[np.int64],
+    normalise: Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]],
+    penalised: float = 1.0,
+) -> Iterator[NDArray[np.float64]]:
+    """For each of `PENALTIES`, times `penalised`, outputs as `wanted` [n, outputs], by regressions on the other folds.
+
+    The regressions of all folds are fitted together, so that the features are read once for all of them. `normalise`
+    makes probabilities of outputs, and the logarithms of what normalises them.
     """
     num_examples, width = features.shape
-    has_sets = labels.ndim > 1
-    num_classes = labels.shape[1] if has_sets else int(labels.max()) + 1
     inputs = np.hstack([features, np.ones((num_examples, 1))])
     is_fitted = (folds[:, None] != np.arange(FOLDS)).astype(np.float64)  # [n, folds]
-    wanted = (labels.astype(np.float64) if has_sets else np.eye(num_classes)[labels])[:, None, :]
-    shape = (width + 1, FOLDS, num_classes)
+    wanted = wanted.astype(np.float64)[:, None, :]
+    shape = (width + 1, FOLDS, wanted.shape[2])
 
     def objective(flat: NDArray[np.float64], penalties: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights = flat.reshape(shape)
-        outputs = np.matmul(inputs, weights.reshape(width + 1, -1)).reshape(num_examples, FOLDS, num_classes)
-        shares, normalisers = (_yes_or_no if has_sets else _one_of_them)(outputs)
+        outputs = np.matmul(inputs, weights.reshape(width + 1, -1)).reshape(num_examples, *shape[1:])
+        shares, normalisers = normalise(outputs)
         loss = (is_fitted * (normalisers - (outputs * wanted).sum(axis=2))).sum()
         slopes = (shares - wanted) * is_fitted[..., None]
-        penalised = weights * penalties[:, None, None]
-        gradient = (inputs.T @ slopes.reshape(num_examples, -1)).reshape(shape) + penalised
-        return (loss + 0.5 * (weights * penalised).sum()) / num_examples, gradient.ravel() / num_examples
+        shrinking = weights * penalties[:, None, None]
+        gradient = (inputs.T @ slopes.reshape(num_examples, -1)).reshape(shape) + shrinking
+        return (loss + 0.5 * (weights * shrinking).sum()) / num_examples, gradient.ravel() / num_examples
 
     flat = np.zeros(np.prod(shape))
     for penalty in PENALTIES:
-        penalties = np.full(width + 1, penalty)
-        penalties[-1] = INTERCEPT_PENALTY
+        penalties = np.full(width + 1, penalised * penalty)
+        penalties[-1] = penalised * INTERCEPT_PENALTY
         options = {"maxiter": MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 0.0}
         flat = minimize(objective, flat, (penalties,), "L-BFGS-B", jac=True, options=options).x
-        found = np.empty((num_examples, num_classes))
+        found = np.empty((num_examples, shape[2]))
         for fold in range(FOLDS):
             rows = folds == fold
             found[rows] = inputs[rows] @ flat.reshape(shape)[:, fold]
