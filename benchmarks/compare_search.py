@@ -29,11 +29,13 @@ from numpy.typing import NDArray
 from compare_training import default_model
 from contest import BENCHMARKS, LIBRARY, RESULTS, RIVALS_PACKAGES, ROOT, SCRIPTS, environment, machine, run_process
 from search_case import (
+    CHOICES,
     FULL,
     LABELS,
     METHODS,
     MORE_TEXTS,
     ORIGIN,
+    REFININGS,
     TEACHER,
     Case,
     choose,
@@ -210,6 +212,7 @@ def full_model(
     _, scores = score_subsets(case)
     forward = forward_seconds(case)
     return {
+        "compared": REFININGS if arguments.teacher else CHOICES,
         "device": case.device,
         "model": case.model_dir.name,
         "threads": case.threads,

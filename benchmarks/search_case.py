@@ -25,6 +25,8 @@ FULL = "full"
 ORIGIN = "finetuned"
 # What a choice is refined by: in addition to the labels the full model's answers, to the same texts or to more.
 LABELS, TEACHER, MORE_TEXTS = "labels", "teacher", "teacher and more texts"
+# What one comparison has many of.
+CHOICES, REFININGS = "choices", "refinings"
 
 Command = Sequence[str | Path]
 

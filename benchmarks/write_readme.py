@@ -15,7 +15,7 @@ import pandas as pd
 from contest import RESULTS
 from delivered_summary import DELIVERED_MODE, conditions, table
 from delivered_summary import goals as delivered_goals
-from search_case import LABELS
+from search_case import CHOICES
 from search_summary import SEARCH_MODE, goals
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
@@ -187,14 +187,13 @@ def overhead_table(parts: pd.DataFrame) -> str:
 
 
 def search_tables(summary: pd.DataFrame) -> str:
-    """For each mode: prices and scores of each choice, those of each way of refining, and what became of the goals."""
+    """For each mode: prices and scores of each choice, or of each way of refining, and what became of the goals."""
     parts = []
     for mode, rows in summary.groupby(SEARCH_MODE, sort=False):
-        device, model, threads, dropped, most = mode
+        compared, device, model, threads, dropped, most = mode
         title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, threads: {threads}"
-        parts.append(f"### {title}\n\n{_search_conditions(rows)}")
-        for is_by_labels, choices in rows.groupby(rows["refining"] == LABELS, sort=False):
-            parts.append(_search_table(choices, "method" if is_by_labels else "refining"))
+        parts.append(f"### {compared.capitalize()}: {title}\n\n{_search_conditions(rows)}")
+        parts.append(_search_table(rows, "method" if compared == CHOICES else "refining"))
         parts.append("\n".join(f"- {verdict}: {text}" for text, verdict in goals(rows)))
     return "\n\n".join(parts)
 

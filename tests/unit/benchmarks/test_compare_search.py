@@ -23,7 +23,7 @@ from shallower.analysis.race import Trial
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 
-MODE = {"device": "cpu", "model": "minilm", "threads": 2, "dropped": 1, "rows": 100}
+MODE = {"compared": "choices", "device": "cpu", "model": "minilm", "threads": 2, "dropped": 1, "rows": 100}
 PRICES = {"fine_tunings": 0, "refinings": 0.0, "forward_passes": 0.0, "refine_seconds": 1.0, "full_seconds": 5.0}
 
 
@@ -328,6 +328,14 @@ def test_options_that_cannot_be_are_refused(options, changes, message):
         compare_search.main(Namespace(**{**vars(options), **changes}))
 
 
+def test_ways_of_refining_take_the_place_of_no_choice():
+    keys = [*SEARCH_MODE, "task", "refining", "method"]
+    choice = {**MODE, "task": "sst2", "refining": "labels", "method": "subset-readout", "score": 0.8}
+    recorded = pd.DataFrame([choice])
+    assert len(merged(recorded, pd.DataFrame([choice | {"compared": "refinings"}]), keys)) == 2
+    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), keys)["score"].to_list() == [0.9]
+
+
 def test_a_table_of_choices():
     where = {"machine": "M", "torch": "2", "transformers": "5", "python": "3", "commit": "c", "date": "today"}
     settings = {"epochs": 3, "refine_epochs": 1, "batch_size": 16, "learning_rate": 1e-4, "calibration": 50}
@@ -338,6 +346,6 @@ def test_a_table_of_choices():
         ]
     )
     table = write_readme.search_tables(summarise(runs, resamples_of(runs)))
-    assert "### minilm on cpu, 1 layers dropped" in table and "sst2 90.00 (accuracy) after 5 s" in table
+    assert "### Choices: minilm on cpu, 1 layers dropped" in table and "sst2 90.00 (accuracy) after 5 s" in table
     assert "| sst2 | greedy-pruning | 0 2 | 100 |" in table
     assert "| -1.00 (-1.00 to -1.00) | greedy-pruning |" in table
