@@ -27,10 +27,16 @@ def test_times_are_those_of_each_batch_and_waiting_takes_no_cpu_time():
         turn = server.answer([["a", "b"], ["c"]], 1)
     assert len(turn["seconds"]) == 2
     assert all(seconds >= 0.03 for seconds in turn["seconds"])
-    # The first batch, until 0.05 seconds have passed, then both.
+    # Texts of the first batch, until 0.05 seconds have passed, then both batches.
     assert turn["answered"] == 2 * 2 + 3
     assert turn["idle_cpu_seconds"] < 0.05 < 0.15 < turn["idle_wall_seconds"]
     assert turn["peak_memory_bytes"] > 5e6
+
+
+def test_a_warm_up_takes_a_part_of_a_large_batch():
+    with started("torch", "0.03") as server:
+        turn = server.answer([["a"] * 32], 1)
+    assert turn["answered"] == 2 * 8 + 32
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ Load = Callable[[int], Answer]
 # Imports a form's packages and returns what loads the model.
 Runtime = Callable[[dict[str, Any]], Load]
 
-# The first batch of a turn is answered, untimed, until so many seconds have passed: other processes have used the
-# processor's caches meanwhile, and threads of the previous one may still be spinning.
-WARM_UP_SECONDS = 0.05
+# So many texts of the first batch of a turn are answered, untimed, until so many seconds have passed: other processes have
+# used the processor's caches meanwhile, and threads of the previous one may still be spinning.
+WARM_UP_TEXTS, WARM_UP_SECONDS = 8, 0.05
 
 
 def torch_runtime(settings: dict[str, Any]) -> Load:
@@ -185,12 +185,13 @@ def _loaded(load: Load, threads: int) -> Answer:
 
 
 def turn(answer: Answer, batches: Sequence[Sequence[Any]], axes: int) -> dict[str, Any]:
-    """Seconds of each batch, after a warm-up with the first one, and the number of texts answered in all."""
+    """Seconds of each batch, after a warm-up with texts of the first one, and the number of texts answered in all."""
+    texts = batches[0][:WARM_UP_TEXTS]
     answered = 0
     began = time.perf_counter()
     while not answered or time.perf_counter() - began < WARM_UP_SECONDS:
-        answer(batches[0])
-        answered += len(batches[0])
+        answer(texts)
+        answered += len(texts)
     seconds = []
     for batch in batches:
         started = time.perf_counter()
