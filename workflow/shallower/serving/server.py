@@ -27,8 +27,8 @@ Load = Callable[[int], Answer]
 # Imports a form's packages and returns what loads the model.
 Runtime = Callable[[dict[str, Any]], Load]
 
-# So many texts of a turn's first batch are answered, untimed, until so many seconds have passed: other processes have used
-# the processor's caches meanwhile, and threads of the previous one may still be spinning.
+# So many texts of a turn's first batch are answered, untimed, until so many seconds have passed: other processes have
+# used the processor's caches meanwhile, and threads of the previous one may still be spinning.
 WARM_UP_TEXTS, WARM_UP_SECONDS = 8, 0.05
 
 
