@@ -91,6 +91,16 @@ def test_a_pretrained_model_has_readouts_only_and_a_small_budget_fewer_subsets(t
     assert rows["0 1 2 3 4 5 6 7"]["cosine"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("family", "evaluations"), [("bert", 7), ("albert", 3)])
+def test_a_long_search_says_how_far_it_is(tmp_path, monkeypatch, caplog, family, evaluations):
+    monkeypatch.setattr("shallower.core.progress.PROGRESS_SECONDS", 0.0)
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, family, num_layers=3, labels=2), 20)
+    with caplog.at_level("INFO", "shallower"):
+        scored(tmp_path, tokens)
+    said = [record.getMessage() for record in caplog.records if "evaluation" in record.getMessage()]
+    assert said == [f"layer evaluation {number} of at most {evaluations}" for number in range(1, evaluations + 1)]
+
+
 def test_one_class_is_an_error(tmp_path):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert", labels=2), 8)
     tokens.labels[:] = 1

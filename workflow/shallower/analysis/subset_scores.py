@@ -6,6 +6,7 @@ where it has one, on the shallower model as it is: its loss and score, how far i
 and how far its vectors are.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from shallower.analysis.readouts import FOLDS, SEED, make_folds, read_out
 from shallower.analysis.single_layers import LayerRunner, Outputs, States
 from shallower.core.errors import UserError
 from shallower.core.limits import READOUT_WORDS
+from shallower.core.progress import Progress
 from shallower.engine.prediction import cosines
 from shallower.evaluation.groups import rows_of
 from shallower.evaluation.metrics import Metric
 from shallower.evaluation.metrics import score as metric_score
-from shallower.surgery.subsets import Subset, num_subsets, search, subset_label, walk
+from shallower.surgery.subsets import Subset, num_evaluations_of_all, num_subsets, search, subset_label, walk
 from shallower.task_kinds.base import TaskKind
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,18 @@ def score_subsets(
         judge = _VectorJudge(labels, kind, metric)
     else:
         judge = _Judge(labels, kind, metric, groups, runner.read)
-    began = time.perf_counter()
+    began, progress, run = time.perf_counter(), Progress(logger), 0
+    most = runner.num_layers if runner.shares_layers else min(budget, num_evaluations_of_all(runner.stack))
+
+    def run_layer(layer: int, states: States | None) -> tuple[States, Outputs]:
+        nonlocal run
+        run += 1
+        progress.log("layer evaluation %d of at most %d", run, most)
+        return runner.run(layer, states)
 
     def score(subsets: Sequence[Subset]) -> list[float]:
         losses = {}
-        for subset, outputs in walk(subsets, lambda layer, states: _run(runner, layer, states)):
+        for subset, outputs in walk(subsets, run_layer):
             losses[subset] = judge.add(subset, outputs)
         return [losses[subset] for subset in subsets]
 
@@ -105,10 +116,6 @@ def readout_rows(labels: NDArray[Any], kind: TaskKind, groups: NDArray[np.int64]
     drawn = np.random.default_rng(SEED).permutation(len(sentences))
     fitting = np.searchsorted(np.cumsum([len(sentences[one]) for one in drawn]), READOUT_WORDS, side="right")
     return np.concatenate([sentences[one] for one in np.sort(drawn[: max(fitting, FOLDS)])])
-
-
-def _run(runner: LayerRunner, layer: int, states: States | None) -> tuple[States, Outputs]:
-    return runner.run(layer, states)
 
 
 class _Judge:
