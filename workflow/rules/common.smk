@@ -1,7 +1,7 @@
 # What all rules share: the study, the code behind each script, and where files are.
 #
 # Needs: config (a study), LIBRARY.
-# Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, UNMADE_FILE, PRESENT, RUNS, ARMS, code(),
+# Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, UNMADE_FILE, PRESENT, RUNS, ARMS, ALL_VOCABULARIES, code(),
 # serve_steps(), as_json(), made(), costs(), input functions, wildcard constraints.
 import os
 import re

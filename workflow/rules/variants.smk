@@ -1,10 +1,9 @@
 # The variants in which a study's models are tried, and which files are of them.
 #
-# Needs: study, ARMS, UNMADE, baselines(), and the keys and folders of models and tasks.
+# Needs: study, ALL_VOCABULARIES, ARMS, UNMADE, baselines(), and the keys and folders of models and tasks.
 # Gives: DELIVER, RUNTIMES, VOCABULARIES, DELIVERED, and functions that say where files of variants are.
 from shallower.core.files import read_json
 from shallower.core.variants import TRIMMED, measured_runtimes, records_of_making
-from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
 from shallower.export.packages import check_installed
 from shallower.models.families import check_model_class, check_onnx_export, family_of
 

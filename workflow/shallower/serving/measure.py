@@ -202,9 +202,9 @@ def row_of(turns: Sequence[Turn], full: Sequence[Turn], batch_size: int) -> dict
 
     `latency_ms` is the time of a batch: median and quartiles over all batches of all rounds. `texts_per_second` has
     those over rounds. `speedups` says how many times as fast as the full model the variant is in each round.
-    `peak_memory_bytes` is the most resident memory of the process until then. Joules are for 1,000 texts, of the whole
-    machine's processors; None where they cannot be read. `idle_cpu_share` is how many cores the process kept busy while
-    others had their turn, which should be none.
+    `peak_memory_bytes` is the most resident memory of the process until then. Joules are for 1,000 texts, those of the
+    warm-up's smaller batches among them, of the whole machine's processors; None where they cannot be read.
+    `idle_cpu_share` is how many cores the process kept busy while others had their turn, which should be none.
     """
     seconds = np.array([sum(turn.seconds) for turn in turns])
     theirs = np.array([sum(turn.seconds) for turn in full])
