@@ -2,7 +2,8 @@
 
 Of each task some training rows are drawn (--rows) and labelled; of those that are left out some (--unlabelled) serve as
 texts without labels. The same arms are then refined in each of WAYS, by one study a way, all in one clean copy of this
-repository, so that the baselines, which are the same, are trained once. Differences are of the mean scores over seeds,
+repository, so that the baselines, which are the same, are trained once. More texts are more steps; so one way takes as
+many with the labels alone. Differences are of the mean scores over seeds,
 on the same validation examples; their intervals and p-values are by resampled examples and seeds, over tasks by
 Student's t-test, and corrected for all comparisons of the table (Holm). Writes results/teachers.csv,
 results/teachers_runs.csv and the table in README.md.
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 
 from compare_sweep import copy_repository
@@ -32,9 +34,11 @@ from task_parts import UNLABELLED, write_files
 from write_readme import write_readme
 
 CONFIDENCE = 0.95
+MORE_EPOCHS = "more-epochs"
 # What the models learn from, and what `refine` of the study says then.
 WAYS: dict[str, dict[str, Any]] = {
     "labels": {},
+    MORE_EPOCHS: {},
     "teacher": {"distill": {}},
     "vectors": {"distill": {"vectors": 1}},
     UNLABELLED: {"distill": {}},
@@ -42,14 +46,23 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 # Which ways are compared: (way, the one that it adds something to).
 PAIRS = [
+    (MORE_EPOCHS, "labels"),
     ("teacher", "labels"),
     ("vectors", "teacher"),
     (UNLABELLED, "teacher"),
     ("augmented", "teacher"),
     (UNLABELLED, "labels"),
+    (UNLABELLED, MORE_EPOCHS),
     ("augmented", "labels"),
+    ("augmented", MORE_EPOCHS),
 ]
 ALL_TASKS = "all"
+
+
+def passes(task: Mapping[str, Any]) -> int:
+    """Epochs over a task's training rows with about as many steps as one over them and its texts without labels."""
+    rows, texts = (pq.read_metadata(task[name]).num_rows for name in ("train_file", f"{UNLABELLED}_file"))
+    return round(1 + texts / rows)
 
 
 def config_of(
@@ -58,6 +71,11 @@ def config_of(
     """The study of a way of learning: the models and trainings of `config`, and the arms of the command line."""
     left_out = set() if way == UNLABELLED else {f"{UNLABELLED}_file"}
     entries = [{key: value for key, value in task.items() if key not in left_out} for task in tasks]
+    if way == MORE_EPOCHS:
+        entries = [
+            {**entry, "refine": {"epochs": arguments.refine_epochs * passes(task)}}
+            for entry, task in zip(entries, tasks, strict=True)
+        ]
     return {
         "study": f"teachers-{way}",
         "models": config["models"],
@@ -66,7 +84,9 @@ def config_of(
         "strategies": [{"name": arguments.strategy, "amounts": arguments.amounts}],
         "seeds": arguments.seeds,
         "train": config.get("train", {}),
-        "refine": {**config.get("refine", {}), **WAYS[way]},
+        "refine": {**config.get("refine", {}), "epochs": arguments.refine_epochs, **WAYS[way]},
+        # Scores are compared, not times.
+        "measure": {"batch_sizes": [1], "sequence_length": 16, "repeats": 3},
         "compute": {**config.get("compute", {}), "device": arguments.device},
     }
 
@@ -139,11 +159,12 @@ def main(arguments: argparse.Namespace) -> None:
         for way in WAYS:
             file = copy / f"{way}.yaml"
             file.write_text(yaml.safe_dump(config_of(way, config, tasks, arguments), sort_keys=False), encoding="utf-8")
-            command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "--configfile", file.name]
-            run_process(command, copy / f"{way}.log", directory=copy)
-            results = copy / "results" / f"teachers-{way}"
-            scores[way] = Scores.read(results / "results.csv", results / "resamples.parquet")
-            runs.append(runs_of(way, results))
+            results = Path("results") / f"teachers-{way}"
+            targets = [results / "results.csv", results / "resamples.parquet"]
+            command = [sys.executable, "-m", "snakemake", *map(str, targets), "--cores", str(arguments.cores)]
+            run_process([*command, "--configfile", file.name], copy / f"{way}.log", directory=copy)
+            scores[way] = Scores.read(*(copy / target for target in targets))
+            runs.append(runs_of(way, copy / results))
     arguments.results.mkdir(parents=True, exist_ok=True)
     all_runs = pd.concat(runs, ignore_index=True)
     all_runs["value"] *= POINTS
@@ -161,6 +182,7 @@ if __name__ == "__main__":
     parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "cola"], help="tasks of the study")
     parser.add_argument("--rows", type=int, default=1500, help="training rows with labels, of each task")
     parser.add_argument("--unlabelled", type=int, default=6000, help="most of the other rows, without labels")
+    parser.add_argument("--refine-epochs", type=int, default=1, help="over all that a way learns from")
     parser.add_argument("--strategy", default="top")
     parser.add_argument("--amounts", type=int, nargs="+", default=[2, 3, 4], help="layers to drop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])

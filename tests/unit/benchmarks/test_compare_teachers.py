@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import tiny
-from compare_teachers import ALL_TASKS, PAIRS, WAYS, comparisons, config_of
+from compare_teachers import ALL_TASKS, MORE_EPOCHS, PAIRS, WAYS, comparisons, config_of
 from shallower.core.errors import UserError
 from shallower.evaluation.estimates import Scores
 from shallower.study.resolve import resolve_study
@@ -37,16 +37,20 @@ def test_each_way_is_a_sound_study_that_differs_in_what_is_learnt(tmp_path, regr
     assert len(pq.read_table(tmp_path / "tiny/unlabelled-rows.parquet")) == 24
     model = tiny.make_model(tmp_path / "model", "bert")
     base = {"models": [{"name": "m", "source": "local", "directory": str(model)}], "train": {"epochs": 2}}
-    arguments = Namespace(strategy="top", amounts=[1, 2], seeds=[1, 2, 3], device="cpu")
+    arguments = Namespace(strategy="top", amounts=[1, 2], seeds=[1, 2, 3], refine_epochs=2, device="cpu")
     studies = {}
     for way in WAYS:
         written = yaml.safe_load(yaml.safe_dump(config_of(way, base, [task], arguments)))
         studies[way] = resolve_study(written)
     assert {len(study.runs) for study in studies.values()} == {9}
+    epochs = {way: study.refine_settings("tiny", "finetuned")["epochs"] for way, study in studies.items()}
+    # 16 rows with labels and 24 without: as many steps as 2.5 passes, which round to 2.
+    assert epochs == {**dict.fromkeys(WAYS, 2), MORE_EPOCHS: 4}
     taught = {way: study.refine_settings("tiny", "finetuned").get("distill") for way, study in studies.items()}
     plain = {"weight": 0.5, "temperature": 2.0}
     assert taught == {
         "labels": None,
+        MORE_EPOCHS: None,
         "teacher": plain,
         "vectors": plain | {"vectors": 1},
         "unlabelled": plain,
@@ -70,7 +74,7 @@ def scores_of(values: dict[str, float]) -> Scores:
 
 
 def test_ways_are_compared_on_the_same_examples():
-    higher = {"labels": 0.0, "teacher": 0.01, "vectors": 0.01, UNLABELLED: 0.04, "augmented": 0.02}
+    higher = {"labels": 0.0, MORE_EPOCHS: 0.02, "teacher": 0.01, "vectors": 0.01, UNLABELLED: 0.04, "augmented": 0.02}
     table = comparisons({way: scores_of({"a": 0.7 + more, "b": 0.6 + 2 * more}) for way, more in higher.items()})
     assert list(table["task"].unique()) == ["a", "b", ALL_TASKS]
     assert len(table) == 3 * len(PAIRS)
