@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from compare_sweep import copy_repository
-from contest import RESULTS, ROOT, run_process
+from contest import RESULTS, ROOT, machine, run_process
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -42,7 +42,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "teacher": {"distill": {}},
     "vectors": {"distill": {"vectors": 1}},
     UNLABELLED: {"distill": {}},
-    "augmented": {"distill": {"augment": {"copies": 4}}},
+    "augmented": {"distill": {"augment": {"copies": 3}}},
 }
 # Which ways are compared: (way, the one that it adds something to).
 PAIRS = [
@@ -113,20 +113,25 @@ def comparisons(scores: Mapping[str, Scores]) -> pd.DataFrame:
                 ours, theirs = scores[way].score(*names), scores[rival].score(*names)
                 if ours is None or theirs is None:
                     raise UserError(f"{task}: an arm was not run in both ways, {way} and {rival}; run again")
+                full = scores["labels"].baseline(arm["model"], task)
+                if full is None:
+                    raise UserError(f"{task}: the full model was not run; run again")
                 difference = ours - theirs
                 low, high = difference.interval(CONFIDENCE)
                 p_value = bootstrap_p(difference.value, difference.samples)
-                found.append((task, ours.value, theirs.value, difference.value, low, high, p_value, difference.seeds))
-            means = np.mean([row[1:4] for row in found], axis=0)
-            p_value, (low, high) = over_tasks(np.array([row[3] for row in found]), CONFIDENCE)
+                values = (full.value, ours.value, theirs.value, difference.value)
+                found.append((task, *values, low, high, p_value, difference.seeds))
+            means = np.mean([row[1:5] for row in found], axis=0)
+            p_value, (low, high) = over_tasks(np.array([row[4] for row in found]), CONFIDENCE)
             found.append((ALL_TASKS, *means, low, high, p_value, min(row[7] for row in found)))
             names = {
                 "model": arm["model"],
-                "strategy": f"{arm['strategy']}-{arm['amount']}",
+                "strategy": arm["strategy"],
+                "amount": arm["amount"],
                 "way": way,
                 "rival": rival,
             }
-            columns = ("task", "score", "rival_score", "difference", "low", "high", "p_value", "seeds")
+            columns = ("task", "full_score", "score", "rival_score", "difference", "low", "high", "p_value", "seeds")
             rows += [{**names, **dict(zip(columns, row, strict=True))} for row in found]
     table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(table["p_value"].to_list()))
@@ -141,7 +146,7 @@ def main(arguments: argparse.Namespace) -> None:
     config["tasks"] = [
         {key: value for key, value in task.items() if key not in limits or task["source"] == "package"}
         for task in config["tasks"]
-        if task["name"] in arguments.tasks
+        if arguments.tasks is None or task["name"] in arguments.tasks
     ]
     study = resolve_study(config)
     with tempfile.TemporaryDirectory(prefix="shallower-", dir=arguments.work_dir) as work_dir:
@@ -166,25 +171,29 @@ def main(arguments: argparse.Namespace) -> None:
             scores[way] = Scores.read(*(copy / target for target in targets))
             runs.append(runs_of(way, copy / results))
     arguments.results.mkdir(parents=True, exist_ok=True)
+    conditions = {name: getattr(arguments, name) for name in ("rows", "unlabelled", "refine_epochs")}
+    train = study.train_settings(study.tasks[0])
+    conditions |= {name: train[name] for name in ("epochs", "batch_size", "learning_rate")}
     all_runs = pd.concat(runs, ignore_index=True)
     all_runs["value"] *= POINTS
     all_runs.to_csv(arguments.results / "teachers_runs.csv", index=False, float_format="%.6g")
-    comparisons(scores).to_csv(arguments.results / "teachers.csv", index=False, float_format="%.6g")
+    table = comparisons(scores).assign(**conditions, **machine(arguments.device))
+    table.to_csv(arguments.results / "teachers.csv", index=False, float_format="%.6g")
     write_readme(arguments.results)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--study", type=Path, default=ROOT / "studies" / "glue-minilm.yaml", help="models, tasks, train"
+        "--study", type=Path, default=ROOT / "benchmarks" / "teachers.yaml", help="models, tasks, train"
     )
     parser.add_argument("--glue", type=Path, help="folder of GLUE's files; without it, GLUE comes from the hub")
-    parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "cola"], help="tasks of the study")
-    parser.add_argument("--rows", type=int, default=1500, help="training rows with labels, of each task")
-    parser.add_argument("--unlabelled", type=int, default=6000, help="most of the other rows, without labels")
+    parser.add_argument("--tasks", nargs="+", help="tasks of the study; all by default")
+    parser.add_argument("--rows", type=int, default=1000, help="training rows with labels, of each task")
+    parser.add_argument("--unlabelled", type=int, default=3000, help="most of the other rows, without labels")
     parser.add_argument("--refine-epochs", type=int, default=1, help="over all that a way learns from")
     parser.add_argument("--strategy", default="top")
-    parser.add_argument("--amounts", type=int, nargs="+", default=[2, 3, 4], help="layers to drop")
+    parser.add_argument("--amounts", type=int, nargs="+", default=[2, 4], help="layers to drop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))

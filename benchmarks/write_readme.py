@@ -24,6 +24,7 @@ from training_summary import MODE, TITLES, geometric_means, mode_title, parities
 
 # Contestants of compare_embeddings.py, and what makes up runs that stand in one table.
 RIVAL, OURS, UNTRAINED = "sentence-transformers", "ours", "not trained"
+SIGNIFICANT = 0.05
 EMBEDDING_MODE = ["device", "threads", "texts"]
 SWEEP_MODE = ["sweep", "device", "cores"]
 
@@ -198,6 +199,39 @@ def search_tables(summary: pd.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
+def teachers_tables(table: pd.DataFrame) -> str:
+    """For each model: scores of each way of learning, and its gain over others, by task and depth."""
+    parts = []
+    for model, of_model in table.groupby("model", sort=False):
+        row, tasks = of_model.iloc[0], list(of_model["task"].unique())
+        where = (
+            f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; "
+            f"commit {row['commit']}, {row['date']}. {row['rows']:,} training rows and at most {row['unlabelled']:,} "
+            f"texts without labels; {row['seeds']} seeds. Epochs of the full model {row['epochs']}, of refining "
+            f"{row['refine_epochs']}; batch size {row['batch_size']}, learning rate {row['learning_rate']:g}."
+        )
+        scores, gains = [], []
+        for (strategy, amount), of_arm in of_model.groupby(["strategy", "amount"], sort=False):
+            arm = f"{strategy}, {amount}"
+            found = {"full model": of_arm.drop_duplicates("task").set_index("task")["full_score"]}
+            for way, column in (("rival", "rival_score"), ("way", "score")):
+                unique = of_arm.drop_duplicates([way, "task"]).set_index("task")
+                found |= {name: rows[column] for name, rows in unique.groupby(way, sort=False)}
+            scores += [[arm, name, *(f"{values[task]:.1f}" for task in tasks)] for name, values in found.items()]
+            for (way, rival), rows in of_arm.groupby(["way", "rival"], sort=False):
+                by_task = rows.set_index("task")
+                gains.append([arm, f"{way} over {rival}", *(_gain(by_task.loc[task]) for task in tasks)])
+        parts += [f"### {model}\n\n{where}", markdown_table(["layers dropped", "learns from", *tasks], scores)]
+        parts.append(markdown_table(["layers dropped", "gain of", *tasks], gains))
+    return "\n\n".join(parts)
+
+
+def _gain(row: pd.Series) -> str:
+    """A difference with its interval; bold where it holds for all comparisons of the table."""
+    text = f"{row['difference']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f})"
+    return f"**{text}**" if row["p_holm"] < SIGNIFICANT else text
+
+
 def delivered_tables(rows: pd.DataFrame) -> str:
     """For each contest of delivered models: what each costs and keeps, and what became of the goals."""
     parts = []
@@ -295,6 +329,7 @@ TABLES = {
     "overhead": overhead_table,
     "engine": engine_table,
     "search": search_tables,
+    "teachers": teachers_tables,
     "delivered": delivered_tables,
     "embeddings": embedding_tables,
 }

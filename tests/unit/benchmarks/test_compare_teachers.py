@@ -12,9 +12,11 @@ import yaml
 import tiny
 from compare_teachers import ALL_TASKS, MORE_EPOCHS, PAIRS, WAYS, comparisons, config_of
 from shallower.core.errors import UserError
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
 from shallower.evaluation.estimates import Scores
 from shallower.study.resolve import resolve_study
 from task_parts import UNLABELLED, divided, write_files
+from write_readme import teachers_tables
 
 
 def test_rows_have_labels_or_serve_as_texts_without():
@@ -54,22 +56,28 @@ def test_each_way_is_a_sound_study_that_differs_in_what_is_learnt(tmp_path, regr
         "teacher": plain,
         "vectors": plain | {"vectors": 1},
         "unlabelled": plain,
-        "augmented": plain | {"augment": {"copies": 4, "mask": 0.1, "segment": 0.25}},
+        "augmented": plain | {"augment": {"copies": 3, "mask": 0.1, "segment": 0.25}},
     }
     assert {way for way, study in studies.items() if study.unlabelled_key("tiny")} == {UNLABELLED}
     assert len({study.task_key("tiny") for study in studies.values()}) == 1
 
 
+BASELINE_ARM = (BASELINE, NO_STRATEGY, NO_AMOUNT)
+
+
 def scores_of(values: dict[str, float]) -> Scores:
-    """One arm with two seeds on each task, with scores of 0 to 1 that the same examples make higher or lower."""
+    """The full model and one arm with two seeds on each task, with scores that the same examples make higher or lower."""
     rows, resamples = [], {}
     noise = np.random.default_rng(0).normal(0, 0.05, 400)
     for task, value in values.items():
         for seed in (1, 2):
             name = f"{task}-{seed}"
-            axes = {"model": "m", "origin": "finetuned", "strategy": "top", "amount": "2"}
-            rows.append({**axes, "task": task, "seed": seed, "value": value, "directory": name})
-            resamples[name] = value + noise
+            arms = [("finetuned", "top", "2", value), (*BASELINE_ARM, 0.9)]
+            for origin, strategy, amount, score in arms:
+                axes = {"model": "m", "origin": origin, "strategy": strategy, "amount": amount, "task": task}
+                directory = f"{name}-{strategy}"
+                rows.append({**axes, "seed": seed, "value": score, "directory": directory})
+                resamples[directory] = score + noise
     return Scores(pd.DataFrame(rows), resamples)
 
 
@@ -88,3 +96,23 @@ def test_ways_are_compared_on_the_same_examples():
     # Of 3 and 6: t = 4.5 / 1.5 = 3 with one degree of freedom, p = 1 - 2 atan(3) / pi.
     assert found.loc[ALL_TASKS, "p_value"] == pytest.approx(0.204833, rel=1e-4)
     assert (table["p_holm"] >= table["p_value"]).all()
+    assert table["full_score"].to_list() == pytest.approx([90] * len(table))
+
+
+def test_readme_has_scores_by_way_and_gains_in_bold_where_they_hold():
+    rows = []
+    for task, gain in (("a", 2.0), (ALL_TASKS, 1.0)):
+        for (way, rival), p_value in zip((("teacher", "labels"), (UNLABELLED, "labels")), (0.001, 0.2), strict=True):
+            more = gain if way == "teacher" else gain / 2
+            found = {"score": 70 + more, "rival_score": 70, "difference": more, "low": more - 1, "high": more + 1}
+            names = {"model": "m", "strategy": "top", "amount": 2, "way": way, "rival": rival, "task": task}
+            rows.append({**names, **found, "full_score": 80, "p_holm": p_value})
+    where = dict.fromkeys(("machine", "torch", "transformers", "python", "commit", "date"), "x")
+    settings = {"rows": 1000, "unlabelled": 3000, "seeds": 3, "refine_epochs": 1, "epochs": 3, "batch_size": 16}
+    text = teachers_tables(pd.DataFrame(rows).assign(**where, **settings, learning_rate=1e-4))
+    lines = text.splitlines()
+    assert "| top, 2 | full model | 80.0 | 80.0 |" in lines
+    assert "| top, 2 | labels | 70.0 | 70.0 |" in lines
+    assert "| top, 2 | unlabelled | 71.0 | 70.5 |" in lines
+    assert "| top, 2 | teacher over labels | **+2.0 (+1.0 to +3.0)** | **+1.0 (+0.0 to +2.0)** |" in lines
+    assert "| top, 2 | unlabelled over labels | +1.0 (+0.0 to +2.0) | +0.5 (-0.5 to +1.5) |" in lines
