@@ -1775,6 +1775,11 @@ MODEL = [
         setting("measure.sequence_length", 500),
         ("500 tokens, but model bert has 128 positions",),
     ),
+    Case(
+        "time of the texts of another task",
+        setting("measure.task", "qqp"),
+        ("measure.task: unknown task 'qqp'; known: ",),
+    ),
     Case("vocabulary that does not fit", config_json(vocab_size=100), ("token ids up to 230", "vocab_size is 100")),
     Case("wider configuration", config_json(hidden_size=64), ("has the shape", "config.json states")),
     Case("no weights", deleted("models/bert/model.safetensors"), ("there is neither model.safetensors nor model.saf",)),

@@ -289,7 +289,15 @@ def _cost(model: str, num_layers: int) -> dict[str, Any]:
             for size in BATCH_SIZES
         ]
         depths.append({"depth": depth, "parameters": _size(depth), "bytes": 4 * _size(depth), "latency": latency})
-    return {"model": model, "device": "cpu", "threads": 1, "sequence_length": 64, "repeats": 30, "depths": depths}
+    return {
+        "model": model,
+        "device": "cpu",
+        "threads": 1,
+        "sequence_length": 64,
+        "task": None,
+        "repeats": 30,
+        "depths": depths,
+    }
 
 
 SMALL = Study(

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 import tiny
 from shallower.analysis.hidden_states import in_order, load_encoder
-from shallower.analysis.latency import measure_costs
+from shallower.analysis.latency import measure_costs, random_batches
 from shallower.analysis.single_layers import load_layers
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
@@ -165,7 +165,8 @@ def test_older_keys_stay_where_they_still_say_the_same(tmp_path):
 
 
 def test_its_cost_is_measured_at_every_depth(tmp_path):
-    costs = measure_costs(read_json(make(tmp_path, "lists") / "config.json"), [1], 8, 1, CPU)
+    config = read_json(make(tmp_path, "lists") / "config.json")
+    costs = measure_costs(config, random_batches(config, [1], 8), 1, CPU)
     assert len({cost["parameters"] for cost in costs}) == NUM_LAYERS
 
 

@@ -642,6 +642,7 @@ SETTINGS = {
         Counter(probe_layers=1, collect_states=1, judge_observations=1) + STATES_ITEMS + REPORT,
     ),
     "the measurement": Case(settings(measure={"repeats": 4}), COST),
+    "the task whose texts are measured": Case(settings(measure={"task": "tiny"}), COST),
     "a tolerance added": Case(settings(report={"tolerances": [5]}), SUMMARY),
     "a budget where there was none": Case(settings(budget={"layers": 3}), Counter(recommend=1, plot_depths=1) + REPORT),
     "a limit of the budget": Case(settings(budget={"score_kept": 99}), RECOMMENDED + REPORT, study="tasks"),

@@ -5,20 +5,35 @@ import torch
 
 import tiny
 from shallower.analysis import latency
-from shallower.analysis.latency import measure_costs
+from shallower.analysis.latency import MaskedBatch, batches_of_texts, measure_costs, random_batches
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.classifiers.loading import load_for_training
 from shallower.engine.devices import Compute
+from token_sets import make_tokens
 
 CPU = Compute("cpu", "fp32", 1)
+
+
+def batches(batch_size, length=8):
+    """One batch of tokens."""
+    input_ids = torch.full((batch_size, length), 5)
+    return [MaskedBatch(input_ids, torch.ones_like(input_ids))]
+
+
+def random_costs(folder, batch_sizes):
+    """Arguments of measure_costs for a model's folder."""
+    config = read_json(folder / "config.json")
+    return config, random_batches(config, batch_sizes, 8)
+
+
 TASK = {"name": "tiny", "target": "classification", "labels": ["bad", "good"]}
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_every_depth_has_its_exact_parameters(tmp_path, family):
     folder = tiny.make_model(tmp_path / "full", family, num_layers=3)
-    costs = measure_costs(read_json(folder / "config.json"), [1, 2], 8, 2, CPU)
+    costs = measure_costs(*random_costs(folder, [1, 2]), 2, CPU)
     assert [entry["depth"] for entry in costs] == [1, 2, 3]
     for entry in costs:
         real = tiny.make_model(tmp_path / str(entry["depth"]), family, num_layers=entry["depth"])
@@ -52,7 +67,7 @@ def test_times_are_those_of_each_models_own_passes(monkeypatch):
         for layer in model.bert.encoder.layer:
             layer.register_forward_pre_hook(tick)
     monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
-    times = latency.time_models(models, 2, 8, 4, CPU)
+    times = latency.time_models(models, batches(2), 4, CPU)
     monkeypatch.undo()
     assert times == {depth: pytest.approx([depth] * 4) for depth in (1, 2, 5)}
     assert modes == {(False, True)}
@@ -89,7 +104,7 @@ def test_steady_times_take_fewer_rounds(monkeypatch, jitter, rounds):
 
     models[2].register_forward_pre_hook(tick)
     monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
-    times = latency.time_models(models, 1, 8, 9, CPU)
+    times = latency.time_models(models, batches(1), 9, CPU)
     monkeypatch.undo()
     assert len(times[2]) == rounds
 
@@ -104,4 +119,38 @@ def test_models_of_all_depths_share_their_weights():
 def test_sequences_longer_than_the_positions_are_refused():
     config = tiny.make_config("bert", 2, tiny.make_tokenizer("bert")).to_dict()
     with pytest.raises(UserError, match=r"measure\.sequence_length: 129 tokens, but the model has 128 positions"):
-        measure_costs(config, [1], 129, 3, CPU)
+        random_batches(config, [1], 129)
+
+
+def test_texts_of_a_task_are_timed_in_batches_padded_to_their_longest(tmp_path):
+    """The same texts for each batch size, each once, in whole batches; few texts come again."""
+    tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert"), 6)
+    found = batches_of_texts(tokens, [1, 2, 8], 5)
+    assert {size: len(of_size) for size, of_size in found.items()} == {1: 5, 2: 2, 8: 1}
+    texts = [batch.input_ids[0].tolist() for batch in found[1]]
+    assert all(batch.attention_mask.all() for batch in found[1])
+    assert len({*map(tuple, texts)}) == 5
+    for first, batch in zip((0, 2), found[2], strict=True):
+        pair = [ids[mask.bool()].tolist() for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
+        assert pair == texts[first : first + 2]
+        assert batch.input_ids.shape[1] == max(map(len, pair))
+    # Six texts fill a batch of eight: the first two come twice.
+    eight = found[8][0].input_ids.tolist()
+    assert len({*map(tuple, eight)}) == 6
+    assert eight[6:] == eight[:2]
+
+
+def test_the_time_of_several_batches_is_their_mean(monkeypatch):
+    """By a clock that each pass advances by a millisecond for each token of its sequences."""
+    models = latency._models(tiny.make_config("bert", 2, tiny.make_tokenizer("bert")).to_dict(), [1, 2])
+    now = [0.0]
+    for model in models.values():
+        model.register_forward_pre_hook(lambda model, _, given: tick(given["input_ids"]), with_kwargs=True)
+
+    def tick(input_ids):
+        now[0] += 0.001 * input_ids.shape[1]
+
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    times = latency.time_models(models, [*batches(2, 4), *batches(2, 8)], 3, CPU)
+    monkeypatch.undo()
+    assert times == {depth: pytest.approx([6] * 3) for depth in (1, 2)}

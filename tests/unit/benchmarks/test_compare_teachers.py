@@ -66,7 +66,7 @@ BASELINE_ARM = (BASELINE, NO_STRATEGY, NO_AMOUNT)
 
 
 def scores_of(values: dict[str, float]) -> Scores:
-    """The full model and one arm with two seeds on each task, with scores that the same examples make higher or lower."""
+    """The full model and one arm with two seeds on each task; the same examples make all scores higher or lower."""
     rows, resamples = [], {}
     noise = np.random.default_rng(0).normal(0, 0.05, 400)
     for task, value in values.items():

@@ -6,7 +6,7 @@ import torch
 
 import tiny
 from shallower.analysis.hidden_states import in_order, load_encoder
-from shallower.analysis.latency import measure_costs
+from shallower.analysis.latency import measure_costs, random_batches
 from shallower.analysis.layer_scores import contribution_scores
 from shallower.analysis.parameter_scores import parameter_scores
 from shallower.core.errors import UserError
@@ -77,14 +77,16 @@ def test_what_is_analysed(tmp_path, family):
     assert vectors.shape == (5, 6, 32)
     assert len(contribution_scores(load_encoder(source), tokens, CPU)) == 4
     assert len(set(parameter_scores(source, "parameter-variance"))) == 4
-    assert len({cost["parameters"] for cost in measure_costs(read_json(source / "config.json"), [1], 8, 1, CPU)}) == 4
+    config = read_json(source / "config.json")
+    costs = measure_costs(config, random_batches(config, [1], 8), 1, CPU)
+    assert len({cost["parameters"] for cost in costs}) == 4
 
 
 def test_its_size_is_estimated(tmp_path, family):
     # Larger than the other tiny models: the estimate leaves out biases and norms.
     tokenizer = tiny.make_tokenizer(family.name)
     config = tiny.make_config(family.name, 6, tokenizer).to_dict() | {"hidden_size": 256, "intermediate_size": 1024}
-    real = measure_costs(config, [1], 8, 1, CPU)[-1]
+    real = measure_costs(config, random_batches(config, [1], 8), 1, CPU)[-1]
     assert ModelSize.of(config).bytes(6) == pytest.approx(real["bytes"], rel=0.05)
 
 

@@ -25,7 +25,7 @@ JOB = Job(
     trainings=[{"batch_size": 8, "epochs": 3}, {"batch_size": 8, "epochs": 1}],
     rows={"train": 10_000, "validation": 30_000},
     probe_examples=5_000,
-    measure={"batch_sizes": [1, 49], "sequence_length": 50, "repeats": 400, "texts": 100},
+    measure={"batch_sizes": [1, 49], "sequence_length": 50, "task": None, "repeats": 400, "texts": 100},
     models=40,
 )
 

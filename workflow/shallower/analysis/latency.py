@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassificati
 
 from shallower.core.errors import UserError
 from shallower.core.progress import Progress
+from shallower.engine.batches import Batch, make_batch
 from shallower.engine.devices import Compute
+from shallower.engine.tokens import TokenSet
 from shallower.models.families import FAMILIES, family_of, position_limit
 from shallower.models.sentence_embedding import SentenceEmbedding
 
@@ -26,20 +29,65 @@ WARM_UP_ROUNDS = 1
 LEAST_ROUNDS, KNOWN_WITHIN = 5, 0.04
 
 
+@dataclass(frozen=True)
+class MaskedBatch:
+    """Sequences that are timed: int64 [B, L] each, the mask 1 for a token and 0 for padding."""
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> "MaskedBatch":
+        mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
+        return cls(torch.from_numpy(batch.input_ids), torch.from_numpy(mask))
+
+
+def random_batches(
+    config: Mapping[str, Any], batch_sizes: Sequence[int], sequence_length: int
+) -> dict[int, list[MaskedBatch]]:
+    """One batch of random tokens of each size, all sequences of one length, without padding.
+
+    Raises UserError when sequences are longer than the model's positions.
+    """
+    # With what a short config.json leaves to defaults.
+    whole = AutoConfig.for_model(**config).to_dict()
+    limit = position_limit(whole)
+    if limit is not None and sequence_length > limit:
+        raise UserError(f"measure.sequence_length: {sequence_length} tokens, but the model has {limit} positions")
+    generator = torch.Generator().manual_seed(0)
+    found = {}
+    for batch_size in batch_sizes:
+        input_ids = torch.randint(whole["vocab_size"], (batch_size, sequence_length), generator=generator)
+        found[batch_size] = [MaskedBatch(input_ids, torch.ones_like(input_ids))]
+    return found
+
+
+def batches_of_texts(tokens: TokenSet, batch_sizes: Sequence[int], texts: int) -> dict[int, list[MaskedBatch]]:
+    """Batches of each size of the same texts, drawn by chance, in a random order, padded to the longest of a batch.
+
+    They are as many as whole batches of `texts` texts, but at least one; a text comes more than once only where there
+    are fewer than that.
+    """
+    found = {}
+    for batch_size in batch_sizes:
+        number = max(1, texts // batch_size)
+        order = np.random.default_rng(0).permutation(tokens.size)
+        rows = np.resize(order, number * batch_size)
+        batches = [make_batch(tokens, chosen) for chosen in np.split(rows, number)]
+        found[batch_size] = [MaskedBatch.of(batch) for batch in batches]
+    return found
+
+
 def measure_costs(
-    config: Mapping[str, Any],
-    batch_sizes: Sequence[int],
-    sequence_length: int,
-    repeats: int,
-    compute: Compute,
+    config: Mapping[str, Any], batches: Mapping[int, Sequence[MaskedBatch]], repeats: int, compute: Compute
 ) -> list[dict[str, Any]]:
     """Parameters, fp32 bytes and latency of a model of each depth from 1 to the full one, by its config.json.
 
     A model that answers with vectors of texts has no head; others are taken for classifiers of two classes.
 
-    Latency is the time of one forward pass of a batch of full sequences, in milliseconds: median and quartiles of so
-    many `rounds`. Every round measures all depths in random order, so that a change of the machine's speed affects all
-    of them alike. There are `repeats` rounds, or fewer where all medians are known to 4 %.
+    Latency is the time of the forward pass of a batch, in milliseconds, the mean over the `batches` of a size: median
+    and quartiles of so many `rounds`. Every round measures all depths in random order, so that a change of the
+    machine's speed affects all of them alike. There are `repeats` rounds, or fewer where all medians are known to 4 %.
     """
     depths = range(1, family_of(config).num_layers(config) + 1)
     models = _models(config, depths)
@@ -49,8 +97,8 @@ def measure_costs(
     for depth, model in models.items():
         parameters = sum(parameter.numel() for parameter in model.parameters())
         costs.append({"depth": depth, "parameters": parameters, "bytes": 4 * parameters, "latency": []})
-    for batch_size in batch_sizes:
-        times = time_models(models, batch_size, sequence_length, repeats, compute)
+    for batch_size, of_size in batches.items():
+        times = time_models(models, of_size, repeats, compute)
         for cost in costs:
             low, median, high = np.percentile(times[cost["depth"]], [25, 50, 75])
             cost["latency"].append(
@@ -66,24 +114,14 @@ def measure_costs(
 
 
 def time_models(
-    models: Mapping[int, PreTrainedModel],
-    batch_size: int,
-    sequence_length: int,
-    repeats: int,
-    compute: Compute,
+    models: Mapping[int, PreTrainedModel], batches: Sequence[MaskedBatch], repeats: int, compute: Compute
 ) -> dict[int, list[float]]:
-    """Milliseconds of forward passes, by the models' keys, after a warm-up.
+    """Milliseconds of a forward pass, the mean over batches, by the models' keys, after a warm-up.
 
-    There is one of each model in a round, and at most `repeats` rounds. Raises UserError when sequences are longer than
-    the models' positions.
+    Each model passes through all batches once in a round, and there are at most `repeats` rounds.
     """
-    limits = [limit for model in models.values() if (limit := position_limit(model.config.to_dict()))]
-    if limits and sequence_length > min(limits):
-        raise UserError(f"measure.sequence_length: {sequence_length} tokens, but the model has {min(limits)} positions")
-    vocabulary = min(model.config.vocab_size for model in models.values())
-    generator = torch.Generator().manual_seed(0)
-    input_ids = torch.randint(vocabulary, (batch_size, sequence_length), generator=generator).to(compute.device)
-    mask = torch.ones_like(input_ids)
+    inputs = [(batch.input_ids.to(compute.device), batch.attention_mask.to(compute.device)) for batch in batches]
+    batch_size = len(inputs[0][0])
     arguments = {key: FAMILIES[model.config.model_type].forward_arguments for key, model in models.items()}
     order = random.Random(0)
     times: dict[int, list[float]] = {key: [] for key in models}
@@ -93,10 +131,11 @@ def time_models(
             for key in order.sample(list(models), len(models)):
                 compute.synchronise()
                 started = time.perf_counter()
-                models[key](input_ids=input_ids, attention_mask=mask, **arguments[key])
+                for input_ids, mask in inputs:
+                    models[key](input_ids=input_ids, attention_mask=mask, **arguments[key])
                 compute.synchronise()
                 if round_number >= 0:
-                    times[key].append(1000 * (time.perf_counter() - started))
+                    times[key].append(1000 * (time.perf_counter() - started) / len(inputs))
             progress.log("batch size %d: round %d of %d", batch_size, round_number + 1, repeats)
             if round_number + 1 >= LEAST_ROUNDS and all(map(is_known, times.values())):
                 break

@@ -238,8 +238,8 @@ def _inference_time(
     }
     cut, full = slowest[pair.num_layers - (arm.num_dropped or 0)], slowest[pair.num_layers]
     # The paper times the texts of QQP's validation split, in batches of 32.
-    of = f"batches of {full['batch_size']} sequences of {cost['sequence_length']} random tokens"
-    remark = f"{of}, not QQP's texts, on this machine; range from the quartiles of both times"
+    of = f"{cost['sequence_length']} random tokens each, not of QQP" if cost["task"] is None else f"task {cost['task']}"
+    remark = f"batches of {full['batch_size']} texts, of {of}, on this machine; range from the quartiles of both times"
     change, low, high = (
         100 * cut[ours] / full[theirs] - 100
         for ours, theirs in (("median_ms", "median_ms"), ("low_ms", "high_ms"), ("high_ms", "low_ms"))

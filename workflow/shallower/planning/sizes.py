@@ -191,7 +191,7 @@ def job_of(
         layer_evaluations=study.config["subsets"]["layer_evaluations"],
         race=study.config["race"],
         probe_examples=study.config["probe"]["train_examples"],
-        measure=study.config["measure"],
+        measure={**study.config["measure"], "sequence_length": study.measured_length},
         models=models,
         threads=study.config["compute"]["threads"],
         outputs=_outputs(study.task_definition(task), size, words_each) if task else 1,

@@ -143,7 +143,8 @@ def racing(job: Job) -> float:
 def timing(job: Job) -> float:
     """The model's operations and depths, and `measure`."""
     # Each round times every depth once. Half of that would do for the mean depth; the rest is for rounds to warm up.
-    texts = job.size.num_layers * job.measure["repeats"] * sum(job.measure["batch_sizes"])
+    least = job.measure["texts"] if job.measure["task"] else 0
+    texts = job.size.num_layers * job.measure["repeats"] * sum(max(size, least) for size in job.measure["batch_sizes"])
     return _forward(job, texts, job.measure["sequence_length"])
 
 

@@ -56,6 +56,7 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from oracle_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
+    yield from _measure_problems(draft)
 
 
 def _name_problems(draft: Draft) -> Iterator[str]:
@@ -163,7 +164,7 @@ def _model_problems(draft: Draft) -> Iterator[str]:
         if problem := check_model({**model, **use}) or _class_problem(model, kinds):
             keys = filter(None, [model_source(model).folder_key])
             yield f"{draft.place('models', index, *keys)}: {problem}"
-        elif draft.is_sound("measure"):
+        elif draft.is_sound("measure") and not draft.config.get("measure", {}).get("task"):
             length = draft.config.get("measure", {}).get("sequence_length", Measure().sequence_length)
             limit = position_limit(known_config(model) or {})
             if limit is not None and length > limit:
@@ -204,6 +205,12 @@ def _task_problems(draft: Draft) -> Iterator[str]:
                     yield f"{here}.test_examples: there is no {key}; add it, or remove the key"
             yield from (f"{here}: {problem}" for problem in check_task(definition))
             yield from (f"{here}{problem}" for problem in _unlabelled_problems(draft, index, task))
+
+
+def _measure_problems(draft: Draft) -> Iterator[str]:
+    task = draft.config.get("measure", {}).get("task") if draft.is_sound("measure") else None
+    if task is not None and task not in (known := draft.names("tasks")):
+        yield f"measure.task: unknown task {shown(task)}; known: {', '.join(known)}"
 
 
 def _calibration(draft: Draft, index: int, task: Mapping[str, Any]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from shallower.study.fields import Distinct, Number, Whole, optional
+from shallower.study.fields import Distinct, Name, Number, Whole, optional
 
 
 class Settings(BaseModel):
@@ -139,14 +139,19 @@ class Measure(Settings):
     ] = [1, 32]
     """Batch sizes whose latency is measured."""
     sequence_length: Annotated[Whole, Field(ge=4, le=65_536)] = 64
-    """Tokens in each measured sequence."""
+    """Random tokens in each measured sequence."""
+    task: Name | None = None
+    """A task whose validation texts are measured instead: `texts` of them in a pass, in padded batches."""
     repeats: Annotated[Whole, Field(ge=3, le=100_000)] = 20
     """
     Timed forward passes for each depth and batch size, or fewer, but at least 5, where all medians are known to 4 %;
     rounds, where models are delivered.
     """
     texts: Annotated[Whole, Field(ge=1, le=100_000)] = 32
-    """Validation texts that each form of a model answers in a round, where models are delivered."""
+    """
+    Validation texts that each form of a model answers in a round, where models are delivered; also those of a pass,
+    where those of a `task` are measured.
+    """
 
 
 class WarnAbove(Settings):

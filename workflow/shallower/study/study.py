@@ -275,6 +275,13 @@ class Study:
         length: int = self._train(task)["max_length"]
         return length
 
+    @property
+    def measured_length(self) -> int:
+        """Most tokens of the sequences whose time is measured at each depth."""
+        measure = self.config["measure"]
+        length: int = self.max_length(measure["task"]) if measure["task"] else measure["sequence_length"]
+        return length
+
     def train_settings(self, task: str) -> dict[str, Any]:
         """Settings of the baseline's fine-tuning on a task."""
         return _without_none({key: value for key, value in self._train(task).items() if key != "max_length"})
