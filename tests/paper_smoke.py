@@ -88,7 +88,7 @@ def smoke_study(folder: Path, glue_directory: Path | None) -> dict[str, Any]:
             origin | ({"stage": {"epochs": 1}} if origin["name"] == "gradual" else {}) for origin in study["origins"]
         ],
         "evaluate": {"bootstrap_samples": 100},
-        "measure": {"repeats": 3, "task": "qqp", "texts": 8, "batch_sizes": [1, 4]},
+        "measure": {"repeats": 3, "task": "stsb", "texts": 8, "batch_sizes": [1, 4]},
         "probe": {"train_examples": 40},
     }
 

@@ -95,7 +95,8 @@ def write_study(path: Path, study: dict[str, Any]) -> None:
 def reduced(path: Path) -> dict[str, Any]:
     """A study of the repository with one small task and one seed, so that planning it takes seconds."""
     study = yaml.safe_load(path.read_text())
-    return study | {"tasks": [{"name": "sst2", "source": "glue", "subset": "sst2"}], "seeds": [1]}
+    measure = study.get("measure", {}) | {"task": None}
+    return study | {"tasks": [{"name": "sst2", "source": "glue", "subset": "sst2"}], "seeds": [1], "measure": measure}
 
 
 # --- snakemake ---
