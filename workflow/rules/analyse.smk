@@ -4,24 +4,11 @@
 # Gives: cost.json of each model; for the reproduction of the paper probes.parquet and similarity.json of each baseline.
 
 
-def measured_tokens(model):
-    """The tokens whose time is measured, where they are a task's."""
-    task = study.config["measure"]["task"]
-    return [f"{tokens_folder(model, task)}/validation.safetensors"] if task else []
-
-
-def measured_texts(model):
-    """Options of measure_cost for texts of a task."""
-    settings = study.config["measure"]
-    found = measured_tokens(model)
-    return ["--task", settings["task"], "--texts", settings["texts"], "--tokens", *found] if found else []
-
-
 rule measure_cost:
     input:
         config=lambda wildcards: f"{model_folder(wildcards)}/config.json",
         # Named on the command line by measured_texts.
-        tokens=lambda wildcards: measured_tokens(wildcards.model),
+        tokens=measured_tokens,
     output:
         cost=f"{layout.MODEL_RESULTS}/cost.json",
     log:
@@ -40,7 +27,7 @@ rule measure_cost:
         batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
         sequence_length=study.config["measure"]["sequence_length"],
         repeats=study.config["measure"]["repeats"],
-        texts=lambda wildcards: measured_texts(wildcards.model),
+        texts=measured_texts,
         device=study.config["compute"]["device"],
         threads=THREADS,
     shell:

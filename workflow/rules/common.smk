@@ -200,6 +200,18 @@ def tokens(split):
     return lambda wildcards: f"{tokens_folder(wildcards.model, wildcards.task)}/{split}.safetensors"
 
 
+def measured_tokens(wildcards):
+    """The tokens of the task whose texts are timed, if any."""
+    task = study.config["measure"]["task"]
+    return f"{tokens_folder(wildcards.model, task)}/validation.safetensors" if task else []
+
+
+def measured_texts(wildcards):
+    """Options of the timing for texts of a task."""
+    settings, found = study.config["measure"], measured_tokens(wildcards)
+    return ["--task", settings["task"], "--texts", settings["texts"], "--tokens", found] if found else []
+
+
 def weights_to_score(wildcards):
     """Which weights of a layer are scored: by magnitude all, else what the study says."""
     return "layer" if wildcards.method == "magnitude" else study.config["parameter_scores"]["weights"]
