@@ -2,11 +2,10 @@
 
 Of each task some training rows are drawn (--rows) and labelled; of those that are left out some (--unlabelled) serve as
 texts without labels. The same arms are then refined in each of WAYS, by one study a way, all in one clean copy of this
-repository, so that the baselines, which are the same, are trained once. More texts are more steps; so one way takes as
-many with the labels alone. Differences are of the mean scores over seeds,
-on the same validation examples; their intervals and p-values are by resampled examples and seeds, over tasks by
-Student's t-test, and corrected for all comparisons of the table (Holm). Writes results/teachers.csv,
-results/teachers_runs.csv and the table in README.md.
+repository, so that the baselines, which are the same, are trained once. More texts are more steps, so one way takes as
+many with the labels alone. Differences are of the mean scores over seeds, on the same validation examples; their
+intervals and p-values are by resampled examples and seeds, over tasks by Student's t-test, and corrected for all
+comparisons of the table (Holm). Writes results/teachers.csv, results/teachers_runs.csv and the tables in README.md.
 """
 
 import argparse
@@ -17,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import yaml
@@ -57,6 +55,7 @@ PAIRS = [
     ("augmented", MORE_EPOCHS),
 ]
 ALL_TASKS = "all"
+VALUES = ["full_score", "score", "rival_score", "difference"]
 
 
 def passes(task: Mapping[str, Any]) -> int:
@@ -120,19 +119,17 @@ def comparisons(scores: Mapping[str, Scores]) -> pd.DataFrame:
                 low, high = difference.interval(CONFIDENCE)
                 p_value = bootstrap_p(difference.value, difference.samples)
                 values = (full.value, ours.value, theirs.value, difference.value)
-                found.append((task, *values, low, high, p_value, difference.seeds))
-            means = np.mean([row[1:5] for row in found], axis=0)
-            p_value, (low, high) = over_tasks(np.array([row[4] for row in found]), CONFIDENCE)
-            found.append((ALL_TASKS, *means, low, high, p_value, min(row[7] for row in found)))
-            names = {
-                "model": arm["model"],
-                "strategy": arm["strategy"],
-                "amount": arm["amount"],
-                "way": way,
-                "rival": rival,
-            }
-            columns = ("task", "full_score", "score", "rival_score", "difference", "low", "high", "p_value", "seeds")
-            rows += [{**names, **dict(zip(columns, row, strict=True))} for row in found]
+                scored = dict(zip(VALUES, values, strict=True))
+                uncertainty = {"low": low, "high": high, "p_value": p_value}
+                found.append({"task": task, **scored, **uncertainty, "seeds": difference.seeds})
+            of_tasks = pd.DataFrame(found)
+            p_value, (low, high) = over_tasks(of_tasks["difference"].to_numpy(), CONFIDENCE)
+            uncertainty = {"low": low, "high": high, "p_value": p_value}
+            found.append(
+                {"task": ALL_TASKS, **of_tasks[VALUES].mean(), **uncertainty, "seeds": of_tasks["seeds"].min()}
+            )
+            names = {name: arm[name] for name in ("model", "strategy", "amount")} | {"way": way, "rival": rival}
+            rows += [{**names, **row} for row in found]
     table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(table["p_value"].to_list()))
 

@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from shallower.analysis import latency
-from shallower.analysis.latency import MaskedBatch, batches_of_texts, measure_costs, random_batches
+from shallower.analysis.latency import batches_of_texts, measure_costs, random_batches
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.engine.classifiers.loading import load_for_training
@@ -18,7 +18,7 @@ CPU = Compute("cpu", "fp32", 1)
 def batches(batch_size, length=8):
     """One batch of tokens."""
     input_ids = torch.full((batch_size, length), 5)
-    return [MaskedBatch(input_ids, torch.ones_like(input_ids))]
+    return [{"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}]
 
 
 def random_costs(folder, batch_sizes):
@@ -127,15 +127,17 @@ def test_texts_of_a_task_are_timed_in_batches_padded_to_their_longest(tmp_path):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, "bert"), 6)
     found = batches_of_texts(tokens, [1, 2, 8], 5)
     assert {size: len(of_size) for size, of_size in found.items()} == {1: 5, 2: 2, 8: 1}
-    texts = [batch.input_ids[0].tolist() for batch in found[1]]
-    assert all(batch.attention_mask.all() for batch in found[1])
+    texts = [batch["input_ids"][0].tolist() for batch in found[1]]
+    assert all(batch["attention_mask"].all() for batch in found[1])
     assert len({*map(tuple, texts)}) == 5
     for first, batch in zip((0, 2), found[2], strict=True):
-        pair = [ids[mask.bool()].tolist() for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)]
+        pair = [
+            ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ]
         assert pair == texts[first : first + 2]
-        assert batch.input_ids.shape[1] == max(map(len, pair))
+        assert batch["input_ids"].shape[1] == max(map(len, pair))
     # Six texts fill a batch of eight: the first two come twice.
-    eight = found[8][0].input_ids.tolist()
+    eight = found[8][0]["input_ids"].tolist()
     assert len({*map(tuple, eight)}) == 6
     assert eight[6:] == eight[:2]
 

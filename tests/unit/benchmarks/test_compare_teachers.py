@@ -97,6 +97,7 @@ def test_ways_are_compared_on_the_same_examples():
     assert found.loc[ALL_TASKS, "p_value"] == pytest.approx(0.204833, rel=1e-4)
     assert (table["p_holm"] >= table["p_value"]).all()
     assert table["full_score"].to_list() == pytest.approx([90] * len(table))
+    assert table["seeds"].to_list() == [2] * len(table)
 
 
 def test_readme_has_scores_by_way_and_gains_in_bold_where_they_hold():

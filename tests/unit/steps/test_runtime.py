@@ -69,6 +69,12 @@ def test_on_a_gpu_small_batches_count_by_their_number():
     assert STEPS["finetune"].runtime(large) == 10 + 26
 
 
+def test_timing_the_texts_of_a_task_takes_as_long_as_these():
+    """Of 100 texts, which are more than a batch of 49: 200 in place of 1 + 49, four times 161.6 s."""
+    of_texts = replace(JOB, measure={**JOB.measure, "task": "tiny"})
+    assert STEPS["measure_cost"].runtime(of_texts) == 10 + 33
+
+
 def test_deeper_models_get_more():
     deep = replace(JOB, size=replace(SMALL, stack=Stack(24)))
     for step in ("finetune", "predict", "compare_states", "probe_layers", "measure_cost"):

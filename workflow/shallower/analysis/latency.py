@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,22 +28,13 @@ WARM_UP_ROUNDS = 1
 LEAST_ROUNDS, KNOWN_WITHIN = 5, 0.04
 
 
-@dataclass(frozen=True)
-class MaskedBatch:
-    """Sequences that are timed: int64 [B, L] each, the mask 1 for a token and 0 for padding."""
-
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-
-    @classmethod
-    def of(cls, batch: Batch) -> "MaskedBatch":
-        mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
-        return cls(torch.from_numpy(batch.input_ids), torch.from_numpy(mask))
+# What a model is called with: `input_ids` and `attention_mask`, int64 [B, L], the mask 1 for a token and 0 for padding.
+Inputs = dict[str, torch.Tensor]
 
 
 def random_batches(
     config: Mapping[str, Any], batch_sizes: Sequence[int], sequence_length: int
-) -> dict[int, list[MaskedBatch]]:
+) -> dict[int, list[Inputs]]:
     """One batch of random tokens of each size, all sequences of one length, without padding.
 
     Raises UserError when sequences are longer than the model's positions.
@@ -58,11 +48,11 @@ def random_batches(
     found = {}
     for batch_size in batch_sizes:
         input_ids = torch.randint(whole["vocab_size"], (batch_size, sequence_length), generator=generator)
-        found[batch_size] = [MaskedBatch(input_ids, torch.ones_like(input_ids))]
+        found[batch_size] = [{"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}]
     return found
 
 
-def batches_of_texts(tokens: TokenSet, batch_sizes: Sequence[int], texts: int) -> dict[int, list[MaskedBatch]]:
+def batches_of_texts(tokens: TokenSet, batch_sizes: Sequence[int], texts: int) -> dict[int, list[Inputs]]:
     """Batches of each size of the same texts, drawn by chance, in a random order, padded to the longest of a batch.
 
     They are as many as whole batches of `texts` texts, but at least one; a text comes more than once only where there
@@ -74,12 +64,17 @@ def batches_of_texts(tokens: TokenSet, batch_sizes: Sequence[int], texts: int) -
         order = np.random.default_rng(0).permutation(tokens.size)
         rows = np.resize(order, number * batch_size)
         batches = [make_batch(tokens, chosen) for chosen in np.split(rows, number)]
-        found[batch_size] = [MaskedBatch.of(batch) for batch in batches]
+        found[batch_size] = [_inputs(batch) for batch in batches]
     return found
 
 
+def _inputs(batch: Batch) -> Inputs:
+    mask = np.ones_like(batch.input_ids) if batch.attention_mask is None else batch.attention_mask
+    return {"input_ids": torch.from_numpy(batch.input_ids), "attention_mask": torch.from_numpy(mask)}
+
+
 def measure_costs(
-    config: Mapping[str, Any], batches: Mapping[int, Sequence[MaskedBatch]], repeats: int, compute: Compute
+    config: Mapping[str, Any], batches: Mapping[int, Sequence[Inputs]], repeats: int, compute: Compute
 ) -> list[dict[str, Any]]:
     """Parameters, fp32 bytes and latency of a model of each depth from 1 to the full one, by its config.json.
 
@@ -114,14 +109,14 @@ def measure_costs(
 
 
 def time_models(
-    models: Mapping[int, PreTrainedModel], batches: Sequence[MaskedBatch], repeats: int, compute: Compute
+    models: Mapping[int, PreTrainedModel], batches: Sequence[Inputs], repeats: int, compute: Compute
 ) -> dict[int, list[float]]:
     """Milliseconds of a forward pass, the mean over batches, by the models' keys, after a warm-up.
 
     Each model passes through all batches once in a round, and there are at most `repeats` rounds.
     """
-    inputs = [(batch.input_ids.to(compute.device), batch.attention_mask.to(compute.device)) for batch in batches]
-    batch_size = len(inputs[0][0])
+    on_device = [{name: tensor.to(compute.device) for name, tensor in batch.items()} for batch in batches]
+    batch_size = len(batches[0]["input_ids"])
     arguments = {key: FAMILIES[model.config.model_type].forward_arguments for key, model in models.items()}
     order = random.Random(0)
     times: dict[int, list[float]] = {key: [] for key in models}
@@ -131,11 +126,11 @@ def time_models(
             for key in order.sample(list(models), len(models)):
                 compute.synchronise()
                 started = time.perf_counter()
-                for input_ids, mask in inputs:
-                    models[key](input_ids=input_ids, attention_mask=mask, **arguments[key])
+                for batch in on_device:
+                    models[key](**batch, **arguments[key])
                 compute.synchronise()
                 if round_number >= 0:
-                    times[key].append(1000 * (time.perf_counter() - started) / len(inputs))
+                    times[key].append(1000 * (time.perf_counter() - started) / len(batches))
             progress.log("batch size %d: round %d of %d", batch_size, round_number + 1, repeats)
             if round_number + 1 >= LEAST_ROUNDS and all(map(is_known, times.values())):
                 break

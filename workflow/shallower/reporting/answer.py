@@ -329,7 +329,7 @@ def _speeds(one: TaskAnswer, row: pd.Series) -> list[tuple[str, str]]:
     return speeds
 
 
-def texts_timed(cost: Mapping[str, Any]) -> str:
+def _texts_timed(cost: Mapping[str, Any]) -> str:
     """The texts whose time is the cost of a model."""
     return f"texts of {cost['task']}" if cost["task"] else f"texts of {cost['sequence_length']} tokens"
 
@@ -340,7 +340,7 @@ def _where_timed(costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for model, cost in costs.items():
         rounds = sorted({latency["rounds"] for depth in cost["depths"] for latency in depth["latency"]})
         place = (
-            f"{cost['device']} with {counted(cost['threads'], 'thread')}, {texts_timed(cost)}, "
+            f"{cost['device']} with {counted(cost['threads'], 'thread')}, {_texts_timed(cost)}, "
             f"median of {' to '.join(map(str, dict.fromkeys([rounds[0], rounds[-1]])))} passes"
         )
         models_at.setdefault(place, []).append(model)

@@ -23,7 +23,7 @@ class Job:
         layer_evaluations: how often a scoring of subsets of layers may run a layer.
         race: how subsets of layers are raced: `shortlist`, `epochs`.
         probe_examples: number of examples that a probe is fitted on.
-        measure: how speed is measured: `batch_sizes`, `sequence_length`, `repeats`.
+        measure: how speed is measured; `sequence_length` is that of the longest texts of a `task`, where there is one.
         models: number of models that are loaded, one after the other.
         text_bytes: size of the task's texts.
         copies: number of texts that are made from each of them.
