@@ -282,6 +282,23 @@ def test_gradual_dropping_must_gain_less_than_the_margin(score, expected):
     assert of(frame, "gradual", "decides")["comparison"].tolist() == ["top 3 at once minus gradually, plus 1 point"]
 
 
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [(80.0, "supported"), (70.0, "supported"), (81.0, "undecided"), (83.0, "not supported")],
+)
+def test_more_epochs_must_gain_less_than_the_margin(score, expected):
+    arms = [
+        Arm("mini", "sst2", FULL, 90),
+        Arm("mini", "sst2", top(3), 80),
+        Arm("mini", "sst2", top(3, "pretrained-longer"), score, 0.2),
+        Arm("mini", "sst2", top(4, "pretrained-longer"), 99),  # for the study's epochs it was not run
+    ]
+    frame = judged(arms, {"mini": None})
+    assert verdict(frame, "epochs")[0] == expected
+    comparison = "top 3 after the study's epochs minus after twice as many, plus 1 point"
+    assert of(frame, "epochs", "decides")["comparison"].tolist() == [comparison]
+
+
 # --- numbers ---
 
 

@@ -33,6 +33,18 @@ def test_defaults_are_the_papers_and_overlays_apply_in_order(study):
     assert resolve_study(study).refine_settings("mrpc", "finetuned")["epochs"] == 2
 
 
+def test_an_origin_trains_for_twice_the_epochs_whoever_sets_them(study):
+    study["origins"].append({"name": "pretrained-longer"})
+    assert resolve_study(study).refine_settings("mrpc", "pretrained-longer")["epochs"] == 10
+    study["origins"][-1]["refine"] = {"epochs": 4}
+    assert resolve_study(study).refine_settings("mrpc", "pretrained-longer")["epochs"] == 8
+    study["tasks"][1]["refine"] = {"epochs": 2}
+    resolved = resolve_study(study)
+    assert resolved.refine_settings("mrpc", "pretrained-longer")["epochs"] == 4
+    assert resolved.refine_settings("mrpc", "pretrained")["epochs"] == 2
+    assert resolved.train_settings("mrpc")["epochs"] == 5
+
+
 def test_an_empty_mapping_of_a_teacher_gets_its_defaults_wherever_it_stands(study):
     study["refine"] = {"distill": {"weight": 0.7}}
     study["tasks"][1]["refine"] = {"distill": {}}

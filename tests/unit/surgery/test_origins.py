@@ -1,4 +1,4 @@
-"""The origins: what is registered of each, and that the paper's four do what it says."""
+"""The origins: what is registered of each, and that the paper's do what it says."""
 
 import pytest
 
@@ -14,6 +14,7 @@ def test_trainings_before_the_last_drop():
         "finetuned": [],
         "finetuned-frozen": [Preparation("frozen", freezes=True)],
         "gradual": [Preparation("stage0"), Preparation("stage1", 1), Preparation("stage2", 2)],
+        "pretrained-longer": [],
     }
 
 
@@ -21,6 +22,12 @@ def test_runs_start_from_the_pretrained_model_or_the_baseline_whose_layers_are_s
     assert [name for name, origin in ORIGINS.items() if origin.from_baseline] == ["finetuned"]
     assert ORIGINS["finetuned"].scored_model(7) == "finetuned-seed7"
     assert ORIGINS["gradual"].scored_model(7) == "pretrained"
+
+
+def test_one_origin_trains_for_more_epochs():
+    assert {name: origin.times_epochs for name, origin in ORIGINS.items() if origin.times_epochs != 1} == {
+        "pretrained-longer": 2
+    }
 
 
 def test_dropping_one_by_one_needs_the_number_of_layers_beforehand():

@@ -35,31 +35,35 @@ def after_finetuning(evidence: Evidence) -> Iterator[Finding]:
 
 def gradually(evidence: Evidence) -> Iterator[Finding]:
     """For each model and whatever is dropped gradually: is dropping it at once no worse?"""
+    yield from _no_worse_than(evidence, "gradual", "at once", "gradually", "both gradually and at once")
+
+
+def more_epochs(evidence: Evidence) -> Iterator[Finding]:
+    """For each model and whatever is refined for twice as many epochs, too: are the study's epochs no worse?"""
+    words = "after the study's epochs", "after twice as many", "from both pretrained and pretrained-longer"
+    yield from _no_worse_than(evidence, "pretrained-longer", *words)
+
+
+def _no_worse_than(evidence: Evidence, origin: str, first: str, second: str, both: str) -> Iterator[Finding]:
+    """For each model: is dropping from the pre-trained model, called `first`, no worse than the origin, `second`?
+
+    `both` completes "nothing was dropped ... on such a task".
+    """
     runs = evidence.scores.runs
     for model in evidence.models:
         tasks, remark = learned_tasks(evidence, [model], SEVEN)
-        here = runs[(runs["model"] == model) & (runs["origin"] == "gradual")]
+        here = runs[(runs["model"] == model) & (runs["origin"] == origin)]
         contrasts: list[Contrast] = []
         for strategy, amount in here[["strategy", "amount"]].drop_duplicates().itertuples(index=False):
             counts = here.loc[(here["strategy"] == strategy) & (here["amount"] == amount), "num_dropped"].unique()
             arms = {
                 name: (
                     ScoreKey(model, task, "pretrained", strategy, amount),
-                    ScoreKey(model, task, "gradual", strategy, amount),
+                    ScoreKey(model, task, origin, strategy, amount),
                 )
                 for name, task in tasks.items()
             }
             cut = int(counts[0]) if len(counts) == 1 else None
-            contrasts += no_worse(evidence, f"{strategy} {amount} at once", "gradually", cut, arms)
-        missing = "" if contrasts else "nothing was dropped both gradually and at once on such a task"
+            contrasts += no_worse(evidence, f"{strategy} {amount} {first}", second, cut, arms)
+        missing = "" if contrasts else f"nothing was dropped {both} on such a task"
         yield Finding(model, contrasts, join_remarks([remark, missing]))
-
-
-def more_epochs(evidence: Evidence) -> Iterator[Finding]:
-    """No study can say: all runs of an arm are trained for the same number of epochs."""
-    yield Finding(
-        "",
-        [],
-        "a study trains each arm for one number of epochs, so it has no arm with more of them; run the study again "
-        "under another name with more train epochs, and compare the two",
-    )

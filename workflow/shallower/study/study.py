@@ -15,6 +15,7 @@ from shallower.core.runs import Run
 from shallower.core.variants import INT8, ONNX
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.grid import expand
+from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label
 
 # Keys of an entry that say how a study uses it, not which data or model it is.
@@ -289,7 +290,7 @@ class Study:
     def refine_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the tuning after layers were dropped: train, overridden by refine of the study, origin and task.
 
-        The task's refine comes last.
+        The task's refine comes last, and then how many times as many epochs the origin trains.
         """
         overlays = (
             self.config["refine"],
@@ -299,6 +300,8 @@ class Study:
         settings = self.train_settings(task)
         for overlay in overlays:
             settings |= overlay
+        if (times := ORIGINS[origin].times_epochs) != 1:
+            settings["epochs"] *= times
         return _without_none(settings)
 
     def race_settings(self, task: str, origin: str) -> dict[str, Any]:

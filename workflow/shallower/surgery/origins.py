@@ -44,6 +44,7 @@ class Origin:
         amounts: kinds of amounts that the origin allows.
         stage: settings of the preparations that differ from the study's `train`, unless the study's `stage` says
             otherwise; None if the preparations are trained as the baseline is and a study cannot set `stage`.
+        times_epochs: how many times as many epochs as the refining settings say a run is refined for.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Origin:
     preparations: Callable[[int], Sequence[Preparation]] = lambda num_dropped: ()
     amounts: Sequence[AmountKind] = AMOUNT_KINDS
     stage: Mapping[str, Any] | None = None
+    times_epochs: int = 1
 
     @property
     def freezes_layers(self) -> bool:
@@ -82,6 +84,13 @@ ORIGINS = {
             title="dropped from the pre-trained model",
             description="Layers are dropped from the pre-trained model, which is then fine-tuned (the default of the"
             " paper).",
+        ),
+        # The paper tried more than three epochs, too (section 4), without saying how many.
+        Origin(
+            name="pretrained-longer",
+            title="pre-trained model, twice as many epochs",
+            description="As pretrained, but fine-tuned for twice as many epochs after the drop as `refine` says.",
+            times_epochs=2,
         ),
         Origin(
             name="finetuned",
