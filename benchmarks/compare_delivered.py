@@ -19,7 +19,6 @@ import argparse
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,13 @@ import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 
-from compare_sweep import copy_repository
-from contest import BENCHMARKS, LIBRARY, RESULTS, ROOT, machine, run_process
+from contest import RESULTS, ROOT, machine
 from delivered_summary import DELIVERED, DELIVERED_MODE, DISTIL, DISTIL_INT8, FULL, FULL_INT8, RANDOM, SPEEDUPS, goals
 from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, merged
 from shallower.core import layout
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
-from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
+from shallower.core.files import read_json, write_json, write_text
 from shallower.engine.tokens import TokenSet, tokenize
 from shallower.evaluation.bootstrap import kept_interval, kept_percent, median_of
 from shallower.evaluation.metrics import metric_for
@@ -49,6 +47,7 @@ from shallower.serving.served_models import ServedModel
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
+from study_copy import comparison_key, copy_repository, run_study
 from task_parts import write_files
 from write_readme import write_readme
 
@@ -302,29 +301,21 @@ def task_rows(tasks: Tasks, task: str, arguments: argparse.Namespace, folder: Pa
     return rows
 
 
-def comparison_key(arguments: argparse.Namespace) -> str:
-    """Name of the folder of a comparison: one with other options, code or machine does not go on with it."""
-    options = {name: str(value) for name, value in vars(arguments).items() if name not in ("work_dir", "results")}
-    where = {name: value for name, value in machine("").items() if name not in ("commit", "date")}
-    code = [sha256_of(file) for folder in (LIBRARY, BENCHMARKS) for file in sorted(folder.rglob("*.py"))]
-    return fingerprint({"options": options, "where": where, "code": code})
-
-
 def main(arguments: argparse.Namespace) -> None:
     if arguments.glue is None:
         raise UserError("the tasks are GLUE's: name the folder with its parquet files with --glue")
     if unknown := set(arguments.tasks) - set(GLUE_TASKS):
         raise UserError(f"unknown tasks {sorted(unknown)}; there are {', '.join(GLUE_TASKS)}")
-    folder = (arguments.work_dir / comparison_key(arguments)).resolve()
+    options = {name: str(value) for name, value in vars(arguments).items() if name not in ("work_dir", "results")}
+    folder = (arguments.work_dir / comparison_key(options)).resolve()
     copy = folder / "copy"
     file = copy / STUDY_FILE
     if not file.exists():
         copy_repository(copy)
         write_text(file, yaml.safe_dump(study_config(arguments, folder / "tasks"), sort_keys=False))
     study = resolve_study(yaml.safe_load(file.read_text(encoding="utf-8")))
-    logger.info("the study runs; see %s", copy / "study.log")
-    command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "--rerun-incomplete"]
-    run_process([*command, "--configfile", STUDY_FILE], copy / "study.log", directory=copy)
+    logger.info("the study runs; see %s", (copy / STUDY_FILE).with_suffix(".log"))
+    run_study(copy, STUDY_FILE, arguments.cores)
     tasks, rows = Tasks(study, copy), []
     for task in arguments.tasks:
         file = folder / "rows" / f"{task}.json"

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compare_training import default_model
-from contest import BENCHMARKS, LIBRARY, RESULTS, RIVALS_PACKAGES, ROOT, SCRIPTS, environment, machine, run_process
+from contest import RESULTS, RIVALS_PACKAGES, ROOT, SCRIPTS, environment, machine, run_process
 from search_case import (
     CHOICES,
     FULL,
@@ -48,7 +48,7 @@ from search_case import (
 from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, merged, summarise
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
-from shallower.core.files import fingerprint, read_json, sha256_of, write_json, write_text
+from shallower.core.files import read_json, write_json, write_text
 from shallower.core.layout import CALIBRATION, SPLITS, UNLABELLED
 from shallower.evaluation.bootstrap import score_bootstrap
 from shallower.evaluation.metrics import metric_for, score
@@ -62,6 +62,7 @@ from shallower.sources.unlabelled import fetch_unlabelled
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 from shallower.surgery.strategies import STRATEGIES
+from study_copy import comparison_key
 from write_readme import search_tables, write_readme
 
 logger = logging.getLogger(__name__)
@@ -257,17 +258,6 @@ def check(arguments: argparse.Namespace) -> None:
         raise UserError("the tasks are GLUE's: name the folder with its parquet files with --glue")
 
 
-def comparison_key(arguments: argparse.Namespace, study: Study, model_dir: Path) -> str:
-    """Name of the folder of a comparison: one with other settings, code or machine does not go on with it."""
-    names = ("methods", "teacher", "more_texts", "threads", "device")
-    settings = {name: getattr(arguments, name) for name in names}
-    # Not the commit: results are tracked, and change the state of the repository as they are written.
-    where = {name: value for name, value in machine("").items() if name not in ("commit", "date")}
-    code = [sha256_of(file) for folder in (LIBRARY, BENCHMARKS) for file in sorted(folder.rglob("*.py"))]
-    model = read_json(model_dir / "manifest.json")["sha256"]
-    return fingerprint({**settings, "study": study.config, "model": model, "where": where, "code": code})
-
-
 def main(arguments: argparse.Namespace) -> None:
     check(arguments)
     arguments.methods = arguments.methods or (["subset-readout"] if arguments.teacher else list(METHODS))
@@ -275,7 +265,10 @@ def main(arguments: argparse.Namespace) -> None:
     config = read_json(model_dir / CONFIG)
     amount = arguments.amount or family_of(config).num_layers(config) // 2
     study = search_study(arguments, model_dir, amount)
-    folder = arguments.work_dir / comparison_key(arguments, study, model_dir)
+    names = ("methods", "teacher", "more_texts", "threads", "device")
+    settings = {name: getattr(arguments, name) for name in names}
+    settings |= {"study": study.config, "model": read_json(model_dir / "manifest.json")["sha256"]}
+    folder = arguments.work_dir / comparison_key(settings)
     summary = compare(arguments, study, model_dir, amount, folder)
     shutil.rmtree(folder)
     print(search_tables(summary))

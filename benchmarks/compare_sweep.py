@@ -13,8 +13,6 @@ import logging
 import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,16 +25,13 @@ from compare_training import add_contest_options, default_model
 from contest import (
     BENCHMARKS,
     CONTESTANTS,
-    ROOT,
     Job,
-    Usage,
     check_rivals,
     job_score,
     machine,
     make_random_model,
     matrix_rate,
     run_job,
-    run_process,
 )
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
@@ -45,6 +40,7 @@ from shallower.core.runs import Run
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 from shallower.surgery.drop_layers import drop_layers
+from study_copy import copy_repository, run_study
 from write_readme import OURS, SWEEP_MODE, sweep_tables, write_readme
 
 logger = logging.getLogger(__name__)
@@ -77,30 +73,6 @@ def check_origins(study: Study) -> None:
     """Raise UserError for a study that a loop of single trainings could not do."""
     if others := sorted({run.origin for run in study.runs if not run.is_baseline} - {ORIGIN}):
         raise UserError(f"{study.name}: a loop of single trainings has no {', '.join(others)}; leave out these origins")
-
-
-def copy_repository(folder: Path) -> Path:
-    """A clean copy: the files that git tracks or would, as they are now, without results."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        source, target = ROOT / name, folder / name
-        if source.is_file() and not name.startswith("results/"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    return folder
-
-
-def run_study(config: Mapping[str, Any], copy: Path, cores: int) -> Usage:
-    """Run a study in a copy of the repository, to its report."""
-    (copy / "sweep.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", "sweep.yaml"]
-    return run_process(command, copy / "sweep.log", directory=copy)
 
 
 def loop_job(contestant: str, study: Study, run: Run, copy: Path, folder: Path, arguments: argparse.Namespace) -> Job:
@@ -143,7 +115,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
     study = resolve_study(config)
     check_origins(study)
     logger.info("%s: %d runs through snakemake", study.name, len(study.runs))
-    usage = run_study(config, copy, arguments.cores)
+    (copy / "sweep.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
+    usage = run_study(copy, "sweep.yaml", arguments.cores)
     logger.info("%s: %.0f s", study.name, usage.wall_seconds)
     rows, order = [], random.Random(0)
     for number, run in enumerate(study.runs, start=1):

@@ -9,9 +9,9 @@ comparisons of the table (Holm). Writes results/teachers.csv, results/teachers_r
 """
 
 import argparse
+import logging
 import os
-import sys
-import tempfile
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,19 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
-from compare_sweep import copy_repository
-from contest import RESULTS, ROOT, machine, run_process
+from contest import RESULTS, ROOT, machine
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.evaluation.estimates import POINTS, Scores
 from shallower.evaluation.significance import bootstrap_p, holm, over_tasks
 from shallower.study.resolve import resolve_study
+from shallower.study.study import Study
+from study_copy import comparison_key, copy_repository, run_study
 from task_parts import UNLABELLED, write_files
 from write_readme import write_readme
+
+logger = logging.getLogger(__name__)
 
 CONFIDENCE = 0.95
 MORE_EPOCHS = "more-epochs"
@@ -134,6 +137,22 @@ def comparisons(scores: Mapping[str, Scores]) -> pd.DataFrame:
     return table.assign(p_holm=holm(table["p_value"].to_list()))
 
 
+def write_studies(study: Study, config: Mapping[str, Any], arguments: argparse.Namespace, copy: Path) -> None:
+    """Write the parts of each task's rows, and the study of each way of learning into a copy of the repository."""
+    tasks = [
+        write_files(
+            study.task_definition(task) | {"metrics": study.evaluate_settings(task)["metrics"]},
+            arguments.rows,
+            arguments.unlabelled,
+            copy.parent / "tasks" / task,
+        )
+        for task in study.tasks
+    ]
+    for way in WAYS:
+        text = yaml.safe_dump(config_of(way, config, tasks, arguments), sort_keys=False)
+        (copy / f"{way}.yaml").write_text(text, encoding="utf-8")
+
+
 def main(arguments: argparse.Namespace) -> None:
     config = yaml.safe_load(arguments.study.read_text(encoding="utf-8"))
     if arguments.glue:
@@ -146,27 +165,19 @@ def main(arguments: argparse.Namespace) -> None:
         if arguments.tasks is None or task["name"] in arguments.tasks
     ]
     study = resolve_study(config)
-    with tempfile.TemporaryDirectory(prefix="shallower-", dir=arguments.work_dir) as work_dir:
-        folder = Path(work_dir).resolve()
-        tasks = [
-            write_files(
-                study.task_definition(task) | {"metrics": study.evaluate_settings(task)["metrics"]},
-                arguments.rows,
-                arguments.unlabelled,
-                folder / "tasks" / task,
-            )
-            for task in study.tasks
-        ]
-        copy, scores, runs = copy_repository(folder / "copy"), {}, []
-        for way in WAYS:
-            file = copy / f"{way}.yaml"
-            file.write_text(yaml.safe_dump(config_of(way, config, tasks, arguments), sort_keys=False), encoding="utf-8")
-            results = Path("results") / f"teachers-{way}"
-            targets = [results / "results.csv", results / "resamples.parquet"]
-            command = [sys.executable, "-m", "snakemake", *map(str, targets), "--cores", str(arguments.cores)]
-            run_process([*command, "--configfile", file.name], copy / f"{way}.log", directory=copy)
-            scores[way] = Scores.read(*(copy / target for target in targets))
-            runs.append(runs_of(way, copy / results))
+    options = {name: str(value) for name, value in vars(arguments).items() if name not in ("work_dir", "results")}
+    folder = (arguments.work_dir / comparison_key({"options": options, "study": study.config})).resolve()
+    copy = folder / "copy"
+    if not (copy / f"{list(WAYS)[-1]}.yaml").exists():
+        write_studies(study, config, arguments, copy_repository(copy))
+    scores, runs = {}, []
+    for way in WAYS:
+        results = Path("results") / f"teachers-{way}"
+        targets = [results / "results.csv", results / "resamples.parquet"]
+        logger.info("%s: its study runs; see %s", way, copy / f"{way}.log")
+        run_study(copy, f"{way}.yaml", arguments.cores, targets)
+        scores[way] = Scores.read(*(copy / target for target in targets))
+        runs.append(runs_of(way, copy / results))
     arguments.results.mkdir(parents=True, exist_ok=True)
     conditions = {name: getattr(arguments, name) for name in ("rows", "unlabelled", "refine_epochs")}
     train = study.train_settings(study.tasks[0])
@@ -177,6 +188,7 @@ def main(arguments: argparse.Namespace) -> None:
     table = comparisons(scores).assign(**conditions, **machine(arguments.device))
     table.to_csv(arguments.results / "teachers.csv", index=False, float_format="%.6g")
     write_readme(arguments.results)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
@@ -194,8 +206,6 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument(
-        "--work-dir", type=Path, help="where the copy is made; the system's temporary folder by default"
-    )
+    parser.add_argument("--work-dir", type=Path, default=ROOT / ".scratch" / "teachers", help="for what is made")
     parser.add_argument("--results", type=Path, default=RESULTS)
     run_step(parser, main)

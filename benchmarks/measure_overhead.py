@@ -8,7 +8,6 @@ table, and writes it to results/overhead.csv and README.md.
 import argparse
 import os
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from compare_sweep import copy_repository
-from contest import BENCHMARKS, RESULTS, ROOT, machine, run_process
+from contest import BENCHMARKS, RESULTS, ROOT, machine
 from shallower.core.cli import run_step
+from study_copy import copy_repository, run_study
 from write_readme import overhead_table, write_readme
 
 MATHEMATICS = ("training", "search", "prediction")
@@ -70,9 +69,8 @@ def measure(study: Path, cores: int, folder: Path) -> pd.DataFrame:
     samples.mkdir()
     shutil.copyfile(study, copy / "measured.yaml")
     shutil.copyfile(BENCHMARKS / "sampler.py", copy / "workflow" / "sitecustomize.py")
-    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", "measured.yaml"]
     environment = {"SHALLOWER_SAMPLES": str(samples), "PYTHONPATH": str(copy / "workflow")}
-    usage = run_process(command, copy / "measured.log", environment, copy)
+    usage = run_study(copy, "measured.yaml", cores, environment=environment)
     found = table(read_samples(samples), usage.cpu_seconds)
     where = {"study": study.stem, "cores": cores, "wall_seconds": round(usage.wall_seconds), **machine("cpu")}
     return found.assign(**where)

@@ -164,8 +164,8 @@ HYPOTHESES = (
         _TRAINING,
         "epochs",
         "Training for more than three epochs is no improvement, nor is it between two drops (section 4).",
-        "For whatever a study drops from both origins, pretrained and pretrained-longer: the mean score over tasks after "
-        f"the study's epochs (three in the paper), minus that after twice as many, plus {MARGIN:g} point "
+        "For whatever a study drops from both origins, pretrained and pretrained-longer: the mean score over tasks "
+        f"after the study's epochs (three in the paper), minus that after twice as many, plus {MARGIN:g} point "
         f"(non-inferiority). More epochs between two drops are not tested. {_LEARNED}",
         more_epochs,
     ),
