@@ -38,6 +38,7 @@ class Arm(NamedTuple):
     kept: str = ""
     num_layers: int = 12
     parameters: float | None = None
+    collapsed: bool = False
 
 
 def top(num_dropped: int, origin: str = "pretrained") -> tuple[str, str, int]:
@@ -46,7 +47,7 @@ def top(num_dropped: int, origin: str = "pretrained") -> tuple[str, str, int]:
 
 def scores_of(arms: list[Arm]) -> Scores:
     rows, resamples = [], {}
-    for model, task, (origin, strategy, num_dropped), score, spread, kept, num_layers, parameters in arms:
+    for model, task, (origin, strategy, num_dropped), score, spread, kept, num_layers, parameters, collapsed in arms:
         directory = f"{model}/{task}/{origin}/{strategy}-{num_dropped}"
         rows.append(
             {
@@ -64,6 +65,7 @@ def scores_of(arms: list[Arm]) -> Scores:
                 "primary": True,
                 "value": score / 100,
                 "chance": 0.5,
+                "collapsed": collapsed,
                 "parameters": parameters or 40 + 5 * (num_layers - num_dropped),
                 "directory": directory,
             }
@@ -297,6 +299,19 @@ def test_more_epochs_must_gain_less_than_the_margin(score, expected):
     assert verdict(frame, "epochs")[0] == expected
     comparison = "top 3 after the study's epochs minus after twice as many, plus 1 point"
     assert of(frame, "epochs", "decides")["comparison"].tolist() == [comparison]
+
+
+def test_verdicts_name_collapsed_runs_among_those_compared():
+    arms = [
+        Arm("mini", "sst2", FULL, 90),
+        Arm("mini", "sst2", top(3), 80),
+        Arm("mini", "sst2", top(3, "gradual"), 50, 0.2, collapsed=True),
+        Arm("mini", "sst2", ("pretrained", "bottom", 3), 50, 0.2, collapsed=True),
+    ]
+    frame = judged(arms, {"mini": None})
+    assert "collapsed runs are among those compared: top 3 (gradual) on sst2;" in verdict(frame, "gradual")[1]
+    assert "compared: bottom 3 on sst2;" in verdict(frame, "bottom-worst")[1]
+    assert "collapsed" not in verdict(judged(arms[:3], {"mini": None}), "score-kept")[1]
 
 
 # --- numbers ---

@@ -67,6 +67,7 @@ def write_run(root: Path, run: dict, skill: float) -> dict:
     )
     return {**run, "metric": metric.name, "primary": True, "value": value, "directory": str(directory)} | {
         "chance": 0.0 if run["task"] == "stsb" else 0.5,
+        "collapsed": False,
         "parameters": 1000 + 100 * (run["num_layers"] - run["num_dropped"]),
     }
 

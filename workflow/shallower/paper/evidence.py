@@ -53,6 +53,7 @@ class Contrast:
         seeds_agreeing: the number of seeds whose own effect is above zero, likewise.
         within: for claims that there is no difference, how far from zero the interval may reach; otherwise None.
         settled: the outcome where it needs no test, as of a count; otherwise "".
+        collapsed: arms in it that answer (all but) the same to every example after some seed, in words.
     """
 
     comparison: str
@@ -69,6 +70,7 @@ class Contrast:
     test: str
     within: float | None = None
     settled: str = ""
+    collapsed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,8 @@ class Evidence:
         p, test = self._test(terms, estimate, offset)
         agreeing = int((by_seed > 0).sum())
         numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
-        return Contrast(text, task, num_dropped, role, *numbers, test)
+        collapsed = [_in_words(arm) for arm in terms if self.scores.rows(*arm)["collapsed"].any()]
+        return Contrast(text, task, num_dropped, role, *numbers, test, collapsed=collapsed)
 
     def compare_over_tasks(
         self,
@@ -266,6 +269,13 @@ def baseline(model: str, task: str) -> ScoreKey:
 def pruned(model: str, task: str, strategy: str, num_dropped: int) -> ScoreKey:
     """The arm of a strategy whose amount is a number of layers, from the pre-trained model."""
     return ScoreKey(model, task, "pretrained", strategy, str(num_dropped))
+
+
+def _in_words(arm: ScoreKey) -> str:
+    if arm.strategy == NO_STRATEGY:
+        return f"the full model on {arm.task}"
+    origin = "" if arm.origin == "pretrained" else f" ({arm.origin})"
+    return f"{arm.strategy} {arm.amount}{origin} on {arm.task}"
 
 
 def loss(model: str, task: str, strategy: str, num_dropped: int) -> Terms:

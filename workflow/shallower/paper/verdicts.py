@@ -105,6 +105,8 @@ def _reason(family: Sequence[Mapping[str, Any]], level: float) -> str:
         parts.append(f"on other tasks, {significant} of {len(others)} significant")
     if _verdict_of(family) == UNDECIDED:
         parts.append(_power(decisive, level))
+    if collapsed := list(dict.fromkeys(name for row in family for name in row["collapsed"])):
+        parts.append(f"collapsed runs are among those compared: {listed(collapsed)}")
     if 1 in [row["seeds"] for row in family]:
         parts.append("one seed, so nothing is known about seed variance")
     return join_remarks(parts)
