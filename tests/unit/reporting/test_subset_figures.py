@@ -113,6 +113,16 @@ def test_every_subset_is_a_dot_and_the_picks_are_marked(tables, subsets):
     assert right.get_ylabel() == "accuracy"
 
 
+def test_origins_without_scored_subsets_are_shown_only_for_the_recommended_one(tables, subsets):
+    mine = {"finetuned": subsets["finetuned"]}
+    rows = lambda *arguments: len(score_by_depth(*tables, *arguments).axes) // 2  # noqa: E731
+    assert rows(subsets) == 2
+    assert rows(mine) == 1
+    assert rows(mine, None, ("pretrained", "top", "2")) == 2
+    # All runs of the origin that has them failed.
+    assert rows({"gradual": subsets["finetuned"]}) == 2
+
+
 def test_what_was_refined_is_joined_by_layers_kept(tables, subsets):
     summary, _ = tables
     panel = score_by_depth(*tables, subsets).axes[1]

@@ -93,6 +93,9 @@ def score_by_depth(
 ) -> Figure:
     """Score by layers kept, a row for each origin: at the left all scored subsets, at the right what was refined.
 
+    Where subsets were scored for some origins, the others are left out, but for the recommended one: the figure by
+    layers dropped has them all.
+
     `summary` and `results` hold the rows of one model and task. `subsets` are the tables of `read_subsets`; the
     left panels are left out where there are none. They show readout scores on calibration examples, the right ones
     scores on the validation split, so each has an axis of its own. `budget` are the study's limits, of which those of
@@ -100,6 +103,9 @@ def score_by_depth(
     """
     baseline, arms = split_baseline(summary)
     runs = results[results["primary"] & (results["origin"] != BASELINE)]
+    shown = {*subsets, *(recommended or ())[:1]}
+    if subsets and arms["origin"].isin(shown).any():  # else all runs of those origins failed
+        arms, runs = (part[part["origin"].isin(shown)] for part in (arms, runs))
     styles, origins = styles_of(arms["strategy"]), list(arms["origin"].unique())
     metric = metric_title(baseline["metric"], baseline["positive_class"])
     columns = 2 if subsets else 1
