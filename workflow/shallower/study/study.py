@@ -300,8 +300,7 @@ class Study:
         settings = self.train_settings(task)
         for overlay in overlays:
             settings |= overlay
-        if (times := ORIGINS[origin].times_epochs) != 1:
-            settings["epochs"] *= times
+        settings["epochs"] *= ORIGINS[origin].times_epochs
         return _without_none(settings)
 
     def race_settings(self, task: str, origin: str) -> dict[str, Any]:
