@@ -29,7 +29,7 @@ def make_study(folder: Path, keep_models: bool = True) -> Study:
             "origins": [{"name": "gradual"}],
             "strategies": [{"name": "top", "amounts": [2]}],
             "seeds": [1],
-            "train": {"max_length": 8},
+            "train": {"max_length": 8, "epochs": 1},
             "refine": {},
             "keep_models": keep_models,
         }
