@@ -508,6 +508,19 @@ STUDY = [
         ("tasks[0] (tiny).refine.epochs: 0 leaves the runs of origin pretrained", "untrained; write at least 1"),
     ),
     Case(
+        "number of epochs of the shorter training alone",
+        setting("origins", [{"name": "pretrained", "refine": {"epochs": 1}}, {"name": "pretrained-longer"}]),
+        (
+            "origins[0] (pretrained).refine.epochs: pretrained-longer trains for 2 times as many epochs as pretrained",
+            "remove the key, and write epochs in refine of the study or of a task",
+        ),
+    ),
+    Case(
+        "number of epochs of the longer training alone",
+        setting("origins", [{"name": "pretrained"}, {"name": "pretrained-longer", "refine": {"epochs": 4}}]),
+        ("origins[1] (pretrained-longer).refine.epochs: pretrained-longer trains for 2 times as many epochs",),
+    ),
+    Case(
         "a teacher of runs that are not refined",
         both(setting("refine", {"distill": {}}), setting("origins.0.refine", {"epochs": 0})),
         ("refine.distill: nothing is trained with refine.epochs 0", "remove distill"),

@@ -36,7 +36,7 @@ def test_defaults_are_the_papers_and_overlays_apply_in_order(study):
 def test_an_origin_trains_for_twice_the_epochs_whoever_sets_them(study):
     study["origins"].append({"name": "pretrained-longer"})
     assert resolve_study(study).refine_settings("mrpc", "pretrained-longer")["epochs"] == 10
-    study["origins"][-1]["refine"] = {"epochs": 4}
+    study["refine"] = {"epochs": 4}
     assert resolve_study(study).refine_settings("mrpc", "pretrained-longer")["epochs"] == 8
     study["tasks"][1]["refine"] = {"epochs": 2}
     resolved = resolve_study(study)

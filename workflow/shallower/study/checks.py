@@ -86,6 +86,22 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
         if "stage" in origin and draft.is_sound("origins", index, "name") and origin.get("name") not in staged:
             known = listed([repr(name) for name in staged])
             yield f"{draft.place('origins', index, 'stage')}: is only for the origin {known}; remove the key"
+    yield from _longer_problems(draft)
+
+
+def _longer_problems(draft: Draft) -> Iterator[str]:
+    """Numbers of epochs of single origins that would make "twice as many as pretrained" untrue."""
+    names = draft.names("origins")
+    for longer in (name for name, origin in ORIGINS.items() if origin.times_epochs != 1 and name in names):
+        for index, origin in draft.entries("origins"):
+            if origin.get("name") not in ("pretrained", longer) or not draft.is_sound("origins", index, "refine"):
+                continue
+            if origin.get("refine", {}).get("epochs") is not None:
+                yield (
+                    f"{draft.place('origins', index, 'refine', 'epochs')}: {longer} trains for "
+                    f"{ORIGINS[longer].times_epochs} times as many epochs as pretrained; remove the key, and write "
+                    "epochs in refine of the study or of a task"
+                )
 
 
 def _refine_problems(draft: Draft) -> Iterator[str]:
