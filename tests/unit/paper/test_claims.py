@@ -309,8 +309,8 @@ def test_verdicts_name_collapsed_runs_among_those_compared():
         Arm("mini", "sst2", ("pretrained", "bottom", 3), 50, 0.2, collapsed=True),
     ]
     frame = judged(arms, {"mini": None})
-    assert "collapsed runs are among those compared: top 3 (gradual) on sst2;" in verdict(frame, "gradual")[1]
-    assert "compared: bottom 3 on sst2;" in verdict(frame, "bottom-worst")[1]
+    assert "collapsed runs are among those compared: gradual top-3 on sst2;" in verdict(frame, "gradual")[1]
+    assert "compared: pretrained bottom-3 on sst2;" in verdict(frame, "bottom-worst")[1]
     assert "collapsed" not in verdict(judged(arms[:3], {"mini": None}), "score-kept")[1]
 
 

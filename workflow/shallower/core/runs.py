@@ -44,6 +44,11 @@ class Run:
         return layout.RUN.format(study=self.study, model=self.model, task=self.task, arm=self.arm, seed=self.seed)
 
 
+def arm_title(origin: str, strategy: str, amount: object) -> str:
+    """What is repeated over seeds, as pages and messages call it: `full model`, or `pretrained top-2`."""
+    return "full model" if origin == BASELINE else f"{origin} {strategy}-{amount}"
+
+
 def earlier_manifests(directory: str | Path) -> list[Path]:
     """manifest.json of each training of a run before its last drop of layers, in the folder of the training."""
     found = Path(directory).glob("*/manifest.json")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
+from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY, arm_title
 from shallower.core.wording import listed
 from shallower.evaluation.estimates import POINTS, Estimate, Scores
 from shallower.evaluation.predictions import Predictions, read_matched
@@ -159,7 +159,8 @@ class Evidence:
         p, test = self._test(terms, estimate, offset)
         agreeing = int((by_seed > 0).sum())
         numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
-        collapsed = [_in_words(arm) for arm in terms if self.scores.rows(*arm)["collapsed"].any()]
+        found = [arm for arm in terms if self.scores.rows(*arm)["collapsed"].any()]
+        collapsed = [f"{arm_title(*arm[2:])} on {arm.task}" for arm in found]
         return Contrast(text, task, num_dropped, role, *numbers, test, collapsed=collapsed)
 
     def compare_over_tasks(
@@ -269,13 +270,6 @@ def baseline(model: str, task: str) -> ScoreKey:
 def pruned(model: str, task: str, strategy: str, num_dropped: int) -> ScoreKey:
     """The arm of a strategy whose amount is a number of layers, from the pre-trained model."""
     return ScoreKey(model, task, "pretrained", strategy, str(num_dropped))
-
-
-def _in_words(arm: ScoreKey) -> str:
-    if arm.strategy == NO_STRATEGY:
-        return f"the full model on {arm.task}"
-    origin = "" if arm.origin == "pretrained" else f" ({arm.origin})"
-    return f"{arm.strategy} {arm.amount}{origin} on {arm.task}"
 
 
 def loss(model: str, task: str, strategy: str, num_dropped: int) -> Terms:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from shallower.core.runs import BASELINE
+from shallower.core.runs import BASELINE, arm_title
 from shallower.core.wording import score_text
 from shallower.evaluation.by_class import MACRO, MICRO, SCORES
 from shallower.reporting.answer import TaskAnswer, task_answers
@@ -92,7 +92,7 @@ def _table(one: TaskAnswer, arms: Sequence[Arm], records: Sequence[Sequence[Mapp
         rows.append((each["name"], f"{each['support']:,}", *threshold, *_scores(records, "classes", index)))
     for name in (MICRO, MACRO):
         rows.append((f"{name} average", "", *[""] * bool(thresholds), *_scores(records, "averages", name)))
-    titles = ["full model", *(f"{origin} {strategy}-{amount}" for _, _, origin, strategy, amount in arms[1:])]
+    titles = [arm_title(*arm) for _, _, *arm in arms]
     headings = ("type", "entities") if "tagging" in first else ("class", task_kind(first["target"]).row.many)
     return ClassTable(one.model, one.task, titles, rows, bool(thresholds), headings)
 

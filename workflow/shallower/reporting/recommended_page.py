@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from shallower.core import layout
-from shallower.core.runs import BASELINE
+from shallower.core.runs import arm_title
 from shallower.core.wording import DASH, percent
 from shallower.reporting.budget import (
     LATENCY,
@@ -110,7 +110,7 @@ def _folder(row: Mapping[str, Any]) -> str:
 
 
 def _arm(row: Mapping[str, Any]) -> str:
-    arm = "full model" if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}"
+    arm = arm_title(row["origin"], row["strategy"], row["amount"])
     return f"{arm}, {variant_of(row).title}" if row.get("runtime") else arm
 
 

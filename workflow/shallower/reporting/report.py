@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from shallower.core.runs import BASELINE
+from shallower.core.runs import arm_title
 from shallower.core.text_figures import Figures
 from shallower.core.wording import counted
 from shallower.evaluation.estimates import Scores
@@ -119,9 +119,9 @@ def _missing(missing: pd.DataFrame) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for row in missing.astype(object).fillna("").to_dict("records"):
         where = f"{row['model']} on {row['task']}" if row["task"] else row["model"]
-        arm = row["origin"] if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}"
+        arm = arm_title(row["origin"], row["strategy"], row["amount"]) if row["origin"] else ""
         seed = f"seed {row['seed']:.0f}" if row["seed"] != "" else ""
-        named = [row["missing"], where, arm if row["origin"] else "", seed]
+        named = [row["missing"], where, arm, seed]
         rows.append((", ".join(filter(None, named)), row["rule"] or "not started", row["message"], row["log"]))
     return rows
 

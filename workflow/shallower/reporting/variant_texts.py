@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from shallower.core.runs import BASELINE
+from shallower.core.runs import BASELINE, arm_title
 from shallower.core.variants import RUNTIME_TITLES, VOCABULARY_TITLES
 from shallower.core.wording import DASH, TIMES, megabytes, milliseconds, percent, score_text
 from shallower.evaluation.metrics import metric_title
@@ -23,7 +23,7 @@ def variant_texts(row: Mapping[str, Any]) -> dict[str, str]:
     collapsed = f"in {row['collapsed']} of {row['seeds']} seeds" if row["collapsed"] else "no"
     texts = {
         "variant": point_name(row),
-        "arm": "full model" if row["origin"] == BASELINE else f"{row['origin']} {row['strategy']}-{row['amount']}",
+        "arm": arm_title(row["origin"], row["strategy"], row["amount"]),
         metric: score_text(row["score"]),
         "score kept": _with_interval(row, "kept"),
         "changed answers": _with_interval(row, "changed"),
