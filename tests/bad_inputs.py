@@ -693,6 +693,11 @@ STUDY = [
         ("metrics: accuracy does not suit multi-label: choose from macro_f1, micro_f1, subset_accuracy",),
     ),
     Case(
+        "reproduction of the paper with several labels a text",
+        multi_label(setting("reproduction", True)),
+        ("reproduction: reproduction does not suit multi-label", "the paper's tasks have one label each"),
+    ),
+    Case(
         "label and label_columns",
         multi_label(setting("tasks.0.label_columns", ["bad", "good"])),
         ("tasks[0] (tiny).label_columns: there is label, too; name the one column of lists, or those of 0 and 1",),

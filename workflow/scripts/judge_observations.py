@@ -51,7 +51,8 @@ if __name__ == "__main__":
         "--settings",
         type=json_argument,
         required=True,
-        help="confidence; models and tasks: the paper's name of each or null; slices: by task, splits that are parts",
+        help="confidence; models and tasks: the paper's name of each or null; slices: by task, splits that are parts; "
+        "scored_elsewhere: arms whose layers were scored on another task",
     )
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

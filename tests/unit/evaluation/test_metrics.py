@@ -136,6 +136,10 @@ def test_chance_is_the_score_of_the_most_frequent_label():
     labels = np.array([0, 1, 1, 1])
     assert chance_score(METRICS["accuracy"], labels) == 0.75
     assert chance_score(METRICS["f1"], labels) == pytest.approx(6 / 7)
+    # Of the positive class, however rare: half precision, all found.
+    assert chance_score(METRICS["f1"], np.array([0, 0, 1, 1, 0, 1])) == pytest.approx(2 / 3)
+    assert chance_score(METRICS["f1"], np.array([0, 0, 0, 1])) == pytest.approx(2 / 5)
+    assert chance_score(METRICS["f1"].of_class(0), np.array([0, 1, 1, 1])) == pytest.approx(2 / 5)
     assert chance_score(METRICS["matthews_correlation"], labels) == 0.0
     assert chance_score(METRICS["pearson"], labels.astype(float)) == 0.0
 

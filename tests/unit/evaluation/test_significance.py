@@ -36,6 +36,14 @@ def test_seeds_that_contradict_each_other_are_no_evidence():
     assert mcnemar(np.concatenate([right, rival]), np.concatenate([rival, right])) == 1.0
 
 
+def test_most_seeds_are_no_evidence_for_the_direction_that_all_together_contradict():
+    """Two seeds are a little worse, and the rival collapsed with the third: on average it is better, for no reason."""
+    sides = [answers(10, 40, 450), answers(10, 40, 450), answers(250, 20, 230)]
+    right, rival = (np.concatenate([side[place] for side in sides]) for place in (0, 1))
+    assert right.mean() > rival.mean()
+    assert mcnemar(right, rival) == mcnemar(rival, right) == 1.0
+
+
 def test_p_values_over_seeds():
     assert over_seeds([0.03]) == 0.03
     assert over_seeds([0.001, 0.01, 0.9]) == pytest.approx(0.02)

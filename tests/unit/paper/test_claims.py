@@ -5,7 +5,7 @@ against one that does not vary, is a difference with the standard error s.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,8 +74,10 @@ def scores_of(arms: list[Arm]) -> Scores:
     return Scores(pd.DataFrame(rows), resamples)
 
 
-def judged(arms: list[Arm], models: Mapping[str, str | None], **records: Any) -> pd.DataFrame:
-    settings = {"confidence": 0.95, "models": models, "tasks": PAPERS}
+def judged(
+    arms: list[Arm], models: Mapping[str, str | None], scored_elsewhere: Sequence[Sequence[str]] = (), **records: Any
+) -> pd.DataFrame:
+    settings = {"confidence": 0.95, "models": models, "tasks": PAPERS, "scored_elsewhere": scored_elsewhere}
     return judge(Evidence(scores_of(arms), STATES, settings, Records(**records)))
 
 

@@ -88,6 +88,16 @@ def test_one_set_for_all_tasks(kept, num_layers, expected):
     assert verdict(frame, "contribution-sets")[0] == expected
 
 
+def test_sets_that_were_scored_on_another_task_are_the_same_by_construction():
+    kept = dict.fromkeys(("sst2", "qqp", "rte", "mrpc"), "0 1 3 5 6 7 8 9 10 11")
+    elsewhere = [("mini", task, "contribution-rank", "2") for task in ("qqp", "rte", "mrpc")]
+    found, reason = verdict(judged(arms(kept, 12, 2), {"mini": None}, elsewhere), "contribution-sets")
+    assert found == "not tested" and "by scores of their own" in reason
+    # Those of two tasks that are left are compared.
+    of_two = judged(arms(kept, 12, 2), {"mini": None}, elsewhere[1:])
+    assert set(of(of_two, "contribution-sets")["task"]) == {"2 tasks"}
+
+
 def test_sets_that_share_less_than_half_are_not_one_even_if_above_chance():
     # Eight layers dropped of 24; any two tasks share five of eleven, more than the 8 / 3 of chance.
     shared = set(range(5))

@@ -21,7 +21,7 @@ from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_for
 from shallower.evaluation.resamples import collect_resamples, read_collected, write_resamples
 from shallower.models.stack import Stack
-from shallower.paper.evidence import Evidence
+from shallower.paper.evidence import Evidence, loss
 from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import COLUMNS, judge
 from shallower.surgery.strategies import drop_order
@@ -117,6 +117,26 @@ def judged(scores: Scores, models: dict[str, str | None], states: pd.DataFrame =
 
 def verdicts(frame: pd.DataFrame) -> dict[str, str]:
     return frame.groupby("hypothesis")["verdict"].first().to_dict()
+
+
+def test_a_seed_that_failed_in_one_arm_counts_in_none(tmp_path):
+    """The full model fails to learn with seed 3, with which the arm was not run: nothing is lost with the others."""
+    scores = make(tmp_path, lambda *_: 0.8, {"mini": 6}, {"top": (3,)}, tasks=("sst2",))
+    runs = scores.runs
+    is_full, is_third = runs["origin"] == "baseline", runs["seed"] == 3
+    runs.loc[is_full & is_third, "value"] = 0.5
+    resamples = {name: scores.resamples(name) for name in runs["directory"]}
+    evidence = Evidence(
+        Scores(runs[is_full | ~is_third], resamples), STATES, {"confidence": 0.95, "models": {}, "tasks": TASKS}
+    )
+    terms = loss("mini", "sst2", "top", 3)
+    values = runs[~is_third].groupby("origin")["value"].mean()
+    found = evidence.compare("loss", "sst2", 3, terms, "decides")
+    assert found.effect == pytest.approx(100 * (values["baseline"] - values["pretrained"]))
+    assert found.seeds == 2
+    # Without a seed in common nothing can be compared.
+    apart = Scores(runs[is_full == is_third], resamples)
+    assert not Evidence(apart, STATES, {"confidence": 0.95, "models": {}, "tasks": TASKS}).ran(terms)
 
 
 def of(frame: pd.DataFrame, hypothesis: str, role: str | None = None) -> pd.DataFrame:

@@ -163,6 +163,16 @@ def test_a_model_of_which_nothing_was_dropped_gives_no_recommendation():
     assert table["sentence"].tolist() == ["No recommendation: no layer was dropped from it."]
 
 
+def test_an_arm_that_drops_no_layer_is_no_shallower_model():
+    """As a threshold may: the best of all by chance, it is not recommended, nor does it stand for the closest one."""
+    summary, scores = study()
+    again = summary.iloc[:1].assign(origin="finetuned", strategy="contribution", amount="0.95", score=0.81)
+    runs = scores.runs.iloc[:1].assign(origin="finetuned", strategy="contribution", amount="0.95", directory="again")
+    of_all = Scores(pd.concat([scores.runs, runs]), {"again": np.array(FULL)} | dict(scores._resamples))
+    found = recommended_table(pd.concat([summary, again]), of_all, {"score_kept": 91}, HALF)
+    pd.testing.assert_frame_equal(found, recommended_table(summary, scores, {"score_kept": 91}, HALF))
+
+
 def test_a_collapsed_arm_is_never_recommended():
     summary, scores = study()
     summary.loc[1, "collapsed"] = 1

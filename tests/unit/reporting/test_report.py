@@ -253,6 +253,8 @@ def test_calibration_examples_and_protected_layers_are_told(report):
     assert "not in the paper 2 never 0, 5 task docs-pair" in text
     assert "on training examples that nothing is trained on: 1,200 of docs-pair." in text
     assert "nothing is trained on" not in Page(report_page(report)).text
+    without = Page(report_page(replace(report, config={**CONFIG, "strategies": strategies}))).text
+    assert "are scored on the validation texts, without their labels: docs-pair." in without
 
 
 def test_texts_without_labels_are_told_with_what_was_left_out(report):

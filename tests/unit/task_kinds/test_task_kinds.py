@@ -66,3 +66,10 @@ def test_what_config_json_says():
         "label2id": {"tiny": 0},
         "problem_type": "regression",
     }
+
+
+def test_cosines_that_lie_close_together_are_an_order_all_the_same():
+    """As those of models whose vectors all point one way; cosines that are the same but for rounding are not."""
+    labels, order = np.linspace(0, 5, 50), np.linspace(-1, 1, 50)
+    assert not task_kind("embedding").is_collapsed(labels, 0.99 + 0.002 * order)
+    assert task_kind("embedding").is_collapsed(labels, 1 + 1e-7 * order)

@@ -6,7 +6,7 @@ where there are several seeds, resampled seeds. The resamples are the same in ev
 both cancels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -123,12 +123,19 @@ class Scores:
         return self._rows.get((model, task, origin, strategy, amount, *variant), self.runs.iloc[:0])
 
     def score(
-        self, model: str, task: str, origin: str, strategy: str, amount: str, variant: Variant = AS_TRAINED
+        self,
+        model: str,
+        task: str,
+        origin: str,
+        strategy: str,
+        amount: str,
+        variant: Variant = AS_TRAINED,
+        seeds: Collection[int] | None = None,
     ) -> Estimate | None:
-        """The mean score of an arm over its seeds, in points; None when it was not run."""
-        return self._mean_over_seeds(self.rows(model, task, origin, strategy, amount, variant))
-
-    def _mean_over_seeds(self, rows: pd.DataFrame) -> Estimate | None:
+        """The mean score of an arm over its seeds, or over some of them, in points; None without any."""
+        rows = self.rows(model, task, origin, strategy, amount, variant)
+        if seeds is not None:
+            rows = rows[rows["seed"].isin(seeds)]
         if rows.empty:
             return None
         samples = np.stack([self._resamples[directory] for directory in rows["directory"]])
@@ -148,12 +155,15 @@ class Scores:
     def with_full(
         self, model: str, task: str, origin: str, strategy: str, amount: str, variant: Variant = AS_TRAINED
     ) -> tuple[Estimate, Estimate] | None:
-        """The scores of an arm and of the full model with the same seeds, in points; None when it was not run."""
-        rows = self.rows(model, task, origin, strategy, amount, variant)
-        ours = self._mean_over_seeds(rows)
-        full = self.rows(model, task, BASELINE, NO_STRATEGY, NO_AMOUNT)
-        theirs = self._mean_over_seeds(full[full["seed"].isin(rows["seed"])])
+        """The scores of an arm and of the full model with the same seeds, in points; None when there are none."""
+        arm = (model, task, origin, strategy, amount, variant)
+        seeds = self.common_seeds(arm, full := (model, task, BASELINE, NO_STRATEGY, NO_AMOUNT))
+        ours, theirs = self.score(*arm, seeds=seeds), self.score(*full, seeds=seeds)
         return None if ours is None or theirs is None else (ours, theirs)
+
+    def common_seeds(self, *arms: Sequence[Any]) -> set[int]:
+        """The seeds with which all of some arms were run; arms are the arguments of `rows`."""
+        return set.intersection(*(set(self.rows(*arm)["seed"]) for arm in arms))
 
     def resamples(self, directory: str) -> NDArray[np.float64]:
         """The resampled scores [samples] of a run, 0 to 1, by its directory."""

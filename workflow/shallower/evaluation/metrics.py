@@ -236,6 +236,7 @@ def _f1_of(subject: Subject) -> Metric:
         function=of_counts(partial(_f1, positive=positive)),
         reference=_sklearn("f1_score", zero_division=0, pos_label=positive),
         most_classes=2,
+        constant=lambda labels: positive,
         of_class=_f1_of,
     )
 

@@ -15,16 +15,15 @@ def mcnemar(right: NDArray[Any], rival: NDArray[Any]) -> float:
     """Exact McNemar test of which answers are right more often, over seeds.
 
     `right` and `rival` are [seeds, examples], True where an answer is right; rows of a seed belong together. For each
-    seed and each direction the examples on which just one of the two is right are a fair coin's throws (exact binomial
-    tail); `over_seeds` then combines the seeds. With one seed this is the usual exact test.
+    seed the examples on which just one of the two is right are a fair coin's throws (exact binomial tail);
+    `over_seeds` then combines the seeds. With one seed this is the usual exact test. The direction is that of all seeds
+    together: seeds that contradict it are no evidence for it, and none for the other.
     """
-    only_ours, only_theirs = (right & ~rival).sum(axis=1), (~right & rival).sum(axis=1)
-    tails = [
-        over_seeds([_binomial_tail(int(wins), int(wins + losses)) for wins, losses in zip(ours, theirs, strict=True)])
-        for ours, theirs in ((only_ours, only_theirs), (only_theirs, only_ours))
-    ]
-    # Directions are combined apart: seeds that contradict each other are no evidence for either.
-    return min(1.0, 2.0 * min(tails))
+    wins, losses = (right & ~rival).sum(axis=1), (~right & rival).sum(axis=1)
+    if wins.sum() < losses.sum():
+        wins, losses = losses, wins
+    tails = [_binomial_tail(int(won), int(won + lost)) for won, lost in zip(wins, losses, strict=True)]
+    return min(1.0, 2.0 * over_seeds(tails))
 
 
 def _binomial_tail(wins: int, throws: int) -> float:

@@ -106,13 +106,17 @@ class Evidence:
         settings: Mapping[str, Any],
         records: Records | None = None,
     ) -> None:
-        """`states` is states.csv; `settings`: `confidence`, and the paper's name of each of `models` and `tasks`."""
+        """`states` is states.csv; `settings`: `confidence`, the paper's name of each of `models` and `tasks`, and
+
+        `scored_elsewhere`, the model, task, strategy and amount of arms whose layers were scored on another task.
+        """
         self.scores = scores
         self.records = records or Records()
         self.confidence = settings["confidence"]
         run = set(scores.runs["task"])
         ours = {paper: task for task, paper in reversed(settings["tasks"].items()) if paper and task in run}
         self.tasks = {paper: ours[paper] for paper in SEVEN if paper in ours}
+        self.scored_elsewhere = {tuple(arm) for arm in settings.get("scored_elsewhere", [])}
         self._counterparts = settings["models"]
         self._states = states
         self._examples: dict[str, Predictions] = {}
@@ -145,8 +149,8 @@ class Evidence:
         return full.interval(self.confidence).low > POINTS * constant
 
     def ran(self, terms: Terms) -> bool:
-        """Whether all arms of a weighted sum were run."""
-        return not any(self.scores.rows(*arm).empty for arm in terms)
+        """Whether all arms of a weighted sum were run, those of a task with a seed in common."""
+        return all(self._seeds(terms).values())
 
     def compare(
         self, text: str, task: str, num_dropped: int | None, terms: Terms, role: str, offset: float = 0.0
@@ -214,14 +218,21 @@ class Evidence:
         return [Contrast(text, task, None, DECIDES, *numbers, "t-test over tasks")]
 
     def _estimate(self, terms: Terms) -> Estimate:
+        """The sum, over the seeds that all arms of a task have: a seed that failed in one counts in none."""
         value, samples, seeds = 0.0, np.zeros(()), []
+        common = self._seeds(terms)
         for arm, weight in terms.items():
-            estimate = self.scores.score(*arm)
+            estimate = self.scores.score(*arm, seeds=common[arm.task])
             if estimate is None:
-                raise ValueError(f"{arm} was not run")
+                raise ValueError(f"{arm} was not run with the seeds of the others")
             value, samples = value + weight * estimate.value, samples + weight * estimate.samples
             seeds.append(estimate.seeds)
         return Estimate(value, samples, min(seeds))
+
+    def _seeds(self, terms: Terms) -> dict[str, set[int]]:
+        """The seeds that all arms of a task have, by task."""
+        tasks = dict.fromkeys(arm.task for arm in terms)
+        return {task: self.scores.common_seeds(*(arm for arm in terms if arm.task == task)) for task in tasks}
 
     def _by_seed(self, arm: ScoreKey) -> pd.Series:
         return POINTS * self.scores.rows(*arm).set_index("seed")["value"]

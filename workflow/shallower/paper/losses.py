@@ -92,7 +92,7 @@ def distilled(evidence: Evidence) -> Iterator[Finding]:
 def robust_tasks(evidence: Evidence) -> Iterator[Finding]:
     """For each model without its top half: does it lose less on QQP and STS-B than on MNLI and QNLI?"""
     for model in evidence.models:
-        half = evidence.scores.num_layers(model) // 2
+        half = cuts(evidence.scores.num_layers(model))[-1]
         losses = {name: loss(model, task, "top", half) for name, task in evidence.tasks.items()}
         losses = {name: terms for name, terms in losses.items() if evidence.ran(terms)}
         pairs = [(most, least) for most in MOST_HARMED for least in LEAST_HARMED if most in losses and least in losses]

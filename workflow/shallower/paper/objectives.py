@@ -6,6 +6,7 @@ from shallower.core.wording import counted, listed
 from shallower.evaluation.estimates import POINTS
 from shallower.paper.claims import Finding
 from shallower.paper.evidence import Contrast, Evidence, difference, loss
+from shallower.paper.shown_runs import cuts
 
 
 def _compare_losses(evidence: Evidence, more: str, less: str, strategy: str, num_dropped: int) -> list[Contrast]:
@@ -37,7 +38,7 @@ def deep_cut(evidence: Evidence) -> Iterator[Finding]:
     if problem:
         yield Finding("", [], problem)
         return
-    half = evidence.scores.num_layers(models[0]) // 2
+    half = cuts(evidence.scores.num_layers(models[0]))[-1]
     contrasts = [
         contrast for rival in models[1:] for contrast in _compare_losses(evidence, models[0], rival, "top", half)
     ]

@@ -123,8 +123,9 @@ def gradual(counterparts: Counterparts, scores: Scores) -> pd.DataFrame:
             arm = Arm("gradual", strategy, amount, _num_dropped(scores, pair, strategy, amount))
 
             def minus_at_once(task: str, model: str = pair.model, arm: Arm = arm) -> Estimate | None:
-                gradually = scores.score(model, task, *arm[:3])
-                at_once = scores.score(model, task, "pretrained", *arm[1:3])
+                arms = (model, task, *arm[:3]), (model, task, "pretrained", *arm[1:3])
+                seeds = scores.common_seeds(*arms)
+                gradually, at_once = (scores.score(*each, seeds=seeds) for each in arms)
                 return gradually - at_once if gradually and at_once else None
 
             row = f"{pair.name}, {strategy} {amount}, gradual minus at once"
@@ -170,8 +171,8 @@ def table_3(counterparts: Counterparts, scores: Scores, costs: Mapping[str, Mapp
             row = f"{pair.name}, {dropped_label(n)}"
 
             def loss(task: str, model: str = pair.model, arm: Arm = arm) -> Estimate | None:
-                full, cut = scores.baseline(model, task), scores.score(model, task, *arm[:3])
-                return full - cut if full and cut else None
+                pair = scores.with_full(model, task, *arm[:3])
+                return pair[1] - pair[0] if pair else None
 
             def find(task: str, name: str = pair.counterpart, arm: Arm = arm) -> PaperNumber | None:
                 if found := lines.find(name, arm, task, "loss"):

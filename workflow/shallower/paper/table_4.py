@@ -63,7 +63,9 @@ def split_rows(num_examples: int, splits: int = NUM_SPLITS) -> tuple[NDArray[Any
 
 
 def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
-    """Losses of all arms that drop top layers of the pre-trained model; None without any, or without a baseline.
+    """Losses of all arms that drop top layers of the pre-trained model, over the seeds that all of them have.
+
+    None without an arm, a baseline or such a seed.
 
     `runs` are rows of results.csv of one model and task; predictions are read from their folders.
     """
@@ -74,7 +76,11 @@ def half_losses(runs: pd.DataFrame) -> HalfLosses | None:
     metric = METRICS[runs["metric"].iloc[0]]
     if metric.of_class:
         metric = metric.of_class(subject_of(read_json(Path(full["directory"].iloc[0], "metrics.json"))))
-    groups = [full, *(group for _, group in sorted(top.groupby("num_dropped")))]
+    arms = [full, *(group for _, group in sorted(top.groupby("num_dropped")))]
+    seeds = set.intersection(*(set(arm["seed"]) for arm in arms))
+    if not seeds:
+        return None
+    groups = [arm[arm["seed"].isin(seeds)] for arm in arms]
     paths = [[Path(directory, PREDICTIONS) for directory in group["directory"]] for group in groups]
     reference, of_full = read_matched(paths[0], None, metric.kind)
     answers = [of_full, *(read_matched(of_group, reference, metric.kind)[1] for of_group in paths[1:])]

@@ -77,6 +77,7 @@ def methods_content(
         ],
         "strategies": [_strategy(entry) for entry in config["strategies"]],
         "calibration": _calibration(config),
+        "scored_on_validation": [task["name"] for task in _scored_tasks(config) if not _calibration_of(config, task)],
         "unlabelled": [
             f"{each['rows'][UNLABELLED]:,} of {each['source']['name']} (of {unlabelled_in_words(each['found'])})"
             for each in unlabelled
@@ -293,15 +294,23 @@ def _strategy(entry: Mapping[str, Any]) -> dict[str, str]:
 
 def _calibration(config: Mapping[str, Any]) -> list[str]:
     """The number of calibration examples of each task on which layers are scored, such as "500 of sst2"."""
+    found = [(task["name"], _calibration_of(config, task)) for task in _scored_tasks(config)]
+    return [f"{settings['examples']:,} of {name}" for name, settings in found if settings]
+
+
+def _calibration_of(config: Mapping[str, Any], task: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    settings: Mapping[str, Any] | None = task.get("calibration") or config.get("calibration")
+    return settings
+
+
+def _scored_tasks(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tasks on whose texts a model is run to score its layers."""
     scored = [
         entry for entry in config["strategies"] if (score := STRATEGIES[entry["name"]].score) and score.runs_model
     ]
-    found = []
-    for task in config["tasks"]:
-        settings = task.get("calibration") or config.get("calibration")
-        if settings and any(task["name"] in entry.get("tasks", [task["name"]]) for entry in scored):
-            found.append(f"{settings['examples']:,} of {task['name']}")
-    return found
+    return [
+        task for task in config["tasks"] if any(task["name"] in entry.get("tasks", [task["name"]]) for entry in scored)
+    ]
 
 
 def _test(manifest: Mapping[str, Any]) -> str:

@@ -42,6 +42,10 @@ def recommended_table(
     `variants` is variants.csv, where variants of the models were measured: then the candidates are its rows, sizes and
     times are those of the variants, and the columns `variant_columns` are there as well.
     """
+    # An arm that drops no layer, as by a threshold, is no shallower model.
+    summary = summary[(summary["origin"] == BASELINE) | (summary["num_dropped"] > 0)]
+    if variants is not None:
+        variants = variants[(variants["origin"] == BASELINE) | (variants["layers"] < variants["num_layers"])]
     rows = []
     for (model, task), arms in summary.groupby(["model", "task"], sort=False):
         full = baseline_of(summary, model, task)

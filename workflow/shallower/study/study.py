@@ -104,6 +104,12 @@ class Study:
         axes = ("models", "tasks")
         return {axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in axes}
 
+    @property
+    def scored_elsewhere(self) -> list[list[str]]:
+        """Model, task, strategy and amount of the runs whose layers are scored on another task's examples."""
+        found = [run for run in self.runs if self.scored_task(vars(run)) != run.task]
+        return [list(arm) for arm in dict.fromkeys((run.model, run.task, run.strategy, run.amount) for run in found)]
+
     def model_definition(self, name: str) -> dict[str, Any]:
         """What says which model this is and where it comes from."""
         entry = _named(self.config["models"], name)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shallower.core.model_classes import NO_HEAD
 from shallower.core.wording import Unit
 from shallower.task_kinds.regression import Regression
@@ -10,6 +13,8 @@ from shallower.task_kinds.regression import Regression
 if TYPE_CHECKING:
     import torch
 
+# Cosines of single-precision vectors that are the same differ by less than this.
+ROUNDING = 1e-5
 _OTHERS = "use a strategy by position, block-influence or subset-loss"
 _CLS = f"it goes by the [CLS] token's vector, which need not be in the answer; {_OTHERS}"
 _LABELS = f"it goes by the answers of a head; {_OTHERS}"
@@ -48,6 +53,12 @@ class Embedding(Regression):
 
     def model_config(self, task: Mapping[str, Any]) -> dict[str, Any]:
         return {}
+
+    def is_collapsed(
+        self, labels: NDArray[Any], answers: NDArray[Any], groups: NDArray[np.int64] | None = None
+    ) -> bool:
+        """Whether all cosines are the same but for rounding: their order counts, not how far they spread."""
+        return bool(np.ptp(answers) <= ROUNDING)
 
     def loss(self, logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
         """Squared difference of cosine and label, as CosineSimilarityLoss of sentence-transformers has it."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ class MultiLabel(TaskKind):
     label_type = "list<int8>"
     scored_as = ("multi-label",)
     threshold = THRESHOLD
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "reproduction": "the paper's tasks have one label each; leave the key out",
+    }
 
     def with_settings(self, settings: Mapping[str, Any]) -> "MultiLabel":
         return self._copy(threshold=settings.get("threshold", THRESHOLD))
