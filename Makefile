@@ -15,7 +15,6 @@ GLUE ?=
 TO ?=
 REPOSITORY ?=
 DELIVERED ?=
-UPLOAD ?=
 
 # Relative paths, so that blanks in this folder's own path do no harm.
 VENV := .venv
@@ -35,7 +34,7 @@ COPY_STUDY = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow \
 	  python workflow/scripts/publish_study.py --results-dir "results/$$name" --output-dir "$(TO)"
 UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_HUB_DISABLE_TELEMETRY=1 \
 	  python workflow/scripts/upload_delivered.py --delivered-dir "results/$$name/delivered" \
-	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(UPLOAD),--upload "$(UPLOAD)")
+	  --repository "$(REPOSITORY)" --name "$(DELIVERED)" $(if $(filter command,$(origin UPLOAD)),--upload "$(UPLOAD)")
 
 .PHONY: help run run-slurm study check-hub plan status verify check-delivered publish provenance paper-smoke \
 	test coverage test-kinds test-inputs test-reruns test-faults test-cluster soak audit docs \

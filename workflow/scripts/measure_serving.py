@@ -1,7 +1,8 @@
 """Measure what the candidates of one task cost in every variant: latency, throughput, start, memory, bytes, energy.
 
 In: candidates.json, their models in each variant; the task's validation texts. Out: serving.json. The time of a model
-depends on its depth, not on its weights: of each arm the run with the first seed is measured, beside the full model.
+depends on its depth, not on its weights: of each arm one of the runs that keep most layers is measured, that with the
+first seed, beside the full model.
 """
 
 import argparse
@@ -47,12 +48,14 @@ def groups(
 
     So many are in memory at once, whatever the number of depths.
     """
-    first: dict[str, Candidate] = {}
+    deepest: dict[str, Candidate] = {}
     for candidate in candidates:
-        first.setdefault(candidate.run.arm, candidate)
-    full = next(candidate for candidate in first.values() if candidate.run.is_baseline)
+        known = deepest.setdefault(candidate.run.arm, candidate)
+        if len(candidate.kept_layers) > len(known.kept_layers):
+            deepest[candidate.run.arm] = candidate
+    full = next(candidate for candidate in deepest.values() if candidate.run.is_baseline)
     reference = (full, AS_TRAINED, served(full, AS_TRAINED, max_length))
-    arms = [*first.values()]
+    arms = [*deepest.values()]
     number = models_at_once(model_file(full.run, AS_TRAINED).stat().st_size, len(variants))
     for start in range(0, len(arms), number):
         own = [pair for pair in product(arms[start : start + number], variants) if pair != (full, AS_TRAINED)]

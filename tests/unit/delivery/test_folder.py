@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx.external_data_helper import convert_model_to_external_data
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.core.variants import ONNX, TORCH
+from shallower.delivery.check import check_folder
 from shallower.delivery.description import Form, Inputs
 from shallower.delivery.folder import delivered_config, delivered_tokenizer, make_folder
 from shallower.delivery.parity import Examples
@@ -81,6 +84,21 @@ def test_the_tokenizer_makes_what_the_model_was_trained_on_unasked(material):
         "pad_token": "<pad>",
         "pad_token_type_id": 3,
     }
+
+
+def test_a_large_model_comes_with_the_second_file_of_its_weights(material, tmp_path):
+    """As torch's export leaves it where there are more than two gigabytes."""
+    graph = onnx.load(material.onnx[ONNX])
+    convert_model_to_external_data(graph, location="model.onnx.data", size_threshold=256)
+    onnx.save(graph, tmp_path / "model.onnx")
+    files = [tmp_path / name for name in ("model.onnx", "model.onnx.data")]
+    size = sum(file.stat().st_size for file in files)
+    delivered = replace(material.delivered, forms=(material.delivered.form(TORCH), Form(ONNX, size)), recommended=ONNX)
+    make_folder(tmp_path / "mrpc", delivered, material.run_dir, material.examples, {ONNX: files[0]})
+    assert files_of(tmp_path / "mrpc") == FILES - {"onnx/model-int8.onnx"} | {"onnx/model.onnx.data"}
+    assert not any(finding.problem for finding in check_folder(tmp_path / "mrpc"))
+    (tmp_path / "mrpc/onnx/model.onnx.data").unlink()
+    assert "model.onnx.data" in next(check_folder(tmp_path / "mrpc")).problem
 
 
 # --- what is refused ---

@@ -60,7 +60,12 @@ def test_all_files_arrive_in_one_commit_of_a_private_repository(hub, delivered_f
 
 def test_an_upload_to_a_repository_of_before_replaces_its_forms(hub, delivered_folder, tmp_path, material):
     here = hub.uploads.repositories["me/minilm-mrpc"] = Uploaded(private=True)
-    here.files = {"onnx/model-int8.onnx": b"of before", "notes.md": b"mine", "README.md": b"old"}
+    here.files = {
+        "onnx/model-int8.onnx": b"of before",
+        "onnx/model.onnx.data": b"too",
+        "notes.md": b"mine",
+        "README.md": b"old",
+    }
     delivered = replace(material.delivered, forms=material.delivered.forms[:1], recommended="torch")
     make_folder(tmp_path / "mrpc", delivered, material.run_dir, material.examples)
     upload(plan_upload(tmp_path / "mrpc", "me/minilm-mrpc"))

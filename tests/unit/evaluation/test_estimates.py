@@ -140,3 +140,20 @@ def test_variants_are_compared_with_the_full_model_as_it_was_trained():
     assert scores.score(*arm, Variant("onnx", "full")) is None and trained.rows(*arm, int8).empty
     assert len(trained.rows(*arm)) == len(scores.rows(*arm)) == 2
     assert trained.with_variants(pd.DataFrame(), {}).kept(*arm).value == 100
+
+
+def test_variants_have_the_order_of_seeds_of_their_own_task():
+    """Task a has seed 2 alone, and comes first; on b the variant scores as the full model does, seed by seed."""
+    own = pd.DataFrame(
+        [
+            {"model": "m", "task": task, "origin": "baseline", "strategy": "none", "amount": "0", "seed": seed}
+            | {"value": value, "directory": f"{task}{seed}"}
+            for task, seed, value in (("a", 2, 0.5), ("b", 1, 0.9), ("b", 2, 0.7))
+        ]
+    )
+    resamples = {name: np.full(50, value) for name, value in zip(own["directory"], own["value"], strict=True)}
+    variants = own.assign(directory="v" + own["directory"], runtime="onnx", vocabulary="full")
+    scores = Scores(own, resamples).with_variants(variants, {f"v{name}": values for name, values in resamples.items()})
+    for task in ("a", "b"):
+        kept = scores.kept("m", task, "baseline", "none", "0", Variant("onnx", "full"))
+        assert kept.samples == pytest.approx(np.full(50, 100.0))

@@ -189,6 +189,23 @@ def test_what_is_not_of_the_study_is_not_listed(name: str, tmp_path: Path):
     assert "m/t/gradual/top-2/seed1/stage0/manifest.json" in listed(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("reproduction", {"paper/table-2.html", "paper/observations.csv", "states.csv", "scores.csv"}),
+        ("oracle", {"oracle/oracle.html"}),
+    ],
+)
+def test_what_a_study_had_once_is_not_listed(key: str, names: set[str], tmp_path: Path):
+    study = make_study(tmp_path)
+    for name in names:
+        write(tmp_path / "results/s" / name, "of an earlier version")
+    record(study, tmp_path)
+    assert names.isdisjoint(listed(tmp_path))
+    record(Study({**study.config, key: True}), tmp_path)
+    assert names <= {*listed(tmp_path)}
+
+
 def test_what_is_recommended_belongs_to_a_study_with_a_budget(tmp_path: Path):
     study = make_study(tmp_path)
     write(tmp_path / "results/s/recommended.csv", "of an earlier version")

@@ -103,6 +103,41 @@ def test_the_pace_counts_what_this_start_has_trained(study, tmp_path):
     assert "All runs are trained" in shown(study, tmp_path)
 
 
+def test_a_changed_study_is_not_complete_by_what_was_there_before(study, tmp_path):
+    """Stopped right after a change; then running again, with runs of before, one of them scored by another metric."""
+    for run in OPERATIONS:
+        train(tmp_path, run, 0.5)
+    write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
+    write(tmp_path / "results/s/study.json", "{}", STARTED + 120)
+    assert "complete" not in shown(study, tmp_path)
+    assert "was changed" not in shown(study, tmp_path)
+    write(tmp_path / ".snakemake/locks/0.output.lock", "results/s/report.html\n", STARTED + 110)
+    assert "runs of before count as trained, though some may be trained again" in shown(study, tmp_path)
+    write_json(tmp_path / TOP.format(1) / "metrics.json", {"metrics": {"f1": {"value": 0.9}}})
+    assert "finetuned/top-1: 0.500, 100.0\N{NO-BREAK SPACE}% (1 of 2 seeds)" in shown(study, tmp_path)
+
+
+def test_the_steps_of_another_study_that_runs_are_not_this_ones(study, tmp_path):
+    lock(tmp_path)
+    write(tmp_path / ".snakemake/log/x.snakemake.log", "39 of 40 steps (98%) done\n")
+    assert "39 of 40 steps" in shown(study, tmp_path)
+    write(tmp_path / ".snakemake/locks/1.output.lock", "results/other/report.html\n", STARTED)
+    assert "steps" not in shown(study, tmp_path)
+
+
+def test_failures_of_the_whole_study_and_of_its_data_are_named(study, tmp_path):
+    failed = [
+        "logs/tabulate/s.log",
+        f"logs/download_model/{study.model_key('m')}.log",
+        f"logs/tokenize_task/{study.model_key('m')}/{study.task_key('tiny')}/length128.log",
+    ]
+    for name in [*failed, "logs/tabulate/s2.log", "logs/finetune/s2/m/tiny/baseline/seed1.log"]:
+        write(tmp_path / name, "error: disk full\n")
+    text = shown(study, tmp_path)
+    assert all(f"{name}: error: disk full" in text for name in failed)
+    assert "s2" not in text
+
+
 @pytest.mark.parametrize(("age", "is_silent"), [(500, False), (700, True)])
 def test_a_run_that_writes_nothing_may_have_been_killed(study, tmp_path, age, is_silent):
     lock(tmp_path)

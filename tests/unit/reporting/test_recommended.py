@@ -173,6 +173,35 @@ def test_an_arm_that_drops_no_layer_is_no_shallower_model():
     pd.testing.assert_frame_equal(found, recommended_table(summary, scores, {"score_kept": 91}, HALF))
 
 
+def test_where_every_shallower_model_collapsed_none_is_said_to_be_compared():
+    summary, scores = study()
+    summary.loc[1:, "collapsed"] = 1
+    found = recommended_table(summary, scores, {"megabytes": 6}, HALF).iloc[0]
+    assert (
+        found["sentence"] == "Keep all 4 layers: no shallower model can be compared, as every one has a collapsed run."
+    )
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "limit", "shown"), [(20.04, 20, "20.04"), (19.96, 19.95, "20.0"), (20.00004, 20, "20.00004")]
+)
+def test_a_number_that_misses_its_limit_is_told_from_it(megabytes, limit, shown):
+    sentence = plain(row_for({"megabytes": limit, "layers": 1}, model_bytes=megabytes * 1e6)["sentence"])
+    assert f"whose file has {shown} MB, more than {limit:g}" in sentence
+
+
+def test_the_full_model_counts_with_the_seeds_that_an_arm_has():
+    """Of three seeds of the full model the arm has the first, with which it is as good."""
+    summary, scores = study()
+    more = [scores.runs.iloc[:1].assign(seed=seed, directory=f"full{seed}", value=0.9) for seed in (4, 5)]
+    resamples = {name: np.array(FULL) for name in ("full4", "full5")} | dict(scores._resamples)
+    several = Scores(pd.concat([scores.runs, *more]), resamples)
+    summary.loc[0, ["seeds", "score"]] = [3, (0.8 + 2 * 0.9) / 3]
+    row = recommended_table(summary, several, {"score_kept": 90}, HALF).iloc[0]
+    assert (row["amount"], row["seeds"], row["full_score"]) == ("1", 1, pytest.approx(0.8))
+    assert "1,500 examples and 1 seed)" in plain(row["sentence"])
+
+
 def test_a_collapsed_arm_is_never_recommended():
     summary, scores = study()
     summary.loc[1, "collapsed"] = 1

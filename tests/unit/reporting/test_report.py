@@ -331,9 +331,21 @@ def test_gradual_dropping_has_settings_of_its_own(report):
     assert "full model gradual gradual, before each drop epochs 3 4 2" in text
 
 
+def test_a_longer_training_is_given_its_own_number_of_epochs(report):
+    origins = [{"name": "pretrained"}, {"name": "pretrained-longer"}]
+    text = Page(report_page(replace(report, config={**CONFIG, "origins": origins}))).text
+    assert "full model pretrained pretrained-longer epochs 3 3 6" in text
+
+
 def test_one_seed_is_said(report):
-    config = {**CONFIG, "seeds": [1]}
-    assert "no interval includes seed variance" in Page(report_page(replace(report, config=config))).text
+    text = Page(report_page(replace(report, config={**CONFIG, "seeds": [1]}))).text
+    assert "so no interval there includes seed variance" in text
+    first, *others = CONFIG["tasks"]
+    of_one = {**CONFIG, "tasks": [first | {"seeds": [1]}, *others]}
+    assert (
+        f"There is one seed on {first['name']}, so no interval"
+        in Page(report_page(replace(report, config=of_one))).text
+    )
 
 
 def test_provenance_names_code_packages_machine_and_data(report):

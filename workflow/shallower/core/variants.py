@@ -5,6 +5,8 @@ from itertools import product
 from typing import NamedTuple
 
 TORCH, ONNX, INT8 = RUNTIMES = ("torch", "onnx", "onnx-int8")
+# What the name of a second file of an ONNX model, which holds the weights of a large one, ends with.
+ONNX_DATA = ".data"
 FULL, TRIMMED = VOCABULARIES = ("full", "trimmed")
 # As readers are shown them.
 RUNTIME_TITLES = {TORCH: "torch", ONNX: "ONNX", INT8: "ONNX int8"}

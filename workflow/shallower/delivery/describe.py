@@ -22,7 +22,7 @@ from shallower.delivery.description import (
     dataset_of,
 )
 from shallower.delivery.texts import takes_pairs
-from shallower.delivery.variant_folders import folder_of, model_file, scores_folder, torch_folder
+from shallower.delivery.variant_folders import folder_of, model_file, model_files, scores_folder, torch_folder
 from shallower.evaluation.metrics import metric_title
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES
@@ -112,7 +112,7 @@ def _form(run: Run, row: Mapping[str, Any], full: Mapping[str, Any], target: str
         test = _score(run, variant, layout.TEST, row, target, numbers | ends | _kept(row, "test_kept"))
     return Form(
         row["runtime"],
-        model_file(run, variant).stat().st_size,
+        sum(file.stat().st_size for file in model_files(model_file(run, variant))),
         validation=_score(run, variant, layout.VALIDATION, row, target, validation),
         test=test,
         latency=_latency(row),

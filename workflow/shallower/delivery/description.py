@@ -66,7 +66,7 @@ class Form:
 
     Attributes:
         runtime: a key of `RUNTIMES`.
-        size: bytes of the file of weights, without tokenizer and configuration.
+        size: bytes of the files of weights, without tokenizer and configuration.
         validation: the score on the validation split; None where it was not measured.
         test: the same on the test split, by which nothing was chosen.
         latency: median milliseconds to answer, by the number of texts at once.

@@ -4,7 +4,7 @@
     config.json, model.safetensors             for from_pretrained
     tokenizer.json, tokenizer_config.json
     modules.json, 1_Pooling/config.json, ...   of sentence embeddings, for SentenceTransformer
-    onnx/model.onnx, onnx/model-int8.onnx      where they were made
+    onnx/model.onnx, onnx/model-int8.onnx      where they were made; of more than 2 GB with onnx/model.onnx.data
     parity.json                                a few texts, and the logits or vectors that each form gives for them
     manifest.json                              what made it, and the SHA-256 of each file
 
@@ -26,7 +26,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import naming_errors, read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state, versions
 from shallower.core.signals import is_alive
-from shallower.core.variants import INT8, TORCH
+from shallower.core.variants import INT8, ONNX_DATA, TORCH
 from shallower.delivery.card import model_card
 from shallower.delivery.description import RUNTIMES, Delivered
 from shallower.delivery.markdown import escaped
@@ -40,6 +40,7 @@ from shallower.delivery.parity import (
     precision,
     with_vectors,
 )
+from shallower.delivery.variant_folders import model_files
 from shallower.models.checksums import verified
 from shallower.models.folder import CONFIG, MANIFEST, TOKENIZER_FILES, WEIGHTS
 from shallower.models.sentence_embedding import write_embedding_files
@@ -70,7 +71,10 @@ def make_folder(
     """
     folder, run_dir = Path(folder), Path(run_dir)
     sources = {WEIGHTS: run_dir / WEIGHTS, TOKENIZER: run_dir / TOKENIZER}
-    sources |= {RUNTIMES[runtime].model: Path(path) for runtime, path in (onnx or {}).items()}
+    for runtime, path in (onnx or {}).items():
+        model = RUNTIMES[runtime].model
+        # The second file of a large model is read by its name, which is that of the first and a suffix.
+        sources |= dict(zip((model, model + ONNX_DATA), model_files(Path(path)), strict=False))
     _check_sources(delivered, run_dir, sources)
     with _replaced(folder) as part:
         for name, source in sources.items():
@@ -107,12 +111,13 @@ def make_empty_folder(folder: str | Path, study: str, model: str, task: str, rea
 def _check_sources(delivered: Delivered, run_dir: Path, sources: Mapping[str, Path]) -> None:
     verified(run_dir, (WEIGHTS, CONFIG, *TOKENIZER_FILES))
     expected = {RUNTIMES[form.runtime].model: form.size for form in delivered.forms}
-    if set(expected) != set(sources) - {TOKENIZER}:
+    if set(expected) != {name for name in sources if name != TOKENIZER and not name.endswith(ONNX_DATA)}:
         raise ValueError(f"files {sorted(sources)} for the forms {sorted(expected)}")
     for name, size in expected.items():
         path = sources[name]
-        verified(path.parent, [path.name])
-        if (found := path.stat().st_size) != size:
+        files = model_files(path)
+        verified(path.parent, [file.name for file in files])
+        if (found := sum(file.stat().st_size for file in files)) != size:
             raise UserError(
                 f"{path}: {found} bytes, but {size} were measured; it has changed since, run the study again"
             )

@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from shallower.core.errors import UserError
+from shallower.core.variants import ONNX_DATA
 from shallower.core.wording import counted, megabytes
 from shallower.delivery.check import check_files, read_manifest
 from shallower.delivery.description import RUNTIMES
@@ -87,7 +88,7 @@ def upload(planned: Upload) -> str:
                 "another repository"
             )
         present = {file.rfilename for file in found.siblings or ()}
-        of_forms = {form.model for form in RUNTIMES.values()}
+        of_forms = {form.model + suffix for form in RUNTIMES.values() for suffix in ("", ONNX_DATA)}
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             CommitOperationDelete(name) for name in sorted(present & of_forms - set(planned.sizes))
         ]

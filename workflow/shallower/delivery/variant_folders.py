@@ -14,7 +14,7 @@ from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.core.runs import Run
-from shallower.core.variants import AS_TRAINED, INT8, ONNX, TORCH, Variant
+from shallower.core.variants import AS_TRAINED, INT8, ONNX, ONNX_DATA, TORCH, Variant
 from shallower.delivery.candidates import Candidate
 from shallower.models.checksums import verified
 from shallower.models.folder import CONFIG, MANIFEST, WEIGHTS
@@ -34,6 +34,12 @@ def folder_of(run: Run, variant: Variant) -> Path:
 def model_file(run: Run, variant: Variant) -> Path:
     """The file with the weights of a run in a variant."""
     return folder_of(run, variant) / MODEL_FILES[variant.runtime]
+
+
+def model_files(model: Path) -> list[Path]:
+    """The file with a model's weights and, of a large ONNX model, the second one beside it that holds them."""
+    beside = model.with_name(model.name + ONNX_DATA)
+    return [model, *([beside] if beside.is_file() else [])]
 
 
 def torch_folder(run: Run, variant: Variant) -> Path:

@@ -107,9 +107,13 @@ class Scores:
     def with_variants(self, runs: pd.DataFrame, resamples: dict[str, NDArray[np.float64]]) -> "Scores":
         """These scores and those of variants of the same runs, whose rows have `runtime` and `vocabulary` as well."""
         own = self.runs.assign(**AS_TRAINED._asdict())
-        # Seeds are resampled by their places, which have to be the same in all arms.
-        places = {seed: place for place, seed in enumerate(own["seed"].unique())}
-        rows = pd.concat([own, runs.sort_values("seed", key=lambda seeds: seeds.map(places))]) if len(runs) else own
+        # Seeds are resampled by their places, which have to be the same in all arms of a task.
+        of_task = ["model", "task", "seed"]
+        places = {
+            key: place for place, key in enumerate(own[of_task].drop_duplicates().itertuples(index=False, name=None))
+        }
+        order = runs[of_task].apply(lambda row: places[tuple(row)], axis=1) if len(runs) else []
+        rows = pd.concat([own, runs.iloc[np.argsort(order, kind="stable")]]) if len(runs) else own
         return Scores(rows.reset_index(drop=True), self._resamples | resamples)
 
     def num_layers(self, model: str) -> int:

@@ -21,6 +21,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from shallower.core.files import atomic_write, canonical_json, naming_errors, read_json
+from shallower.core.variants import ONNX_DATA
 from shallower.engine.classifiers.transformers_classifier import load_checked
 from shallower.export.narrowing import narrow_to_read
 from shallower.export.packages import required
@@ -40,7 +41,6 @@ OPSET = 20
 # A file of ONNX (a protobuf) must stay below 2 GiB. Weights of more than this are kept in a file of their own.
 LARGEST_WEIGHTS = 2_000_000_000
 # Of that file: appended to the name of the ONNX file, which looks for it in its own folder.
-DATA_SUFFIX = ".data"
 # What export looks at: neither 0 nor 1, which it would take for constants, and two sizes that it can tell apart.
 BATCH, LENGTH = 2, 8
 # The names of outputs: of models with a head, and of those that answer with the vector of a text.
@@ -255,7 +255,7 @@ def _module_of(node: "ir.Node") -> str:
 def _write(model: "ir.Model", output: Path, largest_weights: int) -> list[Path]:
     """Write a model, complete or not at all; the file of its weights, where there is one, comes first."""
     ir = required("onnx_ir")
-    data = output.with_name(output.name + DATA_SUFFIX)
+    data = output.with_name(output.name + ONNX_DATA)
     values = [value.const_value for value in model.graph.initializers.values()]
     if sum(value.nbytes for value in values if value is not None) <= largest_weights:
         with atomic_write(output) as part:

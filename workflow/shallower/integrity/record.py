@@ -133,7 +133,14 @@ class Membership:
         }
         self.runs = [PurePosixPath(run["folder"]) for run in record["runs"]]
         self.files, self.folders = files_of_deliveries(record)
-        self.folders |= {*map(_in_study, (layout.TABLES, layout.PAPER, layout.ORACLE)), *self.runs}
+        self.folders |= {_in_study(layout.TABLES), *self.runs}
+        # What a study of this name had once, and has no more, is no part of it.
+        if record["study"].get("reproduction"):
+            self.folders.add(_in_study(layout.PAPER))
+        else:
+            self.strangers |= {PurePosixPath("states.csv"), PurePosixPath("scores.csv")}
+        if record["study"].get("oracle"):
+            self.folders.add(_in_study(layout.ORACLE))
         for run in record["runs"]:
             names = {axis: run[axis] for axis in ("model", "task", "arm")}
             self.files |= {

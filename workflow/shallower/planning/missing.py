@@ -18,6 +18,7 @@ COLUMNS = (*AXES, "missing", "file", "rule", "log", "message")
 ANALYSES = {
     "speed": (f"{layout.MODEL_RESULTS}/cost.json", ("model",)),
     "variants": (f"{layout.VARIANTS}/evaluated.json", ("model", "task")),
+    "variants on test examples": (f"{layout.VARIANTS}/test-evaluated.json", ("model", "task")),
     "cost of variants": (f"{layout.VARIANTS}/serving.json", ("model", "task")),
     "judged strategies": (f"{layout.ORACLE}/oracle.html", ()),
     "probes": (f"{layout.BASELINE_RUN}/probes.parquet", ("model", "task", "seed")),

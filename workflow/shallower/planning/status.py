@@ -59,6 +59,7 @@ class Status:
         running: folders of jobs that run or wait in a queue, each with the last line of its log, where there is one.
         failures: logs that end with an error, with that line.
         is_complete: whether the last step, the record of the study, is done.
+        was_changed: whether the study is another one since this session started, so that runs may be trained again.
     """
 
     scores: Mapping[str, float]
@@ -67,6 +68,7 @@ class Status:
     running: Mapping[str, str]
     failures: Mapping[str, str]
     is_complete: bool
+    was_changed: bool = False
 
 
 def read_status(study: Study, folder: Path = Path()) -> Status:
@@ -74,14 +76,18 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
     scores, trained = {}, {}
     for run in study.runs:
         metric = study.evaluate_settings(run.task)["metrics"][0]
-        if (file := folder / run.directory / METRICS).is_file():
-            scores[run.directory] = float(read_json(file)["metrics"][metric]["value"])
+        file = folder / run.directory / METRICS
+        # Before a change of the study it may have been scored by other metrics.
+        if file.is_file() and (found := read_json(file)["metrics"].get(metric)) is not None:
+            scores[run.directory] = float(found["value"])
         with suppress(FileNotFoundError):
             trained[run.directory] = (folder / run.directory / MANIFEST).stat().st_mtime
     session = _session(study, folder)
-    record = folder / layout.STUDY.format(study=study.name) / "SHA256SUMS"
-    # Not one of before a run was added or trained again.
-    is_last = record.is_file() and record.stat().st_mtime >= max(trained.values(), default=0)
+    results = folder / layout.STUDY.format(study=study.name)
+    record, settings = results / "SHA256SUMS", results / "study.json"
+    # Not one of before the study was changed, or a run was added or trained again.
+    changed = [settings.stat().st_mtime] if settings.is_file() else []
+    is_last = record.is_file() and record.stat().st_mtime >= max([*trained.values(), *changed], default=0)
     running = {} if session is None else dict(_running(study, folder))
     return Status(
         scores,
@@ -90,18 +96,22 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
         running,
         dict(_failures(study, folder, session)),
         is_last and len(scores) == len(study.runs) and session is None,
+        was_changed=session is not None and any(moment >= session.started for moment in changed),
     )
 
 
 def _session(study: Study, folder: Path) -> Session | None:
     results = layout.STUDY.format(study=study.name) + "/"
-    for lock in sorted((folder / SNAKEMAKE / "locks").glob("*.output.lock")):
+    locks = sorted((folder / SNAKEMAKE / "locks").glob("*.output.lock"))
+    for lock in locks:
         with suppress(FileNotFoundError):
             if results in lock.read_text(encoding="utf-8"):
                 started = lock.stat().st_mtime
                 logs = [*(folder / SNAKEMAKE / "log").glob("*.log"), *(folder / LOGS).rglob("*.log")]
                 written = max((log.stat().st_mtime for log in logs), default=started)
-                return Session(started, max(started, written), *_steps(folder, started))
+                # Which log is this study's, where another one runs beside it, no file says.
+                steps = _steps(folder, started) if len(locks) == 1 else (0, None)
+                return Session(started, max(started, written), *steps)
     return None
 
 
@@ -137,7 +147,12 @@ def _log_pattern(place: Path) -> str:
 
 def _failures(study: Study, folder: Path, session: Session | None) -> Iterator[tuple[str, str]]:
     """Logs of the study that end with an error, of this session where there is one."""
-    for log in sorted((folder / LOGS).glob(f"*/{study.name}/**/*.log")):
+    # Those of models, tasks and their parts are named after these.
+    keys = (*map(study.model_key, study.models), *map(study.task_key, study.tasks))
+    for log in sorted((folder / LOGS).glob("*/**/*.log")):
+        place = log.relative_to(folder / LOGS).parts[1]
+        if place not in (study.name, f"{study.name}.log") and not place.startswith(keys):
+            continue
         with suppress(FileNotFoundError):
             line = last_line(log)
             if line.startswith("error:") and (session is None or log.stat().st_mtime >= session.started):
@@ -167,6 +182,8 @@ def status_text(study: Study, status: Status, operations: Mapping[str, float], n
         lines.append("Nothing runs. Run it again to go on: what is finished is kept.")
     else:
         lines.append(_session_text(status, operations, now))
+        if status.was_changed and any(moment < status.session.started for moment in status.trained.values()):
+            lines.append("The study was changed: runs of before count as trained, though some may be trained again.")
     if status.running:
         lines += ["", "Running, or waiting in a queue:"]
         for folder, line in status.running.items():

@@ -148,7 +148,7 @@ def answer_content(
         "fold_cards": len(by_model) > 1 and len(asked) > MAX_OPEN_CARDS,
         "models": [group[0].model for group in by_model],
         "tables": tables,
-        "seeds": int(summary["seeds"].max()),
+        "seeds": sorted(map(int, summary.loc[summary["origin"] == BASELINE, "seeds"].unique())),
         "timed": _where_timed(costs),
     }
 
@@ -283,8 +283,11 @@ def _choice(
         "origin": origin_title(chosen["origin"]),
         "layers": _kept(layer_sets(chosen["kept_layers"])),
         "kept": percent(chosen["kept_percent"]),
-        "interval": f"{chosen['kept_low']:.1f} to {percent(chosen['kept_high'])}",
-        "scores": f"{score_text(chosen['score'])} against {score_text(one.baseline['score'])}",
+        "interval": ""
+        if pd.isna(chosen["kept_low"])
+        else f"{chosen['kept_low']:.1f} to {percent(chosen['kept_high'])}",
+        "scores": f"{score_text(chosen['score'])} against {score_text(one.baseline['score'])}"
+        + (f" over {counted(one.baseline['seeds'], 'seed')}" if chosen["seeds"] < one.baseline["seeds"] else ""),
         "size": _smaller(chosen) or "as large as before",
         "megabytes": megabytes(chosen["model_bytes"]),
         "speeds": _speeds(one, chosen),

@@ -37,6 +37,8 @@ SETTINGS: dict[Any, Any] = {
     "axes.edgecolor": "#59636e",
     "grid.color": "#e3e7eb",
     "legend.frameon": False,
+    # Names of classes may have dollar signs.
+    "text.parse_math": False,
     "svg.hashsalt": "shallower",  # with no date in it, the same figure is the same file
     "savefig.dpi": 160,
 }

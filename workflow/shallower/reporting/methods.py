@@ -11,6 +11,7 @@ from shallower.core.text_figures import unlabelled_in_words
 from shallower.core.wording import DASH, EXAMPLE, counted, listed, score_text
 from shallower.evaluation.metrics import METRICS, POSITIVE, answer_threshold, metric_title
 from shallower.reporting.footprint import footprint, footprint_text
+from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label
 from shallower.task_kinds.registry import task_kind
 
@@ -86,7 +87,7 @@ def methods_content(
         "drawn": list(dict.fromkeys(kind.drawn.many for kind in kinds)) or [EXAMPLE.many],
         "groups": sorted({name for _, manifest in tasks.values() for name in manifest.get("groups", {})}),
         "bootstrap_samples": config["evaluate"]["bootstrap_samples"],
-        "several_seeds": max(seeds) > 1,
+        "one_seed": listed([task["name"] for task, count in zip(config["tasks"], seeds, strict=True) if count == 1]),
     }
 
 
@@ -238,7 +239,10 @@ def _training_columns(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     """The settings of each kind of training, by its heading."""
     columns = {"full model": config["train"]}
     for origin in config["origins"]:
-        columns[origin["name"]] = {**config["train"], **config["refine"], **origin.get("refine", {})}
+        settings = {**config["train"], **config["refine"], **origin.get("refine", {})}
+        if "epochs" in settings:
+            settings["epochs"] *= ORIGINS[origin["name"]].times_epochs
+        columns[origin["name"]] = settings
         if "stage" in origin:
             columns[f"{origin['name']}, before each drop"] = {**config["train"], **origin["stage"]}
     return columns

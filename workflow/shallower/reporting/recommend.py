@@ -42,6 +42,7 @@ class Candidate:
         megabytes: size of the model's file (10^6 bytes), of the largest seed.
         latency_ms: median milliseconds of a forward pass at the batch size at hand; NaN where it was not measured.
         variant: its runtime and vocabulary.
+        seeds: how many seeds `kept` is of.
         speedup: how many times as fast as the full model as it was trained, at the smallest batch size; NaN where
             variants were not measured.
         speedup_low, speedup_high: the interval of `speedup`.
@@ -58,6 +59,7 @@ class Candidate:
     megabytes: float
     latency_ms: float
     variant: Variant = AS_TRAINED
+    seeds: int = 1
     speedup: float = math.nan
     speedup_low: float = math.nan
     speedup_high: float = math.nan

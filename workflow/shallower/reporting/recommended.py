@@ -8,7 +8,7 @@ import pandas as pd
 
 from shallower.core.runs import BASELINE
 from shallower.core.variants import AS_TRAINED
-from shallower.evaluation.estimates import Scores
+from shallower.evaluation.estimates import POINTS, Scores
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.budget import limits_of
 from shallower.reporting.on_test import TEST_COLUMNS, score_on_test
@@ -104,7 +104,9 @@ def _is_full(candidate: Candidate) -> bool:
 
 
 def _arm_columns(candidate: Candidate, case: Case, scores: Scores, is_chosen: bool) -> dict[str, Any]:
-    runs, full = scores.rows(case.full["model"], case.full["task"], *candidate.arm), case.full
+    full, arm = case.full, (case.full["model"], case.full["task"], *candidate.arm)
+    runs, pair = scores.rows(*arm), scores.with_full(*arm)
+    assert pair  # a candidate was compared
     missed = missed_limits(candidate, case.budget)
     return {
         "origin": candidate.origin,
@@ -114,9 +116,9 @@ def _arm_columns(candidate: Candidate, case: Case, scores: Scores, is_chosen: bo
         "layers": candidate.layers,
         "kept_layers": runs["kept_layers"].iloc[0],
         "metric": full["metric"],
-        "seeds": len(runs),
+        "seeds": pair[1].seeds,
         "score": candidate.score,
-        "full_score": full["score"],
+        "full_score": pair[1].value / POINTS,
         "kept_percent": candidate.kept,
         "kept_low": candidate.low,
         "kept_high": candidate.high,
@@ -149,6 +151,7 @@ def candidates_of(rows: pd.DataFrame, scores: Scores, confidence: float, batch_s
                 amount=row["amount"],
                 layers=row["num_layers"] - row["num_dropped"],
                 score=row["score"],
+                seeds=kept.seeds,
                 kept=kept.value,
                 low=interval.low,
                 high=interval.high,

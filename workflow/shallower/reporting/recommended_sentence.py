@@ -48,6 +48,8 @@ def sentence(found: Recommendation, case: Case, scores: Scores) -> str:
         return f"No model {holds} {within}: {reason}; {found.num_candidates} were compared."
     if found.chosen.is_full:
         layers = counted(case.full["num_layers"], "layer")
+        if found.num_candidates == 1:
+            return f"Keep all {layers}: no shallower model can be compared, as every one has a collapsed run."
         if found.closest is None:
             return f"Keep all {layers}: within {within} the full model scores highest; {among}."
         return f"Keep all {layers}: no shallower model {holds} {within}; {near}; {among}."
@@ -79,7 +81,7 @@ def kept_text(candidate: Candidate, case: Case) -> str:
     return (
         f"{percent(candidate.kept)} of the full model's {metric} ({100 * case.confidence:g}{JOINED}% interval "
         f"{candidate.low:.1f} to {candidate.high:.1f}, {row.counted(case.full['num_examples'])} and "
-        f"{counted(case.full['seeds'], 'seed')})"
+        f"{counted(candidate.seeds, 'seed')})"
     )
 
 
@@ -107,13 +109,24 @@ def miss_text(candidate: Candidate, limit: str, case: Case) -> str:
     value = case.budget[limit]
     match limit:
         case "score_kept":
-            return f"whose interval begins at {candidate.low:.1f}, below {value:g}{JOINED}%"
+            begin = _unlike(value, f"{candidate.low:.1f}", candidate.low)
+            return f"whose interval begins at {begin}, below {value:g}{JOINED}%"
         case "megabytes":
-            return f"whose file has {short(candidate.megabytes)} MB, more than {value:g}"
+            size = _unlike(value, short(candidate.megabytes), candidate.megabytes)
+            return f"whose file has {size} MB, more than {value:g}"
         case "latency_ms":
-            return f"which takes {short(candidate.latency_ms)} ms, more than {value:g}"
+            time = _unlike(value, short(candidate.latency_ms), candidate.latency_ms)
+            return f"which takes {time} ms, more than {value:g}"
         case _:
             return f"which has {counted(candidate.layers, 'layer')}, more than {value:g}"
+
+
+def _unlike(limit: float, text: str, number: float) -> str:
+    """A number that misses a limit with as many digits as tell it from the limit."""
+    if math.isnan(number) or float(text) != limit:
+        return text
+    longer = (f"{number:.{digits}g}" for digits in range(3, 18))
+    return next(text for text in longer if float(text) != limit)
 
 
 def _why_unknown(case: Case) -> str:

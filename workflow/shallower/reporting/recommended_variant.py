@@ -79,6 +79,7 @@ def _candidate(row: Mapping[str, Any], batch_size: int, smallest: int) -> Candid
         amount=row["amount"],
         layers=row["layers"],
         score=row["score"],
+        seeds=row["seeds"],
         kept=row["kept_percent"],
         low=row["kept_low"],
         high=row["kept_high"],
