@@ -13,7 +13,7 @@ from shallower.core.cli import run_step
 from shallower.core.files import write_json
 from shallower.core.layout import TEST
 from shallower.models.checksums import verified_file
-from shallower.sources.repeats import in_others
+from shallower.sources.repeats import in_others, num_compared
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
         for path in paths:
             verified_file(path)
         tables = {Path(path).stem: pq.read_table(path) for path in paths}
-        found[task] = {"rows": len(tables[TEST]), "repeats": in_others(tables)}
-        logger.info("%s: %s of %d test rows", task, found[task]["repeats"], len(tables[TEST]))
+        found[task] = {"rows": num_compared(tables[TEST]), "repeats": in_others(tables)}
+        logger.info("%s: %s of %d test rows", task, found[task]["repeats"], found[task]["rows"])
     write_json(arguments.output, found)
 
 

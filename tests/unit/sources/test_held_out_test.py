@@ -14,7 +14,7 @@ from package_archives import tar_bytes
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.sources.glue import HUB_REVISION
-from shallower.sources.repeats import in_others, repeated_texts
+from shallower.sources.repeats import in_others, num_compared, repeated_texts
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, fetch_test, local_data
 from tiny import make_task_files, make_test_file
@@ -91,6 +91,18 @@ def test_rows_that_other_splits_have_are_counted_for_each_split() -> None:
     found = tables(train=["a", "b", "b"], validation=["c", "a"], calibration=["d"], test=["a", "b", "b", "d", "e", "A"])
     assert in_others(found) == {"test_in_train": 3, "test_in_validation": 1, "test_in_calibration": 1}
     assert repeated_texts(found) == {"train": 1, "validation_in_train": 1, **in_others(found)}
+
+
+def test_queries_of_a_collection_are_looked_for_in_both_texts_of_training_pairs() -> None:
+    """Two queries and three documents; the one query is trained on, and one of another test collection's is a query."""
+    train = pa.table({"text": ["a", "x"], "text_pair": ["d1", "b"]})
+    documents = [[2], [3], [], [], []]
+    validation = pa.table({"text": ["b", "c", "d1", "d2", "d3"], "documents": documents})
+    test = pa.table({"text": ["c", "a", "d1", "d2", "d3"], "documents": documents})
+    found = repeated_texts({"train": train, "validation": validation, "test": test})
+    assert (found["validation_in_train"], found["compared"], found["train"]) == (1, 2, 0)
+    assert (found["test_in_train"], found["test_in_validation"]) == (1, 1)
+    assert num_compared(test) == 2
 
 
 def test_the_step_counts_by_task(definition: dict[str, Any]) -> None:

@@ -492,3 +492,37 @@ def test_code_that_comes_with_a_tokenizer_is_not_run(bert: Path, tmp_path: Path)
     with pytest.raises(UserError, match=r"tokenizer's own code \(auto_map\), which is never run"):
         fetch_model(local(bert), tmp_path / "out")
     assert not (tmp_path / "ran").exists()
+
+
+# What is decided where files say other things
+
+
+def test_long_texts_lose_their_end_whatever_the_tokenizer_says(bert: Path, tmp_path: Path) -> None:
+    """Cut at their beginning, words would stand in another order than their tokens."""
+    from transformers import AutoTokenizer
+
+    change_json(bert / "tokenizer_config.json", truncation_side="left")
+    fetch_model(local(bert), tmp_path / "out")
+    assert "lose tokens at their end" in read_json(tmp_path / "out" / "manifest.json")["truncation"]
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    text = "the good man had a clear and happy day"
+    assert tokenizer(text, truncation=True, max_length=5)["input_ids"][:4] == tokenizer(text)["input_ids"][:4]
+
+
+def test_a_tokenizer_json_that_its_class_does_not_follow_is_told(bert: Path, tmp_path: Path) -> None:
+    fetch_model(local(bert), tmp_path / "sound")
+    assert "tokens" not in read_json(tmp_path / "sound" / "manifest.json")
+    content = read_json(bert / "tokenizer.json")
+    content["normalizer"]["lowercase"] = False
+    write_json(bert / "tokenizer.json", content)
+    change_json(bert / "tokenizer_config.json", tokenizer_class="BertTokenizer")
+    fetch_model(local(bert), tmp_path / "out")
+    said = read_json(tmp_path / "out" / "manifest.json")["tokens"]
+    assert "but by its tokenizer.json alone as" in said and "name PreTrainedTokenizerFast" in said
+
+
+def test_a_delivered_embedding_can_start_another_task(bert: Path, tmp_path: Path) -> None:
+    """What its config.json says of its vectors and thresholds is of the task that it was delivered for."""
+    change_json(bert / "config.json", sentence_embedding={"pooling": "mean"}, threshold=0.3)
+    fetch_model(local(bert), tmp_path / "out")
+    assert not {"sentence_embedding", "threshold"} & read_json(tmp_path / "out" / "config.json").keys()

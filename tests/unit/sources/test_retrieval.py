@@ -48,6 +48,13 @@ def test_a_collection_as_beir_has_it_becomes_one_table(tmp_path):
     ]
 
 
+def test_documents_that_are_queries_are_told(tmp_path):
+    corpus = jsonl([{"_id": name, "text": f"text of {name}"} for name in ("q1", "d1", "7", "d3")])
+    _, remarks = read_collection(files(tmp_path, corpus=corpus))
+    expected = "corpus.jsonl: 1 query has the id of a document, which is ranked like any other; BEIR leaves it out"
+    assert expected in remarks
+
+
 def test_a_title_of_a_later_row_counts_and_columns_have_other_names(tmp_path):
     corpus = jsonl([{"id": "d1", "text": "the dog"}, {"id": "7", "text": "is white", "title": "Snow"}])
     found = files(tmp_path, corpus=corpus)
@@ -137,7 +144,8 @@ def test_test_queries_have_judgements_of_their_own_and_the_same_documents(tmp_pa
     found = local_data(tested)
     assert found.rows == {"train": 0, "validation": 24, "test": 22}
     # Documents are in both, which are no repeats.
-    assert found.repeats == {"train": 0, "validation_in_train": 0, "test_in_train": 0, "test_in_validation": 0}
+    repeats = {"train": 0, "validation_in_train": 0, "compared": 4, "test_in_train": 0, "test_in_validation": 0}
+    assert found.repeats == repeats
     fetch_test(tested, tmp_path / "test")
     test = pq.read_table(tmp_path / "test/test.parquet")
     assert test["name"].to_pylist()[:3] == ["q4", "q5", "d0"]

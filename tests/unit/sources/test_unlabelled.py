@@ -14,7 +14,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.core.text_figures import unlabelled_in_words
 from shallower.sources.tasks import fetch_calibration, fetch_task, fetch_test
-from shallower.sources.unlabelled import check_unlabelled, fetch_unlabelled, left_over, local_unlabelled
+from shallower.sources.unlabelled import UNITS, check_unlabelled, fetch_unlabelled, left_over, local_unlabelled
 from tiny import make_task_files, make_test_file
 
 NEW = ["a new text", "another one", "the third"]
@@ -55,6 +55,16 @@ def test_a_row_counts_once_for_the_first_reason() -> None:
         "8 rows read, 5 were left out: 2 with texts of validation rows, 1 with texts of calibration rows, 1 with texts"
         " of training rows, 1 that repeat an earlier one"
     )
+
+
+def test_parts_of_texts_that_are_scored_on_are_left_out() -> None:
+    """Where texts without labels are taken sentence by sentence, those of a validation text are among them."""
+    table = pa.table({"id": range(3), "text": ["It rains.", "Snow falls.", "The sun shines."]})
+    others = {"train": pa.table({"text": ["none"]}), "validation": pa.table({"text": ["It rains. Snow falls."]})}
+    left, counts = left_over(table, others, UNITS["sentence"])
+    assert left["text"].to_pylist() == ["The sun shines."]
+    assert counts["validation"] == 2
+    assert left_over(table, others)[1]["left"] == 3
 
 
 def test_rows_of_test_examples_are_left_out(definition: dict[str, Any]) -> None:

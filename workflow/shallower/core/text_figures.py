@@ -86,10 +86,11 @@ def repeat_warnings(
 
     These are validation rows that are training rows, and test rows that are rows of any other split.
     """
-    common = percentage(repeats["validation_in_train"], rows["validation"])
+    compared = repeats.get("compared", rows["validation"])
+    common = percentage(repeats["validation_in_train"], compared)
     if common is not None and common > limits["common_rows"]:
         yield (
-            f"{task}: {repeats['validation_in_train']:,} of {rows['validation']:,} validation rows ({common:.1f} %)"
+            f"{task}: {repeats['validation_in_train']:,} of {compared:,} validation rows ({common:.1f} %)"
             " have the texts of training rows, which models may know by heart; remove these rows from one of the splits"
         )
     for split, reason in TEST_IN.items():

@@ -66,7 +66,8 @@ class CheckpointFolder:
             shutil.rmtree(part, ignore_errors=True)
         for other in self.folder.iterdir():
             if other != target:
-                shutil.rmtree(other)
+                # On network file systems a file that is still mapped cannot go.
+                shutil.rmtree(other, ignore_errors=True)
 
     def load(self) -> Checkpoint | None:
         """The newest checkpoint that is intact and belongs to this run; None when there is none."""

@@ -303,7 +303,8 @@ class _Run:
             for name, parameter in self.classifier.module.named_parameters():
                 parameter.copy_(tensors[f"weight.{name}"])
                 moments = {
-                    moment: tensors[f"{moment}.{name}"].to(parameter.device)
+                    # A copy: the checkpoint's file is not to stay open until the training ends.
+                    moment: tensors[f"{moment}.{name}"].to(parameter.device, copy=True)
                     for moment in MOMENTS
                     if f"{moment}.{name}" in tensors
                 }

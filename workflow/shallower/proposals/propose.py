@@ -170,8 +170,12 @@ def _divided_files(request: Request, rows: Rows, division: Division | None) -> I
     if division is None:
         yield
         return
+    # Before anything that would remove it again: a folder that is there meanwhile is somebody else's.
     try:
         request.data_folder.mkdir(parents=True)
+    except FileExistsError:
+        raise UserError(f"{request.data_folder}: is there already; take another NAME, or remove it") from None
+    try:
         write_division(request.data_folder, rows, division, request.seed, request.divided_shares)
         yield
     except BaseException:

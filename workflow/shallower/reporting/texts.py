@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shallower.core.layout import CALIBRATION, SPLITS, TEST
+from shallower.core.layout import CALIBRATION, SPLITS, TEST, VALIDATION
 from shallower.core.text_figures import (
     Figures,
     cut_percent,
@@ -98,7 +98,9 @@ def _in_others(found: Mapping[str, Any]) -> list[str]:
 
 
 def _share(manifest: Mapping[str, Any], task: Mapping[str, Any], key: str, split: str) -> float | None:
-    return percentage(manifest["repeats"][key], task["rows"][split])
+    repeats = manifest["repeats"]
+    rows = repeats.get("compared", task["rows"][split]) if split == VALIDATION else task["rows"][split]
+    return percentage(repeats[key], rows)
 
 
 def _unknown(found: Mapping[str, Any]) -> str:

@@ -78,8 +78,10 @@ def _fetch(definition: Mapping[str, Any], scratch: Path, to_export: bool, model_
 
     source.fetch(["config.json"], fetched)
     config = checked_config(definition, fetched / "config.json")
-    if "auto_map" in config:  # of code that transformers' own replaces, which nobody is to run either
-        config = {key: value for key, value in config.items() if key != "auto_map"}
+    # Of code that transformers' own replaces, which nobody is to run either; and what this pipeline wrote for the task
+    # that a model was delivered for, which another task is not to take over.
+    if left := config.keys() & {"auto_map", "sentence_embedding", "threshold", "thresholds"}:
+        config = {key: value for key, value in config.items() if key not in left}
         write_json(fetched / CONFIG, config)
     for model_class in model_classes:
         check_model_class(family_of(config), model_class)

@@ -9,34 +9,57 @@ from shallower.core.layout import TEST
 
 # Rows that are taken out of a table at a time.
 ROWS = 10_000
+TEXTS, DOCUMENTS = ("text", "text_pair"), "documents"
 
 
 def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """Rows whose texts (or pairs of texts) are, letter by letter, those of another row.
 
     `train`: training rows that repeat an earlier one; `validation_in_train`: validation rows that are training rows.
-    With a split "test", also `test_in_train` and so on: test rows that are rows of each other split.
+    With a split "test", also `test_in_train` and so on: test rows that are rows of each other split. Of a collection
+    rows are its queries, and training rows have one where it is one of their texts; `compared` has their number.
     """
-    train: set[int] = set()
-    for texts in _hashes(tables["train"]):
-        train.add(texts)
-    common = sum(texts in train for texts in _hashes(tables["validation"]))
-    found = {"train": len(tables["train"]) - len(train), "validation_in_train": common}
+    validation = tables["validation"]
+    found = {
+        "train": len(tables["train"]) - len({*_hashes(tables["train"])}),
+        "validation_in_train": _common(validation, tables["train"]),
+    }
+    if DOCUMENTS in validation.column_names:
+        found["compared"] = num_compared(validation)
     return found | (in_others(tables) if TEST in tables else {})
 
 
 def in_others(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """Rows of the split "test" whose texts are those of a row of another split, as `test_in_train` and the like."""
-    test = [*_hashes(tables[TEST])]
-    others = {split: {*_hashes(table)} for split, table in tables.items() if split != TEST}
-    return {f"{TEST}_in_{split}": sum(texts in known for texts in test) for split, known in others.items()}
+    test = tables[TEST]
+    return {f"{TEST}_in_{split}": _common(test, table) for split, table in tables.items() if split != TEST}
+
+
+def num_compared(table: pa.Table) -> int:
+    """How many rows of a table are looked for in other splits: all, or the queries of a collection."""
+    return len(_queries(table))
+
+
+def _common(table: pa.Table, other: pa.Table) -> int:
+    """How many rows of a table are rows of another one."""
+    if DOCUMENTS in table.column_names and DOCUMENTS not in other.column_names:
+        names = [name for name in TEXTS if name in other.column_names]
+        known = {texts for name in names for texts in _hashes(other.select([name]).rename_columns(["text"]))}
+    else:
+        known = {*_hashes(other)}
+    return sum(texts in known for texts in _hashes(table))
+
+
+def _queries(table: pa.Table) -> pa.Table:
+    """Of a collection the queries, since splits search the same documents; other tables as they are."""
+    if DOCUMENTS not in table.column_names:
+        return table
+    return table.filter(pc.greater(pc.list_value_length(table[DOCUMENTS]), 0))
 
 
 def _hashes(table: pa.Table) -> Iterator[int]:
     """A number for each row's texts: hundreds of thousands of texts themselves take too much memory."""
-    names = [name for name in ("text", "text_pair") if name in table.column_names]
-    if "documents" in table.column_names:  # of a collection the queries, since splits search the same documents
-        table = table.filter(pc.greater(pc.list_value_length(table["documents"]), 0))
+    names, table = [name for name in TEXTS if name in table.column_names], _queries(table)
     for start in range(0, len(table), ROWS):
         columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
         yield from map(hash, zip(*columns, strict=True))

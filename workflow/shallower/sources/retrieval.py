@@ -79,6 +79,12 @@ def read_collection(files: Mapping[str, Sequence[Path]]) -> tuple[pa.Table, list
             f"{queries.path.name}: {counted(len(without), 'query', 'queries')} left out, of which no document is "
             f"relevant: {listed(without)}"
         )
+    documents = {*corpus.ids}
+    if own := sum(queries.ids[row] in documents for row in scored):
+        remarks.append(
+            f"{corpus.path.name}: {counted(own, 'query has', 'queries have')} the id of a document, which is ranked "
+            "like any other; BEIR leaves it out"
+        )
     if unjudged:
         remarks.append(f"{files[QRELS][0].name}: {counted(unjudged, 'judgement')} of a grade of 0 left out")
     return _table(queries, corpus, judged, scored), remarks

@@ -44,6 +44,7 @@ PROBES = [
     "Ünïcödé and CAPITALS 12,345.67",
     "one  two\tthree\n" * 5,
     "龍 🙂",
+    "The The the THE",
     "",
 ]
 
@@ -59,6 +60,8 @@ def tokenizer_files(names: list[str]) -> list[str]:
 NO_PADDING = "the tokenizer has no padding token; name one as pad_token in tokenizer_config.json"
 # Entry in the manifest of a model without a [CLS] token: which token pads, and who says so.
 PADDING = "padding"
+# Likewise where texts that are too long are cut, and by what they are tokenized where the files do not agree.
+TRUNCATION, TOKENS = "truncation", "tokens"
 
 
 def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
@@ -89,9 +92,10 @@ def check_tokenizer_files(directory: Path, config: Mapping[str, Any]) -> None:
 def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: Path) -> dict[str, str]:
     """Write config.json, and a model's tokenizer, whatever it comes as, as tokenizer.json and tokenizer_config.json.
 
-    Returned is what was decided of padding, for the manifest; nothing for a family with a [CLS] token, whose files must
-    say it. Raises UserError when it cannot be a fast tokenizer, does not survive saving, has no padding token, does not
-    fit the model's vocabulary, or does not put the [CLS] token where the model reads it.
+    Returned is what was decided, for the manifest: of padding for a family without a [CLS] token (the files of others
+    must say it), of truncation and of tokens where the files say something else. Raises UserError when it cannot be a
+    fast tokenizer, does not survive saving, has no padding token, does not fit the model's vocabulary, or does not put
+    the [CLS] token where the model reads it.
     """
     tokenizer = _load_tokenizer(directory)
     decided: dict[str, str] = {}
@@ -101,6 +105,13 @@ def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: 
         logger.info("%s", decision)
     if tokenizer.pad_token is None:
         raise UserError(NO_PADDING)
+    if tokenizer.truncation_side != "right":
+        decided[TRUNCATION] = "texts that are too long lose tokens at their end; tokenizer_config.json says otherwise"
+        logger.info("%s", decided[TRUNCATION])
+        tokenizer.truncation_side = "right"
+    if (directory / "tokenizer.json").is_file() and (other := _other_tokens(directory, tokenizer)):
+        decided[TOKENS] = other
+        logger.warning("%s", other)
     # MiniLM's tokenizer.json, for one, would cut every text at 128 tokens.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
@@ -121,6 +132,29 @@ def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: 
     _check_vocabulary(saved, config)
     _check_cls_token(saved, family_of(config))
     return decided
+
+
+def _other_tokens(directory: Path, tokenizer: Any) -> str:
+    """What to say where a model's tokenizer.json gives other tokens than transformers makes of its files; "" if none.
+
+    transformers builds the tokenizers of some classes anew, by the class and its settings (do_lower_case and the like).
+    AutoTokenizer does so for everybody, so it is followed.
+    """
+    from tokenizers import Tokenizer
+
+    own = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    own.no_truncation()
+    own.no_padding()
+    for probe in PROBES:
+        ours, theirs = tokenizer.tokenize(probe), own.encode(probe, add_special_tokens=False).tokens
+        if ours != theirs:
+            return (
+                f"{probe.splitlines()[0]!r} is tokenized as {' '.join(ours)}, as by AutoTokenizer, but by its "
+                f"tokenizer.json alone as {' '.join(theirs)}; the class {type(tokenizer).__name__} has rules of its "
+                "own: if tokenizer.json is right, name PreTrainedTokenizerFast as tokenizer_class in "
+                "tokenizer_config.json"
+            )
+    return ""
 
 
 def _with_padding(tokenizer: Any, config: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

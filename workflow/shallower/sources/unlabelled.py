@@ -59,7 +59,7 @@ def fetch_unlabelled(
     for file in others_files:
         compared_with[file.name] = verified_file(file)
         others[file.stem] = pq.read_table(file)
-    left, counts = left_over(table, others)
+    left, counts = left_over(table, others, UNITS[definition.get("unlabelled_unit", "text")])
     place, size = files[0], definition.get("unlabelled_examples")
     if not len(left):
         raise UserError(
@@ -120,17 +120,20 @@ UNITS: Mapping[str, Callable[[str], list[str]]] = {
 }
 
 
-def left_over(table: pa.Table, others: Mapping[str, pa.Table]) -> tuple[pa.Table, dict[str, int]]:
+def left_over(
+    table: pa.Table, others: Mapping[str, pa.Table], split_text: Callable[[str], list[str]] = lambda text: [text]
+) -> tuple[pa.Table, dict[str, int]]:
     """The rows of a table whose texts are new, and why others are left out; `others` are the task's tables by split.
 
+    Single texts must be none of these tables', nor a part of one by `split_text`, as which they were taken from a file.
     Texts are compared without case and repeated blanks. The numbers are `read`, those of `LEFT_OUT`, and `left`; the
     first is the sum of the others, since a row counts once: for the first reason, in the order of `LEFT_OUT`.
     """
     reasons: dict[bytes, str] = {}
     for split in (split for split in LEFT_OUT if split in others):
         for texts in compared_texts(others[split]):
-            # Single texts must be none of a pair's.
-            for part in [texts] if "text_pair" in table.column_names else zip(texts, strict=True):
+            single = [(part,) for text in texts for part in (text, *split_text(text))]
+            for part in [texts] if "text_pair" in table.column_names else single:
                 reasons.setdefault(_digest(part), split)
     rows, counts = [], Counter({reason: 0 for reason in LEFT_OUT if reason != TEST or TEST in others})
     for row, texts in enumerate(compared_texts(table)):
