@@ -414,3 +414,17 @@ def test_texts_that_are_made_for_a_teacher_and_its_vectors_are_counted(study, tm
     assert "  - tiny: up to 2 texts without labels from each training text; repeats are left out.\n" in plan_text(
         resolve_study(study), more
     )
+
+
+def test_forms_to_deliver_take_space(study):
+    """Of one arm a depth, with each seed: 4, 3 and 1 layers, in ONNX and its int8; and a folder with all forms."""
+    alone = plan_study(resolve_study(study))
+    study["deliver"] = {"runtimes": ["onnx-int8"]}
+    study["budget"] = {"layers": 3}
+    plan = plan_study(resolve_study(study))
+    sizes = [ModelSize.of(json.loads(Path(study["models"][0]["directory"], "config.json").read_text()))]
+    bytes_of = sizes[0].bytes
+    assert plan.variant_bytes == round(2 * 1.26 * sum(map(bytes_of, (4, 3, 1))) + 2.26 * bytes_of(4))
+    assert plan.peak_bytes == alone.peak_bytes + plan.variant_bytes
+    assert "of their forms to deliver" in plan_text(resolve_study(study), plan)
+    assert "The time does not count the forms to deliver." in plan_text(resolve_study(study), plan)

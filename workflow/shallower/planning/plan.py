@@ -9,11 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from shallower.core.files import canonical_json
 from shallower.core.runs import BASELINE, Run
+from shallower.core.variants import FULL, INT8, ONNX, RUNTIMES, TORCH
 from shallower.core.wording import counted, listed
 from shallower.models.size import ModelSize
 from shallower.planning.sizes import (
@@ -38,6 +40,8 @@ MAX_CHECKPOINTS = 2
 BYTES_PER_TOKEN = 10
 # A tokenizer's file, for each token of its vocabulary.
 TOKENIZER_BYTES_PER_TOKEN = 23
+# Bytes of a model in each runtime, as a share of those in fp32.
+SHARES = {TORCH: 1.0, ONNX: 1.0, INT8: 0.26}
 # Predictions, scores and logs of a run with Snakemake's metadata on its jobs; tables, figures and the page of a study.
 RUN_BYTES = 250_000
 STUDY_BYTES = 2_000_000
@@ -64,6 +68,7 @@ class Plan:
         gpu_hours: hours on a data-centre GPU.
         cpu_core_hours: hours on one CPU core.
         model_bytes: fine-tuned models on disk at the same time.
+        variant_bytes: these in the forms in which they may be delivered, and what is delivered.
         input_bytes: downloads, their copies and tokens.
         table_bytes: other files of runs, the vectors of teachers among them, and of the study.
         work_bytes: further space for each training that runs at a time.
@@ -79,6 +84,7 @@ class Plan:
     gpu_hours: float
     cpu_core_hours: float
     model_bytes: int
+    variant_bytes: int
     input_bytes: int
     table_bytes: int
     work_bytes: int
@@ -89,7 +95,7 @@ class Plan:
     @property
     def peak_bytes(self) -> int:
         """Largest space on disk, with one training at a time."""
-        return self.model_bytes + self.input_bytes + self.table_bytes + self.work_bytes
+        return self.model_bytes + self.variant_bytes + self.input_bytes + self.table_bytes + self.work_bytes
 
 
 def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
@@ -149,6 +155,7 @@ def plan_study(study: Study, resources: str | Path = "resources") -> Plan:
         gpu_hours=gpu_seconds / 3600,
         cpu_core_hours=(sum(operations.values()) + of_teachers) / CPU_RATE / 3600,
         model_bytes=sum(_model_bytes(study, run, models[run.model]) for run in staying),
+        variant_bytes=_variant_bytes(study, models),
         input_bytes=_input_bytes(study, models, tasks),
         table_bytes=STUDY_BYTES
         + vector_bytes
@@ -172,11 +179,12 @@ def plan_text(study: Study, plan: Plan) -> str:
     kinds = listed([counted(plan.runs[BASELINE], BASELINE), *arms])
     copied = f"; {plan.copies:,} more copied from identical ones" if plan.copies else ""
     kept = "fine-tuned models" if study.config["keep_models"] else "baselines, until no run needs them"
+    forms = f"{_size(plan.variant_bytes)} of their forms to deliver, " if plan.variant_bytes else ""
     lines = [
         f"Study {study.name}: {sum(plan.runs.values()):,} runs ({kinds}), {plan.trainings:,} trainings{copied}.",
         f"Time, roughly: {_time(plan.gpu_hours)} on a data-centre GPU, or"
         f" {_time(plan.cpu_core_hours)} on one CPU core.",
-        f"Peak disk space, roughly: {_size(plan.peak_bytes)} ({_size(plan.model_bytes)} of {kept}, "
+        f"Peak disk space, roughly: {_size(plan.peak_bytes)} ({_size(plan.model_bytes)} of {kept}, {forms}"
         f"{_size(plan.input_bytes)} of downloads and tokens, {_size(plan.table_bytes)} of tokenizers and tables, "
         f"{_size(plan.work_bytes)} for each training at a time).",
         *(f"  - {sentence}" for sentence in (*plan.notes, *plan.assumptions)),
@@ -239,6 +247,28 @@ def _model_bytes(study: Study, run: Run, model: ModelSize) -> int:
     return model.bytes(_depth(study, run, model), "fp32" if run.is_baseline else study.config["pruned_dtype"])
 
 
+def _variant_bytes(study: Study, models: Mapping[str, ModelSize]) -> int:
+    """Models in other forms than trainings leave: of each model and task one arm a depth, with all its seeds.
+
+    A delivered folder has one of them in all forms.
+    """
+    if not (deliver := study.config["deliver"]):
+        return 0
+    vocabularies = deliver["vocabularies"]
+    runtimes = [runtime for runtime in RUNTIMES if runtime in {*deliver["runtimes"], TORCH}]
+    # int8 is made from ONNX in fp32.
+    made = {*runtimes, *([ONNX] if INT8 in runtimes else [])}
+    forms = sum(SHARES[runtime] for runtime in made)
+    copies = forms * len(vocabularies) - SHARES[TORCH] * (FULL in vocabularies)
+    total = 0.0
+    for model, task in product(study.models, study.tasks):
+        runs = [run for run in study.runs if (run.model, run.task) == (model, task)]
+        depths = {_depth(study, run, models[model]) for run in runs}
+        sizes = [models[model].bytes(depth) for depth in depths]
+        total += len(study.seeds(task)) * copies * sum(sizes) + forms * max(sizes)
+    return round(total)
+
+
 def _tokenizer_bytes(model: ModelSize) -> int:
     return TOKENIZER_BYTES_PER_TOKEN * model.vocabulary
 
@@ -271,6 +301,11 @@ def _assumptions(study: Study, unknown_models: list[str], unknown_tasks: list[st
             f"Not downloaded yet, assumed to have {ASSUMED_ROWS:,} rows in each split of which the study sets no number"
             f" of examples: {listed(unknown_tasks)}."
         )
+    scored = {run.strategy for run in study.runs if not run.is_baseline and STRATEGIES[run.strategy].score}
+    others = [f"the scores of layers ({listed(sorted(scored))})"] if scored else []
+    others += ["the forms to deliver"] if study.config["deliver"] else []
+    if others:
+        found.append(f"The time does not count {listed(others)}.")
     unknown = {
         run.strategy
         for run in study.runs
