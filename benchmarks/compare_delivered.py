@@ -323,7 +323,8 @@ def main(arguments: argparse.Namespace) -> None:
             write_json(file, {"rows": task_rows(tasks, task, arguments, folder / "rivals")})
         rows += read_json(file)["rows"]
     file = arguments.results / "delivered.csv"
-    keys = [*DELIVERED_MODE, "task", "contestant"]
+    # All of a task: what it does not deliver any more is not to stay.
+    keys = [*DELIVERED_MODE, "task"]
     table = merged(pd.read_csv(file) if file.exists() else None, pd.DataFrame(rows), keys)
     write_text(file, table.to_csv(index=False, float_format="%.6g"))
     write_readme(arguments.results)

@@ -235,7 +235,7 @@ def forward_flops(config: Mapping[str, Any], lengths: NDArray, outputs: int) -> 
 
 
 def training_flops(config: Mapping[str, Any], lengths: NDArray, outputs: int, epochs: float) -> float:
-    """Forward and backward, which costs twice as much, over all epochs. Work that is skipped gets no credit."""
+    """Forward and backward, which costs twice as much, over all epochs. Work that is skipped counts as done."""
     return 3 * epochs * forward_flops(config, lengths, outputs)
 
 

@@ -5,6 +5,7 @@ greedy layer pruning, has a script here. What a step took is kept next to what i
 comparison goes on where it was, and a step that several choices need is paid once and counted for each.
 """
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,6 +88,8 @@ class Case:
         """Wall seconds of processes one after another; what took its time before is not run again."""
         record = self.folder / "seconds" / f"{name}.json"
         if not record.exists():
+            # What an interrupted training has left would make the rest of it look like all of it.
+            shutil.rmtree(self.folder / "scratch", ignore_errors=True)
             record.parent.mkdir(parents=True, exist_ok=True)
             settings = environment("ours", self.threads, RIVALS_PACKAGES)
             usages = [

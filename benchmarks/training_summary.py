@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from shallower.reporting.figures import INK, SETTINGS, SOFT
 
-MODE = ["device", "model", "threads", "side_by_side"]
+# Only runs alike in all of these stand in one table.
+MODE = ["device", "model", "threads", "side_by_side", "batch_size", "epochs", "learning_rate", "max_length"]
 # Colours of Okabe and Ito ("Color Universal Design", 2008).
 STYLES = {"stock": ("#d55e00", "Trainer, stock"), "tuned": ("#0072b2", "Trainer, tuned"), "ours": ("#009e73", "ours")}
 TITLES = {contestant: title for contestant, (_, title) in STYLES.items()}

@@ -70,10 +70,13 @@ def training_tables(runs: pd.DataFrame) -> str:
 def _conditions(runs: pd.DataFrame) -> str:
     row = runs.iloc[-1]
     rate = runs["matrix_flops"].median() / 1e9
+    rows = runs.assign(rows=runs["examples"] / runs["epochs"]).groupby("task", sort=False)["rows"].first()
+    trained = ", ".join(f"{task} {count:,.0f}" for task, count in rows.items())
+    commits = ", ".join(dict.fromkeys(f"commit {one['commit']}, {one['date']}" for _, one in runs.iterrows()))
     device = "" if row["compute_device"] == "cpu" else f", {row['compute_device']}"
     return (
         f"{row['machine']}{device}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; "
-        f"commit {row['commit']}, {row['date']}. Batch size {row['batch_size']}, {row['epochs']} epochs, learning rate "
+        f"{commits}. Training rows: {trained}. Batch size {row['batch_size']}, {row['epochs']} epochs, learning rate "
         f"{row['learning_rate']:g}, at most {row['max_length']} tokens; {runs['repetition'].nunique()} repetitions. "
         f"Matrix products reach {rate:,.0f} GFLOP/s."
     )

@@ -107,7 +107,7 @@ def test_only_the_converter_reads_pickles():
 
 
 HARMLESS = (
-    r"resources\.\w+|wildcards\.(max_length|seed|stage|method)"
+    r"environment\.HUB_OFFLINE|resources\.\w+|wildcards\.(max_length|seed|stage|method|examples)"
     r"|params\.(device|precision|confidence|threads|seeds|sequence_length|repeats|train_examples|weights)"
 )
 
@@ -115,7 +115,9 @@ HARMLESS = (
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
 def test_rules_quote_every_value(path):
     """Values go into commands quoted, but for those that only hold digits or a word of a fixed list."""
-    for command in re.findall(r'^    shell:\n((?:        ".*\n)+)', path.read_text(), flags=re.MULTILINE):
+    commands = re.findall(r'^    shell:\n((?:        f?".*\n)+)', path.read_text(), flags=re.MULTILINE)
+    assert len(commands) == len(re.findall(r"^    shell:", path.read_text(), flags=re.MULTILINE))
+    for command in commands:
         values = re.findall(r"(?<!\{)\{([^{}]+)\}(?!\})", command)
         assert values
         unquoted = [value for value in values if not value.endswith(":q") and not re.fullmatch(HARMLESS, value)]

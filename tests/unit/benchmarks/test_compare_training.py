@@ -1,7 +1,9 @@
 """The benchmarks' arithmetic, their measuring from outside, and the rival's process on a tiny model."""
 
 import math
+import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,6 +29,7 @@ from contest import (
     job_score,
     run_job,
     run_process,
+    training_flops,
 )
 from search_summary import merged
 from shallower.core.errors import UserError
@@ -35,6 +38,7 @@ from shallower.sources.tasks import fetch_task
 
 def run_row(task="sst2", contestant="ours", repetition=0, seed=1, seconds=10.0, score=0.8, **others):
     mode = {"device": "cpu", "model": "minilm", "threads": 1, "side_by_side": 1}
+    mode |= {"batch_size": 8, "epochs": 1, "learning_rate": 1e-4, "max_length": 128}
     times = {"train_seconds": seconds, "wall_seconds": seconds + 5, "start_up_seconds": 4.0, "cpu_seconds": seconds}
     work = {"examples": 100, "tokens": 1000, "flops": 2e9, "matrix_flops": 1e9, "peak_mb": 500.0}
     row = {**mode, "task": task, "contestant": contestant, "repetition": repetition, "seed": seed, **times, **work}
@@ -48,8 +52,12 @@ def test_flops_are_those_that_torch_counts():
     config._attn_implementation = "eager"
     model = BertForSequenceClassification(config)
     with FlopCounterMode(display=False) as counter:
-        model(input_ids=torch.ones(2, 7, dtype=torch.int64))
+        logits = model(input_ids=torch.ones(2, 7, dtype=torch.int64)).logits
     assert forward_flops(config.to_dict(), np.array([7, 7]), 3) == counter.get_total_flops()
+    with FlopCounterMode(display=False) as backward:
+        logits.sum().backward()
+    both = counter.get_total_flops() + backward.get_total_flops()
+    assert training_flops(config.to_dict(), np.array([7, 7]), 3, epochs=2) == 2 * both
 
 
 def test_every_entry_comes_once_in_each_repetition_in_changing_order():
@@ -133,6 +141,14 @@ def test_tables_and_figure_are_made_of_the_recorded_runs(tmp_path):
     assert "| jobs | seconds of cpu |\n| --- | --- |\n| 1,000 | 2.5 |" in text
     (axes,) = training_summary.figure(training_summary.summarise(pd.DataFrame(runs))).axes
     assert [round(bar.get_height()) for bar in axes.patches] == [2, 10, 20]
+
+
+def test_the_tables_of_the_readme_are_those_of_the_recorded_runs(tmp_path):
+    folder = Path(write_readme.__file__).parent
+    shutil.copytree(folder / "results", tmp_path / "results")
+    shutil.copyfile(folder / "README.md", tmp_path / "README.md")
+    write_readme.write_readme(tmp_path / "results")
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_readme_without_its_markers_is_refused():
