@@ -305,6 +305,16 @@ def touched(*patterns: str) -> Change:
     return change
 
 
+def older(change: Change, path: str) -> Change:
+    """A change of a file that leaves it with the date of long ago, as `mv` and `cp -p` of another file do."""
+
+    def changed(project: Project) -> None:
+        change(project)
+        os.utime(project.folder / path, (1_000_000_000, 1_000_000_000))
+
+    return changed
+
+
 def written_again(path: str) -> Change:
     """Replace a file by an identical one, with times of its own."""
 
@@ -785,6 +795,9 @@ RUNS = {
 DATA = {
     "own data: a row added": Case(append("data/validation.csv", "good good happy street,good\n"), TASK_AND_BELOW),
     "own data: touched": Case(touched("data/*.csv"), NOTHING),
+    "own data: another file with an older date": Case(
+        older(append("data/validation.csv", "good good happy street,good\n"), "data/validation.csv"), TASK_AND_BELOW
+    ),
     "own data: replaced by the same": Case(written_again("data/train.csv"), NOTHING),
     "texts without labels: a row added": Case(
         append("data/unlabelled.csv", "good good,happy street\n"), UNLABELLED_AGAIN, "families"

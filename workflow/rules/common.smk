@@ -29,7 +29,7 @@ from shallower.steps.server import start_server
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.scored_strategies import CONTRIBUTION
 from shallower.surgery.strategies import STRATEGIES
-from shallower.study.local_files import local_model_files, local_task_files, local_unlabelled_files
+from shallower.study.local_files import content_of, local_model_files, local_task_files, local_unlabelled_files
 from shallower.study.resolve import resolve_study
 
 try:

@@ -31,6 +31,7 @@ rule download_model:
     params:
         **code("download_model"),
         model=lambda wildcards: as_json(MODELS[wildcards.model_key]),
+        content=lambda wildcards: content_of(local_model_files(MODELS[wildcards.model_key])),
         folder=subpath(output.weights, parent=True),
     shell:
         f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
@@ -55,6 +56,7 @@ rule download_task:
     params:
         **code("download_task"),
         task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
+        content=lambda wildcards: content_of(local_task_files(TASKS[wildcards.task_key])),
         folder=subpath(output.train, parent=True),
     shell:
         f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
@@ -77,6 +79,7 @@ rule download_calibration:
     params:
         **code("download_calibration"),
         task=lambda wildcards: as_json(TASKS[wildcards.task_key]),
+        content=lambda wildcards: content_of(local_task_files(TASKS[wildcards.task_key])),
         folder=subpath(output.manifest, parent=True),
     shell:
         f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
@@ -99,6 +102,7 @@ rule download_test:
     params:
         **code("download_test"),
         task=lambda wildcards: as_json(TESTS[wildcards.task_key]),
+        content=lambda wildcards: content_of(local_task_files(TESTS[wildcards.task_key])),
         folder=subpath(output.manifest, parent=True),
     shell:
         f"HF_HUB_OFFLINE=${environment.HUB_OFFLINE} "
@@ -124,6 +128,7 @@ rule download_unlabelled:
     params:
         **code("download_unlabelled"),
         task=lambda wildcards: as_json(UNLABELLED[wildcards.task_key]),
+        content=lambda wildcards: content_of(local_unlabelled_files(UNLABELLED[wildcards.task_key])),
         task_folder=subpath(input.train, parent=True),
         folder=subpath(output.manifest, parent=True),
     shell:

@@ -52,10 +52,12 @@ def divide(
     shares: Mapping[str, float],
     seed: int,
     taken: Iterable[Texts] = (),
+    most_held_out: int | None = MOST_HELD_OUT,
 ) -> Division:
     """Divide rows by their texts (as `compared` has them) and strata; `shares` of the splits sum to 1.
 
-    Rows with texts that are `taken` are left out. Raises UserError where there are too few different texts.
+    No split but the training split gets more than `most_held_out` texts, whatever its share. Rows with texts that are
+    `taken` are left out. Raises UserError where there are too few different texts.
     """
     taken = {*taken}
     groups: dict[Texts, list[int]] = {}
@@ -73,7 +75,7 @@ def divide(
     generator = np.random.default_rng(seed)
     found: dict[str, list[int]] = {split: [] for split in shares}
     small = []
-    limited = _limited(shares, len(free))
+    limited = shares if most_held_out is None else _limited(shares, len(free), most_held_out)
     debts = dict.fromkeys(limited, 0.0)
     for stratum, members in by_stratum.items():
         order = generator.permutation(len(members))
@@ -92,9 +94,9 @@ def divide(
     )
 
 
-def _limited(shares: Mapping[str, float], texts: int) -> dict[str, float]:
-    """The shares, with no more than `MOST_HELD_OUT` of so many texts outside the training split."""
-    held_out = {split: min(share, MOST_HELD_OUT / texts) for split, share in shares.items() if split != SPLITS[0]}
+def _limited(shares: Mapping[str, float], texts: int, most: int) -> dict[str, float]:
+    """The shares, with no more than `most` of so many texts in a split other than the training split."""
+    held_out = {split: min(share, most / texts) for split, share in shares.items() if split != SPLITS[0]}
     return {SPLITS[0]: 1 - sum(held_out.values())} | held_out
 
 

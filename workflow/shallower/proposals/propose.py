@@ -4,8 +4,9 @@ Nothing is guessed in silence: each decision is said with its reason and with wh
 and in its comments. Where two answers are sensible the study is not made, and the message has the choices.
 """
 
+import random
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
@@ -22,11 +23,11 @@ from shallower.planning.sizes import TOKENS_PER_TEXT
 from shallower.proposals.base import KindProposal
 from shallower.proposals.choice import choose
 from shallower.proposals.columns import Column, check_header, listed_values
-from shallower.proposals.division import FEWEST_TEXTS, Division, divide
+from shallower.proposals.division import FEWEST_TEXTS, MOST_HELD_OUT, Division, divide
 from shallower.proposals.draft import Draft
 from shallower.proposals.models import ProposedModel, propose_model
 from shallower.proposals.registry import PROPOSALS
-from shallower.proposals.request import Request
+from shallower.proposals.request import SHARES, Request
 from shallower.proposals.rows import Rows, read_rows, write_division
 from shallower.proposals.sizes import lengths
 from shallower.sources.file_formats import kind_of, read_beginning
@@ -34,8 +35,9 @@ from shallower.study.file import read_study
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 
-# Rows by which columns are told apart; all rows of the columns that are used are read afterwards.
-FIRST_ROWS = 10_000
+# Columns are told apart by the first rows of so many, in which what belongs together still stands together, and by as
+# many drawn from the others, since files may be sorted by their labels; all rows of those that are used are read later.
+READ_ROWS, FIRST_ROWS = 1_000_000, 5_000
 
 
 def propose(request: Request) -> list[str]:
@@ -74,10 +76,10 @@ def propose(request: Request) -> list[str]:
 
 
 def _columns(request: Request) -> tuple[Request, list[Column], list[str]]:
-    """The columns of the training file by its first rows, with the names that they have, and how the file is read."""
+    """The columns of the training file by some of its rows, with the names that they have, and how the file is read."""
     path = request.paths[SPLITS[0]][0]
-    content = read_beginning(path, request.columns, FIRST_ROWS)
-    columns = [Column(name, values) for name, values in content.values.items()]
+    content = read_beginning(path, request.columns, READ_ROWS)
+    columns = [Column(name, _some(values)) for name, values in content.values.items()]
     if request.columns is None:
         check_header(path, columns)
     if request.is_divided and (count := len(columns[0].values)) < FEWEST_TEXTS:
@@ -88,6 +90,14 @@ def _columns(request: Request) -> tuple[Request, list[Column], list[str]]:
     remarks = [content.remark] if content.remark else []
     remarks += [f"two columns are called {listed(twice)}, and are not used"] if twice else []
     return request, columns, [f"{path}: {remark}" for remark in remarks]
+
+
+def _some(values: Sequence[Any]) -> Sequence[Any]:
+    """The first values, and as many drawn from the others, in their order; the same rows of every column."""
+    if len(values) <= 2 * FIRST_ROWS:
+        return values
+    drawn = random.Random(0).sample(range(FIRST_ROWS, len(values)), FIRST_ROWS)
+    return [*values[:FIRST_ROWS], *(values[row] for row in sorted(drawn))]
 
 
 def _possible(request: Request, model: ProposedModel) -> Mapping[str, KindProposal]:
@@ -121,7 +131,10 @@ def _divided(request: Request, rows: Mapping[str, Rows]) -> Division:
     strata = train.choice.proposal.strata(train.choice.label, train.labels)
     shares = {split: share / 100 for split, share in request.divided_shares.items()}
     try:
-        return divide(train.keys, strata, shares, request.seed, taken=rows[TEST].keys if TEST in rows else ())
+        taken = rows[TEST].keys if TEST in rows else ()
+        # Shares that somebody asked for are kept to.
+        most = MOST_HELD_OUT if request.shares == SHARES else None
+        return divide(train.keys, strata, shares, request.seed, taken, most)
     except UserError as error:
         raise UserError(f"{train.files[0]}: {error}") from None
 
@@ -132,6 +145,8 @@ def _on_division(request: Request, rows: Rows, division: Division) -> Iterator[s
         yield f"{counted(len(rows.incomplete), 'row')} left out, as INCOMPLETE says: the first is {rows.incomplete[0]}"
     what, several = rows.choice.proposal.unit(len(rows.choice.text))
     shares = " : ".join(map(str, request.divided_shares.values()))
+    if request.shares == SHARES and len(rows.texts) * max(SHARES[1:]) / 100 > MOST_HELD_OUT:
+        shares += f", no more than {MOST_HELD_OUT:,} texts to validate or test on"
     yield (
         f"{listed(list(division.rows))} are drawn from the one file with seed {request.seed} (SEED=), {shares} "
         f"(SHARES=), each with its share of every label, and written to {request.data_folder}"

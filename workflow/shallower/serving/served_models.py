@@ -9,7 +9,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.model_classes import model_class_of
 from shallower.models.families import family_of
-from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX
+from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.sentence_embedding import SentenceEmbedding
 
 PRECISIONS = ("fp32", "bf16")
@@ -71,7 +71,9 @@ def files_of(variant: ServedModel) -> list[Path]:
     Raises UserError when one is missing.
     """
     if variant.runtime == "torch":
-        weights = [*sorted(variant.path.glob("*.safetensors")), *sorted(variant.path.glob(WEIGHTS_INDEX))]
+        # Beside the weights a run's folder may have its answers as a teacher.
+        parts = [*sorted(variant.path.glob("model-*.safetensors")), *sorted(variant.path.glob(WEIGHTS_INDEX))]
+        weights = [variant.path / WEIGHTS] if (variant.path / WEIGHTS).is_file() else parts
     else:
         # Weights of large models are in a second file, model.onnx.data or model.onnx_data.
         beside = (variant.path.with_name(variant.path.name + suffix) for suffix in (".data", "_data"))

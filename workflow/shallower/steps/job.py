@@ -53,8 +53,8 @@ class Job:
 
     @property
     def predicted_examples(self) -> int:
-        """Number of examples of the larger split that models are scored on."""
-        return max(self.rows.get("validation", 0), self.rows.get(TEST, 0))
+        """Number of examples of the largest split that models, or their layers, are scored on."""
+        return max(self.rows.get("validation", 0), self.rows.get(TEST, 0), self.calibration_examples)
 
     @property
     def readout_rows(self) -> int:

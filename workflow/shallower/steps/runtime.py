@@ -65,7 +65,7 @@ def _training_seconds(job: Job, examples: int, epochs: float, batch_size: int) -
 
 
 def inference(job: Job) -> float:
-    """The model's operations and validation or test rows."""
+    """The model's operations and validation, test or calibration rows."""
     return _forward(job, job.predicted_examples, job.max_length)
 
 

@@ -196,7 +196,9 @@ def run(step: Mapping[str, Any]) -> NoReturn:
     sys.argv = step["arguments"]
     sys.path[0] = str(Path(script).resolve().parent)
     sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    if (threads := int(os.environ.get("OMP_NUM_THREADS", "1"))) > 1:
+    # A list has the threads of each level of nesting.
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if (threads := int(first) if first.isdigit() else 1) > 1:
         importlib.import_module("threadpoolctl").threadpool_limits(threads)
     status = 1
     try:

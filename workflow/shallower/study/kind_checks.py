@@ -22,11 +22,14 @@ def kind_problems(draft: Draft) -> Iterator[str]:
     yield from _mixed_problems(draft, kinds)
     yield from _untrained_problems(draft, kinds)
     yield from _unlearnt_problems(draft, kinds)
-    for name, target in {target: name for name, target in kinds.items()}.items():
+    said = set()
+    for task, name in kinds.items():
         unsupported = task_kind(name).unsupported
-        for feature, place in _features(draft, target):
-            if reason := unsupported.get(feature):
-                yield f"{place}: {unsuited(feature, name, reason, target)}"
+        for feature, place in _features(draft, task):
+            # Once for each kind, and not for each of its tasks.
+            if (reason := unsupported.get(feature)) and (place, name) not in said:
+                said.add((place, name))
+                yield f"{place}: {unsuited(feature, name, reason, task)}"
 
 
 def problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:

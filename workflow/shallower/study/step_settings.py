@@ -224,7 +224,10 @@ class Compute(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto uses a GPU when there is one."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Precision of training; auto is bf16 on a GPU that has it, else fp32. Predictions are always made in fp32."""
+    """
+    Precision of training; auto is bf16 on a GPU that has it, else fp32. Predictions are always made in fp32, and the
+    scores of subsets of layers as auto says.
+    """
     threads: Annotated[Whole, Field(ge=1, le=1024)] = 1
     """
     CPU threads of each training or prediction. Fixed rather than all cores, so that the numbers do not depend on the

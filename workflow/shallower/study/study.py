@@ -340,8 +340,9 @@ class Study:
         return settings
 
     def score_settings(self, task: str) -> dict[str, Any]:
-        """The metrics of a task, its positive class and its threshold, as `evaluate_settings` has them."""
+        """The first metric of a task, by which layers are chosen, its positive class and its threshold."""
         settings = self.evaluate_settings(task)
+        settings["metrics"] = settings["metrics"][:1]
         return {key: settings[key] for key in ("metrics", *ANSWER_KEYS) if key in settings}
 
     @property

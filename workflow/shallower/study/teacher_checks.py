@@ -43,7 +43,7 @@ def is_taught(draft: Draft, index: int, task: Mapping[str, Any]) -> bool:
 def _problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[str]:
     taught = list(_taught(draft, index, task))
     asked = [path for path, distill in taught if "augment" in distill]
-    if asked and task.get("unlabelled_file") is not None:
+    if asked and {**draft.config, **task}.get("unlabelled_file") is not None:
         yield (
             f"{draft.place('tasks', index)}: its teacher answers the texts of unlabelled_file, not those of "
             f"{draft.place(*asked[0], 'refine', 'distill', 'augment')}; remove one of the two"
