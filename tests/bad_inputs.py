@@ -569,6 +569,17 @@ STUDY = [
         ),
     ),
     Case(
+        "texts made for a teacher, and a file of texts of the study",
+        both(
+            setting("refine", {"distill": {"augment": {"copies": 2}}}),
+            setting("unlabelled_file", "data/unlabelled.csv"),
+        ),
+        (
+            "its teacher answers the texts of unlabelled_file, not those of refine.distill.augment",
+            "remove one of the two",
+        ),
+    ),
+    Case(
         "texts made for a teacher: other ones for another origin",
         both(
             setting("refine", {"distill": {}}),

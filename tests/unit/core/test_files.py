@@ -29,6 +29,8 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path):
     assert read_json(tmp_path / "y.json") == {"a": [0.1, "é"], "b": 1}
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1}) != fingerprint({"a": 1, "b": 3})
     assert canonical_json({"b": 1, "a": 2}) == '{"a": 2, "b": 1}'
+    assert canonical_json({"a": [1.0, 0.5, -0.0], "b": {"c": 1e300}}) == '{"a": [1, 0.5, 0], "b": {"c": 1e+300}}'
+    assert fingerprint({"a": 2.0}) == fingerprint({"a": 2})
 
 
 def test_json_of_command_lines_is_ascii_and_means_the_same():

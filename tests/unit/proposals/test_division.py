@@ -59,9 +59,8 @@ def test_another_seed_divides_in_another_way():
     assert one == same != other
 
 
-def test_few_examples_of_much_data_are_put_aside(monkeypatch):
-    monkeypatch.setattr(division, "MOST_HELD_OUT", 20)
-    found = divide(texts(1000), [row % 2 for row in range(1000)], SHARES, seed=1)
+def test_few_examples_of_much_data_are_put_aside():
+    found = divide(texts(1000), [row % 2 for row in range(1000)], SHARES, seed=1, most_held_out=20)
     assert {split: len(rows) for split, rows in found.rows.items()} == {"train": 960, "validation": 20, "test": 20}
 
 

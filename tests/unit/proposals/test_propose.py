@@ -15,6 +15,7 @@ from hub_server import HubServer
 from shallower.core.errors import UserError
 from shallower.core.files import sha256_of
 from shallower.core.layout import SPLITS, TEST
+from shallower.proposals import propose
 from shallower.proposals.models import propose_model
 from shallower.proposals.registry import PROPOSALS
 from shallower.proposals.request import Request
@@ -67,6 +68,23 @@ def test_one_file_becomes_a_study_of_three_splits(proposed):
         assert words.casefold() in " ".join(Path("studies/my.yaml").read_text().replace("# ", " ").split()).casefold()
     assert "make run STUDY=studies/my.yaml" in said
     assert max(map(len, Path("studies/my.yaml").read_text().splitlines())) <= 120
+
+
+def test_shares_that_are_asked_for_are_kept_to(proposed, monkeypatch):
+    monkeypatch.setattr(propose, "MOST_HELD_OUT", 15)
+    said = "\n".join(proposed({"my.csv": table(200, id=row_number, text=text, mood=mood)}))
+    assert "80 : 10 : 10, no more than 15 texts to validate or test on (SHARES=)" in said
+    assert len(Path("data/my/test.jsonl").read_text().splitlines()) == 15
+    asked = proposed({"my.csv": table(200, id=row_number, text=text, mood=mood)}, name="asked", shares=(50, 25, 25))
+    assert "50 : 25 : 25 (SHARES=)" in "\n".join(asked)
+    assert len(Path("data/asked/test.jsonl").read_text().splitlines()) == 50
+
+
+def test_a_file_that_is_sorted_by_its_label(proposed, monkeypatch):
+    """The first rows have one label only."""
+    monkeypatch.setattr(propose, "FIRST_ROWS", 40)
+    proposed({"my.csv": table(200, text=text, mood=lambda row: "good" if row < 110 else "bad")})
+    assert study_at()["tasks"][0]["labels"] == ["bad", "good"]
 
 
 def test_ids_of_classes_get_their_names(proposed):
@@ -347,3 +365,13 @@ def test_a_request_names_its_files():
     request = Request({"train": "corpora/reviews/train.csv.gz"})
     assert (request.study_name, str(request.study_file)) == ("reviews", "studies/reviews.yaml")
     assert Request({"train": "my tweets (2024).csv"}).study_name == "my-tweets-2024"
+
+
+def test_rows_that_look_like_different_kinds_are_asked_about(proposed, monkeypatch):
+    """0 and 1 first, ratings of all sizes after them."""
+    monkeypatch.setattr(propose, "FIRST_ROWS", 40)
+    rating = {"my.csv": table(200, text=text, rating=lambda row: row % 2 if row < 110 else row / 7)}
+    with pytest.raises(UserError, match=r"'rating' looks like the label of a .*; say which it is with KIND="):
+        proposed(rating)
+    proposed(rating, kind="regression")
+    assert study_at()["tasks"][0]["target"] == "regression"

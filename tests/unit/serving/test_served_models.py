@@ -1,6 +1,7 @@
 """Served models: what they need, and that their processes' code answers as transformers does."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -118,6 +119,13 @@ def test_size_is_of_what_is_needed(models):
     folder = models / "bert"
     needed = ("model.safetensors", "tokenizer.json", "config.json")
     assert size_bytes(torch_variant(folder)) == sum((folder / name).stat().st_size for name in needed)
+
+
+def test_answers_of_a_teacher_beside_the_weights_are_not_counted(models, tmp_path):
+    folder = shutil.copytree(models / "bert", tmp_path / "bert")
+    size = size_bytes(torch_variant(folder))
+    (folder / "teacher.safetensors").write_bytes(b"0" * 1000)
+    assert size_bytes(torch_variant(folder)) == size
 
 
 def test_each_torch_variant_has_two_on_a_gpu(models):

@@ -3,6 +3,8 @@
 import pytest
 
 from shallower.study import settings
+from shallower.study.draft import Draft
+from shallower.study.kind_checks import kind_problems
 from shallower.study.step_settings import Training
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
@@ -23,3 +25,13 @@ def test_keys_of_some_kinds_are_keys_of_tasks():
 def test_what_a_kind_refuses_can_be_asked_for(kind):
     assert {*kind.unsupported} <= ASKED
     assert kind.takes.isdisjoint(kind.unsupported)
+
+
+@pytest.mark.parametrize("task", ["first", "second"])
+def test_every_task_of_a_kind_is_looked_at(task):
+    """What the kind does not support may be asked for one task alone."""
+    tasks = [{"name": name, "source": "files", "target": "embedding"} for name in ("first", "second")]
+    strategies = [{"name": "contribution-rank", "amounts": [1], "tasks": [task]}]
+    config = {"tasks": tasks, "origins": [{"name": "finetuned"}], "strategies": strategies}
+    found = [problem for problem in kind_problems(Draft(config, [])) if "contribution" in problem]
+    assert len(found) == 1 and f"(task {task})" in found[0]

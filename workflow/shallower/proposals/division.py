@@ -52,7 +52,7 @@ def divide(
     shares: Mapping[str, float],
     seed: int,
     taken: Iterable[Texts] = (),
-    most_held_out: int | None = MOST_HELD_OUT,
+    most_held_out: int | None = None,
 ) -> Division:
     """Divide rows by their texts (as `compared` has them) and strata; `shares` of the splits sum to 1.
 

@@ -21,7 +21,7 @@ from shallower.core.wording import counted, listed
 from shallower.planning.plan import plan_study
 from shallower.planning.sizes import TOKENS_PER_TEXT
 from shallower.proposals.base import KindProposal
-from shallower.proposals.choice import choose
+from shallower.proposals.choice import Asked, Choice, choose
 from shallower.proposals.columns import Column, check_header, listed_values
 from shallower.proposals.division import FEWEST_TEXTS, MOST_HELD_OUT, Division, divide
 from shallower.proposals.draft import Draft
@@ -35,8 +35,8 @@ from shallower.study.file import read_study
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 
-# Columns are told apart by the first rows of so many, in which what belongs together still stands together, and by as
-# many drawn from the others, since files may be sorted by their labels; all rows of those that are used are read later.
+# Columns are told apart by the first rows, in which what belongs together still stands together, and by these with as
+# many drawn from the others, since files may be sorted by their labels. All rows of those that are used are read later.
 READ_ROWS, FIRST_ROWS = 1_000_000, 5_000
 
 
@@ -48,9 +48,10 @@ def propose(request: Request) -> list[str]:
     """
     request.check()
     template = read_study(request.template)
-    request, columns, remarks = _columns(request)
+    request, columns, first, remarks = _columns(request)
     model = propose_model(request.model, template, request.template)
-    choice = choose(str(request.paths[SPLITS[0]][0]), columns, request.asked, _possible(request, model))
+    place, possible = str(request.paths[SPLITS[0]][0]), _possible(request, model)
+    choice = _chosen(place, [columns, first], request.asked, possible)
     rows = {
         split: read_rows(paths, choice, request.columns, _ways_out(request, split))
         for split, paths in request.paths.items()
@@ -75,11 +76,15 @@ def propose(request: Request) -> list[str]:
     return [*draft.said(), estimate, "", f"{request.study_file}: written; run it with", f"  {draft.command}"]
 
 
-def _columns(request: Request) -> tuple[Request, list[Column], list[str]]:
-    """The columns of the training file by some of its rows, with the names that they have, and how the file is read."""
+def _columns(request: Request) -> tuple[Request, list[Column], list[Column], list[str]]:
+    """The columns of the training file, with the names that they have, and how the file is read.
+
+    The columns are there twice: by the first rows and others, and by the first rows alone.
+    """
     path = request.paths[SPLITS[0]][0]
     content = read_beginning(path, request.columns, READ_ROWS)
-    columns = [Column(name, _some(values)) for name, values in content.values.items()]
+    columns = [Column(name, _with_others(values)) for name, values in content.values.items()]
+    first = [Column(name, values[: 2 * FIRST_ROWS]) for name, values in content.values.items()]
     if request.columns is None:
         check_header(path, columns)
     if request.is_divided and (count := len(columns[0].values)) < FEWEST_TEXTS:
@@ -89,15 +94,40 @@ def _columns(request: Request) -> tuple[Request, list[Column], list[str]]:
     twice = sorted({name for name in content.names if content.names.count(name) > 1})
     remarks = [content.remark] if content.remark else []
     remarks += [f"two columns are called {listed(twice)}, and are not used"] if twice else []
-    return request, columns, [f"{path}: {remark}" for remark in remarks]
+    return request, columns, first, [f"{path}: {remark}" for remark in remarks]
 
 
-def _some(values: Sequence[Any]) -> Sequence[Any]:
+def _with_others(values: Sequence[Any]) -> Sequence[Any]:
     """The first values, and as many drawn from the others, in their order; the same rows of every column."""
     if len(values) <= 2 * FIRST_ROWS:
         return values
     drawn = random.Random(0).sample(range(FIRST_ROWS, len(values)), FIRST_ROWS)
     return [*values[:FIRST_ROWS], *(values[row] for row in sorted(drawn))]
+
+
+def _chosen(
+    place: str, columns: Sequence[Sequence[Column]], asked: Asked, possible: Mapping[str, KindProposal]
+) -> Choice:
+    """What is chosen by the columns of two selections of rows, or by those of one where the other leaves it open.
+
+    Raises UserError where neither says it, and where they say different things.
+    """
+    found, problems = [], []
+    for each in columns:
+        try:
+            found.append(choose(place, each, asked, possible))
+        except UserError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    kinds = list(dict.fromkeys(choice.proposal.kind.name for choice in found))
+    if len(kinds) > 1:
+        what = listed(list(map(repr, found[0].label)))
+        raise UserError(
+            f"{place}: by some rows {what} looks like the label of a {kinds[0]}, by others like that of a {kinds[1]}; "
+            "say which it is with KIND="
+        )
+    return found[0]
 
 
 def _possible(request: Request, model: ProposedModel) -> Mapping[str, KindProposal]:
