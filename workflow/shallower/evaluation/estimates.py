@@ -107,13 +107,12 @@ class Scores:
     def with_variants(self, runs: pd.DataFrame, resamples: dict[str, NDArray[np.float64]]) -> "Scores":
         """These scores and those of variants of the same runs, whose rows have `runtime` and `vocabulary` as well."""
         own = self.runs.assign(**AS_TRAINED._asdict())
+        if not len(runs):
+            return Scores(own.reset_index(drop=True), self._resamples | resamples)
         # Seeds are resampled by their places, which have to be the same in all arms of a task.
-        of_task = ["model", "task", "seed"]
-        places = {
-            key: place for place, key in enumerate(own[of_task].drop_duplicates().itertuples(index=False, name=None))
-        }
-        order = runs[of_task].apply(lambda row: places[tuple(row)], axis=1) if len(runs) else []
-        rows = pd.concat([own, runs.iloc[np.argsort(order, kind="stable")]]) if len(runs) else own
+        places = own[["model", "task", "seed"]].drop_duplicates()
+        order = runs.merge(places.assign(place=range(len(places))), how="left", on=["model", "task", "seed"])["place"]
+        rows = pd.concat([own, runs.iloc[np.argsort(order.to_numpy(), kind="stable")]])
         return Scores(rows.reset_index(drop=True), self._resamples | resamples)
 
     def num_layers(self, model: str) -> int:
