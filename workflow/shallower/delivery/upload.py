@@ -25,6 +25,7 @@ from shallower.core.wording import counted, megabytes
 from shallower.delivery.check import check_files, read_manifest
 from shallower.delivery.description import RUNTIMES
 from shallower.models.folder import MANIFEST
+from shallower.models.sentence_embedding import EMBEDDING_FILES
 from shallower.sources.hub_requests import check_repository
 
 LOG_IN = (
@@ -72,7 +73,7 @@ def plan_upload(folder: str | Path, repository: str) -> Upload:
 def upload(planned: Upload) -> str:
     """Upload the files, and return the address of the commit.
 
-    Files of forms that an earlier delivery had, and this one does not, are deleted there; others stay. Raises
+    Files that an earlier delivery had, and this one does not, are deleted there; others stay. Raises
     UserError when there is no token, when it does not suffice, when the repository is public, and when the hub cannot
     be reached or refuses.
     """
@@ -88,9 +89,10 @@ def upload(planned: Upload) -> str:
                 "another repository"
             )
         present = {file.rfilename for file in found.siblings or ()}
-        of_forms = {form.model + suffix for form in RUNTIMES.values() for suffix in ("", ONNX_DATA)}
+        of_folders = {form.model + suffix for form in RUNTIMES.values() for suffix in ("", ONNX_DATA)}
+        of_folders |= {*EMBEDDING_FILES}
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            CommitOperationDelete(name) for name in sorted(present & of_forms - set(planned.sizes))
+            CommitOperationDelete(name) for name in sorted(present & of_folders - set(planned.sizes))
         ]
         operations += [CommitOperationAdd(name, str(planned.folder / name)) for name in planned.sizes]
         commit = api.create_commit(planned.repository, operations, commit_message=_message(planned.folder))

@@ -152,6 +152,10 @@ def complete_folder(tokenizer_dir: str | Path, folder: str | Path) -> None:
     write_embedding_files(Path(folder))
 
 
+# Those that `write_embedding_files` may write.
+EMBEDDING_FILES = (MODULES, TRANSFORMER, SETTINGS, f"{POOLING}/{CONFIG}")
+
+
 def write_embedding_files(folder: Path) -> None:
     """Write the files that make a folder with such a config.json one of sentence-transformers; else do nothing."""
     config = read_json(folder / CONFIG)
