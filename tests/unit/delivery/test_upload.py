@@ -63,6 +63,7 @@ def test_an_upload_to_a_repository_of_before_replaces_its_forms(hub, delivered_f
     here.files = {
         "onnx/model-int8.onnx": b"of before",
         "onnx/model.onnx.data": b"too",
+        "modules.json": b"[]",
         "notes.md": b"mine",
         "README.md": b"old",
     }
