@@ -210,6 +210,24 @@ def test_every_requirement_has_one_exact_version(name):
     assert len({normal(each) for each in found}) == len(found)
 
 
+# Packages that can reach other machines.
+REACHING = re.compile(
+    r"^\s*(?:import|from) (urllib(?!\.parse)[\w.]*|http|requests|httpx\d?|aiohttp|ftplib|huggingface_hub|socket)\b",
+    re.MULTILINE,
+)
+# Downloads and checks of the hub; an upload, and who reads a card's metadata; sockets between processes of one machine.
+MAY_REACH = r"shallower/(sources/\w+|delivery/(upload|card)|engine/gpu_slots|steps/(client|server))\.py"
+
+
+def test_only_few_modules_can_reach_the_network():
+    found = {str(path.relative_to(ROOT / "workflow")): REACHING.findall(path.read_text("utf-8")) for path in PYTHON}
+    found = {name: packages for name, packages in found.items() if packages}
+    assert "shallower/sources/packages.py" in found
+    assert [name for name in found if not re.fullmatch(MAY_REACH, name)] == []
+    of_processes = [packages for name, packages in found.items() if re.search(r"/(engine|steps)/", name)]
+    assert of_processes == [["socket"]] * 3
+
+
 def test_only_downloads_use_the_network():
     texts = {path.name: path.read_text(encoding="utf-8") for path in RULES}
     prefix = re.search(r"^PREFIX = \(\n(.*?)^\)", "\n".join(texts.values()), flags=re.MULTILINE | re.DOTALL)
