@@ -371,7 +371,7 @@ def test_rows_that_look_like_different_kinds_are_asked_about(proposed, monkeypat
     """0 and 1 first, ratings of all sizes after them."""
     monkeypatch.setattr(propose, "FIRST_ROWS", 40)
     rating = {"my.csv": table(200, text=text, rating=lambda row: row % 2 if row < 110 else row / 7)}
-    with pytest.raises(UserError, match=r"'rating' looks like the label of a .*; say which it is with KIND="):
+    with pytest.raises(UserError, match=r"'rating' looks like the label of a .*; say which with KIND="):
         proposed(rating)
     proposed(rating, kind="regression")
     assert study_at()["tasks"][0]["target"] == "regression"

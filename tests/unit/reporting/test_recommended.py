@@ -160,7 +160,7 @@ def test_a_full_model_that_learned_nothing_gives_no_recommendation(changes, reas
 def test_a_model_of_which_nothing_was_dropped_gives_no_recommendation():
     summary, scores = study()
     table = recommended_table(summary.iloc[:1], scores, {"layers": 4}, HALF)
-    assert table["sentence"].tolist() == ["No recommendation: no layer was dropped from it."]
+    assert table["sentence"].tolist() == ["No recommendation: no arm drops a layer with every seed."]
 
 
 def test_an_arm_that_drops_no_layer_is_no_shallower_model():

@@ -100,7 +100,7 @@ def test_queries_of_a_collection_are_looked_for_in_both_texts_of_training_pairs(
     validation = pa.table({"text": ["b", "c", "d1", "d2", "d3"], "documents": documents})
     test = pa.table({"text": ["c", "a", "d1", "d2", "d3"], "documents": documents})
     found = repeated_texts({"train": train, "validation": validation, "test": test})
-    assert (found["validation_in_train"], found["compared"], found["train"]) == (1, 2, 0)
+    assert (found["validation_in_train"], found["compared"], found["train"]) == (1, {"validation": 2, "test": 2}, 0)
     assert (found["test_in_train"], found["test_in_validation"]) == (1, 1)
     assert num_compared(test) == 2
 

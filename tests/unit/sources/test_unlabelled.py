@@ -65,6 +65,9 @@ def test_parts_of_texts_that_are_scored_on_are_left_out() -> None:
     assert left["text"].to_pylist() == ["The sun shines."]
     assert counts["validation"] == 2
     assert left_over(table, others)[1]["left"] == 3
+    lines = {"train": pa.table({"text": ["none"]}), "validation": pa.table({"text": ["Snow falls.\nIT rains.\n"]})}
+    for unit in ("line", "sentence"):
+        assert left_over(table, lines, UNITS[unit])[0]["text"].to_pylist() == ["The sun shines."]
 
 
 def test_rows_of_test_examples_are_left_out(definition: dict[str, Any]) -> None:

@@ -80,13 +80,15 @@ def token_warnings(
 
 
 def repeat_warnings(
-    task: str, repeats: Mapping[str, int], rows: Mapping[str, int], limits: Mapping[str, float]
+    task: str, repeats: Mapping[str, Any], rows: Mapping[str, int], limits: Mapping[str, float]
 ) -> Iterator[str]:
     """What is to be said, with a remedy, of rows that several splits have, above the limit of their share.
 
     These are validation rows that are training rows, and test rows that are rows of any other split.
     """
-    compared = repeats.get("compared", rows["validation"])
+    # Of a collection its queries alone.
+    rows = {**rows, **repeats.get("compared", {})}
+    compared = rows["validation"]
     common = percentage(repeats["validation_in_train"], compared)
     if common is not None and common > limits["common_rows"]:
         yield (

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 OPSET = 20
 # A file of ONNX (a protobuf) must stay below 2 GiB. Weights of more than this are kept in a file of their own.
 LARGEST_WEIGHTS = 2_000_000_000
-# Of that file: appended to the name of the ONNX file, which looks for it in its own folder.
 # What export looks at: neither 0 nor 1, which it would take for constants, and two sizes that it can tell apart.
 BATCH, LENGTH = 2, 8
 # The names of outputs: of models with a head, and of those that answer with the vector of a text.

@@ -106,9 +106,10 @@ class Evidence:
         settings: Mapping[str, Any],
         records: Records | None = None,
     ) -> None:
-        """`states` is states.csv; `settings`: `confidence`, the paper's name of each of `models` and `tasks`, and
+        """`states` is states.csv.
 
-        `scored_elsewhere`, the model, task, strategy and amount of arms whose layers were scored on another task.
+        `settings` are `confidence`, the paper's name of each of `models` and `tasks`, and `scored_elsewhere`: model,
+        task, strategy and amount of arms whose layers were scored on another task.
         """
         self.scores = scores
         self.records = records or Records()
@@ -163,7 +164,7 @@ class Evidence:
         p, test = self._test(terms, estimate, offset)
         agreeing = int((by_seed > 0).sum())
         numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
-        found = [arm for arm in terms if self.scores.rows(*arm)["collapsed"].any()]
+        found = [arm for arm in terms if self._with_common_seeds(arm, terms)["collapsed"].any()]
         collapsed = [f"{arm_title(*arm[2:])} on {arm.task}" for arm in found]
         return Contrast(text, task, num_dropped, role, *numbers, test, collapsed=collapsed)
 
@@ -233,6 +234,11 @@ class Evidence:
         """The seeds that all arms of a task have, by task."""
         tasks = dict.fromkeys(arm.task for arm in terms)
         return {task: self.scores.common_seeds(*(arm for arm in terms if arm.task == task)) for task in tasks}
+
+    def _with_common_seeds(self, arm: ScoreKey, terms: Terms) -> pd.DataFrame:
+        """The runs of an arm with the seeds that all arms of its task have."""
+        rows = self.scores.rows(*arm)
+        return rows[rows["seed"].isin(self._seeds(terms)[arm.task])]
 
     def _by_seed(self, arm: ScoreKey) -> pd.Series:
         return POINTS * self.scores.rows(*arm).set_index("seed")["value"]

@@ -57,10 +57,12 @@ def _kept_percent(evidence: Evidence, model: str, num_dropped: int, names: list[
     """The share of score and of parameters that stays, in words; "" without tasks."""
     if not names:
         return ""
-    rows = [
-        [evidence.scores.rows(*arm) for arm in (pruned(model, task, "top", num_dropped), baseline(model, task))]
-        for task in (evidence.tasks[name] for name in names)
-    ]
+    rows = []
+    for task in (evidence.tasks[name] for name in names):
+        arms = pruned(model, task, "top", num_dropped), baseline(model, task)
+        seeds = evidence.scores.common_seeds(*arms)
+        both = (evidence.scores.rows(*arm) for arm in arms)
+        rows.append([of_arm[of_arm["seed"].isin(seeds)] for of_arm in both])
     score, size = (
         sum(cut[column].mean() for cut, _ in rows) / sum(full[column].mean() for _, full in rows)
         for column in ("value", "parameters")

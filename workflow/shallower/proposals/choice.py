@@ -36,6 +36,10 @@ class Choice:
     decisions: tuple[Decision, ...]
 
 
+class NoLabelError(UserError):
+    """No column of a file can be the label."""
+
+
 def choose(
     place: str, columns: Sequence[Column], asked: Asked, possible: Mapping[str, KindProposal] = PROPOSALS
 ) -> Choice:
@@ -56,7 +60,7 @@ def choose(
         kind = _kind(label, asked, texts, possible)
         text = _text(proposal, [column for column in texts[label.kind] if column not in label.columns], asked)
     except UserError as error:
-        raise UserError(f"{place}: {error}") from None
+        raise type(error)(f"{place}: {error}") from None
     named = _named_label(label, asked, others)
     return Choice(proposal, tuple(text.value), tuple(column.name for column in label.columns), (text, named, kind))
 
@@ -112,7 +116,7 @@ def _label(
     if asked.label:
         found = [candidate for candidate in found if len(candidate.columns) == len(asked.label)]
     if not found:
-        raise UserError(_no_label(columns, asked))
+        raise NoLabelError(_no_label(columns, asked))
     # Many columns that are one label together are not meant one by one.
     together = {column for each in found if len(each.columns) >= SEVERAL for column in each.columns}
     alone = [each for each in found if len(each.columns) > 1 or each.columns[0] not in together]

@@ -7,7 +7,7 @@ and in its comments. Where two answers are sensible the study is not made, and t
 import random
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -21,7 +21,7 @@ from shallower.core.wording import counted, listed
 from shallower.planning.plan import plan_study
 from shallower.planning.sizes import TOKENS_PER_TEXT
 from shallower.proposals.base import KindProposal
-from shallower.proposals.choice import Asked, Choice, choose
+from shallower.proposals.choice import Asked, Choice, NoLabelError, choose
 from shallower.proposals.columns import Column, check_header, listed_values
 from shallower.proposals.division import FEWEST_TEXTS, MOST_HELD_OUT, Division, divide
 from shallower.proposals.draft import Draft
@@ -37,7 +37,7 @@ from shallower.study.study import Study
 
 # Columns are told apart by the first rows, in which what belongs together still stands together, and by these with as
 # many drawn from the others, since files may be sorted by their labels. All rows of those that are used are read later.
-READ_ROWS, FIRST_ROWS = 1_000_000, 5_000
+READ_ROWS, FIRST_ROWS = 50_000, 5_000
 
 
 def propose(request: Request) -> list[str]:
@@ -51,7 +51,7 @@ def propose(request: Request) -> list[str]:
     request, columns, first, remarks = _columns(request)
     model = propose_model(request.model, template, request.template)
     place, possible = str(request.paths[SPLITS[0]][0]), _possible(request, model)
-    choice = _chosen(place, [columns, first], request.asked, possible)
+    choice = _chosen(place, columns, first, request.asked, possible)
     rows = {
         split: read_rows(paths, choice, request.columns, _ways_out(request, split))
         for split, paths in request.paths.items()
@@ -106,28 +106,32 @@ def _with_others(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _chosen(
-    place: str, columns: Sequence[Sequence[Column]], asked: Asked, possible: Mapping[str, KindProposal]
+    place: str, more: Sequence[Column], first: Sequence[Column], asked: Asked, possible: Mapping[str, KindProposal]
 ) -> Choice:
-    """What is chosen by the columns of two selections of rows, or by those of one where the other leaves it open.
+    """What is chosen by the columns of more rows, or by those of the first ones where no label is found among more.
 
-    Raises UserError where neither says it, and where they say different things.
+    Raises UserError where that is not clear, and where the two differ.
     """
-    found, problems = [], []
-    for each in columns:
-        try:
-            found.append(choose(place, each, asked, possible))
-        except UserError as error:
-            problems.append(error)
-    if not found:
-        raise problems[0]
-    kinds = list(dict.fromkeys(choice.proposal.kind.name for choice in found))
-    if len(kinds) > 1:
-        what = listed(list(map(repr, found[0].label)))
-        raise UserError(
-            f"{place}: by some rows {what} looks like the label of a {kinds[0]}, by others like that of a {kinds[1]}; "
-            "say which it is with KIND="
-        )
-    return found[0]
+    try:
+        choice = choose(place, more, asked, possible)
+    except NoLabelError:
+        # A value that is none of a label is told with its row once all are read.
+        with suppress(UserError):
+            return choose(place, first, asked, possible)
+        raise
+    with suppress(NoLabelError):
+        other = choose(place, first, asked, possible)
+        if _in_words(choice) != _in_words(other):
+            raise UserError(
+                f"{place}: by some rows {_in_words(choice)}, by others {_in_words(other)}; say which with KIND=, "
+                "LABEL= and TEXT="
+            )
+    return choice
+
+
+def _in_words(choice: Choice) -> str:
+    label, text = (listed(list(map(repr, names))) for names in (choice.label, choice.text))
+    return f"{label} looks like the label of a {choice.proposal.kind.name} of {text}"
 
 
 def _possible(request: Request, model: ProposedModel) -> Mapping[str, KindProposal]:

@@ -71,7 +71,7 @@ def methods_content(
         ]
         + _distillation(columns),
         "exceptions": [
-            f"on {task['name']} {_settings(task[part])}{' after layers were dropped' if part == 'refine' else ''}"
+            f"on {task['name']} {_settings(task[part])}{_after_drop(config, task) if part == 'refine' else ''}"
             for task in config["tasks"]
             for part in ("train", "refine")
             if task.get(part)
@@ -235,6 +235,14 @@ def _task_source(task: Mapping[str, Any]) -> str:
     return "own files"
 
 
+def _after_drop(config: Mapping[str, Any], task: Mapping[str, Any]) -> str:
+    """When a task's own settings of refining hold, with the epochs of origins that train for longer."""
+    longer = {origin["name"]: ORIGINS[origin["name"]].times_epochs for origin in config["origins"]}
+    epochs = task["refine"].get("epochs")
+    others = [f"{name}: epochs {epochs * times}" for name, times in longer.items() if times != 1] if epochs else []
+    return f" after layers were dropped{f' ({listed(others)})' if others else ''}"
+
+
 def _training_columns(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The settings of each kind of training, by its heading."""
     columns = {"full model": config["train"]}
@@ -312,9 +320,10 @@ def _scored_tasks(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     scored = [
         entry for entry in config["strategies"] if (score := STRATEGIES[entry["name"]].score) and score.runs_model
     ]
-    return [
-        task for task in config["tasks"] if any(task["name"] in entry.get("tasks", [task["name"]]) for entry in scored)
-    ]
+    names = [task["name"] for task in config["tasks"]]
+    # Those of a run's own task, or of the one that the strategy names.
+    read = {entry.get("scores_from", name) for entry in scored for name in entry.get("tasks", names)}
+    return [task for task in config["tasks"] if task["name"] in read]
 
 
 def _test(manifest: Mapping[str, Any]) -> str:

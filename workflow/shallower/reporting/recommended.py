@@ -52,7 +52,7 @@ def recommended_table(
         here = arms if variants is None else of_model_and_task(variants, model, task)
         identity = {"study": full["study"], "model": model, "task": task, "test_sentence": ""}
         shallower = arms[arms["origin"] != BASELINE]
-        problem = without_answer(full, shallower) if len(shallower) else "no layer was dropped from it"
+        problem = without_answer(full, shallower) if len(shallower) else "no arm drops a layer with every seed"
         if here.empty:
             problem = problem or "its variants were not measured"
         if problem:

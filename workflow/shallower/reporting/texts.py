@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shallower.core.layout import CALIBRATION, SPLITS, TEST, VALIDATION
+from shallower.core.layout import CALIBRATION, SPLITS, TEST
 from shallower.core.text_figures import (
     Figures,
     cut_percent,
@@ -98,9 +98,8 @@ def _in_others(found: Mapping[str, Any]) -> list[str]:
 
 
 def _share(manifest: Mapping[str, Any], task: Mapping[str, Any], key: str, split: str) -> float | None:
-    repeats = manifest["repeats"]
-    rows = repeats.get("compared", task["rows"][split]) if split == VALIDATION else task["rows"][split]
-    return percentage(repeats[key], rows)
+    rows = {**task["rows"], **manifest["repeats"].get("compared", {})}
+    return percentage(manifest["repeats"][key], rows[split])
 
 
 def _unknown(found: Mapping[str, Any]) -> str:

@@ -338,7 +338,12 @@ def compared_texts(table: pa.Table, columns: Sequence[str] = TEXTS) -> Iterator[
     for start in range(0, len(table), ROWS):
         columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
         for texts in zip(*columns, strict=True):
-            yield tuple(" ".join(text.casefold().split()) for text in texts)
+            yield tuple(map(compared_text, texts))
+
+
+def compared_text(text: str) -> str:
+    """A text as it is compared: without case and repeated blanks."""
+    return " ".join(text.casefold().split())
 
 
 def text_problems(name: str, values: Sequence[Any], may_be_empty: bool = False) -> Iterator[str]:

@@ -1,38 +1,40 @@
 """Texts that are there more than once: within the training split, and in several splits."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shallower.core.layout import TEST
+from shallower.core.layout import TEST, VALIDATION
 
 # Rows that are taken out of a table at a time.
 ROWS = 10_000
 TEXTS, DOCUMENTS = ("text", "text_pair"), "documents"
 
 
-def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, int]:
+def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     """Rows whose texts (or pairs of texts) are, letter by letter, those of another row.
 
     `train`: training rows that repeat an earlier one; `validation_in_train`: validation rows that are training rows.
     With a split "test", also `test_in_train` and so on: test rows that are rows of each other split. Of a collection
-    rows are its queries, and training rows have one where it is one of their texts; `compared` has their number.
+    rows are its queries, and training rows have one where it is one of their texts; `compared` has their number by
+    split.
     """
     validation = tables["validation"]
-    found = {
+    found: dict[str, Any] = {
         "train": len(tables["train"]) - len({*_hashes(tables["train"])}),
         "validation_in_train": _common(validation, tables["train"]),
     }
     if DOCUMENTS in validation.column_names:
-        found["compared"] = num_compared(validation)
+        found["compared"] = {split: num_compared(tables[split]) for split in (VALIDATION, TEST) if split in tables}
     return found | (in_others(tables) if TEST in tables else {})
 
 
 def in_others(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """Rows of the split "test" whose texts are those of a row of another split, as `test_in_train` and the like."""
-    test = tables[TEST]
-    return {f"{TEST}_in_{split}": _common(test, table) for split, table in tables.items() if split != TEST}
+    others = {split: table for split, table in tables.items() if split != TEST}
+    return {f"{TEST}_in_{split}": _common(tables[TEST], table) for split, table in others.items()}
 
 
 def num_compared(table: pa.Table) -> int:

@@ -24,7 +24,7 @@ from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.core.text_figures import LEFT_OUT, REPEATED, unlabelled_in_words
 from shallower.models.checksums import verified, verified_file
-from shallower.sources.labelled_files import compared_texts, read_unlabelled
+from shallower.sources.labelled_files import TEXTS, compared_text, compared_texts, read_unlabelled
 from shallower.sources.layouts import local_files, version_problems
 from shallower.sources.local_data import LocalData, kept
 from shallower.sources.retrieval import TEXT
@@ -131,10 +131,14 @@ def left_over(
     """
     reasons: dict[bytes, str] = {}
     for split in (split for split in LEFT_OUT if split in others):
-        for texts in compared_texts(others[split]):
-            single = [(part,) for text in texts for part in (text, *split_text(text))]
-            for part in [texts] if "text_pair" in table.column_names else single:
-                reasons.setdefault(_digest(part), split)
+        if "text_pair" in table.column_names:
+            found = compared_texts(others[split])
+        else:
+            single = (text for name in TEXTS if name in others[split].column_names for text in others[split][name])
+            parts = (part for text in single for part in (text.as_py(), *split_text(text.as_py())))
+            found = ((compared_text(part),) for part in parts)
+        for texts in found:
+            reasons.setdefault(_digest(texts), split)
     rows, counts = [], Counter({reason: 0 for reason in LEFT_OUT if reason != TEST or TEST in others})
     for row, texts in enumerate(compared_texts(table)):
         key = _digest(texts)

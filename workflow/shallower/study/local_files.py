@@ -1,15 +1,22 @@
 """Files on this machine that a study's models and tasks are made of, which rules have as inputs."""
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from shallower.core.files import sha256_of
+from shallower.core.errors import UserError
+from shallower.core.files import read_json, sha256_of, write_json
+from shallower.sources.local_data import FOLDER, SETTLED_NS
 from shallower.sources.model_sources import model_source
 from shallower.sources.tasks import task_files
 from shallower.sources.unlabelled import unlabelled_files
+
+# Digests of files that were read, which spare each start of Snakemake reading them again.
+RECORD = FOLDER / "contents.json"
 
 
 def local_model_files(definition: Mapping[str, Any]) -> list[str]:
@@ -35,18 +42,30 @@ def content_of(files: Sequence[str]) -> str:
     """
     if not files:
         return ""
-    digests = [_digest(name, *_state(name)) for name in files]
-    return sha256("\n".join(digests).encode()).hexdigest()[:16]
+    digests = "\n".join(map(_digest, files))
+    return sha256(digests.encode()).hexdigest()[:16]
 
 
-def _state(name: str) -> tuple[int, int, int]:
-    try:
+def _digest(name: str) -> str:
+    """The SHA-256 of a file, which is read again only when it has changed; "" where it cannot be read."""
+    known = _known(Path.cwd())
+    with suppress(OSError, UserError):  # steps report what cannot be read
         found = Path(name).stat()
-    except OSError:  # which Snakemake reports, as an input that is not there
-        return (0, 0, 0)
-    return found.st_size, found.st_mtime_ns, found.st_ino
+        state = [found.st_size, found.st_mtime_ns, found.st_ino]
+        if known.get(name, [])[:-1] != state:
+            digest = sha256_of(name)
+            # What changed just now may change again without a trace.
+            if time.time_ns() - found.st_mtime_ns < SETTLED_NS:
+                return digest
+            known[name] = [*state, digest]
+            write_json(RECORD, known)
+        return str(known[name][-1])
+    return ""
 
 
 @cache
-def _digest(name: str, size: int, mtime_ns: int, inode: int) -> str:
-    return sha256_of(name) if inode else ""
+def _known(folder: Path) -> dict[str, list[Any]]:
+    """What a working directory has recorded: size, time of change, inode and SHA-256 of each file."""
+    with suppress(UserError, TypeError, ValueError):  # not there, or damaged
+        return dict(read_json(folder / RECORD))
+    return {}
