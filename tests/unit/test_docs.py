@@ -15,7 +15,7 @@ from documented import PAGES, PRESENT, ROOT, code_of, commands_in, name_of
 
 # Names that readers replace by their own.
 EXAMPLES = {"studies/mine.yaml", "..."}
-FOLDERS = "workflow|tests|docs|studies|benchmarks|profiles|envs|results/(?:example|oracle|twelve-layers|twelve-layers-seeds)"
+FOLDERS = "workflow|tests|docs|studies|benchmarks|profiles|envs|results/(?:example|oracle|twelve-layers(?:-seeds)?)"
 
 
 def commands(page: Path, program: str) -> Iterator[tuple[str, ...]]:
