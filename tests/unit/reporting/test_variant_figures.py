@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.markers import MarkerStyle
 from test_figures import overlapping, texts
 
 from made_up_variants import made_up_variants
@@ -79,6 +80,15 @@ def test_the_figure_has_every_point_and_no_texts_on_each_other(rows):
     for each in (figure, without):
         named = {word for word in texts(each) if not word.replace(".", "").isdigit()}
         assert not [pair for pair in overlapping(each) if named & {*pair}]
+
+
+def test_the_sign_for_the_number_of_layers_is_a_digit(rows):
+    """Not the text by which matplotlib is asked for one."""
+    figure = score_by_variant(variant_points(rows, BUDGET, RECOMMENDED))
+    handles = [handle for legend in figure.legends for handle in legend.legend_handles]
+    (sign,) = [handle for handle in handles if handle.get_label() == "number of layers kept"]
+    drawn = sign._marker.get_path().vertices  # matplotlib has no public name for it
+    assert len(drawn) == len(MarkerStyle("$4$").get_path().vertices)
 
 
 def test_charts_hold_all_numbers_of_every_variant(rows, tmp_path):

@@ -156,6 +156,8 @@ def _legend(points: Points) -> list[Line2D]:
     if points.limits:
         label = "budget, for lower ends of intervals" if "height" in points.limits else "budget"
         entries.append(Line2D([], [], label=label, **BUDGET_LINE))
-    number = legend_entry("number of layers kept", SOFT, "$4$", line=False)
+    # A number as a marker is mathematics to matplotlib, which texts of figures are not.
+    with mpl.rc_context({"text.parse_math": True}):
+        number = legend_entry("number of layers kept", SOFT, "$4$", line=False)
     number.set(markeredgewidth=0)
     return [*entries, number]

@@ -8,6 +8,7 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 from shallower.core.model_classes import model_class_of
+from shallower.core.variants import ONNX_DATA
 from shallower.models.families import family_of
 from shallower.models.folder import CONFIG, TOKENIZER_FILES, WEIGHTS, WEIGHTS_INDEX
 from shallower.models.sentence_embedding import SentenceEmbedding
@@ -76,7 +77,7 @@ def files_of(variant: ServedModel) -> list[Path]:
         weights = [variant.path / WEIGHTS] if (variant.path / WEIGHTS).is_file() else parts
     else:
         # Weights of large models are in a second file, model.onnx.data or model.onnx_data.
-        beside = (variant.path.with_name(variant.path.name + suffix) for suffix in (".data", "_data"))
+        beside = (variant.path.with_name(variant.path.name + suffix) for suffix in (ONNX_DATA, "_data"))
         weights = [variant.path, *(file for file in beside if file.is_file())]
     needed = [*weights, variant.tokenizer, variant.config]
     missing = [file for file in needed if not file.is_file()]
