@@ -1,6 +1,6 @@
 """Texts that are there more than once: within the training split, and in several splits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     validation = tables["validation"]
     found: dict[str, Any] = {
         "train": len(tables["train"]) - len({*_hashes(tables["train"])}),
-        "validation_in_train": _common(validation, tables["train"]),
+        "validation_in_train": _common([*_hashes(validation)], _known(tables["train"], validation)),
     }
     if DOCUMENTS in validation.column_names:
         found["compared"] = {split: num_compared(tables[split]) for split in (VALIDATION, TEST) if split in tables}
@@ -33,8 +33,9 @@ def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
 
 def in_others(tables: Mapping[str, pa.Table]) -> dict[str, int]:
     """Rows of the split "test" whose texts are those of a row of another split, as `test_in_train` and the like."""
+    test, hashes = tables[TEST], [*_hashes(tables[TEST])]
     others = {split: table for split, table in tables.items() if split != TEST}
-    return {f"{TEST}_in_{split}": _common(tables[TEST], table) for split, table in others.items()}
+    return {f"{TEST}_in_{split}": _common(hashes, _known(table, test)) for split, table in others.items()}
 
 
 def num_compared(table: pa.Table) -> int:
@@ -42,14 +43,16 @@ def num_compared(table: pa.Table) -> int:
     return len(_queries(table))
 
 
-def _common(table: pa.Table, other: pa.Table) -> int:
-    """How many rows of a table are rows of another one."""
-    if DOCUMENTS in table.column_names and DOCUMENTS not in other.column_names:
-        names = [name for name in TEXTS if name in other.column_names]
-        known = {texts for name in names for texts in _hashes(other.select([name]).rename_columns(["text"]))}
-    else:
-        known = {*_hashes(other)}
-    return sum(texts in known for texts in _hashes(table))
+def _common(hashes: Sequence[int], known: Set[int]) -> int:
+    return sum(texts in known for texts in hashes)
+
+
+def _known(table: pa.Table, sought: pa.Table) -> set[int]:
+    """The rows of a table in which those of another are looked for: each text by itself where these are queries."""
+    if DOCUMENTS not in sought.column_names or DOCUMENTS in table.column_names:
+        return {*_hashes(table)}
+    names = [name for name in TEXTS if name in table.column_names]
+    return {texts for name in names for texts in _hashes(table.select([name]).rename_columns(["text"]))}
 
 
 def _queries(table: pa.Table) -> pa.Table:
