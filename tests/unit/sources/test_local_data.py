@@ -9,8 +9,8 @@ import pytest
 
 import tiny
 from shallower.core.files import read_json
+from shallower.sources import file_digests, tasks
 from shallower.sources import local_data as module
-from shallower.sources import tasks
 from shallower.sources.tasks import check_task, local_data
 
 MINUTES_AGO = time.time_ns() - 300 * 10**9
@@ -22,6 +22,7 @@ def definition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     monkeypatch.chdir(tmp_path)
     found = tiny.make_task_files(Path("data"), 40, 20)
     settle()
+    start_again()
     return found
 
 
@@ -47,6 +48,7 @@ def start_again() -> None:
     """As a new process: only records on disk are left."""
     module._known.clear()
     module._code.cache_clear()
+    file_digests._known.cache_clear()
 
 
 def test_files_are_read_once_and_again_when_their_content_changes(definition, reads):
@@ -85,7 +87,7 @@ def test_what_is_wrong_is_told_each_time(definition, reads):
         start_again()
         assert "ugly" in check_task(definition)[0]
     assert len(reads) == 2
-    assert not Path(".scratch").exists()
+    assert [path.name for path in Path(".scratch/checked").iterdir()] == ["sha256.json"]
 
 
 def test_a_definition_with_keys_that_no_study_has_is_read(definition, reads):
@@ -104,14 +106,30 @@ def test_another_definition_or_other_code_reads_again(definition, reads, monkeyp
     assert len(reads) == 3
 
 
-def test_a_file_that_was_written_moments_ago_is_read_each_time(definition, reads):
+def test_a_change_of_moments_ago_is_seen(definition, reads):
+    """Even one of as many bytes within the resolution of the file system's clock."""
     path = Path("data/train.csv")
     content = path.read_text()
+    moment = time.time_ns()
     for label in ("good", "evil"):
         path.write_text(content.replace("good", label))
+        os.utime(path, ns=(moment, moment))
         found = check_task(definition)
     assert "evil" in found[0]
     assert len(reads) == 2
+
+
+def test_what_changes_while_it_is_read_is_not_recorded(definition, reads, monkeypatch):
+    read = tasks._examples
+
+    def changing(*arguments):
+        with Path("data/train.csv").open("a") as file:
+            file.write("one more,good\n")
+        return read(*arguments)
+
+    monkeypatch.setattr(tasks, "_examples", changing)
+    assert local_data(definition).rows == {"train": 41, "validation": 20}
+    assert [path.name for path in Path(".scratch/checked").iterdir()] == ["sha256.json"]
 
 
 def test_a_folder_that_cannot_be_written_to_and_a_damaged_record(definition, reads):
@@ -120,9 +138,11 @@ def test_a_folder_that_cannot_be_written_to_and_a_damaged_record(definition, rea
     Path(".scratch").unlink()
     start_again()
     local_data(definition)
-    (record,) = Path(".scratch/checked").iterdir()
+    records = [*Path(".scratch/checked").iterdir()]
+    (record,) = [path for path in records if path.name != "sha256.json"]
     assert read_json(record)["rows"] == {"train": 40, "validation": 20}
-    record.write_text("{")
+    for path in records:
+        path.write_text("{")
     start_again()
     assert local_data(definition).rows == {"train": 40, "validation": 20}
     assert len(reads) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shallower.study import local_files
+from shallower.sources import file_digests
 from shallower.study.local_files import content_of
 
 
@@ -35,8 +35,8 @@ def test_it_is_of_the_content_whatever_the_date():
 def test_a_file_is_read_once(monkeypatch):
     write("a.csv", "one")
     first = content_of(["a.csv"])
-    local_files._known.cache_clear()
-    monkeypatch.setattr(local_files, "sha256_of", None)
+    file_digests._known.cache_clear()
+    monkeypatch.setattr(file_digests, "sha256_of", None)
     assert content_of(["a.csv"]) == first
 
 

@@ -1,22 +1,14 @@
 """Files on this machine that a study's models and tasks are made of, which rules have as inputs."""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-from shallower.core.errors import UserError
-from shallower.core.files import read_json, sha256_of, write_json
-from shallower.sources.local_data import FOLDER, SETTLED_NS
+from shallower.sources.file_digests import digest_of
 from shallower.sources.model_sources import model_source
 from shallower.sources.tasks import task_files
 from shallower.sources.unlabelled import unlabelled_files
-
-# Digests of files that were read, which spare each start of Snakemake reading them again.
-RECORD = FOLDER / "contents.json"
 
 
 def local_model_files(definition: Mapping[str, Any]) -> list[str]:
@@ -47,25 +39,7 @@ def content_of(files: Sequence[str]) -> str:
 
 
 def _digest(name: str) -> str:
-    """The SHA-256 of a file, which is read again only when it has changed; "" where it cannot be read."""
-    known = _known(Path.cwd())
-    with suppress(OSError, UserError):  # steps report what cannot be read
-        found = Path(name).stat()
-        state = [found.st_size, found.st_mtime_ns, found.st_ino]
-        if known.get(name, [])[:-1] != state:
-            digest = sha256_of(name)
-            # What changed just now may change again without a trace.
-            if time.time_ns() - found.st_mtime_ns < SETTLED_NS:
-                return digest
-            known[name] = [*state, digest]
-            write_json(RECORD, known)
-        return str(known[name][-1])
+    """The SHA-256 of a file; "" where it cannot be read, which steps report."""
+    with suppress(OSError):
+        return digest_of(name)
     return ""
-
-
-@cache
-def _known(folder: Path) -> dict[str, list[Any]]:
-    """What a working directory has recorded: size, time of change, inode and SHA-256 of each file."""
-    with suppress(UserError, TypeError, ValueError):  # not there, or damaged
-        return dict(read_json(folder / RECORD))
-    return {}
