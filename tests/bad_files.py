@@ -272,6 +272,12 @@ PROPOSED = [
         {"files": {"train": "my.csv", "validation": "my.csv"}},
     ),
     Proposal("shares of more than all", train(SOUND), ("SHARES=80,20,20", "sum to 100"), {"shares": (80, 20, 20)}),
+    Proposal(
+        "shares of files that are given",
+        train(SOUND),
+        ("SHARES: are of a file that is divided",),
+        {"files": {"train": "my.csv", "validation": "dev.csv"}, "shares": (80, 10, 10)},
+    ),
     Proposal("negative seed", train(SOUND), ("SEED=-1: write a whole number of at least 0",), {"seed": -1}),
     Proposal("name that is none", train(SOUND), ("NAME=my study: write letters",), {"name": "my study"}),
     Proposal(

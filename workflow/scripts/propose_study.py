@@ -5,7 +5,7 @@ import argparse
 from shallower.core.cli import run_step
 from shallower.proposals.choice import Asked
 from shallower.proposals.propose import propose
-from shallower.proposals.request import SHARES, Request, names
+from shallower.proposals.request import Request, names
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -48,7 +48,7 @@ if __name__ == "__main__":
     parser.add_argument("--labels", type=names, help="names of the classes, separated by commas")
     parser.add_argument("--columns", type=names, help="names of all columns, for files without a line of names")
     parser.add_argument("--seed", type=int, default=1, help="by which rows are divided")
-    parser.add_argument("--shares", type=whole_numbers, default=SHARES, help="per cent of train, validation and test")
+    parser.add_argument("--shares", type=whole_numbers, help="per cent of train, validation and test")
     parser.add_argument(
         "--incomplete", choices=["refuse", "leave-out"], default="refuse", help="rows that lack a value"
     )

@@ -18,7 +18,7 @@ from shallower.core.layout import SPLITS, TEST
 from shallower.proposals import propose
 from shallower.proposals.models import propose_model
 from shallower.proposals.registry import PROPOSALS
-from shallower.proposals.request import Request
+from shallower.proposals.request import SHARES, Request
 from shallower.study.file import read_study
 from shallower.study.resolve import resolve_study
 from shallower.task_kinds.registry import TASK_KINDS
@@ -78,6 +78,9 @@ def test_shares_that_are_asked_for_are_kept_to(proposed, monkeypatch):
     asked = proposed({"my.csv": table(200, id=row_number, text=text, mood=mood)}, name="asked", shares=(50, 25, 25))
     assert "50 : 25 : 25 (SHARES=)" in "\n".join(asked)
     assert len(Path("data/asked/test.jsonl").read_text().splitlines()) == 50
+    # Also where they are the usual ones.
+    proposed({"my.csv": table(200, id=row_number, text=text, mood=mood)}, name="usual", shares=SHARES)
+    assert len(Path("data/usual/test.jsonl").read_text().splitlines()) == 20
 
 
 def test_a_file_that_is_sorted_by_its_label(proposed, monkeypatch):

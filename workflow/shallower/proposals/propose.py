@@ -167,7 +167,7 @@ def _divided(request: Request, rows: Mapping[str, Rows]) -> Division:
     try:
         taken = rows[TEST].keys if TEST in rows else ()
         # Shares that somebody asked for are kept to.
-        most = MOST_HELD_OUT if request.shares == SHARES else None
+        most = MOST_HELD_OUT if request.shares is None else None
         return divide(train.keys, strata, shares, request.seed, taken, most)
     except UserError as error:
         raise UserError(f"{train.files[0]}: {error}") from None
@@ -179,7 +179,7 @@ def _on_division(request: Request, rows: Rows, division: Division) -> Iterator[s
         yield f"{counted(len(rows.incomplete), 'row')} left out, as INCOMPLETE says: the first is {rows.incomplete[0]}"
     what, several = rows.choice.proposal.unit(len(rows.choice.text))
     shares = " : ".join(map(str, request.divided_shares.values()))
-    if request.shares == SHARES and len(rows.texts) * max(SHARES[1:]) / 100 > MOST_HELD_OUT:
+    if request.shares is None and len(rows.texts) * max(SHARES[1:]) / 100 > MOST_HELD_OUT:
         shares += f", no more than {MOST_HELD_OUT:,} texts to validate or test on"
     yield (
         f"{listed(list(division.rows))} are drawn from the one file with seed {request.seed} (SEED=), {shares} "

@@ -32,7 +32,8 @@ class Request:
         name: of the study.
         output: the study's file.
         seed: by which rows are divided.
-        shares: per cent of the splits that rows are divided into.
+        shares: per cent of the splits that rows are divided into; None for `SHARES`, of large files fewer to
+            validate and test on.
         leaves_out: whether rows that lack a text or the label are left out.
         template: a study whose first model, training, budget and delivery are the defaults.
     """
@@ -45,7 +46,7 @@ class Request:
     name: str | None = None
     output: str | None = None
     seed: int = 1
-    shares: tuple[int, ...] = SHARES
+    shares: tuple[int, ...] | None = None
     leaves_out: bool = False
     template: str = "config.yaml"
 
@@ -82,7 +83,7 @@ class Request:
     @property
     def divided_shares(self) -> dict[str, int]:
         """Per cent of each split that the training file is divided into; what the test split would get, train gets."""
-        shares = dict(zip((*SPLITS, TEST), self.shares, strict=True))
+        shares = dict(zip((*SPLITS, TEST), self.shares or SHARES, strict=True))
         if TEST in self.files:
             shares[SPLITS[0]] += shares.pop(TEST)
         return shares
@@ -95,7 +96,9 @@ class Request:
             )
         if self.study_file.suffix not in SUFFIXES:
             raise UserError(f"OUTPUT={self.output}: a study's file ends in .yaml")
-        if len(self.shares) != 3 or sum(self.shares) != 100 or min(self.shares) < 1:
+        if self.shares is not None and not self.is_divided:
+            raise UserError("SHARES: are of a file that is divided; with VALIDATION, files are used as they are")
+        if self.shares is not None and (len(self.shares) != 3 or sum(self.shares) != 100 or min(self.shares) < 1):
             raise UserError(
                 f"SHARES={','.join(map(str, self.shares))}: give three whole numbers that sum to 100, for train, "
                 "validation and test, such as SHARES=80,10,10"
