@@ -14,7 +14,7 @@ from search_case import FULL, GREEDY_PRUNING, LABELS, MORE_TEXTS
 from shallower.evaluation.estimates import POINTS, Estimate, over_seeds, percentage
 from shallower.evaluation.significance import bootstrap_p, over_tasks
 
-SEARCH_MODE = ["compared", "device", "model", "threads", "dropped", "rows"]
+SEARCH_MODE = ["compared", "device", "model", "threads", "dropped", "rows", "epochs", "refine_epochs"]
 CONFIDENCE = 0.95
 BOOTSTRAP_SAMPLES = 2000
 TIMES_CHEAPER = 20

@@ -194,8 +194,11 @@ def search_tables(summary: pd.DataFrame) -> str:
     """For each mode: prices and scores of each choice, or of each way of refining, and what became of the goals."""
     parts = []
     for mode, rows in summary.groupby(SEARCH_MODE, sort=False):
-        compared, device, model, threads, dropped, most = mode
-        title = f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, threads: {threads}"
+        compared, device, model, threads, dropped, most, epochs, refine_epochs = mode
+        title = (
+            f"{model} on {device}, {dropped} layers dropped, at most {most:,} training rows, epochs: {epochs} and "
+            f"{refine_epochs} of refining, threads: {threads}"
+        )
         parts.append(f"### {compared.capitalize()}: {title}\n\n{_search_conditions(rows)}")
         parts.append(_search_table(rows, "method" if compared == CHOICES else "refining"))
         parts.append("\n".join(f"- {verdict}: {text}" for text, verdict in goals(rows)))

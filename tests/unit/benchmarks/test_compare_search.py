@@ -23,7 +23,16 @@ from shallower.analysis.race import Trial
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
 
-MODE = {"compared": "choices", "device": "cpu", "model": "minilm", "threads": 2, "dropped": 1, "rows": 100}
+MODE = {
+    "compared": "choices",
+    "device": "cpu",
+    "model": "minilm",
+    "threads": 2,
+    "dropped": 1,
+    "rows": 100,
+    "epochs": 3,
+    "refine_epochs": 1,
+}
 PRICES = {"fine_tunings": 0, "refinings": 0.0, "forward_passes": 0.0, "refine_seconds": 1.0, "full_seconds": 5.0}
 
 
@@ -332,13 +341,14 @@ def test_ways_of_refining_take_the_place_of_no_choice():
     keys = [*SEARCH_MODE, "task", "refining", "method"]
     choice = {**MODE, "task": "sst2", "refining": "labels", "method": "subset-readout", "score": 0.8}
     recorded = pd.DataFrame([choice])
-    assert len(merged(recorded, pd.DataFrame([choice | {"compared": "refinings"}]), keys)) == 2
+    for change in ({"compared": "refinings"}, {"refine_epochs": 3}):
+        assert len(merged(recorded, pd.DataFrame([choice | change]), keys)) == 2
     assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), keys)["score"].to_list() == [0.9]
 
 
 def test_a_table_of_choices():
     where = {"machine": "M", "torch": "2", "transformers": "5", "python": "3", "commit": "c", "date": "today"}
-    settings = {"epochs": 3, "refine_epochs": 1, "batch_size": 16, "learning_rate": 1e-4, "calibration": 50}
+    settings = {"batch_size": 16, "learning_rate": 1e-4, "calibration": 50}
     runs = pd.DataFrame(
         [
             run_row(GREEDY_PRUNING, kept="0 2", score=0.81, seconds=100.0, metric="accuracy", **where, **settings),
