@@ -33,11 +33,10 @@ class Project:
     def create(cls, folder: Path, study: dict[str, Any]) -> "Project":
         """Copy the code into a new folder and write the study."""
         folder.mkdir(parents=True)
-        ignore = shutil.ignore_patterns("__pycache__")
         for name in PIPELINE:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=ignore)
+                shutil.copytree(source, folder / name)
             else:
                 shutil.copy2(source, folder / name)
         project = cls(folder)

@@ -90,32 +90,37 @@ def test_each_step_depends_on_the_modules_that_it_imports(importing_scripts):
         assert modules == {module for module in MODULES if script in importing_scripts[module]}
 
 
-@pytest.fixture(scope="module")
-def edited_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+class EditedLibrary:
     """A copy of the library, of which modules are edited in turn."""
-    copy = tmp_path_factory.mktemp("edited") / "workflow"
-    shutil.copytree(LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(LIBRARY, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        self.folder = folder
+        # An edit that imports nothing changes nothing of these.
+        self.files = {script: code_files(folder / f"scripts/{script}.py", folder) for script in SCRIPTS}
+        self.before = self.digests()
+
+    def digests(self) -> dict[str, str]:
+        return {script: code_digest(files, self.folder) for script, files in self.files.items()}
+
+
+@pytest.fixture(scope="module")
+def edited_library(tmp_path_factory: pytest.TempPathFactory) -> EditedLibrary:
+    return EditedLibrary(tmp_path_factory.mktemp("edited") / "workflow")
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_an_edited_module_changes_the_code_of_the_steps_that_import_it(
-    name: str, edited_library: Path, importing_scripts
+    name: str, edited_library: EditedLibrary, importing_scripts
 ):
     """That a step whose code has changed runs again, with all that depends on it, is in the matrix for each script."""
-
-    def digests() -> dict[str, str]:
-        scripts = {script: edited_library / f"scripts/{script}.py" for script in SCRIPTS}
-        return {
-            script: code_digest(code_files(file, edited_library), edited_library) for script, file in scripts.items()
-        }
-
-    before, module = digests(), edited_library / name
+    module = edited_library.folder / name
     code = module.read_text(encoding="utf-8")
     module.write_text(f"{code}\nEDITED = True\n", encoding="utf-8")
-    after = digests()
+    after = edited_library.digests()
     module.write_text(code, encoding="utf-8")
-    assert {script for script in SCRIPTS if before[script] != after[script]} == importing_scripts[name]
+    changed = {script for script in SCRIPTS if edited_library.before[script] != after[script]}
+    assert changed == importing_scripts[name]
 
 
 def test_the_page_of_the_matrix_is_up_to_date():

@@ -198,6 +198,8 @@ def test_an_input_is_read_once_for_its_checksum(tmp_path, once, reads):
     (tmp_path / "Snakefile").write_text(READERS.format(library=str(ROOT / "workflow"), once=once))
     # Without the adapter it is read for each of three jobs' two outputs; where that has changed, it isn't needed.
     assert run().count("READ weights") == reads
+    if not once:
+        return
     # The recorded checksums are those of the content: a touched file changes nothing, other content everything.
     (tmp_path / "weights").touch()
     assert "Nothing to be done" in run()

@@ -36,7 +36,7 @@ def test_the_digest_is_of_names_and_contents_not_of_times_or_places(tmp_path: Pa
         return code_digest([file], tmp_path / folder)
 
     assert digest("here", "a.py", "x = 1\n") == digest("there", "a.py", "x = 1\n")
-    assert digest("here", "a.py", "x = 1\n") != digest("here", "a.py", "x = 2\n")
+    assert digest("here", "a.py", "x = 1\n") != digest("another", "a.py", "x = 2\n")
     assert digest("here", "a.py", "x = 1\n") != digest("here", "b.py", "x = 1\n")
 
 

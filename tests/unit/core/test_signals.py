@@ -109,6 +109,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
         known = {path.name for path in tmp_path.glob("scratch-mine/*/step-*")}
         while not {path.name for path in tmp_path.glob("scratch-mine/*/step-*")} - known:
             assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
         process.send_signal(number)
         log = process.communicate(timeout=60)[1]
         assert process.returncode == 128 + number, log

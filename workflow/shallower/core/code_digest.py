@@ -49,13 +49,17 @@ def _used_by_module(file: Path, library: Path) -> frozenset[Path]:
     for imported, level, parts in module.imports_from:
         name = _absolute(imported, level, file, library)
         names.update([name, *(f"{name}.{part}" for part in parts)])
-    ours = (name.split(".") for name in names if name.split(".")[0] == PACKAGE)
-    # An import of a module runs the __init__ of every package above it.
-    candidates = {library.joinpath(*parts[:depth]) for parts in ours for depth in range(1, len(parts) + 1)}
-    modules = (
-        path for name in candidates for path in (name.with_suffix(".py"), name / "__init__.py") if path.is_file()
-    )
-    return frozenset(modules) | _templates(module.templates, library)
+    ours = (_files_of_module(name, library) for name in names if name.split(".")[0] == PACKAGE)
+    return frozenset().union(*ours) | _templates(module.templates, library)
+
+
+@cache
+def _files_of_module(name: str, library: Path) -> frozenset[Path]:
+    """The files that an import of a dotted name runs: its module, and the __init__ of every package above it."""
+    above, _, _ = name.rpartition(".")
+    place = library.joinpath(*name.split("."))
+    files = frozenset(path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file())
+    return files | _files_of_module(above, library) if above else files
 
 
 def _absolute(imported: str, level: int, file: Path, library: Path) -> str:

@@ -6,6 +6,7 @@ parse a module. It names the version of this code that wrote it; one by another 
 
 import ast
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shallower.core.errors import UserError
-from shallower.core.files import canonical_json, read_json, sha256_of, write_json
+from shallower.core.files import read_json, sha256_of, write_json
 from shallower.core.layout import SCRATCH
 
 RECORD = Path(SCRATCH) / "parsed-code.json"
@@ -45,10 +46,17 @@ _asked: dict[str, ParsedModule] = {}
 
 def parsed_module(file: Path) -> ParsedModule:
     """What the code of a module says, parsed now or from the record."""
-    content = sha256_of(file)
+    found = file.stat()
+    content = _content(file, found.st_size, found.st_mtime_ns)
     if content not in _asked:
         _asked[content] = _recorded().get(content) or _parse(file)
     return _asked[content]
+
+
+@cache
+def _content(file: Path, size: int, mtime_ns: int) -> str:
+    """The SHA-256 of a file as it is now, read once: scripts share modules."""
+    return sha256_of(file)
 
 
 @cache
@@ -72,7 +80,7 @@ def _parse(file: Path) -> ParsedModule:
     nodes: list[ast.AST] = []
     tree = _plain(ast.parse(file.read_text(encoding="utf-8"), filename=str(file)), nodes)
     return ParsedModule(
-        digest=hashlib.sha256(canonical_json(tree).encode("utf-8")).hexdigest(),
+        digest=hashlib.sha256(json.dumps(tree, ensure_ascii=False).encode("utf-8")).hexdigest(),
         imports=sorted({alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}),
         imports_from=[
             (node.module or "", node.level, [alias.name for alias in node.names])
