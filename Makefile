@@ -97,7 +97,7 @@ check-delivered: $(READY) ## check that the delivered models of a study answer a
 	$(IN_VENV) PYTHONPATH=workflow python workflow/scripts/check_delivered.py \
 	  --delivered-dir "results/$$name/delivered" $(ARGUMENTS)
 
-publish: $(READY) ## copy a finished study without models to a new folder (TO=folder), or upload a delivered model (REPOSITORY=owner/name)
+publish: $(READY) ## copy a finished study without models to a new folder (TO=folder), or a delivered model to the hub (REPOSITORY=owner/name UPLOAD=yes)
 	@test -n "$(TO)$(REPOSITORY)" || { echo "error: nothing to publish to; name a new folder for tables, figures, report" \
 	  "and record, make publish TO=folder, or a repository of the hub for a delivered model, make publish" \
 	  "REPOSITORY=owner/name" >&2; exit 2; }

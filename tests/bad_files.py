@@ -118,7 +118,7 @@ PROPOSED = [
         {"label": ("mood",)},
     ),
     Proposal(
-        "ids and dates only beside the text",
+        "ids and dates only next to the text",
         train(table(id=row_number, day=lambda row: f"2024-01-{1 + row % 28:02}", text=text)),
         ("no column looks like the label", "'day': dates", "'id': another value in each row"),
     ),

@@ -366,8 +366,8 @@ class Strategy(Settings):
     """
     protect: Annotated[list[Annotated[Whole, Field(ge=0)]], Strict(), Field(min_length=1), Distinct()] = optional()
     """
-    Layers (0-based from the bottom) that are never dropped. For strategies that choose among subsets of layers, and
-    models whose layers have weights of their own.
+    Layers (0-based from the bottom) that are never dropped, whatever the strategy. For models whose layers have weights
+    of their own.
     """
     scores_from: Annotated[str, Strict()] = optional()
     """

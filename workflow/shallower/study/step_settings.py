@@ -161,7 +161,7 @@ class WarnAbove(Settings):
     cut_texts: Annotated[Number, Field(ge=0, le=100)] = 20
     """Of a split's texts, those that are cut to train.max_length."""
     common_rows: Annotated[Number, Field(ge=0, le=100)] = 1
-    """Of the validation rows, those with the texts of a training row."""
+    """Of the validation and the test rows, those with the texts of rows that were learnt from or chosen by."""
 
 
 class Report(Settings):
@@ -185,9 +185,12 @@ class Budget(Settings):
     must not go below it.
     """
     megabytes: Annotated[Number, Field(gt=0)] = optional()
-    """Largest size of the model's file in MB (10^6 bytes)."""
+    """Largest size in MB (10^6 bytes) of the model's file or, with deliver, of all files that a variant needs."""
     latency_ms: Annotated[Number, Field(gt=0)] = optional()
-    """Longest median time of a forward pass in milliseconds, as measure says how to take it."""
+    """
+    Longest median time in milliseconds of a forward pass, as measure says how to take it, or, with deliver, of a
+    variant's answer, tokenizing included.
+    """
     batch_size: Annotated[Whole, Field(ge=1)] = optional()
     """The batch size that latency_ms is for, one of measure.batch_sizes; by default the smallest."""
     layers: Annotated[Whole, Field(ge=1)] = optional()
@@ -217,7 +220,10 @@ class Deliver(Settings):
     minimum_count: Annotated[Whole, Field(ge=1)] = 1
     """How often the training texts must use a token for the trimmed vocabulary to keep it."""
     exclude_operators: Annotated[list[Annotated[str, Strict()]], Strict(), Distinct()] = []
-    """Operators of ONNX that stay in 32-bit floating point, such as Gather; for models that int8 makes worse."""
+    """
+    What stays in 32-bit floating point: operators of ONNX, such as Gather, or modules, such as layer.0; for models that
+    int8 makes worse.
+    """
 
 
 class Compute(Settings):
@@ -230,8 +236,8 @@ class Compute(Settings):
     """
     threads: Annotated[Whole, Field(ge=1, le=1024)] = 1
     """
-    CPU threads of each training or prediction. Fixed rather than all cores, so that the numbers do not depend on the
-    machine and several runs share the cores.
+    CPU threads of each training or prediction. Fixed rather than all cores, so that the numbers do not depend on how
+    many there are, and several runs share the cores.
     """
     runs_per_gpu: Annotated[Whole, Field(ge=1, le=64)] = 1
     """
