@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -79,6 +79,12 @@ def commands_in(text: str, page: str) -> Iterator[Command]:
             yield Command.of(page, f"{DEFAULT_PROGRAM if 'benchmarks' not in page else 'benchmark'} {code}")
         elif re.sub(r"^(\w+=\S+ )+", "", code).partition(" ")[0] in PROGRAMS and " " in code:
             yield Command.of(page, code)
+
+
+def unexplained_columns(columns: Iterable[str]) -> list[str]:
+    """Columns of a table that docs/tables.md does not name; of batch sizes it has 1 as an example."""
+    named = set(inline_code((ROOT / "docs/tables.md").read_text(encoding="utf-8")))
+    return [column for column in columns if re.sub(r"_batch\d+$", "_batch1", column) not in named]
 
 
 def documented_commands() -> list[Command]:

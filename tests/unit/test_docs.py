@@ -11,7 +11,7 @@ import pytest
 import yaml
 from test_packages import ALLOWED
 
-from documented import PAGES, PRESENT, ROOT, code_of, commands_in, name_of
+from documented import PAGES, PRESENT, ROOT, code_of, commands_in, name_of, unexplained_columns
 
 # Names that readers replace by their own.
 EXAMPLES = {"studies/mine.yaml", "..."}
@@ -69,6 +69,13 @@ def test_paths_in_code_exist(page: Path):
     paths = {path for code in code_of(page) for path in re.findall(rf"(?<![\w./-])(?:{FOLDERS})/[\w./*{{}}-]*", code)}
     missing = [path for path in sorted(paths - EXAMPLES) if "{" not in path and not list(ROOT.glob(path.rstrip("/.")))]
     assert missing == []
+
+
+@pytest.mark.parametrize("name", ["results.csv", "tables/summary.csv", "tables/droppable.csv", "missing.csv"])
+def test_columns_of_tables_are_explained(name: str):
+    header = (ROOT / "results/twelve-layers-seeds" / name).read_text(encoding="utf-8").partition("\n")[0]
+    assert unexplained_columns(header.split(",")) == []
+    assert unexplained_columns(["no_column"]) == ["no_column"]
 
 
 # --- CONTRIBUTING.md ---

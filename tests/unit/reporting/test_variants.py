@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from documented import unexplained_columns
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.core.tables import read_table
@@ -105,6 +106,7 @@ def test_a_row_for_each_variant_that_was_measured(folder):
     assert done.returncode == 0, done.stderr
     table = read_table(folder / "results/small/variants.csv")
     assert table["runtime"].tolist() == ["torch", "torch", "onnx-int8"]
+    assert unexplained_columns(table.columns) == []
     full, arm, int8 = table.to_dict("records")
     assert reference_of(table)["origin"] == "baseline"
 
