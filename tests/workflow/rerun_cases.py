@@ -257,6 +257,14 @@ def append(path: str, text: str) -> Change:
     return change
 
 
+def all_of(*changes: Change) -> Change:
+    def change(project: Project) -> None:
+        for each in changes:
+            each(project)
+
+    return change
+
+
 def code(path: str) -> Change:
     return append(f"workflow/{path}", "\nEDITED = True\n")
 
@@ -903,6 +911,9 @@ SCRIPTS = {
     "write_report": REPORT,
     "write_study": Counter(write_study=1) + REPORT,
 }
+
+# Rows of scripts that the study has no use for.
+IDLE_SCRIPTS = frozenset(f"script {name}.py" for name, jobs in SCRIPTS.items() if not jobs)
 
 CODE = {
     "every code file touched": Case(touched("workflow/**/*.py"), NOTHING),

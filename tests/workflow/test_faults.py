@@ -22,7 +22,7 @@ SCORES = "results/tiny/bert/tiny/scores/contribution/pretrained.json"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, warm_steps: dict[str, str]) -> Project:
     """A run that nothing happened to; its trainings take some seconds."""
 
     def change(study):
@@ -30,7 +30,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
         study["compute"] = {"checkpoint_seconds": 1}
 
     project = make_tiny_project(tmp_path_factory.mktemp("undisturbed"), change)
-    project.run(PREDICTIONS)
+    project.run(PREDICTIONS, environment=warm_steps)
     return project
 
 

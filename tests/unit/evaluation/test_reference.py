@@ -10,7 +10,7 @@ from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.evaluation.metrics import metric_names, metric_of_class, score
 from shallower.evaluation.reference import checked_scores, reference_scores
-from synthetic_runs import write_study
+from synthetic_runs import SMALL, write_study
 
 
 @pytest.mark.parametrize("target", ["classification", "regression"])
@@ -36,7 +36,7 @@ def test_values_are_not_rounded_to_single_precision():
 
 
 def test_runs_are_scored_and_a_wrong_metrics_file_is_named(tmp_path):
-    folder = write_study(tmp_path)
+    folder = write_study(tmp_path, SMALL)
     runs = sorted(path.parent for path in folder.rglob("predictions.parquet"))[:3]
     scores = checked_scores(str(run) for run in runs)
     for run in runs:
