@@ -275,7 +275,7 @@ PROPOSED = [
     Proposal(
         "shares of files that are given",
         train(SOUND),
-        ("SHARES: are of a file that is divided",),
+        ("SHARES=80,10,10: is for a file that is divided; with VALIDATION, leave it out",),
         {"files": {"train": "my.csv", "validation": "dev.csv"}, "shares": (80, 10, 10)},
     ),
     Proposal("negative seed", train(SOUND), ("SEED=-1: write a whole number of at least 0",), {"seed": -1}),

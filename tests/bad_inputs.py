@@ -2340,9 +2340,9 @@ def as_page() -> str:
     lines = [
         "# Bad inputs",
         "",
-        f"{sum(map(len, GROUPS.values()))} mistakes, and words of the message that each must give. They are reported",
-        "before any job runs, those in a model of the hub when it is fetched, before its weights. Each gives one",
-        "message and an exit code, no traceback, no computation.",
+        f"{sum(map(len, GROUPS.values()))} mistakes, and words of the message that each must give. All but those of",
+        "the last two groups are reported before any job runs. Each gives one message and an exit code, no traceback,",
+        "no computation.",
         "",
         "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",
         "`make test` tries each in Python and some with snakemake, `make test-inputs` all of them with snakemake.",

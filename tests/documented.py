@@ -81,9 +81,14 @@ def commands_in(text: str, page: str) -> Iterator[Command]:
             yield Command.of(page, code)
 
 
-def unexplained_columns(columns: Iterable[str]) -> list[str]:
-    """Columns of a table that docs/tables.md does not name; of batch sizes it has 1 as an example."""
-    named = set(inline_code((ROOT / "docs/tables.md").read_text(encoding="utf-8")))
+def unexplained_columns(columns: Iterable[str], *tables: str) -> list[str]:
+    """Columns that docs/tables.md does not name in the sections of these tables, or as those of several tables.
+
+    Of batch sizes it has 1 as an example.
+    """
+    _, *sections = (ROOT / "docs/tables.md").read_text(encoding="utf-8").split("\n## ")
+    explained = {section.partition("\n")[0]: set(inline_code(section)) for section in sections}
+    named = explained["In several tables"].union(*(explained[table] for table in tables))
     return [column for column in columns if re.sub(r"_batch\d+$", "_batch1", column) not in named]
 
 

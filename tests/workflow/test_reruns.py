@@ -63,9 +63,11 @@ def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
     items = (item for item in request.session.items if getattr(item, "function", None) is test)
     names = [item.callspec.params["name"] for item in items]
     idle = [name for name in names if name in IDLE_SCRIPTS]
-    together = dry_run(Case(all_of(*(CASES[name].change for name in idle)), NOTHING))
+    together = dry_run(Case(all_of(*(CASES[name].change for name in idle)), NOTHING)) if idle else None
     found = {name: dry_run(CASES[name]) for name in names if name not in idle}
-    return found | {name: dry_run(CASES[name]) if together.result() else together for name in idle}
+    if together and not together.exception() and not together.result():
+        return found | dict.fromkeys(idle, together)
+    return found | {name: dry_run(CASES[name]) for name in idle}
 
 
 @pytest.mark.parametrize("name", CASES)

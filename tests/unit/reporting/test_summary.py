@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from documented import unexplained_columns
 from read_pages import Page
 from shallower.core.errors import UserError
 from shallower.core.tables import read_table, write_table
@@ -243,6 +244,11 @@ def test_droppable_knows_the_arms_of_the_other_strategies(summary):
 def test_a_share_that_does_not_exist_is_never_chosen():
     arms = ARMS.assign(kept_percent=np.nan, kept_percent_half1=np.nan)
     assert choose(arms, 50) is None
+
+
+def test_columns_are_explained(summary):
+    assert unexplained_columns(summary.columns, "tables/summary.csv") == []
+    assert unexplained_columns(droppable(summary, [1]).columns, "tables/droppable.csv", "tables/summary.csv") == []
 
 
 def test_droppable_has_a_row_for_each_strategy_and_tolerance(summary):

@@ -106,7 +106,7 @@ def test_a_row_for_each_variant_that_was_measured(folder):
     assert done.returncode == 0, done.stderr
     table = read_table(folder / "results/small/variants.csv")
     assert table["runtime"].tolist() == ["torch", "torch", "onnx-int8"]
-    assert unexplained_columns(table.columns) == []
+    assert unexplained_columns(table.columns, "variants.csv") == []
     full, arm, int8 = table.to_dict("records")
     assert reference_of(table)["origin"] == "baseline"
 

@@ -132,6 +132,23 @@ def test_what_changes_while_it_is_read_is_not_recorded(definition, reads, monkey
     assert [path.name for path in Path(".scratch/checked").iterdir()] == ["sha256.json"]
 
 
+def test_a_file_that_vanishes_while_it_is_read(definition, reads, monkeypatch):
+    read = tasks._examples
+
+    def vanishing(*arguments):
+        found = read(*arguments)
+        Path("data/train.csv").unlink()
+        return found
+
+    monkeypatch.setattr(tasks, "_examples", vanishing)
+    assert local_data(definition).rows == {"train": 40, "validation": 20}
+
+
+def test_a_name_that_is_not_utf_8(definition, reads):
+    Path("data/train.csv").rename("data/tr\udcff.csv")
+    assert local_data(definition | {"train_file": "data/tr*.csv"}).rows == {"train": 40, "validation": 20}
+
+
 def test_a_folder_that_cannot_be_written_to_and_a_damaged_record(definition, reads):
     Path(".scratch").write_text("a file stands here")
     assert local_data(definition).rows == {"train": 40, "validation": 20}
@@ -141,11 +158,12 @@ def test_a_folder_that_cannot_be_written_to_and_a_damaged_record(definition, rea
     records = [*Path(".scratch/checked").iterdir()]
     (record,) = [path for path in records if path.name != "sha256.json"]
     assert read_json(record)["rows"] == {"train": 40, "validation": 20}
-    for path in records:
-        path.write_text("{")
-    start_again()
-    assert local_data(definition).rows == {"train": 40, "validation": 20}
-    assert len(reads) == 3
+    for number, damage in enumerate(("{", "[]", '{"data/train.csv": 5}'), start=3):
+        for path in records:
+            path.write_text(damage)
+        start_again()
+        assert local_data(definition).rows == {"train": 40, "validation": 20}
+        assert len(reads) == number
     shutil.rmtree("data")
     start_again()
     assert "file not found" in check_task(definition)[0]

@@ -97,7 +97,8 @@ class Request:
         if self.study_file.suffix not in SUFFIXES:
             raise UserError(f"OUTPUT={self.output}: a study's file ends in .yaml")
         if self.shares is not None and not self.is_divided:
-            raise UserError("SHARES: are of a file that is divided; with VALIDATION, files are used as they are")
+            shares = ",".join(map(str, self.shares))
+            raise UserError(f"SHARES={shares}: is for a file that is divided; with VALIDATION, leave it out")
         if self.shares is not None and (len(self.shares) != 3 or sum(self.shares) != 100 or min(self.shares) < 1):
             raise UserError(
                 f"SHARES={','.join(map(str, self.shares))}: give three whole numbers that sum to 100, for train, "

@@ -32,10 +32,11 @@ def digest_of(path: str | Path) -> str:
     state = [found.st_size, found.st_mtime_ns, found.st_ino]
     if known.get(name, [])[:-1] == state:
         return str(known[name][-1])
+    is_settled = time.time_ns() - found.st_mtime_ns >= SETTLED_NS
     digest = sha256_of(path)
-    if time.time_ns() - found.st_mtime_ns >= SETTLED_NS:
+    if is_settled:
         known[name] = [*state, digest]
-        with suppress(OSError):  # a folder that cannot be written to
+        with suppress(OSError, UnicodeEncodeError):  # a folder that cannot be written to; a name that is not UTF-8
             write_json(RECORD, known)
     return digest
 
@@ -43,6 +44,7 @@ def digest_of(path: str | Path) -> str:
 @cache
 def _known(folder: Path) -> dict[str, list[Any]]:
     """What a working directory has recorded: size, time of change, inode and SHA-256 of each file."""
-    with suppress(UserError, TypeError, ValueError):  # not there, or damaged
-        return dict(read_json(folder / RECORD))
+    with suppress(UserError, AttributeError):  # not there, or damaged
+        record = read_json(folder / RECORD).items()
+        return {name: known for name, known in record if isinstance(known, list) and len(known) == 4}
     return {}

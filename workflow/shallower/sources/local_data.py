@@ -59,9 +59,10 @@ def kept(
         found = _recorded(definition, digests, reader)
         if found is None:
             found = read()
-            # What changed while it was read is not recorded.
-            if not found.problems and _digests(files) == digests:
-                _record(definition, digests, reader, found)
+            with suppress(OSError, UnicodeEncodeError):  # a folder that cannot be written to; a name that is not UTF-8
+                # What changed while it was read is not recorded.
+                if not found.problems and _digests(files) == digests:
+                    _record(definition, digests, reader, found)
         _known[key] = found
     return _known[key]
 
@@ -85,8 +86,7 @@ def _recorded(definition: Mapping[str, Any], digests: _Digests, reader: Path) ->
 
 def _record(definition: Mapping[str, Any], digests: _Digests, reader: Path, found: LocalData) -> None:
     record = {"definition": definition, "code": _code(reader), "files": digests}
-    with suppress(OSError):  # a folder that cannot be written to
-        write_json(_file(definition), record | {"rows": found.rows, "repeats": found.repeats})
+    write_json(_file(definition), record | {"rows": found.rows, "repeats": found.repeats})
 
 
 @cache
