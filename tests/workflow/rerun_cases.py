@@ -1105,7 +1105,13 @@ ENVIRONMENT = {
     "a clone, results copied with new times": Case(cloned(*RESULTS, keep_times=False), NOTHING),
     "a copy without .snakemake, with all times": Case(deleted(".snakemake"), NOTHING),
     # Without Snakemake's metadata on contents, the clone's data files count as new.
-    "a clone without .snakemake": Case(cloned("resources", "results", keep_times=True), EVERYTHING),
+    "a clone without .snakemake": Case(
+        cloned("resources", "results", keep_times=True), EVERYTHING + Counter(write_study=1, plan_runs=1)
+    ),
+    # As results that are published with the code.
+    "a seed added, without .snakemake and .scratch": Case(
+        in_turn(deleted(".snakemake", ".scratch"), settings(seeds=[1, 2])), ALL_RUNS + NEW_PLAN + Counter(write_study=1)
+    ),
     "a clone without .snakemake, then snakemake --touch": Case(
         in_turn(cloned("resources", "results", keep_times=False), accepted), NOTHING
     ),

@@ -9,6 +9,8 @@ FIGURES = ["score-by-layers", "score-by-cost"]
 
 
 rule write_study:
+    input:
+        written_settings("write_study", study.config),
     output:
         study=STUDY_FILE,
     log:
@@ -25,6 +27,8 @@ rule write_study:
 
 
 rule plan_runs:
+    input:
+        written_settings("plan_runs", study.grid),
     output:
         runs=f"{layout.STUDY}/runs.csv",
         missing=f"{layout.STUDY}/missing.csv",

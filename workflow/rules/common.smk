@@ -2,7 +2,7 @@
 #
 # Needs: config (a study), LIBRARY.
 # Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, UNMADE_FILE, PRESENT, RUNS, ARMS, ALL_VOCABULARIES, code(),
-# serve_steps(), as_json(), made(), costs(), input functions, wildcard constraints.
+# serve_steps(), as_json(), written_settings(), made(), costs(), input functions, wildcard constraints.
 import os
 import re
 import shlex
@@ -16,7 +16,7 @@ from shallower.core.code_digest import code_digest, code_files
 from shallower.core.errors import UserError
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
-from shallower.core.files import ascii_json as as_json
+from shallower.core.files import ascii_json as as_json, canonical_json, fingerprint, write_text
 from shallower.core.variants import VOCABULARIES as ALL_VOCABULARIES
 from shallower.paper.items import FIGURES as PAPER_FIGURES
 from shallower.paper.items import ITEMS as PAPER_ITEMS
@@ -124,6 +124,21 @@ def code(script):
     """
     first, *modules = code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY)
     return {"script": os.path.relpath(first), "code": code_digest([first, *modules], LIBRARY)}
+
+
+def written_settings(rule_name, content):
+    """A file with the settings that a rule without other inputs writes down, named after them: an input of that rule.
+
+    Where Snakemake does not know what made an output, as in a clone that has results of another study with this name, it
+    goes by times: without an input that is newer it would take that output for this study's.
+    """
+    file = Path(layout.SCRATCH, f"{rule_name}-{fingerprint(content)}.json")
+    if not file.exists():
+        try:
+            write_text(file, canonical_json(content))
+        except OSError:  # a folder that cannot be written to, which the first step reports
+            return []
+    return str(file)
 
 
 # The resolved study, for steps that need all of it; it has the wildcard {study}.
