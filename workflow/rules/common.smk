@@ -127,7 +127,7 @@ def code(script):
 
 
 def written_settings(rule_name, content):
-    """A file with the settings that a rule without other inputs writes down, named after them: an input of that rule.
+    """A file that has settings, and is named after them, as the input of what writes them down and has no other input.
 
     Where Snakemake does not know what made an output, as in a clone that has results of another study with this name, it
     goes by times: without an input that is newer it would take that output for this study's.
