@@ -126,13 +126,14 @@ def code(script):
     return {"script": os.path.relpath(first), "code": code_digest([first, *modules], LIBRARY)}
 
 
-def written_settings(rule_name, content):
-    """A file that has settings, and is named after them, as the input of what writes them down and has no other input.
+def written_settings(name, content):
+    """A file that has settings, and is named after them.
 
-    Where Snakemake does not know what made an output, as in a clone that has results of another study with this name, it
-    goes by times: without an input that is newer it would take that output for this study's.
+    It is the input of what writes settings down and has no other: where Snakemake does not know what made an output, as
+    in a clone that has results of another study with this name, it goes by times, and without an input that is newer it
+    would take that output for this study's.
     """
-    file = Path(layout.SCRATCH, f"{rule_name}-{fingerprint(content)}.json")
+    file = Path(layout.SCRATCH, f"{name}-{fingerprint(content)}.json")
     if not file.exists():
         try:
             write_text(file, canonical_json(content))

@@ -4,7 +4,7 @@
 # Gives: IS_PARTIAL, whether this is such a run, and show_what_there_is().
 import subprocess
 
-from shallower.core.files import canonical_json, fingerprint, write_text
+from shallower.core.files import fingerprint
 from shallower.core.signals import was_interrupted
 from shallower.core.wording import counted
 from shallower.planning.missing import Cause, missing_rows, write_unmade
@@ -26,8 +26,7 @@ def show_what_there_is():
     print(f"\n{counted(len(absent), 'result')} missing. Making tables, figures and report of the others.")
     file = f"{layout.SCRATCH}/unmade-{fingerprint({file: str(cause) for file, cause in unmade.items()})}.json"
     write_unmade(file, unmade)
-    config_file = f"{layout.SCRATCH}/study-{fingerprint(config)}.json"
-    write_text(config_file, canonical_json(config))
+    config_file = written_settings("study", config)
     subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--configfile", config_file, "--nolock"),
