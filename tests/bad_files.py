@@ -278,6 +278,12 @@ PROPOSED = [
         ("SHARES=80,10,10: is for a file that is divided; with VALIDATION, leave it out",),
         {"files": {"train": "my.csv", "validation": "dev.csv"}, "shares": (80, 10, 10)},
     ),
+    Proposal(
+        "seed for files that are given",
+        train(SOUND),
+        ("SEED=1: is for a file that is divided; with VALIDATION, leave it out",),
+        {"files": {"train": "my.csv", "validation": "dev.csv"}, "seed": 1},
+    ),
     Proposal("negative seed", train(SOUND), ("SEED=-1: write a whole number of at least 0",), {"seed": -1}),
     Proposal("name that is none", train(SOUND), ("NAME=my study: write letters",), {"name": "my study"}),
     Proposal(

@@ -47,7 +47,7 @@ if __name__ == "__main__":
     parser.add_argument("--label", type=names, help="column of the label, or several that are one together")
     parser.add_argument("--labels", type=names, help="names of the classes, separated by commas")
     parser.add_argument("--columns", type=names, help="names of all columns, for files without a line of names")
-    parser.add_argument("--seed", type=int, default=1, help="by which rows are divided")
+    parser.add_argument("--seed", type=int, help="by which rows are divided")
     parser.add_argument("--shares", type=whole_numbers, help="per cent of train, validation and test")
     parser.add_argument(
         "--incomplete", choices=["refuse", "leave-out"], default="refuse", help="rows that lack a value"

@@ -284,6 +284,14 @@ def test_incomplete_rows_are_left_out_where_that_is_asked_for(proposed):
     assert sum(len(rows_of(split)) for split in ("train", "validation", "test")) == 98
 
 
+def test_ids_in_a_column_where_some_are_missing_are_whole_numbers(proposed):
+    """Which are floats then."""
+    rows = [{"text": text(row), "label": None if row == 7 else float(row % 2)} for row in range(100)]
+    content = {"my.jsonl": "".join(json.dumps(row) + "\n" for row in rows)}
+    proposed(content, files={"train": "my.jsonl"}, leaves_out=True)
+    assert study_at()["tasks"][0]["labels"] == ["0", "1"]
+
+
 def test_rows_without_a_line_of_names(proposed):
     rows = table(100, text=text, mood=mood).partition("\n")[2]
     proposed(

@@ -184,7 +184,9 @@ class Column:
 
 
 def as_text(value: Any) -> str:
-    """A value as the text by which classes are named: without blanks around it."""
+    """A value as the text by which classes are named: without blanks around it, and whole numbers as such."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value, default=str) if isinstance(value, list | dict) else str(value).strip()
 
 

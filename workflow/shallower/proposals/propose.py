@@ -168,7 +168,7 @@ def _divided(request: Request, rows: Mapping[str, Rows]) -> Division:
         taken = rows[TEST].keys if TEST in rows else ()
         # Shares that somebody asked for are kept to.
         most = MOST_HELD_OUT if request.shares is None else None
-        return divide(train.keys, strata, shares, request.seed, taken, most)
+        return divide(train.keys, strata, shares, request.division_seed, taken, most)
     except UserError as error:
         raise UserError(f"{train.files[0]}: {error}") from None
 
@@ -182,7 +182,7 @@ def _on_division(request: Request, rows: Rows, division: Division) -> Iterator[s
     if request.shares is None and len(rows.texts) * max(SHARES[1:]) / 100 > MOST_HELD_OUT:
         shares += f", no more than {MOST_HELD_OUT:,} texts to validate or test on"
     yield (
-        f"{listed(list(division.rows))} are drawn from the one file with seed {request.seed} (SEED=), {shares} "
+        f"{listed(list(division.rows))} are drawn from the one file with seed {request.division_seed} (SEED=), {shares} "
         f"(SHARES=), each with its share of every label, and written to {request.data_folder}"
     )
     yield (
@@ -225,7 +225,7 @@ def _divided_files(request: Request, rows: Rows, division: Division | None) -> I
     except FileExistsError:
         raise UserError(f"{request.data_folder}: is there already; take another NAME, or remove it") from None
     try:
-        write_division(request.data_folder, rows, division, request.seed, request.divided_shares)
+        write_division(request.data_folder, rows, division, request.division_seed, request.divided_shares)
         yield
     except BaseException:
         shutil.rmtree(request.data_folder, ignore_errors=True)

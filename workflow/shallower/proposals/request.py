@@ -13,6 +13,7 @@ from shallower.sources.layouts import local_files
 from shallower.study.file import NAME
 
 SHARES = (80, 10, 10)
+SEED = 1
 SUFFIXES = (".yaml", ".yml")
 MOST_LETTERS = 40
 # Names of files that say nothing of what is in them: their folder's is better.
@@ -31,7 +32,7 @@ class Request:
         model: the model, as `propose_model` takes it.
         name: of the study.
         output: the study's file.
-        seed: by which rows are divided.
+        seed: by which rows are divided; None for `SEED`.
         shares: per cent of the splits that rows are divided into; None for `SHARES`, of large files fewer to
             validate and test on.
         leaves_out: whether rows that lack a text or the label are left out.
@@ -45,7 +46,7 @@ class Request:
     model: str | None = None
     name: str | None = None
     output: str | None = None
-    seed: int = 1
+    seed: int | None = None
     shares: tuple[int, ...] | None = None
     leaves_out: bool = False
     template: str = "config.yaml"
@@ -81,6 +82,11 @@ class Request:
         return SPLITS[1] not in self.files
 
     @property
+    def division_seed(self) -> int:
+        """The seed by which rows are divided."""
+        return SEED if self.seed is None else self.seed
+
+    @property
     def divided_shares(self) -> dict[str, int]:
         """Per cent of each split that the training file is divided into; what the test split would get, train gets."""
         shares = dict(zip((*SPLITS, TEST), self.shares or SHARES, strict=True))
@@ -96,15 +102,17 @@ class Request:
             )
         if self.study_file.suffix not in SUFFIXES:
             raise UserError(f"OUTPUT={self.output}: a study's file ends in .yaml")
-        if self.shares is not None and not self.is_divided:
-            shares = ",".join(map(str, self.shares))
-            raise UserError(f"SHARES={shares}: is for a file that is divided; with VALIDATION, leave it out")
+        shares = None if self.shares is None else ",".join(map(str, self.shares))
+        if not self.is_divided:
+            for name, value in (("SEED", self.seed), ("SHARES", shares)):
+                if value is not None:
+                    raise UserError(f"{name}={value}: is for a file that is divided; with VALIDATION, leave it out")
         if self.shares is not None and (len(self.shares) != 3 or sum(self.shares) != 100 or min(self.shares) < 1):
             raise UserError(
-                f"SHARES={','.join(map(str, self.shares))}: give three whole numbers that sum to 100, for train, "
+                f"SHARES={shares}: give three whole numbers that sum to 100, for train, "
                 "validation and test, such as SHARES=80,10,10"
             )
-        if self.seed < 0:
+        if self.division_seed < 0:
             raise UserError(f"SEED={self.seed}: write a whole number of at least 0")
         if self.leaves_out and not self.is_divided:
             raise UserError("INCOMPLETE=leave-out: is for a file that is divided; with VALIDATION, correct the files")

@@ -70,6 +70,8 @@ class _Column:
                 return self.ids.get(self.stored[value]) if 0 <= value < len(self.stored) else None
             case int() | str():
                 return self.ids.get(canonical(str(value)))
+            case float() if value.is_integer():  # what whole numbers become in a column where some were missing
+                return self.name(int(value))
         return None
 
     def id(self, value: Any) -> int | None:
@@ -80,6 +82,8 @@ class _Column:
             case int():
                 is_ours = self.stored is None or self.stored == [*self.ids] or not 0 <= value < len(self.stored)
                 return value if is_ours else None
+            case float() if value.is_integer():
+                return self.id(int(value))
             case str() if _ID.fullmatch(value.strip()):
                 return int(value)
         return None
@@ -130,6 +134,8 @@ class _Column:
         count = len(self.labels)
         if number == -1:
             return "-1 marks a hidden label; use a split whose labels are known"
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             return f"{shown(value)} is neither the name of a class nor its id, a whole number"
         if form == NAMES and number is not None and any(map(_NUMBER.fullmatch, self.ids)):
