@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,18 +59,23 @@ def assert_same(project: Project, undisturbed: Project, resumed: int) -> None:
     assert leftovers(project.folder) == []
 
 
-def go_on(project: Project, undisturbed: Project, resumed: int = 1) -> None:
+@pytest.fixture
+def go_on(project: Project, undisturbed: Project, warm_steps: dict[str, str]) -> Callable[..., None]:
     """The next run ends in the same results and leaves alone what was finished."""
-    before = identities(project.folder / BASELINE, project.folder / "resources")
-    project.run(PREDICTIONS)
-    assert identities(project.folder / BASELINE, project.folder / "resources") == before
-    assert_same(project, undisturbed, resumed)
+
+    def check(resumed: int = 1) -> None:
+        before = identities(project.folder / BASELINE, project.folder / "resources")
+        project.run(PREDICTIONS, environment=warm_steps)
+        assert identities(project.folder / BASELINE, project.folder / "resources") == before
+        assert_same(project, undisturbed, resumed)
+
+    return check
 
 
 # --- processes ---
 
 
-def test_kill_9_of_everything(project, undisturbed):
+def test_kill_9_of_everything(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGKILL)
     assert running.end() == -signal.SIGKILL
@@ -80,10 +86,10 @@ def test_kill_9_of_everything(project, undisturbed):
     assert "Directory cannot be locked" in refused.stdout
     assert "--unlock" in refused.stdout
     project.run("--unlock")
-    go_on(project, undisturbed)
+    go_on()
 
 
-def test_ctrl_c(project, undisturbed):
+def test_ctrl_c(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGINT)
     assert running.end() == 1
@@ -94,51 +100,51 @@ def test_ctrl_c(project, undisturbed):
     assert "exit status 130" in running.output
     wait_until_idle(project.folder, seconds=1)
     assert not (project.folder / ARM / "model.safetensors").exists()
-    go_on(project, undisturbed)
+    go_on()
 
 
 @pytest.mark.slow
-def test_ctrl_c_that_reaches_snakemake_alone(project, undisturbed):
+def test_ctrl_c_that_reaches_snakemake_alone(project, go_on):
     running = start_training(project)
     running.process.send_signal(signal.SIGINT)
     assert running.end(seconds=20) == 1
     assert "stopped by SIGINT" in running.output
     assert "Traceback" not in running.output
     wait_until_idle(project.folder, seconds=1)
-    go_on(project, undisturbed)
+    go_on()
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_ends_all_processes(project, undisturbed):
+def test_a_scheduler_that_ends_all_processes(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGTERM)
     assert running.end() == 1
     assert "stopped by SIGTERM" in running.output
     assert "Traceback" not in running.output
-    go_on(project, undisturbed)
+    go_on()
 
 
 @pytest.mark.slow
-def test_a_terminal_that_is_closed(project, undisturbed):
+def test_a_terminal_that_is_closed(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGHUP)
     assert running.end() == 1
     assert "stopped by SIGHUP" in running.output
-    go_on(project, undisturbed)
+    go_on()
 
 
 @pytest.mark.slow
-def test_kill_9_of_a_training(project, undisturbed):
+def test_kill_9_of_a_training(project, go_on):
     running = start_training(project)
     kill(running.trainings())
     assert running.end() == 1
     assert "exit status 137" in running.output
     assert "Traceback" not in running.output
-    go_on(project, undisturbed)
+    go_on()
 
 
 @pytest.mark.slow
-def test_kill_9_of_snakemake_alone(project, undisturbed):
+def test_kill_9_of_snakemake_alone(project, go_on):
     running = start_training(project)
     running.process.kill()
     running.end()
@@ -147,11 +153,11 @@ def test_kill_9_of_snakemake_alone(project, undisturbed):
     log = project.folder / "logs/finetune/tiny/bert/tiny/finetuned/top-1/seed1.log"
     assert "stopped by SIGHUP" in log.read_text()
     project.run("--unlock")
-    go_on(project, undisturbed)
+    go_on()
 
 
 @pytest.mark.slow
-def test_kill_of_snakemake_lets_the_steps_at_work_finish_and_a_second_run_is_refused(project, undisturbed):
+def test_kill_of_snakemake_lets_the_steps_at_work_finish_and_a_second_run_is_refused(project, go_on):
     running = start_training(project)
     second = project.snakemake(PREDICTIONS)
     assert second.returncode == 1
@@ -162,7 +168,7 @@ def test_kill_of_snakemake_lets_the_steps_at_work_finish_and_a_second_run_is_ref
     assert (project.folder / ARM / "model.safetensors").exists()
     assert not (project.folder / PREDICTIONS).exists()
     assert project.planned("--", PREDICTIONS) == {"predict": 1}
-    go_on(project, undisturbed, resumed=0)
+    go_on(resumed=0)
 
 
 @pytest.mark.slow
@@ -183,7 +189,7 @@ def error_lines(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("error: ")]
 
 
-def test_a_full_disk_of_results(project, undisturbed):
+def test_a_full_disk_of_results(project, undisturbed, warm_steps):
     results = project.folder / "results/tiny/bert/tiny/finetuned"
     with small_disk(results, "size=300k"):
         (results / "filling").write_bytes(bytes(150_000))
@@ -195,13 +201,13 @@ def test_a_full_disk_of_results(project, undisturbed):
         assert not (project.folder / ARM / "model.safetensors").exists()
         (results / "filling").unlink()
         remount(results, "size=10m")
-        project.run(PREDICTIONS)
+        project.run(PREDICTIONS, environment=warm_steps)
         manifest = json.loads((project.folder / ARM / "manifest.json").read_text())
         assert_same(project, undisturbed, resumed=manifest["resumed"])
 
 
 @pytest.mark.slow
-def test_a_full_and_a_read_only_disk_of_scratch(project, undisturbed):
+def test_a_full_and_a_read_only_disk_of_scratch(project, go_on):
     scratch = project.folder / ".scratch"
     shutil.rmtree(scratch)
     with small_disk(scratch, "size=100k"):
@@ -215,7 +221,7 @@ def test_a_full_and_a_read_only_disk_of_scratch(project, undisturbed):
         assert re.match(r"error: .*\.scratch/\w+\.lock: Read-only file system; make it writable", reported)
         assert "Traceback" not in failed.stdout
         remount(scratch, "size=10m,rw")
-        go_on(project, undisturbed, resumed=0)
+        go_on(resumed=0)
 
 
 @pytest.mark.slow
@@ -275,7 +281,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, (*_, marks) in DAMAGES.items()])
-def test_a_damaged_file_is_reported_before_any_training_and_its_remedy_makes_only_it_again(project, undisturbed, name):
+def test_a_damaged_file_is_reported_before_any_training_and_its_remedy_makes_only_it_again(
+    project, undisturbed, warm_steps, name
+):
     damage, pattern, _ = DAMAGES[name]
     path = only(project, pattern)
     if "models" in pattern:
@@ -295,9 +303,9 @@ def test_a_damaged_file_is_reported_before_any_training_and_its_remedy_makes_onl
 
     command = re.search(r"with: snakemake --cores all (.*) \(and your --configfile\)$", reported[0])
     assert command, reported
-    project.run(*shlex.split(command[1]))
+    project.run(*shlex.split(command[1]), environment=warm_steps)
     assert project.planned("--", PREDICTIONS) <= to_do
-    project.run(PREDICTIONS)
+    project.run(PREDICTIONS, environment=warm_steps)
     for file in ("predictions.parquet", "model.safetensors"):
         assert (project.folder / ARM / file).read_bytes() == (undisturbed.folder / ARM / file).read_bytes()
 

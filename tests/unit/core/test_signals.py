@@ -18,6 +18,8 @@ from token_sets import make_tokens, write_task
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
+# 8 steps each: a second at least, in which to interrupt.
+EPOCHS = 20
 
 
 @pytest.fixture(autouse=True)
@@ -90,12 +92,12 @@ def test_a_process_that_has_ended_before_is_not_watched():
         assert asked_to_end() is None
 
 
-def finetune(folder, output, epochs=12):
+def finetune(folder, output):
     return [
         *(sys.executable, ROOT / "workflow" / "scripts" / "finetune.py", "--output-dir", folder / output),
         *("--model-dir", folder / "model", "--tokenizer-dir", folder / "model", "--label", "mine"),
         *("--tokens", folder / "tokens.safetensors", "--task", folder / "task.json"),
-        *("--settings", json.dumps({"epochs": epochs}), "--seed", "1", "--device", "cpu"),
+        *("--settings", json.dumps({"epochs": EPOCHS}), "--seed", "1", "--device", "cpu"),
         *("--scratch", folder / f"scratch-{output}"),
     ]
 
@@ -105,7 +107,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
     write_task(tmp_path, tokens, task)
     often = {**ENVIRONMENT, "CHECKPOINT_SECONDS": "0.01"}
     for attempt, number in enumerate((signal.SIGTERM, signal.SIGINT), start=1):
-        process = subprocess.Popen(finetune(tmp_path, "mine", 60), env=often, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(finetune(tmp_path, "mine"), env=often, stderr=subprocess.PIPE, text=True)
         known = {path.name for path in tmp_path.glob("scratch-mine/*/step-*")}
         while not {path.name for path in tmp_path.glob("scratch-mine/*/step-*")} - known:
             assert process.poll() is None, process.stderr.read()
@@ -116,12 +118,12 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
         assert "Traceback" not in log
         last = log.splitlines()[-1]
         assert last.startswith(f"stopped by {number.name}: mine: checkpoint after step "), log
-        assert last.endswith(" of 480; the next run goes on from there")
+        assert last.endswith(f" of {8 * EPOCHS}; the next run goes on from there")
         step = int(last.split()[7])
         assert [path.name for path in tmp_path.glob("scratch-mine/*/step-*")] == [f"step-{step:09d}"], attempt
         assert not (tmp_path / "mine").exists()
     for output in ("mine", "unbroken"):
-        subprocess.run(finetune(tmp_path, output, 60), env={**ENVIRONMENT, "CHECKPOINT_SECONDS": "60"}, check=True)
+        subprocess.run(finetune(tmp_path, output), env={**ENVIRONMENT, "CHECKPOINT_SECONDS": "60"}, check=True)
     mine, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("mine", "unbroken"))
     assert (mine["resumed"], unbroken["resumed"]) == (2, 0)
     assert mine["sha256"] == unbroken["sha256"]

@@ -1,6 +1,8 @@
 """The card of a delivered model: its words and numbers, the hub's metadata, hostile names, and code that runs."""
 
 import ast
+import contextlib
+import io
 import os
 import re
 import subprocess
@@ -259,6 +261,18 @@ def run(program: str, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+def run_here(program: str, folder: Path) -> list[str]:
+    """The same in this process, which has torch and transformers loaded already."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(program, "a block", "exec"), {"__name__": "__main__"})
+    return printed.getvalue().splitlines()
+
+
+def run_both(transformers: str, onnx: str, folder: Path) -> tuple[list[str], list[str]]:
+    """The lines that both blocks print: of that for ONNX Runtime in a process of its own, without torch."""
+    return run_here(transformers, folder), run(ABSENT + onnx, folder)
+
+
 @pytest.fixture
 def card_of(material: Material, tmp_path: Path) -> Callable[..., tuple[Path, list[str]]]:
     """A delivered folder with its blocks of code."""
@@ -298,8 +312,8 @@ def test_the_blocks_of_a_multi_label_model_print_all_classes_above_the_threshold
     folder, (transformers, onnx) = card_of(threshold=threshold, target="multi-label", recommended=ONNX)
     assert f"whose probability is above {threshold}" in (folder / "README.md").read_text(encoding="utf-8")
     texts = [parts[0] for parts in material.examples.texts]
-    for block in (ABSENT + onnx, transformers):
-        for line, text, row in zip(run(with_texts(block, texts), folder), texts, probabilities, strict=True):
+    for lines in run_both(with_texts(transformers, texts), with_texts(onnx, texts), folder):
+        for line, text, row in zip(lines, texts, probabilities, strict=True):
             found = ast.literal_eval(line.removeprefix(f"{text} "))
             expected = {name: p for name, p in zip(("bad", "good"), row, strict=True) if p > threshold}
             assert found == pytest.approx(expected, abs=1e-4)
@@ -312,8 +326,8 @@ def test_the_blocks_of_a_model_with_tuned_thresholds_use_each_class_own(card_of,
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "whose probability is above their threshold" in card and "| 0 | bad | 0.9999 |" in card
     texts = [parts[0] for parts in material.examples.texts]
-    for block in (ABSENT + onnx, transformers):
-        for line, text, row in zip(run(with_texts(block, texts), folder), texts, probabilities, strict=True):
+    for lines in run_both(with_texts(transformers, texts), with_texts(onnx, texts), folder):
+        for line, text, row in zip(lines, texts, probabilities, strict=True):
             assert ast.literal_eval(line.removeprefix(f"{text} ")) == pytest.approx({"good": row[1]}, abs=1e-4)
 
 
@@ -331,7 +345,7 @@ def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
 
 
 def test_the_blocks_of_a_tagger_print_a_tag_for_each_word(tmp_path):
-    """Both blocks, in a process each, on a tagger of their own."""
+    """Both blocks, on a tagger of their own."""
     import tagged_words
     import tiny
     from shallower.core.model_classes import TOKEN_CLASSIFICATION
@@ -359,7 +373,7 @@ def test_the_blocks_of_a_tagger_print_a_tag_for_each_word(tmp_path):
     assert "408 validation words in 30 sentences" in card
     words = [["good", "gooddog", "the", "\u200b", "bad", "."], ["the", "small", "tree"]]
     transformers, onnx = (with_texts(block, words) for block in blocks(card))
-    printed = [run(block, tmp_path / "tagger") for block in (ABSENT + onnx, transformers)]
+    printed = run_both(transformers, onnx, tmp_path / "tagger")
     assert printed[0] == printed[1]
     assert [line.split(" ")[0] for line in printed[0]] == [word for each in words for word in each]
     tags = [line.split(" ")[1] for line in printed[0]]
@@ -375,7 +389,7 @@ def test_the_blocks_of_a_tagger_print_a_tag_for_each_word(tmp_path):
 
 
 def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):
-    """Both blocks, in a process each, on the pairs' model: its one output ranks as well as any."""
+    """Both blocks, on the pairs' model: its one output ranks as well as any."""
     described = describe(target="ranking", labels=None, has_pair=True, recommended=ONNX)
     by_query = tuple(replace(form, validation=replace(SCORE, in_groups=" in 7 queries")) for form in described.forms)
     card = model_card(replace(described, forms=by_query))
@@ -384,7 +398,7 @@ def test_the_blocks_of_a_ranking_put_texts_in_order(pairs_folder):
     assert "pipeline_tag: text-ranking" in card
     assert "It gives each text a number for a query" in card
     transformers, onnx = blocks(card)
-    printed = [run(block, pairs_folder) for block in (ABSENT + onnx, transformers)]
+    printed = run_both(transformers, onnx, pairs_folder)
     texts = [{line.split(" ", 1)[1] for line in lines} for lines in printed]
     assert texts[0] == texts[1] == {"A first text.", "Another text, which is a little longer.", "A third one."}
     values = [[float(line.split(" ", 1)[0]) for line in lines] for lines in printed]
