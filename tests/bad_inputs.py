@@ -960,6 +960,18 @@ STUDY = [
         ),
         ("subsets.layer_evaluations: 5 layer evaluations are too few for 4 layers", "at least 15 (model bert)"),
     ),
+    Case(
+        "too many layers for the scores of all subsets",
+        both(
+            setting("calibration", {"examples": 16}),
+            on_hub_model(num_layers=13),
+            amounts("greedy-score", 1),
+        ),
+        (
+            "(greedy-score): this strategy needs the scores of all subsets, which are 8191 of 13 layers (model m)",
+            "raise subsets.layer_evaluations to that, or limit the entry to other models",
+        ),
+    ),
     Case("a budget without limits", setting("budget", {}), ("budget: has no limit; add score_kept, megabytes",)),
     Case(
         "an unknown limit of a budget",

@@ -102,7 +102,9 @@ def finished_judged(finish) -> Project:
         study["strategies"] = [
             {"name": "keep", "amounts": [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]},
             {"name": "top", "amounts": [1]},
+            {"name": "subset-race", "amounts": [1]},
         ]
+        study["race"] = {"shortlist": 2, "epochs": 1}
         study["oracle"] = True
         # Enough for models to differ in their scores.
         study["train"] |= {"epochs": 8, "learning_rate": 3.0e-3}

@@ -24,8 +24,8 @@ STUDY_TEXTS = {
     " parameter-variance-1 from the pre-trained one",
     "families": "three models, a baseline and one arm each; baselines teach, by their answers to texts without labels"
     " as well",
-    "judged": "one model, one task, one seed; all subsets of three of four layers, by which strategies are judged, and"
-    " top-1",
+    "judged": "one model, one task, one seed; all subsets of three of four layers, by which strategies are judged,"
+    " top-1 and a race of two",
     "tasks": "two tasks, the first with two arms and two seeds, the second with two arms, one of them by the scores of"
     " subsets, and one seed; models are not kept; calibration examples are what train_examples leaves; with a budget",
     "test": "one model, one task with test examples, one seed; the baseline, which teaches by texts made of training"
@@ -113,6 +113,8 @@ SUBSETS_AND_BELOW = (
     + Counter(reload_model=1, plot=1)
     + TABLES
 )
+# What a race chooses, in the study that judges strategies.
+RACE_AND_BELOW = Counter(race_subsets=1) + ONE_NEW_ARM + TABLES + JUDGED
 # What a teacher has a part in, in the study of three models.
 TAUGHT_AND_BELOW = Counter(dict.fromkeys(["drop_layers", "refine", "predict", "evaluate", "compare"], 3)) + Counter(
     reload_models=3, plot=2
@@ -525,6 +527,11 @@ SETTINGS = {
     "the budget of layer evaluations": Case(
         settings(subsets={"layer_evaluations": 100}), SUBSETS_AND_BELOW, study="tasks"
     ),
+    "the subsets that are raced": Case(settings(race={"shortlist": 3, "epochs": 1}), RACE_AND_BELOW, study="judged"),
+    "the epochs of a race": Case(settings(race={"shortlist": 2, "epochs": 2}), RACE_AND_BELOW, study="judged"),
+    "layers scored on another task": Case(
+        entry("strategies", 0, scores_from="second"), CONTRIBUTION_AND_BELOW + Counter(plot=1) + TABLES, study="tasks"
+    ),
     "layers protected": Case(
         entry("strategies", 2, protect=[3]), SUBSETS_AND_BELOW - Counter(score_subsets=1), study="tasks"
     ),
@@ -681,7 +688,7 @@ SETTINGS = {
     "strategies no longer judged": Case(settings(oracle=False), REPORT, study="judged"),
     "the level of intervals, where strategies are judged": Case(
         settings(evaluate={"confidence": 0.9}),
-        Counter(evaluate=6, compare=5) + TABLES + JUDGED,
+        Counter(evaluate=7, compare=6) + TABLES + JUDGED,
         study="judged",
     ),
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
@@ -968,6 +975,12 @@ CODE = {
         code("scripts/aggregate_results.py"), Counter(aggregate=1) + TEST_TABLES, study="test"
     ),
     "script teach.py, where there is a teacher": Case(code("scripts/teach.py"), TAUGHT_AGAIN, study="families"),
+    "script race_subsets.py, where a strategy races": Case(
+        code("scripts/race_subsets.py"), RACE_AND_BELOW, study="judged"
+    ),
+    "script score_gradients.py, where strategies are judged": Case(
+        code("scripts/score_gradients.py"), Counter(score_gradients=1) + JUDGED + REPORT, study="judged"
+    ),
     "script judge_strategies.py, where a study asks for it": Case(
         code("scripts/judge_strategies.py"), JUDGED + REPORT, study="judged"
     ),

@@ -1,10 +1,12 @@
 """Strategies judged in a tiny study, through the real Snakefile."""
 
 import csv
+import json
 
 import pyarrow.parquet as pq
 import pytest
 
+from documented import unexplained_columns
 from project import Project
 
 RUNS = "results/tiny/bert/tiny/finetuned"
@@ -42,7 +44,24 @@ def test_apparent_regrets_are_differences_of_scores_in_results(finished_judged: 
         assert float(regrets[name]["apparent_regret"]) == pytest.approx(max(scores.values()) - scores[kept])
     # Nothing was run for these, whose scores the study made for the judging.
     assert {"taylor", "subset-readout", "subset-loss", "greedy-score", "angular-distance", "magnitude"} <= set(regrets)
-    assert "symmetric" not in regrets and "subset-race" not in regrets
+    assert "symmetric" not in regrets
+
+
+def test_what_a_race_kept_is_one_of_the_two_that_the_readout_ranks_highest(finished_judged: Project, tables):
+    scores = json.loads(
+        next(finished_judged.folder.glob("results/tiny/bert/tiny/scores/subsets/**/*.json")).read_text()
+    )
+    losses = {
+        layers: loss
+        for layers, loss in zip(scores["kept_layers"], scores["readout_loss"], strict=True)
+        if len(layers.split()) == 3
+    }
+    (raced,) = (row for row in tables["regret"] if row["strategy"] == "subset-race")
+    assert raced["kept_layers"] in sorted(losses, key=losses.get)[:2]
+    assert int(raced["refinings"]) >= 1
+    (trials,) = finished_judged.folder.glob("results/tiny/**/race.csv")
+    with trials.open(newline="", encoding="utf-8") as rows:
+        assert unexplained_columns(next(csv.reader(rows)), "race.csv") == []
 
 
 def test_only_complete_sizes_are_judged(tables):

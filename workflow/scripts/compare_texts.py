@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
         for path in paths:
             verified_file(path)
         tables = {Path(path).stem: pq.read_table(path) for path in paths}
-        found[task] = {"rows": num_compared(tables[TEST]), "repeats": in_others(tables)}
+        found[task] = {"rows": num_compared(tables[TEST]), "repeats": in_others(tables, TEST)}
         logger.info("%s: %s of %d test rows", task, found[task]["repeats"], found[task]["rows"])
     write_json(arguments.output, found)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import tiny
+from documented import unexplained_columns
 from shallower.analysis.hidden_states import in_order, load_encoder
 from shallower.analysis.readouts import make_folds, read_out
 from shallower.analysis.single_layers import load_layers
@@ -136,6 +137,7 @@ def test_the_script_writes_what_strategies_choose_by(tmp_path, with_head):
     scores, table = json.loads((tmp_path / "scores.json").read_text()), read_table(tmp_path / "table.csv")
     assert (scores["metric"], scores["is_complete"], scores["num_examples"]) == ("f1", True, 20)
     assert table["kept_layers"].tolist() == scores["kept_layers"]
+    assert unexplained_columns(table.columns, "scores/subsets/*.csv") == []
     assert len(table) == scores["cost"]["layer_evaluations"] == 15
     assert ("loss" in table) == ("loss" in scores) == with_head
     two = table[table["num_layers"] == 2]

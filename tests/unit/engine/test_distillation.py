@@ -62,6 +62,13 @@ def test_numbers_are_learnt_by_their_squared_error():
     assert float(task_kind("regression").distillation_loss(student, teacher, 5.0)) == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_a_teacher_of_another_task_is_refused(kind):
+    answers = Distillation(0.5, 1.0, np.zeros((2, 3), np.float32))
+    with pytest.raises(UserError, match=r"^the teacher has 3 outputs, the model 1: both must be of the same task"):
+        answers.loss(task_kind(kind), torch.zeros(2, 1), torch.zeros(2, dtype=torch.int64), np.array([0, 1]))
+
+
 @pytest.mark.parametrize("weight", [0.25, 1.0])
 def test_the_weight_is_shared_with_the_labels(weight):
     kind, labels = task_kind("classification"), torch.tensor([2, 1])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up import make_place
 
+from documented import unexplained_columns
 from shallower.evaluation.estimates import Estimate
 from shallower.oracle.names import BEST, RANDOM, TABLES, UNDECIDED, WITHIN, WORSE
 from shallower.oracle.regrets import Depth
@@ -77,6 +78,8 @@ def test_tables_of_two_tasks():
     ]
     tables = judge(places, 0.95)
     assert list(tables) == list(TABLES)
+    for name, table in tables.items():
+        assert unexplained_columns(table.columns, "oracle/*.csv") == [], name
     coverage = tables["coverage"].set_index(["task", "num_kept"])["judged"]
     assert coverage.to_dict() == {("t", 1): True, ("t", 2): True, ("u", 1): True, ("u", 2): False}
     strategies = tables["strategies"].set_index("strategy")

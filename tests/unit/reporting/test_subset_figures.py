@@ -13,7 +13,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from test_figures import overlapping, texts
 
-from shallower.core.files import write_json
+from shallower.core.files import read_json, write_json
 from shallower.core.tables import read_table, write_table
 from shallower.reporting.figures import BEST_COLOUR, save
 from shallower.reporting.subset_figures import (
@@ -111,6 +111,14 @@ def test_every_subset_is_a_dot_and_the_picks_are_marked(tables, subsets):
     )
     assert "budget" not in "".join(texts(figure))
     assert right.get_ylabel() == "accuracy"
+
+
+def test_a_search_that_has_not_scored_all_subsets_says_so(tables, made, tmp_path):
+    content = read_json(made / "seed1.json") | {"is_complete": False}
+    write_json(tmp_path / "part.json", content)
+    found = read_subsets([("finetuned", made / "seed2.json"), ("finetuned", tmp_path / "part.json")])
+    shown = texts(score_by_depth(*tables, found))
+    assert "the most promising subsets, before refining, calibration examples" in shown
 
 
 def test_origins_without_scored_subsets_are_shown_only_for_the_recommended_one(tables, subsets):

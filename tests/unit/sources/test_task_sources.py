@@ -18,6 +18,7 @@ from hub_server import ALWAYS, Fault, HubServer
 from package_archives import tar_bytes
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
+from shallower.core.layout import SPLITS
 from shallower.sources import task_sources
 from shallower.sources.repeats import repeated_texts
 from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, local_data, task_files
@@ -185,6 +186,23 @@ def test_calibration_is_drawn_from_what_training_leaves(tmp_path: Path, regressi
     if not regression:
         assert sum(manifest["classes"]["calibration"].values()) == 15
         assert abs(manifest["classes"]["calibration"]["good"] - 7.5) < 1
+
+
+def test_calibration_rows_whose_texts_other_splits_have_are_counted(tmp_path: Path, caplog) -> None:
+    definition = own_task(tmp_path)
+    rows = (tmp_path / "train.csv").read_text().splitlines()
+    (tmp_path / "validation.csv").write_text("\n".join([rows[0], *rows[1:31]]) + "\n")
+    (tmp_path / "train.csv").write_text("\n".join([*rows, *rows[1:]]) + "\n")
+    with caplog.at_level("INFO", "shallower"):
+        fetch_calibration(definition | {"calibration_examples": 40}, 40, tmp_path / "calibration")
+        fetch_task(definition | {"calibration_examples": 40}, tmp_path / "out")
+    texts = pq.read_table(tmp_path / "calibration/calibration.parquet")["text"].to_pylist()
+    found = read_json(tmp_path / "calibration/manifest.json")["repeats"]
+    splits = {split: {*pq.read_table(tmp_path / f"out/{split}.parquet")["text"].to_pylist()} for split in SPLITS}
+    assert found == {f"calibration_in_{split}": sum(text in splits[split] for text in texts) for split in SPLITS}
+    assert 0 < found["calibration_in_train"] < 40 and 0 < found["calibration_in_validation"] < 40
+    said = "calibration: {} rows have the texts of training rows, {} of validation rows".format(*found.values())
+    assert said in caplog.text
 
 
 def test_without_a_number_of_training_examples_training_does_without_those_of_calibration(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Scores of subsets of a model's layers: what a model that keeps only these can tell, before it is trained again.
 
 Two kinds of scores. A readout (`shallower.analysis.readouts`) is fitted again for each subset: how much of the task the
-vectors of texts, or of words where these have the labels, still hold. The others are of the full model's own head,
-where it has one, on the shallower model as it is: its loss and score, how far its answers are from the full model's,
-and how far its vectors are.
+vectors of texts, or of words where these have the labels, still hold. A pooler's output, a function of the [CLS]
+token's vector that refining trains further, is not read. The others are of the full model's own head, where it has
+one, on the shallower model as it is: its loss and score, how far its answers are from the full model's, and how far
+its vectors are.
 """
 
 import logging

@@ -98,7 +98,8 @@ class Distillation:
         label is not looked at. Over an epoch each answer and each label thus counts the same, whatever else is in its
         batch; divided by their own number, the labels of a batch would count more the fewer they are.
 
-        With the teacher's vectors, `vector_weight` times the `vector_loss` of `vectors` [B, hidden] is added.
+        With the teacher's vectors, `vector_weight` times the `vector_loss` of `vectors` [B, hidden] is added. Raises
+        UserError for the answers of a teacher with another number of outputs.
         """
         loss = self._loss_of_logits(kind, logits, labels, examples)
         if self.vectors is None:
@@ -112,6 +113,9 @@ class Distillation:
         self, kind: TaskKind, logits: torch.Tensor, labels: torch.Tensor, examples: NDArray[np.int64]
     ) -> torch.Tensor:
         teacher = torch.from_numpy(self.logits[examples]).to(logits.device)
+        if teacher.shape != logits.shape:  # which a squared error would not notice
+            outputs = (values.shape[-1] for values in (teacher, logits))
+            raise UserError("the teacher has {} outputs, the model {}: both must be of the same task".format(*outputs))
         distilled = self.weight * kind.distillation_loss(logits, teacher, self.temperature)
         with_label = np.flatnonzero(examples < (len(self.logits) if self.labelled is None else self.labelled))
         if self.weight == 1 or not len(with_label):

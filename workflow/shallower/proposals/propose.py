@@ -182,8 +182,8 @@ def _on_division(request: Request, rows: Rows, division: Division) -> Iterator[s
     if request.shares is None and len(rows.texts) * max(SHARES[1:]) / 100 > MOST_HELD_OUT:
         shares += f", no more than {MOST_HELD_OUT:,} texts to validate or test on"
     yield (
-        f"{listed(list(division.rows))} are drawn from the one file with seed {request.division_seed} (SEED=), {shares} "
-        f"(SHARES=), each with its share of every label, and written to {request.data_folder}"
+        f"{listed(list(division.rows))} are drawn from the one file with seed {request.division_seed} (SEED=), "
+        f"{shares} (SHARES=), each with its share of every label, and written to {request.data_folder}"
     )
     yield (
         f"{counted(division.repeats, 'row')} repeat the {what} of an earlier one; rows with the same {what}, whatever "

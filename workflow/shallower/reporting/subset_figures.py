@@ -41,8 +41,8 @@ BUDGET_COLOUR, DOT_COLOUR = "#b3400a", "#8fa1b3"
 BUDGET_LINE: dict[str, Any] = {"color": BUDGET_COLOUR, "linewidth": 1.3, "linestyle": (0, (2, 2))}
 # Dots of subsets are spread by this share of a column to both sides.
 SPREAD = 0.3
-# Attribute of a table: what its scores are of, in words.
-OF = "of"
+# Attributes of a table: what its scores are of, and which subsets it has, in words.
+OF, WHICH = "of", "which"
 # The best subsets of a size are this share of them, at least one.
 BEST_SHARE = 0.1
 # Shares are written into the cells of models of at most so many layers.
@@ -65,10 +65,11 @@ def read_subsets(files: Iterable[tuple[str, str | Path]]) -> dict[str, pd.DataFr
 
 
 def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
-    rows, prefix = [], ""
+    rows, prefix, are_all = [], "", True
     for path in paths:
-        content = read_json(path)
-        measures = SubsetTable.parse(content).measures
+        found = SubsetTable.parse(read_json(path))
+        are_all = are_all and found.is_complete
+        measures = found.measures
         prefix = "readout_" if "readout_loss" in measures else ""
         losses = measures[f"{prefix}loss"]
         rows += [(layers, score, losses[layers]) for layers, score in measures[f"{prefix}score"].items()]
@@ -76,12 +77,13 @@ def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     table = table.groupby("layers", as_index=False, sort=True).mean()
     table = table.assign(size=table["layers"].map(len))
     table.attrs[OF] = "of a readout" if prefix else "before refining"
+    table.attrs[WHICH] = "every subset" if are_all else "the most promising subsets"
     return table
 
 
-def _of_what(tables: Iterable[pd.DataFrame]) -> str:
-    """What the scores of subsets are of, in words."""
-    return next((table.attrs[OF] for table in tables if OF in table.attrs), "of a readout")
+def _said_of(tables: Iterable[pd.DataFrame], attribute: str, otherwise: str) -> str:
+    """What an attribute of the tables says."""
+    return next((table.attrs[attribute] for table in tables if attribute in table.attrs), otherwise)
 
 
 def score_by_depth(
@@ -116,7 +118,7 @@ def score_by_depth(
             here, mine = arms[arms["origin"] == origin], runs[runs["origin"] == origin]
             if subsets:
                 _draw_subsets(panels[0], subsets.get(origin), here, styles)
-                panels[0].set_ylabel(f"{metric} {_of_what(subsets.values())}")
+                panels[0].set_ylabel(f"{metric} {_said_of(subsets.values(), OF, 'of a readout')}")
             _draw_refined(panels[-1], here, mine, baseline, styles)
             _draw_budget(panels[-1], baseline, budget or {})
             _ring(panels[-1], baseline, here, origin, list(styles), recommended)
@@ -129,7 +131,8 @@ def score_by_depth(
                 panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
                 panel.grid(axis="y")
         if subsets:
-            _note(grid[0, 0], "every subset, before refining, calibration examples")
+            which = _said_of(subsets.values(), WHICH, "every subset")
+            _note(grid[0, 0], f"{which}, before refining, calibration examples")
             _note(grid[0, -1], "after refining, validation split")
         draw_baseline(list(grid[:, -1]), baseline)
         extra = [Line2D([], [], label="best at each depth", color=BEST_COLOUR, linewidth=3)]

@@ -28,14 +28,14 @@ def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     }
     if DOCUMENTS in validation.column_names:
         found["compared"] = {split: num_compared(tables[split]) for split in (VALIDATION, TEST) if split in tables}
-    return found | (in_others(tables) if TEST in tables else {})
+    return found | (in_others(tables, TEST) if TEST in tables else {})
 
 
-def in_others(tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    """Rows of the split "test" whose texts are those of a row of another split, as `test_in_train` and the like."""
-    test, hashes = tables[TEST], [*_hashes(tables[TEST])]
-    others = {split: table for split, table in tables.items() if split != TEST}
-    return {f"{TEST}_in_{split}": _common(hashes, _known(table, test)) for split, table in others.items()}
+def in_others(tables: Mapping[str, pa.Table], split: str) -> dict[str, int]:
+    """Rows of a split whose texts are those of a row of another one, as `test_in_train` and the like."""
+    sought, hashes = tables[split], [*_hashes(tables[split])]
+    others = {name: table for name, table in tables.items() if name != split}
+    return {f"{split}_in_{name}": _common(hashes, _known(table, sought)) for name, table in others.items()}
 
 
 def num_compared(table: pa.Table) -> int:

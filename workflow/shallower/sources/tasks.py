@@ -18,7 +18,7 @@ from shallower.core.provenance import code_state, versions
 from shallower.sources.labelled_files import LONG_TEXTS, Columns, Labelled
 from shallower.sources.local_data import LocalData, kept
 from shallower.sources.queries import num_queries, shared_queries
-from shallower.sources.repeats import repeated_texts
+from shallower.sources.repeats import in_others, repeated_texts
 from shallower.sources.slices import GROUP, SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
 from shallower.task_kinds.class_sets import class_counts
@@ -90,12 +90,16 @@ def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str 
     definition = {**definition, "calibration_examples": size}
     labelled, originals = _fetched(definition)
     logger.info("calibration: %d examples of the training data", size)
+    repeats = in_others({split: labelled.tables[split] for split in (*SPLITS, CALIBRATION)}, CALIBRATION)
+    common = (repeats[f"{CALIBRATION}_in_{split}"] for split in SPLITS)
+    logger.info("calibration: %d rows have the texts of training rows, %d of validation rows", *common)
     originals = {
         name.replace("train", CALIBRATION).replace("data", CALIBRATION): file
         for name, file in originals.items()
         if not name.startswith(("validation", TEST))
     }
-    _write_part(definition, CALIBRATION, labelled.tables[CALIBRATION], originals, {}, Path(target_dir))
+    more = {"repeats": repeats}
+    _write_part(definition, CALIBRATION, labelled.tables[CALIBRATION], originals, more, Path(target_dir))
 
 
 def fetch_test(definition: Mapping[str, Any], target_dir: str | Path) -> None:

@@ -88,6 +88,7 @@ def drop_by_subset_loss(stack: Stack, amount: int, table: SubsetTable) -> Iterab
 def drop_by_greedy_score(_stack: Stack, amount: int, table: SubsetTable) -> Iterable[int]:
     """Drop the layer without which the score on calibration examples is best, again and again; of equals the upper one.
 
-    The greedy search of TALE (arXiv 2510.22767), which removes layers by the task's own score without training.
+    Source: TALE, Naim et al., "TELL-TALE: Task efficient LLMs with task aware layer elimination" (2025; arXiv
+    2510.22767), which removes layers by the task's own score without training.
     """
     return greedy_order(table, "score", amount)
