@@ -1455,7 +1455,7 @@ DATA = [
     Case("hidden label", rows("a day,-1\n"), ("row 3: label -1 marks a hidden label",)),
     Case("float label in CSV", rows("a day,1.0\n"), ("row 3: label '1.0' is none of the labels",)),
     Case("endless digits for a label", rows(f"a day,{'9' * 5000}\n"), ("row 3: label '999", "none of the labels")),
-    Case("float labels", parquet(text=["a", "b"], label=[0.0, 1.0]), ("row 1: label 0.0 is neither the name",)),
+    Case("float labels", parquet(text=["a", "b"], label=[0.5, 1.0]), ("row 1: label 0.5 is neither the name",)),
     Case("NaN labels", parquet(text=["a", "b"], label=[0.0, float("nan")]), ("row 2: label is missing",)),
     Case("boolean labels", parquet(text=["a", "b"], label=[True, False]), ("row 1: label True is neither the name",)),
     Case("lists for labels", parquet(text=["a", "b"], label=[[1], [0]]), ("row 1: label [1] is neither the name",)),

@@ -175,7 +175,8 @@ def test_labels(suffix: str, labels: list[Any], classes: tuple[str, ...], is_cat
     # What pandas makes of them: a category of 1 and True, which are equal, has one value.
     written = labels if suffix == ".jsonl" else frame["label"].tolist()
     for label, index in zip(written, found.tables["train"]["label"].to_pylist(), strict=True):
-        text = str(label).strip()
+        is_whole = isinstance(label, float) and label.is_integer()
+        text = str(int(label) if is_whole else label).strip()
         if found.labels_are == "names":
             assert classes[index] == text or (isinstance(label, bool) and classes[index].casefold() == text.casefold())
         else:
