@@ -114,7 +114,7 @@ SUBSETS_AND_BELOW = (
     + TABLES
 )
 # What a race chooses, in the study that judges strategies.
-RACE_AND_BELOW = Counter(race_subsets=1) + ONE_NEW_ARM + TABLES + JUDGED
+RACE_AND_BELOW = Counter(race_subsets=1) + ONE_NEW_ARM + Counter(plot_depths=1) + TABLES + JUDGED
 # What a teacher has a part in, in the study of three models.
 TAUGHT_AND_BELOW = Counter(dict.fromkeys(["drop_layers", "refine", "predict", "evaluate", "compare"], 3)) + Counter(
     reload_models=3, plot=2
@@ -528,6 +528,7 @@ SETTINGS = {
         settings(subsets={"layer_evaluations": 100}), SUBSETS_AND_BELOW, study="tasks"
     ),
     "the subsets that are raced": Case(settings(race={"shortlist": 3, "epochs": 1}), RACE_AND_BELOW, study="judged"),
+    # Of three numbers two are 2 then, as before.
     "the epochs of a race": Case(settings(race={"shortlist": 2, "epochs": 2}), RACE_AND_BELOW, study="judged"),
     "layers scored on another task": Case(
         entry("strategies", 0, scores_from="second"), CONTRIBUTION_AND_BELOW + Counter(plot=1) + TABLES, study="tasks"
@@ -629,6 +630,9 @@ SETTINGS = {
     "what the budget prefers": Case(settings(budget={"prefer": "size"}), DELIVERED, "test"),
     "a limit of the budget where models are delivered": Case(settings(budget={"score_kept": 50}), DELIVERED, "test"),
     "the texts that serving is measured with": Case(settings(measure={"texts": 5}), SERVED, "test"),
+    "two numbers of the measurement that change places": Case(
+        settings(measure={"repeats": 4, "texts": 3}), Counter(measure_cost=1, tabulate=1, plot=1) + SERVED, "test"
+    ),
     "the measurement where models are delivered": Case(
         settings(measure={"repeats": 4}), Counter(measure_cost=1, tabulate=1, plot=1) + SERVED, "test"
     ),
@@ -688,7 +692,7 @@ SETTINGS = {
     "strategies no longer judged": Case(settings(oracle=False), REPORT, study="judged"),
     "the level of intervals, where strategies are judged": Case(
         settings(evaluate={"confidence": 0.9}),
-        Counter(evaluate=7, compare=6) + TABLES + JUDGED,
+        Counter(evaluate=7, compare=6, plot_depths=1) + TABLES + JUDGED,
         study="judged",
     ),
     "the paper's tables no longer wanted": Case(settings(reproduction=False), REPORT),
@@ -763,7 +767,7 @@ RUNS = {
     # What it keeps was known before: only the runs are others.
     "a strategy removed, where strategies are judged": Case(
         entries("strategies", lambda found: found.pop(1)),
-        RELOADED + Counter(plan_runs=1) + TABLES + JUDGED,
+        RELOADED + Counter(plan_runs=1, plot_depths=1) + TABLES + JUDGED,
         study="judged",
     ),
     "a strategy for one of three models": Case(

@@ -24,16 +24,17 @@ rule measure_cost:
         runtime=minutes("measure_cost"),
     params:
         **code("measure_cost"),
-        batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
-        sequence_length=study.config["measure"]["sequence_length"],
-        repeats=study.config["measure"]["repeats"],
+        settings=as_options(
+            batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
+            sequence_length=study.config["measure"]["sequence_length"],
+            repeats=study.config["measure"]["repeats"],
+        ),
         texts=measured_texts,
         device=study.config["compute"]["device"],
         threads=THREADS,
     shell:
-        "python {params.script:q} --config {input.config:q} --model {wildcards.model:q} --batch-sizes {params.batch_sizes:q}"
-        " --sequence-length {params.sequence_length} --repeats {params.repeats} --threads {params.threads} {params.texts:q}"
-        " --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --config {input.config:q} --model {wildcards.model:q} {params.settings:q}"
+        " --threads {params.threads} {params.texts:q} --device {params.device} --output {output.cost:q} 2>&1 | tee {log:q}"
 
 
 rule probe_layers:
@@ -59,11 +60,11 @@ rule probe_layers:
         # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
         threads=THREADS,
         device=study.config["compute"]["device"],
-        train_examples=study.config["probe"]["train_examples"],
+        settings=as_options(train_examples=study.config["probe"]["train_examples"]),
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --train-tokens {input.train:q}"
-        " --validation-tokens {input.validation:q} --task {input.task:q} --train-examples {params.train_examples}"
+        " --validation-tokens {input.validation:q} --task {input.task:q} {params.settings:q}"
         " --threads {params.threads} --device {params.device} --output {output.probes:q} 2>&1 | tee {log:q}"
 
 

@@ -2,7 +2,7 @@
 #
 # Needs: config (a study), LIBRARY.
 # Gives: study, STUDY_FOLDER, MODEL_FOLDERS, TASK_FOLDERS, UNMADE_FILE, PRESENT, RUNS, ARMS, ALL_VOCABULARIES, code(),
-# serve_steps(), as_json(), written_settings(), made(), costs(), input functions, wildcard constraints.
+# serve_steps(), as_json(), as_options(), written_settings(), made(), costs(), input functions, wildcard constraints.
 import os
 import re
 import shlex
@@ -124,6 +124,15 @@ def code(script):
     """
     first, *modules = code_files(LIBRARY / "scripts" / f"{script}.py", LIBRARY)
     return {"script": os.path.relpath(first), "code": code_digest([first, *modules], LIBRARY)}
+
+
+def as_options(**values):
+    """Options of a step as one parameter, such as --repeats 3.
+
+    Snakemake compares the parameters of a job with those of the last run as a set of values, without their names: where
+    two numbers change places, or one becomes what another is, it notices nothing.
+    """
+    return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def written_settings(name, content):

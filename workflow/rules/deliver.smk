@@ -272,18 +272,18 @@ rule measure_serving:
         **code("measure_serving"),
         runtimes=RUNTIMES,
         vocabularies=VOCABULARIES,
-        max_length=lambda wildcards: study.max_length(wildcards.task),
+        settings=lambda wildcards: as_options(
+            max_length=study.max_length(wildcards.task),
+            threads=as_json(sorted({1, THREADS})),
+            batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
+            repeats=study.config["measure"]["repeats"],
+            texts_measured=study.config["measure"]["texts"],
+        ),
         device=study.config["compute"]["device"],
-        threads=as_json(sorted({1, THREADS})),
-        batch_sizes=as_json(study.config["measure"]["batch_sizes"]),
-        repeats=study.config["measure"]["repeats"],
-        texts=study.config["measure"]["texts"],
     shell:
         "python {params.script:q} --candidates {input.candidates:q} --runtimes {params.runtimes:q}"
         " --vocabularies {params.vocabularies:q} --texts {input.texts:q} --task {input.task:q}"
-        " --max-length {params.max_length:q} --device {params.device} --threads {params.threads:q}"
-        " --batch-sizes {params.batch_sizes:q} --repeats {params.repeats} --texts-measured {params.texts:q}"
-        " --output {output.serving:q} 2>&1 | tee {log:q}"
+        " {params.settings:q} --device {params.device} --output {output.serving:q} 2>&1 | tee {log:q}"
 
 
 rule tabulate_variants:

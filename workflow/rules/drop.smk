@@ -108,12 +108,12 @@ rule score_subsets:
         threads=THREADS,
         device=study.config["compute"]["device"],
         settings=lambda wildcards: as_json(study.score_settings(wildcards.task)),
-        layer_evaluations=study.config["subsets"]["layer_evaluations"],
+        budget=as_options(layer_evaluations=study.config["subsets"]["layer_evaluations"]),
         options=lambda wildcards: [] if wildcards.scored == "pretrained" else ["--with-head"],
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --tokens {input.tokens:q} --task {input.task:q}"
-        " --settings {params.settings:q} --layer-evaluations {params.layer_evaluations:q} {params.options:q}"
+        " --settings {params.settings:q} {params.budget:q} {params.options:q}"
         " --threads {params.threads} --device {params.device} --table {output.table:q} --output {output.scores:q}"
         " 2>&1 | tee {log:q}"
 
@@ -146,13 +146,12 @@ rule race_subsets:
         settings=lambda wildcards: as_json(study.race_settings(wildcards.task, wildcards.origin)),
         score_settings=lambda wildcards: as_json(study.score_settings(wildcards.task)),
         protect=protect_option,
-        shortlist=study.config["race"]["shortlist"],
-        epochs=study.config["race"]["epochs"],
+        race=as_options(**study.config["race"]),
         run="{model} {task} {origin} {strategy}-{amount} seed {seed}",
         model_folder=subpath(input.config, parent=True),
     shell:
         "python {params.script:q} --model-dir {params.model_folder:q} --scores {input.scores:q} --amount {wildcards.amount:q}"
-        " {params.protect:q} --shortlist {params.shortlist:q} --epochs {params.epochs:q} --tokens {input.tokens:q}"
+        " {params.protect:q} {params.race:q} --tokens {input.tokens:q}"
         " --calibration {input.calibration:q} --task {input.task:q} --settings {params.settings:q}"
         " --score-settings {params.score_settings:q} --seed {wildcards.seed} --threads {params.threads}"
         " --device {params.device} --precision {params.precision} --label {params.run:q} --table {output.table:q}"

@@ -23,12 +23,13 @@ rule judge_strategies:
     params:
         **code("judge_strategies"),
         places=as_json(study.judged),
-        confidence=study.config["evaluate"]["confidence"],
-        samples=study.config["evaluate"]["bootstrap_samples"],
+        settings=as_options(
+            confidence=study.config["evaluate"]["confidence"], samples=study.config["evaluate"]["bootstrap_samples"]
+        ),
         folder=layout.ORACLE,
     shell:
         "python {params.script:q} --study {wildcards.study:q} --results {input.results:q} --resamples {input.resamples:q}"
-        " --places {params.places:q} --confidence {params.confidence} --samples {params.samples:q}"
+        " --places {params.places:q} {params.settings:q}"
         " --output-dir {params.folder:q} 2>&1 | tee {log:q}"
 
 
