@@ -21,6 +21,8 @@ from shallower.export.quantisation import quantise
 from shallower.models.families import FAMILIES
 from tiny_decoders import DECODERS
 
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
 
 def by_torch(folder, tokens):
     """Logits of transformers' own model, one example at a time, so without padding."""
@@ -78,11 +80,7 @@ def test_answers_in_8_bits_do_not_depend_on_how_far_a_batch_is_padded(exported, 
     found = exported("bert")
     quantise(found.onnx, tmp_path / "model-int8.onnx")
     model, batch = OnnxModel(tmp_path / "model-int8.onnx"), make_batch(found.tokens, np.array([2, 3, 7, 8]))
-    arrays = {
-        "input_ids": batch.input_ids,
-        "attention_mask": batch.attention_mask,
-        "token_type_ids": batch.token_type_ids,
-    }
+    arrays = {each: getattr(batch, each) for each in INPUTS}
     expected = model._session.run(None, arrays)[0]
     wider = {name: np.pad(array, ((0, 0), (0, 9))) for name, array in arrays.items()}
     assert model._session.run(None, wider)[0] == pytest.approx(expected, abs=1e-6)
@@ -92,11 +90,7 @@ def test_a_text_of_nothing_but_padding_changes_no_other(exported):
     """Servers fill batches up to a fixed size."""
     found = exported("bert")
     model, batch = OnnxModel(found.onnx), make_batch(found.tokens, np.array([2, 3, 7, 8]))
-    more = {
-        "input_ids": batch.input_ids,
-        "attention_mask": batch.attention_mask,
-        "token_type_ids": batch.token_type_ids,
-    }
+    more = {each: getattr(batch, each) for each in INPUTS}
     expected = model._session.run(None, more)[0]
     filled = {name: np.pad(array, ((1, 1), (0, 0))) for name, array in more.items()}
     assert model._session.run(None, filled)[0][1:-1] == pytest.approx(expected, abs=1e-6)
