@@ -247,6 +247,7 @@ with open("rules.json", "w") as file:
             "memory": "mem_mb" in rule.resources,
             "runtime": "runtime" in rule.resources,
             "gpu": "gpu" in rule.resources,
+            "numbers": [name for name, value in rule.params.items() if isinstance(value, (int, float))],
         }
         for rule in workflow.rules
         if rule.name != "all"
@@ -280,6 +281,12 @@ def test_the_table_of_steps_says_what_rules_do(rules):
         said = (step.environment, step.is_job, step.memory is not None, step.seconds is not None, step.uses_gpu)
         found = (rule["environment"], rule["is_job"], rule["memory"], rule["runtime"], rule["gpu"])
         assert said == found, rule["name"]
+
+
+def test_no_rule_has_two_numbers_that_could_change_places(rules):
+    """Snakemake compares parameters as a set: all but one must be options with their names (as_options)."""
+    assert [rule["name"] for rule in rules if len(rule["numbers"]) > 1] == []
+    assert {tuple(rule["numbers"]) for rule in rules} > {("threads",)}
 
 
 def test_the_table_of_steps_has_the_outputs_of_rules(rules):

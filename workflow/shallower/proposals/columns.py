@@ -15,7 +15,7 @@ from shallower.core.errors import UserError
 from shallower.core.wording import counted
 from shallower.core.written_lists import written_list
 from shallower.sources.file_formats import kind_of
-from shallower.task_kinds.base import is_missing, shown
+from shallower.task_kinds.base import is_missing, shown, whole
 from shallower.task_kinds.regression import number
 
 # Mean words from which texts are texts, and not names of something.
@@ -185,9 +185,7 @@ class Column:
 
 def as_text(value: Any) -> str:
     """A value as the text by which classes are named: without blanks around it, and whole numbers as such."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(value, default=str) if isinstance(value, list | dict) else str(value).strip()
+    return json.dumps(value, default=str) if isinstance(value, list | dict) else str(whole(value)).strip()
 
 
 def as_list(value: Any) -> list[Any] | None:

@@ -65,11 +65,9 @@ def read_subsets(files: Iterable[tuple[str, str | Path]]) -> dict[str, pd.DataFr
 
 
 def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
-    rows, prefix, are_all = [], "", True
-    for path in paths:
-        found = SubsetTable.parse(read_json(path))
-        are_all = are_all and found.is_complete
-        measures = found.measures
+    rows, prefix = [], ""
+    found = [SubsetTable.parse(read_json(path)) for path in paths]
+    for measures in (each.measures for each in found):
         prefix = "readout_" if "readout_loss" in measures else ""
         losses = measures[f"{prefix}loss"]
         rows += [(layers, score, losses[layers]) for layers, score in measures[f"{prefix}score"].items()]
@@ -77,7 +75,7 @@ def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     table = table.groupby("layers", as_index=False, sort=True).mean()
     table = table.assign(size=table["layers"].map(len))
     table.attrs[OF] = "of a readout" if prefix else "before refining"
-    table.attrs[WHICH] = "every subset" if are_all else "the most promising subsets"
+    table.attrs[WHICH] = "every subset" if all(each.is_complete for each in found) else "the most promising subsets"
     return table
 
 

@@ -98,8 +98,8 @@ def fetch_calibration(definition: Mapping[str, Any], size: int, target_dir: str 
         for name, file in originals.items()
         if not name.startswith(("validation", TEST))
     }
-    more = {"repeats": repeats}
-    _write_part(definition, CALIBRATION, labelled.tables[CALIBRATION], originals, more, Path(target_dir))
+    table = labelled.tables[CALIBRATION]
+    _write_part(definition, CALIBRATION, table, originals, {"repeats": repeats}, Path(target_dir))
 
 
 def fetch_test(definition: Mapping[str, Any], target_dir: str | Path) -> None:

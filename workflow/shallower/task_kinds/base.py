@@ -238,6 +238,11 @@ def is_missing(value: Any) -> bool:
     )
 
 
+def whole(value: Any) -> Any:
+    """A whole number stored as a float, as in columns where some are missing, as an int; other values as they are."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def shown(value: Any) -> str:
     """A value as messages quote it, cut to a reasonable length."""
     text = repr(value)

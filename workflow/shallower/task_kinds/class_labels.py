@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
 
-from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, is_missing, listed, shown
+from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, is_missing, listed, shown, whole
 
 NAMES, IDS = "names", "ids"
 
@@ -70,8 +70,6 @@ class _Column:
                 return self.ids.get(self.stored[value]) if 0 <= value < len(self.stored) else None
             case int() | str():
                 return self.ids.get(canonical(str(value)))
-            case float() if value.is_integer():  # what whole numbers become in a column where some were missing
-                return self.name(int(value))
         return None
 
     def id(self, value: Any) -> int | None:
@@ -82,8 +80,6 @@ class _Column:
             case int():
                 is_ours = self.stored is None or self.stored == [*self.ids] or not 0 <= value < len(self.stored)
                 return value if is_ours else None
-            case float() if value.is_integer():
-                return self.id(int(value))
             case str() if _ID.fullmatch(value.strip()):
                 return int(value)
         return None
@@ -99,7 +95,7 @@ class _Column:
     def only(self, form: str) -> Iterator[str]:
         """Rows whose label can be read in this form alone, as messages name them."""
         rows = self.column.rows or range(1, len(self.column.values) + 1)
-        for row, value in zip(rows, self.column.values, strict=True):
+        for row, value in zip(rows, map(whole, self.column.values), strict=True):
             is_name, is_id = self.name(value) is not None, self._in_range(self.id(value))
             if (is_name and not is_id) if form == NAMES else (is_id and not is_name):
                 yield f"{shown(value)} in row {row} of {self.column.place}"
@@ -111,13 +107,14 @@ class _Column:
             found = Counter(zip(map(type, self.column.values), self.column.values, strict=True))
         except TypeError:  # lists and the like, which are no labels
             return ((value, 1) for value in self.column.values)
-        return ((value, count) for (_, value), count in found.items())
+        return ((whole(value), count) for (_, value), count in found.items())
 
     def _in_range(self, number: int | None) -> bool:
         return number is not None and 0 <= number < len(self.labels)
 
     def read(self, value: Any, form: str, surely: Callable[[], str | None]) -> int:
         """The class of a label; `surely` finds a row that can be read in this form alone."""
+        value = whole(value)
         if (is_plain := type(value) in (str, int)) and value in self.known:  # not True, which equals 1
             return self.known[value]
         if is_missing(value):
@@ -134,8 +131,6 @@ class _Column:
         count = len(self.labels)
         if number == -1:
             return "-1 marks a hidden label; use a split whose labels are known"
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             return f"{shown(value)} is neither the name of a class nor its id, a whole number"
         if form == NAMES and number is not None and any(map(_NUMBER.fullmatch, self.ids)):
