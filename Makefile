@@ -39,8 +39,8 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 .PHONY: help run run-slurm study check-hub plan status verify check-delivered publish provenance paper-smoke \
 	test coverage test-kinds test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
-	benchmark benchmark-training benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-engine benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
+	benchmark benchmark-training benchmark-steps benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
+	benchmark-large-files benchmark-engine benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -117,6 +117,9 @@ $(RIVALS): $(READY) benchmarks/requirements.txt
 benchmark-training: $(RIVALS) ## compare training speed with transformers' Trainer (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_training.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
+benchmark-steps: $(RIVALS) ## compare a training step with transformers' Trainer once a run is under way, as for a GPU (GLUE=folder)
+	@$(IN_VENV) PYTHONPATH="workflow:$(<D)" python benchmarks/compare_steps.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
+
 benchmark-sweep: $(RIVALS) ## compare a whole study with loops over the Trainer, stock and tuned (GLUE=folder)
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_sweep.py $(if $(GLUE),--glue "$(GLUE)") $(ARGUMENTS)
 
@@ -125,7 +128,9 @@ benchmark-search: $(READY) ## compare ways of choosing layers, by price and by s
 
 benchmark-graph: $(READY) ## measure time and memory of snakemake -n by number of jobs
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_graph.py $(ARGUMENTS)
-	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
+
+benchmark-large-files: $(READY) ## measure how long the workflow takes to start with a file of a million texts
+	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_large_files.py $(ARGUMENTS)
 
 benchmark-overhead: $(READY) ## measure what a study's processor time goes to: mathematics or anything else
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_overhead.py $(ARGUMENTS)
@@ -135,7 +140,6 @@ benchmark-engine: $(READY) ## measure training, prediction and search as shares 
 
 benchmark-start-up: $(READY) ## measure how long each step takes to start
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/measure_start_up.py $(ARGUMENTS)
-	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/write_readme.py
 
 benchmark-resources: $(READY) ## compare a study's expected and used memory and disk (runs what is left of STUDY)
 	@$(IN_VENV) python benchmarks/check_resources.py --configfile "$(STUDY)" -- \
@@ -151,12 +155,8 @@ benchmark-embeddings: $(RIVALS) ## compare shallower embedding models with sente
 	@$(IN_VENV) PYTHONPATH=workflow python benchmarks/compare_embeddings.py $(if $(GLUE),--glue "$(GLUE)") \
 	  $(if $(TEXTS),--texts "$(TEXTS)") $(ARGUMENTS)
 
-benchmark: ## run the benchmarks of start-up, graph, training, sweep and search (GLUE=folder)
-	@$(MAKE) benchmark-start-up
-	@$(MAKE) benchmark-graph
-	@$(MAKE) benchmark-training
-	@$(MAKE) benchmark-sweep
-	@$(MAKE) benchmark-search
+benchmark: ## run the benchmarks of start-up, graph, overhead, engine, training, sweep and search (GLUE=folder; hours)
+	@for name in start-up graph overhead engine training sweep search; do $(MAKE) "benchmark-$$name" ARGUMENTS=; done
 
 test: $(READY) ## run the tests (20 minutes)
 	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)

@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from contest import RESULTS, ROOT, machine
 from delivered_summary import DELIVERED, DELIVERED_MODE, DISTIL, DISTIL_INT8, FULL, FULL_INT8, RANDOM, SPEEDUPS, goals
-from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, merged
+from recorded import merged
+from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE
 from shallower.core import layout
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
@@ -324,8 +325,7 @@ def main(arguments: argparse.Namespace) -> None:
         rows += read_json(file)["rows"]
     file = arguments.results / "delivered.csv"
     # All of a task: what it does not deliver any more is not to stay.
-    keys = [*DELIVERED_MODE, "task"]
-    table = merged(pd.read_csv(file) if file.exists() else None, pd.DataFrame(rows), keys)
+    table = merged(pd.read_csv(file) if file.exists() else None, pd.DataFrame(rows), DELIVERED_MODE, ["task"])
     write_text(file, table.to_csv(index=False, float_format="%.6g"))
     write_readme(arguments.results)
     for text, verdict in goals(pd.DataFrame(rows)):

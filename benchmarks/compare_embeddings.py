@@ -38,7 +38,7 @@ from contest import (
     machine,
     run_process,
 )
-from search_summary import merged
+from recorded import merged
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import canonical_json, read_json, write_json
@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 STUDY = ROOT / "studies" / "embedding.yaml"
 TASK = "stsb"
 # What makes up a run that another one of the same kind takes the place of.
-PLACE = [*EMBEDDING_MODE, "kept", "contestant"]
+PLACE = ["kept", "contestant"]
 
 
 def prepare(arguments: argparse.Namespace, folder: Path) -> None:
@@ -221,7 +221,7 @@ def main(arguments: argparse.Namespace) -> None:
     new = pd.DataFrame(rows).assign(**compute, **settings, **machine(arguments.device), sentence_transformers=version)
     arguments.results.mkdir(parents=True, exist_ok=True)
     file = arguments.results / "embeddings.csv"
-    runs = merged(pd.read_csv(file, dtype={"kept": str}) if file.exists() else None, new, PLACE)
+    runs = merged(pd.read_csv(file, dtype={"kept": str}) if file.exists() else None, new, EMBEDDING_MODE, PLACE)
     runs.to_csv(file, index=False, float_format="%.6g")
     write_readme(arguments.results)
     print(embedding_tables(new))

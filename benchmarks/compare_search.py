@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from compare_training import default_model
 from contest import RESULTS, RIVALS_PACKAGES, ROOT, SCRIPTS, environment, machine, run_process
+from recorded import merged
 from search_case import (
     CHOICES,
     FULL,
@@ -45,7 +46,7 @@ from search_case import (
     score_subsets,
     train_full_model,
 )
-from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, merged, summarise
+from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, summarise
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json, write_text
@@ -241,10 +242,10 @@ SETTINGS = ("epochs", "refine_epochs", "batch_size", "learning_rate", "max_lengt
 def write_results(results: Path, runs: pd.DataFrame, resamples: dict[Any, NDArray[np.float64]]) -> pd.DataFrame:
     """Put runs and their summary in place of the recorded ones of the same mode, task and method; the summary."""
     summary = summarise(runs, resamples)
-    keys = [*SEARCH_MODE, "task", "refining", "method"]
+    keys = ["task", "refining", "method"]
     for name, table in (("search_runs", runs), ("search", summary)):
         file = results / f"{name}.csv"
-        together = merged(pd.read_csv(file) if file.exists() else None, table, keys)
+        together = merged(pd.read_csv(file) if file.exists() else None, table, SEARCH_MODE, keys)
         write_text(file, together.to_csv(index=False, float_format="%.6g"))
     write_readme(results)
     return summary

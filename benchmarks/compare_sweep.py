@@ -3,9 +3,10 @@
 The study runs through snakemake in a clean copy of this repository, from nothing to its report. The loops then train
 each of the study's runs with train_with_trainer.py, one process after the other, each with all cores (or the GPU):
 the same task, kept layers, epochs, batch size, maximal length and seed, from the pre-trained weights, as the study does
-with its origin pretrained. The two loops take turns run by run. With --steps N they stop each run after N steps; the
-rest is extrapolated from them, and the results say so. Writes results/sweep.csv (a row for each contestant),
-results/sweep_runs.csv (a row for each run and loop) and the table in README.md.
+with its origin pretrained. The two loops take turns run by run. All of this is done --repetitions times. With --steps N
+the loops stop each run after N steps; the rest is extrapolated from them, and the results say so. Writes
+results/sweep.csv (a row for each contestant and repetition), results/sweep_runs.csv (a row for each run and loop) and
+the table in README.md.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 
 from compare_training import add_contest_options, default_model
@@ -33,6 +35,7 @@ from contest import (
     matrix_rate,
     run_job,
 )
+from recorded import merged
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -108,8 +111,8 @@ def in_full(record: Mapping[str, float]) -> float:
     return record["wall_seconds"] + rest * record["train_seconds"]
 
 
-def compare(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The comparison (a row for each contestant) and the loops' runs (a row each)."""
+def compare(arguments: argparse.Namespace, folder: Path, repetition: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The comparison (a row for each contestant) and the loops' runs (a row each) of one repetition."""
     config = sweep_config(yaml.safe_load(arguments.study.read_text(encoding="utf-8")), arguments, folder)
     copy = copy_repository(folder / "copy")
     study = resolve_study(config)
@@ -118,34 +121,41 @@ def compare(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
     (copy / "sweep.yaml").write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
     usage = run_study(copy, "sweep.yaml", arguments.cores)
     logger.info("%s: %.0f s", study.name, usage.wall_seconds)
-    rows, order = [], random.Random(0)
+    rows, order = [], random.Random(repetition)
     for number, run in enumerate(study.runs, start=1):
         metric, ours = study_score(run, copy)
         for contestant in order.sample(LOOPS, len(LOOPS)):
             job = loop_job(contestant, study, run, copy, folder, arguments)
             record = run_job(job, arguments.rivals_packages)
-            of_run = {"sweep": study.name, "contestant": contestant, "run": run.directory, "task": run.task, **record}
             scores = {"metric": metric, "score": job_score(job, metric), "study_score": ours}
-            rows.append(of_run | scores | {"loop_seconds": in_full(record)})
+            rows.append({"contestant": contestant, "run": run.directory, "task": run.task, **record, **scores})
+            rows[-1]["loop_seconds"] = in_full(record)
             logger.info("%s, %d of %d: %.0f s", contestant, number, len(study.runs), rows[-1]["loop_seconds"])
     runs = pd.DataFrame(rows)
     model = read_json(copy / "resources" / "models" / study.model_key(study.models[0]) / "config.json")
     device = matrix_rate(model, arguments.cores, 1, arguments.device)["device"]
-    extrapolated = (runs["steps"] < runs["planned_steps"]).any()
-    how = f"{arguments.steps} steps of each run, the rest extrapolated" if extrapolated else "in full"
-    common = {"sweep": study.name, "device": arguments.device, "cores": arguments.cores, "runs": len(study.runs)}
-    taken = {OURS: (usage.wall_seconds, usage.cpu_seconds, "in full")}
+    is_whole = (runs["steps"] == runs["planned_steps"]).all()
+    mode = {
+        "sweep": study.name,
+        "device": arguments.device,
+        "cores": arguments.cores,
+        "training_rows": training_rows(study, copy),
+        "loops": "in full" if is_whole else f"{arguments.steps} steps of each run, the rest extrapolated",
+    }
+    taken = [{"contestant": OURS, "seconds": usage.wall_seconds, "cpu_seconds": usage.cpu_seconds}]
     for contestant, of_loop in runs.groupby("contestant"):
-        taken[str(contestant)] = of_loop["loop_seconds"].sum(), of_loop["cpu_seconds"].sum(), how
-    where = machine(device)
-    comparison = [
-        common
-        | {"contestant": contestant, "seconds": seconds, "cpu_seconds": cpu_seconds}
-        | {"score_difference": "" if extrapolated else score_differences(runs, contestant)}
-        | {"measured": measured, **where}
-        for contestant, (seconds, cpu_seconds, measured) in taken.items()
-    ]
-    return pd.DataFrame(comparison), runs
+        taken.append({"contestant": contestant, "seconds": of_loop["loop_seconds"].sum()})
+        if is_whole:
+            taken[-1]["cpu_seconds"] = of_loop["cpu_seconds"].sum()
+            taken[-1]["score_difference"] = score_differences(of_loop)
+    comparison = pd.DataFrame(taken).assign(**mode, runs=len(study.runs), repetition=repetition, **machine(device))
+    return comparison, runs.assign(**mode, repetition=repetition, machine=comparison["machine"][0])
+
+
+def training_rows(study: Study, copy: Path) -> str:
+    """The number of training rows of each task of a finished study, in words."""
+    tables = {task: copy / "resources" / "tasks" / study.task_key(task) / "train.parquet" for task in study.tasks}
+    return ", ".join(f"{task} {pq.read_metadata(table).num_rows:,}" for task, table in tables.items())
 
 
 def study_score(run: Run, copy: Path) -> tuple[str, float]:
@@ -154,28 +164,31 @@ def study_score(run: Run, copy: Path) -> tuple[str, float]:
     return record["primary"], record["metrics"][record["primary"]]["value"]
 
 
-def score_differences(runs: pd.DataFrame, contestant: str) -> str:
-    """How much more a loop scores than the study: mean over runs and its standard error, task by task."""
-    of_loop = runs[runs["contestant"] == contestant]
+def score_differences(of_loop: pd.DataFrame) -> str:
+    """How much more a loop scores than the study: mean over runs and its standard error, task by task.
+
+    Parity is a mean within two standard errors of 0.
+    """
     more = (of_loop["score"] - of_loop["study_score"]).groupby(of_loop["task"])
     means, errors = more.mean(), more.std() / more.count() ** 0.5
-    return ", ".join(f"{task} {means[task]:+.3f} ± {errors[task]:.3f}" for task in means.index)
+    verdicts = (means.abs() <= 2 * errors).map({True: "parity", False: "differs"})
+    return ", ".join(f"{task} {means[task]:+.3f} ± {errors[task]:.3f}, {verdicts[task]}" for task in means.index)
 
 
 def main(arguments: argparse.Namespace) -> None:
     check_rivals(arguments.rivals_packages)
-    with tempfile.TemporaryDirectory(prefix="shallower-", dir=arguments.work_dir) as folder:
-        comparison, runs = compare(arguments, Path(folder).resolve())
+    found = []
+    for repetition in range(arguments.repetitions):
+        with tempfile.TemporaryDirectory(prefix="shallower-", dir=arguments.work_dir) as folder:
+            found.append(compare(arguments, Path(folder).resolve(), repetition))
     arguments.results.mkdir(parents=True, exist_ok=True)
-    file = arguments.results / "sweep.csv"
-    if file.exists():
-        old = pd.read_csv(file)
-        renewed = (old[SWEEP_MODE].astype(str) == comparison[SWEEP_MODE].astype(str).iloc[0]).all(axis=1)
-        comparison = pd.concat([old[~renewed], comparison], ignore_index=True)
-    comparison.to_csv(file, index=False, float_format="%.6g")
-    runs.to_csv(arguments.results / "sweep_runs.csv", index=False, float_format="%.6g")
+    comparison, runs = (pd.concat(tables, ignore_index=True) for tables in zip(*found, strict=True))
+    for name, new in (("sweep", comparison), ("sweep_runs", runs)):
+        file = arguments.results / f"{name}.csv"
+        table = merged(pd.read_csv(file) if file.exists() else None, new, SWEEP_MODE)
+        table.to_csv(file, index=False, float_format="%.6g")
     write_readme(arguments.results)
-    print(sweep_tables(comparison.tail(len(CONTESTANTS))))
+    print(sweep_tables(comparison))
 
 
 if __name__ == "__main__":
@@ -183,6 +196,7 @@ if __name__ == "__main__":
     add_contest_options(parser)
     parser.add_argument("--study", type=Path, default=BENCHMARKS / "sweep.yaml")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repetitions", type=int, default=1, help="how often all is run")
     parser.add_argument("--steps", type=int, help="stop the loops' runs after so many steps and extrapolate")
     parser.add_argument("--runs-per-gpu", type=int, help="compute.runs_per_gpu of the study")
     run_step(parser, main)

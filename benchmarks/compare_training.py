@@ -39,7 +39,7 @@ from contest import (
     run_side_by_side,
     training_flops,
 )
-from search_summary import merged
+from recorded import merged
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -181,7 +181,7 @@ def main(arguments: argparse.Namespace) -> None:
         new = compare(arguments, Path(folder))
     arguments.results.mkdir(parents=True, exist_ok=True)
     file = arguments.results / "training.csv"
-    runs = merged(pd.read_csv(file) if file.exists() else None, new, [*MODE, "task"])
+    runs = merged(pd.read_csv(file) if file.exists() else None, new, MODE, ["task"])
     runs.to_csv(file, index=False, float_format="%.6g")
     figures.save(figure(summarise(runs)), file.with_suffix(""))
     write_readme(arguments.results)

@@ -27,7 +27,9 @@ from shallower.core.layers import Layers
 from shallower.core.provenance import code_state, versions
 from shallower.evaluation.metrics import metric_for, score
 from shallower.evaluation.predictions import predictions_of, read_predictions
+from shallower.models.encoder_families import ENCODERS
 from shallower.sources.glue import GLUE_TASKS
+from shallower.sources.models import fetch_model
 from shallower.sources.tasks import fetch_task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,9 +37,23 @@ LIBRARY = ROOT / "workflow"
 SCRIPTS = LIBRARY / "scripts"
 BENCHMARKS = ROOT / "benchmarks"
 RESULTS = BENCHMARKS / "results"
+# The code that is measured: as it is when a benchmark starts, whatever has been recorded before.
+CODE = code_state(ROOT, leaving_out=["results", "benchmarks/results", "benchmarks/README.md"])
 # Where `make` puts what only the rivals need.
 RIVALS_PACKAGES = ROOT / ".venv" / "rivals"
 CONTESTANTS = ("stock", "tuned", "ours")
+
+# Models with random weights and BERT's tokenizer, and what published ones of a family set otherwise than by default.
+BERT_BASE = "bert-base"
+_BOTH_WAYS = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False}
+_PUBLISHED: Mapping[str, Mapping[str, Any]] = {
+    "deberta": _BOTH_WAYS | {"max_relative_positions": -1},
+    "deberta-v2": _BOTH_WAYS | {"position_buckets": 256, "norm_rel_ebd": "layer_norm", "share_att_key": True},
+}
+RANDOM_MODELS = (BERT_BASE, *ENCODERS, "albert", "modernbert", *_PUBLISHED)
+SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+# What families call these.
+OWN_NAMES = {"distilbert": dict(zip(SIZES, ("dim", "n_layers", "n_heads", "hidden_dim"), strict=True))}
 
 # Nothing is fetched while the time is taken, and nothing asks whether there is something newer.
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
@@ -252,17 +268,28 @@ def fetch_glue(subset: str, glue: Path, rows: int | None, folder: Path) -> Path:
     return folder
 
 
-def make_random_model(name: str, tokenizer_dir: Path, folder: Path) -> Path:
-    """A model folder with random weights and another model's tokenizer: `bert-base` for BERT-base's size."""
+def make_random_model(name: str, model_dir: Path, folder: Path) -> Path:
+    """A model folder with random weights and another model's tokenizer, as the workflow has it.
+
+    `bert-base` has BERT-base's size; a family's name makes a model of that family, at the size of the other one.
+    """
     import transformers  # only here: seconds to import, and no part of what is measured
 
-    if name != "bert-base":
-        raise UserError(f"unknown random model {name!r}; there is bert-base")
-    vocabulary = read_json(tokenizer_dir / "config.json")["vocab_size"]
+    if name not in RANDOM_MODELS:
+        raise UserError(f"unknown random model {name!r}; there are {', '.join(RANDOM_MODELS)}")
+    other = read_json(model_dir / "config.json")
+    settings = {"vocab_size": other["vocab_size"], "pad_token_id": other["pad_token_id"]}
+    if name == BERT_BASE:
+        config = transformers.BertConfig(**settings)
+    else:
+        sizes = {OWN_NAMES.get(name, {}).get(size, size): other[size] for size in SIZES}
+        config = transformers.AutoConfig.for_model(name, **settings, **sizes, **_PUBLISHED.get(name, {}))
     transformers.set_seed(0)
-    transformers.BertModel(transformers.BertConfig(vocab_size=vocabulary)).save_pretrained(folder)
+    made = folder.with_name(f"{folder.name} as made")
+    transformers.AutoModel.from_config(config).save_pretrained(made)
     for file in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(tokenizer_dir / file, folder / file)
+        shutil.copyfile(model_dir / file, made / file)
+    fetch_model({"name": name, "source": "local", "directory": str(made)}, folder)
     return folder
 
 
@@ -279,12 +306,11 @@ def check_rivals(packages: Path) -> None:
 def machine(device_name: str) -> dict[str, Any]:
     """Where and with what a benchmark ran."""
     packages = versions()
-    state = code_state(ROOT)
     return {
         "machine": f"{_cpu_name()}, {os.cpu_count()} cores",
         "compute_device": device_name,
         **{name: packages[name] for name in ("python", "torch", "transformers")},
-        "commit": f"{(state['commit'] or 'none')[:12]}{' with changes' if state['dirty'] else ''}",
+        "commit": f"{(CODE['commit'] or 'none')[:12]}{' with changes' if CODE['dirty'] else ''}",
         "date": time.strftime("%Y-%m-%d"),
     }
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from recorded import measured_on, verdict
+
 # What is compared with what: the first one is the full model as torch runs it in eval mode.
 FULL, DELIVERED, FULL_INT8 = "full, torch", "delivered", "full, ONNX int8 by default"
 # What has random weights has no score.
@@ -37,18 +39,14 @@ def goals(rows: pd.DataFrame) -> list[tuple[str, str]]:
         (f"the score's interval from {LEAST_KEPT} % on", ours["kept_low"], LEAST_KEPT, "{:.1f} %"),
     ]
     found = [
-        (f"{text}: {_list(values, style)}", _verdict(len(values) > 0 and bool((values >= least).all())))
+        (f"{text}: {_list(values, style)}", verdict(len(values) > 0 and bool((values >= least).all())))
         for text, values, least, style in aims
     ]
-    return [*found, (f"on at least {TASKS} tasks: {len(ours)}", _verdict(len(ours) >= TASKS))]
+    return [*found, (f"on at least {TASKS} tasks: {len(ours)}", verdict(len(ours) >= TASKS))]
 
 
 def _list(values: pd.Series, style: str) -> str:
     return ", ".join(f"{task} {style.format(value)}" for task, value in values.items()) or "nothing was delivered"
-
-
-def _verdict(holds: bool) -> str:
-    return "met" if holds else "missed"
 
 
 def table(rows: pd.DataFrame) -> tuple[list[str], list[Sequence[object]]]:
@@ -74,9 +72,8 @@ def conditions(rows: pd.DataFrame) -> str:
         f"{task} {row['test_rows']:,}, {row['tokens']:.0f}"
         for task, row in rows.groupby("task", sort=False).first().iterrows()
     )
-    versions = f"torch {row['torch']}, onnxruntime {row['onnxruntime']}, transformers {row['transformers']}"
     return (
-        f"{row['machine']}; {versions}, Python {row['python']}; commit {row['commit']}, {row['date']}. One thread; "
+        f"{measured_on(rows, ('torch', 'onnxruntime', 'transformers'))}. One thread; "
         f"{row['rounds']} rounds, in each of which all answer the same {row['texts_measured']} texts in turns; "
         f"medians, and 95 % intervals over rounds. {row['rows']:,} training rows with labels, {row['seeds']} seeds, "
         "of which the first is compared; scores on GLUE's validation split, with 95 % intervals over its examples. "

@@ -4,16 +4,14 @@
 
 The studies are written to a temporary folder; nothing is downloaded or trained. Times are processor seconds of the
 planning process (user and system), so that other work on the machine counts little; memory is its peak. Prints a table
-and writes graph.csv and graph.svg to benchmarks/results.
+and writes graph.csv and graph.svg to benchmarks/results, and the table in README.md.
 """
 
 import argparse
 import csv
-import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,7 +22,12 @@ from typing import Any
 import matplotlib
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from contest import RESULTS, ROOT, Usage, machine, run_process
+from shallower.core.cli import run_step
+from shallower.core.errors import UserError
+from shallower.study.resolve import resolve_study
+from write_readme import write_readme
+
 PIPELINE = ("Snakefile", "workflow", "profiles", "envs")
 TASKS = ("sst2", "mrpc")
 AMOUNTS = tuple(range(1, 12))
@@ -36,9 +39,10 @@ JOBS_A_MODEL = len(TASKS) * (len(AMOUNTS) * (6 * len(SEEDS) + 1) + 5 * len(SEEDS
 
 @dataclass(frozen=True)
 class Planning:
-    """One study's `snakemake -n`: jobs planned; medians over repeats, and the fastest and slowest of them."""
+    """One study's `snakemake -n`: its runs, jobs planned; medians over repeats, and the fastest and slowest of them."""
 
     study: str
+    runs: int
     jobs: int
     seconds: float
     fastest: float
@@ -75,62 +79,54 @@ def synthetic_study(jobs: int) -> dict[str, Any]:
 
 
 def planned_jobs(output: str) -> int:
-    """Number of jobs that `snakemake -n` says it would run. Raises ValueError when its output does not say."""
+    """Number of jobs that `snakemake -n` says it would run. Raises UserError when its output does not say."""
     found = re.search(r"^total\s+(\d+)$", output, flags=re.MULTILINE)
     if found is None:
-        raise ValueError(f"snakemake did not say how many jobs there are:\n{output[-2000:]}")
+        raise UserError(f"snakemake did not say how many jobs there are:\n{output[-2000:]}")
     return int(found[1])
 
 
-def plan(study: Mapping[str, Any]) -> tuple[int, float, float]:
-    """Run `snakemake -n` once on a study in a new folder: number of jobs, processor seconds, peak memory in MB.
+def make_project(study: Mapping[str, Any], folder: Path) -> None:
+    """The pipeline and a study in an empty folder."""
+    for part in PIPELINE:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, folder / part)
+    (folder / "config.yaml").write_text(yaml.safe_dump(dict(study), sort_keys=False), encoding="utf-8")
 
-    Raises RuntimeError with the end of the output when snakemake fails.
+
+def dry_run(folder: Path, *options: str) -> tuple[str, Usage]:
+    """Run `snakemake -n` in a project's folder: what it printed, and what it took.
+
+    Raises UserError with the end of the output when snakemake fails.
     """
+    log = folder / "output"
+    log.unlink(missing_ok=True)
+    usage = run_process([sys.executable, "-m", "snakemake", "--dry-run", *options], log, directory=folder)
+    return log.read_text(encoding="utf-8"), usage
+
+
+def plan(study: Mapping[str, Any]) -> tuple[int, Usage]:
+    """Run `snakemake -n` once on a study in a new folder: number of jobs, and what it took."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in PIPELINE:
-            source = ROOT / part
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, folder / part)
-        (folder / "config.yaml").write_text(yaml.safe_dump(dict(study), sort_keys=False), encoding="utf-8")
-        with (folder / "output").open("w+", encoding="utf-8") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "snakemake", "--dry-run"], cwd=folder, stdout=output, stderr=subprocess.STDOUT
-            )
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            output.seek(0)
-            text = output.read()
-    if process.returncode != 0:
-        raise RuntimeError(f"snakemake -n failed:\n{text[-2000:]}")
-    return planned_jobs(text), usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        make_project(study, Path(name))
+        output, usage = dry_run(Path(name))
+    return planned_jobs(output), usage
 
 
 def measure(name: str, study: Mapping[str, Any], repeats: int) -> Planning:
     """Plan a study several times."""
-    jobs, seconds, megabytes = zip(*(plan(study) for _ in range(repeats)), strict=True)
+    jobs, usages = zip(*(plan(study) for _ in range(repeats)), strict=True)
+    seconds = [usage.cpu_seconds for usage in usages]
     return Planning(
         study=name,
+        runs=len(resolve_study(study).runs),
         jobs=jobs[0],
         seconds=round(statistics.median(seconds), 2),
         fastest=round(min(seconds), 2),
         slowest=round(max(seconds), 2),
-        megabytes=round(statistics.median(megabytes)),
+        megabytes=round(statistics.median(usage.peak_mb for usage in usages)),
     )
-
-
-def growth(plannings: Sequence[Planning]) -> float:
-    """Seconds of each thousand jobs between the second largest and the largest study over those between the smaller.
-
-    1 is linear growth, 2 is quadratic growth where sizes double. Needs three sizes.
-    """
-    small, middle, large = sorted(plannings, key=lambda planning: planning.jobs)[-3:]
-    return _slope(middle, large) / _slope(small, middle)
-
-
-def _slope(first: Planning, second: Planning) -> float:
-    return (second.seconds - first.seconds) / (second.jobs - first.jobs)
 
 
 def as_table(plannings: Sequence[Planning]) -> str:
@@ -147,8 +143,9 @@ def as_table(plannings: Sequence[Planning]) -> str:
 def write_csv(plannings: Sequence[Planning], file: Path) -> None:
     """One row for each study."""
     with file.open("w", encoding="utf-8", newline="") as output:
+        where = machine("cpu")
         rows = [
-            asdict(planning) | {"seconds_per_thousand_jobs": round(planning.seconds_per_thousand_jobs, 3)}
+            asdict(planning) | {"seconds_per_thousand_jobs": round(planning.seconds_per_thousand_jobs, 3)} | where
             for planning in plannings
         ]
         writer = csv.DictWriter(output, rows[0], lineterminator="\n")
@@ -184,12 +181,10 @@ def main(arguments: argparse.Namespace) -> None:
         plannings.append(measure(name, study, arguments.repeats))
         print(as_table(plannings[-1:]).splitlines()[-1], flush=True)
     print(f"\n{as_table(plannings)}")
-    synthetic = [planning for planning in plannings if planning.study == "synthetic"]
-    if len(synthetic) >= 3:
-        print(f"growth of the cost of a job, 1 is linear: {growth(synthetic):.2f}")
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
-    write_csv(plannings, arguments.output_dir / "graph.csv")
-    draw(plannings, arguments.output_dir / "graph.svg")
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    write_csv(plannings, arguments.results / "graph.csv")
+    draw(plannings, arguments.results / "graph.svg")
+    write_readme(arguments.results)
 
 
 if __name__ == "__main__":
@@ -197,5 +192,5 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, nargs="*", default=[1000, 2500, 5000, 10_000], help="sizes to make up")
     parser.add_argument("--study", type=Path, nargs="*", default=[ROOT / "studies/paper.yaml"], help="studies to plan")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output-dir", type=Path, default=ROOT / "benchmarks/results")
-    main(parser.parse_args())
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    run_step(parser, main)

@@ -17,6 +17,7 @@ import pandas as pd
 
 from contest import BENCHMARKS, RESULTS, ROOT, machine
 from shallower.core.cli import run_step
+from shallower.core.errors import UserError
 from study_copy import copy_repository, run_study
 from write_readme import overhead_table, write_readme
 
@@ -35,6 +36,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }
 OTHERS = "other parts of steps: reading, tokenizing, writing"
 UNSEEN = "shells, starts of interpreters"
+# Samples are of another clock than the processor time of the whole.
+MOST_SEEN = 1.02
 
 
 def part_of(stack: str) -> str:
@@ -53,9 +56,14 @@ def read_samples(folder: Path) -> Counter[str]:
 
 
 def table(seconds: Mapping[str, float], cpu_seconds: float) -> pd.DataFrame:
-    """A row for each part, its share of all processor seconds in per cent: mathematics first, with its sum, and all."""
-    unseen = max(0.0, cpu_seconds - sum(seconds.values()))
-    parts = pd.Series({**seconds, UNSEEN: unseen}).sort_values(ascending=False)
+    """A row for each part, its share of all processor seconds in per cent: mathematics first, with its sum, and all.
+
+    Raises UserError where samples have more seconds than there were.
+    """
+    seen = sum(seconds.values())
+    if seen > MOST_SEEN * cpu_seconds:
+        raise UserError(f"samples have {seen:.0f} s of the {cpu_seconds:.0f} s that the study took: some count twice")
+    parts = pd.Series({**seconds, UNSEEN: max(0.0, cpu_seconds - seen)}).sort_values(ascending=False)
     is_mathematics = parts.index.isin(MATHEMATICS)
     rows = [*parts[is_mathematics].items(), ("mathematics", parts[is_mathematics].sum())]
     rows += [*parts[~is_mathematics].items(), ("all", parts.sum())]

@@ -1,8 +1,10 @@
 """How long each step of the pipeline takes to start, and which large packages it loads.
 
-`python benchmarks/measure_start_up.py` starts every script with --help, in turns, and writes results/start_up.csv.
+`python benchmarks/measure_start_up.py` starts every script with --help, in turns, and writes results/start_up.csv
+and the table in README.md.
 `python benchmarks/measure_start_up.py -- python workflow/scripts/finetune.py ...` runs that one command instead and
 tells when each line of its log came: how long it was until the first step of a training, and what that was made of.
+Needs PYTHONPATH=workflow, as `make benchmark-start-up` sets it.
 """
 
 import argparse
@@ -20,13 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
-
+from contest import RESULTS, ROOT, SCRIPTS, machine
 from shallower.core.files import write_text
+from write_readme import write_readme
 
-ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ROOT / "workflow" / "scripts"
-RESULTS = ROOT / "benchmarks" / "results" / "start_up.csv"
 HEAVY = (
     "torch",
     "transformers",
@@ -145,7 +144,9 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.steps:
         scripts = [script for script in scripts if script.stem in arguments.steps]
     rows = measure(scripts, arguments.rounds)
-    write_text(arguments.output, as_csv(rows))
+    where = machine("cpu")
+    write_text(arguments.results / "start_up.csv", as_csv([row | where for row in rows]))
+    write_readme(arguments.results)
     for row in rows:
         print(
             f"{row['step']:24} {row['seconds']:6.2f} s ({row['lowest']:.2f} to {row['highest']:.2f}), "
@@ -158,6 +159,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5, help="starts of each script")
     names = sorted(path.stem for path in SCRIPTS.glob("*.py"))
     parser.add_argument("--steps", nargs="+", choices=names, metavar="STEP", help="only these scripts")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="table to write")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the table to write")
     parser.add_argument("command", nargs="*", metavar="-- COMMAND", help="time the log lines of this command instead")
     main(parser.parse_args())

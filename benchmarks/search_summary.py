@@ -3,13 +3,14 @@
 A row of search_runs.csv is one choice of layers: of a method, for a task and a seed, refined in one way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recorded import verdict
 from search_case import FULL, GREEDY_PRUNING, LABELS, MORE_TEXTS
 from shallower.evaluation.estimates import POINTS, Estimate, over_seeds, percentage
 from shallower.evaluation.significance import bootstrap_p, over_tasks
@@ -95,13 +96,13 @@ def goals(summary: pd.DataFrame) -> list[tuple[str, str]]:
     passes = summary.groupby("task", sort=False)["walk_passes"].first()
     text = f"all subsets with their readouts within {PASSES} forward passes' time over the calibration texts"
     values = ", ".join(f"{task} {number:.1f}" for task, number in passes.items())
-    found.append((f"{text}: {values}", _verdict(passes.max() <= PASSES)))
+    found.append((f"{text}: {values}", verdict(passes.max() <= PASSES)))
     taught = summary[summary["refining"] == MORE_TEXTS]
     if len(taught):
         best = taught.groupby("task", sort=False)["kept"].max()
         text = f"at least {SCORE_KEPT} % of the full model's score with a teacher and more texts on {TASKS_KEPT} tasks"
         values = ", ".join(f"{task} {kept:.1f} %" for task, kept in best.items())
-        found.append((f"{text}: {values}", _verdict((best >= SCORE_KEPT).sum() >= TASKS_KEPT)))
+        found.append((f"{text}: {values}", verdict((best >= SCORE_KEPT).sum() >= TASKS_KEPT)))
     return found
 
 
@@ -125,16 +126,4 @@ def _cheaper(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[str, str]:
     if ratios.min() < TIMES_CHEAPER:
         rows = (ours["train_examples"] * TIMES_CHEAPER / ratios).max()
         text += f"; in proportion {TIMES_CHEAPER} times on every task from {rows:,.0f} training rows on at the earliest"
-    return text, _verdict(ratios.min() >= TIMES_CHEAPER and differences.mean() >= 0)
-
-
-def _verdict(holds: bool) -> str:
-    return "met" if holds else "missed"
-
-
-def merged(old: pd.DataFrame | None, new: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Recorded rows with new ones in place of those with the same keys."""
-    if old is None:
-        return new
-    places = [pd.MultiIndex.from_frame(table[list(keys)].astype(str)) for table in (old, new)]
-    return pd.concat([old[~places[0].isin(places[1])], new], ignore_index=True)
+    return text, verdict(ratios.min() >= TIMES_CHEAPER and differences.mean() >= 0)

@@ -12,21 +12,38 @@ from typing import Any
 
 import pandas as pd
 
-from contest import RESULTS
-from delivered_summary import DELIVERED_MODE, conditions, table
+from contest import BENCHMARKS, RESULTS
+from delivered_summary import DELIVERED_MODE
+from delivered_summary import conditions as delivered_conditions
 from delivered_summary import goals as delivered_goals
+from delivered_summary import table as delivered_table
+from recorded import MACHINE, measured_on, verdict
 from search_case import CHOICES
 from search_summary import SEARCH_MODE, goals
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import write_text
+from shallower.models.encoder_families import ENCODERS
+from shallower.models.families import FAMILIES
 from training_summary import MODE, TITLES, geometric_means, mode_title, parities, parity, summarise
 
 # Contestants of compare_embeddings.py, and what makes up runs that stand in one table.
 RIVAL, OURS, UNTRAINED = "sentence-transformers", "ours", "not trained"
 SIGNIFICANT = 0.05
 EMBEDDING_MODE = ["device", "threads", "texts"]
-SWEEP_MODE = ["sweep", "device", "cores"]
+SWEEP_MODE = ["sweep", "device", "cores", "training_rows", "loops"]
+# The name of the studies that measure_graph.py makes up; how much the price of a job may grow with their number.
+SYNTHETIC, MOST_GROWTH = "synthetic", 1.1
+MOST_JOBS_A_RUN = 5.7
+# How many times as long as BERT other families of the packed encoder may take.
+STEPS_MODE, AS_FAST = ["device", "threads", "steps"], 1.1
+# Kinds of starts of measure_large_files.py, and how many seconds they may take.
+FIRST, AGAIN, IN_A_JOB = "first", "again", "within a job of a cluster"
+MOST_AGAIN, MOST_IN_A_JOB = 3, 1
+# Per cent.
+OVERHEAD_GOAL = 80
+# How many times as fast as each loop a study should be.
+SWEEP_GOALS = {"stock": 6, "tuned": 2.2}
 
 
 def replace_part(text: str, name: str, content: str) -> str:
@@ -72,13 +89,10 @@ def _conditions(runs: pd.DataFrame) -> str:
     rate = runs["matrix_flops"].median() / 1e9
     rows = runs.assign(rows=runs["examples"] / runs["epochs"]).groupby("task", sort=False)["rows"].first()
     trained = ", ".join(f"{task} {count:,.0f}" for task, count in rows.items())
-    commits = ", ".join(dict.fromkeys(f"commit {one['commit']}, {one['date']}" for _, one in runs.iterrows()))
-    device = "" if row["compute_device"] == "cpu" else f", {row['compute_device']}"
     return (
-        f"{row['machine']}{device}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; "
-        f"{commits}. Training rows: {trained}. Batch size {row['batch_size']}, {row['epochs']} epochs, learning rate "
-        f"{row['learning_rate']:g}, at most {row['max_length']} tokens; {runs['repetition'].nunique()} repetitions. "
-        f"Matrix products reach {rate:,.0f} GFLOP/s."
+        f"{measured_on(runs)}. Training rows: {trained}. Batch size {row['batch_size']}, {row['epochs']} epochs, "
+        f"learning rate {row['learning_rate']:g}, at most {row['max_length']} tokens; "
+        f"{runs['repetition'].nunique()} repetitions. Matrix products reach {rate:,.0f} GFLOP/s."
     )
 
 
@@ -146,48 +160,113 @@ def _score_table(summary: pd.DataFrame, verdicts: pd.DataFrame) -> str:
 
 
 def sweep_tables(runs: pd.DataFrame) -> str:
-    """For each sweep: the study's wall time against those of the loops."""
-    header = ["sweep", "runs", "contestant", "seconds", "times the study's", "CPU s", "runs/h"]
-    header += ["scores above the study's", "how it was taken", "machine"]
-    rows = []
-    for _, of_sweep in runs.fillna("").groupby(SWEEP_MODE, sort=False):
-        study = of_sweep.set_index("contestant").loc[OURS, "seconds"]
-        for _, row in of_sweep.iterrows():
-            where = f"{row['machine']}, {row['compute_device']}; commit {row['commit']}, {row['date']}"
-            name = "the study" if row["contestant"] == OURS else f"loop of the {TITLES[row['contestant']]}"
-            rate = 3600 * row["runs"] / row["seconds"]
-            rows.append([row["sweep"], row["runs"], name, row["seconds"], f"{row['seconds'] / study:.2f}"])
-            rows[-1] += [row["cpu_seconds"], rate, row["score_difference"], row["measured"], where]
-    return markdown_table(header, rows)
+    """For each sweep: the study's wall time against those of the loops, medians over repetitions, and the goals."""
+    header = ["contestant", "seconds", "times the study's", "CPU s", "runs/h", "scores above the study's"]
+    parts = []
+    for (name, device, cores, training_rows, loops), of_sweep in runs.groupby(SWEEP_MODE, sort=False):
+        row, repetitions = of_sweep.iloc[-1], of_sweep["repetition"].nunique()
+        conditions = (
+            f"`{name}` on {device}, {cores} cores: {row['runs']} runs; training rows: {training_rows}. "
+            f"{measured_on(of_sweep)}. Loops {loops}; repetitions: {repetitions}."
+        )
+        study = of_sweep[of_sweep["contestant"] == OURS]["seconds"].median()
+        rows, verdicts = [], []
+        for contestant, taken in of_sweep.groupby("contestant", sort=False):
+            title = "the study" if contestant == OURS else f"loop of the {TITLES[contestant]}"
+            seconds, differences = taken["seconds"].median(), taken["score_difference"].dropna()
+            rows.append([title, _range(taken["seconds"]) if repetitions > 1 else seconds, f"{seconds / study:.2f}"])
+            rows[-1] += [taken["cpu_seconds"].median(), 3600 * row["runs"] / seconds, *differences[:1]]
+            if len(differences) == 0:
+                rows[-1].append("")
+            if goal := SWEEP_GOALS.get(contestant):
+                verdicts.append(
+                    f"- {verdict(seconds >= goal * study)}: {goal} times as fast as the {title}: {seconds / study:.2f}"
+                )
+        parts += [conditions, markdown_table(header, rows), "\n".join(verdicts)]
+    return "\n\n".join(parts)
 
 
 def engine_table(rows: pd.DataFrame) -> str:
     """The speed of each part as a share of the machine's matrix rate, against its goal."""
     row = rows.iloc[0]
-    where = (
-        f"{row['machine']}, {row['compute_device']}, threads: {row['threads']}; torch {row['torch']}, Python "
-        f"{row['python']}; commit {row['commit']}, {row['date']}. {row['rounds']} rounds; matrix products reach "
-        f"{row['matrix_gflops']:.0f} GFLOP/s."
+    conditions = (
+        f"{measured_on(rows)}. Threads: {row['threads']}; {row['rounds']} rounds, medians (lowest to highest); matrix "
+        f"products reach {row['matrix_gflops']:.0f} GFLOP/s."
     )
     header = ["part", "task", "batch size", "GFLOP/s", "share of the matrix rate", "goal"]
     lines = []
     for _, row in rows.iterrows():
         share = "{share:.0%} ({share_low:.0%} to {share_high:.0%})".format(**row)
-        verdict = "met" if row["share"] >= row["goal"] else "missed"
-        goal = "" if math.isnan(row["goal"]) else f"{row['goal']:.0%}, {verdict}"
+        goal = "" if math.isnan(row["goal"]) else f"{row['goal']:.0%}, {verdict(row['share'] >= row['goal'])}"
         lines.append([row["part"], row["task"], str(row["batch_size"] or "by tokens"), row["gflops"], share, goal])
-    return f"{where}\n\n{markdown_table(header, lines)}"
+    return f"{conditions}\n\n{markdown_table(header, lines)}"
+
+
+def steps_table(rows: pd.DataFrame) -> str:
+    """For each device: a training step of each contestant, and how many times as fast ours is; goals, by families."""
+    parts = []
+    for (device, threads, steps), of_mode in rows.groupby(STEPS_MODE, sort=False):
+        header = [
+            "model",
+            "task",
+            "batch size",
+            *(f"{TITLES[name]}, ms" for name in TITLES),
+            "examples/s",
+            "times tuned",
+        ]
+        header += ["times stock", *(["ours, GPU MB"] if device == "cuda" else [])]
+        lines = []
+        for (model, task, batch_size), group in of_mode.groupby(["model", "task", "batch_size"], sort=False):
+            found = group.set_index("contestant")
+            step = found["milliseconds"]
+            lines.append([model, task, str(batch_size)])
+            lines[-1] += [
+                "{milliseconds:.1f} ({lowest:.1f} to {highest:.1f})".format(**found.loc[name]) if name in step else ""
+                for name in TITLES
+            ]
+            lines[-1].append(1000 * batch_size / step[OURS] if OURS in step else None)
+            for rival in ("tuned", "stock"):
+                lines[-1].append(f"{step[rival] / step[OURS]:.2f}" if {rival, OURS} <= {*step.index} else "")
+            if device == "cuda":
+                lines[-1].append(found["gpu_peak_mb"].get(OURS))
+        conditions = (
+            f"{measured_on(of_mode)}. Threads: {threads}; blocks of {steps} steps after one to warm up: "
+            f"{of_mode['blocks'].iloc[0]}, median (lowest to highest)."
+        )
+        parts += [conditions, markdown_table(header, lines), *_family_goals(of_mode)]
+    return "\n\n".join(parts)
+
+
+def _family_goals(rows: pd.DataFrame) -> list[str]:
+    """Families of the packed encoder are as fast as BERT, others no slower than the tuned Trainer."""
+    steps = rows.pivot_table("milliseconds", ["task", "batch_size", "model"], "contestant")
+    packed = [model for model in rows["model"].unique() if model in ENCODERS]
+    others = [model for model in rows["model"].unique() if model in FAMILIES and model not in ENCODERS]
+    found = []
+    if "bert" in packed and len(packed) > 1:
+        ours = steps[OURS].unstack("model")
+        most = ours[packed].div(ours["bert"], axis=0).max().max()
+        text = f"families of the packed encoder take at most {AS_FAST:g} times as long as BERT: {most:.2f} times"
+        found.append(f"- {verdict(most <= AS_FAST)}: {text}")
+    if others and "tuned" in steps:
+        times = (steps["tuned"] / steps[OURS]).unstack("model")[others].min()
+        values = ", ".join(f"{model} {value:.2f}" for model, value in times.items())
+        text = f"families that transformers computes at least as fast as by the tuned Trainer, times: {values}"
+        found.append(f"- {verdict(times.min() >= 1)}: {text}")
+    return ["\n".join(found)] if found else []
 
 
 def overhead_table(parts: pd.DataFrame) -> str:
     """What the processor time of a study went to."""
     row = parts.iloc[0]
-    where = (
-        f"The study of {row['study']}.yaml, {row['wall_seconds']:,.0f} s on {row['cores']} cores; {row['machine']}; "
-        f"torch {row['torch']}, Python {row['python']}; commit {row['commit']}, {row['date']}."
+    conditions = (
+        f"The study of {row['study']}.yaml, {row['wall_seconds']:,.0f} s on {row['cores']} cores; {measured_on(parts)}."
     )
     lines = [(line["part"], line["cpu_seconds"], f"{line['per_cent']:.1f} %") for _, line in parts.iterrows()]
-    return f"{where}\n\n{markdown_table(['part', 'CPU s', 'share'], lines)}"
+    share = parts.set_index("part").loc["mathematics", "per_cent"]
+    text = f"at least {OVERHEAD_GOAL} % of the processor time for mathematics: {share:.1f} %"
+    goal = f"- {verdict(share >= OVERHEAD_GOAL)}: {text}"
+    return f"{conditions}\n\n{markdown_table(['part', 'CPU s', 'share'], lines)}\n\n{goal}"
 
 
 def search_tables(summary: pd.DataFrame) -> str:
@@ -210,9 +289,8 @@ def teachers_tables(table: pd.DataFrame) -> str:
     parts = []
     for model, of_model in table.groupby("model", sort=False):
         row, tasks = of_model.iloc[0], list(of_model["task"].unique())
-        where = (
-            f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; "
-            f"commit {row['commit']}, {row['date']}. {row['rows']:,} training rows and at most {row['unlabelled']:,} "
+        conditions = (
+            f"{measured_on(of_model)}. {row['rows']:,} training rows and at most {row['unlabelled']:,} "
             f"texts without labels; {row['seeds']} seeds. Epochs of the full model {row['epochs']}, of refining "
             f"{row['refine_epochs']}; batch size {row['batch_size']}, learning rate {row['learning_rate']:g}."
         )
@@ -227,7 +305,7 @@ def teachers_tables(table: pd.DataFrame) -> str:
             for (way, rival), rows in of_arm.groupby(["way", "rival"], sort=False):
                 by_task = rows.set_index("task")
                 gains.append([arm, f"{way} over {rival}", *(_gain(by_task.loc[task]) for task in tasks)])
-        parts += [f"### {model}\n\n{where}", markdown_table(["layers dropped", "learns from", *tasks], scores)]
+        parts += [f"### {model}\n\n{conditions}", markdown_table(["layers dropped", "learns from", *tasks], scores)]
         parts.append(markdown_table(["layers dropped", "gain of", *tasks], gains))
     return "\n\n".join(parts)
 
@@ -242,8 +320,8 @@ def delivered_tables(rows: pd.DataFrame) -> str:
     """For each contest of delivered models: what each costs and keeps, and what became of the goals."""
     parts = []
     for mode, of_mode in rows.groupby(DELIVERED_MODE, sort=False):
-        parts.append(f"### {mode[0]}, at most {mode[1]:,} training rows\n\n{conditions(of_mode)}")
-        parts.append(markdown_table(*table(of_mode)))
+        parts.append(f"### {mode[0]}, at most {mode[1]:,} training rows\n\n{delivered_conditions(of_mode)}")
+        parts.append(markdown_table(*delivered_table(of_mode)))
         parts.append("\n".join(f"- {verdict}: {text}" for text, verdict in delivered_goals(of_mode)))
     return "\n\n".join(parts)
 
@@ -269,13 +347,12 @@ def embedding_tables(runs: pd.DataFrame) -> str:
                 line += ["{0:+.2f}, {2}".format(*parity(scores[OURS], scores[RIVAL])) if rival else ""]
                 lines.append(line)
         title = f"{row['texts']:,} sentences on {row['device']}, {row['threads']} threads"
-        where = (
-            f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, sentence-transformers "
-            f"{row['sentence_transformers']}, Python {row['python']}; commit {row['commit']}, {row['date']}. "
-            f"Batch size {row['batch_size']}, {row['epochs']:g} epochs, learning rate {row['learning_rate']:g}, "
+        conditions = (
+            f"{measured_on(of_mode, ('torch', 'transformers', 'sentence-transformers'))}. Batch size "
+            f"{row['batch_size']}, {row['epochs']:g} epochs, learning rate {row['learning_rate']:g}, "
             f"warm-up over {row['warmup_ratio']:.0%} of the steps."
         )
-        parts += [f"### {title}\n\n{where}", markdown_table(header, lines)]
+        parts += [f"### {title}\n\n{conditions}", markdown_table(header, lines)]
     return "\n\n".join(parts)
 
 
@@ -294,8 +371,7 @@ def _search_conditions(summary: pd.DataFrame) -> str:
     )
     passes = ", ".join(f"{task['task']} {task['forward_seconds']:.2f} s" for task in tasks)
     return (
-        f"{row['machine']}; torch {row['torch']}, transformers {row['transformers']}, Python {row['python']}; commit "
-        f"{row['commit']}, {row['date']}. Training rows: {sizes}; {row['calibration']} calibration examples; "
+        f"{measured_on(summary)}. Training rows: {sizes}; {row['calibration']} calibration examples; "
         f"{row['seeds']} seeds. Epochs of the full model {row['epochs']}, of refining {row['refine_epochs']}; "
         f"batch size {row['batch_size']}, learning rate {row['learning_rate']:g}. Full model's score: {full}. "
         f"A forward pass over the calibration texts: {passes}."
@@ -323,15 +399,75 @@ def _interval(row: pd.Series, name: str, style: str) -> str:
     return f"{row[name]:{style}} ({row[f'{name}_low']:{style}} to {row[f'{name}_high']:{style}})"
 
 
+def graph_table(plans: pd.DataFrame) -> str:
+    """Processor seconds and memory of planning studies, medians over repeats, and what became of the goals."""
+    header = ["study", "runs", "jobs", "CPU s", "of 1,000 jobs", "peak MB"]
+    rows = [
+        [*plan[["study", "runs", "jobs"]], _median_of(plan), *plan[["seconds_per_thousand_jobs", "megabytes"]]]
+        for _, plan in plans.iterrows()
+    ]
+    synthetic = plans[plans["study"] == SYNTHETIC].sort_values("jobs")
+    verdicts = [
+        f"{verdict(plan['seconds'] <= limit)}: at most {limit} s for {name}: {plan['seconds']:.1f} s"
+        for name, limit, chosen in (
+            ("10,000 jobs", 25, synthetic[synthetic["jobs"].between(9_000, 11_000)]),
+            ("the paper's study", 55, plans[plans["study"] == "paper"]),
+        )
+        for _, plan in chosen.iterrows()
+    ]
+    if len(synthetic) >= 3:
+        steps = synthetic.tail(3)[["jobs", "seconds"]].diff().dropna()
+        first, last = steps["seconds"] / steps["jobs"]
+        verdicts.append(
+            f"{verdict(last <= MOST_GROWTH * first)}: linear growth: a further job of the largest study costs "
+            f"{last / first:.2f} times one of the second"
+        )
+    if len(synthetic):
+        jobs = synthetic["jobs"].iloc[-1] / synthetic["runs"].iloc[-1]
+        verdicts.append(f"{verdict(jobs < MOST_JOBS_A_RUN)}: fewer than {MOST_JOBS_A_RUN} jobs a run: {jobs:.1f}")
+    return "\n\n".join(
+        [f"{measured_on(plans)}.", markdown_table(header, rows), "\n".join(f"- {text}" for text in verdicts)]
+    )
+
+
+def _median_of(plan: pd.Series) -> str:
+    return f"{_cell(plan['seconds'])} ({_cell(plan['fastest'])} to {_cell(plan['slowest'])})"
+
+
+def large_files_table(starts: pd.DataFrame) -> str:
+    """How long starts with files of so many rows take, and what became of the goals."""
+    header = ["rows", "MB", "start", "starts", "seconds"]
+    rows = [
+        [
+            *start[["rows", "megabytes", "start", "starts"]],
+            f"{start['seconds']:.2f} ({start['lowest']:.2f} to {start['highest']:.2f})",
+        ]
+        for _, start in starts.iterrows()
+    ]
+    least, most = starts["rows"].min(), starts["rows"].max()
+    seconds = starts.set_index(["rows", "start"])["seconds"]
+    again, more = seconds[most, AGAIN], seconds[most, IN_A_JOB] - seconds[least, IN_A_JOB]
+    verdicts = [
+        f"- {verdict(again <= MOST_AGAIN)}: a second start with {most:,} rows in {MOST_AGAIN} s: {again:.1f} s",
+        f"- {verdict(more <= MOST_IN_A_JOB)}: at most {MOST_IN_A_JOB} s more within a job than with {least:,} rows: "
+        f"{more:.1f} s",
+    ]
+    return "\n\n".join([f"{measured_on(starts)}.", markdown_table(header, rows), "\n".join(verdicts)])
+
+
 def plain_table(content: pd.DataFrame) -> str:
-    """A recorded table as it is."""
-    header = [name.replace("_", " ") for name in content.columns]
-    return markdown_table(header, content.itertuples(index=False))
+    """A recorded table as it is, below where it was measured."""
+    columns = [name for name in content.columns if name not in MACHINE]
+    header = [name.replace("_", " ") for name in columns]
+    return f"{measured_on(content)}.\n\n{markdown_table(header, content[columns].itertuples(index=False))}"
 
 
 TABLES = {
     "training": training_tables,
     "sweep": sweep_tables,
+    "steps": steps_table,
+    "graph": graph_table,
+    "large_files": large_files_table,
     "overhead": overhead_table,
     "engine": engine_table,
     "search": search_tables,
@@ -341,11 +477,15 @@ TABLES = {
 }
 
 
-def write_readme(results: Path = RESULTS) -> None:
-    """Renew the part of each recorded result that README.md, in the folder above, has a marker for."""
-    readme = results.resolve().parent / "README.md"
-    if not readme.exists():
-        return
+def write_readme(results: Path = RESULTS, readme: Path | None = None) -> None:
+    """Renew the part of each result that a README.md has a marker for: for the recorded results the one next to them.
+
+    Results in another folder change none, unless it is named.
+    """
+    if readme is None:
+        if results.resolve() != RESULTS:
+            return
+        readme = BENCHMARKS / "README.md"
     text = readme.read_text(encoding="utf-8")
     for name in re.findall(r"<!-- ([\w-]+) -->", text):
         file = results / f"{name}.csv"
@@ -356,5 +496,4 @@ def write_readme(results: Path = RESULTS) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    run_step(parser, lambda arguments: write_readme(arguments.results))
+    run_step(parser, lambda _: write_readme())

@@ -146,11 +146,11 @@ def test_regression_from_pretrained_with_scored_layers(finished_tasks):
     assert not finished_tasks.planned()
 
 
-def test_pretrained_and_kept_layers_keep_their_weights(make_project):
+def test_pretrained_and_kept_layers_keep_their_weights(make_project, warm_steps):
     """What drop_layers hands to refine-tuning holds the source's own tensors."""
     project = make_project(lambda study: study.update(origins=[{"name": "pretrained"}]))
     target = "results/tiny/bert/tiny/pretrained/top-1/seed1/dropped/model.safetensors"
-    project.run("--notemp", target)
+    project.run("--notemp", target, environment=warm_steps)
     with (
         safe_open(project.folder / "models/bert/model.safetensors", "np") as before,
         safe_open(project.folder / target, "np") as after,

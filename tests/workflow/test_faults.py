@@ -193,7 +193,7 @@ def test_a_full_disk_of_results(project, undisturbed, warm_steps):
     results = project.folder / "results/tiny/bert/tiny/finetuned"
     with small_disk(results, "size=300k"):
         (results / "filling").write_bytes(bytes(150_000))
-        failed = project.snakemake(PREDICTIONS)
+        failed = project.snakemake(PREDICTIONS, environment=warm_steps)
         assert failed.returncode == 1
         (reported,) = error_lines(failed.stdout)
         assert re.match(rf"error: {ARM}/\S*: No space left on device; free some space and run again", reported)
@@ -293,7 +293,7 @@ def test_a_damaged_file_is_reported_before_any_training_and_its_remedy_makes_onl
     damage(project.folder / path)
     # As a disk does it: without a new date, so that Snakemake has no reason to look at the file.
     os.utime(project.folder / path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    failed = project.snakemake(PREDICTIONS)
+    failed = project.snakemake(PREDICTIONS, environment=warm_steps)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stdout
     reported = error_lines(failed.stdout)
@@ -333,6 +333,7 @@ def hub_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str
     return {("model", "someone/bert"): folder / "model", ("dataset", "someone/reviews"): folder / "data"}
 
 
+@pytest.mark.slow
 def test_downloads_that_fail_in_every_way(hub_folders, make_project, tmp_path, monkeypatch):
     faults = [
         Fault(r"^/api/models/someone/bert/revision", status=429, headers={"Retry-After": "1"}),

@@ -41,7 +41,7 @@ def pwned(folder: Path) -> list[Path]:
     return list(folder.rglob("pwned"))
 
 
-def test_hostile_names_and_texts_run_to_the_end(tmp_path):
+def test_hostile_names_and_texts_run_to_the_end(tmp_path, warm_steps):
     study = tiny_study(tmp_path / "inputs")
     project = Project.create(tmp_path / HOSTILE, study)
     data = project.folder / HOSTILE
@@ -52,7 +52,7 @@ def test_hostile_names_and_texts_run_to_the_end(tmp_path):
     study["models"][0]["directory"] = f"{HOSTILE}/{HOSTILE}"
     study["tasks"][0] |= {"text": COLUMNS[:1], "label": COLUMNS[1], "labels": LABELS}
     project.write_study(study)
-    output = project.run()
+    output = project.run(environment=warm_steps)
 
     assert "Traceback" not in output
     assert not pwned(tmp_path)

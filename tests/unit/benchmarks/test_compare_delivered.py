@@ -71,7 +71,9 @@ def contest(**changed):
     row |= {"times_smaller": 5.2, "kept": 98.5, "kept_low": 96.1, "kept_high": 100.2, "seeds": 2, "rounds": 10}
     row |= {f"{name}_{size}": 9.0 for size in (1, 32) for name in ("ms", "speedup")}
     row |= {f"speedup_{size}_{end}": 9.0 for size in (1, 32) for end in ("low", "high")}
-    row |= dict.fromkeys(("machine", "torch", "onnxruntime", "transformers", "python", "commit", "date"), "x")
+    row |= dict.fromkeys(
+        ("machine", "compute_device", "torch", "onnxruntime", "transformers", "python", "commit", "date"), "x"
+    )
     row |= {"texts_measured": 128, "test_rows": 872}
     full = {"contestant": FULL, "layers": 6, "times_smaller": 1.0, "kept": 100.0, "kept_low": np.nan, "speedup_1": 1.0}
     rows = [row | {"task": task} | other for task in ("sst2", "mrpc", "stsb", "rte") for other in (full, {})]

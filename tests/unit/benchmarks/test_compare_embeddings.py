@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from compare_embeddings import PLACE, check, layer_list, our_commands, package_version, rival_commands
-from search_summary import merged
+from recorded import merged
 from shallower.core.errors import UserError
-from write_readme import OURS, RIVAL, UNTRAINED, embedding_tables
+from write_readme import EMBEDDING_MODE, OURS, RIVAL, UNTRAINED, embedding_tables
 
 MODEL = {"models": [{"num_layers": 6}]}
 OPTIONS = Namespace(
@@ -58,6 +58,7 @@ def runs(scores: dict[str, list[float]], seconds: dict[str, float]) -> pd.DataFr
     rows.append({"contestant": UNTRAINED, "seed": 0, "spearman": 70.0})
     common = {"device": "cpu", "threads": 2, "texts": 8000, "kept": "0 2 5", "batch_size": 64, "epochs": 1.0}
     common |= {"learning_rate": 1e-4, "warmup_ratio": 0.1, "machine": "m", "torch": "1", "transformers": "2"}
+    common["compute_device"] = "cpu"
     common |= {"sentence_transformers": "3", "python": "4", "commit": "c", "date": "d"}
     return pd.DataFrame(rows).assign(train_seconds=10.0, cpu_seconds=20.0, peak_mb=900.0, **common)
 
@@ -77,6 +78,6 @@ def test_the_table_has_the_ratio_of_medians_and_a_verdict_over_seeds():
 def test_new_runs_take_the_place_of_those_of_the_same_kind_alone():
     old = runs({OURS: [80.0], RIVAL: [81.0]}, {OURS: 98.0, RIVAL: 398.0})
     new = old[old["contestant"] == OURS].assign(spearman=90.0)
-    together = merged(old, new, PLACE)
+    together = merged(old, new, EMBEDDING_MODE, PLACE)
     assert sorted(together["spearman"]) == [70.0, 81.0, 90.0]
-    assert len(merged(old, new.assign(texts=100), PLACE)) == 4
+    assert len(merged(old, new.assign(texts=100), EMBEDDING_MODE, PLACE)) == 4

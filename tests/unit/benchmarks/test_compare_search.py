@@ -17,8 +17,9 @@ import tiny
 import write_readme
 from contest import Usage
 from prune_greedily import prune
+from recorded import merged
 from search_case import FULL, GREEDY_PRUNING, LABELS, METHODS, MORE_TEXTS, Case, Price
-from search_summary import SEARCH_MODE, goals, merged, summarise
+from search_summary import SEARCH_MODE, goals, summarise
 from shallower.analysis.race import Trial
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -40,7 +41,8 @@ def run_row(method, seed=1, kept="0 1", score=0.8, seconds=1.0, task="sst2", ref
     """A row of search_runs.csv."""
     found = {"task": task, "seed": seed, "refining": refining, "method": method, "kept_layers": kept, "score": score}
     times = {"choose_seconds": seconds, "forward_seconds": 0.5, "readout_seconds": 2.0, "walk_passes": 12.0}
-    return {**MODE, **PRICES, **times, **found, "full_score": 0.9, "train_examples": 100, **others}
+    where = {"machine": "M", "full_score": 0.9, "train_examples": 100}
+    return {**MODE, **PRICES, **times, **found, **where, **others}
 
 
 def resamples_of(runs):
@@ -181,7 +183,7 @@ def test_enough_is_kept_where_three_tasks_keep_it(scores, verdict):
 def test_new_rows_replace_those_of_the_same_mode_task_and_method():
     old = pd.DataFrame([run_row("top"), run_row("top", task="mrpc"), run_row(GREEDY_PRUNING)])
     new = pd.DataFrame([run_row("top", seed=7)])
-    together = merged(old, new, [*SEARCH_MODE, "task", "refining", "method"])
+    together = merged(old, new, SEARCH_MODE, ["task", "refining", "method"])
     found = zip(together["task"], together["method"], together["seed"], strict=True)
     assert sorted(found) == [("mrpc", "top", 1), ("sst2", GREEDY_PRUNING, 1), ("sst2", "top", 7)]
 
@@ -256,7 +258,6 @@ def ran(monkeypatch, tmp_path):
 
 
 def test_a_comparison_of_all_methods(options, ran, capsys, tmp_path):
-    (tmp_path / "README.md").write_text("<!-- search -->\n<!-- /search -->\n", encoding="utf-8")
     compare_search.main(options)
     runs = pd.read_csv(options.results / "search_runs.csv").set_index("method")
     assert list(runs.index) == list(METHODS)
@@ -274,7 +275,6 @@ def test_a_comparison_of_all_methods(options, ran, capsys, tmp_path):
     assert (runs["choose_seconds"] > 0).all() and (runs["walk_passes"] > 0).all()
     summary = pd.read_csv(options.results / "search.csv").set_index("method")
     assert summary["score"].to_list() == pytest.approx((100 * runs["score"]).to_list(), rel=1e-4)
-    assert "greedy-pruning" in (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "subset-readout at least 20 times cheaper" in capsys.readouterr().out
     assert [path.name for path in options.work_dir.iterdir()] == ["models"]
 
@@ -338,16 +338,17 @@ def test_options_that_cannot_be_are_refused(options, changes, message):
 
 
 def test_ways_of_refining_take_the_place_of_no_choice():
-    keys = [*SEARCH_MODE, "task", "refining", "method"]
-    choice = {**MODE, "task": "sst2", "refining": "labels", "method": "subset-readout", "score": 0.8}
+    keys = ["task", "refining", "method"]
+    choice = {**MODE, "machine": "M", "task": "sst2", "refining": "labels", "method": "subset-readout", "score": 0.8}
     recorded = pd.DataFrame([choice])
     for change in ({"compared": "refinings"}, {"refine_epochs": 3}):
-        assert len(merged(recorded, pd.DataFrame([choice | change]), keys)) == 2
-    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), keys)["score"].to_list() == [0.9]
+        assert len(merged(recorded, pd.DataFrame([choice | change]), SEARCH_MODE, keys)) == 2
+    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), SEARCH_MODE, keys)["score"].to_list() == [0.9]
 
 
 def test_a_table_of_choices():
     where = {"machine": "M", "torch": "2", "transformers": "5", "python": "3", "commit": "c", "date": "today"}
+    where["compute_device"] = "cpu"
     settings = {"batch_size": 16, "learning_rate": 1e-4, "calibration": 50}
     runs = pd.DataFrame(
         [

@@ -108,7 +108,7 @@ def test_readme_has_scores_by_way_and_gains_in_bold_where_they_hold():
             found = {"score": 70 + more, "rival_score": 70, "difference": more, "low": more - 1, "high": more + 1}
             names = {"model": "m", "strategy": "top", "amount": 2, "way": way, "rival": rival, "task": task}
             rows.append({**names, **found, "full_score": 80, "p_holm": p_value})
-    where = dict.fromkeys(("machine", "torch", "transformers", "python", "commit", "date"), "x")
+    where = dict.fromkeys(("machine", "compute_device", "torch", "transformers", "python", "commit", "date"), "x")
     settings = {"rows": 1000, "unlabelled": 3000, "seeds": 3, "refine_epochs": 1, "epochs": 3, "batch_size": 16}
     text = teachers_tables(pd.DataFrame(rows).assign(**where, **settings, learning_rate=1e-4))
     lines = text.splitlines()

@@ -31,7 +31,7 @@ from contest import (
     run_process,
     training_flops,
 )
-from search_summary import merged
+from recorded import merged
 from shallower.core.errors import UserError
 from shallower.sources.tasks import fetch_task
 
@@ -110,13 +110,19 @@ def test_parity_is_a_difference_within_the_spread_over_seeds(ours, theirs, verdi
 
 
 def test_new_runs_replace_those_of_the_same_mode_and_task():
-    old = pd.DataFrame([run_row(seed=1), run_row("mrpc", seed=1), run_row(seed=1, threads=2)])
-    together = merged(old, pd.DataFrame([run_row(seed=7)]), [*training_summary.MODE, "task"])
+    old = pd.DataFrame([run_row(seed=1), run_row("mrpc", seed=1), run_row(seed=1, threads=2)]).assign(machine="A")
+    together = merged(old, pd.DataFrame([run_row(seed=7)]).assign(machine="A"), training_summary.MODE, ["task"])
     assert sorted(zip(together["task"], together["threads"], together["seed"], strict=True)) == [
         ("mrpc", 1, 1),
         ("sst2", 1, 7),
         ("sst2", 2, 1),
     ]
+
+
+def test_runs_of_another_machine_replace_all_that_they_would_stand_in_a_table_with():
+    old = pd.DataFrame([run_row(seed=1), run_row("mrpc", seed=1), run_row(seed=1, threads=2)]).assign(machine="A")
+    together = merged(old, pd.DataFrame([run_row(seed=7)]).assign(machine="B"), training_summary.MODE, ["task"])
+    assert sorted(zip(together["threads"], together["seed"], strict=True)) == [(1, 7), (2, 1)]
 
 
 def test_tables_and_figure_are_made_of_the_recorded_runs(tmp_path):
@@ -131,14 +137,16 @@ def test_tables_and_figure_are_made_of_the_recorded_runs(tmp_path):
     results = tmp_path / "results"
     results.mkdir()
     pd.DataFrame(runs).assign(**where, **settings).to_csv(results / "training.csv", index=False)
-    pd.DataFrame({"jobs": [1000], "seconds_of_cpu": [2.5]}).to_csv(results / "graph.csv", index=False)
-    parts = [f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("training", "graph", "sweep")]
+    starts = pd.DataFrame({"step": ["predict"], "seconds_of_cpu": [2.5]})
+    starts.assign(**where, date="today").to_csv(results / "start_up.csv", index=False)
+    parts = [f"<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in ("training", "start_up", "sweep")]
     (tmp_path / "README.md").write_text("before\n" + "".join(parts) + "after\n", encoding="utf-8")
-    write_readme.write_readme(results)
+    write_readme.write_readme(results, tmp_path / "README.md")
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("<!-- sweep -->\nold\n<!-- /sweep -->\nafter\n")
     assert "8.00 times the stock Trainer's examples/s" in text and "| parity |" in text
-    assert "| jobs | seconds of cpu |\n| --- | --- |\n| 1,000 | 2.5 |" in text
+    assert "M; torch 2, transformers 5, Python 3; commit c, today.\n\n| step | seconds of cpu |\n" in text
+    assert "\n| --- | --- |\n| predict | 2.5 |" in text
     (axes,) = training_summary.figure(training_summary.summarise(pd.DataFrame(runs))).axes
     assert [round(bar.get_height()) for bar in axes.patches] == [2, 10, 20]
 
@@ -147,7 +155,7 @@ def test_the_tables_of_the_readme_are_those_of_the_recorded_runs(tmp_path):
     folder = Path(write_readme.__file__).parent
     shutil.copytree(folder / "results", tmp_path / "results")
     shutil.copyfile(folder / "README.md", tmp_path / "README.md")
-    write_readme.write_readme(tmp_path / "results")
+    write_readme.write_readme(tmp_path / "results", tmp_path / "README.md")
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == (folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -174,16 +182,30 @@ def test_loops_are_compared_with_the_study_by_time_and_by_score():
     of_run = {"sweep": "s", "task": "sst2", "study_score": 0.8}
     scores = [("stock", 0.8), ("stock", 0.84), ("tuned", 0.79), ("tuned", 0.79)]
     runs = pd.DataFrame([of_run | {"contestant": contestant, "score": score} for contestant, score in scores])
-    assert compare_sweep.score_differences(runs, "stock") == "sst2 +0.020 ± 0.020"
-    assert compare_sweep.score_differences(runs, "tuned") == "sst2 -0.010 ± 0.000"
-    common = {"sweep": "s", "device": "cpu", "cores": 2, "runs": 12, "measured": "in full", "cpu_seconds": 10}
+    differences = {name: compare_sweep.score_differences(of_loop) for name, of_loop in runs.groupby("contestant")}
+    assert differences == {"stock": "sst2 +0.020 ± 0.020, parity", "tuned": "sst2 -0.010 ± 0.000, differs"}
+    common = {"sweep": "s", "device": "cpu", "cores": 2, "runs": 12, "training_rows": "sst2 100", "loops": "in full"}
     common |= {"machine": "m", "compute_device": "c", "commit": "1", "date": "today"}
-    rows = [("ours", 100, ""), ("stock", 620, "sst2 +0.020 ± 0.020"), ("tuned", 225, None)]
-    names = ["contestant", "seconds", "score_difference"]
-    table = write_readme.sweep_tables(pd.DataFrame([common | dict(zip(names, row, strict=True)) for row in rows]))
-    assert "| s | 12 | the study | 100 | 1.00 | 10 | 432 |  | in full |" in table
-    assert "| loop of the Trainer, stock | 620 | 6.20 | 10 | 69.7 | sst2 +0.020 ± 0.020 |" in table
-    assert "| loop of the Trainer, tuned | 225 | 2.25 |" in table
+    common |= {"torch": "2", "transformers": "5", "python": "3"}
+    rows = [
+        ("ours", 0, 110, 10, None),
+        ("stock", 0, 640, 10, differences["stock"]),
+        ("tuned", 0, 215, None, None),
+        ("ours", 1, 90, 12, None),
+        ("stock", 1, 600, 10, differences["stock"]),
+        ("tuned", 1, 205, None, None),
+    ]
+    names = ["contestant", "repetition", "seconds", "cpu_seconds", "score_difference"]
+    recorded = pd.DataFrame([common | dict(zip(names, row, strict=True)) for row in rows])
+    table = write_readme.sweep_tables(recorded)
+    assert "training rows: sst2 100. m, c; torch 2," in table and "repetitions: 2." in table
+    assert "| the study | 100 (90 to 110) | 1.00 | 11 | 432 |  |" in table
+    assert "| loop of the Trainer, stock | 620 (600 to 640) | 6.20 | 10 | 69.7 | sst2 +0.020 ± 0.020, parity |" in table
+    assert "| loop of the Trainer, tuned | 210 (205 to 215) | 2.10 |  | 206 |  |" in table
+    assert "- met: 6 times as fast as the loop of the Trainer, stock: 6.20" in table
+    assert "- missed: 2.2 times as fast as the loop of the Trainer, tuned: 2.10" in table
+    once = write_readme.sweep_tables(recorded[recorded["repetition"] == 0])
+    assert "| the study | 110 | 1.00 |" in once
 
 
 def test_a_sweep_changes_only_what_was_asked_for(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import sampler
 from contest import BENCHMARKS
 from measure_overhead import OTHERS, UNSEEN, part_of, read_samples, table
+from shallower.core.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,11 @@ def test_shares_are_of_all_processor_seconds(tmp_path):
         {"training": 30, "prediction": 20, "mathematics": 50, UNSEEN: 40, "scores and intervals": 10, "all": 100}
     )
     assert [*found.index[:3]] == ["training", "prediction", "mathematics"]
+
+
+def test_more_samples_than_seconds_are_refused():
+    with pytest.raises(UserError, match="samples have 12 s of the 10 s"):
+        table({"training": 12.0}, 10.0)
 
 
 def test_a_process_and_its_fork_are_sampled_apart(tmp_path):

@@ -6,7 +6,8 @@ import os
 import pytest
 
 import tiny
-from shallower.core.files import write_json
+from shallower.core.files import read_json, write_json
+from shallower.planning import status
 from shallower.planning.status import read_status, seconds_left, status_text
 from shallower.study.resolve import resolve_study
 
@@ -65,6 +66,10 @@ def test_a_study_that_runs(study, tmp_path):
     for name in ("model.safetensors", "manifest.json"):
         mark(tmp_path, f"{TOP.format(2)}/{name}")
     mark(tmp_path, "results/other/m/tiny/baseline/seed1/config.json")
+    mark(tmp_path, "resources/models/other-1/config.json")
+    keys = study.model_key("m"), study.task_key("tiny")
+    mark(tmp_path, f"resources/tokens/{keys[0]}/{keys[1]}/length128/train.safetensors")
+    write(tmp_path / f"logs/tokenize_task/{keys[0]}/{keys[1]}/length128.log", "10:00:00 train: 5 of 21 texts\n")
     log = "10:00:00 m tiny finetuned top-1 seed 2: epoch 1/3\n"
     write(tmp_path / "logs/finetune/s/m/tiny/finetuned/top-1/seed2.log", log)
     # Of an earlier job of this run, and of another step.
@@ -77,6 +82,7 @@ def test_a_study_that_runs(study, tmp_path):
     assert "the last run is trained in 2 min" in text
     assert "\n  m/tiny/finetuned/top-1/seed2: m tiny finetuned top-1 seed 2: epoch 1/3\n" in text
     assert text.count("seed2:") == 1
+    assert f"\n  resources/tokens/{keys[0]}/{keys[1]}/length128: train: 5 of 21 texts\n" in text
     assert "other" not in text
     assert "Failed" not in text
     assert "full model: 0.800 (1 of 2 seeds)" in text
@@ -100,7 +106,31 @@ def test_the_pace_counts_what_this_start_has_trained(study, tmp_path):
     for seed in (1, 2):
         train(tmp_path, BASELINE.format(seed))
         train(tmp_path, TOP.format(seed))
-    assert "All runs are trained" in shown(study, tmp_path)
+    assert "All runs that can be are trained" in shown(study, tmp_path)
+
+
+def test_runs_that_failed_and_what_starts_from_them_are_not_waited_for(study, tmp_path):
+    lock(tmp_path)
+    train(tmp_path, BASELINE.format(1))
+    write(tmp_path / "logs/finetune/s/m/tiny/baseline/seed2.log", "10:00:00 a\nerror: disk full\n")
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 2)
+    train(tmp_path, TOP.format(1))
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == 0
+
+
+def test_a_run_that_is_made_again_meanwhile_has_no_score(study, tmp_path, monkeypatch):
+    train(tmp_path, BASELINE.format(1), 0.8)
+    metrics = tmp_path / BASELINE.format(1) / "metrics.json"
+    monkeypatch.setattr(status, "read_json", lambda file: metrics.unlink(missing_ok=True) or read_json(file))
+    assert read_status(study, tmp_path).scores == {}
+
+
+def test_logs_of_another_study_are_no_sign_of_life(study, tmp_path):
+    lock(tmp_path)
+    write(tmp_path / ".snakemake/locks/1.output.lock", "results/other/report.html\n", STARTED)
+    for log in ("logs/finetune/other/m/tiny/baseline/seed1.log", ".snakemake/log/x.snakemake.log"):
+        write(tmp_path / log, "10:00:00 epoch 1/3\n", NOW + 3600)
+    assert "snakemake --unlock" in status_text(study, read_status(study, tmp_path), OPERATIONS, NOW + 3600)
 
 
 def test_a_changed_study_is_not_complete_by_what_was_there_before(study, tmp_path):

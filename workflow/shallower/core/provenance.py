@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
     return {"python": platform.python_version(), **{package: _version(package) for package in packages}}
 
 
-def code_state(folder: str | Path) -> dict[str, Any]:
+def code_state(folder: str | Path, leaving_out: Sequence[str] = ()) -> dict[str, Any]:
     """The git commit of the checkout that holds `folder` and whether tracked files differ from it.
 
-    Both None outside a checkout, without git, or before the first commit.
+    Files and folders of `leaving_out`, by their paths in the checkout, may differ. Both None outside a checkout,
+    without git, or before the first commit.
     """
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     if not commit:
         return {"commit": None, "dirty": None}
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    left_out = [f":(top,exclude){path}" for path in leaving_out]
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", *left_out)
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 

@@ -8,18 +8,22 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from shallower.core import layout
+from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.layout import RESOURCES
 from shallower.core.runs import Run
 from shallower.core.wording import counted, percent, score_text
 from shallower.planning.missing import last_line
 from shallower.study.study import Study
+from shallower.surgery.origins import ORIGINS
 
 SNAKEMAKE = Path(".snakemake")
 LOGS = Path("logs")
@@ -58,6 +62,7 @@ class Status:
         session: what runs; None where nothing does.
         running: folders of jobs that run or wait in a queue, each with the last line of its log, where there is one.
         failures: logs that end with an error, with that line.
+        lost: runs that failed, or start from a baseline that did: this start will not train them.
         is_complete: whether the last step, the record of the study, is done.
         was_changed: whether the study is another one since this session started, so that runs may be trained again.
     """
@@ -67,6 +72,7 @@ class Status:
     session: Session | None
     running: Mapping[str, str]
     failures: Mapping[str, str]
+    lost: frozenset[str]
     is_complete: bool
     was_changed: bool = False
 
@@ -76,28 +82,57 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
     scores, trained = {}, {}
     for run in study.runs:
         metric = study.evaluate_settings(run.task)["metrics"][0]
-        file = folder / run.directory / METRICS
+        if (moment := _moment(folder / run.directory / MANIFEST)) is not None:
+            trained[run.directory] = moment
         # Before a change of the study it may have been scored by other metrics.
-        if file.is_file() and (found := read_json(file)["metrics"].get(metric)) is not None:
+        if (found := _scores(folder / run.directory / METRICS).get(metric)) is not None:
             scores[run.directory] = float(found["value"])
-        with suppress(FileNotFoundError):
-            trained[run.directory] = (folder / run.directory / MANIFEST).stat().st_mtime
     session = _session(study, folder)
     results = folder / layout.STUDY.format(study=study.name)
-    record, settings = results / "SHA256SUMS", results / "study.json"
+    recorded, changed = _moment(results / "SHA256SUMS"), _moment(results / "study.json") or 0
     # Not one of before the study was changed, or a run was added or trained again.
-    changed = [settings.stat().st_mtime] if settings.is_file() else []
-    is_last = record.is_file() and record.stat().st_mtime >= max([*trained.values(), *changed], default=0)
-    running = {} if session is None else dict(_running(study, folder))
+    is_last = recorded is not None and recorded >= max([*trained.values(), changed])
+    failures = dict(_failures(study, folder, session))
     return Status(
         scores,
         trained,
         session,
-        running,
-        dict(_failures(study, folder, session)),
+        {} if session is None else dict(_running(study, folder)),
+        failures,
+        _lost(study, failures),
         is_last and len(scores) == len(study.runs) and session is None,
-        was_changed=session is not None and any(moment >= session.started for moment in changed),
+        was_changed=session is not None and changed >= session.started,
     )
+
+
+def _scores(file: Path) -> Mapping[str, Any]:
+    """The scores in a run's file by metric; none where there is no file, or none any more."""
+    try:
+        return read_json(file)["metrics"]
+    except UserError:
+        if file.exists():
+            raise
+        return {}
+
+
+def _moment(file: Path) -> float | None:
+    """When a file was written, in seconds since the epoch; None where there is none."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_mtime
+    return None
+
+
+def _keys(study: Study) -> tuple[str, ...]:
+    """What the folders and logs of its models, its tasks and their parts are named after."""
+    return (*map(study.model_key, study.models), *map(study.task_key, study.tasks))
+
+
+def _logs(study: Study, folder: Path) -> Iterator[Path]:
+    """Logs of a study's steps."""
+    for log in sorted((folder / LOGS).glob("*/**/*.log")):
+        place = log.relative_to(folder / LOGS).parts[1]
+        if place in (study.name, f"{study.name}.log") or place.startswith(_keys(study)):
+            yield log
 
 
 def _session(study: Study, folder: Path) -> Session | None:
@@ -107,56 +142,79 @@ def _session(study: Study, folder: Path) -> Session | None:
         with suppress(FileNotFoundError):
             if results in lock.read_text(encoding="utf-8"):
                 started = lock.stat().st_mtime
-                logs = [*(folder / SNAKEMAKE / "log").glob("*.log"), *(folder / LOGS).rglob("*.log")]
-                written = max((log.stat().st_mtime for log in logs), default=started)
-                # Which log is this study's, where another one runs beside it, no file says.
-                steps = _steps(folder, started) if len(locks) == 1 else (0, None)
-                return Session(started, max(started, written), *steps)
+                logs, steps = [*_logs(study, folder)], (0, None)
+                # Which of Snakemake's logs is this study's, where another one runs beside it, no file says.
+                if len(locks) == 1:
+                    logs += (folder / SNAKEMAKE / "log").glob("*.log")
+                    steps = _steps(folder, started)
+                return Session(started, max([started, *filter(None, map(_moment, logs))]), *steps)
     return None
 
 
 def _steps(folder: Path, started: float) -> tuple[int, int | None]:
     """Steps done and in all, by the log of the session that began at a time."""
-    logs = sorted((folder / SNAKEMAKE / "log").glob("*.snakemake.log"), key=lambda path: path.stat().st_mtime)
-    if not logs or logs[-1].stat().st_mtime < started:
-        return 0, None
-    counts = STEPS.findall(logs[-1].read_text(encoding="utf-8", errors="replace"))
-    return (int(counts[-1][0]), int(counts[-1][1])) if counts else (0, None)
+    logs = (folder / SNAKEMAKE / "log").glob("*.snakemake.log")
+    if newest := _newest(logs, started):
+        with suppress(FileNotFoundError):
+            counts = STEPS.findall(newest.read_text(encoding="utf-8", errors="replace"))
+            return (int(counts[-1][0]), int(counts[-1][1])) if counts else (0, None)
+    return 0, None
+
+
+def _newest(files: Iterable[Path], since: float) -> Path | None:
+    """The file that was written last, if it was since a time."""
+    moments = {file: moment for file in files if (moment := _moment(file) or 0) >= since}
+    return max(moments, key=lambda file: moments[file], default=None)
 
 
 def _running(study: Study, folder: Path) -> Iterator[tuple[str, str]]:
-    results = layout.STUDY.format(study=study.name) + "/"
     for marker in sorted((folder / SNAKEMAKE / "incomplete").rglob("*")):
         with suppress(binascii.Error, UnicodeDecodeError, FileNotFoundError):
             # Longer names than a file system takes are divided into folders.
             name = "".join(marker.relative_to(folder / SNAKEMAKE / "incomplete").parts)
             output = base64.urlsafe_b64decode(name).decode() if marker.is_file() else ""
-            if output.startswith(results):
+            if _is_of(study, output):
                 place = Path(output).parent
-                since = marker.stat().st_mtime
                 # A job begins its log anew.
-                logs = [log for log in folder.glob(_log_pattern(place)) if log.stat().st_mtime >= since]
-                newest = max(logs, key=lambda log: log.stat().st_mtime, default=None)
+                newest = _newest(folder.glob(_log_pattern(place)), marker.stat().st_mtime)
                 yield str(place), CLOCK.sub("", last_line(newest)) if newest else ""
 
 
+def _is_of(study: Study, output: str) -> bool:
+    """Whether a step of a study makes a file, in its results or as a model, task or tokens that other studies share."""
+    top, *parts = Path(output).parts
+    if top == RESOURCES:
+        return len(parts) > 1 and parts[1].startswith(_keys(study))
+    return output.startswith(layout.STUDY.format(study=study.name) + "/")
+
+
 def _log_pattern(place: Path) -> str:
-    """Where the log of a job with outputs in a folder may be, for a run or what belongs to one."""
-    return f"{LOGS}/*/{Path(*place.parts[1:])}*.log"
+    """Where the log of a job with outputs in a folder may be: for results and for what studies share."""
+    return f"{LOGS}/*/{Path(*place.parts[2 if place.parts[0] == RESOURCES else 1 :])}*.log"
 
 
 def _failures(study: Study, folder: Path, session: Session | None) -> Iterator[tuple[str, str]]:
     """Logs of the study that end with an error, of this session where there is one."""
-    # Those of models, tasks and their parts are named after these.
-    keys = (*map(study.model_key, study.models), *map(study.task_key, study.tasks))
-    for log in sorted((folder / LOGS).glob("*/**/*.log")):
-        place = log.relative_to(folder / LOGS).parts[1]
-        if place not in (study.name, f"{study.name}.log") and not place.startswith(keys):
-            continue
+    for log in _logs(study, folder):
         with suppress(FileNotFoundError):
             line = last_line(log)
             if line.startswith("error:") and (session is None or log.stat().st_mtime >= session.started):
                 yield str(log.relative_to(folder)), line
+
+
+def _lost(study: Study, failures: Mapping[str, str]) -> frozenset[str]:
+    failed = {Path(*Path(log).parts[2:]).with_suffix("") for log in failures}
+
+    def has_failed(run: Run) -> bool:
+        return Path(*Path(run.directory).parts[1:]) in failed
+
+    baselines = {(run.model, run.task, run.seed) for run in study.runs if run.is_baseline and has_failed(run)}
+    return frozenset(
+        run.directory
+        for run in study.runs
+        if has_failed(run)
+        or ((run.model, run.task, run.seed) in baselines and (run.is_baseline or ORIGINS[run.origin].from_baseline))
+    )
 
 
 def seconds_left(status: Status, operations: Mapping[str, float], now: float) -> float | None:
@@ -167,7 +225,7 @@ def seconds_left(status: Status, operations: Mapping[str, float], now: float) ->
     if status.session is None:
         return None
     done = sum(operations[run] for run, moment in status.trained.items() if moment >= status.session.started)
-    left = sum(count for run, count in operations.items() if run not in status.trained)
+    left = sum(count for run, count in operations.items() if run not in status.trained and run not in status.lost)
     return (now - status.session.started) * left / done if done else None
 
 
@@ -210,10 +268,9 @@ def _session_text(status: Status, operations: Mapping[str, float], now: float) -
     if (seconds := seconds_left(status, operations, now)) is None:
         return f"{began}. No run was trained since then, so the time left is not known yet."
     if not seconds:
-        return f"{began}. All runs are trained; scores, tables and figures are left."
-    return (
-        f"{began}. At this pace the last run is trained in {_duration(seconds)}, at about {_clock(now + seconds, now)}."
-    )
+        return f"{began}. All runs that can be are trained; scores, exports, tables and figures may be left."
+    end = f"in {_duration(seconds)}, at about {_clock(now + seconds, now)}"
+    return f"{began}. At this pace the last run is trained {end}; scores, exports and tables may follow."
 
 
 def _score_lines(study: Study, scores: Mapping[str, float]) -> Iterator[str]:
