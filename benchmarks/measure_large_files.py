@@ -37,7 +37,13 @@ def write_texts(file: Path, rows: int) -> None:
 def large_study() -> dict[str, Any]:
     """The smallest study of files of texts."""
     task = {"name": "texts", "source": "files", "train_file": "train.csv", "validation_file": "validation.csv"}
-    columns = {"text": "text", "label": "label", "labels": ["bad", "good"], "metrics": ["accuracy"]}
+    columns = {
+        "target": "classification",
+        "text": ["text"],
+        "label": "label",
+        "labels": ["bad", "good"],
+        "metrics": ["accuracy"],
+    }
     return synthetic_study(1) | {"tasks": [task | columns], "seeds": [1]}
 
 
