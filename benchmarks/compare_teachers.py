@@ -24,6 +24,7 @@ from contest import RESULTS, ROOT, machine
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.engine.devices import choose_compute
 from shallower.evaluation.estimates import POINTS, Scores
 from shallower.evaluation.significance import bootstrap_p, holm, over_tasks
 from shallower.study.resolve import resolve_study
@@ -185,7 +186,7 @@ def main(arguments: argparse.Namespace) -> None:
     all_runs = pd.concat(runs, ignore_index=True)
     all_runs["value"] *= POINTS
     all_runs.to_csv(arguments.results / "teachers_runs.csv", index=False, float_format="%.6g")
-    table = comparisons(scores).assign(**conditions, **machine(arguments.device))
+    table = comparisons(scores).assign(**conditions, **machine(choose_compute(arguments.device, "auto", 1).device))
     table.to_csv(arguments.results / "teachers.csv", index=False, float_format="%.6g")
     write_readme(arguments.results)
     shutil.rmtree(folder)
