@@ -142,12 +142,12 @@ def _session(study: Study, folder: Path) -> Session | None:
         with suppress(FileNotFoundError):
             if results in lock.read_text(encoding="utf-8"):
                 started = lock.stat().st_mtime
-                logs, steps = [*_logs(study, folder)], (0, None)
+                logs = [*_logs(study, folder)]
                 # Which of Snakemake's logs is this study's, where another one runs beside it, no file says.
-                if len(locks) == 1:
+                if is_alone := len(locks) == 1:
                     logs += (folder / SNAKEMAKE / "log").glob("*.log")
-                    steps = _steps(folder, started)
-                return Session(started, max([started, *filter(None, map(_moment, logs))]), *steps)
+                written = max([started, *filter(None, map(_moment, logs))])
+                return Session(started, written, *(_steps(folder, started) if is_alone else (0, None)))
     return None
 
 
