@@ -67,6 +67,7 @@ def test_a_study_that_runs(study, tmp_path):
         mark(tmp_path, f"{TOP.format(2)}/{name}")
     mark(tmp_path, "results/other/m/tiny/baseline/seed1/config.json")
     mark(tmp_path, "resources/models/other-1/config.json")
+    (tmp_path / ".snakemake/incomplete/a folder of a longer name").mkdir()
     keys = study.model_key("m"), study.task_key("tiny")
     mark(tmp_path, f"resources/tokens/{keys[0]}/{keys[1]}/length128/train.safetensors")
     write(tmp_path / f"logs/tokenize_task/{keys[0]}/{keys[1]}/length128.log", "10:00:00 train: 5 of 21 texts\n")
@@ -116,6 +117,9 @@ def test_runs_that_failed_and_what_starts_from_them_are_not_waited_for(study, tm
     assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 2)
     train(tmp_path, TOP.format(1))
     assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == 0
+    # What a baseline that was trained and could not be scored gave weights to is still trained.
+    train(tmp_path, BASELINE.format(2))
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) > 0
 
 
 def test_a_run_that_is_made_again_meanwhile_has_no_score(study, tmp_path, monkeypatch):

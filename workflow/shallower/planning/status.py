@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,7 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
         session,
         {} if session is None else dict(_running(study, folder)),
         failures,
-        _lost(study, failures),
+        _lost(study, failures, trained),
         is_last and len(scores) == len(study.runs) and session is None,
         was_changed=session is not None and changed >= session.started,
     )
@@ -129,9 +129,10 @@ def _keys(study: Study) -> tuple[str, ...]:
 
 def _logs(study: Study, folder: Path) -> Iterator[Path]:
     """Logs of a study's steps."""
+    keys = _keys(study)
     for log in sorted((folder / LOGS).glob("*/**/*.log")):
         place = log.relative_to(folder / LOGS).parts[1]
-        if place in (study.name, f"{study.name}.log") or place.startswith(_keys(study)):
+        if place in (study.name, f"{study.name}.log") or place.startswith(keys):
             yield log
 
 
@@ -168,24 +169,19 @@ def _newest(files: Iterable[Path], since: float) -> Path | None:
 
 
 def _running(study: Study, folder: Path) -> Iterator[tuple[str, str]]:
+    results, keys = layout.STUDY.format(study=study.name) + "/", _keys(study)
     for marker in sorted((folder / SNAKEMAKE / "incomplete").rglob("*")):
         with suppress(binascii.Error, UnicodeDecodeError, FileNotFoundError):
             # Longer names than a file system takes are divided into folders.
             name = "".join(marker.relative_to(folder / SNAKEMAKE / "incomplete").parts)
             output = base64.urlsafe_b64decode(name).decode() if marker.is_file() else ""
-            if _is_of(study, output):
-                place = Path(output).parent
+            place = Path(output).parent
+            # What studies share is named after its model or task.
+            is_shared = place.parts[:1] == (RESOURCES,) and len(place.parts) > 2 and place.parts[2].startswith(keys)
+            if is_shared or output.startswith(results):
                 # A job begins its log anew.
                 newest = _newest(folder.glob(_log_pattern(place)), marker.stat().st_mtime)
                 yield str(place), CLOCK.sub("", last_line(newest)) if newest else ""
-
-
-def _is_of(study: Study, output: str) -> bool:
-    """Whether a step of a study makes a file, in its results or as a model, task or tokens that other studies share."""
-    top, *parts = Path(output).parts
-    if top == RESOURCES:
-        return len(parts) > 1 and parts[1].startswith(_keys(study))
-    return output.startswith(layout.STUDY.format(study=study.name) + "/")
 
 
 def _log_pattern(place: Path) -> str:
@@ -202,19 +198,16 @@ def _failures(study: Study, folder: Path, session: Session | None) -> Iterator[t
                 yield str(log.relative_to(folder)), line
 
 
-def _lost(study: Study, failures: Mapping[str, str]) -> frozenset[str]:
+def _lost(study: Study, failures: Iterable[str], trained: Container[str]) -> frozenset[str]:
+    # Logs of runs are named as their folders are: logs/finetune/study/... and results/study/...
     failed = {Path(*Path(log).parts[2:]).with_suffix("") for log in failures}
-
-    def has_failed(run: Run) -> bool:
-        return Path(*Path(run.directory).parts[1:]) in failed
-
-    baselines = {(run.model, run.task, run.seed) for run in study.runs if run.is_baseline and has_failed(run)}
-    return frozenset(
-        run.directory
-        for run in study.runs
-        if has_failed(run)
-        or ((run.model, run.task, run.seed) in baselines and (run.is_baseline or ORIGINS[run.origin].from_baseline))
-    )
+    untrained = [run for run in study.runs if run.directory not in trained]
+    lost = [run for run in untrained if Path(*Path(run.directory).parts[1:]) in failed]
+    baselines = {(run.model, run.task, run.seed) for run in lost if run.is_baseline}
+    for run in untrained:
+        if not run.is_baseline and ORIGINS[run.origin].from_baseline and (run.model, run.task, run.seed) in baselines:
+            lost.append(run)
+    return frozenset(run.directory for run in lost)
 
 
 def seconds_left(status: Status, operations: Mapping[str, float], now: float) -> float | None:
