@@ -1,6 +1,6 @@
 """Milliseconds of a training step once a run is under way: this project's and those of transformers' Trainer.
 
-Each contestant trains in this process in blocks of steps: the first one warms up, each further one is a measurement.
+Each contestant trains in this process in blocks of steps, an epoch each: the first one warms up, others are measured.
 For a GPU, where start-up is most of a short run (compare_training.py has whole runs), and for families of models, one
 after the other (--random-weights). Writes results/steps.csv and the table in README.md, and prints it.
 """
@@ -102,16 +102,18 @@ def compare(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
     compute = choose_compute(arguments.device, "auto", arguments.threads)
     start = arguments.model_dir or default_model(folder / "model")
     models = {name: make_random_model(name, start, folder / name) for name in arguments.random_weights}
-    tasks = {
-        name: fetch_glue(name, arguments.glue, arguments.rows, folder / "tasks" / name) for name in arguments.tasks
-    }
-    rows = []
+    found = []
     for model, model_dir in (models or {start.name: start}).items():
-        for task, batch_size, contestant in product(tasks, arguments.batch_sizes, arguments.contestants):
+        for task, batch_size, contestant in product(arguments.tasks, arguments.batch_sizes, arguments.contestants):
+            # A block is an epoch, so that all have the same texts in it: the tuned Trainer begins with the longest ones.
+            rows = arguments.steps * batch_size
+            task_dir = folder / "tasks" / f"{task}-{rows}"
+            if not task_dir.exists():
+                fetch_glue(task, arguments.glue, rows, task_dir)
             job = Job(
                 contestant=contestant,
                 model_dir=model_dir,
-                task_dir=tasks[task],
+                task_dir=task_dir,
                 folder=folder,
                 seed=1,
                 batch_size=batch_size,
@@ -121,13 +123,13 @@ def compare(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
                 threads=arguments.threads,
                 device=arguments.device,
             )
-            found = measure(job, compute, arguments)
-            logger.info("%s, %s, %d, %s: %.1f ms", model, task, batch_size, contestant, found["milliseconds"])
+            record = measure(job, compute, arguments)
+            logger.info("%s, %s, %d, %s: %.1f ms", model, task, batch_size, contestant, record["milliseconds"])
             names = {"model": model, "task": task, "batch_size": batch_size, "contestant": contestant}
-            rows.append(names | found)
+            found.append(names | record)
     settings = {"device": arguments.device, "threads": arguments.threads, "steps": arguments.steps}
     device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
-    return pd.DataFrame(rows).assign(**settings, **machine(device))
+    return pd.DataFrame(found).assign(**settings, **machine(device))
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -154,11 +156,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--random-weights", nargs="+", choices=RANDOM_MODELS, default=[], metavar="MODEL", help=help_text
     )
-    parser.add_argument("--rows", type=int, default=3200, help="at most so many rows of each split")
     parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc"])
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[8, 32])
     parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--steps", type=int, default=60, help="steps of a block")
+    parser.add_argument("--steps", type=int, default=60, help="steps of a block, an epoch")
     parser.add_argument("--blocks", type=int, default=3, help="blocks that are measured")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")

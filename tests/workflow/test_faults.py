@@ -189,6 +189,7 @@ def error_lines(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("error: ")]
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_results(project, undisturbed, warm_steps):
     results = project.folder / "results/tiny/bert/tiny/finetuned"
     with small_disk(results, "size=300k"):

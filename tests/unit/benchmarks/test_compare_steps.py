@@ -1,5 +1,6 @@
 """The benchmark of training steps: its models, its measurements, and its table with goals."""
 
+import shutil
 from argparse import Namespace
 
 import pandas as pd
@@ -38,8 +39,8 @@ def test_blocks_of_training_steps_are_timed(tiny_model, tiny_task, tmp_path):
 def test_a_model_of_any_family_has_the_size_of_the_other_and_trains(
     family, tiny_model, tiny_task, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(compare_steps, "fetch_glue", lambda *_: tiny_task)
-    settings = {"model_dir": tiny_model, "random_weights": [family], "tasks": ["sst2"], "glue": tmp_path, "rows": None}
+    monkeypatch.setattr(compare_steps, "fetch_glue", lambda *names: shutil.copytree(tiny_task, names[-1]))
+    settings = {"model_dir": tiny_model, "random_weights": [family], "tasks": ["sst2"], "glue": tmp_path}
     settings |= {"batch_sizes": [4], "contestants": ["ours"], "steps": 1, "blocks": 1, "threads": 1, "device": "cpu"}
     (row,) = compare(Namespace(**settings), tmp_path / "benchmark").to_dict("records")
     assert (row["model"], row["batch_size"], row["contestant"]) == (family, 4, "ours")
