@@ -97,15 +97,16 @@ def measure(job: Job, compute: Compute, arguments: argparse.Namespace) -> dict[s
     return record
 
 
-def compare(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
-    """A row for each model, task, batch size and contestant."""
+def compare(arguments: argparse.Namespace, folder: Path) -> Iterator[pd.DataFrame]:
+    """A row for each model, task, batch size and contestant, one after the other."""
     compute = choose_compute(arguments.device, "auto", arguments.threads)
     start = arguments.model_dir or default_model(folder / "model")
     models = {name: make_random_model(name, start, folder / name) for name in arguments.random_weights}
-    found = []
+    settings = {"device": arguments.device, "threads": arguments.threads, "steps": arguments.steps}
+    device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
     for model, model_dir in (models or {start.name: start}).items():
         for task, batch_size, contestant in product(arguments.tasks, arguments.batch_sizes, arguments.contestants):
-            # A block is an epoch, so that all have the same texts in it: the tuned Trainer begins with the longest ones.
+            # A block is an epoch, of the same texts for all: the tuned Trainer begins with the longest ones.
             rows = arguments.steps * batch_size
             task_dir = folder / "tasks" / f"{task}-{rows}"
             if not task_dir.exists():
@@ -126,24 +127,23 @@ def compare(arguments: argparse.Namespace, folder: Path) -> pd.DataFrame:
             record = measure(job, compute, arguments)
             logger.info("%s, %s, %d, %s: %.1f ms", model, task, batch_size, contestant, record["milliseconds"])
             names = {"model": model, "task": task, "batch_size": batch_size, "contestant": contestant}
-            found.append(names | record)
-    settings = {"device": arguments.device, "threads": arguments.threads, "steps": arguments.steps}
-    device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
-    return pd.DataFrame(found).assign(**settings, **machine(device))
+            yield pd.DataFrame([names | record]).assign(**settings, **machine(device))
 
 
 def main(arguments: argparse.Namespace) -> None:
     if arguments.glue is None:
         raise UserError("the tasks are GLUE's: name the folder with its parquet files with --glue")
-    with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
-        found = compare(arguments, Path(folder))
     arguments.results.mkdir(parents=True, exist_ok=True)
-    file = arguments.results / "steps.csv"
+    file, found = arguments.results / "steps.csv", []
     keys = ["model", "task", "batch_size", "contestant"]
-    table = merged(pd.read_csv(file) if file.exists() else None, found, STEPS_MODE, keys)
-    table.to_csv(file, index=False, float_format="%.4g")
+    with tempfile.TemporaryDirectory(prefix="shallower-") as folder:
+        # Written after each, as a long comparison may be cut off.
+        for row in compare(arguments, Path(folder)):
+            found.append(row)
+            table = merged(pd.read_csv(file) if file.exists() else None, row, STEPS_MODE, keys)
+            table.to_csv(file, index=False, float_format="%.4g")
     write_readme(arguments.results)
-    print(steps_table(found))
+    print(steps_table(pd.concat(found, ignore_index=True)))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ from transformers import (
 )
 
 CONTESTANTS = ("stock", "tuned")
+# Families for which transformers has no scaled dot-product attention, and refuses to be asked for it.
+NO_SDPA = ("deberta", "deberta-v2")
 
 
 class Stopwatch(TrainerCallback):
@@ -85,7 +87,9 @@ def make_trainer(arguments: argparse.Namespace) -> tuple[Trainer, Stopwatch]:
     outputs = len(task["labels"] or [None])
     config = AutoConfig.from_pretrained(arguments.model_dir, num_labels=outputs)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir)
-    tuned = {"attn_implementation": "sdpa"} if arguments.contestant == "tuned" else {}
+    tuned = (
+        {"attn_implementation": "sdpa"} if arguments.contestant == "tuned" and config.model_type not in NO_SDPA else {}
+    )
     model = AutoModelForSequenceClassification.from_pretrained(arguments.model_dir, config=config, **tuned)
 
     splits = datasets.load_dataset(

@@ -42,7 +42,7 @@ def test_a_model_of_any_family_has_the_size_of_the_other_and_trains(
     monkeypatch.setattr(compare_steps, "fetch_glue", lambda *names: shutil.copytree(tiny_task, names[-1]))
     settings = {"model_dir": tiny_model, "random_weights": [family], "tasks": ["sst2"], "glue": tmp_path}
     settings |= {"batch_sizes": [4], "contestants": ["ours"], "steps": 1, "blocks": 1, "threads": 1, "device": "cpu"}
-    (row,) = compare(Namespace(**settings), tmp_path / "benchmark").to_dict("records")
+    ((row,),) = (table.to_dict("records") for table in compare(Namespace(**settings), tmp_path / "benchmark"))
     assert (row["model"], row["batch_size"], row["contestant"]) == (family, 4, "ours")
     assert 0 < row["lowest"] <= row["milliseconds"] <= row["highest"]
     config = read_json(tmp_path / "benchmark" / family / "config.json")
