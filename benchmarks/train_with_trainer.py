@@ -87,9 +87,8 @@ def make_trainer(arguments: argparse.Namespace) -> tuple[Trainer, Stopwatch]:
     outputs = len(task["labels"] or [None])
     config = AutoConfig.from_pretrained(arguments.model_dir, num_labels=outputs)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model_dir)
-    tuned = (
-        {"attn_implementation": "sdpa"} if arguments.contestant == "tuned" and config.model_type not in NO_SDPA else {}
-    )
+    is_tuned = arguments.contestant == "tuned" and config.model_type not in NO_SDPA
+    tuned = {"attn_implementation": "sdpa"} if is_tuned else {}
     model = AutoModelForSequenceClassification.from_pretrained(arguments.model_dir, config=config, **tuned)
 
     splits = datasets.load_dataset(
