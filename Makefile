@@ -40,7 +40,8 @@ UPLOAD_DELIVERED = name="$$($(STUDY_NAME))"; $(IN_VENV) PYTHONPATH=workflow HF_H
 	test coverage test-kinds test-inputs test-reruns test-faults test-cluster soak audit docs \
 	lint format lock clean \
 	benchmark benchmark-training benchmark-steps benchmark-sweep benchmark-search benchmark-teachers benchmark-graph \
-	benchmark-large-files benchmark-engine benchmark-overhead benchmark-start-up benchmark-resources benchmark-delivered benchmark-embeddings
+	benchmark-large-files benchmark-engine benchmark-overhead benchmark-start-up benchmark-resources \
+	benchmark-delivered benchmark-embeddings
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20

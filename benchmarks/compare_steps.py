@@ -111,6 +111,8 @@ def compare(arguments: argparse.Namespace, folder: Path) -> Iterator[pd.DataFram
             task_dir = folder / "tasks" / f"{task}-{rows}"
             if not task_dir.exists():
                 fetch_glue(task, arguments.glue, rows, task_dir)
+            if pq.read_metadata(task_dir / "train.parquet").num_rows < rows:
+                raise UserError(f"{task} has fewer than the {rows:,} training rows of a block; take fewer --steps")
             job = Job(
                 contestant=contestant,
                 model_dir=model_dir,

@@ -1,6 +1,6 @@
 """How long Snakemake plans: `snakemake -n` of made-up studies of many sizes, and of the paper's.
 
-    python benchmarks/measure_graph.py [--jobs 1000 2500 5000 10000] [--repeats 3]
+    make benchmark-graph ARGUMENTS="--jobs 1000 2500 5000 10000 --repeats 3"
 
 The studies are written to a temporary folder; nothing is downloaded or trained. Times are processor seconds of the
 planning process (user and system), so that other work on the machine counts little; memory is its peak. Prints a table

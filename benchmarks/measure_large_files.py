@@ -1,6 +1,6 @@
 """How long the workflow takes to start with large files of labelled texts: the first time, again, and within a job.
 
-    python benchmarks/measure_large_files.py [--rows 1000 1000000] [--repeats 5]
+    make benchmark-large-files ARGUMENTS="--rows 1000 1000000 --repeats 5"
 
 A study of one model and files of so many texts is planned by `snakemake -n`: once with files that it has not seen, then
 in turns as a user does it and as a cluster's job does (`--mode remote`). Times are wall seconds. Prints a table and

@@ -175,9 +175,7 @@ def sweep_tables(runs: pd.DataFrame) -> str:
             title = "the study" if contestant == OURS else f"loop of the {TITLES[contestant]}"
             seconds, differences = taken["seconds"].median(), taken["score_difference"].dropna()
             rows.append([title, _range(taken["seconds"]) if repetitions > 1 else seconds, f"{seconds / study:.2f}"])
-            rows[-1] += [taken["cpu_seconds"].median(), 3600 * row["runs"] / seconds, *differences[:1]]
-            if len(differences) == 0:
-                rows[-1].append("")
+            rows[-1] += [taken["cpu_seconds"].median(), 3600 * row["runs"] / seconds, next(iter(differences), "")]
             if goal := SWEEP_GOALS.get(contestant):
                 verdicts.append(
                     f"- {verdict(seconds >= goal * study)}: {goal} times as fast as the {title}: {seconds / study:.2f}"

@@ -42,6 +42,22 @@ def test_clean_and_dirty_checkouts(tmp_path):
     assert code_state(tmp_path) == {"commit": state["commit"], "dirty": True}
 
 
+def test_what_is_left_out_may_differ(tmp_path):
+    git(tmp_path, "init")
+    for name in ("code.py", "recorded/table.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+        git(tmp_path, "add", name)
+    git(tmp_path, "commit", "-m", "first")
+    (tmp_path / "recorded/table.csv").write_text("2")
+    assert code_state(tmp_path)["dirty"] is True
+    # Also of a folder within the checkout.
+    for folder in (tmp_path, tmp_path / "recorded"):
+        assert code_state(folder, leaving_out=["recorded"])["dirty"] is False
+    (tmp_path / "code.py").write_text("2")
+    assert code_state(tmp_path / "recorded", leaving_out=["recorded"])["dirty"] is True
+
+
 def test_without_git(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert code_state(tmp_path) == {"commit": None, "dirty": None}
