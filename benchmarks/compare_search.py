@@ -46,7 +46,7 @@ from search_case import (
     score_subsets,
     train_full_model,
 )
-from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_MODE, summarise
+from search_summary import BOOTSTRAP_SAMPLES, CONFIDENCE, SEARCH_KEYS, SEARCH_MODE, summarise
 from shallower.core.cli import run_step
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json, write_text
@@ -148,6 +148,12 @@ def fetch_more_texts(definition: dict[str, Any], folder: Path, most: int) -> Non
         fetch_unlabelled({**found, "unlabelled_examples": most}, *places)
 
 
+def more_texts(case: Case) -> int:
+    """How many texts without labels the teacher of a case answers."""
+    rows: dict[str, int] = read_json(case.data / UNLABELLED / "manifest.json")["rows"]
+    return rows[UNLABELLED]
+
+
 def scored(case: Case, predictions: Path) -> tuple[float, NDArray[np.float64]]:
     """The primary score of predictions of the validation split, and its values [samples] on resampled examples."""
     target = read_json(case.task_file)["target"]
@@ -193,7 +199,8 @@ def compare(arguments: argparse.Namespace, study: Study, model_dir: Path, amount
                 value, samples = scored(case, predictions)
                 kept = kept_label(layers)
                 resamples[case.task, case.seed, refining, kept] = samples
-                found = {"refining": refining, "method": method, "kept_layers": kept, **vars(price)}
+                found = {"refining": refining, "more_texts": more_texts(case) if refining == MORE_TEXTS else 0}
+                found |= {"method": method, "kept_layers": kept, **vars(price)}
                 rows.append({**shared, **found, "refine_seconds": seconds, "score": value})
                 summary = write_results(arguments.results, pd.DataFrame(rows), resamples)
                 progress(
@@ -240,12 +247,11 @@ SETTINGS = ("epochs", "refine_epochs", "batch_size", "learning_rate", "max_lengt
 
 
 def write_results(results: Path, runs: pd.DataFrame, resamples: dict[Any, NDArray[np.float64]]) -> pd.DataFrame:
-    """Put runs and their summary in place of the recorded ones of the same mode, task and method; the summary."""
+    """Put runs and their summary in place of the recorded ones of the same mode and kind; the summary."""
     summary = summarise(runs, resamples)
-    keys = ["task", "refining", "method"]
     for name, table in (("search_runs", runs), ("search", summary)):
         file = results / f"{name}.csv"
-        together = merged(pd.read_csv(file) if file.exists() else None, table, SEARCH_MODE, keys)
+        together = merged(pd.read_csv(file) if file.exists() else None, table, SEARCH_MODE, SEARCH_KEYS)
         write_text(file, together.to_csv(index=False, float_format="%.6g"))
     write_readme(results)
     return summary

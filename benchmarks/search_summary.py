@@ -16,6 +16,7 @@ from shallower.evaluation.estimates import POINTS, Estimate, over_seeds, percent
 from shallower.evaluation.significance import bootstrap_p, over_tasks
 
 SEARCH_MODE = ["compared", "device", "model", "threads", "dropped", "rows", "epochs", "refine_epochs"]
+SEARCH_KEYS = ["task", "refining", "more_texts", "method"]
 CONFIDENCE = 0.95
 BOOTSTRAP_SAMPLES = 2000
 TIMES_CHEAPER = 20

@@ -377,11 +377,13 @@ def _search_conditions(summary: pd.DataFrame) -> str:
 
 
 def _search_table(summary: pd.DataFrame, column: str) -> str:
-    header = ["task", column, "keeps", "choosing, s", "refining, s", "fine-tunings", "in full refinings"]
+    taught = column == "refining"
+    header = ["task", column, *["more texts"] * taught, "keeps", "choosing, s", "refining, s", "fine-tunings", "in full refinings"]
     header += ["forward passes", "score", "% of the full model's", "difference", "from", "p"]
     rows = [
         [
-            *(row["task"], row[column], str(row["kept_layers"]), row["choose_seconds"], row["refine_seconds"]),
+            *(row["task"], row[column], *[f"{row['more_texts']:,}" if row["more_texts"] else ""] * taught),
+            *(str(row["kept_layers"]), row["choose_seconds"], row["refine_seconds"]),
             *(row["fine_tunings"], row["refinings"], row["forward_passes"]),
             *(_interval(row, "score", ".2f"), _interval(row, "kept", ".1f"), _interval(row, "difference", "+.2f")),
             *(row["against"] if isinstance(row["against"], str) else "", row["p_value"]),

@@ -19,7 +19,7 @@ from contest import Usage
 from prune_greedily import prune
 from recorded import merged
 from search_case import FULL, GREEDY_PRUNING, LABELS, METHODS, MORE_TEXTS, Case, Price
-from search_summary import SEARCH_MODE, goals, summarise
+from search_summary import SEARCH_KEYS, SEARCH_MODE, goals, summarise
 from shallower.analysis.race import Trial
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
@@ -299,6 +299,7 @@ def test_an_interrupted_comparison_goes_on_with_teachers(options, ran, monkeypat
     runs = pd.read_csv(options.results / "search_runs.csv")
     assert runs["refining"].to_list() == ["labels", "teacher", "teacher and more texts"]
     assert runs["kept_layers"].nunique() == 1
+    assert runs["more_texts"].to_list() == [0, 0, 10]
 
 
 def test_more_texts_are_those_that_no_split_has(options, ran):
@@ -338,12 +339,11 @@ def test_options_that_cannot_be_are_refused(options, changes, message):
 
 
 def test_ways_of_refining_take_the_place_of_no_choice():
-    keys = ["task", "refining", "method"]
-    choice = {**MODE, "machine": "M", "task": "sst2", "refining": "labels", "method": "subset-readout", "score": 0.8}
-    recorded = pd.DataFrame([choice])
-    for change in ({"compared": "refinings"}, {"refine_epochs": 3}):
-        assert len(merged(recorded, pd.DataFrame([choice | change]), SEARCH_MODE, keys)) == 2
-    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), SEARCH_MODE, keys)["score"].to_list() == [0.9]
+    choice = {**MODE, "machine": "M", "task": "sst2", "refining": "labels", "more_texts": 0, "method": "subset-readout"}
+    recorded = pd.DataFrame([choice | {"score": 0.8}])
+    for change in ({"compared": "refinings"}, {"refine_epochs": 3}, {"more_texts": 6000}):
+        assert len(merged(recorded, pd.DataFrame([choice | change]), SEARCH_MODE, SEARCH_KEYS)) == 2
+    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), SEARCH_MODE, SEARCH_KEYS)["score"].to_list() == [0.9]
 
 
 def test_a_table_of_choices():
