@@ -1,9 +1,6 @@
 """Projects with a tiny study, unfinished and finished."""
 
 import json
-import shlex
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +9,6 @@ import pytest
 from filelock import FileLock
 
 from project import Project, make_tiny_project
-from shallower.core.environment import STEPS
-from shallower.steps.server import start_server
-
-SECONDS_TO_START = 120
 
 
 @pytest.fixture
@@ -26,26 +19,6 @@ def make_project(tmp_path: Path):
         return make_tiny_project(tmp_path, change, **options)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def warm_steps() -> dict[str, str]:
-    """Environment in which the runs of all tests share one process that steps start from."""
-    # As the workflow has it for all steps but downloads, which take part here by being offline, too.
-    settings = {
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "MPLBACKEND": "Agg",
-    }
-    exports = " ".join(f"{name}={value}" for name, value in settings.items())
-    address = start_server(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH" {exports}; ')
-    assert address
-    deadline = time.monotonic() + SECONDS_TO_START
-    while not Path(address).exists():
-        assert time.monotonic() < deadline, "the server of steps does not start"
-        time.sleep(0.05)
-    return {STEPS: address, "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture(scope="session")

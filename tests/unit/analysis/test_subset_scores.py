@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +27,6 @@ from shallower.task_kinds.registry import task_kind
 from token_sets import make_tokens, write_task
 
 CPU = Compute("cpu", "fp32", 1)
-SCRIPT = Path(__file__).parents[3] / "workflow/scripts/score_subsets.py"
 
 
 def scored(folder, tokens, target="classification", metric="accuracy", with_head=True, budget=4095):
@@ -120,20 +116,14 @@ def test_divergence_and_cosine_by_hand():
 
 
 @pytest.mark.parametrize("with_head", [True, False])
-def test_the_script_writes_what_strategies_choose_by(tmp_path, with_head):
+def test_the_script_writes_what_strategies_choose_by(tmp_path, with_head, step):
     model = tiny.make_model(tmp_path / "model", "bert", labels=2)
     tokens, task = make_tokens(model, 20)
     write_task(tmp_path, tokens, task)
     options = ["--model-dir", model, "--tokens", tmp_path / "tokens.safetensors", "--task", tmp_path / "task.json"]
     options += ["--settings", '{"metrics": ["f1", "accuracy"], "positive_class": 0}', "--layer-evaluations", "15"]
     options += ["--device", "cpu", "--table", tmp_path / "table.csv", "--output", tmp_path / "scores.json"]
-    done = subprocess.run(
-        [sys.executable, SCRIPT, *options, *["--with-head"] * with_head],
-        env={"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    step("score_subsets", *options, *["--with-head"] * with_head, folder=tmp_path)
     scores, table = json.loads((tmp_path / "scores.json").read_text()), read_table(tmp_path / "table.csv")
     assert (scores["metric"], scores["is_complete"], scores["num_examples"]) == ("f1", True, 20)
     assert table["kept_layers"].tolist() == scores["kept_layers"]

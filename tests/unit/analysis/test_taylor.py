@@ -1,10 +1,5 @@
 """Taylor importance: the gradients are those that transformers has for the mean loss of all examples."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -23,7 +18,6 @@ from shallower.engine.devices import Compute
 from shallower.models.families import FAMILIES
 from token_sets import make_tokens, write_task
 
-ROOT = Path(__file__).parents[3]
 CPU = Compute("cpu", "fp32", 1)
 OWN_LAYERS = [name for name in tiny.FAMILIES if not FAMILIES[name].shares_layers]
 
@@ -71,19 +65,12 @@ def test_gradients_that_are_not_finite_are_refused(tmp_path):
         taylor_importance(classifier, tokens, CPU)
 
 
-def test_the_script_takes_the_head_of_the_fine_tuned_model(tmp_path):
+def test_the_script_takes_the_head_of_the_fine_tuned_model(tmp_path, step):
     model, tokens, definition = fine_tuned(tmp_path, "bert")
     write_task(tmp_path, tokens, definition)
-    script = ROOT / "workflow/scripts/score_gradients.py"
     options = ["--model-dir", model, "--tokens", tmp_path / "tokens.safetensors", "--task", tmp_path / "task.json"]
     options += ["--threads", "1", "--device", "cpu", "--output", tmp_path / "scores.json"]
-    done = subprocess.run(
-        [sys.executable, script, *map(str, options)],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    step("score_gradients", *options, folder=tmp_path)
     found = read_json(tmp_path / "scores.json")
     assert (found["method"], found["num_examples"]) == ("taylor", 12)
     np.testing.assert_allclose(found["scores"], expected_importance(model, tokens, regression=False), rtol=1e-3)

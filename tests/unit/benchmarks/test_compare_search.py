@@ -343,7 +343,9 @@ def test_ways_of_refining_take_the_place_of_no_choice():
     recorded = pd.DataFrame([choice | {"score": 0.8}])
     for change in ({"compared": "refinings"}, {"refine_epochs": 3}, {"more_texts": 6000}):
         assert len(merged(recorded, pd.DataFrame([choice | change]), SEARCH_MODE, SEARCH_KEYS)) == 2
-    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), SEARCH_MODE, SEARCH_KEYS)["score"].to_list() == [0.9]
+    assert merged(recorded, pd.DataFrame([choice | {"score": 0.9}]), SEARCH_MODE, SEARCH_KEYS)["score"].to_list() == [
+        0.9
+    ]
 
 
 def test_a_table_of_choices():

@@ -92,9 +92,9 @@ def test_a_process_that_has_ended_before_is_not_watched():
         assert asked_to_end() is None
 
 
-def finetune(folder, output):
+def finetune(warm_python, folder, output):
     return [
-        *(sys.executable, ROOT / "workflow" / "scripts" / "finetune.py", "--output-dir", folder / output),
+        *(*warm_python, ROOT / "workflow" / "scripts" / "finetune.py", "--output-dir", folder / output),
         *("--model-dir", folder / "model", "--tokenizer-dir", folder / "model", "--label", "mine"),
         *("--tokens", folder / "tokens.safetensors", "--task", folder / "task.json"),
         *("--settings", json.dumps({"epochs": EPOCHS}), "--seed", "1", "--device", "cpu"),
@@ -102,12 +102,14 @@ def finetune(folder, output):
     ]
 
 
-def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, warm_python):
     tokens, task = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 64)
     write_task(tmp_path, tokens, task)
     often = {**ENVIRONMENT, "CHECKPOINT_SECONDS": "0.01"}
     for attempt, number in enumerate((signal.SIGTERM, signal.SIGINT), start=1):
-        process = subprocess.Popen(finetune(tmp_path, "mine"), env=often, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            finetune(warm_python, tmp_path, "mine"), env=often, stderr=subprocess.PIPE, text=True
+        )
         known = {path.name for path in tmp_path.glob("scratch-mine/*/step-*")}
         while not {path.name for path in tmp_path.glob("scratch-mine/*/step-*")} - known:
             assert process.poll() is None, process.stderr.read()
@@ -123,7 +125,9 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path):
         assert [path.name for path in tmp_path.glob("scratch-mine/*/step-*")] == [f"step-{step:09d}"], attempt
         assert not (tmp_path / "mine").exists()
     for output in ("mine", "unbroken"):
-        subprocess.run(finetune(tmp_path, output), env={**ENVIRONMENT, "CHECKPOINT_SECONDS": "60"}, check=True)
+        subprocess.run(
+            finetune(warm_python, tmp_path, output), env={**ENVIRONMENT, "CHECKPOINT_SECONDS": "60"}, check=True
+        )
     mine, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("mine", "unbroken"))
     assert (mine["resumed"], unbroken["resumed"]) == (2, 0)
     assert mine["sha256"] == unbroken["sha256"]

@@ -1,10 +1,7 @@
 """Texts that are made from the training texts for a teacher to answer."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +14,6 @@ from shallower.engine.augmentation import LONGEST_SEGMENT, Texts, augment, speci
 from shallower.engine.tokens import TokenSet, read_tokens, with_unlabelled, write_tokens
 from token_sets import make_tokens
 
-ROOT = Path(__file__).parents[3]
 PAD, CLS, SEP, MASK = 0, 1, 2, 3
 SPECIAL = {PAD, CLS, SEP}
 
@@ -142,34 +138,15 @@ def test_the_same_texts_are_made_each_time_and_go_with_the_examples():
     assert both.truncated == 1
 
 
-def script(folder: Path, **settings: float) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, ROOT / "workflow/scripts/augment_tokens.py", "--model-dir", folder, "--tokens"]
-    command += [
-        folder / "train.safetensors",
-        "--settings",
-        json.dumps({"copies": 3, "mask": 0.2, "segment": 0.3} | settings),
-    ]
-    command += ["--output", folder / "augmented.safetensors"]
-    return subprocess.run(
-        list(map(str, command)), env={"PYTHONPATH": str(ROOT / "workflow")}, capture_output=True, text=True
-    )
-
-
-def test_the_step_says_what_its_texts_were_made_of(tmp_path):
+def test_the_step_says_what_its_texts_were_made_of(tmp_path, step):
     tokens, _ = make_tokens(tiny.make_model(tmp_path, "xlnet"), 20, pair=True)
     write_tokens(tmp_path / "train.safetensors", tokens)
-    done = script(tmp_path)
-    assert done.returncode == 0, done.stderr
+    files = ("--model-dir", ".", "--tokens", "train.safetensors", "--output", "augmented.safetensors")
+    settings = {"copies": 3, "mask": 0.2, "segment": 0.3}
+    step("augment_tokens", *files, "--settings", json.dumps(settings), folder=tmp_path)
     found, mask = read_tokens(tmp_path / "augmented.safetensors"), AutoTokenizer.from_pretrained(tmp_path).mask_token_id
     assert {"train.safetensors", "tokenizer.json"} <= set(found.made_from["sha256"])
-    assert found.made_from["augment"] == {
-        "copies": 3,
-        "mask": 0.2,
-        "segment": 0.3,
-        "seed": 0,
-        "stand_in": "<mask>",
-        "texts": len(found.ids),
-    }
+    assert found.made_from["augment"] == settings | {"seed": 0, "stand_in": "<mask>", "texts": len(found.ids)}
     assert (found.input_ids == mask).any()
     assert all(ids[-1] == tokens.cls_token_id for ids in examples(found))
 

@@ -117,10 +117,10 @@ def threads():
     torch.set_num_threads(before)
 
 
-def test_two_identical_jobs_at_once_are_trained_once(tmp_path, threads, monkeypatch, caplog):
+def test_two_identical_jobs_at_once_are_trained_once(tmp_path, threads, monkeypatch, caplog, warm_python):
     tokens, task = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 32)
     write_task(tmp_path, tokens, task)
-    command = [sys.executable, SCRIPT, *finetune_arguments(tmp_path, "one")]
+    command = [*warm_python, SCRIPT, *finetune_arguments(tmp_path, "one")]
     other = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("scratch/*.lock")):
         assert other.poll() is None, other.stderr.read()

@@ -1,8 +1,5 @@
 """Tokens as the tokenizer makes them, on disk and back, for every family."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,6 @@ from shallower.engine import tokens as tokens_module
 from shallower.engine.tokens import TokenSet, read_tokens, text_figures, tokenize, with_unlabelled, write_tokens
 from shallower.models.families import FAMILIES, family_of, position_limit
 
-ROOT = Path(__file__).parents[3]
 VOCABULARY = 10_000
 
 TEXTS = ["the good man", "a bad dog in the old house .", "one", "she had a clear and happy day , he had not"]
@@ -289,7 +285,7 @@ def test_files_that_hold_no_tokens(bert: Any, tmp_path: Path) -> None:
         read_tokens(path)
 
 
-def test_the_script(tmp_path: Path) -> None:
+def test_the_script(tmp_path: Path, step) -> None:
     model = tmp_path / "model"
     tokenizer = tiny.make_tokenizer("xlnet")
     tokenizer.save_pretrained(model)
@@ -297,11 +293,8 @@ def test_the_script(tmp_path: Path) -> None:
     for split in ("train", "validation"):
         (tmp_path / "task").mkdir(exist_ok=True)
         pq.write_table(table(pair=True), tmp_path / "task" / f"{split}.parquet")
-    command = [sys.executable, "workflow/scripts/tokenize_task.py", "--model-dir", str(model), "--max-length", "12"]
-    folders = ["--task-dir", str(tmp_path / "task"), "--output-dir", str(tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": "workflow", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([*command, *folders], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    folders = ("--model-dir", model, "--task-dir", "task", "--output-dir", "out")
+    done = step("tokenize_task", *folders, "--max-length", "12", folder=tmp_path)
     expected = tokenize(table(pair=True), tokenizer, 12, VOCABULARY)
     for split in ("train", "validation"):
         tokens = read_tokens(tmp_path / "out" / f"{split}.safetensors")

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -369,10 +368,9 @@ def test_a_broken_run_goes_on_to_exactly_the_same_end(tmp_path, monkeypatch, fam
     assert resumed.tokens == unbroken.tokens
 
 
-def finetune_command(folder, output, scratch):
+def finetune_options(folder, output, scratch):
     settings = {"epochs": 12, "learning_rate": 1e-4}
     return [
-        *(sys.executable, ROOT / "workflow" / "scripts" / "finetune.py"),
         *("--model-dir", folder / "model", "--tokenizer-dir", folder / "model"),
         *("--tokens", folder / "tokens.safetensors", "--task", folder / "task.json"),
         *("--settings", json.dumps(settings), "--seed", "1", "--threads", "1", "--device", "cpu"),
@@ -381,13 +379,14 @@ def finetune_command(folder, output, scratch):
     ]
 
 
-def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path):
+def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path, step, warm_python):
     tokens, task = make_tokens(tiny.make_model(tmp_path / "model", "bert"), 64)
     write_task(tmp_path, tokens, task)
     write_json(tmp_path / "layers.json", Layers(4, (3, 2)).as_json())
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"}
     scratch = tmp_path / "scratch"
-    command = finetune_command(tmp_path, tmp_path / "killed", scratch)
+    options = finetune_options(tmp_path, tmp_path / "killed", scratch)
+    command = [*warm_python, ROOT / "workflow/scripts/finetune.py", *options]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     while not list(scratch.glob("*/step-*")):
         assert process.poll() is None, process.stderr.read().decode()
@@ -397,8 +396,8 @@ def test_a_killed_finetuning_resumes_to_the_same_weights(tmp_path):
     assert not (tmp_path / "killed").exists()
     assert list(scratch.glob("*/step-*"))
 
-    subprocess.run(command, env=environment, check=True)
-    subprocess.run(finetune_command(tmp_path, tmp_path / "unbroken", tmp_path / "other"), env=environment, check=True)
+    step("finetune", *options, folder=tmp_path)
+    step("finetune", *finetune_options(tmp_path, tmp_path / "unbroken", tmp_path / "other"), folder=tmp_path)
     killed, unbroken = (read_json(tmp_path / name / "manifest.json") for name in ("killed", "unbroken"))
     assert (killed["resumed"], unbroken["resumed"]) == (1, 0)
     assert killed["frozen_layers"] == unbroken["frozen_layers"] == [2, 3]

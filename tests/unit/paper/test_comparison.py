@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +35,6 @@ from shallower.surgery.strategies import STRATEGIES
 from shallower.surgery.strategy import Strategy
 from synthetic_runs import SMALL, Study, draw_predictions, write_predictions, write_results, write_study
 
-PROJECT = Path(__file__).resolve().parents[3]
 VALUES = read_values()
 BASELINE = ("baseline", "none", "0", 0)
 TOP = [BASELINE, *(("pretrained", "top", str(n), n) for n in range(1, 7))]
@@ -559,20 +556,17 @@ def made(tmp_path_factory):
     return folder
 
 
-def reproduce(folder, item, **files):
+def reproduce(step, folder, item, status=0, **files):
     settings = {"confidence": 0.95, "models": {"minilm": "DistilBERT"}, "num_layers": {"minilm": 6}}
     settings["tasks"] = {"docs-pair": None, "similarity": "STS-B"}
-    command = [sys.executable, PROJECT / "workflow/scripts/reproduce_item.py", "--item", item]
+    options = ["--item", item, "--settings", canonical_json(settings), "--output", f"{item}.csv"]
     for option, file in files.items():
-        command += [f"--{option}", f"results/small/{file}"]
-    command += ["--settings", canonical_json(settings), "--output", f"{item}.csv"]
-    environment = {"PYTHONPATH": str(PROJECT / "workflow"), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run([*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True)
+        options += [f"--{option}", f"results/small/{file}"]
+    return step("reproduce_item", *options, folder=folder, status=status)
 
 
-def test_script_makes_an_item_from_the_files_of_a_study(made):
-    outcome = reproduce(made, "table-4", runs="runs.csv")
-    assert outcome.returncode == 0, outcome.stderr
+def test_script_makes_an_item_from_the_files_of_a_study(made, step):
+    reproduce(step, made, "table-4", runs="runs.csv")
     table = read_table(made / "table-4.csv")
     assert list(table.columns) == COLUMNS
     row = at(table, "minilm, within 2 points", "STS-B (similarity)", "droppable_layers")
@@ -581,12 +575,9 @@ def test_script_makes_an_item_from_the_files_of_a_study(made):
     assert len(table["column"].unique()) == len(FIVE) + 1
 
 
-def test_script_names_the_file_that_an_item_lacks(made):
-    outcome = reproduce(made, "figure-3", runs="runs.csv")
-    assert (outcome.returncode, outcome.stderr.strip().splitlines()[-1]) == (
-        1,
-        "error: figure-3 is made from --table; name the file",
-    )
+def test_script_names_the_file_that_an_item_lacks(made, step):
+    printed = reproduce(step, made, "figure-3", status=1, runs="runs.csv").stderr
+    assert printed.splitlines()[-1] == "error: figure-3 is made from --table; name the file"
 
 
 def test_every_item_of_a_written_study_is_a_frame(made, monkeypatch):

@@ -1,8 +1,4 @@
 import itertools
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +17,6 @@ from shallower.paper.items import FIGURES, ITEMS
 from shallower.paper.values import read_values
 from shallower.reporting.figures import save
 
-PROJECT = Path(__file__).resolve().parents[3]
 BLANK = {
     **dict.fromkeys(["model", "counterpart", "task", "paper_task", "origin", "strategy", "amount"], ""),
     **dict.fromkeys(
@@ -269,13 +264,10 @@ def test_heat_map_shows_each_score():
     assert any(note.startswith("XLNet, paper only (not in this study): it drops") for note in notes)
 
 
-def test_script_draws_the_same_file_again(tmp_path):
+def test_script_draws_the_same_file_again(tmp_path, step):
     write_table(tmp_path / "figure-2.csv", FRAMES["two bars"][1]())
-    command = [sys.executable, PROJECT / "workflow/scripts/plot_reproduction.py", "--item", "figure-2"]
-    command += ["--frame", tmp_path / "figure-2.csv", "--output-dir", tmp_path / "out"]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
-    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    options = ("--item", "figure-2", "--frame", "figure-2.csv", "--output-dir", "out")
+    step("plot_reproduction", *options, folder=tmp_path)
     save(draw("figure-2", read_frame(tmp_path / "figure-2.csv")), tmp_path / "again")
     for suffix in (".png", ".svg"):
         assert (tmp_path / f"out/figure-2{suffix}").read_bytes() == (tmp_path / f"again{suffix}").read_bytes()

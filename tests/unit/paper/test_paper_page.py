@@ -1,7 +1,3 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -11,7 +7,6 @@ from shallower.core.tables import write_table
 from shallower.paper.frames import prepared, read_frame
 from shallower.paper.page import Tally, item_page, number, tally
 
-PROJECT = Path(__file__).resolve().parents[3]
 ONE_SEED = "one seed: the interval does not include seed variance"
 
 
@@ -138,15 +133,11 @@ def test_a_page_has_the_item_and_how_to_read_it(frame):
     assert "90 % interval" in page.text
 
 
-def test_script_writes_a_page_from_a_file(frame, tmp_path):
+def test_script_writes_a_page_from_a_file(frame, tmp_path, step):
     write_table(tmp_path / "table-2.csv", frame)
     assert read_frame(tmp_path / "table-2.csv")["remark"].tolist() == prepared(frame)["remark"].tolist()
-    command = [
-        *(sys.executable, PROJECT / "workflow/scripts/render_item.py", "--item", "table-2"),
-        *("--frame", "table-2.csv", "--output", "table-2.html"),
-    ]
-    environment = {"PYTHONPATH": str(PROJECT / "workflow")}
-    subprocess.run([*map(str, command)], cwd=tmp_path, env=environment, check=True)
+    options = ("--item", "table-2", "--frame", "table-2.csv", "--output", "table-2.html")
+    step("render_item", *options, folder=tmp_path)
     written = (tmp_path / "table-2.html").read_text(encoding="utf-8")
     assert written == shown(frame)
     with pytest.raises(UserError, match="file not found"):

@@ -1,8 +1,6 @@
 """Our orders by variance next to the paper's, on checkpoints whose weights are made to vary as wanted."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,6 @@ from shallower.core.tables import read_table
 from shallower.paper.orders_page import orders_page
 from shallower.paper.parameter_orders import COLUMNS, common_prefix, parameter_orders
 from shallower.paper.values import read_values
-
-PROJECT = Path(__file__).parents[3]
 
 BERT_ORDER = [0, 11, 7, 8, 10, 1]
 XLNET_ORDER = [10, 11, 6, 7, 8, 9]
@@ -125,16 +121,11 @@ def test_page_escapes_names_and_leaves_blank_what_is_unknown(tmp_path):
     assert not [word for word in ("nan", "None", "<NA>") if f">{word}</t" in page]
 
 
-def test_script_compares_with_the_papers_own_orders(tmp_path):
+def test_script_compares_with_the_papers_own_orders(tmp_path, step):
     make_checkpoint(tmp_path / "model-1", BERT_ORDER)
     make_checkpoint(tmp_path / "model-2", XLNET_ORDER)
     options = ["--model", "one=model-1", "--model", "two=model-2", "--counterparts", '{"one": "BERT", "two": "XLNet"}']
-    subprocess.run(
-        [sys.executable, PROJECT / "workflow/scripts/check_parameter_orders.py", *options, "--output-dir", "orders"],
-        env={"PYTHONPATH": str(PROJECT / "workflow")},
-        cwd=tmp_path,
-        check=True,
-    )
+    step("check_parameter_orders", *options, "--output-dir", "orders", folder=tmp_path)
 
     orders = read_table(tmp_path / "orders/parameter-orders.csv")
     matrices = orders[orders["weights"] == "output-matrix"]

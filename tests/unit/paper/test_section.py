@@ -1,10 +1,7 @@
 """The paper's section of the report, and the registry of the paper's items."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,7 +12,6 @@ from shallower.paper.items import FIGURES, ITEMS, TABLES, TABLES_OF_STUDY
 from shallower.paper.section import Reproduction, section
 from shallower.reporting.sections import Section
 
-PROJECT = Path(__file__).resolve().parents[3]
 SETTINGS = {
     "confidence": 0.95,
     "models": {"minilm": "DistilBERT", "other": None},
@@ -91,19 +87,17 @@ def test_a_study_without_counterparts_says_so(reproduction):
     assert "its numbers are shown without a comparison" in Page(made.body).text
 
 
-def test_script_writes_the_section(reproduction, tmp_path):
+def test_script_writes_the_section(reproduction, tmp_path, step):
     for item, frame in reproduction.frames.items():
         write_table(tmp_path / f"{item}.csv", frame)
     write_table(tmp_path / "observations.csv", CLAIMS)
     write_table(tmp_path / "parameter-orders.csv", ORDERS)
-    command = [
-        *(sys.executable, PROJECT / "workflow/scripts/present_reproduction.py"),
+    options = [
         *("--frames", "preprint-figure-3.csv", "table-2.csv", "--figures", "preprint-figure-3.svg"),
         *("--observations", "observations.csv", "--parameter-orders", "parameter-orders.csv"),
         *("--settings", json.dumps(SETTINGS), "--output", "section.json"),
     ]
-    environment = {"PYTHONPATH": str(PROJECT / "workflow")}
-    subprocess.run([*map(str, command)], cwd=tmp_path, env=environment, check=True)
+    step("present_reproduction", *options, folder=tmp_path)
     written = Section.read(tmp_path / "section.json")
     assert Page(written.body).text == Page(section(reproduction).body).text
     assert written.methods == section(reproduction).methods

@@ -1,8 +1,6 @@
 """Verdicts on the paper's observations: with effects planted, absent and the other way round."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +24,6 @@ from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import COLUMNS, judge
 from shallower.surgery.strategies import drop_order
 
-PROJECT = Path(__file__).resolve().parents[3]
 TASKS = {"sst2": "SST-2", "mnli": "MNLI", "qnli": "QNLI", "qqp": "QQP", "stsb": "STS-B"}
 TRIO = {"bert": "BERT", "roberta": "RoBERTa", "xlnet": "XLNet"}
 N = 600
@@ -401,18 +398,13 @@ def test_the_page_shows_every_verdict_and_number(as_claimed):
     assert "nan" not in page
 
 
-def test_the_script_writes_table_and_page(tmp_path):
+def test_the_script_writes_table_and_page(tmp_path, step):
     make(tmp_path, lambda model, task, strategy, cut: 0.9 - ORDER[strategy], {"mini": 6}, SIX, ("sst2", "stsb"), (1,))
     write_table(tmp_path / "states.csv", curves(planted=True))
     settings = {"confidence": 0.95, "models": {"mini": None}, "tasks": TASKS, "slices": {}}
-    script = PROJECT / "workflow/scripts/judge_observations.py"
-    command = [
-        *(sys.executable, str(script), "--results", "results.csv", "--resamples", "resamples.parquet"),
-        *("--states", "states.csv", "--settings", json.dumps(settings), "--output-dir", "paper"),
-    ]
-    environment = {"PYTHONPATH": str(PROJECT / "workflow"), "OMP_NUM_THREADS": "1", "PATH": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    files = ("--results", "results.csv", "--resamples", "resamples.parquet", "--states", "states.csv")
+    options = ("--settings", json.dumps(settings), "--output-dir", "paper")
+    step("judge_observations", *files, *options, folder=tmp_path)
     frame = read_table(tmp_path / "paper/observations.csv")
     assert verdicts(frame)["bottom-worst"] == "supported"
     # The page of a table that was written and read again is the same.

@@ -1,8 +1,3 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -19,8 +14,6 @@ from shallower.reporting.figures import OTHER_STYLES, SETTINGS, STYLES, save, sc
 from shallower.reporting.results import collect_results
 from shallower.reporting.summary import read_comparisons, read_costs, summarise
 from synthetic_runs import SMALL, write_study
-
-PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -170,21 +163,16 @@ def test_the_palette_of_a_png_hardly_changes_a_colour(tables, tmp_path):
     assert (tmp_path / "figure.png").stat().st_size < (tmp_path / "exact.png").stat().st_size / 2
 
 
-def test_script_draws(made):
-    def draw(model: str) -> subprocess.CompletedProcess:
-        command = [
-            *(sys.executable, PROJECT / "workflow/scripts/plot_results.py", "--summary", "summary.csv"),
-            *("--results", "results.csv", "--model", model, "--task", "similarity", "--output-dir", "figures"),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
-        return subprocess.run([*map(str, command)], cwd=made, env=environment, capture_output=True, text=True)
+def test_script_draws(made, step):
+    def draw(model: str, status: int = 0) -> str:
+        options = ("--model", model, "--task", "similarity", "--output-dir", "figures")
+        files = ("--summary", "summary.csv", "--results", "results.csv")
+        return step("plot_results", *files, *options, folder=made, status=status).stderr
 
-    done = draw("minilm")
-    assert done.returncode == 0, done.stderr
+    draw("minilm")
     names = sorted(path.name for path in (made / "figures").iterdir())
     assert names == [f"score-by-{what}.{kind}" for what in ("cost", "layers") for kind in ("png", "svg")]
-    done = draw("other")
-    assert (done.returncode, done.stderr) == (1, "error: summary.csv: nothing about other on similarity\n")
+    assert draw("other", status=1) == "error: summary.csv: nothing about other on similarity\n"
 
 
 def test_all_strategies_fit_into_the_legend(tables):

@@ -1,10 +1,5 @@
 """recommended.csv and its sentences."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +12,6 @@ from shallower.reporting.recommended import recommended_table
 from synthetic_runs import SMALL, write_results, write_study
 
 ARM = ["origin", "strategy", "amount"]
-PROJECT = Path(__file__).resolve().parents[3]
 # Confidence of one half: intervals from the first to the third quartile, which five samples make easy.
 HALF = 0.5
 # Scores of the full model and two arms on five resamples, one seed. In per cent of the full model's these are
@@ -283,19 +277,14 @@ def test_the_limits_in_words():
     assert budget_text(many) == "at most 120 MB, at most 3 ms for 32 texts at once and at most 4 layers"
 
 
-def test_the_script_writes_a_row_for_each_model_and_task(tmp_path):
+def test_the_script_writes_a_row_for_each_model_and_task(tmp_path, step):
     folder = write_study(tmp_path, SMALL)
     write_results(tmp_path, folder)
 
     def run(budget: str) -> pd.DataFrame:
-        command = [
-            *(sys.executable, PROJECT / "workflow/scripts/recommend_models.py", "--summary", "summary.csv"),
-            *("--results", "results.csv", "--resamples", "resamples.parquet", "--budget", budget),
-            *("--confidence", "0.95", "--output", "recommended.csv"),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
-        done = subprocess.run([*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        files = ("--summary", "summary.csv", "--results", "results.csv", "--resamples", "resamples.parquet")
+        options = ("--budget", budget, "--confidence", "0.95", "--output", "recommended.csv")
+        step("recommend_models", *files, *options, folder=folder)
         return read_table(folder / "recommended.csv")
 
     table = run('{"score_kept": 95}')

@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +22,6 @@ from shallower.reporting.sections import Section
 from shallower.reporting.summary import read_costs
 from synthetic_runs import SMALL, write_results, write_study
 
-PROJECT = Path(__file__).resolve().parents[3]
 FOLDER = "results/small"
 TRAIN = {"epochs": 3, "batch_size": 8, "learning_rate": 5e-5, "weight_decay": 0.0, "warmup_ratio": 0.0}
 CONFIG = {
@@ -443,25 +439,22 @@ def test_what_may_be_wrong_with_texts_is_warned_of(report):
     assert "of the words of" not in page.text
 
 
-def test_script_writes_the_same_report_again(made, section):
+def test_script_writes_the_same_report_again(made, section, step):
     section.write(made / "section.json")
     figures = {"texts": 10, "tokens": 100, "unknown_tokens": 50, "cut_texts": 0}
     write_json(made / "texts.json", {"train": figures, "validation": figures})
     (made / FOLDER / "study.json").write_text(json.dumps(CONFIG), encoding="utf-8")
-    command = [
-        *(sys.executable, PROJECT / "workflow/scripts/write_report.py", "--study", f"{FOLDER}/study.json"),
+    options = [
+        *("--study", f"{FOLDER}/study.json"),
         *("--summary", f"{FOLDER}/summary.csv", "--runs", f"{FOLDER}/runs.csv", "--missing", f"{FOLDER}/missing.csv"),
         *("--costs", f"{FOLDER}/minilm/cost.json", "--models", "resources/models/minilm-1/manifest.json"),
         *("--tasks", "resources/tasks/docs-pair/task.json", "resources/tasks/similarity/task.json"),
         *("--figure", "minilm", "docs-pair", f"{FOLDER}/figures/minilm/docs-pair/score-by-layers.svg"),
         *("--sections", "section.json", "--output", "report.html", "--texts", "minilm", "docs-pair", "texts.json"),
     ]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
 
     def written() -> str:
-        done = subprocess.run(
-            [*map(str, command)], cwd=made, env=environment, check=True, capture_output=True, text=True
-        )
+        done = step("write_report", *options, folder=made)
         assert "warning: minilm on docs-pair: 50.0 % of the tokens" in done.stderr
         return (made / "report.html").read_text(encoding="utf-8")
 

@@ -1,9 +1,6 @@
 """Figures by layers kept: all subsets of layers, what was refined of them, and the budget."""
 
 import itertools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +23,6 @@ from shallower.reporting.subset_figures import (
 )
 from synthetic_runs import SMALL, write_results, write_study
 
-PROJECT = Path(__file__).resolve().parents[3]
 NUM_LAYERS = 6
 
 
@@ -210,19 +206,14 @@ def test_the_same_figure_is_the_same_file(tables, subsets, tmp_path):
         assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"other{suffix}").read_bytes()
 
 
-def test_scripts_draw(made):
+def test_scripts_draw(made, step):
     row = {"model": "minilm", "task": "docs-pair", "recommended": True, "origin": "finetuned", "strategy": "top"}
     write_table(made / "recommended.csv", pd.DataFrame([row | {"amount": "1"}]))
 
     def draw(script: str, *options: str) -> None:
-        command = [
-            *(sys.executable, PROJECT / f"workflow/scripts/{script}.py", "--model", "minilm", "--task", "docs-pair"),
-            *("--subsets", "finetuned", "seed1.json", "--subsets", "finetuned", "seed2.json", *options),
-            *("--output-dir", "figures"),
-        ]
-        environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
-        done = subprocess.run([*map(str, command)], cwd=made, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        files = ("--subsets", "finetuned", "seed1.json", "--subsets", "finetuned", "seed2.json")
+        names = ("--model", "minilm", "--task", "docs-pair", "--output-dir", "figures")
+        step(script, *files, *names, *options, folder=made)
 
     options = ("--summary", "summary.csv", "--results", "results.csv", "--recommended", "recommended.csv")
     draw("plot_depths", *options, "--budget", '{"score_kept": 95}')

@@ -1,8 +1,5 @@
 import copy
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -27,7 +24,6 @@ from shallower.reporting.summary import (
 )
 from synthetic_runs import SMALL, write_study
 
-PROJECT = Path(__file__).resolve().parents[3]
 COST = "results/small/minilm/cost.json"
 
 
@@ -356,16 +352,14 @@ def test_a_model_of_shared_layers_is_said_to_be_as_large_as_before(whole, summar
     assert "% smaller" not in text
 
 
-def test_script_writes_all_tables_and_the_same_again(made):
-    command = [
-        *(sys.executable, PROJECT / "workflow/scripts/tabulate_results.py"),
+def test_script_writes_all_tables_and_the_same_again(made, step):
+    options = [
         *("--results", "results/small/results.csv", "--runs", "results/small/runs.csv"),
         *("--costs", COST, "--tolerances", json.dumps([1, 2, 3]), "--output-dir", "tables"),
     ]
 
     def written() -> dict[str, bytes]:
-        environment = {"PYTHONPATH": str(PROJECT / "workflow")}
-        subprocess.run([*map(str, command)], cwd=made, env=environment, check=True)
+        step("tabulate_results", *options, folder=made)
         return {path.name: path.read_bytes() for path in (made / "tables").iterdir()}
 
     files = written()

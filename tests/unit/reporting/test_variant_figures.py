@@ -1,11 +1,7 @@
 """Figures over variants: what is drawn, and pages with charts to explore."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +20,6 @@ from shallower.reporting.variant_figures import score_by_variant
 from shallower.reporting.variant_points import frontier, variant_points
 from shallower.reporting.variants_page import VariantFigure, variants_content, variants_page
 
-PROJECT = Path(__file__).resolve().parents[3]
 BUDGET = {"score_kept": 95, "latency_ms": 8, "batch_size": 1, "megabytes": 30}
 CHOSEN = {"recommended": True, "origin": "finetuned", "strategy": "top", "amount": "2"}
 RECOMMENDED = pd.Series(CHOSEN | {"runtime": "onnx-int8", "vocabulary": "trimmed"})
@@ -131,17 +126,12 @@ def test_a_report_without_variants_has_no_scripts():
     assert variants_content([]) == {}
 
 
-def test_the_script_writes_pictures_and_charts(tmp_path, rows):
+def test_the_script_writes_pictures_and_charts(tmp_path, rows, step):
     write_table(tmp_path / "variants.csv", rows)
     write_table(tmp_path / "recommended.csv", RECOMMENDED.to_frame().T.assign(model="minilm", task="sst2"))
-    command = [
-        *(sys.executable, PROJECT / "workflow/scripts/plot_variants.py", "--variants", "variants.csv"),
-        *("--model", "minilm", "--task", "sst2", "--budget", json.dumps(BUDGET)),
-        *("--recommended", "recommended.csv", "--output-dir", "."),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
-    done = subprocess.run([*map(str, command)], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    options = ("--model", "minilm", "--task", "sst2", "--budget", json.dumps(BUDGET), "--output-dir", ".")
+    files = ("--variants", "variants.csv", "--recommended", "recommended.csv")
+    step("plot_variants", *files, *options, folder=tmp_path)
     written = {path.name for path in tmp_path.iterdir()} - {"variants.csv", "recommended.csv"}
     assert written == {"score-by-variant.png", "score-by-variant.svg", "score-by-variant.json"}
     assert read_json(tmp_path / "score-by-variant.json")["recommended"].startswith("5 of 7 layers, ONNX int8")

@@ -1,9 +1,6 @@
 """variants.csv, from scores, predictions and serving.json files that are made up."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +17,6 @@ from shallower.evaluation.resamples import write_resamples
 from shallower.reporting.variants import read_serving, reference_of
 from synthetic_runs import SMALL, write_predictions, write_results, write_study
 
-PROJECT = Path(__file__).resolve().parents[3]
 FULL, TOP = ("baseline", "none", "0"), ("finetuned", "top", "2")
 TASK, SEEDS, EXAMPLES = "docs-pair", (1, 2), 300
 
@@ -74,26 +70,21 @@ def folder(tmp_path_factory):
     return root
 
 
-def tabulate(
-    root: Path, folders: list[Path], serving: str = "serving.json", more: Sequence[str | Path] = ()
-) -> subprocess.CompletedProcess:
-    """The script, from the folder that the directories of runs are relative to."""
-    study = Path("results/small")
-    write_json(root / study / "evaluated.json", {"folders": {str(folder): {} for folder in folders}})
-    command = [
-        *(sys.executable, PROJECT / "workflow/scripts/tabulate_variants.py", "--results", study / "results.csv"),
-        *(
-            "--resamples",
-            study / "resamples.parquet",
-            "--evaluated",
-            study / "evaluated.json",
-            "--serving",
-            study / serving,
-        ),
-        *("--confidence", "0.9", "--output", study / "variants.csv", *more),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow")}
-    return subprocess.run([*map(str, command)], cwd=root, env=environment, capture_output=True, text=True)
+@pytest.fixture
+def tabulate(step, folder):
+    """Run the script in the folder that the directories of runs are relative to; what it printed."""
+
+    def run(
+        folders: list[Path], serving: str = "serving.json", more: Sequence[str | Path] = (), status: int = 0
+    ) -> str:
+        study = Path("results/small")
+        write_json(folder / study / "evaluated.json", {"folders": {str(path): {} for path in folders}})
+        files = ("--results", study / "results.csv", "--resamples", study / "resamples.parquet")
+        files += ("--evaluated", study / "evaluated.json", "--serving", study / serving)
+        options = ("--confidence", "0.9", "--output", study / "variants.csv", *more)
+        return step("tabulate_variants", *files, *options, folder=folder, status=status).stderr
+
+    return run
 
 
 def folders_of(seeds=SEEDS) -> list[Path]:
@@ -101,9 +92,8 @@ def folders_of(seeds=SEEDS) -> list[Path]:
     return [at / f"seed{seed}" / "variants/onnx-int8-trimmed" for seed in reversed(seeds)]
 
 
-def test_a_row_for_each_variant_that_was_measured(folder):
-    done = tabulate(folder, folders_of())
-    assert done.returncode == 0, done.stderr
+def test_a_row_for_each_variant_that_was_measured(folder, tabulate):
+    tabulate(folders_of())
     table = read_table(folder / "results/small/variants.csv")
     assert table["runtime"].tolist() == ["torch", "torch", "onnx-int8"]
     assert unexplained_columns(table.columns, "variants.csv") == []
@@ -134,7 +124,7 @@ def test_a_row_for_each_variant_that_was_measured(folder):
     assert int8["directory"].endswith("finetuned/top-2/seed1") and int8["collapsed"] == 0
 
 
-def test_scores_on_test_examples_are_those_of_each_variant(folder):
+def test_scores_on_test_examples_are_those_of_each_variant(folder, tabulate):
     """The validation scores serve as those of the test, of which there is one of half the value in int8."""
     study = folder / "results/small"
     for path in folders_of():
@@ -145,8 +135,7 @@ def test_scores_on_test_examples_are_those_of_each_variant(folder):
     write_json(study / "test-evaluated.json", {"folders": {str(path / "test"): {} for path in folders_of()}})
     names = ("results.csv", "resamples.parquet", "test-evaluated.json")
     results, resamples, tested = (Path("results/small", name) for name in names)
-    done = tabulate(folder, folders_of(), more=["--test", results, resamples, "--tested", tested])
-    assert done.returncode == 0, done.stderr
+    tabulate(folders_of(), more=["--test", results, resamples, "--tested", tested])
     full, arm, int8 = read_table(study / "variants.csv").to_dict("records")
     assert (full["test_score"], full["test_kept_percent"]) == pytest.approx((full["score"], 100))
     assert arm["test_kept_percent"] == pytest.approx(arm["kept_percent"])
@@ -156,9 +145,8 @@ def test_scores_on_test_examples_are_those_of_each_variant(folder):
     assert int8["test_low"] < int8["test_score"] + 0.5 < int8["test_high"] + 0.5
 
 
-def test_a_variant_without_scores_of_all_seeds_is_refused(folder):
-    done = tabulate(folder, folders_of(seeds=(1,)))
-    assert done.returncode == 1 and "its scores are not those of all seeds" in done.stderr
+def test_a_variant_without_scores_of_all_seeds_is_refused(tabulate):
+    assert "its scores are not those of all seeds" in tabulate(folders_of(seeds=(1,)), status=1)
 
 
 def damaged(**changes):

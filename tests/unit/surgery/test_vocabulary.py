@@ -1,10 +1,7 @@
 """Trimmed vocabularies: texts of kept tokens give the same logits, and any text can be tokenized."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,7 +24,6 @@ from shallower.models.checksums import verified
 from shallower.models.folder import WEIGHTS
 from shallower.surgery.vocabulary import VOCABULARY, Folder, as_ranges, read_kept, trim_model, trim_vocabulary
 
-SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 KINDS = tuple(trained_tokenizers.KINDS)
 TRAIN = trained_tokenizers.corpus(25, seed=1)
 
@@ -313,15 +309,13 @@ def test_tokens_that_no_characters_spell_stay(tmp_path):
     assert json.loads((tmp_path / "out" / VOCABULARY).read_text()) == record
 
 
-def test_the_script_counts_tokens_files(trimmed, tmp_path):
+def test_the_script_counts_tokens_files(trimmed, tmp_path, step):
     case = trimmed["word-piece"]
     tokens, _ = token_sets.make_tokens(case.full, 8)
     write_tokens(tmp_path / "train.safetensors", tokens)
 
-    command = [sys.executable, str(SCRIPTS / "trim_vocabulary.py"), "--model-dir", str(case.full)]
-    files = ["--train-tokens", str(tmp_path / "train.safetensors"), "--output-dir", str(tmp_path / "out")]
-    environment = os.environ | {"PYTHONPATH": str(SCRIPTS.parent)}
-    subprocess.run([*command, *files, "--minimum-count", "2"], check=True, env=environment)
+    files = ("--model-dir", case.full, "--train-tokens", "train.safetensors", "--output-dir", "out")
+    step("trim_vocabulary", *files, "--minimum-count", "2", folder=tmp_path)
 
     record = json.loads((tmp_path / "out" / VOCABULARY).read_text())
     ids, counts = np.unique(tokens.input_ids, return_counts=True)
