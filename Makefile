@@ -167,7 +167,8 @@ coverage: $(READY) ## run the unit tests and print their coverage of the library
 
 test-kinds: $(READY) ## run each kind of task by each family, and from files to delivered models (GLUE, EXTRA=folders) (30 minutes)
 	@$(IN_VENV) $(if $(GLUE),SHALLOWER_GLUE="$$(realpath "$(GLUE)")") $(if $(EXTRA),SHALLOWER_EXTRA="$$(realpath "$(EXTRA)")") \
-	  python -m pytest -m slow tests/unit/test_families_of_kinds.py tests/workflow/test_*_study.py $(ARGUMENTS)
+	  python -m pytest -m slow tests/unit/test_families_of_kinds.py tests/unit/test_family_variants.py \
+	  tests/workflow/test_*_study.py $(ARGUMENTS)
 
 test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (20 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \

@@ -51,15 +51,6 @@ SENTENCES = tagged_words.make_sentences(12, seed=1)
 KEPT = [0, 2]
 # Kinds by what comes out of a model; the others are answered as one of these.
 OUTPUTS = ("classification", "tokens", "embedding")
-# An export takes seconds: these ways to mask and to read are tried always, all others if asked for (-m slow). That all
-# of `tiny.FAMILIES` answer classes alike is tested where they are exported.
-EXPORTED = {
-    ("xlnet", "tokens"),
-    ("deberta-v2", "tokens"),
-    ("modernbert", "embedding"),
-    ("gemma3_text", "embedding"),
-    ("qwen2", "classification"),
-}
 POOLING = SentenceEmbedding("mean", normalize=True, max_length=tiny.MAX_LENGTH)
 
 
@@ -205,10 +196,12 @@ def test_a_family_learns_a_kind_of_task_and_loses_layers(tmp_path, models, colle
             check_search(tokens, collection, ours, theirs)
 
 
+# An export takes seconds; that all of `tiny.FAMILIES` answer classes alike is tested where they are exported.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "kind"),
     [
-        pytest.param(family, kind, marks=[] if (family, kind) in EXPORTED else [pytest.mark.slow])
+        (family, kind)
         for family in FAMILIES
         for kind in OUTPUTS
         if not FAMILIES[family].no_onnx and (family, kind) not in REFUSED

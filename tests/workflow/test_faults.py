@@ -89,6 +89,7 @@ def test_kill_9_of_everything(project, go_on):
     go_on()
 
 
+@pytest.mark.slow
 def test_ctrl_c(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGINT)
@@ -267,25 +268,25 @@ def only(project: Project, pattern: str) -> str:
 
 WEIGHTS = "resources/models/*/model.safetensors"
 TOKENS = "resources/tokens/*/*/*/train.safetensors"
-SLOW = [pytest.mark.slow]
 DAMAGES = {
-    "a bit of tokens": (flip, TOKENS, []),
-    "a bit of the baseline": (flip, f"{BASELINE}/model.safetensors", SLOW),
-    "a bit of downloaded weights": (flip, WEIGHTS, SLOW),
-    "half of tokens": (halve, TOKENS, SLOW),
-    "half of the baseline": (halve, f"{BASELINE}/model.safetensors", SLOW),
-    "half of the baseline's configuration": (halve, f"{BASELINE}/config.json", SLOW),
-    "half of the baseline's manifest": (halve, f"{BASELINE}/manifest.json", SLOW),
-    "a bit of a tokenizer": (flip, "resources/models/*/tokenizer.json", SLOW),
-    "a bit of a task": (flip, "resources/tasks/*/task.json", SLOW),
+    "a bit of tokens": (flip, TOKENS),
+    "a bit of the baseline": (flip, f"{BASELINE}/model.safetensors"),
+    "a bit of downloaded weights": (flip, WEIGHTS),
+    "half of tokens": (halve, TOKENS),
+    "half of the baseline": (halve, f"{BASELINE}/model.safetensors"),
+    "half of the baseline's configuration": (halve, f"{BASELINE}/config.json"),
+    "half of the baseline's manifest": (halve, f"{BASELINE}/manifest.json"),
+    "a bit of a tokenizer": (flip, "resources/models/*/tokenizer.json"),
+    "a bit of a task": (flip, "resources/tasks/*/task.json"),
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, (*_, marks) in DAMAGES.items()])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_file_is_reported_before_any_training_and_its_remedy_makes_only_it_again(
     project, undisturbed, warm_steps, name
 ):
-    damage, pattern, _ = DAMAGES[name]
+    damage, pattern = DAMAGES[name]
     path = only(project, pattern)
     if "models" in pattern:
         shutil.rmtree(project.folder / BASELINE)  # which alone is made from them
