@@ -1051,6 +1051,7 @@ FILES = {
     "a downloaded model deleted": Case(at("resources/models/*/model.safetensors", deleted), NOTHING),
     "all tokens deleted": Case(deleted("resources/tokens"), NOTHING),
     "logs and scratch deleted": Case(deleted("logs", ".scratch"), NOTHING),
+    "scratch deleted, where models are delivered": Case(deleted(".scratch"), NOTHING, study="test"),
     "a tuned model deleted": Case(deleted(f"{RUN}/model.safetensors"), ONE_RUN_REFINED),
     # Only what is dropped from it.
     "a baseline deleted": Case(

@@ -231,9 +231,7 @@ def test_a_file_in_the_place_of_scratch(project):
     shutil.rmtree(project.folder / ".scratch")
     (project.folder / ".scratch").write_text("in the way")
     failed = project.snakemake(PREDICTIONS)
-    (reported,) = error_lines(failed.stdout)
-    wanted = "error: .scratch: File exists; a file stands where a folder should be; move it away and run again"
-    assert reported == wanted
+    assert ".scratch: File exists; a file stands where a folder should be; move it away and run again" in failed.stdout
     assert "Traceback" not in failed.stdout
 
 

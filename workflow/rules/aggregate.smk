@@ -10,7 +10,7 @@ FIGURES = ["score-by-layers", "score-by-cost"]
 
 rule write_study:
     input:
-        written_settings("write_study", study.config),
+        settings=written_settings("write_study", study.config),
     output:
         study=STUDY_FILE,
     log:
@@ -20,15 +20,15 @@ rule write_study:
         "../../envs/report.yaml"
     params:
         **code("write_study"),
-        # A function, since braces in plain text are wildcards to Snakemake.
-        config=lambda wildcards: as_json(study.config),
     shell:
-        "python {params.script:q} --study {params.config:q} --output {output.study:q} 2>&1 | tee {log:q}"
+        "python {params.script:q} --study {input.settings:q} --output {output.study:q} 2>&1 | tee {log:q}"
 
 
 rule plan_runs:
     input:
-        written_settings("plan_runs", study.grid),
+        # Not study.json, not even as an ancient input: Snakemake would miss other changes of all that comes after a job
+        # that reads a file which is written again.
+        grid=written_settings("plan_runs", study.grid),
     output:
         runs=f"{layout.STUDY}/runs.csv",
         missing=f"{layout.STUDY}/missing.csv",
@@ -39,12 +39,9 @@ rule plan_runs:
         "../../envs/report.yaml"
     params:
         **code("plan_runs"),
-        # Not study.json, not even as an ancient input: Snakemake would miss other changes of all that comes after a job
-        # that reads a file which is written again.
-        grid=as_json(study.grid),
         unmade=["--unmade", UNMADE_FILE] if UNMADE else [],
     shell:
-        "python {params.script:q} --grid {params.grid:q} {params.unmade:q} --output {output.runs:q}"
+        "python {params.script:q} --grid {input.grid:q} {params.unmade:q} --output {output.runs:q}"
         " --missing {output.missing:q} 2>&1 | tee {log:q}"
 
 

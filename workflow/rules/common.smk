@@ -13,7 +13,7 @@ from snakemake_adapter import is_within_job, num_jobs, uses_conda
 
 from shallower.core import environment, layout
 from shallower.core.code_digest import code_digest, code_files
-from shallower.core.errors import UserError
+from shallower.core.errors import UserError, system_error_text
 
 # Settings as one sorted line: names and values count for reruns, the order of keys does not.
 from shallower.core.files import ascii_json as as_json, canonical_json, fingerprint, write_text
@@ -138,16 +138,16 @@ def as_options(**values):
 def written_settings(name, content):
     """A file that has settings, and is named after them.
 
-    It is the input of what writes settings down and has no other: where Snakemake does not know what made an output, as
-    in a clone that has results of another study with this name, it goes by times, and without an input that is newer it
-    would take that output for this study's.
+    For settings that grow with a study: a command may have 128 KiB. And for steps without another input: where
+    Snakemake does not know what made an output, as in a clone that has results of another study with this name, it goes
+    by times, and without an input that is newer it would take that output for this study's.
     """
     file = Path(layout.SCRATCH, f"{name}-{fingerprint(content)}.json")
     if not file.exists():
         try:
             write_text(file, canonical_json(content))
-        except OSError:  # a folder that cannot be written to, which the first step reports
-            return []
+        except OSError as error:
+            raise WorkflowError(system_error_text(error)) from None
     return str(file)
 
 

@@ -15,6 +15,10 @@ rule choose_candidates:
         task=task_file,
         # Found by the script through the runs.
         thresholds=thresholds,
+        # In one order, so that another one in the study reruns nothing.
+        runs=lambda wildcards: written_settings(
+            "choose_candidates", sorted(map(vars, RUNS[wildcards.model, wildcards.task]), key=as_json)
+        ),
     output:
         candidates=f"{layout.VARIANTS}/candidates.json",
     log:
@@ -24,11 +28,9 @@ rule choose_candidates:
         "../../envs/report.yaml"
     params:
         **code("choose_candidates"),
-        # In one order, so that another one in the study reruns nothing.
-        runs=lambda wildcards: as_json(sorted(map(vars, RUNS[wildcards.model, wildcards.task]), key=as_json)),
         settings=lambda wildcards: as_json(study.choice_settings(wildcards.task)),
     shell:
-        "python {params.script:q} --runs {params.runs:q} --task {input.task:q} --settings {params.settings:q}"
+        "python {params.script:q} --runs {input.runs:q} --task {input.task:q} --settings {params.settings:q}"
         " --output {output.candidates:q} 2>&1 | tee {log:q}"
 
 

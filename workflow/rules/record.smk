@@ -12,6 +12,9 @@ rule reload_models:
         predictions=run_files("predictions.parquet"),
         tokens=tokens("validation"),
         task=task_file,
+        runs=lambda wildcards: written_settings(
+            "reload_models", sorted(run.directory for run in RUNS[wildcards.model, wildcards.task])
+        ),
     output:
         reloaded=f"{layout.TASK_RESULTS}/reloaded.csv",
     log:
@@ -26,9 +29,9 @@ rule reload_models:
         **code("reload_models"),
         # Not {threads}, which Snakemake lowers to --cores: results must not depend on it.
         threads=THREADS,
-        folders=lambda wildcards: sorted(run.directory for run in RUNS[wildcards.model, wildcards.task]),
+        models=lambda wildcards, input: ["--runs", input.runs],
     shell:
-        "python {params.script:q} --model-dirs {params.folders:q} --tokens {input.tokens:q} --task {input.task:q}"
+        "python {params.script:q} {params.models:q} --tokens {input.tokens:q} --task {input.task:q}"
         " --threads {params.threads} --output {output.reloaded:q} 2>&1 | tee {log:q}"
 
 
@@ -49,7 +52,7 @@ use rule reload_models as reload_model with:
     params:
         # An edit of the check's code must not train deleted models again.
         code=None,
-        folders=subpath(input.configs, parent=True),
+        models=lambda wildcards, input: ["--model-dirs", str(Path(input.configs).parent)],
 
 
 rule record_study:

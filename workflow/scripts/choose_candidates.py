@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     target, settings = task["target"], with_tagging(arguments.settings, task)
     metric = metric_for(settings["metrics"][0], target, subject_of(settings))
     scored = []
-    for run in sorted((Run(**run) for run in arguments.runs), key=lambda run: run.seed):
+    for run in sorted((Run(**run) for run in read_json(arguments.runs)), key=lambda run: run.seed):
         folder = Path(run.directory)
         layers, manifest = read_json(folder / "layers.json"), read_json(folder / MANIFEST)
         table = read_predictions(folder / "predictions.parquet", target)
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=json_argument, required=True, help="JSON: all runs of a model on a task")
+    parser.add_argument("--runs", type=Path, required=True, help="JSON: all runs of a model on a task")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--settings", type=json_argument, required=True, help="JSON: metrics, the first of them counts")
     parser.add_argument("--output", type=Path, required=True, help="candidates.json")

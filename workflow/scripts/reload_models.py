@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     tokens = read_tokens(arguments.tokens)
     target = read_json(arguments.task)["target"]
     rows = []
-    for folder in arguments.model_dirs:
+    for folder in [*arguments.model_dirs, *map(Path, read_json(arguments.runs) if arguments.runs else ())]:
         verified(folder)
         predictions = read_predictions(folder / "predictions.parquet", target)
         found = compare_reloaded(folder, tokens, predictions)
@@ -31,7 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model-dirs", type=Path, nargs="+", required=True, help="tuned models with predictions")
+    parser.add_argument("--model-dirs", type=Path, nargs="*", default=[], help="tuned models with predictions")
+    parser.add_argument("--runs", type=Path, help="JSON: the folders of more of them")
     parser.add_argument("--tokens", type=Path, required=True, help="tokens file of the validation split")
     parser.add_argument("--task", type=Path, required=True, help="task.json")
     parser.add_argument("--threads", type=int, default=1)

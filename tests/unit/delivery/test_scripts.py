@@ -76,9 +76,10 @@ def study(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """A copy of it as the working directory, with candidates."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    write_json("runs.json", [vars(TOP), vars(BASE)])
     run_script(
         "choose_candidates",
-        runs=[vars(TOP), vars(BASE)],
+        runs=Path("runs.json"),
         task=Path("task.json"),
         settings={"metrics": ["accuracy"]},
         output=PLACE / "candidates.json",
@@ -132,7 +133,7 @@ def test_a_run_that_answers_one_class_only_is_no_candidate(study):
     )
     run_script(
         "choose_candidates",
-        runs=[vars(TOP), vars(BASE)],
+        runs=Path("runs.json"),
         task=Path("task.json"),
         settings={"metrics": ["accuracy"]},
         output=PLACE / "candidates.json",

@@ -2,15 +2,14 @@
 
 import csv
 import dataclasses
-import importlib.util
-from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tiny
+from scripts import run_script
 from shallower.core.errors import UserError
+from shallower.core.files import write_json
 from shallower.engine.classifiers.loading import load_for_prediction
 from shallower.engine.devices import Compute
 from shallower.engine.prediction import predict
@@ -19,7 +18,6 @@ from shallower.engine.tokens import TokenSet
 from shallower.evaluation.predictions import Predictions, write_predictions
 from token_sets import make_tokens, write_task
 
-SCRIPT = Path(__file__).parents[3] / "workflow" / "scripts" / "reload_models.py"
 CPU = Compute("cpu", "fp32", 1)
 
 
@@ -123,18 +121,10 @@ def test_the_script_reports_each_model(tmp_path):
         write_task(tmp_path, tokens, task)
         logits = predict(load_for_prediction(folder), tokens, CPU)
         write_predictions(folder / "predictions.parquet", tokens.ids, tokens.labels, logits)
-    spec = importlib.util.spec_from_file_location("reload_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.main(
-        Namespace(
-            model_dirs=folders,
-            tokens=tmp_path / "tokens.safetensors",
-            task=tmp_path / "task.json",
-            threads=1,
-            output=tmp_path / "reloaded.csv",
-        )
-    )
+    write_json(tmp_path / "runs.json", [str(folders[1])])
+    files = {name: tmp_path / file for name, file in (("tokens", "tokens.safetensors"), ("task", "task.json"))}
+    files |= {"runs": tmp_path / "runs.json", "output": tmp_path / "reloaded.csv"}
+    run_script("reload_models", model_dirs=folders[:1], threads=1, **files)
     with open(tmp_path / "reloaded.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["directory"] for row in rows] == [str(folder) for folder in folders]

@@ -1,7 +1,6 @@
 """What every script does besides its work: parse arguments, log, and report a user's mistake without a traceback."""
 
 import argparse
-import errno
 import json
 import logging
 import os
@@ -16,22 +15,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from shallower.core.environment import STARTED_BY
-from shallower.core.errors import UserError
+from shallower.core.errors import REMEDIES, UserError, system_error_text
 from shallower.core.signals import Interrupted, ignore_signals, raise_interrupted
-
-# Errors of the system that are no bugs, and what the user can do.
-REMEDIES = {
-    errno.ENOSPC: "free some space and run again; finished runs and checkpoints are kept",
-    errno.EDQUOT: "free some of your quota and run again; finished runs and checkpoints are kept",
-    errno.EROFS: "make it writable, or run in a folder that is, and run again",
-    errno.EACCES: "make it readable and writable for you and run again",
-    errno.EPERM: "make it readable and writable for you and run again",
-    errno.ENOTDIR: "a file stands where a folder should be; move it away and run again",
-    errno.EEXIST: "a file stands where a folder should be; move it away and run again",
-    errno.EIO: "check the disk, or the connection to it, and run again",
-    errno.ESTALE: "check the connection to the disk and run again",
-    errno.EMFILE: "raise the limit of open files (ulimit -n) and run again",
-}
 
 
 def json_argument(text: str) -> Any:
@@ -96,9 +81,7 @@ def run_step(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace
     except OSError as error:
         if error.errno not in REMEDIES:
             raise
-        # Of two names the second is that of the file written, as when a file is copied.
-        path = error.filename2 or error.filename or "a file"
-        _end(f"error: {path}: {os.strerror(error.errno)}; {REMEDIES[error.errno]}", 1)
+        _end(f"error: {system_error_text(error)}", 1)
 
 
 def _has_lost_its_reader(descriptor: int) -> bool:
