@@ -106,7 +106,7 @@ publish: $(READY) ## copy a finished study without models to a new folder (TO=fo
 	@$(if $(TO),$(COPY_STUDY))
 	@$(if $(REPOSITORY),$(UPLOAD_DELIVERED))
 
-paper-smoke: $(READY) ## run the paper study on tiny models: every rule, table and figure (GLUE=folder for real data)
+paper-smoke: $(READY) ## run the paper's study on tiny models: its rules, tables and figures (GLUE=folder for real data)
 	@$(IN_VENV) PYTHONPATH=workflow:tests python tests/paper_smoke.py .smoke $(if $(GLUE),--glue "$(GLUE)")
 	@$(IN_VENV) snakemake --cores $(CORES) --configfile .smoke/study.yaml $(ARGUMENTS)
 
