@@ -2357,7 +2357,7 @@ def as_page() -> str:
         "no computation.",
         "",
         "Made from `tests/bad_inputs.py` by `make docs`; do not edit.",
-        "`make test` tries each in Python and some with snakemake, `make test-inputs` all but the last group with snakemake.",
+        "`make test` tries each in Python and some with snakemake, `make test-inputs` all but those of the last group.",
     ]
     for title, cases in GROUPS.items():
         lines += ["", f"## {title}", "", f"| Mistake ({len(cases)}) | Reported |", "|---|---|"]

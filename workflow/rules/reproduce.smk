@@ -183,7 +183,7 @@ rule judge_observations:
             {
                 "confidence": study.config["evaluate"]["confidence"],
                 "slices": {task: study.sliced_splits(task) for task in SIZED_TASKS},
-                "scored_elsewhere": study.scored_elsewhere,
+                "limited_choices": study.limited_choices,
                 **study.counterparts,
             }
         ),

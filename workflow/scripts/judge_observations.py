@@ -52,7 +52,7 @@ if __name__ == "__main__":
         type=json_argument,
         required=True,
         help="confidence; models and tasks: the paper's name of each or null; slices: by task, splits that are parts; "
-        "scored_elsewhere: arms whose layers were scored on another task",
+        "limited_choices: arms whose layers were scored on another task, or of which some had to stay",
     )
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

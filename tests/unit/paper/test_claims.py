@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from shallower.evaluation.estimates import Scores
 from shallower.paper.claims import MARGIN
-from shallower.paper.evidence import Evidence, Records
+from shallower.paper.evidence import Evidence, Records, baseline, pruned
 from shallower.paper.hypotheses import HYPOTHESES
 from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import judge
@@ -75,9 +75,9 @@ def scores_of(arms: list[Arm]) -> Scores:
 
 
 def judged(
-    arms: list[Arm], models: Mapping[str, str | None], scored_elsewhere: Sequence[Sequence[str]] = (), **records: Any
+    arms: list[Arm], models: Mapping[str, str | None], limited_choices: Sequence[Sequence[str]] = (), **records: Any
 ) -> pd.DataFrame:
-    settings = {"confidence": 0.95, "models": models, "tasks": PAPERS, "scored_elsewhere": scored_elsewhere}
+    settings = {"confidence": 0.95, "models": models, "tasks": PAPERS, "limited_choices": limited_choices}
     return judge(Evidence(scores_of(arms), STATES, settings, Records(**records)))
 
 
@@ -385,6 +385,26 @@ def test_xlnet_without_nine_layers_says_what_is_missing():
     assert "inference was not timed" in verdict(untimed, "nine-layers")[1]
 
 
+def test_a_part_of_a_claim_does_not_support_the_whole():
+    full = Arm("xlnet", "qqp", FULL, 90, parameters=100)
+    cut = Arm("xlnet", "qqp", top(9), 90, 0.1, parameters=40)
+    found, reason = verdict(judged([full, cut], {"xlnet": "XLNet"}), "nine-layers")
+    assert found == "undecided" and "inference was not timed" in reason
+    timed = judged([full, cut], {"xlnet": "XLNet"}, costs=cost("xlnet", 100.0, 20.0))
+    assert verdict(timed, "nine-layers")[0] == "supported"
+
+
+@pytest.mark.parametrize(("rival_cut", "expected"), [(6, "supported"), (4, "undecided")])
+def test_bert_loses_more_than_both_others(rival_cut, expected):
+    models = {"bert": "BERT", "roberta": "RoBERTa", "xlnet": "XLNet"}
+    arms = [Arm(model, "sst2", FULL, 90) for model in models]
+    arms += [Arm("bert", "sst2", top(6), 70, 0.1), Arm("roberta", "sst2", top(6), 85, 0.1)]
+    arms.append(Arm("xlnet", "sst2", top(rival_cut), 85, 0.1))
+    found, reason = verdict(judged(arms, models), "deep-cut")
+    assert found == expected
+    assert ("top with 6 layers dropped was not run for bert and xlnet" in reason) == (rival_cut != 6)
+
+
 MRPC = [Arm("mini", "mrpc", FULL, 90), Arm("mini", "sst2", FULL, 90)]
 
 
@@ -415,3 +435,28 @@ def test_the_page_shows_what_needs_no_test():
     assert "nan" not in page
     assert "\N{MINUS SIGN}1" in page
     assert "none: a count" in page
+
+
+def evidence_of(arms: list[Arm], seeds: Mapping[str, int]) -> Evidence:
+    """Evidence with a seed for each task."""
+    scores = scores_of(arms)
+    runs = scores.runs.assign(seed=scores.runs["task"].map(seeds))
+    settings = {"confidence": 0.95, "models": {"bert": "BERT"}, "tasks": PAPERS}
+    return Evidence(Scores(runs, scores._resamples), STATES, settings, Records())
+
+
+def test_seeds_that_not_all_tasks_have_do_not_count():
+    arms = [Arm("bert", task, what, score) for task in ("sst2", "rte") for what, score in ((FULL, 90), (top(6), 80))]
+    terms = {
+        name: {baseline("bert", task): 1.0, pruned("bert", task, "top", 6): -1.0}
+        for name, task in (("SST-2", "sst2"), ("RTE", "rte"))
+    }
+    for seeds, agreeing in (({"sst2": 1, "rte": 1}, 1), ({"sst2": 1, "rte": 11}, None)):
+        mean_contrast, *_ = evidence_of(arms, seeds).compare_over_tasks("loss", 6, terms)
+        assert (mean_contrast.effect, mean_contrast.seeds_agreeing) == (pytest.approx(10), agreeing)
+    index = pd.MultiIndex.from_tuples(
+        [("sst2", 1), ("sst2", 2), ("rte", 1), ("rte", 2), ("rte", 3)], names=("task", "seed")
+    )
+    values = pd.Series([1.0, 1.0, 1.0, -3.0, 1.0], index)
+    (contrast,) = evidence_of(arms, {"sst2": 1, "rte": 1}).compare_states("gain", values, "points")
+    assert (contrast.seeds, contrast.seeds_agreeing) == (2, 1)

@@ -1,6 +1,7 @@
 """How well scores that strategies go by rank subsets of layers as their scores after refining do."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,21 @@ from shallower.oracle.picks import summed_scores
 from shallower.oracle.place import MEASURES, Place
 
 
-def qualities(place: Place) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Scores [subsets, seeds] of all subsets before they are refined, by name; of all, higher is better.
+@dataclass(frozen=True)
+class Quality:
+    """A score of all subsets, of which higher is better.
+
+    Attributes:
+        values: [subsets, seeds].
+        samples: the same on resampled examples, [subsets, seeds, samples], for what the examples score after refining.
+    """
+
+    values: NDArray[np.float64]
+    samples: NDArray[np.float64] | None = None
+
+
+def qualities(place: Place) -> Iterator[tuple[str, Quality]]:
+    """Scores of all subsets before they are refined, by name.
 
     Then the scores after refining, the mean of the other seeds, where there are several.
     """
@@ -21,39 +35,48 @@ def qualities(place: Place) -> Iterator[tuple[str, NDArray[np.float64]]]:
     for measure, higher_is_better in MEASURES.items():
         if all(measure in table for table in tables):
             found = np.stack([table[measure].to_numpy(np.float64) for table in tables], axis=1)
-            yield measure, found if higher_is_better else -found
+            yield measure, Quality(found if higher_is_better else -found)
     summed: dict[str, NDArray[np.float64]] = {}
     shape = (len(place.subsets), len(place.seeds))
     for at, seed in np.ndindex(shape):
         scores = place.scores[place.seeds[seed]]
         for name, value in summed_scores(place.names["origin"], place.stack, place.subsets[at], scores):
             summed.setdefault(SUMMED + name, np.full(shape, np.nan))[at, seed] = value
-    yield from ((name, found) for name, found in summed.items() if not np.isnan(found).any())
+    yield from ((name, Quality(found)) for name, found in summed.items() if not np.isnan(found).any())
     if len(place.seeds) > 1:
-        values = place.values
-        yield OTHER_SEEDS, (values.sum(axis=1, keepdims=True) - values) / (len(place.seeds) - 1)
+        both = (place.values, place.samples)
+        others = [(scores.sum(axis=1, keepdims=True) - scores) / (len(place.seeds) - 1) for scores in both]
+        yield OTHER_SEEDS, Quality(*others)
 
 
 def spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spearman's rank correlation of values [n] with others [n, ...]: [...]; 0 where either are all equal."""
-    first = stats.rankdata(one)
-    second = stats.rankdata(other, axis=0)
-    first, second = first - first.mean(), second - second.mean(axis=0)
-    covariance = np.tensordot(first, second, axes=1)
-    scale = np.sqrt((first**2).sum() * (second**2).sum(axis=0))
+    """Spearman's rank correlation of values with others, along the first axis; 0 where either are all equal.
+
+    Both are [n] or [n, samples]; the result is [samples], a single number where neither has samples.
+    """
+    ranks = [stats.rankdata(each, axis=0) for each in (one, other)]
+    first, second = (each - each.mean(axis=0) for each in ranks)
+    covariance = (first.T * second.T).sum(axis=-1)
+    scale = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
     return np.divide(covariance, scale, out=np.zeros_like(covariance), where=scale > 0)
 
 
-def correlation(place: Place, quality: NDArray[np.float64], subsets: Sequence[int]) -> Estimate:
-    """Spearman's correlation over some subsets, the mean over seeds; resampled are examples and seeds."""
+def correlation(place: Place, quality: Quality, subsets: Sequence[int]) -> Estimate:
+    """Spearman's correlation over some subsets, the mean over seeds; resampled are examples and seeds.
+
+    Scores of examples are noisy, and resampling them adds as much noise again, which lowers the correlation of ranks:
+    so resampled correlations are moved up to the value that they spread around.
+    """
     rows = list(subsets)
     per_seed = range(len(place.seeds))
-    values = np.array([spearman(quality[rows, seed], place.values[rows, seed]) for seed in per_seed])
-    samples = np.stack([spearman(quality[rows, seed], place.samples[rows, seed]) for seed in per_seed])
-    return over_seeds(values, samples)
+    before = quality.values if quality.samples is None else quality.samples
+    values = np.array([spearman(quality.values[rows, seed], place.values[rows, seed]) for seed in per_seed])
+    samples = np.stack([spearman(before[rows, seed], place.samples[rows, seed]) for seed in per_seed])
+    moved = samples + (values - samples.mean(axis=1))[:, None]
+    return over_seeds(values, np.clip(moved, -1, 1))
 
 
-def within_sizes(place: Place, quality: NDArray[np.float64]) -> Estimate:
+def within_sizes(place: Place, quality: Quality) -> Estimate:
     """The correlation among subsets of the same size, mean over the sizes of which all subsets are refined.
 
     A size of n subsets has weight n - 1: the variance of a rank correlation is 1 / (n - 1) where there is none.

@@ -61,17 +61,21 @@ def strategy_sentences(strategies: pd.DataFrame) -> Iterator[str]:
     reference = rows.loc[rows["reference"].iloc[0]]
     least = with_interval(reference, "regret")
     yield (
-        f"{reference['strategy']} loses least against the best subset of the same size: {least} points, the mean of "
-        f"{counted(int(reference['cases']), 'case')} (a task and a number of layers each)."
+        f"Of the strategies that can leave any number of layers {reference['strategy']} loses least against the best "
+        f"subset of the same size: {least} points, the mean of {counted(int(reference['cases']), 'case')} (a task and "
+        "a number of layers each)."
     )
     others = rows[~rows["strategy"].isin([RANDOM, reference["strategy"]])]
-    good = others.loc[others["verdict"] == WITHIN, "strategy"].tolist()
+    is_better = others["difference_high"] < 0
+    if better := others.loc[is_better, "strategy"].tolist():
+        yield f"Better, where they can choose: {listed([_with_difference(rows.loc[name]) for name in better])}."
+    good = others.loc[(others["verdict"] == WITHIN) & ~is_better, "strategy"].tolist()
     if good:
         yield (
             f"As good, with the whole interval of the difference below {points(MARGIN)}: "
             f"{listed([_with_price(rows.loc[name]) for name in good])}."
         )
-    else:
+    elif not better:
         yield f"No other strategy is shown to be as good, within {points(MARGIN)}."
     if worse := others.loc[others["verdict"] == WORSE, "strategy"].tolist():
         yield f"Worse: {listed([_with_difference(rows.loc[name]) for name in worse])}."

@@ -45,11 +45,17 @@ OVERLAP = (
 
 @dataclass(frozen=True)
 class Finding:
-    """The contrasts of a hypothesis for one model, or for several together; `remark` says what is missing, and why."""
+    """The contrasts of a hypothesis for one model, or for several together.
+
+    Attributes:
+        remark: what is missing, and why.
+        is_partial: whether a part of the claim has no contrast: the others can contradict it, but not support it.
+    """
 
     model: str
     contrasts: Sequence[Contrast]
     remark: str = ""
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)

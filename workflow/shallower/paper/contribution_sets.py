@@ -89,7 +89,7 @@ def contribution_sets(evidence: Evidence) -> Iterator[Finding]:
         num_layers = evidence.scores.num_layers(model)
         here = runs[(runs["model"] == model) & (runs["origin"] == "pretrained") & runs["strategy"].isin(STRATEGIES)]
         arms = here[["model", "task", "strategy", "amount"]].astype(str).itertuples(index=False, name=None)
-        here = here[np.array([arm not in evidence.scored_elsewhere for arm in arms], dtype=bool)]
+        here = here[np.array([arm not in evidence.limited_choices for arm in arms], dtype=bool)]
         contrasts: list[Contrast] = []
         nothing: list[str] = []
         for (strategy, amount), of_arm in here.groupby(["strategy", "amount"], sort=False):
@@ -100,7 +100,7 @@ def contribution_sets(evidence: Evidence) -> Iterator[Finding]:
                 contrasts += _contrasts(f"{strategy} {amount}", sets, num_layers)
         remarks = [f"{name} drops nothing on any task, so left out" for name in nothing]
         if not contrasts:
-            remarks += ["no layers were dropped by contribution at the same amount on two tasks by scores of their own"]
+            remarks += ["contribution did not drop the same amount of all layers on two tasks by scores of their own"]
         yield Finding(model, contrasts, join_remarks(remarks))
 
 

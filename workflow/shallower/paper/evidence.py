@@ -50,7 +50,7 @@ class Contrast:
         unit: of effect, low and high: "points" (0 to 100), "cosine", "%", "examples" or "Jaccard".
         p: two-sided; NaN where there is nothing to test with.
         seeds: number of seeds, None where the effect does not depend on any.
-        seeds_agreeing: the number of seeds whose own effect is above zero, likewise.
+        seeds_agreeing: the number of seeds whose own effect is above zero, likewise; None where no seed has all tasks.
         within: for claims that there is no difference, how far from zero the interval may reach; otherwise None.
         settled: the outcome where it needs no test, as of a count; otherwise "".
         collapsed: arms in it that answer (all but) the same to every example after some seed, in words.
@@ -108,8 +108,8 @@ class Evidence:
     ) -> None:
         """`states` is states.csv.
 
-        `settings` are `confidence`, the paper's name of each of `models` and `tasks`, and `scored_elsewhere`: model,
-        task, strategy and amount of arms whose layers were scored on another task.
+        `settings` are `confidence`, the paper's name of each of `models` and `tasks`, and `limited_choices`: model,
+        task, strategy and amount of arms whose layers were scored on another task, or of which some had to stay.
         """
         self.scores = scores
         self.records = records or Records()
@@ -117,7 +117,7 @@ class Evidence:
         run = set(scores.runs["task"])
         ours = {paper: task for task, paper in reversed(settings["tasks"].items()) if paper and task in run}
         self.tasks = {paper: ours[paper] for paper in SEVEN if paper in ours}
-        self.scored_elsewhere = {tuple(arm) for arm in settings.get("scored_elsewhere", [])}
+        self.limited_choices = {tuple(arm) for arm in settings.get("limited_choices", [])}
         self._counterparts = settings["models"]
         self._states = states
         self._examples: dict[str, Predictions] = {}
@@ -162,7 +162,8 @@ class Evidence:
         low, high = estimate.interval(self.confidence)
         by_seed = sum(weight * self._by_seed(arm) for arm, weight in terms.items()).dropna() + offset
         p, test = self._test(terms, estimate, offset)
-        agreeing = int((by_seed > 0).sum())
+        # None where the tasks have no seed in common.
+        agreeing = int((by_seed > 0).sum()) if len(by_seed) else None
         numbers = (estimate.value, low, high, "points", p, estimate.seeds, agreeing)
         found = [arm for arm in terms if self._with_common_seeds(arm, terms)["collapsed"].any()]
         collapsed = [f"{arm_title(*arm[2:])} on {arm.task}" for arm in found]
@@ -212,7 +213,8 @@ class Evidence:
             return []
         of_tasks = values.groupby(level="task").mean()
         p, (low, high) = over_tasks(of_tasks.to_numpy(), self.confidence)
-        by_seed = values.groupby(level="seed").mean()
+        # Only seeds that every task has: the mean of another one would be over other tasks.
+        by_seed = values.unstack("task").dropna().mean(axis=1)
         names = [name for name, task in self.tasks.items() if task in of_tasks.index]
         task = mean_name(names) if len(names) > 1 else self.tasks[names[0]]
         numbers = (float(of_tasks.mean()), low, high, unit, p, len(by_seed), int((by_seed > 0).sum()))

@@ -39,11 +39,13 @@ def deep_cut(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("", [], problem)
         return
     half = cuts(evidence.scores.num_layers(models[0]))[-1]
-    contrasts = [
-        contrast for rival in models[1:] for contrast in _compare_losses(evidence, models[0], rival, "top", half)
-    ]
-    remark = "" if contrasts else f"top with {counted(half, 'layer')} dropped was not run for these models"
-    yield Finding(listed(models), contrasts, remark)
+    found = {rival: _compare_losses(evidence, models[0], rival, "top", half) for rival in models[1:]}
+    absent = [rival for rival, contrasts in found.items() if not contrasts]
+    contrasts = [contrast for of_rival in found.values() for contrast in of_rival]
+    remark = (
+        f"top with {counted(half, 'layer')} dropped was not run for {models[0]} and {listed(absent)}" if absent else ""
+    )
+    yield Finding(listed(models), contrasts, remark, is_partial=bool(absent))
 
 
 def plateau(evidence: Evidence) -> Iterator[Finding]:

@@ -96,7 +96,7 @@ def _row(row: pd.Series, alike: pd.DataFrame) -> list[str | Markup]:
         scale.draw(row["effect"], (row["low"], row["high"]) if has_interval else None),
         _p_text(row["p"]),
         _p_text(row["p_holm"]),
-        f"{row['seeds_agreeing']:.0f} of {row['seeds']:.0f}" if pd.notna(row["seeds"]) else DASH,
+        f"{row['seeds_agreeing']:.0f} of {row['seeds']:.0f}" if pd.notna(row["seeds_agreeing"]) else DASH,
         TESTS.get(row["test"], row["test"]),
         OUTCOMES.get(row["outcome"], DASH),
     ]

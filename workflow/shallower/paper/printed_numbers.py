@@ -62,7 +62,8 @@ def nine_layers(evidence: Evidence) -> Iterator[Finding]:
     contrasts.append(_parameters(evidence, cut, full))
     time = _inference_time(evidence, model, task, num_layers)
     contrasts += [time] if time else []
-    yield Finding(model, contrasts, join_remarks([remark, "" if time else "inference was not timed"]))
+    problem = join_remarks([remark, "" if time else "inference was not timed"])
+    yield Finding(model, contrasts, problem, is_partial=bool(problem))
 
 
 def _parameters(evidence: Evidence, cut: ScoreKey, full: ScoreKey) -> Contrast:

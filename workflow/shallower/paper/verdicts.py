@@ -57,13 +57,14 @@ def _rows(hypothesis: Hypothesis, finding: Finding, level: float) -> Iterator[di
         row["p_holm"] = float(p_holm)
     for row in family:
         row["outcome"] = row["settled"] or _outcome(row, level)
+    verdict = _verdict_of(family)
     named = {
         "observation": hypothesis.observation,
         "hypothesis": hypothesis.name,
         "claim": hypothesis.claim,
         "rule": hypothesis.rule,
         "model": finding.model,
-        "verdict": _verdict_of(family),
+        "verdict": UNDECIDED if finding.is_partial and verdict == SUPPORTED else verdict,
         "reason": join_remarks([_reason(family, level), finding.remark]) or "nothing to compare",
     }
     for row in contrasts or [{}]:

@@ -188,6 +188,10 @@ def left_out(
         for candidate in failed
         if candidate.variant.runtime == INT8 and (candidate.arm, candidate.variant.vocabulary) in held
     ]
+    if chosen is not None and SCORE_KEPT not in budget:
+        # Only the highest scores count; this one's arm has another in another runtime.
+        as_good = {candidate.arm for candidate in sound if candidate.score >= chosen.score - ROUNDING}
+        spoilt = [candidate for candidate in spoilt if candidate.arm in as_good]
     if chosen is None or not spoilt:
         return None
     # What it scores is why it was left out; here it counts as if it held.

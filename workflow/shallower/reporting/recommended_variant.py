@@ -23,6 +23,7 @@ from shallower.reporting.recommend import Candidate, Recommendation, as_fast_as_
 from shallower.reporting.recommended_sentence import Case, closest_text, kept_text, layers_text, miss_text, short
 from shallower.reporting.summary import batch_sizes
 from shallower.reporting.variants import reference_of, variant_of
+from shallower.task_kinds.registry import task_kind
 
 _OF_VARIANT = ["runtime", "vocabulary", "times_smaller", "changed_percent", "changed_low", "changed_high"]
 _SPEEDUP = ("speedup", "speedup_low", "speedup_high")
@@ -168,7 +169,7 @@ def _which(chosen: Candidate, budget: Mapping[str, Any], holding: Sequence[Candi
 def _left_out(spoilt: Candidate, case: Case, scores: Scores, has_collapsed: bool) -> str:
     """Why an int8 variant is not recommended though its arm is within the budget in another runtime."""
     if has_collapsed:
-        why = "answers the same to every example"
+        why = task_kind(case.full["target"]).collapse + (" with some seed" if spoilt.seeds > 1 else "")
     else:
         missed = [miss_text(spoilt, limit, case) for limit in missed_limits(spoilt, case.budget)]
         score = "" if math.isnan(spoilt.low) else f"keeps {kept_text(spoilt, case)}, "

@@ -105,9 +105,9 @@ class Study:
         return {axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in axes}
 
     @property
-    def scored_elsewhere(self) -> list[list[str]]:
-        """Model, task, strategy and amount of the runs whose layers are scored on another task's examples."""
-        found = [run for run in self.runs if self.scored_task(vars(run)) != run.task]
+    def limited_choices(self) -> list[list[str]]:
+        """Model, task, strategy and amount of runs that do not choose among all layers, by their task's examples."""
+        found = [run for run in self.runs if self.scored_task(vars(run)) != run.task or self.protected(vars(run))]
         return [list(arm) for arm in dict.fromkeys((run.model, run.task, run.strategy, run.amount) for run in found)]
 
     def model_definition(self, name: str) -> dict[str, Any]:
