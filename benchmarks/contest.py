@@ -38,7 +38,7 @@ SCRIPTS = LIBRARY / "scripts"
 BENCHMARKS = ROOT / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 # The code that is measured: as it is when a benchmark starts, whatever has been recorded before.
-CODE = code_state(ROOT, leaving_out=["results", "benchmarks/results", "benchmarks/README.md"])
+CODE = code_state(ROOT, leaving_out=["benchmarks/results", "benchmarks/README.md"])
 # Where `make` puts what only the rivals need.
 RIVALS_PACKAGES = ROOT / ".venv" / "rivals"
 CONTESTANTS = ("stock", "tuned", "ours")

@@ -41,6 +41,7 @@ def row_number(row: int) -> int:
 
 
 SOUND = table(text=text, mood=mood)
+UNSEEN = [{6: "\u200b", 8: "half \ud83d"}.get(row, f"a good day number {row} in the north") for row in range(40)]
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,15 @@ PROPOSED = [
         ("my.csv: row 41 has 3 fields, the header 2",),
     ),
     Proposal("not UTF-8", train(SOUND.encode() + b"caf\xe9 au lait,good\n"), ("line 42 is not UTF-8; convert",)),
+    Proposal(
+        "a text that cannot be seen, and half a character",
+        {"my.jsonl": "".join(json.dumps({"text": UNSEEN[row], "mood": mood(row)}) + "\n" for row in range(40))},
+        (
+            "my.jsonl: row 7: text holds only characters that cannot be seen",
+            "row 9: text holds half of a surrogate pair, which is no character; correct the text",
+        ),
+        {"files": {"train": "my.jsonl"}, "text": ("text",), "label": ("mood",), "kind": "classification"},
+    ),
     Proposal(
         "numbers for texts",
         {"my.parquet": pa.table({"text": list(range(40)), "mood": ["bad", "good"] * 20})},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shallower.core.cli import run_step
 from shallower.core.files import sha256_of
-from shallower.engine.token_changes import token_counts
+from shallower.engine.token_counts import token_counts
 from shallower.engine.tokens import read_tokens
 from shallower.models.checksums import verified
 from shallower.models.folder import CONFIG, TOKENIZER_FILES

@@ -44,11 +44,14 @@ def test_clean_and_dirty_checkouts(tmp_path):
 
 def test_what_is_left_out_may_differ(tmp_path):
     git(tmp_path, "init")
-    for name in ("code.py", "recorded/table.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("code.py", "recorded/table.csv", "results/example/report.html"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1")
         git(tmp_path, "add", name)
     git(tmp_path, "commit", "-m", "first")
+    # A study that is run again where its results are published.
+    (tmp_path / "results/example/report.html").write_text("2")
+    assert code_state(tmp_path)["dirty"] is False
     (tmp_path / "recorded/table.csv").write_text("2")
     assert code_state(tmp_path)["dirty"] is True
     # Also of a folder within the checkout.

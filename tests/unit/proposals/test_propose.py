@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -370,6 +371,16 @@ def test_a_model_of_the_hub_is_pinned(template, tiny_bert, monkeypatch, tmp_path
         assert propose_model(f"someone/bert@{revision}", template, "config.yaml").entry == model.entry
         with pytest.raises(UserError, match="someone/other does not exist"):
             propose_model("someone/other", template, "config.yaml")
+
+
+def test_decimal_numbers_are_ratings(proposed):
+    texts = [f"a day of rain number {row} in the north" for row in range(200)]
+    ratings = [Decimal(row) / 8 for row in range(200)]
+    proposed({"my.parquet": pa.table({"text": texts, "rating": ratings})}, files={"train": "my.parquet"})
+    task = study_at()["tasks"][0]
+    assert task["target"] == "regression"
+    rows = [json.loads(line) for line in Path(task["train_file"]).read_text(encoding="utf-8").splitlines()]
+    assert {row["rating"] for row in rows} < set(map(float, ratings))
 
 
 def test_a_request_names_its_files():

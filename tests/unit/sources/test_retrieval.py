@@ -11,7 +11,7 @@ import pytest
 from collection_files import cranfield, make_collection
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json
-from shallower.sources.retrieval import read_collection
+from shallower.sources.retrieval import read_collection, shared_queries
 from shallower.sources.tasks import check_task, fetch_task, fetch_test, local_data
 
 
@@ -153,6 +153,17 @@ def test_test_queries_have_judgements_of_their_own_and_the_same_documents(tmp_pa
     assert check_task(tested | {"test_examples": 3}) == [
         f"{definition['queries_file']}: has 2 queries that can be scored, test_examples asks for 3; ask for fewer"
     ]
+
+
+def test_queries_of_two_files_are_told_apart_by_their_texts(tmp_path):
+    """Both may count from 1."""
+    validation, _ = read_collection(files(tmp_path))
+    others = QUERIES.replace("a dog", "a cat")
+    test, _ = read_collection(files(tmp_path, queries=others))
+    assert "the query 'q1' and 1 other query is judged" in (shared_queries(validation, test, of_one_file=True) or "")
+    assert "the query 'rain' is judged" in (shared_queries(validation, test, of_one_file=False) or "")
+    test, _ = read_collection(files(tmp_path, queries=others.replace("rain", "storm")))
+    assert shared_queries(validation, test, of_one_file=False) is None
 
 
 def test_cranfield_is_read_whole(tmp_path):

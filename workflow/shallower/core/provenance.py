@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+# The folder that studies write to.
+RESULTS = "results"
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 
@@ -18,13 +20,13 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str | None]:
 def code_state(folder: str | Path, leaving_out: Sequence[str] = ()) -> dict[str, Any]:
     """The git commit of the checkout that holds `folder` and whether tracked files differ from it.
 
-    Files and folders of `leaving_out`, by their paths in the checkout, may differ. Both None outside a checkout,
-    without git, or before the first commit.
+    Published results are tracked, but no code: they may differ, as may files and folders of `leaving_out`, by their
+    paths in the checkout. Both None outside a checkout, without git, or before the first commit.
     """
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     if not commit:
         return {"commit": None, "dirty": None}
-    left_out = [f":(top,exclude){path}" for path in leaving_out]
+    left_out = [f":(top,exclude){path}" for path in (RESULTS, *leaving_out)]
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", *left_out)
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 

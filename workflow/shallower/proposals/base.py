@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from shallower.proposals.columns import Column
 from shallower.proposals.division import Texts, compared
-from shallower.task_kinds.base import TaskKind, shown
+from shallower.sources.labelled_files import text_problem
+from shallower.task_kinds.base import TaskKind
 from shallower.task_kinds.registry import TASK_KINDS
 
 # What changes a decision that has no option of its own.
@@ -109,8 +110,8 @@ class KindProposal(ABC):
         Each with the number of the word that it is about, from 0, where that is known.
         """
         for name, text in row:
-            if not isinstance(text, str):
-                yield None, f"{name} is {shown(text)}, not text"
+            if problem := text_problem(text):
+                yield None, f"{name} {problem}"
         try:
             self.read(value)
         except ValueError as error:

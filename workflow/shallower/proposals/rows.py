@@ -93,7 +93,8 @@ def write_division(folder: Path, rows: Rows, division: Division, seed: int, shar
     def line(row: int) -> str:
         values = [rows.labels[row]] if len(rows.choice.label) == 1 else rows.labels[row]
         content = dict(zip((*rows.choice.text, *rows.choice.label), (*rows.texts[row], *values), strict=True))
-        return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+        # Decimal numbers are float numbers in JSON.
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, default=float) + "\n"
 
     for split, chosen in division.rows.items():
         write_text(folder / f"{split}.jsonl", "".join(map(line, chosen)))

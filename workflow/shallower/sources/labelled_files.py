@@ -349,18 +349,25 @@ def compared_text(text: str) -> str:
 def text_problems(name: str, values: Sequence[Any], may_be_empty: bool = False) -> Iterator[str]:
     """What is wrong with the texts of a column, by row."""
     for row, value in enumerate(values, start=1):
-        if not isinstance(value, str):
-            yield f"row {row}: {name} is {'missing' if value is None else f'{shown(value)}, not text'}"
-        elif not may_be_empty and not value.strip():
-            yield f"row {row}: {name} is empty; fill it or remove the row"
-        elif (
-            not may_be_empty
-            and not value[0].isalnum()
-            and all(unicodedata.category(letter) in INVISIBLE for letter in value)
-        ):
-            yield f"row {row}: {name} holds only characters that cannot be seen, as {shown(value)}; fill or remove it"
-        elif not _is_unicode(value):
-            yield f"row {row}: {name} holds half of a surrogate pair, which is no character; correct the text"
+        if problem := text_problem(value, may_be_empty):
+            yield f"row {row}: {name} {problem}"
+
+
+def text_problem(value: Any, may_be_empty: bool = False) -> str | None:
+    """What is wrong with a text, to follow the name of its column."""
+    if not isinstance(value, str):
+        return f"is {'missing' if value is None else f'{shown(value)}, not text'}"
+    if not may_be_empty and not value.strip():
+        return "is empty; fill it or remove the row"
+    if (
+        not may_be_empty
+        and not value[0].isalnum()
+        and all(unicodedata.category(letter) in INVISIBLE for letter in value)
+    ):
+        return f"holds only characters that cannot be seen, as {shown(value)}; fill or remove it"
+    if not _is_unicode(value):
+        return "holds half of a surrogate pair, which is no character; correct the text"
+    return None
 
 
 def _plain_texts(values: Sequence[Any]) -> pa.Array | None:

@@ -22,7 +22,7 @@ import pyarrow as pa
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.wording import counted
 from shallower.sources.file_formats import Content, kind_of, open_text, read_beginning, read_file, refuse_rows
-from shallower.sources.labelled_files import text_problems
+from shallower.sources.labelled_files import compared_text, text_problems
 from shallower.sources.slices import SLICE_SEED
 from shallower.task_kinds.base import is_missing, listed, shown
 from shallower.task_kinds.regression import number
@@ -102,10 +102,20 @@ def num_queries_of(table: pa.Table) -> int:
     return int((table["documents"].combine_chunks().value_lengths().to_numpy() > 0).sum())
 
 
-def shared_names(validation: pa.Table, test: pa.Table) -> str | None:
-    """What is wrong where test queries are validation queries, by which models are chosen; follows the file's name."""
-    names = [table["name"].slice(0, num_queries_of(table)).to_pylist() for table in (validation, test)]
-    if common := [name for name in names[1] if name in {*names[0]}]:
+def shared_queries(validation: pa.Table, test: pa.Table, of_one_file: bool) -> str | None:
+    """What is wrong where test queries are validation queries, by which models are chosen; follows the file's name.
+
+    Queries of one file are told apart by their ids, those of two files, which may count alike, by their texts.
+    """
+    columns = [table["name" if of_one_file else "text"] for table in (validation, test)]
+    names = [
+        column.slice(0, num_queries_of(table)).to_pylist()
+        for column, table in zip(columns, (validation, test), strict=True)
+    ]
+    if not of_one_file:
+        names = [list(map(compared_text, each)) for each in names]
+    known = {*names[0]}
+    if common := [name for name in names[1] if name in known]:
         more = f" and {counted(len(common) - 1, 'other query', 'other queries')}" if len(common) > 1 else ""
         return f"the query {common[0]!r}{more} is judged in qrels_file, too; test on other queries"
     return None

@@ -28,7 +28,7 @@ from shallower.sources.retrieval import (
     QUERIES,
     read_collection,
     read_nothing,
-    shared_names,
+    shared_queries,
     some_queries,
 )
 from shallower.sources.slices import GROUP, check_calibration, check_classes, classes_of, drawn, held_out, shuffled
@@ -196,7 +196,7 @@ class CollectionSource(TaskSource):
             own = {part: files.get(f"{TEST}_{part}", files[part]) for part in PARTS}
             tables[TEST], of_test = read_collection(own)
             remarks += of_test
-            if problem := shared_names(validation, tables[TEST]):
+            if problem := shared_queries(validation, tables[TEST], of_one_file=f"{TEST}_{QUERIES}" not in files):
                 raise UserError(f"{own[QRELS][0]}: {problem}")
         for split in {*tables} & {"validation", TEST}:
             if (size := definition.get(f"{split}_examples")) is not None:

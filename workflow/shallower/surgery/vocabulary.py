@@ -6,9 +6,9 @@ dense, in the old order. No model is built and torch is not needed.
 
 What holds (why is in `shallower.surgery.tokenizer_models`): a text whose tokens are all kept has the same tokens under
 their new ids, and so the same logits. Any other text is spelled with shorter tokens, and has no more unknown ones if
-the full vocabulary spells all of its own tokens, as trained ones do. How many held-out texts change is measured, by
-`shallower.engine.token_changes`. Two trimmed models have the same tokens only if they were trimmed by the same folder
-(`trim_vocabulary`), which is why a model's weights are trimmed by such a folder (`trim_model`).
+the full vocabulary spells all of its own tokens, as trained ones do. How many answers change is measured.
+Two trimmed models have the same tokens only if they were trimmed by the same folder (`trim_vocabulary`), which is why a
+model's weights are trimmed by such a folder (`trim_model`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
