@@ -6,10 +6,7 @@ folder delivered/{model}/{task}. Where nothing is recommended, its manifest.json
 
 import argparse
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from shallower.core.cli import run_step
 from shallower.core.files import read_json
@@ -18,30 +15,15 @@ from shallower.core.variants import FULL, TORCH, Variant
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.describe import describe
 from shallower.delivery.folder import make_empty_folder, make_folder
-from shallower.delivery.parity import choose_examples, choose_pairs, choose_sentences
+from shallower.delivery.parity import choose_examples, choose_pairs
+from shallower.delivery.sentences import choose_words
 from shallower.delivery.texts import read_texts, read_words
 from shallower.delivery.variant_folders import folder_of, model_file, torch_folder
-from shallower.engine.tokens import TokenSet, read_tokens
-from shallower.evaluation.groups import rows_of
-from shallower.evaluation.predictions import Predictions, read_predictions
+from shallower.engine.tokens import read_tokens
+from shallower.evaluation.predictions import read_predictions
 from shallower.models.checksums import verified_file
 
 logger = logging.getLogger(__name__)
-
-
-def whole_sentences(
-    words: Mapping[int, list[str]], tokens: TokenSet, predictions: Predictions
-) -> tuple[list[list[str]], list[np.ndarray]]:
-    """The words, with their logits, of the sentences that are one example, and of which no word was lost."""
-    found: tuple[list[list[str]], list[np.ndarray]] = ([], [])
-    assert tokens.groups is not None and tokens.places is not None
-    # Predictions are sorted by ids, which the words of all sentences have in their order.
-    for rows in rows_of(tokens.groups):
-        own = words[int(tokens.groups[rows[0]])]
-        if len(np.unique(tokens.owners[rows])) == 1 and len(np.unique(tokens.places[rows])) == len(own):
-            found[0].append(own)
-            found[1].append(predictions.logits[rows])
-    return found
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -87,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
         choose = choose_pairs if tokens.pairs else choose_examples
         examples = choose([texts[example] for example in predictions.ids], predictions.logits)
     else:
-        examples = choose_sentences(*whole_sentences(read_words(table), tokens, predictions))
+        examples = choose_words(read_words(table), tokens, predictions)
     make_folder(
         folder,
         delivered,

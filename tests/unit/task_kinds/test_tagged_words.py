@@ -1,6 +1,7 @@
 """Tagged words, from a CoNLL file to scores, and against transformers and seqeval."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,10 @@ from shallower.analysis.subset_scores import score_subsets
 from shallower.analysis.taylor import taylor_importance
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
+from shallower.core.variants import TORCH
+from shallower.delivery import sentences as sentences_of_delivery
+from shallower.delivery.description import Inputs
+from shallower.delivery.folder import _parity
 from shallower.engine.batches import make_batch
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
@@ -32,7 +37,7 @@ from shallower.engine.reloading import compare_reloaded
 from shallower.engine.tokens import read_tokens, text_figures, tokenize, write_tokens
 from shallower.engine.training import TrainSettings, train
 from shallower.evaluation.metrics import metric_for, subject_of, with_tagging
-from shallower.evaluation.predictions import predictions_of, read_predictions, write_predictions
+from shallower.evaluation.predictions import Predictions, predictions_of, read_predictions, write_predictions
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.reference import checked_scores
 from shallower.sources.tasks import check_task, fetch_task
@@ -295,11 +300,34 @@ def test_subsets_of_layers_are_judged_by_their_words(tmp_path, monkeypatch, fami
     assert row["readout_loss"] == pytest.approx(readout.loss, rel=1e-3)
 
 
+def test_where_all_sentences_are_split_beginnings_are_delivered(tmp_path, monkeypatch):
+    """Their answers are those to the beginnings alone, which in the longer text are others."""
+    monkeypatch.setattr(sentences_of_delivery, "BEGINNING", 2)
+    source = tiny.make_model(tmp_path / "source", "bert", num_layers=2)
+    sentences = [each for each in tagged_words.make_sentences(6, 3) if len(each[0]) > 4]
+    words = {number: each for number, (each, _) in enumerate(sentences)}
+    tokens = tokenized(source, sentences, 5)
+    assert tokens.split_texts == len(sentences) > 2
+    folder = tmp_path / "delivered"
+    load_for_training(source, TASK, 1, tokens.padding_side).save(source, folder)
+    classifier = load_for_prediction(folder, tokens.padding_side)
+    logits = predict(classifier, tokens, CPU)
+    examples = sentences_of_delivery.choose_words(words, tokens, Predictions(tokens.ids, tokens.labels, logits))
+    beginnings = [text.split(" ") for (text,) in examples.texts]
+    assert all(any(each[: len(part)] == part for each in words.values()) for part in beginnings)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    inputs = Inputs(5, tokenizer.pad_token, tokenizer.pad_token_id, tokenizer.pad_token_type_id, tokens.padding_side)
+    delivered = SimpleNamespace(inputs=inputs, forms=[SimpleNamespace(runtime=TORCH)], model="tiny", task="tags")
+    record = _parity(folder, delivered, examples)
+    alone = predict(classifier, tokenized(source, [(part, ["O"] * len(part)) for part in beginnings], 5), CPU)
+    assert np.abs(alone - examples.logits).max() > 1e-3
+    np.testing.assert_allclose(record["logits"]["fp32"], alone, atol=1e-5)
+
+
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_forms_that_are_delivered_answer_each_word(tmp_path, family):
     pytest.importorskip("onnxruntime")
-    from shallower.core.variants import ONNX, TORCH
-    from shallower.delivery.description import Inputs
+    from shallower.core.variants import ONNX
     from shallower.delivery.parity import answer, choose_sentences, difference, parity_record
     from shallower.export.onnx_export import export_onnx
     from shallower.export.onnx_prediction import OnnxModel

@@ -36,6 +36,7 @@ from shallower.delivery.parity import (
     answer,
     cosines,
     difference,
+    in_digits,
     parity_record,
     precision,
     with_vectors,
@@ -173,6 +174,8 @@ def _parity(part: Path, delivered: Delivered, examples: Examples) -> dict[str, A
     record = parity_record(examples, delivered.inputs)
     if examples.of_pairs:
         record = _of_vectors(part, delivered, examples, record)
+    elif examples.of_parts:
+        record["logits"]["fp32"] = in_digits(answer(part, TORCH, record).logits)
     for form in delivered.forms:
         if form.runtime == TORCH:
             continue

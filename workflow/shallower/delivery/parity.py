@@ -36,14 +36,16 @@ class Examples:
     """Texts [n], of one or two parts each, and the logits [n, outputs] of the model in PyTorch, fp32.
 
     Of a model that answers each word logits are those of all words [words, outputs], and words are what stands between
-    the blanks of a text. Of a model that answers with vectors texts are those of pairs, two by two, and `logits` the
-    cosines [pairs, 1] that its scores are of.
+    the blanks of a text; where texts are only beginnings (`of_parts`), these are logits within the longer text. Of a
+    model that answers with vectors texts are those of pairs, two by two, and `logits` the cosines [pairs, 1] that its
+    scores are of.
     """
 
     texts: Sequence[Sequence[str]]
     logits: NDArray[Any]
     of_words: bool = False
     of_pairs: bool = False
+    of_parts: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError for logits that are not of these texts, or not finite."""
@@ -86,19 +88,21 @@ def choose_pairs(texts: Sequence[Sequence[str]], cosines: NDArray[Any], number: 
 
 
 def choose_sentences(
-    words: Sequence[Sequence[str]], logits: Sequence[NDArray[Any]], number: int = EXAMPLES
+    words: Sequence[Sequence[str]], logits: Sequence[NDArray[Any]], number: int = EXAMPLES, of_parts: bool = False
 ) -> Examples:
     """Some of the sentences whose words have no blanks, each with the logits [words, outputs] of its words.
 
-    The longest and the shortest, and the first ones.
+    The longest and the shortest, and the first ones. Raises UserError when there are none.
     """
-    usable = [place for place, each in enumerate(words) if all(word.split() == [word] for word in each)]
+    usable = [place for place, each in enumerate(words) if each and all(word.split() == [word] for word in each)]
     if not usable:
-        raise UserError("no validation sentence suits parity.json: all are split, or have words with blanks in them")
+        raise UserError(
+            "no validation sentence suits parity.json: all have words with blanks in them, or with no token"
+        )
     by_length = sorted(usable, key=lambda place: len(words[place]))
     chosen = sorted([*dict.fromkeys([by_length[-1], by_length[0], *usable])][:number])
     texts = [[" ".join(words[place])] for place in chosen]
-    return Examples(texts, np.concatenate([logits[place] for place in chosen]), of_words=True)
+    return Examples(texts, np.concatenate([logits[place] for place in chosen]), of_words=True, of_parts=of_parts)
 
 
 def parity_record(examples: Examples, inputs: Inputs) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def parity_record(examples: Examples, inputs: Inputs) -> dict[str, Any]:
     return {
         "texts": [list(parts) for parts in examples.texts],
         "inputs": asdict(inputs),
-        "logits": {} if examples.of_pairs else {"fp32": in_digits(examples.logits)},
+        "logits": {} if examples.of_pairs or examples.of_parts else {"fp32": in_digits(examples.logits)},
         "tolerances": {"fp32": tolerance, "int8": INT8_TOLERANCES * tolerance},
     }
 
