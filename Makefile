@@ -165,10 +165,9 @@ test: $(READY) ## run the tests (20 minutes)
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
 	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)
 
-test-kinds: $(READY) ## run each kind of task by each family, and from files to delivered models (GLUE, EXTRA=folders) (30 minutes)
+test-kinds: $(READY) ## run each kind of task by each family, exports of each, and from files to delivered models (GLUE, EXTRA=folders) (30 minutes)
 	@$(IN_VENV) $(if $(GLUE),SHALLOWER_GLUE="$$(realpath "$(GLUE)")") $(if $(EXTRA),SHALLOWER_EXTRA="$$(realpath "$(EXTRA)")") \
-	  python -m pytest -m slow tests/unit/test_families_of_kinds.py tests/unit/test_family_variants.py \
-	  tests/workflow/test_*_study.py $(ARGUMENTS)
+	  python -m pytest -m slow tests/unit tests/workflow/test_*_study.py $(ARGUMENTS)
 
 test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (20 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
@@ -184,8 +183,8 @@ test-faults: $(READY) ## run more fault tests: signals, full disks, damaged file
 soak: $(READY) ## kill a study at random moments until it completes (10 minutes)
 	@$(IN_VENV) python -m pytest tests/workflow/test_soak.py -s -m slow $(ARGUMENTS)
 
-test-reruns: $(READY) ## run the rerun matrix alone, which is part of make test
-	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py $(ARGUMENTS)
+test-reruns: $(READY) ## run the rerun matrix alone, most of which is part of make test
+	@$(IN_VENV) python -m pytest tests/workflow/test_reruns.py -m "slow or not slow" $(ARGUMENTS)
 
 docs: $(READY) ## write generated pages and tables (docs/, README.md), and the schema of a study
 	@$(IN_VENV) PYTHONPATH=workflow python -m shallower.study.schema

@@ -378,11 +378,20 @@ def _search_conditions(summary: pd.DataFrame) -> str:
 
 def _search_table(summary: pd.DataFrame, column: str) -> str:
     taught = column == "refining"
-    header = ["task", column, *["more texts"] * taught, "keeps", "choosing, s", "refining, s", "fine-tunings", "in full refinings"]
+    header = [
+        "task",
+        column,
+        *["more texts"] * taught,
+        "keeps",
+        "choosing, s",
+        "refining, s",
+        "fine-tunings",
+        "in full refinings",
+    ]
     header += ["forward passes", "score", "% of the full model's", "difference", "from", "p"]
     rows = [
         [
-            *(row["task"], row[column], *[f"{row['more_texts']:,}" if row["more_texts"] else ""] * taught),
+            *(row["task"], row[column], *([_more_texts(row)] if taught else [])),
             *(str(row["kept_layers"]), row["choose_seconds"], row["refine_seconds"]),
             *(row["fine_tunings"], row["refinings"], row["forward_passes"]),
             *(_interval(row, "score", ".2f"), _interval(row, "kept", ".1f"), _interval(row, "difference", "+.2f")),
@@ -391,6 +400,10 @@ def _search_table(summary: pd.DataFrame, column: str) -> str:
         for _, row in summary.iterrows()
     ]
     return markdown_table(header, rows)
+
+
+def _more_texts(row: pd.Series) -> str:
+    return f"{row['more_texts']:,}" if row["more_texts"] else ""
 
 
 def _interval(row: pd.Series, name: str, style: str) -> str:

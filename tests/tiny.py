@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tiny_decoders import DECODERS
 from tiny_families import OTHERS, TINY, TinyFamily
 from tiny_words import BAD_WORDS, COMMON_WORDS, GOOD_WORDS
@@ -28,6 +30,12 @@ WITH_OWN_TESTS = ("modernbert", "nomic_bert")
 FAMILIES = tuple(
     name for name in TINY if name not in WITH_OWN_TESTS and (name not in DECODERS or name in ("gpt2", "gemma3_text"))
 )
+
+
+def families(*quick: str) -> list[Any]:
+    """All of `FAMILIES` as parameters of a test that takes seconds; those not named are tried if asked for (-m slow)."""
+    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in FAMILIES]
+
 
 # For `set_initializer_range`: logits overflow, and the first loss is not a number.
 UNTRAINABLE = 1e38

@@ -18,6 +18,8 @@ from shallower.core.files import read_json
 from shallower.delivery.check import check_folder
 from tiny_embedding import as_embedding
 
+pytestmark = pytest.mark.slow
+
 TOP = "results/tiny/bert/tiny/finetuned/top-1/seed1"
 
 
@@ -82,7 +84,6 @@ def delivering(finish, tmp_path_factory):
     return finish("vectors", change, pair=True, regression=True)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("task", ["tiny", "search"])
 def test_models_that_learn_from_texts_alone_are_delivered_in_every_form(delivering, task):
@@ -108,7 +109,6 @@ def test_models_that_learn_from_texts_alone_are_delivered_in_every_form(deliveri
             assert score == pytest.approx(scores["torch", vocabulary, layers], abs=0.02)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_collection_is_searched_and_scored_by_query(delivering):
     folder = delivering.folder / "results/tiny/bert/search/baseline/seed1"
@@ -126,7 +126,6 @@ def test_a_collection_is_searched_and_scored_by_query(delivering):
     assert "nDCG@10" in report
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("task", "expected"), [("stsb", 0.8672), ("sick", 0.7758)])
 def test_minilm_scores_what_is_published(tmp_path, task, expected):

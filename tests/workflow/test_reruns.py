@@ -25,6 +25,12 @@ STUDIES = {
 }
 LIBRARY = ROOT / "workflow"
 MODULES = sorted(path.relative_to(LIBRARY).as_posix() for path in (LIBRARY / "shallower").rglob("*.py"))
+# Cases that run snakemake before the dry-run.
+SEVERAL_RUNS = {
+    "a conda environment, with --sdm conda",
+    "--sdm conda for the first time",
+    "a clone without .snakemake, then snakemake --touch",
+}
 # Run by make, as no step of a study.
 NO_STEPS = {
     "verify_study",
@@ -70,7 +76,9 @@ def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
     return found | {name: dry_run(CASES[name]) for name in idle}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SEVERAL_RUNS else []) for name in CASES]
+)
 def test_a_change_reruns_what_depends_on_it(name: str, outcomes):
     assert Counter(rule for rule, _ in outcomes[name].result()) == CASES[name].jobs
 

@@ -16,7 +16,7 @@ Each row is one change of a finished study, and the jobs that `snakemake` then s
 `make test` checks with a dry-run for each row ({cases} of them; scripts whose edits start nothing share one). Every
 module of the library is edited as well, one at a time: that changes the code of exactly the steps whose script imports
 it, directly or through others, and for an edit of each script there is a row. `make test-reruns` runs these tests
-alone.
+alone, and the three rows that take several runs of snakemake, which `make test` leaves out.
 
 The studies are tiny but whole:
 

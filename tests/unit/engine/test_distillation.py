@@ -158,7 +158,7 @@ def test_answers_come_back_for_the_same_examples_alone(tmp_path):
 
 
 @pytest.mark.parametrize("regression", [False, True])
-@pytest.mark.parametrize("family", ["bert", "xlnet"])
+@pytest.mark.parametrize("family", ["bert", pytest.param("xlnet", marks=pytest.mark.slow)])
 def test_a_student_comes_to_answer_as_its_teacher_whatever_the_labels(tmp_path, family, regression):
     tokens, task = make_tokens(tiny.make_model(tmp_path / "model", family), 16, regression=regression)
 

@@ -324,7 +324,7 @@ def test_where_all_sentences_are_split_beginnings_are_delivered(tmp_path, monkey
     np.testing.assert_allclose(record["logits"]["fp32"], alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", pytest.param("roberta", marks=pytest.mark.slow)])
 def test_forms_that_are_delivered_answer_each_word(tmp_path, family):
     pytest.importorskip("onnxruntime")
     from shallower.core.variants import ONNX
