@@ -378,17 +378,8 @@ def _search_conditions(summary: pd.DataFrame) -> str:
 
 def _search_table(summary: pd.DataFrame, column: str) -> str:
     taught = column == "refining"
-    header = [
-        "task",
-        column,
-        *["more texts"] * taught,
-        "keeps",
-        "choosing, s",
-        "refining, s",
-        "fine-tunings",
-        "in full refinings",
-    ]
-    header += ["forward passes", "score", "% of the full model's", "difference", "from", "p"]
+    header = ["task", column, *["more texts"] * taught, "keeps", "choosing, s", "refining, s", "fine-tunings"]
+    header += ["in full refinings", "forward passes", "score", "% of the full model's", "difference", "from", "p"]
     rows = [
         [
             *(row["task"], row[column], *([_more_texts(row)] if taught else [])),

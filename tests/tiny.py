@@ -33,7 +33,7 @@ FAMILIES = tuple(
 
 
 def families(*quick: str) -> list[Any]:
-    """All of `FAMILIES` as parameters of a test that takes seconds; those not named are tried if asked for (-m slow)."""
+    """All of `FAMILIES` as parameters of a test that takes seconds; those not named only if asked for (-m slow)."""
     return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in FAMILIES]
 
 
