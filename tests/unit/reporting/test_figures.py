@@ -77,6 +77,19 @@ def test_strategies_keep_their_own_colour_and_marker():
     assert len(everything) == len(set(everything))
 
 
+def test_every_number_of_dropped_layers_has_a_tick(tables):
+    """Also where the only strategy at the deepest cut stands left of it."""
+    summary, results = tables
+    full, arms = summary[summary["origin"] == "baseline"], summary[summary["origin"] == "pretrained"]
+    fewer = arms[arms["num_dropped"] < arms["num_dropped"].max()]
+    first, *others = STYLES
+    many = pd.concat([full, arms.assign(strategy=first), *(fewer.assign(strategy=name) for name in others)])
+    figure = score_by_layers(many.reset_index(drop=True), results)
+    (low, high), ticks = figure.axes[0].get_xlim(), figure.axes[0].get_xticks()
+    shown = many.loc[many["origin"] == "pretrained", "num_dropped"]
+    assert {tick for tick in ticks if low <= tick <= high} == set(range(int(shown.min()), int(shown.max()) + 1))
+
+
 def test_score_by_layers_shows_means_seeds_and_the_full_model(tables):
     summary, results = tables
     figure = score_by_layers(summary, results)

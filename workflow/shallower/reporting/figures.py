@@ -99,6 +99,9 @@ def score_by_layers(summary: pd.DataFrame, results: pd.DataFrame) -> Figure:
             panel.set_xlabel("layers dropped")
             panel.tick_params(labelbottom=True)
             panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
+            # Points stand beside their number of layers, which is shown for all of them.
+            numbers = (arms if rows > 1 else here)["num_dropped"]
+            panel.set_xlim(numbers.min() - 0.5, numbers.max() + 0.5)
             panel.grid(axis="y")
         draw_baseline(panels, baseline)
         _draw_chance(panels, baseline, [*runs["value"], baseline["score_min"], baseline["score_max"]])
