@@ -160,6 +160,18 @@ def test_a_collapsed_int8_variant_is_never_recommended():
     )
 
 
+def test_an_int8_variant_of_a_lower_score_is_not_said_to_be_left_out():
+    """Without `score_kept` the highest scores are recommended, of which a shallower arm has none."""
+
+    def lower(rows):
+        arms = rows["origin"] != "baseline"
+        rows.loc[arms, "score"] = 0.5 * rows.loc[arms, "score"]
+        return spoil_int8(collapsed=1)(rows)
+
+    sentence = row_for({"layers": 6}, lower)["sentence"]
+    assert "it gives the same answer" not in sentence or "with all layers" in sentence
+
+
 def test_none_and_only_the_full_model():
     nothing = row_for({"score_kept": 95, "megabytes": 3})
     assert not nothing["recommended"] and nothing["directory"] == ""

@@ -177,10 +177,12 @@ def left_out(
     `sound` are the candidates, `collapsed` those that are none because a run of theirs collapsed. None where there is
     no such variant.
     """
+    # Without `score_kept` only the highest scores count.
+    least = chosen.score - ROUNDING if chosen is not None and SCORE_KEPT not in budget else -math.inf
     held = {
         (candidate.arm, candidate.variant.vocabulary)
         for candidate in sound
-        if candidate.variant.runtime != INT8 and not missed_limits(candidate, budget)
+        if candidate.variant.runtime != INT8 and not missed_limits(candidate, budget) and candidate.score >= least
     }
     failed = [*collapsed, *(candidate for candidate in sound if missed_limits(candidate, budget))]
     spoilt = [
@@ -188,10 +190,6 @@ def left_out(
         for candidate in failed
         if candidate.variant.runtime == INT8 and (candidate.arm, candidate.variant.vocabulary) in held
     ]
-    if chosen is not None and SCORE_KEPT not in budget:
-        # Only the highest scores count; this one's arm has another in another runtime.
-        as_good = {candidate.arm for candidate in sound if candidate.score >= chosen.score - ROUNDING}
-        spoilt = [candidate for candidate in spoilt if candidate.arm in as_good]
     if chosen is None or not spoilt:
         return None
     # What it scores is why it was left out; here it counts as if it held.
