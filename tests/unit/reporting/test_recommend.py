@@ -34,7 +34,7 @@ ALL = [FULL, TOP_1, TOP_2, PICKED_2, TOP_3]
 
 
 @pytest.mark.parametrize(
-    ("budget", "chosen", "holding"),
+    ("budget", "chosen", "within_budget"),
     [
         # 98.0 holds, 97.9 does not, though its mean, 98.75, is higher than the other's, 98.5.
         ({"score_kept": 98}, PICKED_2, 3),
@@ -54,10 +54,10 @@ ALL = [FULL, TOP_1, TOP_2, PICKED_2, TOP_3]
         ({"score_kept": 97, "megabytes": 40, "latency_ms": 5}, TOP_2, 3),
     ],
 )
-def test_which_model_is_recommended(budget, chosen, holding):
+def test_which_model_is_recommended(budget, chosen, within_budget):
     found = recommend(ALL, budget)
     assert found.chosen == chosen
-    assert (found.num_holding, found.num_candidates) == (holding, 5)
+    assert (found.num_within, found.num_candidates) == (within_budget, 5)
 
 
 def test_the_first_of_equal_models_is_recommended():
@@ -72,7 +72,7 @@ def test_the_first_of_equal_models_is_recommended():
 def test_what_comes_closest_where_none_holds():
     # Full: 6 layers of 4, 50 % over. top-1: 25 % over. top-2: 97.9 of 98.5. subset-readout: 98.0 of 98.5. top-3: 95.
     found = recommend(ALL, {"score_kept": 98.5, "layers": 4})
-    assert (found.chosen, found.closest, found.num_holding) == (None, PICKED_2, 0)
+    assert (found.chosen, found.closest, found.num_within) == (None, PICKED_2, 0)
     assert missed_limits(PICKED_2, {"score_kept": 98.5, "layers": 4}) == ["score_kept"]
     assert missed_limits(FULL, {"score_kept": 98.5, "layers": 4}) == ["layers"]
     # By size alone all of the shallowest ones are as close; of these the best.

@@ -99,7 +99,7 @@ def test_the_full_model_where_no_other_holds():
     assert (row["recommended"], row["origin"], row["layers"]) == (True, "baseline", 4)
     assert row["directory"].startswith("results/s/m/t/baseline/")
     assert plain(row["sentence"]) == (
-        "Keep all 4 layers: no shallower model is known to hold the budget (at least 91 % of the score); closest is 3 "
+        "Keep all 4 layers: no shallower model is known to meet the budget (at least 91 % of the score); closest is 3 "
         "of 4 layers (0-2; top-1, dropped from the fine-tuned model) with 95.0 % of the full model's accuracy (50 % "
         "interval 90.0 to 100.0, 1,500 examples and 1 seed), whose interval begins at 90.0, below 91 %; chosen among 3 "
         "models on the validation split."
@@ -114,13 +114,13 @@ def test_none_holds_and_what_comes_closest():
     assert (row["limits_held"], row["limits_missed"]) == ("latency_ms layers", "score_kept")
     assert row["directory"] == ""
     assert plain(row["sentence"]) == (
-        "No model is known to hold the budget (at least 90 % of the score, at most 20 ms for 8 texts at once and at "
+        "No model is known to meet the budget (at least 90 % of the score, at most 20 ms for 8 texts at once and at "
         "most 2 layers): closest is 1 of 4 layers (0; top-3, dropped from the fine-tuned model) with 50.0 % of the "
         "full model's accuracy (50 % interval 50.0 to 75.0, 1,500 examples and 1 seed), whose interval begins at 50.0, "
         "below 90 %; 3 were compared."
     )
     certain = plain(row_for({"megabytes": 2.5, "layers": 1})["sentence"])
-    assert certain.startswith("No model holds the budget (at most 2.5 MB and at most 1 layer): closest is 1 of 4")
+    assert certain.startswith("No model meets the budget (at most 2.5 MB and at most 1 layer): closest is 1 of 4")
     assert "whose file has 3.00 MB, more than 2.5;" in certain
 
 

@@ -36,7 +36,7 @@ ALL = [FULL, ONNX, INT8, FOUR, FOUR_ONNX, FOUR_INT8]
 
 
 @pytest.mark.parametrize(
-    ("budget", "prefer", "chosen", "holding"),
+    ("budget", "prefer", "chosen", "within_budget"),
     [
         # Fastest of all: 4 layers in int8 are 6 times as fast; 6 layers in int8 4 times, 4 in ONNX 3 times.
         ({"score_kept": 94}, "latency", FOUR_INT8, 6),
@@ -52,10 +52,10 @@ ALL = [FULL, ONNX, INT8, FOUR, FOUR_ONNX, FOUR_INT8]
         ({"layers": 6}, "size", FOUR_INT8, 6),
     ],
 )
-def test_which_variant_is_recommended(budget, prefer, chosen, holding):
+def test_which_variant_is_recommended(budget, prefer, chosen, within_budget):
     found = recommend(ALL, budget, prefer)
     assert found.chosen == chosen
-    assert (found.num_holding, found.num_candidates) == (holding, 6)
+    assert (found.num_within, found.num_candidates) == (within_budget, 6)
 
 
 def test_of_variants_that_cannot_be_told_apart_the_smallest_file():
@@ -175,7 +175,7 @@ def test_an_int8_variant_of_a_lower_score_is_not_said_to_be_left_out():
 def test_none_and_only_the_full_model():
     nothing = row_for({"score_kept": 95, "megabytes": 3})
     assert not nothing["recommended"] and nothing["directory"] == ""
-    assert nothing["sentence"].startswith("No variant is known to hold the budget")
+    assert nothing["sentence"].startswith("No variant is known to meet the budget")
     assert "; closest is " in nothing["sentence"] and " in ONNX int8, trimmed vocabulary" in nothing["sentence"]
 
     def only_full(rows):
@@ -186,7 +186,7 @@ def test_none_and_only_the_full_model():
 
     row = row_for({"score_kept": 99}, only_full)
     assert plain(row["sentence"]).startswith(
-        "Keep all 6 layers, in torch: no other variant is known to hold the budget (at least 99 % of the score); "
+        "Keep all 6 layers, in torch: no other variant is known to meet the budget (at least 99 % of the score); "
         "closest is "
     )
 

@@ -7,7 +7,7 @@ import pandas as pd
 from shallower.core.wording import JOINED, counted, listed
 
 SCORE_KEPT, MEGABYTES, LATENCY, LAYERS = LIMITS = ("score_kept", "megabytes", "latency_ms", "layers")
-# What decides between variants that hold the budget.
+# What decides between variants that meet the budget.
 PREFER = "prefer"
 PREFER_LATENCY, PREFER_SIZE = ("latency", "size")
 

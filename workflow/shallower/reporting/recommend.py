@@ -85,21 +85,21 @@ class Recommendation:
     """What the rule says of one model on one task.
 
     Attributes:
-        chosen: the candidate to take; None where none holds the budget.
-        closest: where no shallower model holds the budget, the one that comes closest; where none holds it at all, the
+        chosen: the candidate to take; None where none meets the budget.
+        closest: where no shallower model meets the budget, the one that comes closest; where none meets it at all, the
             closest of all candidates. None where one does, and where it is not known how far any is from the budget.
-        num_holding: how many candidates hold the budget.
+        num_within: how many candidates meet the budget.
         num_candidates: how many there were to choose among.
     """
 
     chosen: Candidate | None
     closest: Candidate | None
-    num_holding: int
+    num_within: int
     num_candidates: int
 
 
 def excess(candidate: Candidate, limit: str, value: float) -> float:
-    """By which share of a limit a candidate misses it: 0 or less where it holds it, infinity where that is unknown."""
+    """By which share of a limit a candidate misses it: 0 or less where it meets it, infinity where that is unknown."""
     match limit:
         case "score_kept":
             share = (value - candidate.low) / value
@@ -126,25 +126,25 @@ def recommend(
 
     `prefer` is what decides between variants, `latency` or `size`; None where there are none.
 
-    Where no shallower model holds the budget, the closest one is that which misses it by the smallest share of a limit,
+    Where no shallower model meets the budget, the closest one is that which misses it by the smallest share of a limit,
     counting the limit that it misses most.
     """
-    holding = [candidate for candidate in candidates if not missed_limits(candidate, budget)]
+    within_budget = [candidate for candidate in candidates if not missed_limits(candidate, budget)]
     if prefer is not None:
-        ranked = [preferred(holding, budget, prefer)] if holding else []
+        ranked = [preferred(within_budget, budget, prefer)] if within_budget else []
     elif SCORE_KEPT in budget:
-        ranked = sorted(holding, key=lambda candidate: (candidate.layers, -candidate.score))
+        ranked = sorted(within_budget, key=lambda candidate: (candidate.layers, -candidate.score))
     else:
-        ranked = sorted(holding, key=lambda candidate: (-candidate.score, candidate.layers))
-    if any(not candidate.is_full for candidate in holding):
+        ranked = sorted(within_budget, key=lambda candidate: (-candidate.score, candidate.layers))
+    if any(not candidate.is_full for candidate in within_budget):
         closest = None
     else:
-        closest = _closest([candidate for candidate in candidates if candidate not in holding], budget)
-    return Recommendation(ranked[0] if ranked else None, closest, len(holding), len(candidates))
+        closest = _closest([candidate for candidate in candidates if candidate not in within_budget], budget)
+    return Recommendation(ranked[0] if ranked else None, closest, len(within_budget), len(candidates))
 
 
 def preferred(candidates: Sequence[Candidate], budget: Mapping[str, float], prefer: str) -> Candidate:
-    """The one to recommend among variants that hold a budget. Raises ValueError when there are none."""
+    """The one to recommend among variants that meet a budget. Raises ValueError when there are none."""
     pool = candidates
     if SCORE_KEPT not in budget:
         best = max(candidate.score for candidate in candidates)
@@ -172,7 +172,7 @@ def left_out(
     prefer: str,
     chosen: Candidate | None,
 ) -> Candidate | None:
-    """The int8 variant that would have been recommended had it held the budget, as its arm does in another runtime.
+    """The int8 variant that would have been recommended had it met the budget, as its arm does in another runtime.
 
     `sound` are the candidates, `collapsed` those that are none because a run of theirs collapsed. None where there is
     no such variant.
@@ -192,7 +192,7 @@ def left_out(
     ]
     if chosen is None or not spoilt:
         return None
-    # What it scores is why it was left out; here it counts as if it held.
+    # What it scores is why it was left out; here it counts as if it met the budget.
     by_cost = {**budget, SCORE_KEPT: 0.0}
     best = preferred([*spoilt, chosen], by_cost, prefer)
     return None if best is chosen else best

@@ -29,7 +29,7 @@ def recommended_table(
 ) -> pd.DataFrame:
     """recommended.csv, in the order of the summary.
 
-    `recommended` says whether a model holds the budget. If not, the columns on the arm are those of the one that comes
+    `recommended` says whether a model meets the budget. If not, the columns on the arm are those of the one that comes
     closest, but `directory` is empty. `kept_percent` is the mean score in per cent of the full model's, with its
     interval over examples and seeds; sizes are those of the largest seed. `seed`, `kept_layers` and `directory` are of
     the run to take: that with the first seed, since to choose the best one by its validation score would make that
@@ -78,7 +78,7 @@ def recommended_table(
                 "recommended": found.chosen is not None,
                 **of_arm,
                 "models_compared": found.num_candidates,
-                "models_within_budget": found.num_holding,
+                "models_within_budget": found.num_within,
                 "sentence": words,
             }
         )

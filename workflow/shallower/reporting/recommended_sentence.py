@@ -41,21 +41,21 @@ def sentence(found: Recommendation, case: Case, scores: Scores) -> str:
     within = f"the budget ({budget_text(case.budget)})"
     among = f"chosen among {counted(found.num_candidates, 'model')} on the validation split"
     # Whether a score is kept is known as far as the interval goes, what a model costs is known for certain.
-    holds = "is known to hold" if SCORE_KEPT in case.budget else "holds"
+    meets = "is known to meet" if SCORE_KEPT in case.budget else "meets"
     near = f"closest is {closest_text(found.closest, case, scores)}" if found.closest else ""
     if found.chosen is None:
         reason = near or f"{_why_unknown(case)}, so that none can be compared with it"
-        return f"No model {holds} {within}: {reason}; {found.num_candidates} were compared."
+        return f"No model {meets} {within}: {reason}; {found.num_candidates} were compared."
     if found.chosen.is_full:
         layers = counted(case.full["num_layers"], "layer")
         if found.num_candidates == 1:
             return f"Keep all {layers}: no shallower model can be compared, as every one has a collapsed run."
         if found.closest is None:
             return f"Keep all {layers}: within {within} the full model scores highest; {among}."
-        return f"Keep all {layers}: no shallower model {holds} {within}; {near}; {among}."
+        return f"Keep all {layers}: no shallower model {meets} {within}; {near}; {among}."
     chosen = found.chosen
     first = "shallowest" if SCORE_KEPT in case.budget else "best"
-    which = f"the {first} of {found.num_holding}" if found.num_holding > 1 else "the only one"
+    which = f"the {first} of {found.num_within}" if found.num_within > 1 else "the only one"
     return (
         f"Keep {layers_text(chosen, case, scores)}: {kept_text(chosen, case)}, {_cost(chosen, case)}; {which} within "
         f"{within}, {among}."

@@ -100,23 +100,23 @@ def _row_of(candidate: Candidate, rows: pd.DataFrame) -> pd.Series:
 
 
 def _sentence(
-    found: Recommendation, case: Case, scores: Scores, rows: pd.DataFrame, holding: Sequence[Candidate]
+    found: Recommendation, case: Case, scores: Scores, rows: pd.DataFrame, within_budget: Sequence[Candidate]
 ) -> str:
     within = f"the budget ({budget_text(case.budget)})"
     arms = len(rows.drop_duplicates(["origin", "strategy", "amount"]))
     among = f"{counted(found.num_candidates, 'variant')} of {counted(arms, 'model')}"
-    holds = "is known to hold" if SCORE_KEPT in case.budget else "holds"
+    meets = "is known to meet" if SCORE_KEPT in case.budget else "meets"
     near = f"; closest is {closest_text(found.closest, case, scores)}" if found.closest else ""
     if found.chosen is None:
-        return f"No variant {holds} {within}{near}; {among} were compared."
+        return f"No variant {meets} {within}{near}; {among} were compared."
     chosen = found.chosen
     among = f"chosen among {among} on the validation split"
     if chosen.is_full and found.closest is not None:
         layers = counted(case.full["num_layers"], "layer")
-        return f"Keep all {layers}, in torch: no other variant {holds} {within}{near}; {among}."
+        return f"Keep all {layers}, in torch: no other variant {meets} {within}{near}; {among}."
     return (
         f"Keep {_what(chosen, case, scores)}: {kept_text(chosen, case)}, {_cost(chosen, case, rows)}; "
-        f"{_which(chosen, case.budget, holding)} within {within}, {among}."
+        f"{_which(chosen, case.budget, within_budget)} within {within}, {among}."
     )
 
 
@@ -152,18 +152,18 @@ def _cost(candidate: Candidate, case: Case, rows: pd.DataFrame) -> str:
     return f"{listed(speeds)}{time}, {size}"
 
 
-def _which(chosen: Candidate, budget: Mapping[str, Any], holding: Sequence[Candidate]) -> str:
-    """Why this one, of those that hold the budget."""
-    if len(holding) == 1:
+def _which(chosen: Candidate, budget: Mapping[str, Any], within_budget: Sequence[Candidate]) -> str:
+    """Why this one, of those that meet the budget."""
+    if len(within_budget) == 1:
         return "the only one"
     if SCORE_KEPT not in budget:
-        return f"the best of {len(holding)}"
+        return f"the best of {len(within_budget)}"
     if budget.get(PREFER) == PREFER_SIZE:
-        return f"the smallest of {len(holding)}"
-    equal = as_fast_as_any(holding)
+        return f"the smallest of {len(within_budget)}"
+    equal = as_fast_as_any(within_budget)
     if len(equal) == 1:
-        return f"the fastest of {len(holding)}"
-    return f"the smallest of {len(equal)} that are as fast as the measurement can tell, of {len(holding)}"
+        return f"the fastest of {len(within_budget)}"
+    return f"the smallest of {len(equal)} that are as fast as the measurement can tell, of {len(within_budget)}"
 
 
 def _left_out(spoilt: Candidate, case: Case, scores: Scores, has_collapsed: bool) -> str:

@@ -111,7 +111,7 @@ def _signs(figures: Sequence[VariantFigure]) -> list[tuple[str, Markup]]:
     signs += [("full model as it was trained", _circle("none", FULL_MODEL_COLOUR))]
     signs += [("not beaten in score and cost", _line(FRONTIER_COLOUR, 3, ""))]
     if any(figure.has_limits for figure in figures):
-        signs.append(("budget; the lower end of the score's interval holds it", _line(BUDGET_COLOUR, 2, "3 3")))
+        signs.append(("budget; the lower end of the score's interval meets it", _line(BUDGET_COLOUR, 2, "3 3")))
     if any(figure.recommended for figure in figures):
         signs.append(("recommended", _circle("none", BUDGET_COLOUR)))
     return signs
