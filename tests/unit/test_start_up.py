@@ -1,6 +1,7 @@
 """What each step loads when it starts: a package that a step does not need costs every one of its jobs seconds."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,13 @@ def test_each_step_imports_exactly_the_large_packages_that_it_needs():
 @pytest.mark.parametrize("step", LOADED)
 def test_what_a_frequent_step_has_loaded_when_it_starts(step):
     assert loaded_packages(SCRIPTS / f"{step}.py") == LOADED[step].split()
+
+
+def test_reading_a_study_loads_no_client_of_the_hub():
+    """Each start of Snakemake reads the study, as do all processes of cluster jobs."""
+    program = "import sys; import shallower.study.resolve; print('huggingface_hub.hf_api' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=LIBRARY, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def imported(script: Path) -> set[str]:

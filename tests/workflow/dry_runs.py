@@ -13,8 +13,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.pool import Pool
 
-# What the Snakefile imports in addition to the project's own code takes most of the time.
-PRELOADED = ["snakemake.cli", "snakemake.api", "pandas", "pyarrow.parquet", "pydantic", "huggingface_hub.errors"]
+# What Snakemake and the Snakefile import in addition to the project's own code takes most of the time.
+PRELOADED = [
+    "snakemake.cli",
+    "snakemake.api",
+    "snakemake.report.html_reporter",
+    "snakemake.storage",
+    "pandas",
+    "pyarrow.parquet",
+    "pydantic",
+    "huggingface_hub.errors",
+    "huggingface_hub.file_download",
+    "safetensors",
+]
 
 # A job of a dry-run: its rule, and what distinguishes it from the rule's other jobs.
 Job = tuple[str, str]

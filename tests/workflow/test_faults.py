@@ -75,6 +75,7 @@ def go_on(project: Project, undisturbed: Project, warm_steps: dict[str, str]) ->
 # --- processes ---
 
 
+@pytest.mark.slow
 def test_kill_9_of_everything(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGKILL)

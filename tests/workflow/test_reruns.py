@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from dry_runs import Job, dry_run_pool, planned_jobs
-from rerun_cases import CASES, IDLE_SCRIPTS, NOTHING, SCRIPTS, Case, all_of
+from rerun_cases import CASES, IDLE, NOTHING, SCRIPTS, Case, all_of
 from write_reruns import PAGE, page
 
 from project import ROOT, Project
@@ -63,12 +63,12 @@ def dry_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
     """The jobs of each case that this session tests; all dry-runs are under way at once.
 
-    Scripts whose edits start nothing are edited in one dry-run, and one by one only where that starts something.
+    Changes of rows that start nothing are made in one dry-run, and one by one only where that starts something.
     """
     test = test_a_change_reruns_what_depends_on_it
     items = (item for item in request.session.items if getattr(item, "function", None) is test)
     names = [item.callspec.params["name"] for item in items]
-    idle = [name for name in names if name in IDLE_SCRIPTS]
+    idle = [name for name in names if name in IDLE]
     together = dry_run(Case(all_of(*(CASES[name].change for name in idle)), NOTHING)) if idle else None
     found = {name: dry_run(CASES[name]) for name in names if name not in idle}
     if together and not together.exception() and not together.result():

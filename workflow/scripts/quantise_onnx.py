@@ -10,14 +10,16 @@ from shallower.core.cli import run_step
 from shallower.core.variants import INT8, ONNX, VOCABULARIES
 from shallower.delivery.candidates import read_candidates
 from shallower.delivery.variant_folders import folder_of, in_variants, model_file, write_folder_manifest, write_made
-from shallower.export.quantisation import quantise
+from shallower.export.quantisation import check_names, quantise
 from shallower.models.checksums import verified_file
 
 
 def main(arguments: argparse.Namespace) -> None:
     made = list(in_variants(read_candidates(arguments.candidates), [INT8], [arguments.vocabulary]))
-    for candidate, variant in made:
-        source, output = model_file(candidate.run, variant._replace(runtime=ONNX)), model_file(candidate.run, variant)
+    sources = [model_file(candidate.run, variant._replace(runtime=ONNX)) for candidate, variant in made]
+    check_names(sources, arguments.exclude)
+    for (candidate, variant), source in zip(made, sources, strict=True):
+        output = model_file(candidate.run, variant)
         weights = verified_file(source)
         quantise(source, output, arguments.exclude)
         write_folder_manifest(folder_of(candidate.run, variant), [output.name], made_from=weights)

@@ -252,6 +252,7 @@ def test_our_commands_are_the_scripts_of_the_workflow(job):
     assert all(command[1].is_file() for command in commands(ours))
 
 
+@pytest.mark.slow
 def test_our_run_is_measured(job):
     ours = Job(**{**vars(job), "contestant": "ours"})
     record = run_job(ours, RIVALS_PACKAGES)
@@ -260,6 +261,7 @@ def test_our_run_is_measured(job):
     assert 0 <= job_score(ours, "accuracy") <= 1
 
 
+@pytest.mark.slow
 def test_the_trainer_runs_and_is_measured(job):
     try:
         check_rivals(RIVALS_PACKAGES)

@@ -6,7 +6,7 @@ import pytest
 
 from shallower.core.errors import UserError
 from shallower.export.onnx_prediction import OnnxModel, predict
-from shallower.export.quantisation import Operator, excluded_nodes, quantise
+from shallower.export.quantisation import Operator, check_names, excluded_nodes, quantise
 
 
 def float_weights(path):
@@ -54,16 +54,24 @@ def test_operators_are_left_out_by_type_or_module(exported, tmp_path, name, numb
 def test_names_mean_whole_parts_of_modules():
     operators = [Operator(f"bert.encoder.layer.{layer}.output.dense/MatMul", "MatMul") for layer in (1, 2, 12)]
     operators.append(Operator("classifier/Gemm", "Gemm"))
-    assert excluded_nodes(operators, ["layer.1"], "x") == ["bert.encoder.layer.1.output.dense/MatMul"]
-    assert len(excluded_nodes(operators, ["output.dense", "classifier"], "x")) == 4
-    assert excluded_nodes(operators, ["Gemm"], "x") == ["classifier/Gemm_MatMul"]
-    assert excluded_nodes(operators, [], "x") == []
+    assert excluded_nodes(operators, ["layer.1"]) == ["bert.encoder.layer.1.output.dense/MatMul"]
+    assert len(excluded_nodes(operators, ["output.dense", "classifier"])) == 4
+    assert excluded_nodes(operators, ["Gemm"]) == ["classifier/Gemm_MatMul"]
+    assert excluded_nodes(operators, []) == []
 
 
-def test_unknown_names_are_refused_with_those_that_there_are(exported, tmp_path):
-    with pytest.raises(UserError, match=r"'Conv' .*types Gather, Gemm, MatMul and the modules classifier, dense, key"):
-        quantise(exported("bert").onnx, tmp_path / "x.onnx", ["Gather", "Conv"])
-    assert list(tmp_path.iterdir()) == []
+def test_names_that_no_model_has_are_refused_with_those_that_there_are(exported):
+    models = [exported("bert").onnx, exported("albert").onnx]
+    with pytest.raises(UserError, match=r"'Conv' .*types Gather, Gemm, MatMul and the modules .*classifier, dense"):
+        check_names(models, ["Gather", "Conv"])
+
+
+def test_a_name_need_not_be_that_of_every_model(exported, tmp_path):
+    """As of an upper layer, which a shallower model does not have."""
+    models = [exported("bert").onnx, exported("albert").onnx]
+    check_names(models, ["layer.1"])
+    quantise(models[1], tmp_path / "x.onnx", ["layer.1"])
+    assert float_weights(tmp_path / "x.onnx") == 0
 
 
 def test_broken_and_missing_files_are_named(tmp_path):

@@ -19,7 +19,8 @@ from huggingface_hub import constants
 from safetensors.torch import load_file
 
 from hub_server import ALWAYS, Fault, HubServer
-from shallower.core.errors import UserError
+from scripts import run_script
+from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json, sha256_of, write_json
 from shallower.sources import hub_outline
 from shallower.sources.hub_check import Finding, check_on_hub
@@ -356,7 +357,9 @@ def test_an_error_of_the_hub_is_retried(serve: Serve) -> None:
 # The script
 
 
-def test_the_script_prints_a_line_for_each_and_fails_for_any(model: Path, serve: Serve, tmp_path: Path) -> None:
+def test_the_script_prints_a_line_for_each_and_fails_for_any(
+    model: Path, serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = serve()
     study = yaml.safe_load((ROOT / "studies" / "glue-minilm.yaml").read_text())
     study["models"] = [model_entry(server), model_entry(server, name="other", repository="someone/nothing")]
@@ -364,13 +367,13 @@ def test_the_script_prints_a_line_for_each_and_fails_for_any(model: Path, serve:
     study["tasks"] = [task, {**task, "name": "longer", "train_examples": 41}]
     study["strategies"] = [{"name": "top", "amounts": [1]}]
 
-    def run() -> subprocess.CompletedProcess[str]:
+    def write() -> Path:
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-        command = [sys.executable, "workflow/scripts/check_hub.py", "--study", str(tmp_path / "study.yaml")]
-        environment = os.environ | server.environment(tmp_path / "other") | {"PYTHONPATH": "workflow"}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        return tmp_path / "study.yaml"
 
-    refused = run()
+    command = [sys.executable, "workflow/scripts/check_hub.py", "--study", str(write())]
+    environment = os.environ | server.environment(tmp_path / "other") | {"PYTHONPATH": "workflow"}
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert [line.split(":")[0] for line in refused.stdout.splitlines()] == [
         "ok     model mine", "wrong  model other", "ok     task mine", "wrong  task longer",
     ]  # fmt: skip
@@ -379,8 +382,8 @@ def test_the_script_prints_a_line_for_each_and_fails_for_any(model: Path, serve:
     assert "Traceback" not in refused.stderr
     assert "signature" not in refused.stderr, "addresses of large files are not to be logged"
     del study["models"][1], study["tasks"][1]
-    done = run()
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("Not checked: the values of weights")
+    run_script("check_hub", study=write())
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Not checked: the values of weights")
     study["models"][0]["revision"] = "refs/pr/1"
-    assert "'refs/pr/1' is not a commit" in run().stderr
+    with pytest.raises(StudyErrors, match="'refs/pr/1' is not a commit"):
+        run_script("check_hub", study=write())

@@ -50,14 +50,14 @@ def quantise(onnx_file: str | Path, output: str | Path, exclude_operators: Colle
     """Write an ONNX model that `shallower.export.onnx_export` made, with weights in 8 bits.
 
     `exclude_operators` are left in fp32. Each is a type of operator (MatMul, Gather) or a module, by consecutive parts
-    of its name, with all in it: word_embeddings, output.dense, encoder.layer.0.
+    of its name, with all in it: word_embeddings, output.dense, encoder.layer.0. One that the model does not have means
+    nothing here (see `check_names`).
 
-    Raises UserError when the file is missing or not an ONNX model, when the model has no operator of a name, and when
-    onnxruntime or onnx is not installed.
+    Raises UserError when the file is missing or not an ONNX model, and when onnxruntime or onnx is not installed.
     """
     quantization = required("onnxruntime.quantization")
     preparation = required("onnxruntime.quantization.shape_inference")
-    excluded = excluded_nodes(quantisable(onnx_file), exclude_operators, onnx_file)
+    excluded = excluded_nodes(quantisable(onnx_file), exclude_operators)
     with tempfile.TemporaryDirectory(prefix="shallower-") as folder, without_details():
         prepared = Path(folder) / "prepared.onnx"
         # Shapes by ONNX's own inference. onnxruntime's symbolic one does not know all operators that torch exports, and
@@ -101,20 +101,26 @@ def quantisable(onnx_file: str | Path) -> list[Operator]:
     ]
 
 
-def excluded_nodes(operators: Sequence[Operator], names: Collection[str], place: str | Path) -> list[str]:
-    """The names that onnxruntime knows operators by, of those that are meant by any of `names`.
+def check_names(onnx_files: Collection[Path], exclude_operators: Collection[str]) -> None:
+    """Raise UserError when a name of operators to leave out means none in any of several models.
 
-    Raises UserError when a name means none of them; `place` is the model's file.
+    Models of fewer layers do not have those of the full one.
     """
-    for name in names:
+    operators = {operator for file in onnx_files for operator in quantisable(file)} if exclude_operators else set()
+    for name in exclude_operators:
         if not any(operator.is_meant_by(name) for operator in operators):
             kinds = sorted({operator.kind for operator in operators})
             # The last parts alone, since layers repeat them.
             modules = sorted({operator.module.rpartition(".")[2] for operator in operators})
             raise UserError(
-                f"{place}: no operator {name!r} to leave out when quantising (deliver.exclude_operators); there are "
-                f"the types {', '.join(kinds)} and the modules {', '.join(modules[:MAX_LISTED])}"
+                f"no operator {name!r} to leave out when quantising (deliver.exclude_operators) in any of "
+                f"{', '.join(map(str, onnx_files))}; there are the types {', '.join(kinds)} and the modules "
+                f"{', '.join(modules[:MAX_LISTED])}"
             )
+
+
+def excluded_nodes(operators: Sequence[Operator], names: Collection[str]) -> list[str]:
+    """The names that onnxruntime knows operators by, of those that are meant by any of `names`."""
     meant = [operator for operator in operators if any(operator.is_meant_by(name) for name in names)]
     # onnxruntime makes a MatMul and an Add of each Gemm first.
     return [f"{each.name}_MatMul" if each.kind == "Gemm" else each.name for each in meant]

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import yaml
-from huggingface_hub import metadata_load
 
 from shallower.sources.model_places import ModelPlace
 
@@ -23,6 +22,9 @@ def stated_licence(place: ModelPlace, names: list[str], folder: Path) -> str | N
     """
     if CARD not in names:
         return None
+    # Imported here, since it loads all clients of the hub, and the Snakefile imports this module.
+    from huggingface_hub import metadata_load
+
     place.fetch([CARD], folder)
     try:
         data = metadata_load(folder / CARD) or {}

@@ -3,8 +3,11 @@
 python -m shallower.study.schema    writes workflow/schemas/study.schema.yaml
 """
 
-from collections.abc import Mapping, Sequence
+import ast
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import yaml
 from shallower.core.files import write_text
 from shallower.study.messages import KeyPath
 from shallower.study.settings import StudySettings
+from shallower.study.step_settings import Settings
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "study.schema.yaml"
 HEADING = "# Generated from workflow/shallower/study/settings.py by `make docs`; do not edit.\n"
@@ -24,10 +28,38 @@ LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exc
 @cache
 def schema() -> dict[str, Any]:
     """The JSON schema of a study; not to be changed."""
-    generated = _tidied(StudySettings.model_json_schema())
+    generated = StudySettings.model_json_schema()
+    _describe(generated, StudySettings)
+    for settings in _subclasses(Settings):
+        _describe(generated["$defs"].get(settings.__name__, {}), settings)
+    generated = _tidied(generated)
     definitions = generated.pop("$defs")
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study"}
     return {**dialect, **generated, "$defs": definitions}
+
+
+def _describe(rule: dict[str, Any], settings: type[Settings]) -> None:
+    """Add the texts below the keys of a class and of its bases, which pydantic would read at every start."""
+    for owner in reversed(settings.mro()):
+        if issubclass(owner, Settings):
+            for name, text in _texts_below(owner):
+                if name in rule.get("properties", {}):
+                    rule["properties"][name]["description"] = text
+
+
+def _texts_below(settings: type[Settings]) -> Iterator[tuple[str, str]]:
+    """Each key of a class, without its bases, that has a text below it, and this text."""
+    (definition,) = ast.parse(inspect.getsource(settings)).body
+    assert isinstance(definition, ast.ClassDef)
+    for key, below in pairwise(definition.body):
+        if isinstance(key, ast.AnnAssign) and isinstance(below, ast.Expr):
+            yield ast.unparse(key.target), ast.literal_eval(below.value)
+
+
+def _subclasses(settings: type[Settings]) -> Iterator[type[Settings]]:
+    for subclass in settings.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _tidied(node: Any) -> Any:

@@ -8,9 +8,9 @@ from shallower.study.fields import Distinct, Name, Number, Whole, optional
 
 
 class Settings(BaseModel):
-    """A mapping in which no unknown key is allowed."""
+    """A mapping in which no unknown key is allowed. Texts below keys are their descriptions in the schema."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Tuning(Settings):
