@@ -556,6 +556,11 @@ STUDY = [
         ("refine.distill.augment.copies: 0 is less than the minimum of 1",),
     ),
     Case(
+        "an unknown key of texts that are made",
+        setting("refine", {"distill": {"augment": {"copies": 2, "masks": 0.2}}}),
+        ("refine.distill.augment: unknown key 'masks'; did you mean 'mask'?",),
+    ),
+    Case(
         "texts made for a teacher: every token masked",
         setting("refine", {"distill": {"augment": {"copies": 2, "mask": 1}}}),
         ("refine.distill.augment.mask: 1 is too large; write a number below 1",),
@@ -871,6 +876,11 @@ STUDY = [
         "test examples that are the texts without labels",
         both(unlabelled(), tested("text,label\ngood day,good\nbad day,bad\n", name="unlabelled.csv")),
         ("tasks[0] (tiny): unlabelled_file: data/unlabelled.csv is the task's test data, too",),
+    ),
+    Case(
+        "a list of GLUE tasks",
+        setting("tasks.0", {"name": "tiny", "source": "glue", "subset": ["stsb"], "target": "embedding"}),
+        ("tasks[0] (tiny).subset: unknown value ['stsb']; did you mean 'stsb'?",),
     ),
     Case(
         "a test split of GLUE, whose labels are hidden",
@@ -2117,6 +2127,17 @@ EMBEDDINGS = [
         ("origins[2] (gradual): gradual does not suit embedding (task tiny)", "use the origin finetuned"),
     ),
     Case(
+        "reproduction of the paper with a model of unknown depth",
+        both(
+            setting("reproduction", True),
+            setting(
+                "models.0",
+                {"name": "m", "source": "hub", "repository": "someone/model", "revision": "0" * 40},
+            ),
+        ),
+        ("reproduction: the number of layers of m is unknown before its download; add num_layers to the model",),
+    ),
+    Case(
         "reproduction of the paper with embeddings",
         embedding(setting("reproduction", True)),
         ("reproduction: reproduction does not suit embedding (task tiny): the paper has classifiers only",),
@@ -2207,6 +2228,11 @@ COLLECTIONS = [
         "a full model that is to learn from nothing",
         collection(setting("train.epochs", 1)),
         ("train.epochs: there is nothing to learn from, since task tiny has no train_file; write 0",),
+    ),
+    Case(
+        "a full model of a task that is to learn from nothing",
+        collection(setting("tasks.0.train", {"epochs": 3})),
+        ("tasks[0] (tiny).train.epochs: there is nothing to learn from, since task tiny has no train_file; write 0",),
     ),
     Case(
         "calibration examples of nothing",

@@ -100,6 +100,14 @@ def test_a_sound_study_has_no_faults_and_every_file_belongs(study):
     assert PurePosixPath(VARIANTS, "finetuned/top-2/seed1/full/onnx") not in folders
 
 
+def test_a_study_of_int8_alone_has_what_it_is_made_from(study, monkeypatch):
+    monkeypatch.setitem(CONFIG["deliver"], "runtimes", [INT8])
+    record, sums = recorded()
+    assert list(delivery_faults(record, sums)) == []
+    _, folders = files_of_deliveries(record)
+    assert PurePosixPath(VARIANTS, "finetuned/top-1/seed1/full/onnx") in folders
+
+
 @pytest.mark.parametrize("has_test", [False, True])
 def test_records_of_test_examples_belong_where_a_task_has_some(study, has_test):
     record, _ = recorded()

@@ -10,6 +10,7 @@ from shallower.core.files import read_json, write_json
 from shallower.planning import status
 from shallower.planning.status import read_status, seconds_left, status_text
 from shallower.study.resolve import resolve_study
+from shallower.study.study import Study
 
 STARTED, NOW = 1_700_000_000, 1_700_000_600
 BASELINE, TOP = "results/s/m/tiny/baseline/seed{}", "results/s/m/tiny/finetuned/top-1/seed{}"
@@ -120,6 +121,24 @@ def test_runs_that_failed_and_what_starts_from_them_are_not_waited_for(study, tm
     # What a baseline that was trained and could not be scored gave weights to is still trained.
     train(tmp_path, BASELINE.format(2))
     assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) > 0
+
+
+def test_what_is_trained_before_a_run_is_part_of_it(study, tmp_path):
+    lock(tmp_path)
+    train(tmp_path, BASELINE.format(1))
+    train(tmp_path, BASELINE.format(2))
+    write(tmp_path / f"logs/finetune/{TOP.format(2).partition('/')[2]}/stage0.log", "error: disk full\n")
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 4)
+
+
+def test_runs_without_their_teacher_are_not_waited_for(study, tmp_path):
+    lock(tmp_path)
+    train(tmp_path, BASELINE.format(1))
+    train(tmp_path, BASELINE.format(2))
+    write(tmp_path / "logs/teach/s/m/tiny/seed2.log", "error: disk full\n")
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 2 / 4)
+    taught = Study(study.config | {"refine": {"distill": {"weight": 0.5, "temperature": 2.0}}})
+    assert seconds_left(read_status(taught, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 4)
 
 
 def test_a_run_that_is_made_again_meanwhile_has_no_score(study, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import tagged_words
 import tiny_embedding
 from bad_files import SOUND, cell, mood, row_number, table, text
 from hub_server import HubServer
-from shallower.core.errors import UserError
+from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of
 from shallower.core.layout import SPLITS, TEST
 from shallower.proposals import propose
@@ -99,15 +99,29 @@ def test_ids_of_classes_get_their_names(proposed):
     assert rows_of("train", "named")[0]["label"] in {"0", "1", "2"}
 
 
-def test_names_in_a_parquet_file_are_taken(proposed):
+def with_names(labels: list[int]) -> dict[str, pa.Table]:
+    """A file with texts and the ids of two classes, which it names."""
     info = {"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}
-    values = pa.table({"text": [text(row) for row in range(60)], "label": [row % 2 for row in range(60)]})
-    proposed(
-        {"my.parquet": values.replace_schema_metadata({"huggingface": json.dumps(info)})}, files={"train": "my.parquet"}
-    )
+    values = pa.table({"text": [text(row) for row in range(len(labels))], "label": labels})
+    return {"my.parquet": values.replace_schema_metadata({"huggingface": json.dumps(info)})}
+
+
+def test_names_in_a_parquet_file_are_taken(proposed):
+    proposed(with_names([row % 2 for row in range(60)]), files={"train": "my.parquet"})
     (task,) = study_at()["tasks"]
     assert (task["labels"], task["positive_class"]) == (["neg", "pos"], "pos")
     assert {row["label"] for row in rows_of("train")} == {"neg", "pos"}
+
+
+def test_hidden_labels_are_no_class(proposed):
+    labels = [row % 3 - 1 for row in range(90)]
+    with pytest.raises(UserError, match=r"30 rows of 90 cannot be used: .*'label' is -1, which marks a hidden label"):
+        proposed(with_names(labels), files={"train": "my.parquet"}, kind="classification")
+    proposed(with_names(labels), files={"train": "my.parquet"}, kind="classification", leaves_out=True)
+    assert study_at()["tasks"][0]["labels"] == ["neg", "pos"]
+    assert sum(len(rows_of(split)) for split in ("train", "validation", "test")) == 60
+    with pytest.raises(StudyErrors, match="2 is the id of no class that the file names"):
+        proposed(with_names([*range(3)] * 30), files={"train": "my.parquet"}, kind="classification", name="other")
 
 
 def test_pairs_with_ratings(proposed):

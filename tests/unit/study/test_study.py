@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shallower.core.errors import UserError
+from shallower.core.errors import StudyErrors, UserError
 from shallower.study.resolve import resolve_study
 from shallower.study.study import Study
 
@@ -31,6 +31,28 @@ def test_defaults_are_the_papers_and_overlays_apply_in_order(study):
     assert resolved.refine_settings("mrpc", "finetuned")["learning_rate"] == 1e-5
     study["tasks"][1]["refine"] = {"epochs": 2}
     assert resolve_study(study).refine_settings("mrpc", "finetuned")["epochs"] == 2
+
+
+def test_only_runs_that_there_are_must_be_trained(study):
+    """The first task is refined by one origin, the second one, whose models are not trained again, by the other."""
+    study["tasks"][1]["refine"] = {"epochs": 0}
+    first, second = [task["name"] for task in study["tasks"]]
+    study["origins"] = [{"name": "pretrained"}, {"name": "finetuned"}]
+    pairs = [("pretrained", first), ("finetuned", second)]
+    study["strategies"] = [
+        {"name": "top", "amounts": [1], "origins": [origin], "tasks": [task]} for origin, task in pairs
+    ]
+    assert {(run.origin, run.task) for run in resolve_study(study).runs if not run.is_baseline} == {*pairs}
+    study["strategies"][1]["origins"] = ["pretrained"]
+    with pytest.raises(StudyErrors, match="0 leaves the runs of origin pretrained"):
+        resolve_study(study)
+
+
+def test_a_number_that_is_written_with_a_point_is_the_same(study):
+    study["race"], study["budget"] = {"epochs": 1}, {"score_kept": 98}
+    config = resolve_study(study).config
+    study["race"], study["budget"] = {"epochs": 1.0}, {"score_kept": 98.0}
+    assert repr(resolve_study(study).config) == repr(config)
 
 
 def test_an_origin_trains_for_twice_the_epochs_whoever_sets_them(study):

@@ -119,23 +119,23 @@ def sha256_of(path: str | Path) -> str:
 
 def canonical_json(content: Any) -> str:
     """One line of JSON with sorted keys: equal content gives equal text, whatever the order of keys, 1.0 as 1."""
-    return json.dumps(_plain_numbers(content), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return json.dumps(plain_numbers(content), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def ascii_json(content: Any) -> str:
     """The same in ASCII, for command lines: every locale passes it on unchanged."""
-    return json.dumps(_plain_numbers(content), sort_keys=True, allow_nan=False)
+    return json.dumps(plain_numbers(content), sort_keys=True, allow_nan=False)
 
 
-def _plain_numbers(content: Any) -> Any:
+def plain_numbers(content: Any) -> Any:
     """The same content with whole floats as integers: a setting that is written 1 or 1.0 is the same."""
     match content:
         case float() if content.is_integer() and abs(content) < 2**53:
             return int(content)
         case Mapping():
-            return {key: _plain_numbers(value) for key, value in content.items()}
+            return {key: plain_numbers(value) for key, value in content.items()}
         case list() | tuple():
-            return [_plain_numbers(value) for value in content]
+            return [plain_numbers(value) for value in content]
         case _:
             return content
 

@@ -43,8 +43,12 @@ def record_of_making(variant: Variant) -> str:
     return names[variant.runtime]
 
 
+def made_runtimes(asked: Collection[str]) -> list[str]:
+    """The runtimes that models are made for where a study asks for some: int8 is made from ONNX."""
+    return [name for name in RUNTIMES if name in measured_runtimes(asked) or (name == ONNX and INT8 in asked)]
+
+
 def records_of_making(runtimes: Collection[str], vocabularies: Collection[str]) -> list[str]:
     """Names of the records of the steps that make models in these variants, and of those that they need."""
-    needed = {TORCH: True, ONNX: not {ONNX, INT8}.isdisjoint(runtimes), INT8: INT8 in runtimes}
-    made = [Variant(*pair) for pair in product((name for name in RUNTIMES if needed[name]), vocabularies)]
+    made = [Variant(*pair) for pair in product(made_runtimes(runtimes), vocabularies)]
     return [record_of_making(variant) for variant in made if variant != AS_TRAINED]

@@ -21,7 +21,7 @@ from shallower.core.variants import (
     ONNX,
     TORCH,
     Variant,
-    measured_runtimes,
+    made_runtimes,
     record_of_making,
     records_of_making,
 )
@@ -50,7 +50,7 @@ def delivered_record(config: Mapping[str, Any], pairs: Iterable[tuple[str, str]]
     for model, task in pairs:
         names = {"study": study, "model": model, "task": task}
         candidates = read_candidates(root / layout.VARIANTS.format(**names) / "candidates.json")
-        variants = in_variants(candidates, measured_runtimes(deliver["runtimes"]), deliver["vocabularies"])
+        variants = in_variants(candidates, made_runtimes(deliver["runtimes"]), deliver["vocabularies"])
         folders = [folder_of(candidate.run, variant) for candidate, variant in variants]
         found.append(
             {
@@ -86,7 +86,7 @@ def files_of_deliveries(record: Mapping[str, Any]) -> tuple[set[PurePosixPath], 
     files, folders = set(), set()
     deliver = record["study"].get("deliver") or {}
     for entry in record.get("delivered", []):
-        made = records_of_making(measured_runtimes(deliver["runtimes"]), deliver["vocabularies"])
+        made = records_of_making(deliver["runtimes"], deliver["vocabularies"])
         tested = has_test(next(task for task in record["study"]["tasks"] if task["name"] == entry["task"]))
         names = ["candidates", *made, "predicted", "evaluated", "serving"]
         names += ["test-predicted", "test-evaluated"] if tested else []

@@ -199,13 +199,22 @@ def _failures(study: Study, folder: Path, session: Session | None) -> Iterator[t
 
 
 def _lost(study: Study, failures: Iterable[str], trained: Container[str]) -> frozenset[str]:
-    # Logs of runs are named as their folders are: logs/finetune/study/... and results/study/...
-    failed = {Path(*Path(log).parts[2:]).with_suffix("") for log in failures}
+    # Logs of runs are named as their folders are: logs/finetune/study/... and results/study/...; what is trained before
+    # has a log in a folder of the run's, and a teacher one for all runs that it teaches.
+    failed, teachers = set[Path](), set[Path]()
+    for log in map(Path, failures):
+        place = Path(*log.parts[2:]).with_suffix("")
+        (teachers if log.parts[1] == "teach" else failed).update([place, *place.parents])
     untrained = [run for run in study.runs if run.directory not in trained]
     lost = [run for run in untrained if Path(*Path(run.directory).parts[1:]) in failed]
     baselines = {(run.model, run.task, run.seed) for run in lost if run.is_baseline}
     for run in untrained:
-        if not run.is_baseline and ORIGINS[run.origin].from_baseline and (run.model, run.task, run.seed) in baselines:
+        if run.is_baseline:
+            continue
+        is_taught = "distill" in study.refine_settings(run.task, run.origin)
+        lacks_teacher = Path(study.name, run.model, run.task, f"seed{run.seed}") in teachers
+        lacks_baseline = (run.model, run.task, run.seed) in baselines
+        if (is_taught and lacks_teacher) or ((is_taught or ORIGINS[run.origin].from_baseline) and lacks_baseline):
             lost.append(run)
     return frozenset(run.directory for run in lost)
 

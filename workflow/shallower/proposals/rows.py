@@ -15,6 +15,9 @@ from shallower.sources.file_formats import read_file, refuse_rows
 from shallower.sources.labelled_files import place_of, with_lists
 from shallower.task_kinds.base import is_missing
 
+# What files with names of classes have for a label that is not told.
+HIDDEN = -1
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -57,13 +60,17 @@ def read_rows(
             columns = [*map(with_lists, columns)]
         problems = []
         for row, found in enumerate(zip(*columns, strict=True)):
-            if lacking := [name for name, value in zip(used, found, strict=True) if is_missing(value)]:
-                rows.incomplete.append(f"{place_of(content.lines, row)} of {path}, where {lacking[0]!r} is missing")
+            if problem := _lacking(used, found, choice.label if content.stored_names else ()):
+                rows.incomplete.append(f"{place_of(content.lines, row)} of {path}, where {problem}")
                 continue
             texts = found[: len(choice.text)]
             values = [_named(value, content.stored_names) for value in found[len(choice.text) :]]
             value = values[0] if len(values) == 1 else values
             named = [*zip(choice.text, texts, strict=True)]
+            if unknown := _beyond(values, content.stored_names):
+                problems.append(
+                    f"{place_of(content.lines, row)}: {unknown[0]} is the id of no class that the file names"
+                )
             for word, problem in proposal.problems(named, ", ".join(choice.label), value):
                 problems.append(f"{place_of(content.lines, row, word)}: {problem}")
             rows.texts.append(texts)
@@ -77,6 +84,22 @@ def read_rows(
     if not rows.texts:
         raise UserError(f"{files[0]}: no row has a text and a label; a task needs examples")
     return rows
+
+
+def _lacking(names: Sequence[str], values: Sequence[Any], ids: Sequence[str]) -> str:
+    """What a row lacks, if anything; columns of `ids` have the numbers of classes, or HIDDEN."""
+    for name, value in zip(names, values, strict=True):
+        if is_missing(value):
+            return f"{name!r} is missing"
+        if name in ids and value == HIDDEN:
+            return f"{name!r} is {HIDDEN}, which marks a hidden label"
+    return ""
+
+
+def _beyond(values: Sequence[Any], stored_names: Sequence[str] | None) -> list[int]:
+    """Labels, or those in lists, that are still numbers after `_named`: ids of no class."""
+    each = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return [one for one in each if stored_names is not None and type(one) is int]
 
 
 def _named(value: Any, stored_names: Sequence[str] | None) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from shallower.core.errors import UserError
 from shallower.core.files import local_path
 from shallower.models.folder import CONFIG, WEIGHTS
+from shallower.models.sentence_embedding import MODULES
 from shallower.sources.hub import cached_file
 from shallower.sources.hub_requests import check_repository
 from shallower.sources.model_places import WEIGHT_NAMES, FolderPlace, HubPlace, ModelPlace
@@ -121,9 +122,11 @@ class LocalModels(ModelSource):
 
     def own_files(self, definition: Mapping[str, Any]) -> list[str]:
         folder = local_path(definition["directory"])
-        names = (path for pattern in _USED for path in folder.glob(pattern))
+        # How a sentence-transformers model pools is in a folder of its own.
+        patterns = (*_USED, f"*/{CONFIG}") if (folder / MODULES).is_file() else _USED
+        names = (path for pattern in patterns for path in folder.glob(pattern))
         # No file that is needed has braces in its name, and Snakemake would look for the wildcard that they name.
-        return sorted(str(path) for path in names if not {*"{}"} & {*path.name})
+        return sorted(str(path) for path in names if not {*"{}"} & {*str(path.relative_to(folder))})
 
     def open(self, definition: Mapping[str, Any], scratch: Path) -> ModelPlace:
         return FolderPlace(self.folder(definition))

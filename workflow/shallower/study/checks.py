@@ -23,7 +23,7 @@ from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
 from shallower.study.step_settings import Measure
-from shallower.study.strategy_checks import repeated, strategy_problems
+from shallower.study.strategy_checks import known_stack, pairs_with_arms, repeated, strategy_problems
 from shallower.study.study import (
     MODEL_USE_KEYS,
     TASK_USE_KEYS,
@@ -54,9 +54,23 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from deliver_problems(draft)
     yield from kind_problems(draft)
     yield from oracle_problems(draft)
+    yield from _reproduction_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
     yield from _measure_problems(draft)
+
+
+def _reproduction_problems(draft: Draft) -> Iterator[str]:
+    """Models of which it is unknown at the start what half of their layers is, which the paper's items show."""
+    if draft.config.get("reproduction") is not True:
+        return
+    for index, model in draft.entries("models"):
+        is_local = model.get("source") == "local"
+        if draft.is_sound("models", index) and not is_local and known_stack(draft, index, model) is None:
+            yield (
+                f"reproduction: the number of layers of {model['name']} is unknown before its download; add num_layers "
+                "to the model"
+            )
 
 
 def _name_problems(draft: Draft) -> Iterator[str]:
@@ -108,12 +122,14 @@ def _refine_problems(draft: Draft) -> Iterator[str]:
     """Runs that would never be trained and teachers that would teach nobody, each reason once."""
     untrained: dict[tuple[int | str, ...], str] = {}
     untaught: dict[tuple[int | str, ...], None] = {}
-    kinds = known_kinds(draft)
+    kinds, pairs = known_kinds(draft), pairs_with_arms(draft)
     for index, origin in draft.entries("origins"):
         name = origin.get("name")
         if not draft.is_sound("origins", index, "name") or name not in ORIGINS:
             continue
         for task_index, task in draft.entries("tasks"):
+            if (str(task.get("name")), name) not in pairs:
+                continue
             kind = kinds.get(str(task.get("name")))
             # The later overrides the earlier, as in the study's `refine_settings`.
             owners = {(): draft.config, ("origins", index): origin, ("tasks", task_index): task}

@@ -7,7 +7,7 @@ from shallower.core.wording import listed, unsuited
 from shallower.sources.glue import GLUE_TASKS
 from shallower.study.draft import Draft
 from shallower.study.step_settings import Training
-from shallower.study.strategy_checks import calibration_missing, limit_of
+from shallower.study.strategy_checks import calibration_missing, limit_of, pairs_with_arms
 from shallower.study.study import target_of
 from shallower.study.teacher_checks import is_taught
 from shallower.surgery.strategies import STRATEGIES
@@ -68,6 +68,8 @@ def known_kinds(draft: Draft) -> dict[str, str]:
     for index, task in draft.entries("tasks"):
         key = "subset" if task.get("source") == "glue" and "target" not in task else "target"
         if isinstance(task.get("name"), str) and key in task and draft.is_sound("tasks", index, key):
+            if key == "target" and task.get("source") == "glue" and not draft.is_sound("tasks", index, "subset"):
+                continue
             if key == "target" and task.get("source") == "glue" and target_problem(task):
                 continue  # reported where labels are checked
             found[task["name"]] = target_of(task)
@@ -114,12 +116,12 @@ def _untrained_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]
 
 def _unlearnt_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
     """Tasks without labelled rows to train on, where something is to be learnt from them."""
-    for _, task in draft.entries("tasks"):
+    for index, task in draft.entries("tasks"):
         kind = kinds.get(str(task.get("name")))
         if kind is not None and not task_kind(kind).needs_training and _lacks_training(task):
             yield from (
                 f"{where}: there is nothing to learn from, since task {task['name']} has no train_file; {remedy}"
-                for where, remedy in _learning_from_labels(draft, task)
+                for where, remedy in _learning_from_labels(draft, index, task)
             )
 
 
@@ -141,7 +143,7 @@ def _training_problems(draft: Draft, task: Mapping[str, Any], kind: TaskKind) ->
         yield ": calibration examples are taken from train_file; add it, or remove calibration"
 
 
-def _learning_from_labels(draft: Draft, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _learning_from_labels(draft: Draft, task_index: int, task: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Where a study asks for trainings of a task that would learn from labels alone, and what to do instead."""
 
     def settings(*owners: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,8 +151,12 @@ def _learning_from_labels(draft: Draft, task: Mapping[str, Any]) -> Iterator[tup
 
     train = settings(draft.config.get("train", {}), task.get("train", {}))
     if train.get("epochs", Training().epochs) != 0:
-        yield "train.epochs", "write 0, which takes the full model as it is"
+        owner = ("tasks", task_index) if "epochs" in settings(task.get("train", {})) else ()
+        yield draft.place(*owner, "train", "epochs"), "write 0, which takes the full model as it is"
+    pairs = pairs_with_arms(draft)
     for index, origin in draft.entries("origins"):
+        if (str(task.get("name")), str(origin.get("name"))) not in pairs:
+            continue
         refine = settings(*(owner.get("refine", {}) for owner in (draft.config, origin, task)))
         taught = refine.get("distill") is not None and "unlabelled_file" in {**_study_texts(draft), **task}
         if refine.get("epochs", train.get("epochs", Training().epochs)) != 0 and not taught:

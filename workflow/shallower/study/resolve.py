@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shallower.core.errors import StudyErrors
+from shallower.core.files import plain_numbers
 from shallower.study.checks import problems
 from shallower.study.defaults import with_defaults
 from shallower.study.draft import Draft
@@ -34,7 +35,7 @@ def resolve_study(config: Mapping[str, Any], is_checked: bool = False) -> Study:
         found += problems(draft)
     if found:
         raise StudyErrors(found)
-    return Study(with_defaults(settings))
+    return Study(plain_numbers(with_defaults(settings)))
 
 
 def _malformed(config: Mapping[str, Any], error: ValidationError) -> tuple[list[str], Draft]:

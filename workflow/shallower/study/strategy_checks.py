@@ -102,6 +102,15 @@ def limit_of(draft: Draft, index: int, strategy: Mapping[str, Any], axis: str) -
     return names
 
 
+def pairs_with_arms(draft: Draft) -> set[tuple[str, str]]:
+    """The names of tasks and origins that a strategy is for together, as far as they are known."""
+    return {
+        pair
+        for index, entry in draft.entries("strategies")
+        for pair in product(limit_of(draft, index, entry, "tasks"), limit_of(draft, index, entry, "origins"))
+    }
+
+
 def sound_amounts(draft: Draft, index: int, strategy: Mapping[str, Any]) -> list[Any]:
     """The amounts of an entry that are well-formed."""
     amounts = strategy.get("amounts")

@@ -7,7 +7,7 @@ from shallower.core.files import canonical_json
 from shallower.study.draft import Draft
 from shallower.study.messages import KeyPath
 from shallower.study.step_settings import Augmentation
-from shallower.study.strategy_checks import limit_of
+from shallower.study.strategy_checks import limit_of, pairs_with_arms
 
 
 def augmentation_problems(draft: Draft) -> Iterator[str]:
@@ -16,7 +16,10 @@ def augmentation_problems(draft: Draft) -> Iterator[str]:
     owners += [((axis, index), entry) for axis in ("origins", "tasks") for index, entry in draft.entries(axis)]
     for path, owner in owners:
         augment = (_distill(draft, path, owner) or {}).get("augment")
-        if augment is not None and not any(vars(Augmentation(**augment))[key] for key in ("mask", "segment")):
+        # Without checks: an unknown key is reported elsewhere.
+        if augment is not None and not any(
+            getattr(Augmentation.model_construct(**augment), key) for key in ("mask", "segment")
+        ):
             yield (
                 f"{draft.place(*path, 'refine', 'distill', 'augment')}: with mask and segment 0 its texts are those of "
                 "the training examples; raise one of them, or remove augment"
@@ -58,7 +61,10 @@ def _problems_of_task(draft: Draft, index: int, task: Mapping[str, Any]) -> Iter
 
 def _taught(draft: Draft, index: int, task: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """For each origin whose runs on a task have a teacher, what they learn from it, and where that is written."""
+    pairs = pairs_with_arms(draft)
     for origin_index, origin in draft.entries("origins"):
+        if (str(task.get("name")), str(origin.get("name"))) not in pairs:
+            continue
         if asked := _teacher(draft, origin_index, origin, index, task):
             yield asked[-1]
 
