@@ -52,7 +52,7 @@ rule all:
 
 
 from shallower.core.parsed_code import keep_parsed
-from shallower.core.signals import pass_on_interrupts
+from shallower.core.signals import note_interrupts, pass_on_interrupts
 from snakemake_adapter import asked_for, is_dry_run, lift_job_rate_limit, runs_locally
 
 # The next start need not parse the library.
@@ -68,6 +68,8 @@ onstart:
         lift_job_rate_limit(workflow)
         pass_on_interrupts()
         serve_steps()
+    else:
+        note_interrupts()
 
 
 onerror:

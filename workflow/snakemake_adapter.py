@@ -165,6 +165,11 @@ def asked_for(workflow: Workflow) -> list[str]:
     return named_targets(workflow) + limits + [f"without {name}" for name in sorted(settings.omit_from)]
 
 
+def leaves_rules_out(workflow: Workflow) -> bool:
+    """Whether --until or --omit-from ends this run before its targets."""
+    return bool(workflow.dag_settings.until or workflow.dag_settings.omit_from)
+
+
 def num_jobs(workflow: Workflow) -> int:
     """How many jobs this run has to do, once it has been planned."""
     return sum(1 for _ in workflow.dag.needrun_jobs())

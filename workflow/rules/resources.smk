@@ -82,11 +82,12 @@ def minutes(step):
     """Resource function: minutes that a cluster's scheduler gives a step, and as many again at each further attempt."""
 
     def runtime(wildcards, input, attempt):
-        task = wildcards.get("task")
-        models = 1 if "arm" in wildcards.keys() else len(RUNS.get((wildcards.model, task), []))
-        return attempt * asked(
-            size_of_model(wildcards, input), task, wildcards.get("origin"), has_arrived(wildcards), models
-        )
+        task, size = wildcards.get("task"), size_of_model(wildcards, input)
+        runs = RUNS.get((wildcards.model, task), [])
+        models = 1 if "arm" in wildcards.keys() else len(runs)
+        if step != "reload_models":  # those that may be delivered: the full model and an arm of each depth
+            models = min(models, (size.num_layers + 1) * len({run.seed for run in runs}))
+        return attempt * asked(size, task, wildcards.get("origin"), has_arrived(wildcards), models)
 
     @cache
     def asked(size, task, origin, arrived, models):

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import tiny
+from shallower.core import signals
 from shallower.core.environment import STARTED_BY
 from shallower.core.files import read_json, sha256_of
 from shallower.core.signals import SIGNALS, Interrupted, noting_interruptions, raise_interrupted
@@ -165,3 +167,12 @@ def test_a_signal_while_a_step_exits_is_ignored(tmp_path, number, body, status, 
     imported = "from shallower.core.errors import UserError\n    from shallower.core.signals import Interrupted\n    "
     finished = run_script(tmp_path, late + imported + body)
     assert (finished.returncode, finished.stderr) == (status, message)
+
+
+def test_an_interrupt_of_a_workflow_whose_steps_run_elsewhere_is_noted(monkeypatch):
+    monkeypatch.setattr(signals, "_interrupted", threading.Event())
+    signals.note_interrupts()
+    assert not signals.was_interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signals.was_interrupted()

@@ -177,6 +177,15 @@ def test_the_gpu_of_a_killed_process_is_free(hold):
     assert time.monotonic() - started < 60
 
 
+def test_jobs_of_slurm_have_gpus_of_their_own(hold, monkeypatch):
+    """Each job may count its GPUs from 0, so that one name is not one GPU."""
+    found = []
+    for job in ("7", "8"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        found.append(gpu_of(hold("0", 1)))
+    assert found == ["0", "0"]
+
+
 def test_where_files_cannot_be_locked_nobody_waits(tmp_path, monkeypatch, caplog):
     def flock(*_):
         raise OSError(errno.ENOLCK, "No locks available")

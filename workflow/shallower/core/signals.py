@@ -19,7 +19,7 @@ from shallower.core.environment import STARTED_BY
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Signals that follow the first one sooner are the same request: srun forwards what SLURM sends to the step itself.
 REPEAT_SECONDS = 2.0
-_passed_on = threading.Event()
+_interrupted = threading.Event()
 
 
 class Interrupted(KeyboardInterrupt):
@@ -99,18 +99,29 @@ def pass_on_interrupts() -> None:
             signal.signal(number, _pass_on)
 
 
+def note_interrupts() -> None:
+    """For a workflow whose steps run elsewhere: from now on, only remember SIGINT, besides what it does anyway."""
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _note)
+
+
 def was_interrupted() -> bool:
-    """Whether the workflow has forwarded a signal."""
-    return _passed_on.is_set()
+    """Whether the workflow has had a signal that it forwards or notes."""
+    return _interrupted.is_set()
 
 
 def _pass_on(number: int, frame: FrameType | None) -> None:
     import psutil  # a dependency of Snakemake, which steps do not need
 
-    _passed_on.set()
+    _interrupted.set()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.send_signal(number)
+    signal.default_int_handler(number, frame)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
     signal.default_int_handler(number, frame)
 
 

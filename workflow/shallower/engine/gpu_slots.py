@@ -132,12 +132,14 @@ def _wait_for_slot(folder: Path, gpus: list[str], runs_per_gpu: int, label: str)
     """A GPU and the lock on one of its slots; no lock where files cannot be locked."""
     folder.mkdir(parents=True, exist_ok=True)
     waiting = False
+    # Where SLURM shows a job its own GPUs alone, it counts them from 0 in each job.
+    place = "-".join(filter(None, [socket.gethostname(), os.environ.get("SLURM_JOB_ID")]))
     while True:
         # The first slot of each GPU before the second of any, so that runs spread over the GPUs.
         for slot in range(runs_per_gpu):
             for gpu in gpus:
                 try:
-                    if lock := try_lock(folder / f"{socket.gethostname()}-{gpu.replace('/', '-')}-{slot}.lock"):
+                    if lock := try_lock(folder / f"{place}-{gpu.replace('/', '-')}-{slot}.lock"):
                         return gpu, lock
                 except OSError as error:
                     gpu = gpus[os.getpid() % len(gpus)]
