@@ -248,7 +248,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], num_dropped: int) 
         "train_seconds": 20.0 + 11 * len(kept),
     }
     write_json(directory / "layers.json", {**layers, "dropped_layers": sorted(dropped), "order": dropped})
-    write_json(directory / "manifest.json", manifest)
+    write_json(directory / "manifest.json", manifest | {"tokens": 60_000})
 
     task = task_of(run["task"], definition)
     answers = predictions.logits.argmax(1) if task["labels"] else predictions.logits[:, 0].astype(float)

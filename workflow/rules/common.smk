@@ -23,7 +23,7 @@ from shallower.paper.items import ITEMS as PAPER_ITEMS
 from shallower.paper.items import TABLES as PAPER_TABLES
 from shallower.paper.items import TABLES_OF_STUDY as PAPER_TABLES_OF_STUDY
 from shallower.paper.items import TIMED_MODELS as PAPER_TIMED_MODELS
-from shallower.paper.shown_runs import Model
+from shallower.paper.shown_runs import Model, as_in_the_paper
 from shallower.planning.missing import missing_runs, read_unmade
 from shallower.steps.server import start_server
 from shallower.surgery.origins import ORIGINS
@@ -427,14 +427,18 @@ def item_inputs(wildcards):
     if item.runs is None:
         return {"table": f"{folder}/{PAPER_TABLES_OF_STUDY[item.table]}"}
     models = {name: Model(FULL_MODELS[name].num_layers, study.counterparts["models"][name]) for name in study.models}
-    shown = item.runs(PRESENT, models)
+    shown = item.runs(as_in_the_paper(PRESENT, {tuple(arm) for arm in study.limited_choices}), models)
     return {
         "runs": f"{folder}/runs.csv",
         **({"costs": costs()} if item.shows_speed else {}),
         # Found by the script through runs.csv.
         **{
             kind: [f"{run.directory}/{name}" for run in shown]
-            for kind, name in (("metrics", "metrics.json"), ("resamples", "resamples.npy"))
+            for kind, name in (
+                ("metrics", "metrics.json"),
+                ("resamples", "resamples.npy"),
+                *([("manifests", "manifest.json")] if item.shows_speed else []),
+            )
         },
         "predictions": [f"{run.directory}/predictions.parquet" for run in shown] if wildcards.item == "table-4" else [],
     }

@@ -94,6 +94,7 @@ rule reproduce:
             {
                 "confidence": study.config["evaluate"]["confidence"],
                 "num_layers": {model: size.num_layers for model, size in FULL_MODELS.items()},
+                "limited_choices": study.limited_choices,
                 **study.counterparts,
             }
         ),

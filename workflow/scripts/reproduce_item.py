@@ -13,7 +13,7 @@ from shallower.paper.comparison import Counterparts
 from shallower.paper.items import ITEMS
 from shallower.paper.makers import MAKERS
 from shallower.paper.run_scores import read_scores, runs_of
-from shallower.paper.shown_runs import Model
+from shallower.paper.shown_runs import Model, as_in_the_paper
 from shallower.paper.values import read_values
 from shallower.reporting.summary import read_costs
 
@@ -31,8 +31,9 @@ def main(arguments: argparse.Namespace) -> None:
             name: Model(num_layers, settings["models"][name]) for name, num_layers in settings["num_layers"].items()
         }
         runs = read_table(arguments.runs)
-        shown = {run.directory for run in item.runs(runs_of(runs), models)}
-        scores = read_scores(runs[runs["directory"].isin(shown)])
+        limited = {tuple(arm) for arm in settings["limited_choices"]}
+        shown = {run.directory for run in item.runs(as_in_the_paper(runs_of(runs), limited), models)}
+        scores = read_scores(runs[runs["directory"].isin(shown)], with_pace=item.shows_speed)
         table = make(counterparts, scores, *([read_costs(arguments.costs)] if item.shows_speed else []))
     write_table(arguments.output, table)
 
@@ -44,7 +45,10 @@ if __name__ == "__main__":
     parser.add_argument("--costs", type=Path, nargs="*", default=[], help="cost.json of each model, for speeds")
     parser.add_argument("--table", type=Path, help="states.csv or scores.csv, for items that show no runs")
     parser.add_argument(
-        "--settings", type=json_argument, required=True, help="confidence, models, num_layers and tasks, as JSON"
+        "--settings",
+        type=json_argument,
+        required=True,
+        help="confidence, models, num_layers, tasks and limited_choices, as JSON",
     )
     parser.add_argument("--output", type=Path, required=True, help="CSV to write")
     run_step(parser, main)

@@ -405,6 +405,37 @@ def test_bert_loses_more_than_both_others(rival_cut, expected):
     assert ("top with 6 layers dropped was not run for bert and xlnet" in reason) == (rival_cut != 6)
 
 
+def test_models_are_compared_on_tasks_that_both_have_learned():
+    """XLNet stays at chance on RTE, where BERT loses what it had learned."""
+    models = {"bert": "BERT", "roberta": "RoBERTa", "xlnet": "XLNet"}
+    arms = [Arm(model, "sst2", FULL, 90) for model in models] + [
+        Arm(model, "sst2", top(6), 85, 0.1) for model in models
+    ]
+    arms += [Arm("bert", "rte", FULL, 70), Arm("bert", "rte", top(6), 50, 0.1)]
+    arms += [Arm("xlnet", "rte", FULL, 50, 0.3), Arm("xlnet", "rte", top(6), 50, 0.1)]
+    found, reason = verdict(judged(arms, models), "deep-cut")
+    assert found != "supported"
+    assert "xlnet: left out, because the full model is not clearly better than a constant answer: RTE" in reason
+
+
+def test_a_task_that_was_not_learned_is_not_robust():
+    arms = [Arm("mini", "qqp", FULL, 50, 0.3), Arm("mini", "qqp", top(6), 50)]
+    arms += [Arm("mini", name, FULL, 90) for name in ("mnli", "qnli", "stsb")]
+    arms += [Arm("mini", name, top(6), 80, 0.1) for name in ("mnli", "qnli", "stsb")]
+    frame = judged(arms, {"mini": None})
+    found, reason = verdict(frame, "robust-tasks")
+    assert found == "not supported"
+    assert "constant answer: QQP" in reason and "not run on" not in reason
+    assert not of(frame, "robust-tasks", "decides")["task"].str.contains("qqp").any()
+
+
+def test_arms_that_had_to_keep_some_layers_are_not_the_papers():
+    arms = [Arm("mini", "qnli", FULL, 80), Arm("mini", "qnli", top(6), 79.0, 0.3)]
+    assert verdict(judged(arms, {"mini": None}), "score-kept")[0] == "supported"
+    limited = [["mini", "qnli", "top", "6"]]
+    assert verdict(judged(arms, {"mini": None}, limited), "score-kept")[0] == "not tested"
+
+
 MRPC = [Arm("mini", "mrpc", FULL, 90), Arm("mini", "sst2", FULL, 90)]
 
 

@@ -13,6 +13,7 @@ from shallower.paper.by_depth import contribution, figure_3, preprint_figure_5
 from shallower.paper.comparison import COLUMNS, NO_NUMBER, NOT_IN_STUDY, ONE_SEED, Counterparts, Ours, cell, frame
 from shallower.paper.items import ITEMS
 from shallower.paper.names import FIVE, PAPER_TASKS, SEVEN
+from shallower.paper.run_scores import read_scores
 from shallower.paper.score_tables import (
     OTHER_STRATEGY,
     figure_2,
@@ -62,6 +63,7 @@ def study(
     runs["value"] = [value(run) for run in runs.to_dict("records")]
     runs["kept_layers"] = [" ".join(map(str, range(layers))) for layers in runs["layers"]]
     runs["parameters"], runs["train_seconds"] = 24_000_000 + 7_000_000 * runs["layers"], 10.0 + 5 * runs["layers"]
+    runs["seconds_per_token"] = runs["train_seconds"] / 1000
     runs["collapsed"], runs["directory"] = False, [f"run{row}" for row in runs.index]
     resamples = {row.directory: row.value + NOISE for row in runs.itertuples()}
     return Scores(runs, resamples)
@@ -332,6 +334,10 @@ def test_table_3_has_loss_size_and_speed():
     assert (size["ours"], size["paper"], size["verdict"]) == (94, 94, "inside")
     speedup = at(table, "bert, 6 dropped", "speed-up of fine-tuning")
     assert (speedup["ours"], speedup["paper"]) == (pytest.approx(70 / 40), 1.94)
+    # Of trainings that see other numbers of tokens, the time for each.
+    scores.runs.loc[scores.runs["num_dropped"] == 0, "train_seconds"] *= 3
+    again = table_3(counterparts(), scores, costs(scores))
+    assert at(again, "bert, 6 dropped", "speed-up of fine-tuning")["ours"] == pytest.approx(70 / 40)
     time = at(table, "bert, 6 dropped", "inference time")
     assert (time["ours"], time["paper"], time["verdict"]) == (pytest.approx(-50), -50, "inside")
     assert time["low"] < -50 < time["high"]
@@ -556,8 +562,9 @@ def made(tmp_path_factory):
     return folder
 
 
-def reproduce(step, folder, item, status=0, **files):
+def reproduce(step, folder, item, status=0, limited_choices=(), **files):
     settings = {"confidence": 0.95, "models": {"minilm": "DistilBERT"}, "num_layers": {"minilm": 6}}
+    settings["limited_choices"] = [*limited_choices]
     settings["tasks"] = {"docs-pair": None, "similarity": "STS-B"}
     options = ["--item", item, "--settings", canonical_json(settings), "--output", f"{item}.csv"]
     for option, file in files.items():
@@ -573,6 +580,16 @@ def test_script_makes_an_item_from_the_files_of_a_study(made, step):
     assert row["paper"] == 3
     assert row["low"] <= row["ours"] <= row["high"]
     assert len(table["column"].unique()) == len(FIVE) + 1
+
+
+def test_arms_with_protected_layers_are_not_shown(made, step):
+    limited = [["minilm", "similarity", "top", amount] for amount in ("1", "2", "3")]
+    reproduce(step, made, "table-2", runs="runs.csv", limited_choices=limited)
+    table = read_table(made / "table-2.csv")
+    ours = table[(table["model"] == "minilm") & (table["num_dropped"] > 0)]
+    assert ours[ours["task"] == "docs-pair"]["ours"].notna().all()
+    of_limited = ours[ours["task"] == "similarity"]
+    assert len(of_limited) and of_limited["ours"].isna().all() and (of_limited["remark"] != "").all()
 
 
 def test_script_names_the_file_that_an_item_lacks(made, step):
@@ -591,7 +608,11 @@ def test_every_item_of_a_written_study_is_a_frame(made, monkeypatch):
     of_scores = [make(compared, scores) for make in (table_2, table_5, table_6, table_7, gradual, figure_2)]
     of_scores += [
         preprint_figure_3(compared, scores),
-        table_3(compared, scores, read_costs([folder / "minilm/cost.json"])),
+        table_3(
+            compared,
+            read_scores(read_table(folder / "runs.csv"), with_pace=True),
+            read_costs([folder / "minilm/cost.json"]),
+        ),
     ]
     for table in [*by_layer, *of_scores]:
         assert list(table.columns) == COLUMNS

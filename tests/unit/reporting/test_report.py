@@ -232,13 +232,32 @@ def test_without_a_budget_the_report_says_nothing_of_one(report):
 def test_the_methods_list_the_settings(report):
     text = Page(report_page(report)).text
     assert "epochs 3 3 1" in text  # full model, pretrained, finetuned
-    assert "on docs-pair epochs 5" in text
+    assert "Otherwise: on docs-pair epochs 5 (full model, pretrained)." in text
+    assert "was fine-tuned with all its layers on each task" in text and "and the pruned models were fine-tuned" in text
     assert "similarity GLUE stsb 1,500 a subset 300 Pearson correlation" in text
     assert "docs-pair own files 1,500 other 1,200, same 300 300 other 200, same 100 accuracy and F1 of same" in text
     assert "minilm package gt-minilm 0.1 DistilBERT" in text
     assert "The upper layers, next to the task's head. section 3.1 1, 2, 3 everywhere" in text
     assert "origin pretrained and finetuned" in text
     assert "95 % percentile intervals from 1,000 bootstrap samples" in text
+
+
+def test_settings_of_a_task_are_those_of_each_training(report):
+    origins = [*CONFIG["origins"], {"name": "pretrained-longer"}, {"name": "gradual", "stage": {"epochs": 2}}]
+    text = Page(report_page(replace(report, config={**CONFIG, "origins": origins}))).text
+    assert "epochs 5 (full model, pretrained, gradual); epochs 10 (pretrained-longer)." in text
+    tasks = [{**task, "train": {"learning_rate": 1e-5}} for task in CONFIG["tasks"]]
+    text = Page(report_page(replace(report, config={**CONFIG, "tasks": tasks[:1]}))).text
+    assert f"Otherwise: on {tasks[0]['name']} learning rate 1e-05." in text
+
+
+def test_what_was_never_trained_is_not_called_so(report):
+    tasks = [{key: value for key, value in task.items() if key != "train"} for task in CONFIG["tasks"]]
+    untrained = {"tasks": tasks, "train": {**CONFIG["train"], "epochs": 0}, "refine": {"epochs": 0}}
+    origins = [{"name": origin["name"]} for origin in CONFIG["origins"]]
+    text = Page(report_page(replace(report, config={**CONFIG, **untrained, "origins": origins}))).text
+    assert "was taken as it is, with all its layers: the full model" in text
+    assert "fine-tuned with all" not in text and "pruned models were fine-tuned" not in text
 
 
 def test_calibration_examples_and_protected_layers_are_told(report):

@@ -16,6 +16,8 @@ from shallower.reporting.figures import BEST_COLOUR, save
 from shallower.reporting.subset_figures import (
     BUDGET_COLOUR,
     DOT_COLOUR,
+    PROMISING,
+    WHICH,
     layers_of_best_subsets,
     read_subsets,
     score_by_depth,
@@ -197,6 +199,9 @@ def test_the_heat_map_has_a_row_for_each_size_but_the_full_one(subsets):
     assert {"minilm on docs-pair: layers of the best subsets", "layer, counted from 0 at the bottom"} <= set(
         texts(figure)
     )
+    assert "layers kept (best subsets of all)" in texts(figure)
+    subsets["pretrained"].attrs[WHICH] = PROMISING
+    assert "layers kept (best subsets of those scored)" in texts(layers_of_best_subsets("minilm", "docs-pair", subsets))
 
 
 def test_the_same_figure_is_the_same_file(tables, subsets, tmp_path):

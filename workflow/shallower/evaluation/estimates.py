@@ -104,6 +104,12 @@ class Scores:
             raise UserError(f"{resamples}: no resamples of {missing[0]}; delete the file and run again")
         return cls(runs, by_directory)
 
+    def without(self, arms: Collection[tuple[str, ...]]) -> "Scores":
+        """These scores but those of some arms, each a model, a task, a strategy and an amount."""
+        keys = self.runs[["model", "task", "strategy", "amount"]].astype(str).itertuples(index=False, name=None)
+        kept = np.array([key not in arms for key in keys], dtype=bool)
+        return Scores(self.runs[kept].reset_index(drop=True), self._resamples)
+
     def with_variants(self, runs: pd.DataFrame, resamples: dict[str, NDArray[np.float64]]) -> "Scores":
         """These scores and those of variants of the same runs, whose rows have `runtime` and `vocabulary` as well."""
         own = self.runs.assign(**AS_TRAINED._asdict())

@@ -88,8 +88,6 @@ def contribution_sets(evidence: Evidence) -> Iterator[Finding]:
     for model in evidence.models:
         num_layers = evidence.scores.num_layers(model)
         here = runs[(runs["model"] == model) & (runs["origin"] == "pretrained") & runs["strategy"].isin(STRATEGIES)]
-        arms = here[["model", "task", "strategy", "amount"]].astype(str).itertuples(index=False, name=None)
-        here = here[np.array([arm not in evidence.limited_choices for arm in arms], dtype=bool)]
         contrasts: list[Contrast] = []
         nothing: list[str] = []
         for (strategy, amount), of_arm in here.groupby(["strategy", "amount"], sort=False):

@@ -109,15 +109,16 @@ class Evidence:
         """`states` is states.csv.
 
         `settings` are `confidence`, the paper's name of each of `models` and `tasks`, and `limited_choices`: model,
-        task, strategy and amount of arms whose layers were scored on another task, or of which some had to stay.
+        task, strategy and amount of arms whose layers were scored on another task, or of which some had to stay, which
+        the paper does not have and which count in nothing here.
         """
-        self.scores = scores
+        limited = {tuple(arm) for arm in settings.get("limited_choices", [])}
+        self.scores = scores.without(limited) if limited else scores
         self.records = records or Records()
         self.confidence = settings["confidence"]
-        run = set(scores.runs["task"])
+        run = set(self.scores.runs["task"])
         ours = {paper: task for task, paper in reversed(settings["tasks"].items()) if paper and task in run}
         self.tasks = {paper: ours[paper] for paper in SEVEN if paper in ours}
-        self.limited_choices = {tuple(arm) for arm in settings.get("limited_choices", [])}
         self._counterparts = settings["models"]
         self._states = states
         self._examples: dict[str, Predictions] = {}

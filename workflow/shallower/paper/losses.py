@@ -95,8 +95,10 @@ def robust_tasks(evidence: Evidence) -> Iterator[Finding]:
     """For each model without its top half: does it lose less on QQP and STS-B than on MNLI and QNLI?"""
     for model in evidence.models:
         half = cuts(evidence.scores.num_layers(model))[-1]
-        losses = {name: loss(model, task, "top", half) for name, task in evidence.tasks.items()}
-        losses = {name: terms for name, terms in losses.items() if evidence.ran(terms)}
+        known, unknown = learned_tasks(evidence, [model])
+        ran = {name: loss(model, task, "top", half) for name, task in evidence.tasks.items()}
+        ran = {name: terms for name, terms in ran.items() if evidence.ran(terms)}
+        losses = {name: terms for name, terms in ran.items() if name in known}
         pairs = [(most, least) for most in MOST_HARMED for least in LEAST_HARMED if most in losses and least in losses]
         decisive = [
             evidence.compare(
@@ -111,9 +113,9 @@ def robust_tasks(evidence: Evidence) -> Iterator[Finding]:
         text = f"loss with the top {half} dropped"
         shown = [evidence.compare(text, evidence.tasks[name], half, losses[name], SHOWN) for name in losses]
         shown += evidence.compare_over_tasks(text, half, losses, decide=False)
-        missing = [name for name in (*MOST_HARMED, *LEAST_HARMED) if name not in losses]
+        missing = [name for name in (*MOST_HARMED, *LEAST_HARMED) if name not in ran]
         remark = f"top with {counted(half, 'layer')} dropped was not run on {listed(missing)}" if missing else ""
-        yield Finding(model, decisive + shown, remark)
+        yield Finding(model, decisive + shown, join_remarks([remark, unknown]))
 
 
 def small_tasks(evidence: Evidence) -> Iterator[Finding]:

@@ -6,16 +6,21 @@ from shallower.core.wording import counted, listed
 from shallower.evaluation.estimates import POINTS
 from shallower.paper.claims import Finding
 from shallower.paper.evidence import Contrast, Evidence, difference, loss
+from shallower.paper.margins import learned_tasks
+from shallower.paper.remarks import join_remarks
 from shallower.paper.shown_runs import cuts
 
 
-def _compare_losses(evidence: Evidence, more: str, less: str, strategy: str, num_dropped: int) -> list[Contrast]:
-    """The claim that one model loses more than another at the same cut."""
+def _compare_losses(
+    evidence: Evidence, more: str, less: str, strategy: str, num_dropped: int
+) -> tuple[list[Contrast], str]:
+    """The claim that one model loses more than another at the same cut, and a remark on tasks that are left out."""
+    tasks, remark = learned_tasks(evidence, [more, less])
     terms = {
         name: difference(loss(more, task, strategy, num_dropped), loss(less, task, strategy, num_dropped))
-        for name, task in evidence.tasks.items()
+        for name, task in tasks.items()
     }
-    return evidence.compare_over_tasks(f"loss of {more} minus loss of {less}", num_dropped, terms)
+    return evidence.compare_over_tasks(f"loss of {more} minus loss of {less}", num_dropped, terms), remark
 
 
 def middle_layers(evidence: Evidence) -> Iterator[Finding]:
@@ -29,8 +34,7 @@ def middle_layers(evidence: Evidence) -> Iterator[Finding]:
     if not shared:
         yield Finding(listed(models), [], f"symmetric was not run at the same cut for {listed(models)}")
         return
-    contrasts = _compare_losses(evidence, models[0], models[1], "symmetric", int(min(shared)))
-    yield Finding(listed(models), contrasts)
+    yield Finding(listed(models), *_compare_losses(evidence, models[0], models[1], "symmetric", int(min(shared))))
 
 
 def deep_cut(evidence: Evidence) -> Iterator[Finding]:
@@ -40,12 +44,13 @@ def deep_cut(evidence: Evidence) -> Iterator[Finding]:
         return
     half = cuts(evidence.scores.num_layers(models[0]))[-1]
     found = {rival: _compare_losses(evidence, models[0], rival, "top", half) for rival in models[1:]}
-    absent = [rival for rival, contrasts in found.items() if not contrasts]
-    contrasts = [contrast for of_rival in found.values() for contrast in of_rival]
-    remark = (
-        f"top with {counted(half, 'layer')} dropped was not run for {models[0]} and {listed(absent)}" if absent else ""
-    )
-    yield Finding(listed(models), contrasts, remark, is_partial=bool(absent))
+    absent = [rival for rival, (contrasts, _) in found.items() if not contrasts]
+    contrasts = [contrast for of_rival, _ in found.values() for contrast in of_rival]
+    remarks = [f"{rival}: {remark}" for rival, (_, remark) in found.items() if remark]
+    if absent:
+        arm = f"top with {counted(half, 'layer')} dropped"
+        remarks.append(f"{arm} was not run for {models[0]} and {listed(absent)} on such a task")
+    yield Finding(listed(models), contrasts, join_remarks(remarks), is_partial=bool(absent))
 
 
 def plateau(evidence: Evidence) -> Iterator[Finding]:

@@ -208,14 +208,14 @@ def _parameters(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> dict[str, 
 
 
 def _finetuning_speedup(lines: ScoreLines, pair: Pair, arm: Arm, row: str) -> dict[str, Any]:
-    """Time to fine-tune the full model divided by that of the pruned one, mean over tasks."""
+    """Time to fine-tune the full model divided by that of the pruned one, for as many tokens; mean over tasks."""
     quantity, column = "finetune_speedup", "speed-up of fine-tuning"
     if arm.num_dropped == 0:
         return _measured(lines, pair, arm, row, column, quantity, None, FULL)
     runs = _runs(lines.scores, pair.model, arm)
     full = _runs(lines.scores, pair.model, top_arm(0))
     seconds = runs.merge(full, on=["task", "seed"], suffixes=("", "_full"))
-    ratios = seconds["train_seconds_full"] / seconds["train_seconds"]
+    ratios = (seconds["seconds_per_token_full"] / seconds["seconds_per_token"]).dropna()
     if ratios.empty:
         return _measured(lines, pair, arm, row, column, quantity, None, _why(pair, runs))
     value = ratios.groupby(seconds["task"]).mean().mean()

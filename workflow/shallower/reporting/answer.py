@@ -183,7 +183,8 @@ def lead(group: Sequence[TaskAnswer]) -> Lead:
     if len(usable) == 1:
         where = f" on {usable[0].task}"
     else:
-        where = " on every task" if len(set(counts)) == 1 else ", depending on the task,"
+        every = " on every task" + (" with an answer" if len(usable) < len(group) else "")
+        where = every if len(set(counts)) == 1 else ", depending on the task,"
     return Lead(
         model=model,
         num_layers=group[0].baseline["num_layers"],

@@ -56,6 +56,7 @@ def methods_content(
     converted = {manifest["name"]: listed(sorted(_converted_from(manifest))) for manifest in models}
     seeds = [len(_seeds(config, task)) for task in config["tasks"]]
     columns = _training_columns(config)
+    of_tasks = [_training_columns(config, task) for task in config["tasks"]]
     kinds = [task_kind(target) for target in summary["target"].unique()]
     return {
         "origins": [origin["name"] for origin in config["origins"]],
@@ -71,11 +72,10 @@ def methods_content(
         ]
         + _distillation(columns),
         "exceptions": [
-            f"on {task['name']} {_settings(task[part])}{_after_drop(config, task) if part == 'refine' else ''}"
-            for task in config["tasks"]
-            for part in ("train", "refine")
-            if task.get(part)
+            f"on {task['name']} {found}" for task in config["tasks"] if (found := _exceptions(config, task))
         ],
+        "is_tuned": any(one["full model"]["epochs"] for one in of_tasks),
+        "is_refined": any(settings["epochs"] for one in of_tasks for settings in list(one.values())[1:]),
         "strategies": [_strategy(entry) for entry in config["strategies"]],
         "calibration": _calibration(config),
         "scored_on_validation": [task["name"] for task in _scored_tasks(config) if not _calibration_of(config, task)],
@@ -235,24 +235,31 @@ def _task_source(task: Mapping[str, Any]) -> str:
     return "own files"
 
 
-def _after_drop(config: Mapping[str, Any], task: Mapping[str, Any]) -> str:
-    """When a task's own settings of refining hold, with the epochs of origins that train for longer."""
-    longer = {origin["name"]: ORIGINS[origin["name"]].times_epochs for origin in config["origins"]}
-    epochs = task["refine"].get("epochs")
-    others = [f"{name}: epochs {epochs * times}" for name, times in longer.items() if times != 1] if epochs else []
-    return f" after layers were dropped{f' ({listed(others)})' if others else ''}"
+def _exceptions(config: Mapping[str, Any], task: Mapping[str, Any]) -> str:
+    """Settings of trainings on a task that differ from the study's, such as "epochs 10 (full model, pretrained)"."""
+    columns, of_task = _training_columns(config), _training_columns(config, task)
+    titles: dict[str, list[str]] = {}
+    for title, settings in of_task.items():
+        own = {key: value for key, value in settings.items() if value != columns[title].get(key)}
+        if own:
+            titles.setdefault(_settings(own), []).append(title)
+    return "; ".join(
+        text if len(found) == len(of_task) else f"{text} ({', '.join(found)})" for text, found in titles.items()
+    )
 
 
-def _training_columns(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The settings of each kind of training, by its heading."""
-    columns = {"full model": config["train"]}
+def _training_columns(config: Mapping[str, Any], task: Mapping[str, Any] | None = None) -> dict[str, Mapping[str, Any]]:
+    """The settings of each kind of training, by its heading: the study's, or those for a task."""
+    own = task or {}
+    train = {**config["train"], **own.get("train", {})}
+    columns = {"full model": train}
     for origin in config["origins"]:
-        settings = {**config["train"], **config["refine"], **origin.get("refine", {})}
+        settings = {**train, **config["refine"], **origin.get("refine", {}), **own.get("refine", {})}
         if "epochs" in settings:
             settings["epochs"] *= ORIGINS[origin["name"]].times_epochs
         columns[origin["name"]] = settings
         if "stage" in origin:
-            columns[f"{origin['name']}, before each drop"] = {**config["train"], **origin["stage"]}
+            columns[f"{origin['name']}, before each drop"] = {**train, **origin["stage"]}
     return columns
 
 
@@ -279,6 +286,8 @@ def _taught(value: Any) -> str:
 def _settings(settings: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in settings.items() if key != "distill"}
     texts = [f"{SETTINGS[key].split(',')[0]} {_value(value)}" for key, value in plain.items()]
+    if "distill" in settings and not settings["distill"]:
+        texts.append("no teacher")
     if distill := settings.get("distill"):
         texts += [
             f"{title.split(',')[0]} {_taught(distill[key])}" for key, title in DISTILLATION.items() if key in distill

@@ -43,6 +43,7 @@ BUDGET_LINE: dict[str, Any] = {"color": BUDGET_COLOUR, "linewidth": 1.3, "linest
 SPREAD = 0.3
 # Attributes of a table: what its scores are of, and which subsets it has, in words.
 OF, WHICH = "of", "which"
+EVERY, PROMISING = "every subset", "the most promising subsets"
 # The best subsets of a size are this share of them, at least one.
 BEST_SHARE = 0.1
 # Shares are written into the cells of models of at most so many layers.
@@ -75,7 +76,7 @@ def _subsets_of(paths: Iterable[str | Path]) -> pd.DataFrame:
     table = table.groupby("layers", as_index=False, sort=True).mean()
     table = table.assign(size=table["layers"].map(len))
     table.attrs[OF] = "of a readout" if prefix else "before refining"
-    table.attrs[WHICH] = "every subset" if all(each.is_complete for each in found) else "the most promising subsets"
+    table.attrs[WHICH] = EVERY if all(each.is_complete for each in found) else PROMISING
     return table
 
 
@@ -129,7 +130,7 @@ def score_by_depth(
                 panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
                 panel.grid(axis="y")
         if subsets:
-            which = _said_of(subsets.values(), WHICH, "every subset")
+            which = _said_of(subsets.values(), WHICH, EVERY)
             _note(grid[0, 0], f"{which}, before refining, calibration examples")
             _note(grid[0, -1], "after refining, validation split")
         draw_baseline(list(grid[:, -1]), baseline)
@@ -171,7 +172,8 @@ def layers_of_best_subsets(model: str, task: str, subsets: Mapping[str, pd.DataF
             panel.tick_params(length=0)
             panel.spines[:].set_visible(False)
             panel.set_xlabel("layer, counted from 0 at the bottom")
-            panel.set_ylabel("layers kept (best subsets of all)")
+            of_all = _said_of([table], WHICH, EVERY) == EVERY
+            panel.set_ylabel(f"layers kept (best subsets of {'all' if of_all else 'those scored'})")
             if num_layers <= MOST_LAYERS_WRITTEN:
                 _write_shares(panel, shares)
         bar = figure.colorbar(image, ax=list(panels), shrink=0.8, pad=0.02)

@@ -104,7 +104,7 @@ class Study:
         axes = ("models", "tasks")
         return {axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in axes}
 
-    @property
+    @cached_property
     def limited_choices(self) -> list[list[str]]:
         """Model, task, strategy and amount of runs that do not choose among all layers, by their task's examples."""
         found = [run for run in self.runs if self.scored_task(vars(run)) != run.task or self.protected(vars(run))]
