@@ -252,7 +252,7 @@ def _training_columns(config: Mapping[str, Any], task: Mapping[str, Any] | None 
     """The settings of each kind of training, by its heading: the study's, or those for a task."""
     own = task or {}
     train = {**config["train"], **own.get("train", {})}
-    columns = {"full model": train}
+    columns: dict[str, Mapping[str, Any]] = {"full model": train}
     for origin in config["origins"]:
         settings = {**train, **config["refine"], **origin.get("refine", {}), **own.get("refine", {})}
         if "epochs" in settings:
