@@ -16,7 +16,7 @@ from hub_server import HubServer
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import sha256_of
 from shallower.core.layout import SPLITS, TEST
-from shallower.proposals import propose
+from shallower.proposals import propose, sizes
 from shallower.proposals.models import propose_model
 from shallower.proposals.registry import PROPOSALS
 from shallower.proposals.request import SHARES, Request
@@ -187,6 +187,22 @@ def test_texts_of_a_query_stay_together(name, kind, proposed):
     assert {split: len(found) for split, found in queries.items()} == {"train": 32, "validation": 4, "test": 4}
     assert {count for found in queries.values() for count in found.values()} == {6}
     assert "no split has a query of another" in said
+
+
+def test_a_study_asks_for_no_more_rows_than_can_be_scored(proposed, monkeypatch):
+    """Half of the queries have no relevant text."""
+    monkeypatch.setattr(sizes, "VALIDATION_EXAMPLES", 100)
+    relevant = {"relevance": lambda row: int(row % 6 == 2 and row // 6 % 2)}
+    proposed({"my.csv": table(2400, query=lambda row: text(row // 6), passage=text, **relevant)}, shares=(90, 5, 5))
+    assert "validation_examples" not in study_at()["tasks"][0]
+    assert len(rows_of("validation")) > 100
+
+
+def test_classes_with_characters_that_yaml_does_not_know(proposed):
+    names = ["women\x92s clothing", "kitchen \ufeff&\x1f more"]
+    proposed({"my.csv": table(100, text=text, shop=lambda row: names[row % 2])}, label=("shop",))
+    assert study_at()["tasks"][0]["labels"] == sorted(names)
+    assert r"women\x92s clothing: 50" in Path("studies/my.yaml").read_text()
 
 
 SENTENCES = tagged_words.make_sentences(120, seed=1)

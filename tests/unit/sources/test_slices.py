@@ -51,6 +51,22 @@ def test_missing_classes_come_in_for_the_last_rows_of_the_draw() -> None:
     assert len({*before} & {*rows["id"].to_pylist()}) == 300 - missing
 
 
+def test_a_slice_of_sentences_gets_the_tags_that_it_lacks() -> None:
+    tags = [[0, 1, 0]] * 300
+    for row, rare in enumerate(range(2, 50)):
+        tags[row] = [0, rare]
+    table = pa.table({"id": range(300), "label": tags})
+    before = drawn(table, shuffled(table), 60, None)
+    assert len(classes_of(before, of_words=True)) < 20
+    assert drawn(table, shuffled(table), 60, {0, 1}, of_words=True)["id"] == before["id"]
+    needed = {0, 1, *range(2, 40)}
+    found = drawn(table, shuffled(table), 60, needed, of_words=True)
+    assert needed <= classes_of(found, of_words=True) and len(found) == 60
+    few = drawn(table, shuffled(table), 20, needed, of_words=True)
+    with pytest.raises(UserError, match="train_examples: 20 rows cannot hold the 40 classes"):
+        check_classes(table, few, needed, tuple(f"tag{number}" for number in range(50)), of_words=True)
+
+
 def test_where_not_all_classes_fit_those_that_are_needed_do() -> None:
     table = table_of([number % 150 for number in range(1500)])
     rows = drawn(table, shuffled(table), 20, set(range(20)))

@@ -117,6 +117,10 @@ class KindProposal(ABC):
         except ValueError as error:
             yield None, f"{label} {error}"
 
+    def num_scored(self, texts: Sequence[Sequence[Any]], values: Sequence[Any]) -> int:
+        """On how many of these rows models can be scored."""
+        return len(values)
+
     @abstractmethod
     def strata(self, label: Sequence[str], values: Sequence[Any]) -> list[Hashable]:
         """For each row what its label is like, of which every split gets its share."""

@@ -1,5 +1,6 @@
 """The proposed study as it is written, YAML with a comment for each decision, and what is said of it."""
 
+import re
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ _DEFAULTS = {key: Training.model_fields[key].default for key in ("epochs", "lear
 TRAIN = {"epochs": _DEFAULTS["epochs"], "batch_size": 16, "learning_rate": _DEFAULTS["learning_rate"]}
 BUDGET = {"score_kept": 95}
 WIDTH = 118
+# Characters that YAML does not allow, in comments neither.
+_NOT_IN_YAML = re.compile(r"[^\t\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Draft:
         decisions: the keys of the task's entry, with reasons.
         columns: of the training file.
         rows: number of rows of each split.
+        scored: on how many rows of each split but the first models can be scored.
         lengths: of its texts.
         remarks: sentences on the files.
     """
@@ -50,6 +54,7 @@ class Draft:
     decisions: tuple[Decision, ...]
     columns: tuple[Column, ...]
     rows: Mapping[str, int]
+    scored: Mapping[str, int]
     lengths: Lengths
     remarks: tuple[str, ...]
 
@@ -85,7 +90,7 @@ class Draft:
         """How many examples are used of the splits that are not used as a whole."""
         epochs = {0: self.train["epochs"]} | dict.fromkeys(self.model.amounts, (self.train | self.refine)["epochs"])
         minutes = len(SEEDS) * self.model.minutes_per_row(epochs, self.lengths.mean)
-        return examples(self.rows, len(self.value("labels") or ()), minutes)
+        return examples({**self.rows, **self.scored}, len(self.value("labels") or ()), minutes)
 
     def task(self) -> dict[str, Any]:
         """The task's entry."""
@@ -152,6 +157,7 @@ def _comment(text: str, indent: str = "") -> str:
     """Text as a comment, each of its lines wrapped."""
     lines = []
     for line in text.strip().splitlines():
+        line = _NOT_IN_YAML.sub(lambda found: ascii(found[0])[1:-1], line)
         blanks = line[: len(line) - len(line.lstrip(" "))]
         start = f"{indent}# "
         unbroken = textwrap.TextWrapper(WIDTH, start + blanks, start, break_long_words=False, break_on_hyphens=False)

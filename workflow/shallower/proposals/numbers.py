@@ -1,6 +1,7 @@
 """Kinds of tasks whose labels are numbers: ratings, the relevance of a text to a query, the similarity of two texts."""
 
 import math
+from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -128,6 +129,13 @@ class Ranking(Numbers):
 
     def key(self, texts: Sequence[Any]) -> Texts:
         return compared(texts[:1])
+
+    def num_scored(self, texts: Sequence[Sequence[Any]], values: Sequence[Any]) -> int:
+        """Rows of queries whose texts are not all equally relevant."""
+        found = defaultdict(list)
+        for each, value in zip(texts, values, strict=True):
+            found[self.key(each)].append(self.read(value))
+        return sum(len(grades) for grades in found.values() if min(grades) < max(grades))
 
     def read(self, value: Any) -> float:
         return relevance(value)

@@ -65,7 +65,12 @@ def propose(request: Request) -> list[str]:
     counts |= {split: len(chosen) for split, chosen in division.rows.items()} if division else {}
     read = [(text,) for texts in train.texts for text in texts] if _reads_singly(choice.proposal) else train.texts
     long = lengths(read, model.most_tokens)
-    draft = Draft(request, model, template, choice.proposal, decisions, tuple(columns), counts, long, tuple(remarks))
+    chosen = {split: (each, range(len(each.texts))) for split, each in rows.items()}
+    chosen |= {split: (train, list(of_split)) for split, of_split in division.rows.items()} if division else {}
+    scored = {split: _num_scored(each, of_split) for split, (each, of_split) in chosen.items() if split != SPLITS[0]}
+    draft = Draft(
+        request, model, template, choice.proposal, decisions, tuple(columns), counts, scored, long, tuple(remarks)
+    )
     with _divided_files(request, train, division):
         estimate = _estimate(_checked(draft.study()), draft)
         if request.study_file.exists():
@@ -74,6 +79,11 @@ def propose(request: Request) -> list[str]:
             )
         write_text(request.study_file, draft.study(estimate))
     return [*draft.said(), estimate, "", f"{request.study_file}: written; run it with", f"  {draft.command}"]
+
+
+def _num_scored(rows: Rows, chosen: Sequence[int]) -> int:
+    """On how many of some rows models can be scored."""
+    return rows.choice.proposal.num_scored([rows.texts[row] for row in chosen], [rows.labels[row] for row in chosen])
 
 
 def _columns(request: Request) -> tuple[Request, list[Column], list[Column], list[str]]:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.parquet import to_array
-from shallower.task_kinds.class_sets import classes_of as classes_of_labels
 from shallower.task_kinds.class_sets import memberships, strata
 
 SLICE_SEED = 0
@@ -46,21 +45,32 @@ def whole_groups(table: pa.Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows[~is_last] if is_last.sum() < (groups == groups[rows[-1]]).sum() else rows
 
 
-def classes_of(table: pa.Table) -> set[int]:
-    """Indices of the classes in a table."""
-    return classes_of_labels(to_array(table["label"]))
+def classes_of(table: pa.Table, of_words: bool = False) -> set[int]:
+    """Indices of the classes in a table, where each word may have one, of its words."""
+    return {*np.unique(_memberships(table, of_words)[1]).tolist()}
 
 
-def drawn(table: pa.Table, order: NDArray[np.int64], size: int, needed: Iterable[int] | None) -> pa.Table:
+def _memberships(table: pa.Table, of_words: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A row and a class of it, for each of the classes of each row or of its words, in the order of the rows."""
+    if not of_words:
+        return memberships(to_array(table["label"]))
+    lists = table["label"].combine_chunks()
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
+    return np.repeat(np.arange(len(table)), lengths), lists.flatten().to_numpy()
+
+
+def drawn(
+    table: pa.Table, order: NDArray[np.int64], size: int, needed: Iterable[int] | None, of_words: bool = False
+) -> pa.Table:
     """The first `size` rows of an order, in the order of the table.
 
     Where these lack a class of `needed`, or have one class only, they get a row of each class of the table, or of each
     that is needed, if `size` allows. None stands for a task without classes; of a table with groups these are as many
-    whole groups as `size` allows.
+    whole groups as `size` allows. `of_words` says that each word of a row has a class.
     """
     if needed is None:
         return table.take(np.sort(whole_groups(table, order[:size])))
-    rows, of_rows = memberships(to_array(table["label"])[order])
+    rows, of_rows = _memberships(table.take(order), of_words)
     present = {*of_rows[rows < size].tolist()}
     chosen = np.arange(size)
     if len(present) == 1 or not present.issuperset(needed):
@@ -137,9 +147,11 @@ def check_calibration(calibration: pa.Table, train: pa.Table, size: int, labels:
         )
 
 
-def check_classes(whole: pa.Table, part: pa.Table, needed: set[int], labels: tuple[str, ...]) -> None:
+def check_classes(
+    whole: pa.Table, part: pa.Table, needed: set[int], labels: tuple[str, ...], of_words: bool = False
+) -> None:
     """Raise UserError where a training slice is too small for the classes of the validation split that its file has."""
-    if lacking := (needed - classes_of(part)) & classes_of(whole):
+    if lacking := (needed - classes_of(part, of_words)) & classes_of(whole, of_words):
         names = ", ".join(repr(labels[index]) for index in sorted(lacking)[:MAX_LISTED])
         raise UserError(
             f"train_examples: {len(part)} rows cannot hold the {len(needed)} classes of the validation split (such as "

@@ -284,7 +284,8 @@ class PackageSource(TaskSource):
                 f"{num_validation} to validate; ask for fewer"
             )
         order = shuffled(table)
-        validation = drawn(table, order, num_validation, () if _has_classes(columns) else None)
+        kind = task_kind(columns.target)
+        validation = drawn(table, order, num_validation, () if kind.has_classes else None, kind.answers_words)
         # By id, since the validation examples may not be the first of the order.
         order = order[~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())]
         if GROUP in validation.column_names:
@@ -451,17 +452,18 @@ def _sliced(
     """
     tables = dict(labelled.tables)
     sizes = {split: definition.get(f"{split}_examples") for split in (*SPLITS, TEST)}
-    needed: set[int] | None = set() if _has_classes(columns) else None
+    kind = task_kind(columns.target)
+    needed: set[int] | None = set() if kind.has_classes else None
     if (size := sizes["validation"]) is not None:
-        tables["validation"] = drawn(tables["validation"], orders["validation"], size, needed)
+        tables["validation"] = drawn(tables["validation"], orders["validation"], size, needed, kind.answers_words)
     if TEST in tables and (size := sizes[TEST]) is not None:
-        tables[TEST] = drawn(tables[TEST], orders[TEST], size, needed)
+        tables[TEST] = drawn(tables[TEST], orders[TEST], size, needed, kind.answers_words)
     if (size := sizes["train"]) is not None:
-        needed = None if needed is None else classes_of(tables["validation"])
+        needed = None if needed is None else classes_of(tables["validation"], kind.answers_words)
         whole = tables["train"].take(np.sort(orders["train"]))
-        tables["train"] = drawn(tables["train"], orders["train"], size, needed)
+        tables["train"] = drawn(tables["train"], orders["train"], size, needed, kind.answers_words)
         if needed is not None:
-            check_classes(whole, tables["train"], needed, columns.labels or ())
+            check_classes(whole, tables["train"], needed, columns.labels or (), kind.answers_words)
     if (size := definition.get("calibration_examples")) is not None:
         whole = labelled.tables["train"]
         taken = None if sizes["train"] is None else tables["train"]["id"].to_numpy()

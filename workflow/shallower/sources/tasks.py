@@ -21,6 +21,7 @@ from shallower.sources.queries import num_queries, shared_queries
 from shallower.sources.repeats import in_others, repeated_texts
 from shallower.sources.slices import GROUP, SLICE_SEED
 from shallower.sources.task_sources import TASK_SOURCES
+from shallower.task_kinds.base import LACKING
 from shallower.task_kinds.class_sets import class_counts
 from shallower.task_kinds.registry import task_kind
 
@@ -251,7 +252,9 @@ def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]
     columns = source.columns(definition)
     found = {split: table.column("label").to_pylist() for split, table in labelled.tables.items()}
     if problems := list(task_kind(columns.target).split_problems(found, columns.labels)):
-        raise StudyErrors(problems)
+        # Rows to train on are drawn without regard to test examples.
+        more = "; or raise train_examples" if "train_examples" in definition else ""
+        raise StudyErrors([problem + (more if LACKING in problem else "") for problem in problems])
     grouped = {split: table for split, table in labelled.tables.items() if GROUP in table.column_names}
     if problems := list(shared_queries(grouped)):
         raise StudyErrors(problems)

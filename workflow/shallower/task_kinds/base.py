@@ -26,6 +26,9 @@ MAX_LISTED = 20
 
 MISSING = "is missing; fill it or remove the row"
 
+# Of a class that examples to score have.
+LACKING = "which the train split lacks"
+
 
 @dataclass(frozen=True)
 class LabelColumn:

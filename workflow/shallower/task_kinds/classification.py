@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shallower.task_kinds.base import LabelColumn, LabelReading, TaskKind
+from shallower.task_kinds.base import LACKING, LabelColumn, LabelReading, TaskKind
 from shallower.task_kinds.class_labels import class_reading
 from shallower.task_kinds.class_sets import class_counts, classes_of
 
@@ -100,7 +100,7 @@ def unseen_classes(labels: Mapping[str, NDArray[Any]], names: Sequence[str]) -> 
     for split in ("validation", "test"):
         if split in labels and (unseen := classes_of(labels[split]) - known):
             lacking = ", ".join(repr(names[index]) for index in sorted(unseen))
-            yield f"the {split} split has {lacking}, which the train split lacks; add or remove such rows"
+            yield f"the {split} split has {lacking}, {LACKING}; add or remove such rows"
 
 
 def class_config(names: Sequence[str], problem_type: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from shallower.core.model_classes import TOKEN_CLASSIFICATION
 from shallower.core.wording import Unit
-from shallower.task_kinds.base import LabelColumn, LabelReading, shown
+from shallower.task_kinds.base import LACKING, LabelColumn, LabelReading, shown
 from shallower.task_kinds.class_labels import class_reading
 from shallower.task_kinds.classification import Classification
 from shallower.task_kinds.tag_schemes import scheme_of
@@ -69,7 +69,7 @@ class Tokens(Classification):
             if unseen := sorted(present.get(split, set()) - present["train"]):
                 lacking = ", ".join(repr(names[index]) for index in unseen[:MAX_NAMED])
                 yield (
-                    f"the {split} split has the tag {lacking}, which the train split lacks; correct the tags, or add "
+                    f"the {split} split has the tag {lacking}, {LACKING}; correct the tags, or add "
                     "or remove such sentences"
                 )
         try:
