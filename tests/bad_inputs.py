@@ -1645,6 +1645,10 @@ def adapter_only(folder: Path, _: Study) -> None:
     (folder / "models/bert/adapter_config.json").write_text("{}")
 
 
+def adapter_beside_weights(folder: Path, _: Study) -> None:
+    (folder / "models/bert/adapter_config.json").write_text("{}")
+
+
 LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 90868376\n"
 
 
@@ -1726,6 +1730,11 @@ MODEL = [
         "adapters",
         with_tensor("bert.encoder.layer.0.output.adapters.mine.adapter_down.0.weight", 8),
         ("the weights hold adapters", "choose the model without adapters"),
+    ),
+    Case(
+        "an adapter beside the weights",
+        adapter_beside_weights,
+        ("there is an adapter (adapter_config.json) beside the model's own weights", "remove adapter_config.json"),
     ),
     Case(
         "an adapter alone", adapter_only, ("there is an adapter (adapter_config.json) without the model", "merge_and")

@@ -14,9 +14,9 @@ def main(arguments: argparse.Namespace) -> None:
     """Print each finding as soon as it is known."""
     study = resolve_study(read_study(arguments.study))
     models = [study.model_definition(name) for name in study.models]
-    tasks = [study.task_definition(name) for name in study.tasks]
+    tasks = [study.test_definition(name) or study.task_definition(name) for name in study.tasks]
     wrong = 0
-    for finding in check_on_hub(models, tasks):
+    for finding in check_on_hub(models, tasks, study.model_classes, study.exports_onnx):
         print(finding, flush=True)
         wrong += bool(finding.problems)
     if wrong:

@@ -22,9 +22,12 @@ from hub_server import ALWAYS, Fault, HubServer
 from scripts import run_script
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json, sha256_of, write_json
+from shallower.core.model_classes import TOKEN_CLASSIFICATION
 from shallower.sources import hub_outline
 from shallower.sources.hub_check import Finding, check_on_hub
-from tiny import FAMILIES
+from tiny import FAMILIES, make_model
+from tiny_decoders import DECODERS
+from tiny_embedding import make_embedding_model
 
 ROOT = Path(__file__).parents[3]
 MODEL = ("model", "someone/model")
@@ -354,6 +357,30 @@ def test_an_error_of_the_hub_is_retried(serve: Serve) -> None:
     assert [finding.problems for finding in both(server)] == [(), ()]
 
 
+def test_models_must_suit_the_tasks_and_the_forms(serve: Serve) -> None:
+    entry = model_entry(serve())
+    [fine] = check_on_hub([entry], [], [TOKEN_CLASSIFICATION], to_export=True)
+    assert fine.problems == ()
+
+
+@pytest.mark.parametrize("family", [*DECODERS][:1])
+def test_decoders_tag_no_words(family: str, model: Path, serve: Serve, tmp_path: Path) -> None:
+    shutil.rmtree(model)
+    make_model(model, family, 4)
+    [finding] = check_on_hub([model_entry(serve())], [], [TOKEN_CLASSIFICATION])
+    assert any(f"the family {family} does not suit tokens" in problem for problem in finding.problems)
+
+
+def test_how_a_model_pools_is_looked_into(model: Path, serve: Serve, tmp_path: Path) -> None:
+    assert "there is no modules.json" in of_model(serve(), sentence_embedding=True).problems[0]
+    shutil.rmtree(model)
+    shutil.copytree(make_embedding_model(tmp_path / "embedding"), model)
+    assert of_model(serve(), sentence_embedding=True).problems == ()
+    pooling = model / "1_Pooling" / "config.json"
+    write_json(pooling, read_json(pooling) | {"pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True})
+    assert "lasttoken" in of_model(serve(), sentence_embedding=True).problems[0]
+
+
 # The script
 
 
@@ -364,7 +391,8 @@ def test_the_script_prints_a_line_for_each_and_fails_for_any(
     study = yaml.safe_load((ROOT / "studies" / "glue-minilm.yaml").read_text())
     study["models"] = [model_entry(server), model_entry(server, name="other", repository="someone/nothing")]
     task = {**task_entry(server), "metrics": ["accuracy"]}
-    study["tasks"] = [task, {**task, "name": "longer", "train_examples": 41}]
+    others = [{"name": "longer", "train_examples": 41}, {"name": "tested", "test_file": "tset.parquet"}]
+    study["tasks"] = [task, *({**task, **other} for other in others)]
     study["strategies"] = [{"name": "top", "amounts": [1]}]
 
     def write() -> Path:
@@ -375,13 +403,13 @@ def test_the_script_prints_a_line_for_each_and_fails_for_any(
     environment = os.environ | server.environment(tmp_path / "other") | {"PYTHONPATH": "workflow"}
     refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert [line.split(":")[0] for line in refused.stdout.splitlines()] == [
-        "ok     model mine", "wrong  model other", "ok     task mine", "wrong  task longer",
+        "ok     model mine", "wrong  model other", "ok     task mine", "wrong  task longer", "wrong  task tested",
     ]  # fmt: skip
     assert refused.returncode == 1
-    assert "error: 2 of 4 models and tasks cannot be used as they are; see above" in refused.stderr
+    assert "error: 3 of 5 models and tasks cannot be used as they are; see above" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "signature" not in refused.stderr, "addresses of large files are not to be logged"
-    del study["models"][1], study["tasks"][1]
+    del study["models"][1], study["tasks"][1:]
     run_script("check_hub", study=write())
     assert capsys.readouterr().out.splitlines()[-1].startswith("Not checked: the values of weights")
     study["models"][0]["revision"] = "refs/pr/1"

@@ -65,8 +65,8 @@ def propose(request: Request) -> list[str]:
     counts |= {split: len(chosen) for split, chosen in division.rows.items()} if division else {}
     read = [(text,) for texts in train.texts for text in texts] if _reads_singly(choice.proposal) else train.texts
     long = lengths(read, model.most_tokens)
-    chosen = {split: (each, range(len(each.texts))) for split, each in rows.items()}
-    chosen |= {split: (train, list(of_split)) for split, of_split in division.rows.items()} if division else {}
+    chosen = {split: (each, [*range(len(each.texts))]) for split, each in rows.items()}
+    chosen |= {split: (train, [*of_split]) for split, of_split in division.rows.items()} if division else {}
     scored = {split: _num_scored(each, of_split) for split, (each, of_split) in chosen.items() if split != SPLITS[0]}
     draft = Draft(
         request, model, template, choice.proposal, decisions, tuple(columns), counts, scored, long, tuple(remarks)

@@ -5,10 +5,10 @@ Configurations and tokenizers are downloaded; of weights and parquet files only 
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shallower.core.errors import UserError
-from shallower.models.families import family_of
+from shallower.core.files import read_json
+from shallower.models.families import check_model_class, check_onnx_export, family_of, position_limit
 from shallower.models.folder import CONFIG, WEIGHTS, WEIGHTS_INDEX
+from shallower.models.sentence_embedding import read_embedding
 from shallower.models.weight_files import header, weight_files, weight_map
 from shallower.sources.file_formats import check_columns
 from shallower.sources.hub import HubFile, download, files_of, pull_requests
@@ -41,6 +43,7 @@ MOST_PULL_REQUESTS = 10
 
 List = Callable[[Commit], Mapping[str, HubFile]]
 Definition = Mapping[str, Any]
+Check = Callable[[Definition, List, list[str]], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,24 @@ class Finding:
         return f"{'ok' if self.on_hub else '-':6} {self.subject}: {'; '.join(self.notes)}"
 
 
-def check_on_hub(models: Iterable[Definition], tasks: Iterable[Definition]) -> Iterator[Finding]:
+def check_on_hub(
+    models: Iterable[Definition],
+    tasks: Iterable[Definition],
+    model_classes: Collection[str] = (),
+    to_export: bool = False,
+) -> Iterator[Finding]:
     """Check what the definitions of a study's models and tasks name on the hub, one after the other.
 
+    Models must suit transformers' `model_classes` and, with `to_export`, can be exported to ONNX.
     Once the hub cannot be reached at all, the others count as wrong unasked. Raises UserError in offline mode.
     """
     if huggingface_hub.is_offline_mode():
         raise UserError("HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set; unset it, as the hub is to be asked")
     listing = _remembering(files_of)
+    check_model: Check = partial(_check_model, model_classes, to_export)
     reachable = True
     for kind, check, definition in [
-        *(("model", _check_model, model) for model in models),
+        *(("model", check_model, model) for model in models),
         *(("task", _check_task, task) for task in tasks),
     ]:
         subject = f"{kind} {definition['name']}"
@@ -131,7 +141,9 @@ def _collecting(problems: list[str], folder: Path) -> Iterator[None]:
 # Models
 
 
-def _check_model(definition: Definition, listing: List, problems: list[str]) -> Iterator[str]:
+def _check_model(
+    model_classes: Collection[str], to_export: bool, definition: Definition, listing: List, problems: list[str]
+) -> Iterator[str]:
     """Yield what was found of a model, and add what is wrong to the problems."""
     commit = named_commit(definition["repository"], definition["revision"], "model")
     files = listing(commit)
@@ -149,12 +161,21 @@ def _check_model(definition: Definition, listing: List, problems: list[str]) -> 
             check_with_transformers(folder)
         if not config:
             return
+        for model_class in model_classes:
+            with _collecting(problems, folder):
+                check_model_class(family_of(config), model_class)
+        if to_export:
+            with _collecting(problems, folder):
+                check_onnx_export(family_of(config))
         yield f"{family_of(config).num_layers(config)} layers"
         with _collecting(problems, folder):
             names = tokenizer_files(list(files))
             download(commit.repository, commit.revision, names, "model", folder)
             check_tokenizer_files(folder, config)
             save_fast_tokenizer(folder, config, folder / "saved")
+        if definition.get("sentence_embedding"):
+            with _collecting(problems, folder):
+                read_embedding(partial(_downloaded, commit, files, folder), list(files), position_limit(config))
         if weights == PICKLE:
             yield f"{PICKLE} of {_megabytes(files[PICKLE].size)}, to be converted: its tensors are not checked before"
             yield _converted_elsewhere(commit, listing)
@@ -162,6 +183,13 @@ def _check_model(definition: Definition, listing: List, problems: list[str]) -> 
             with _collecting(problems, folder):
                 yield _check_weights(definition, commit, files, weights, config, folder)
         yield from _pull_request_note(commit)
+
+
+def _downloaded(commit: Commit, files: Mapping[str, HubFile], folder: Path, name: str) -> Any:
+    """The content of one of a commit's JSON files."""
+    refuse_absent(commit, [name], files)
+    download(commit.repository, commit.revision, [name], "model", folder)
+    return read_json(folder / name)
 
 
 def _check_weights(

@@ -26,6 +26,12 @@ def weight_file(names: list[str], definition: Mapping[str, Any]) -> str:
             "there is an adapter (adapter_config.json) without the model that it belongs to; load both with PEFT, call "
             "merge_and_unload, save the model with save_pretrained and use source local"
         )
+    if "adapter_config.json" in names:
+        raise UserError(
+            "there is an adapter (adapter_config.json) beside the model's own weights, which transformers would put on "
+            "them; if it is meant, load both with PEFT, call merge_and_unload, save the model with save_pretrained and "
+            "use source local; if not, remove adapter_config.json"
+        )
     if "config.json" not in names:
         raise UserError(
             f"there is no config.json, so this is not a model that transformers saved; {there_are(names)}; {_REMEDY}"
