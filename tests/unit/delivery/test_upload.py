@@ -64,6 +64,8 @@ def test_an_upload_to_a_repository_of_before_replaces_its_forms(hub, delivered_f
         "onnx/model-int8.onnx": b"of before",
         "onnx/model.onnx.data": b"too",
         "modules.json": b"[]",
+        "manifest.json": b"{}",
+        "config.json": b"{}",
         "notes.md": b"mine",
         "README.md": b"old",
     }
@@ -71,6 +73,13 @@ def test_an_upload_to_a_repository_of_before_replaces_its_forms(hub, delivered_f
     make_folder(tmp_path / "mrpc", delivered, material.run_dir, material.examples)
     upload(plan_upload(tmp_path / "mrpc", "me/minilm-mrpc"))
     assert here.files == {**contents(tmp_path / "mrpc"), "notes.md": b"mine"}
+
+
+def test_a_model_of_somebody_else_is_not_replaced(hub, delivered_folder):
+    here = hub.uploads.repositories["me/minilm-mrpc"] = Uploaded(private=True)
+    here.files = before = {"config.json": b"{}", "model.safetensors": b"weights"}
+    assert "me/minilm-mrpc has another model (config.json, model.safetensors without" in problem(delivered_folder)
+    assert here.files == before
 
 
 def test_a_plan_lists_files_and_asks_nobody(hub, delivered_folder):

@@ -24,7 +24,7 @@ from shallower.core.variants import ONNX_DATA
 from shallower.core.wording import counted, megabytes
 from shallower.delivery.check import check_files, read_manifest
 from shallower.delivery.description import RUNTIMES
-from shallower.models.folder import MANIFEST
+from shallower.models.folder import CONFIG, MANIFEST, WEIGHTS
 from shallower.models.sentence_embedding import EMBEDDING_FILES
 from shallower.sources.hub_requests import check_repository
 
@@ -74,8 +74,8 @@ def upload(planned: Upload) -> str:
     """Upload the files, and return the address of the commit.
 
     Files that an earlier delivery had, and this one does not, are deleted there; others stay. Raises
-    UserError when there is no token, when it does not suffice, when the repository is public, and when the hub cannot
-    be reached or refuses.
+    UserError when there is no token, when it does not suffice, when the repository is public or has a model that was
+    not delivered, and when the hub cannot be reached or refuses.
     """
     if get_token() is None:
         raise UserError(f"no token to upload with; {LOG_IN}")
@@ -89,6 +89,11 @@ def upload(planned: Upload) -> str:
                 "another repository"
             )
         present = {file.rfilename for file in found.siblings or ()}
+        if MANIFEST not in present and (others := sorted(present & {CONFIG, WEIGHTS})):
+            raise UserError(
+                f"{planned.page} has another model ({', '.join(others)} without the {MANIFEST} of a delivered one), and "
+                "nothing was uploaded; name another repository, or remove that model from it"
+            )
         of_folders = {form.model + suffix for form in RUNTIMES.values() for suffix in ("", ONNX_DATA)}
         of_folders |= {*EMBEDDING_FILES}
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
