@@ -91,7 +91,7 @@ def upload(planned: Upload) -> str:
         present = {file.rfilename for file in found.siblings or ()}
         if MANIFEST not in present and (others := sorted(present & {CONFIG, WEIGHTS})):
             raise UserError(
-                f"{planned.page} has another model ({', '.join(others)} without the {MANIFEST} of a delivered one), and "
+                f"{planned.page} has another model ({', '.join(others)} without the {MANIFEST} of a delivered one), so "
                 "nothing was uploaded; name another repository, or remove that model from it"
             )
         of_folders = {form.model + suffix for form in RUNTIMES.values() for suffix in ("", ONNX_DATA)}

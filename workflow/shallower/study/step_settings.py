@@ -21,7 +21,7 @@ class Tuning(Settings):
     learning_rate: Annotated[Number, Field(gt=0, le=1)] = 5e-5
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[Number, Field(ge=0, le=1)] = 0.0
-    """Weight decay of AdamW; biases and layer norms are exempt."""
+    """Weight decay of AdamW; biases, but those of XLNet's attention, and layer norms are exempt."""
     warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Share of the steps over which the learning rate rises from zero before it falls linearly to zero."""
     max_grad_norm: Annotated[Number, Field(gt=0)] = 1.0
