@@ -2144,7 +2144,7 @@ EMBEDDINGS = [
                 {"name": "m", "source": "hub", "repository": "someone/model", "revision": "0" * 40},
             ),
         ),
-        ("reproduction: the number of layers of m is unknown before its download; add num_layers to the model",),
+        ("reproduction: the number of layers of m is unknown before its download; add num_layers",),
     ),
     Case(
         "reproduction of the paper with embeddings",

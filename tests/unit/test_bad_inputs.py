@@ -10,7 +10,7 @@ import yaml
 
 from bad_inputs import FETCHED, PLANNED, Case, as_page, make_base
 from shallower.core.errors import StudyErrors, UserError
-from shallower.planning.sizes import model_size
+from shallower.planning.sizes import model_sizes
 from shallower.sources.models import fetch_model
 from shallower.study.file import check_study_file
 from shallower.study.resolve import resolve_study
@@ -45,8 +45,7 @@ def planned() -> Study:
     check_study_file("config.yaml")
     # The loader that Snakemake uses.
     study = resolve_study(yaml.load(Path("config.yaml").read_bytes(), Loader=yaml.FullLoader))
-    for model in study.models:
-        model_size(study, model)
+    model_sizes(study)
     return study
 
 

@@ -427,7 +427,7 @@ def item_inputs(wildcards):
     if item.runs is None:
         return {"table": f"{folder}/{PAPER_TABLES_OF_STUDY[item.table]}"}
     models = {name: Model(FULL_MODELS[name].num_layers, study.counterparts["models"][name]) for name in study.models}
-    shown = item.runs(as_in_the_paper(PRESENT, {tuple(arm) for arm in study.limited_choices}), models)
+    shown = item.runs(as_in_the_paper(PRESENT, study.protected_arms), models)
     return {
         "runs": f"{folder}/runs.csv",
         **({"costs": costs()} if item.shows_speed else {}),

@@ -94,7 +94,7 @@ rule reproduce:
             {
                 "confidence": study.config["evaluate"]["confidence"],
                 "num_layers": {model: size.num_layers for model, size in FULL_MODELS.items()},
-                "limited_choices": study.limited_choices,
+                "protected_arms": study.protected_arms,
                 **study.counterparts,
             }
         ),
@@ -184,7 +184,8 @@ rule judge_observations:
             {
                 "confidence": study.config["evaluate"]["confidence"],
                 "slices": {task: study.sliced_splits(task) for task in SIZED_TASKS},
-                "limited_choices": study.limited_choices,
+                "protected_arms": study.protected_arms,
+                "scored_elsewhere": study.arms_scored_elsewhere,
                 **study.counterparts,
             }
         ),

@@ -14,11 +14,11 @@ from shallower.core.files import read_json
 from shallower.engine.gpu_slots import has_gpu_driver
 from shallower.models.size import ModelSize
 from shallower.planning.plan import plan_study
-from shallower.planning.sizes import job_of, model_size, task_size, tokenizing_job
+from shallower.planning.sizes import job_of, model_sizes, task_size, tokenizing_job
 from shallower.steps.table import STEPS
 
 try:
-    FULL_MODELS = {model: model_size(study, model) for model in study.models}
+    FULL_MODELS = model_sizes(study)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -83,10 +83,9 @@ def minutes(step):
 
     def runtime(wildcards, input, attempt):
         task, size = wildcards.get("task"), size_of_model(wildcards, input)
-        runs = RUNS.get((wildcards.model, task), [])
-        models = 1 if "arm" in wildcards.keys() else len(runs)
-        if step != "reload_models":  # those that may be delivered: the full model and an arm of each depth
-            models = min(models, (size.num_layers + 1) * len({run.seed for run in runs}))
+        models = 1 if "arm" in wildcards.keys() else len(RUNS.get((wildcards.model, task), []))
+        if models > 1 and step != "reload_models":  # those that may be delivered: the full one and an arm of each depth
+            models = min(models, (size.num_layers + 1) * len(study.seeds(task)))
         return attempt * asked(size, task, wildcards.get("origin"), has_arrived(wildcards), models)
 
     @cache

@@ -52,7 +52,8 @@ if __name__ == "__main__":
         type=json_argument,
         required=True,
         help="confidence; models and tasks: the paper's name of each or null; slices: by task, splits that are parts; "
-        "limited_choices: arms whose layers were scored on another task, or of which some had to stay",
+        "protected_arms: model, task, origin, strategy and amount of arms of which some layers had to stay; "
+        "scored_elsewhere: of those whose layers were scored on another task",
     )
     parser.add_argument("--output-dir", type=Path, required=True)
     run_step(parser, main)

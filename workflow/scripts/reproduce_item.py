@@ -31,8 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
             name: Model(num_layers, settings["models"][name]) for name, num_layers in settings["num_layers"].items()
         }
         runs = read_table(arguments.runs)
-        limited = {tuple(arm) for arm in settings["limited_choices"]}
-        shown = {run.directory for run in item.runs(as_in_the_paper(runs_of(runs), limited), models)}
+        known = as_in_the_paper(runs_of(runs), settings["protected_arms"])
+        shown = {run.directory for run in item.runs(known, models)}
         scores = read_scores(runs[runs["directory"].isin(shown)], with_pace=item.shows_speed)
         table = make(counterparts, scores, *([read_costs(arguments.costs)] if item.shows_speed else []))
     write_table(arguments.output, table)
@@ -48,7 +48,7 @@ if __name__ == "__main__":
         "--settings",
         type=json_argument,
         required=True,
-        help="confidence, models, num_layers, tasks and limited_choices, as JSON",
+        help="confidence, models, num_layers, tasks and protected_arms, as JSON",
     )
     parser.add_argument("--output", type=Path, required=True, help="CSV to write")
     run_step(parser, main)

@@ -77,7 +77,8 @@ def test_an_upload_to_a_repository_of_before_replaces_its_forms(hub, delivered_f
 
 def test_a_model_of_somebody_else_is_not_replaced(hub, delivered_folder):
     here = hub.uploads.repositories["me/minilm-mrpc"] = Uploaded(private=True)
-    here.files = before = {"config.json": b"{}", "model.safetensors": b"weights"}
+    before = {"config.json": b"{}", "model.safetensors": b"weights"}
+    here.files = dict(before)
     assert "me/minilm-mrpc has another model (config.json, model.safetensors without" in problem(delivered_folder)
     assert here.files == before
 

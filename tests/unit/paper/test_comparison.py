@@ -562,9 +562,9 @@ def made(tmp_path_factory):
     return folder
 
 
-def reproduce(step, folder, item, status=0, limited_choices=(), **files):
+def reproduce(step, folder, item, status=0, protected=(), **files):
     settings = {"confidence": 0.95, "models": {"minilm": "DistilBERT"}, "num_layers": {"minilm": 6}}
-    settings["limited_choices"] = [*limited_choices]
+    settings["protected_arms"] = [*protected]
     settings["tasks"] = {"docs-pair": None, "similarity": "STS-B"}
     options = ["--item", item, "--settings", canonical_json(settings), "--output", f"{item}.csv"]
     for option, file in files.items():
@@ -583,8 +583,8 @@ def test_script_makes_an_item_from_the_files_of_a_study(made, step):
 
 
 def test_arms_with_protected_layers_are_not_shown(made, step):
-    limited = [["minilm", "similarity", "top", amount] for amount in ("1", "2", "3")]
-    reproduce(step, made, "table-2", runs="runs.csv", limited_choices=limited)
+    protected = [["minilm", "similarity", "pretrained", "top", amount] for amount in ("1", "2", "3")]
+    reproduce(step, made, "table-2", runs="runs.csv", protected=protected)
     table = read_table(made / "table-2.csv")
     ours = table[(table["model"] == "minilm") & (table["num_dropped"] > 0)]
     assert ours[ours["task"] == "docs-pair"]["ours"].notna().all()

@@ -90,11 +90,11 @@ def test_one_set_for_all_tasks(kept, num_layers, expected):
 
 def test_sets_that_were_scored_on_another_task_are_the_same_by_construction():
     kept = dict.fromkeys(("sst2", "qqp", "rte", "mrpc"), "0 1 3 5 6 7 8 9 10 11")
-    elsewhere = [("mini", task, "contribution-rank", "2") for task in ("qqp", "rte", "mrpc")]
-    found, reason = verdict(judged(arms(kept, 12, 2), {"mini": None}, elsewhere), "contribution-sets")
+    elsewhere = [("mini", task, "pretrained", "contribution-rank", "2") for task in ("qqp", "rte", "mrpc")]
+    found, reason = verdict(judged(arms(kept, 12, 2), {"mini": None}, scored_elsewhere=elsewhere), "contribution-sets")
     assert found == "not tested" and "by scores of their own" in reason
     # Those of two tasks that are left are compared.
-    of_two = judged(arms(kept, 12, 2), {"mini": None}, elsewhere[1:])
+    of_two = judged(arms(kept, 12, 2), {"mini": None}, scored_elsewhere=elsewhere[1:])
     assert set(of(of_two, "contribution-sets")["task"]) == {"2 tasks"}
 
 

@@ -238,9 +238,10 @@ def test_layers_are_scored_on_the_runs_own_task_or_the_one_that_its_entry_names(
     resolved = resolve_study(study)
     scored = {run.task: resolved.scored_task(vars(run)) for run in resolved.runs if not run.is_baseline}
     assert scored == {"mrpc": "rte", "rte": "rte"}
-    assert resolved.limited_choices == [["m", "mrpc", "contribution", "0.9"]]
+    assert resolved.arms_scored_elsewhere == [["m", "mrpc", "pretrained", "contribution", "0.9"]]
+    assert resolved.protected_arms == []
     study["strategies"][1]["protect"] = [0]
-    assert ["m", "rte", "contribution", "0.9"] in resolve_study(study).limited_choices
+    assert resolve_study(study).protected_arms == [["m", "rte", "pretrained", "contribution", "0.9"]]
     assert resolved.chooses_by_calibration("rte")
     assert not resolved.chooses_by_calibration("mrpc")
 

@@ -10,6 +10,9 @@ BASELINE, NO_STRATEGY, NO_AMOUNT = layout.BASELINE_ARM, "none", "0"
 # In a run's folder: the pruned model on the way to the run.
 DROPPED = Path(layout.DROPPED).name
 
+# The columns of tables that tell the arms of a study apart.
+ARM_COLUMNS = ["model", "task", "origin", "strategy", "amount"]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -25,6 +28,11 @@ class Run:
     strategy: str
     amount: str
     seed: int
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What all seeds of an arm have in common; see `ARM_COLUMNS`."""
+        return self.model, self.task, self.origin, self.strategy, self.amount
 
     @property
     def is_baseline(self) -> bool:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
-from shallower.core.runs import BASELINE, NO_AMOUNT, NO_STRATEGY
+from shallower.core.runs import ARM_COLUMNS, BASELINE, NO_AMOUNT, NO_STRATEGY
 from shallower.core.tables import read_table
 from shallower.core.variants import AS_TRAINED, Variant
 from shallower.evaluation.bootstrap import Interval
@@ -91,7 +91,7 @@ class Scores:
         self._resamples = resamples
         variants = AS_TRAINED._asdict().items()
         of_variant = [runs[key] if key in runs else pd.Series(value, runs.index) for key, value in variants]
-        arms = self.runs.groupby(["model", "task", "origin", "strategy", "amount", *of_variant], sort=False)
+        arms = self.runs.groupby([*ARM_COLUMNS, *of_variant], sort=False)
         self._rows = dict(iter(arms))
 
     @classmethod
@@ -105,8 +105,8 @@ class Scores:
         return cls(runs, by_directory)
 
     def without(self, arms: Collection[tuple[str, ...]]) -> "Scores":
-        """These scores but those of some arms, each a model, a task, a strategy and an amount."""
-        keys = self.runs[["model", "task", "strategy", "amount"]].astype(str).itertuples(index=False, name=None)
+        """These scores but those of some arms, each a model, a task, an origin, a strategy and an amount."""
+        keys = self.runs[ARM_COLUMNS].astype(str).itertuples(index=False, name=None)
         kept = np.array([key not in arms for key in keys], dtype=bool)
         return Scores(self.runs[kept].reset_index(drop=True), self._resamples)
 

@@ -114,8 +114,8 @@ def check_names(onnx_files: Collection[Path], exclude_operators: Collection[str]
             modules = sorted({operator.module.rpartition(".")[2] for operator in operators})
             raise UserError(
                 f"no operator {name!r} to leave out when quantising (deliver.exclude_operators) in any of "
-                f"{', '.join(map(str, onnx_files))}; there are the types {', '.join(kinds)} and the modules "
-                f"{', '.join(modules[:MAX_LISTED])}"
+                f"{len(onnx_files)} models, such as {next(iter(onnx_files))}; there are the types {', '.join(kinds)} "
+                f"and the modules {', '.join(modules[:MAX_LISTED])}"
             )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from shallower.core.runs import ARM_COLUMNS
 from shallower.core.wording import counted
 from shallower.paper.claims import Finding
 from shallower.paper.evidence import DECIDES, Contrast, Evidence
@@ -88,6 +89,8 @@ def contribution_sets(evidence: Evidence) -> Iterator[Finding]:
     for model in evidence.models:
         num_layers = evidence.scores.num_layers(model)
         here = runs[(runs["model"] == model) & (runs["origin"] == "pretrained") & runs["strategy"].isin(STRATEGIES)]
+        arms = here[ARM_COLUMNS].astype(str).itertuples(index=False, name=None)
+        here = here[np.array([arm not in evidence.scored_elsewhere for arm in arms], dtype=bool)]
         contrasts: list[Contrast] = []
         nothing: list[str] = []
         for (strategy, amount), of_arm in here.groupby(["strategy", "amount"], sort=False):

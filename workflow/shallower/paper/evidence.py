@@ -108,12 +108,13 @@ class Evidence:
     ) -> None:
         """`states` is states.csv.
 
-        `settings` are `confidence`, the paper's name of each of `models` and `tasks`, and `limited_choices`: model,
-        task, strategy and amount of arms whose layers were scored on another task, or of which some had to stay, which
-        the paper does not have and which count in nothing here.
+        `settings` are `confidence`, the paper's name of each of `models` and `tasks`, and of some arms model, task,
+        origin, strategy and amount: `protected_arms`, of which some layers had to stay, which the paper does not have
+        and which count in nothing here; `scored_elsewhere`, whose layers were scored on another task.
         """
-        limited = {tuple(arm) for arm in settings.get("limited_choices", [])}
-        self.scores = scores.without(limited) if limited else scores
+        protected = {tuple(arm) for arm in settings.get("protected_arms", [])}
+        self.scores = scores.without(protected) if protected else scores
+        self.scored_elsewhere = {tuple(arm) for arm in settings.get("scored_elsewhere", [])}
         self.records = records or Records()
         self.confidence = settings["confidence"]
         run = set(self.scores.runs["task"])

@@ -101,7 +101,7 @@ HYPOTHESES = (
         "robust-tasks",
         "QQP and STS-B lose least, MNLI and QNLI lose most (section 6).",
         "With the top half of the layers dropped: the loss in points on MNLI and on QNLI, minus that on QQP and that "
-        "on STS-B.",
+        f"on STS-B. {_LEARNED}",
         robust_tasks,
     ),
     Hypothesis(
@@ -118,7 +118,7 @@ HYPOTHESES = (
         _OBJECTIVES,
         "middle-layers",
         "Dropping middle layers hurts XLNet more than BERT (section 5.1, figure 2: symmetric, 2 layers).",
-        "At the smallest symmetric cut: the mean loss over tasks of XLNet, minus that of BERT.",
+        f"At the smallest symmetric cut: the mean loss over tasks of XLNet, minus that of BERT. {_LEARNED}",
         middle_layers,
     ),
     Hypothesis(
@@ -126,7 +126,7 @@ HYPOTHESES = (
         "deep-cut",
         "RoBERTa and XLNet lose less than BERT without their top half (table 2).",
         "With the top half of the layers dropped: the mean loss over tasks of BERT, minus that of RoBERTa and that of "
-        "XLNet.",
+        f"XLNet. {_LEARNED}",
         deep_cut,
     ),
     Hypothesis(

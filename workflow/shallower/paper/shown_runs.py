@@ -4,7 +4,7 @@ A function for each kind of item takes the runs of a study and its models: how m
 model that it is compared with.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from shallower.core.runs import Run
@@ -23,12 +23,10 @@ FINETUNED = ("finetuned", "finetuned-frozen")
 COMPARED_IN_TABLE_7 = ("pretrained", *FINETUNED)
 
 
-def as_in_the_paper(runs: Iterable[Run], limited_choices: Collection[tuple[str, ...]]) -> list[Run]:
-    """Runs but those of arms that the paper does not have: a model, a task, a strategy and an amount each.
-
-    Their layers were scored on another task, or some of them had to stay.
-    """
-    return [run for run in runs if (run.model, run.task, run.strategy, run.amount) not in limited_choices]
+def as_in_the_paper(runs: Iterable[Run], protected_arms: Iterable[Iterable[str]]) -> list[Run]:
+    """Runs but those of arms of which some layers had to stay: a model, a task, an origin, a strategy and an amount."""
+    protected = {tuple(arm) for arm in protected_arms}
+    return [run for run in runs if run.key not in protected]
 
 
 def cuts(num_layers: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.wording import listed
 from shallower.models.size import ModelSize, assumed_config
 from shallower.sources.model_sources import model_source
 from shallower.sources.tasks import answers_with_vectors, answers_words, local_data, num_outputs
@@ -72,6 +73,21 @@ def model_size(study: Study, name: str, resources: str | Path = "resources") -> 
     if file.is_file():
         return ModelSize.of(read_json(file))
     return ModelSize.of(assumed_config(next(entry for entry in study.config["models"] if entry["name"] == name)))
+
+
+def model_sizes(study: Study) -> dict[str, ModelSize]:
+    """The size of each model of the study. Raises UserError as `model_size` does.
+
+    And where the paper's items are asked for, which show halves and thirds of the layers, but their number is unknown.
+    """
+    sizes = {name: model_size(study, name) for name in study.models}
+    stated = {entry["name"] for entry in study.config["models"] if entry.get("num_layers")}
+    unknown = [name for name in sizes if name not in stated and not config_file(study, name).is_file()]
+    if unknown and study.config["reproduction"]:
+        raise UserError(
+            f"reproduction: the number of layers of {listed(unknown)} is unknown before its download; add num_layers"
+        )
+    return sizes
 
 
 def task_size(study: Study, name: str, resources: str | Path = "resources") -> TaskSize:

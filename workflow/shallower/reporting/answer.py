@@ -183,8 +183,9 @@ def lead(group: Sequence[TaskAnswer]) -> Lead:
     if len(usable) == 1:
         where = f" on {usable[0].task}"
     else:
-        every = " on every task" + (" with an answer" if len(usable) < len(group) else "")
-        where = every if len(set(counts)) == 1 else ", depending on the task,"
+        tasks = "task" + (" with an answer" if len(usable) < len(group) else "")
+        each = f" on {'every' if any(counts) else 'any'} {tasks}"
+        where = each if len(set(counts)) == 1 else ", depending on the task,"
     return Lead(
         model=model,
         num_layers=group[0].baseline["num_layers"],

@@ -70,7 +70,7 @@ def drawn(
     """
     if needed is None:
         return table.take(np.sort(whole_groups(table, order[:size])))
-    rows, of_rows = _memberships(table.take(order), of_words)
+    rows, of_rows = _memberships(table.select(["label"]).take(order), of_words)
     present = {*of_rows[rows < size].tolist()}
     chosen = np.arange(size)
     if len(present) == 1 or not present.issuperset(needed):

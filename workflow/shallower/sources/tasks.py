@@ -245,6 +245,12 @@ def num_outputs(definition: Mapping[str, Any]) -> int:
     return len(TASK_SOURCES[definition["source"]].columns(definition).labels or [""])
 
 
+def _with_remedy(problem: str, definition: Mapping[str, Any]) -> str:
+    """A problem of splits, and what a study can do: rows to train on are drawn without a look at test examples."""
+    is_drawn = "train_examples" in definition and problem.startswith(f"the {TEST} split has") and LACKING in problem
+    return f"{problem}; or raise train_examples" if is_drawn else problem
+
+
 def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]) -> Labelled:
     """The splits, read and checked. Raises StudyErrors or UserError with what is wrong."""
     source = TASK_SOURCES[definition["source"]]
@@ -252,9 +258,7 @@ def _examples(definition: Mapping[str, Any], files: Mapping[str, Sequence[Path]]
     columns = source.columns(definition)
     found = {split: table.column("label").to_pylist() for split, table in labelled.tables.items()}
     if problems := list(task_kind(columns.target).split_problems(found, columns.labels)):
-        # Rows to train on are drawn without regard to test examples.
-        more = "; or raise train_examples" if "train_examples" in definition else ""
-        raise StudyErrors([problem + (more if LACKING in problem else "") for problem in problems])
+        raise StudyErrors([_with_remedy(problem, definition) for problem in problems])
     grouped = {split: table for split, table in labelled.tables.items() if GROUP in table.column_names}
     if problems := list(shared_queries(grouped)):
         raise StudyErrors(problems)

@@ -23,7 +23,7 @@ from shallower.study.messages import shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
 from shallower.study.step_settings import Measure
-from shallower.study.strategy_checks import known_stack, pairs_with_arms, repeated, strategy_problems
+from shallower.study.strategy_checks import pairs_with_arms, repeated, strategy_problems
 from shallower.study.study import (
     MODEL_USE_KEYS,
     TASK_USE_KEYS,
@@ -54,23 +54,9 @@ def problems(draft: Draft) -> Iterator[str]:
     yield from deliver_problems(draft)
     yield from kind_problems(draft)
     yield from oracle_problems(draft)
-    yield from _reproduction_problems(draft)
     yield from _model_problems(draft)
     yield from _task_problems(draft)
     yield from _measure_problems(draft)
-
-
-def _reproduction_problems(draft: Draft) -> Iterator[str]:
-    """Models of which it is unknown at the start what half of their layers is, which the paper's items show."""
-    if draft.config.get("reproduction") is not True:
-        return
-    for index, model in draft.entries("models"):
-        is_local = model.get("source") == "local"
-        if draft.is_sound("models", index) and not is_local and known_stack(draft, index, model) is None:
-            yield (
-                f"reproduction: the number of layers of {model['name']} is unknown before its download; add num_layers "
-                "to the model"
-            )
 
 
 def _name_problems(draft: Draft) -> Iterator[str]:

@@ -426,7 +426,10 @@ class StudySettings(Settings):
     probe: Probe = Field(default_factory=Probe)
     """The classifiers that are trained on each layer of the fine-tuned models (the paper's Figure 3)."""
     reproduction: Flag = False
-    """Whether the paper's tables, figures and observations are made, with the paper's numbers next to the study's."""
+    """
+    Whether the paper's tables, figures and observations are made, with the paper's numbers next to the study's. Models
+    that have to be downloaded need num_layers then.
+    """
     oracle: Flag = False
     """
     Whether the strategies are judged by what refining all subsets of layers shows: for the models, tasks and origins of

@@ -197,7 +197,7 @@ class Budget(Settings):
     """Largest number of layers."""
     prefer: Literal["latency", "size"] = optional()
     """
-    What decides among the models that hold the limits, where the study delivers them (deliver): latency takes the
+    What decides among the models that meet the limits, where the study delivers them (deliver): latency takes the
     fastest and is the default, size that with the smallest files.
     """
 

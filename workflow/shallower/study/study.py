@@ -105,10 +105,15 @@ class Study:
         return {axis: {entry["name"]: entry.get("counterpart") for entry in self.config[axis]} for axis in axes}
 
     @cached_property
-    def limited_choices(self) -> list[list[str]]:
-        """Model, task, strategy and amount of runs that do not choose among all layers, by their task's examples."""
-        found = [run for run in self.runs if self.scored_task(vars(run)) != run.task or self.protected(vars(run))]
-        return [list(arm) for arm in dict.fromkeys((run.model, run.task, run.strategy, run.amount) for run in found)]
+    def protected_arms(self) -> list[list[str]]:
+        """Model, task, origin, strategy and amount of the arms that do not choose among all layers."""
+        return [list(arm) for arm in dict.fromkeys(run.key for run in self.runs if self.protected(vars(run)))]
+
+    @cached_property
+    def arms_scored_elsewhere(self) -> list[list[str]]:
+        """The same of the arms whose layers are scored on the examples of another task."""
+        found = (run for run in self.runs if self.scored_task(vars(run)) != run.task)
+        return [list(arm) for arm in dict.fromkeys(run.key for run in found)]
 
     def model_definition(self, name: str) -> dict[str, Any]:
         """What says which model this is and where it comes from."""

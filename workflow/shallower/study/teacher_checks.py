@@ -16,10 +16,8 @@ def augmentation_problems(draft: Draft) -> Iterator[str]:
     owners += [((axis, index), entry) for axis in ("origins", "tasks") for index, entry in draft.entries(axis)]
     for path, owner in owners:
         augment = (_distill(draft, path, owner) or {}).get("augment")
-        # Without checks: an unknown key is reported elsewhere.
-        if augment is not None and not any(
-            getattr(Augmentation.model_construct(**augment), key) for key in ("mask", "segment")
-        ):
+        fields = Augmentation.model_fields
+        if augment is not None and not any(augment.get(key, fields[key].default) for key in ("mask", "segment")):
             yield (
                 f"{draft.place(*path, 'refine', 'distill', 'augment')}: with mask and segment 0 its texts are those of "
                 "the training examples; raise one of them, or remove augment"
