@@ -74,7 +74,8 @@ def bypassed(folder: Path, kept) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("form", ["lists", pytest.param("older", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["lists", "older"])
 def test_from_a_checkpoint_to_an_exported_classifier(tmp_path, form):
     saved = make(tmp_path / "saved", form, labels=2, max_shard_size="20KB")
     entry = {"name": "m", "source": "local", "directory": str(saved)}

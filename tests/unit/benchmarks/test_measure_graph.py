@@ -63,6 +63,7 @@ def test_results_for_people_and_programs(tmp_path):
     assert "<svg" in (tmp_path / "graph.svg").read_text()
 
 
+@pytest.mark.slow
 def test_snakemake_plans_the_jobs_that_the_size_predicts():
     jobs, usage = plan(synthetic_study(1))
     # Other jobs: two tasks, the study, the plan of runs, the results, the tables, the report, the record, the target.

@@ -344,6 +344,7 @@ def test_the_block_of_a_regression_on_pairs_prints_values(pairs_folder):
     assert values == pytest.approx([row[0] for row in stored["logits"]["fp32"]], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_blocks_of_a_tagger_print_a_tag_for_each_word(tmp_path):
     """Both blocks, on a tagger of their own."""
     import tagged_words

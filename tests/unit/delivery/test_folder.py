@@ -86,6 +86,7 @@ def test_the_tokenizer_makes_what_the_model_was_trained_on_unasked(material):
     }
 
 
+@pytest.mark.slow
 def test_a_large_model_comes_with_the_second_file_of_its_weights(material, tmp_path):
     """As torch's export leaves it where there are more than two gigabytes."""
     graph = onnx.load(material.onnx[ONNX])

@@ -23,7 +23,7 @@ from tiny_decoders import DECODERS
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # The others are built as one of these.
-QUICK = ("bert", "mpnet", "deberta-v2", "xlnet", "gpt2", "gemma3_text")
+QUICK = ("bert", "mpnet", "deberta-v2", "gpt2")
 
 
 def by_torch(folder, tokens):

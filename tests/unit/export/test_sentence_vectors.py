@@ -66,7 +66,12 @@ def by_hand(folder, embedding):
 
 @pytest.mark.parametrize(
     ("family", "pooling", "normalize"),
-    [("bert", "mean", True), ("distilbert", "max", False), ("bert", "cls", False), ("gpt2", "cls", True)],
+    [
+        ("bert", "mean", True),
+        ("bert", "cls", False),
+        pytest.param("distilbert", "max", False, marks=pytest.mark.slow),
+        pytest.param("gpt2", "cls", True, marks=pytest.mark.slow),
+    ],
 )
 def test_the_output_is_the_vector_of_each_text_whatever_else_is_in_its_batch(tmp_path, family, pooling, normalize):
     folder, embedding = model_folder(tmp_path / "model", family, pooling=pooling, normalize=normalize)
