@@ -10,7 +10,7 @@ import pandas as pd
 
 from shallower.core.cli import add_test_argument, run_step
 from shallower.core.files import read_json, write_text
-from shallower.core.runs import earlier_manifests
+from shallower.core.runs import ARM_COLUMNS, earlier_manifests
 from shallower.core.tables import read_table
 from shallower.core.text_figures import Figures
 from shallower.evaluation.estimates import Scores
@@ -24,14 +24,13 @@ from shallower.study.study import Study
 
 logger = logging.getLogger(__name__)
 
-ARM = ["model", "task", "origin", "strategy", "amount"]
-
 
 def class_records(runs: pd.DataFrame, tasks: Sequence[Mapping[str, Any]]) -> dict[Arm, list[Mapping[str, Any]]]:
     """metrics.json of each run of the tasks whose classes have a table, by arm."""
     found: dict[Arm, list[Mapping[str, Any]]] = {}
     names = {task["name"] for task in tasks if has_class_table(task)}
-    for *arm, directory in runs[runs["task"].isin(names)][[*ARM, "directory"]].astype(str).itertuples(index=False):
+    of_tasks = runs.loc[runs["task"].isin(names), [*ARM_COLUMNS, "directory"]].astype(str)
+    for *arm, directory in of_tasks.itertuples(index=False):
         model, task, origin, strategy, amount = arm
         found.setdefault((model, task, origin, strategy, amount), []).append(read_json(f"{directory}/metrics.json"))
     return found

@@ -7,12 +7,12 @@ from typing import Any
 
 from shallower.core import layout
 from shallower.core.files import csv_text, read_json, write_json
-from shallower.core.runs import Run
+from shallower.core.runs import ARM_COLUMNS, Run
 
 # What tables and figures need of a run.
 SCORED = ("predictions.parquet", "metrics.json", "resamples.npy")
 RUN_FILES = ("manifest.json", "layers.json", *SCORED, *(f"{layout.TEST}/{name}" for name in SCORED))
-AXES = ("model", "task", "origin", "strategy", "amount", "seed")
+AXES = (*ARM_COLUMNS, "seed")
 COLUMNS = (*AXES, "missing", "file", "rule", "log", "message")
 # Files that are shown besides runs, and what each belongs to.
 ANALYSES = {

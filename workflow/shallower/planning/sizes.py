@@ -76,9 +76,10 @@ def model_size(study: Study, name: str, resources: str | Path = "resources") -> 
 
 
 def model_sizes(study: Study) -> dict[str, ModelSize]:
-    """The size of each model of the study. Raises UserError as `model_size` does.
+    """The size of each model of the study.
 
-    And where the paper's items are asked for, which show halves and thirds of the layers, but their number is unknown.
+    Raises UserError as `model_size` does, and for a reproduction, whose items show halves and thirds of the layers,
+    while a number of layers is unknown.
     """
     sizes = {name: model_size(study, name) for name in study.models}
     stated = {entry["name"] for entry in study.config["models"] if entry.get("num_layers")}

@@ -14,9 +14,7 @@ from shallower.proposals.division import Division, Texts
 from shallower.sources.file_formats import read_file, refuse_rows
 from shallower.sources.labelled_files import place_of, with_lists
 from shallower.task_kinds.base import is_missing
-
-# What files with names of classes have for a label that is not told.
-HIDDEN = -1
+from shallower.task_kinds.class_labels import HIDDEN
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,10 @@ def _lacking(names: Sequence[str], values: Sequence[Any], ids: Sequence[str]) ->
 
 def _beyond(values: Sequence[Any], stored_names: Sequence[str] | None) -> list[int]:
     """Labels, or those in lists, that are still numbers after `_named`: ids of no class."""
-    each = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    return [one for one in each if stored_names is not None and type(one) is int]
+    if stored_names is None:
+        return []
+    each = (one for value in values for one in (value if isinstance(value, list) else [value]))
+    return [one for one in each if type(one) is int]
 
 
 def _named(value: Any, stored_names: Sequence[str] | None) -> Any:

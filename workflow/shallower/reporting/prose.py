@@ -12,9 +12,9 @@ SELECTION_BIAS = (
     "Scores are those of the validation split. Choosing the best of many arms on it is optimistic (selection bias)."
 )
 BUDGET_SCORE = (
-    "A model holds the score when the lower end of the interval of the score that it keeps, over resamples of the "
-    "validation split and of seeds together, is not below the limit. With two or three seeds such an interval is "
-    "rather too narrow; with one it says nothing of other seeds."
+    "A model meets the limit of the score when the lower end of the interval of the score that it keeps, over "
+    "resamples of the validation split and of seeds together, is not below it. With two or three seeds such an "
+    "interval is rather too narrow; with one it says nothing of other seeds."
 )
 CHOSEN_BY_IT = "The score of a model that was chosen is the one that it was chosen by."
 TEST = (

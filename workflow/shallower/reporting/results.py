@@ -8,11 +8,12 @@ import pandas as pd
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
+from shallower.core.runs import ARM_COLUMNS
 from shallower.reporting.missing import missing_files_error
 
-RUN_COLUMNS = ["study", "model", "task", "origin", "strategy", "amount", "seed"]
+RUN_COLUMNS = ["study", *ARM_COLUMNS, "seed"]
 COLUMNS = [
-    *("study", "model", "task", "origin", "strategy", "amount", "num_layers", "num_dropped", "kept_layers", "seed"),
+    *("study", *ARM_COLUMNS, "num_layers", "num_dropped", "kept_layers", "seed"),
     *("target", "metric", "positive_class", "primary", "value", "low", "high", "chance", "num_examples"),
     *("parameters", "model_bytes", "train_seconds", "collapsed", "directory"),
 ]

@@ -8,11 +8,11 @@ import pandas as pd
 
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.core.runs import BASELINE
+from shallower.core.runs import ARM_COLUMNS, BASELINE
 from shallower.core.wording import counted, score_text
 from shallower.task_kinds.registry import task_kind
 
-ARM = ["study", "model", "task", "origin", "strategy", "amount"]
+ARM = ["study", *ARM_COLUMNS]
 FAMILY_OF_ARMS = ["study", "model", "task", "origin", "strategy"]
 # Between the sets of layers in `kept_layers`, where seeds of an arm dropped different ones.
 SET_SEPARATOR = " | "

@@ -14,6 +14,8 @@ from typing import Any
 from shallower.task_kinds.base import MISSING, LabelColumn, LabelReading, is_missing, listed, shown, whole
 
 NAMES, IDS = "names", "ids"
+# The id that data sets have for a label that is not told.
+HIDDEN = -1
 
 # As ids are written: 04 and 4.0 are texts that somebody or something made of them.
 _ID = re.compile(r"0|-?[1-9][0-9]{0,8}")
@@ -129,8 +131,8 @@ class _Column:
     def _problem(self, value: Any, form: str, surely: str | None) -> str:
         name, number = self.name(value), self.id(value)
         count = len(self.labels)
-        if number == -1:
-            return "-1 marks a hidden label; use a split whose labels are known"
+        if number == HIDDEN:
+            return f"{HIDDEN} marks a hidden label; use a split whose labels are known"
         if isinstance(value, bool) or not isinstance(value, str | int):
             return f"{shown(value)} is neither the name of a class nor its id, a whole number"
         if form == NAMES and number is not None and any(map(_NUMBER.fullmatch, self.ids)):
