@@ -122,7 +122,7 @@ rule race_subsets:
     input:
         unpack(checkpoint(start_folder)),
         tokens=tokens("train"),
-        calibration=lambda wildcards: calibration_tokens(wildcards),
+        calibration=calibration_tokens,
         task=task_file,
         scores=subset_scores,
     output:

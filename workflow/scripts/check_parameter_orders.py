@@ -10,7 +10,7 @@ be run alone, from the project's folder, on any checkpoints:
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import json_argument, named_folder, run_step
 from shallower.core.files import write_text
 from shallower.core.tables import write_table
 from shallower.models.checksums import verified
@@ -28,14 +28,6 @@ def main(arguments: argparse.Namespace) -> None:
     orders = parameter_orders(dict(arguments.model), arguments.counterparts, read_values())
     write_table(arguments.output_dir / "parameter-orders.csv", orders)
     write_text(arguments.output_dir / "parameter-orders.html", orders_page(orders))
-
-
-def named_folder(text: str) -> tuple[str, Path]:
-    """Type of --model: a name and a folder."""
-    name, sign, folder = text.partition("=")
-    if not (name and sign and folder):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
-    return name, Path(folder)
 
 
 if __name__ == "__main__":

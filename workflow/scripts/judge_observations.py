@@ -6,7 +6,7 @@ Predictions are read from predictions.parquet in each run's directory, which res
 import argparse
 from pathlib import Path
 
-from shallower.core.cli import json_argument, run_step
+from shallower.core.cli import json_argument, named_folder, run_step
 from shallower.core.files import read_json, write_text
 from shallower.core.tables import read_table, write_table
 from shallower.evaluation.estimates import Scores
@@ -30,14 +30,6 @@ def main(arguments: argparse.Namespace) -> None:
     write_table(arguments.output_dir / "observations.csv", frame)
     text = observations_page(frame, scores.runs["study"].iloc[0])
     write_text(arguments.output_dir / "observations.html", text)
-
-
-def named_folder(text: str) -> tuple[str, Path]:
-    """Type of --task: a name and a folder."""
-    name, sign, folder = text.partition("=")
-    if not (name and sign and folder):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
-    return name, Path(folder)
 
 
 if __name__ == "__main__":

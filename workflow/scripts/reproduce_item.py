@@ -22,7 +22,8 @@ def main(arguments: argparse.Namespace) -> None:
     item, settings = ITEMS[arguments.item], arguments.settings
     counterparts = Counterparts(settings["models"], settings["tasks"], settings["confidence"], read_values())
     make = MAKERS[arguments.item]
-    if (needed := "table" if item.runs is None else "runs") and getattr(arguments, needed) is None:
+    needed = "table" if item.runs is None else "runs"
+    if getattr(arguments, needed) is None:
         raise UserError(f"{arguments.item} is made from --{needed}; name the file")
     if item.runs is None:
         table = make(counterparts, read_table(arguments.table))

@@ -12,9 +12,9 @@ from test_figures import overlapping, texts
 
 from shallower.core.files import read_json, write_json
 from shallower.core.tables import read_table, write_table
-from shallower.reporting.figures import BEST_COLOUR, save
+from shallower.reporting.colours import BEST_COLOUR, BUDGET_COLOUR
+from shallower.reporting.figures import save
 from shallower.reporting.subset_figures import (
-    BUDGET_COLOUR,
     DOT_COLOUR,
     PROMISING,
     WHICH,

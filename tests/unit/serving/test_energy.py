@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from shallower.serving.energy import energy_text, gpu_meter, processor_meter
+from shallower.serving.energy import gpu_meter, processor_meter
 
 RANGE = 262_143_328_850
 
@@ -77,8 +77,3 @@ def test_joules_of_a_gpu(monkeypatch):
     assert gpu_meter("GPU-2") is None
     monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
     assert gpu_meter("GPU-1") is None
-
-
-def test_energy_in_words():
-    assert energy_text(None) == "not measured"
-    assert [energy_text(joules) for joules in (0.1234, 12.345, 1234.5)] == ["0.12 J", "12.3 J", "1,234 J"]

@@ -27,6 +27,14 @@ def json_argument(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
 
 
+def named_folder(text: str) -> tuple[str, Path]:
+    """Type of a command-line argument that is a name and a folder."""
+    name, sign, folder = text.partition("=")
+    if not (name and sign and folder):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=DIR")
+    return name, Path(folder)
+
+
 def add_compute_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of steps that compute with torch: --device and --threads."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")

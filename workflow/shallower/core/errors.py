@@ -29,14 +29,23 @@ class UserError(Exception):
     The message names what is wrong (file, key or row) and a remedy. Steps print it without a traceback.
     """
 
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, problem by problem."""
+        return [str(self)]
+
 
 class StudyErrors(UserError):
     """All problems of a study, reported together."""
 
     def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = list(problems)
-        heading = f"{counted(len(self.problems), 'problem')} in the study:"
-        super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self.problems)]))
+        self._problems = list(problems)
+        heading = f"{counted(len(self._problems), 'problem')} in the study:"
+        super().__init__("\n".join([heading, *(f"  - {problem}" for problem in self._problems)]))
+
+    @property
+    def problems(self) -> list[str]:
+        return self._problems
 
 
 def snakemake_command(*arguments: str | Path) -> str:

@@ -71,6 +71,14 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
+def abandoned_parts(path: Path) -> Iterator[Path]:
+    """What processes that are no more have left next to `path`, of what was to become it: `.NAME.PROCESS.part`."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        writer = part.suffixes[-2][1:]
+        if writer.isdigit() and not is_alive(int(writer)):
+            yield part
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary file in the same folder, to be written in the block and then renamed to `path`.
@@ -80,10 +88,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        writer = part.suffixes[-2][1:]
-        if writer.isdigit() and not is_alive(int(writer)):
-            part.unlink(missing_ok=True)
+    for part in abandoned_parts(path):
+        part.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with naming_errors(path):

@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 
 from shallower.core.errors import UserError
-from shallower.core.files import naming_errors, read_json, sha256_of, write_json, write_text
+from shallower.core.files import abandoned_parts, naming_errors, read_json, sha256_of, write_json, write_text
 from shallower.core.provenance import code_state, versions
-from shallower.core.signals import is_alive
 from shallower.core.variants import INT8, ONNX_DATA, TORCH
 from shallower.delivery.card import model_card
 from shallower.delivery.description import RUNTIMES, Delivered
@@ -234,10 +233,8 @@ def _manifest(
 def _replaced(folder: Path) -> Iterator[Path]:
     """A new folder next to `folder`, which takes its place when the block ends; removed when the block fails."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f".{folder.name}.*.part"):
-        writer = left.suffixes[-2][1:]
-        if writer.isdigit() and not is_alive(int(writer)):
-            shutil.rmtree(left)
+    for part in abandoned_parts(folder):
+        shutil.rmtree(part)
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()

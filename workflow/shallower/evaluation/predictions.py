@@ -146,18 +146,17 @@ def read_matched(
     paths: Sequence[str | Path],
     reference: Predictions | None,
     target: str,
-    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    settings: Sequence[Mapping[str, Any] | None] | None = None,
 ) -> tuple[Predictions, NDArray[Any]]:
     """Predictions of several runs on the same examples: the first file's table, and answers [runs, n, ...].
 
-    `settings` are those of `predictions_of`, the same for all or one for each file. Examples are matched by id, never
-    by position. Raises UserError, naming the file, when ids, labels or groups
-    differ from those of `reference` (of the first file where there is no reference).
+    `settings` are those of `predictions_of` for each file. Examples are matched by id, never by position. Raises
+    UserError, naming the file, when ids, labels or groups differ from those of `reference` (of the first file where
+    there is no reference).
     """
     expected, answers = reference, []
-    of_each = [settings] * len(paths) if settings is None or isinstance(settings, Mapping) else settings
     # Of each only the answers are kept: logits of many classes are large.
-    for path, own in zip(paths, of_each, strict=True):
+    for path, own in zip(paths, settings or [None] * len(paths), strict=True):
         table = read_predictions(path, target)
         expected = expected or table
         if not np.array_equal(table.ids, expected.ids):

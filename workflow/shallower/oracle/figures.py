@@ -15,8 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from shallower.core.wording import DASH
 from shallower.oracle.names import BEST, FIGURES, RANDOM, WITHIN
 from shallower.oracle.sentences import number, strategy_title
-from shallower.reporting.figures import BASELINE_COLOUR, INK, SETTINGS, SOFT
-from shallower.reporting.labels import origin_title
+from shallower.reporting.colours import BASELINE_COLOUR, INK, SOFT
+from shallower.reporting.figures import SETTINGS
+from shallower.surgery.origins import origin_title
 
 # Numbers of kept layers, from few to many: dark to light, and told apart with any colour vision.
 DEPTHS = LinearSegmentedColormap.from_list("depths", ["#3b1c5a", "#31688e", "#35a07c", "#d9a900"])

@@ -31,9 +31,9 @@ from shallower.oracle.sentences import (
     with_interval,
 )
 from shallower.reporting.images import image_uri
-from shallower.reporting.labels import origin_title
 from shallower.reporting.sections import Section
 from shallower.reporting.templates import render_fragment, render_page
+from shallower.surgery.origins import origin_title
 
 # How the tag of a verdict looks: classes of page.css.
 TAG_CLASSES = {BEST: "tag robust", WITHIN: "tag robust", WORSE: "tag bad", UNDECIDED: "tag"}

@@ -22,17 +22,11 @@ from shallower.oracle.halves import HalfScores, half_scores
 from shallower.oracle.picks import Pick, judged_strategies, pick, scores_to_read
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
+from shallower.surgery.subset_choice import MEASURES as CHOICE_MEASURES
 from shallower.surgery.subsets import Subset, coverage
 
 # Columns of the tables of subsets that say how good a subset is; of each, whether a higher value is better.
-MEASURES = {
-    "readout_loss": False,
-    "readout_score": True,
-    "loss": False,
-    "score": True,
-    "divergence": False,
-    "cosine": True,
-}
+MEASURES = CHOICE_MEASURES | {"divergence": False, "cosine": True}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from shallower.core.wording import listed
 from shallower.paper.frames import OUTSIDE, prepared
 from shallower.paper.items import ITEMS
 from shallower.paper.remarks import join_remarks
-from shallower.reporting.figures import BASELINE_COLOUR, INK, SETTINGS, SOFT
+from shallower.reporting.colours import BASELINE_COLOUR, INK, SOFT
+from shallower.reporting.figures import SETTINGS
 
 OURS_COLOUR, PAPER_COLOUR, PAPER_MARKER = "#0072b2", "#d55e00", "D"
 SHADES = LinearSegmentedColormap.from_list("shades", ["#b3d4ea", "#4f97c9", "#0b4a7d"])

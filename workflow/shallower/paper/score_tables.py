@@ -264,9 +264,9 @@ def _why(pair: Pair, runs: pd.DataFrame) -> str:
     return NOT_RUN if runs.empty else ""
 
 
-def _runs(source: Scores | pd.DataFrame, model: str, arm: Arm) -> pd.DataFrame:
+def _runs(scores: Scores, model: str, arm: Arm) -> pd.DataFrame:
     """Rows of an arm, on all tasks."""
-    table = source.runs if isinstance(source, Scores) else source
+    table = scores.runs
     of_arm = (table["origin"] == arm.origin) & (table["strategy"] == arm.strategy) & (table["amount"] == arm.amount)
     return table[(table["model"] == model) & of_arm]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from shallower.core.files import canonical_json
 from shallower.core.runs import BASELINE, Run
-from shallower.core.variants import FULL, INT8, ONNX, RUNTIMES, TORCH
+from shallower.core.variants import FULL, INT8, ONNX, TORCH, made_runtimes
 from shallower.core.wording import counted, listed
 from shallower.models.size import ModelSize
 from shallower.planning.sizes import (
@@ -255,10 +255,7 @@ def _variant_bytes(study: Study, models: Mapping[str, ModelSize]) -> int:
     if not (deliver := study.config["deliver"]):
         return 0
     vocabularies = deliver["vocabularies"]
-    runtimes = [runtime for runtime in RUNTIMES if runtime in {*deliver["runtimes"], TORCH}]
-    # int8 is made from ONNX in fp32.
-    made = {*runtimes, *([ONNX] if INT8 in runtimes else [])}
-    forms = sum(SHARES[runtime] for runtime in made)
+    forms = sum(SHARES[runtime] for runtime in made_runtimes(deliver["runtimes"]))
     copies = forms * len(vocabularies) - SHARES[TORCH] * (FULL in vocabularies)
     total = 0.0
     for model, task in product(study.models, study.tasks):

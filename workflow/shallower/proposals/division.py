@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shallower.core.errors import UserError
 from shallower.core.layout import SPLITS, TEST
+from shallower.sources.labelled_files import compared_text
 
 # Fewer groups of texts cannot be divided in a sensible way.
 FEWEST_TEXTS = 20
@@ -43,7 +44,7 @@ class Division:
 
 def compared(texts: Sequence[str]) -> Texts:
     """The text or the pair of texts of a row, as it is compared."""
-    return tuple(sorted(" ".join(text.casefold().split()) for text in texts))
+    return tuple(sorted(map(compared_text, texts)))
 
 
 def divide(

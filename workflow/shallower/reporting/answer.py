@@ -20,12 +20,13 @@ from shallower.core.wording import (
 )
 from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_title
+from shallower.reporting.budget import texts_at_once
 from shallower.reporting.drawings import layer_stack
-from shallower.reporting.labels import origin_title
 from shallower.reporting.numbers import NumbersTable, numbers_table
 from shallower.reporting.on_test import score_on_test
 from shallower.reporting.summary import answer, baseline_of, batch_sizes, layer_sets, without_answer
 from shallower.reporting.templates import render_page
+from shallower.surgery.origins import origin_title
 
 # With more cards than this, those of each model are folded away.
 MAX_OPEN_CARDS = 8
@@ -328,8 +329,7 @@ def _speeds(one: TaskAnswer, row: pd.Series) -> list[tuple[str, str]]:
     for batch in batch_sizes(one.arms):
         ours, full = row[f"latency_ms_batch{batch}"], one.baseline[f"latency_ms_batch{batch}"]
         if pd.notna(ours):
-            texts = "one text" if batch == 1 else f"{batch} texts at once"
-            times = f"for {texts} ({milliseconds(ours)}, not {milliseconds(full)})"
+            times = f"for {texts_at_once(batch)} ({milliseconds(ours)}, not {milliseconds(full)})"
             speeds.append((f"{row[f'speedup_batch{batch}']:.1f} times as fast", times))
     return speeds
 

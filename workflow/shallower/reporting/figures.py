@@ -23,8 +23,10 @@ from shallower.core.files import write_bytes
 from shallower.core.runs import BASELINE
 from shallower.core.wording import score_text
 from shallower.evaluation.metrics import metric_title
-from shallower.reporting.labels import origin_title
+from shallower.reporting.budget import texts_at_once
+from shallower.reporting.colours import BASELINE_COLOUR, BEST_COLOUR, INK, SOFT
 from shallower.reporting.summary import batch_sizes
+from shallower.surgery.origins import origin_title
 from shallower.surgery.strategies import STRATEGIES
 from shallower.task_kinds.registry import task_kind
 
@@ -42,7 +44,6 @@ SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "shallower",  # with no date in it, the same figure is the same file
     "savefig.dpi": 160,
 }
-INK, SOFT, BASELINE_COLOUR, BEST_COLOUR = "#1b1f24", "#59636e", "#3b444d", "#b9c2cb"
 STYLES = {
     "top": ("#0072b2", "o"),
     "bottom": ("#d55e00", "v"),
@@ -251,8 +252,8 @@ def label_line(panel: Axes, height: float, text: str, colour: str) -> None:
 
 def _cost_columns(summary: pd.DataFrame) -> dict[str, str]:
     """Columns of a summary with the cost of a model, with labels; only those that depend on depth."""
-    texts = {size: "one text" if size == 1 else f"{size} texts at once" for size in batch_sizes(summary)}
-    columns = {f"latency_ms_batch{size}": f"time for {text} (ms), left is faster" for size, text in texts.items()}
+    sizes = batch_sizes(summary)
+    columns = {f"latency_ms_batch{size}": f"time for {texts_at_once(size)} (ms), left is faster" for size in sizes}
     columns["model_megabytes"] = "model file (MB), left is smaller"
     known = {column: label for column, label in columns.items() if _cost(summary, column).notna().all()}
     varied = {column: label for column, label in known.items() if _varies(_cost(summary, column))}

@@ -11,8 +11,8 @@ from shallower.core.runs import BASELINE
 from shallower.core.wording import DASH, TIMES, Unit, percent, score_text
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.drawings import Scale, layer_stack
-from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import batch_sizes, layer_sets
+from shallower.surgery.origins import origin_title
 from shallower.task_kinds.registry import task_kind
 
 # One arm that lost nearly everything must not squeeze the others into a corner of the drawings; in percent.

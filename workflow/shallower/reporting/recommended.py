@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from shallower.core.runs import BASELINE
-from shallower.core.variants import AS_TRAINED
 from shallower.evaluation.estimates import POINTS, Scores
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.budget import limits_of
@@ -71,7 +70,7 @@ def recommended_table(
             of_arm |= values_of_variant(named, here)
         if named is not None and (on_test := score_on_test(test, model, task, named.arm, confidence, named.variant)):
             metric = metric_title(full["metric"], full["positive_class"])
-            of_arm |= {**on_test.columns, "test_sentence": on_test.sentence(metric, _is_full(named))}
+            of_arm |= {**on_test.columns, "test_sentence": on_test.sentence(metric, named.is_full)}
         rows.append(
             {
                 **identity,
@@ -96,11 +95,6 @@ COLUMNS = [
 WHOLE = dict.fromkeys(
     ("num_layers", "layers", "seeds", "batch_size", "models_compared", "models_within_budget", "seed"), "Int64"
 )
-
-
-def _is_full(candidate: Candidate) -> bool:
-    """Whether this is the full model as it was trained, which others are compared with."""
-    return candidate.keeps_all_layers and candidate.variant == AS_TRAINED
 
 
 def _arm_columns(candidate: Candidate, case: Case, scores: Scores, is_chosen: bool) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from shallower.core.wording import DASH, JOINED, counted, layer_ranges, listed, 
 from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.budget import LATENCY, SCORE_KEPT, budget_text, texts_at_once
-from shallower.reporting.labels import origin_title
 from shallower.reporting.recommend import Candidate, Recommendation, missed_limits
 from shallower.reporting.summary import layer_sets
+from shallower.surgery.origins import origin_title
 from shallower.task_kinds.registry import task_kind
 
 

@@ -19,12 +19,10 @@ from shallower.core.files import read_json
 from shallower.core.runs import BASELINE
 from shallower.evaluation.metrics import metric_title
 from shallower.reporting.budget import LAYERS, SCORE_KEPT
+from shallower.reporting.colours import BEST_COLOUR, BUDGET_COLOUR, INK, SOFT
 from shallower.reporting.figures import (
-    BEST_COLOUR,
-    INK,
     SETTINGS,
     SIZES,
-    SOFT,
     draw_baseline,
     draw_strategy,
     finish,
@@ -33,11 +31,11 @@ from shallower.reporting.figures import (
     split_baseline,
     styles_of,
 )
-from shallower.reporting.labels import origin_title
 from shallower.reporting.summary import layer_sets
+from shallower.surgery.origins import origin_title
 from shallower.surgery.subset_choice import SubsetTable
 
-BUDGET_COLOUR, DOT_COLOUR = "#b3400a", "#8fa1b3"
+DOT_COLOUR = "#8fa1b3"
 BUDGET_LINE: dict[str, Any] = {"color": BUDGET_COLOUR, "linewidth": 1.3, "linestyle": (0, (2, 2))}
 # Dots of subsets are spread by this share of a column to both sides.
 SPREAD = 0.3

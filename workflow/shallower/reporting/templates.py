@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from shallower.core import wording
-from shallower.reporting import labels, prose
+from shallower.reporting import prose
+from shallower.surgery.origins import origin_title
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -43,7 +44,7 @@ def _environment() -> Environment:
         "listed": listed,
         "tolerance": tolerance_text,
     }
-    environment.globals |= {"DASH": wording.DASH, "prose": prose, "origin_title": labels.origin_title}
+    environment.globals |= {"DASH": wording.DASH, "prose": prose, "origin_title": origin_title}
     return environment
 
 

@@ -12,9 +12,7 @@ import altair as alt
 import pandas as pd
 
 from shallower.core.variants import FULL, RUNTIMES, TORCH, TRIMMED
-from shallower.reporting.figures import BEST_COLOUR, INK, SOFT
-from shallower.reporting.subset_figures import BUDGET_COLOUR
-from shallower.reporting.variant_colours import COLOURS, NUMBER_COLOURS
+from shallower.reporting.colours import BEST_COLOUR, BUDGET_COLOUR, INK, NUMBER_COLOURS, RUNTIME_COLOURS, SOFT
 from shallower.reporting.variant_points import Points, frontier, shown_runtimes, shown_vocabularies
 from shallower.reporting.variant_texts import point_name, variant_texts
 from shallower.reporting.variants_page import VariantFigure
@@ -28,9 +26,8 @@ COST, SCORE, NUMBER, TITLES = "cost", "height", "number", "titles"
 
 def variant_charts(points: Points) -> list[dict[str, Any]]:
     """Two charts, by time and by size of the files, on logarithmic axes: each a `title` and a `specification`."""
-    texts = "one text" if points.batch_size == 1 else f"{points.batch_size} texts"
-    titles = {"latency_ms": f"time for {texts} (ms), left is faster", "megabytes": "files (MB), left is smaller"}
-    return [{"title": title, "specification": _chart(points, cost, title).to_dict()} for cost, title in titles.items()]
+    titles = points.cost_labels.items()
+    return [{"title": title, "specification": _chart(points, cost, title).to_dict()} for cost, title in titles]
 
 
 def variant_figure(points: Points, rows: pd.DataFrame) -> VariantFigure:
@@ -123,8 +120,8 @@ def _markers(shown: pd.DataFrame, runtime: str, vocabulary: str) -> list[alt.Cha
     marker = base.mark_point(
         shape=SHAPES[vocabulary],
         size=AREAS[vocabulary] * (TORCH_AREA if runtime == TORCH else 1),
-        fill="white" if is_trimmed else COLOURS[runtime],
-        stroke=COLOURS[runtime] if is_trimmed else "white",
+        fill="white" if is_trimmed else RUNTIME_COLOURS[runtime],
+        stroke=RUNTIME_COLOURS[runtime] if is_trimmed else "white",
         strokeWidth=1.8 if is_trimmed else 0.8,
         opacity=1,
     )

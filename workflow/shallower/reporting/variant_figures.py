@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from shallower.core.variants import FULL, RUNTIME_TITLES, RUNTIMES, TORCH, TRIMMED, VOCABULARY_TITLES
-from shallower.reporting.figures import BEST_COLOUR, INK, SETTINGS, SOFT, finish, legend_entry
-from shallower.reporting.subset_figures import BUDGET_COLOUR, BUDGET_LINE
-from shallower.reporting.variant_colours import COLOURS, NUMBER_COLOURS
+from shallower.reporting.colours import BEST_COLOUR, BUDGET_COLOUR, INK, NUMBER_COLOURS, RUNTIME_COLOURS, SOFT
+from shallower.reporting.figures import SETTINGS, finish, legend_entry
+from shallower.reporting.subset_figures import BUDGET_LINE
 from shallower.reporting.variant_points import (
     Points,
     frontier,
@@ -36,15 +36,10 @@ def score_by_variant(points: Points) -> Figure:
     interval; a black edge is around the full model as it was trained. The grey line joins the variants that no other
     one beats in both score and cost; dotted lines are the budget's.
     """
-    texts = "one text" if points.batch_size == 1 else f"{points.batch_size} texts at once"
-    costs = {
-        "latency_ms": f"time for {texts} (ms), left is faster",
-        "megabytes": "files (MB), left is smaller",
-    }
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(11.2, 5.4), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
-        for panel, (cost, label) in zip(panels, costs.items(), strict=True):
+        for panel, (cost, label) in zip(panels, points.cost_labels.items(), strict=True):
             _draw_points(panel, points, cost)
             panel.set_xlabel(label)
         panels[0].set_ylabel(points.height_label)
@@ -89,7 +84,7 @@ def _draw_points(panel: Axes, points: Points, cost: str) -> None:
 
 
 def _draw_point(panel: Axes, row: dict[Any, Any], cost: str, zorder: float) -> None:
-    colour, is_trimmed = COLOURS[row["runtime"]], row["vocabulary"] == TRIMMED
+    colour, is_trimmed = RUNTIME_COLOURS[row["runtime"]], row["vocabulary"] == TRIMMED
     edge = INK if row["is_full"] else colour if is_trimmed else "white"
     panel.scatter(
         [row[cost]],
@@ -142,7 +137,7 @@ def _name_marked(panel: Axes, points: Points) -> None:
 
 def _legend(points: Points) -> list[Line2D]:
     entries = [
-        legend_entry(RUNTIME_TITLES[runtime], COLOURS[runtime], "o", line=False)
+        legend_entry(RUNTIME_TITLES[runtime], RUNTIME_COLOURS[runtime], "o", line=False)
         for runtime in shown_runtimes(points.rows)
     ]
     vocabularies = shown_vocabularies(points.rows)

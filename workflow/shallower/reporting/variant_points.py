@@ -9,7 +9,7 @@ import pandas as pd
 
 from shallower.core.variants import RUNTIMES, VOCABULARIES, Variant
 from shallower.evaluation.metrics import metric_title
-from shallower.reporting.budget import LATENCY, MEGABYTES, SCORE_KEPT
+from shallower.reporting.budget import LATENCY, MEGABYTES, SCORE_KEPT, texts_at_once
 from shallower.reporting.summary import batch_sizes
 from shallower.reporting.variants import reference_of
 
@@ -43,6 +43,14 @@ class Points:
     limits: Mapping[str, float]
     hidden: int
     floor: float
+
+    @property
+    def cost_labels(self) -> dict[str, str]:
+        """The columns of `rows` that score is drawn by, with labels of their axes."""
+        return {
+            "latency_ms": f"time for {texts_at_once(self.batch_size)} (ms), left is faster",
+            "megabytes": "files (MB), left is smaller",
+        }
 
     @property
     def remark(self) -> str:

@@ -16,8 +16,8 @@ from markupsafe import Markup
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, write_json
 from shallower.core.variants import RUNTIME_TITLES, RUNTIMES, TRIMMED, VOCABULARIES, VOCABULARY_TITLES
+from shallower.reporting.colours import BEST_COLOUR, BUDGET_COLOUR, INK, RUNTIME_COLOURS, SOFT
 from shallower.reporting.templates import render_page
-from shallower.reporting.variant_colours import BUDGET_COLOUR, COLOURS, FRONTIER_COLOUR, FULL_MODEL_COLOUR, GREY
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ def _signs(figures: Sequence[VariantFigure]) -> list[tuple[str, Markup]]:
     """The legend: titles with small drawings. Styles are inside, since those of pages are for other drawings."""
     runtimes = [name for name in RUNTIMES if any(name in figure.runtimes for figure in figures)]
     vocabularies = [name for name in VOCABULARIES if any(name in figure.vocabularies for figure in figures)]
-    signs = [(RUNTIME_TITLES[name], _circle(COLOURS[name], COLOURS[name])) for name in runtimes]
+    signs = [(RUNTIME_TITLES[name], _circle(RUNTIME_COLOURS[name], RUNTIME_COLOURS[name])) for name in runtimes]
     if len(vocabularies) > 1:
         for name in vocabularies:
-            drawing = _DIAMOND if name == TRIMMED else _circle(GREY, GREY)
+            drawing = _DIAMOND if name == TRIMMED else _circle(SOFT, SOFT)
             signs.append((VOCABULARY_TITLES[name], drawing))
-    signs += [("full model as it was trained", _circle("none", FULL_MODEL_COLOUR))]
-    signs += [("not beaten in score and cost", _line(FRONTIER_COLOUR, 3, ""))]
+    signs += [("full model as it was trained", _circle("none", INK))]
+    signs += [("not beaten in score and cost", _line(BEST_COLOUR, 3, ""))]
     if any(figure.has_limits for figure in figures):
         signs.append(("budget; the lower end of the score's interval meets it", _line(BUDGET_COLOUR, 2, "3 3")))
     if any(figure.recommended for figure in figures):
@@ -130,4 +130,4 @@ def _line(colour: str, width: int, dashes: str) -> Markup:
     return _svg(24, f'<line x1="0" x2="24" y1="8" y2="8" style="{style}"/>')
 
 
-_DIAMOND = _svg(16, f'<path d="M8 1 L15 8 L8 15 L1 8 Z" style="fill:#fff;stroke:{GREY};stroke-width:2"/>')
+_DIAMOND = _svg(16, f'<path d="M8 1 L15 8 L8 15 L1 8 Z" style="fill:#fff;stroke:{SOFT};stroke-width:2"/>')

@@ -15,7 +15,6 @@ from typing import Any
 POWERCAP = Path("/sys/class/powercap")
 # Zones of whole processors, and their parts.
 PACKAGE, PART = r"intel-rapl:\d+", r"intel-rapl:\d+:\d+"
-NOT_MEASURED = "not measured"
 
 # Gives the joules since its last call, the first time since it was made.
 Meter = Callable[[], float]
@@ -59,11 +58,6 @@ def gpu_meter(uuid: str) -> Meter | None:
         return (last - before) / 1000
 
     return joules
-
-
-def energy_text(joules: float | None) -> str:
-    """Joules with about three digits, or that they were not measured."""
-    return NOT_MEASURED if joules is None else f"{joules:,.{0 if joules >= 100 else 1 if joules >= 10 else 2}f} J"
 
 
 def _counts(zone: Path) -> bool:

@@ -95,7 +95,7 @@ def read_labelled(files: Mapping[str, Sequence[Path]], columns: Columns) -> Labe
         try:
             parts.append(_part(split, path, columns))
         except UserError as error:
-            problems += _problems(error)
+            problems += error.problems
     kind = task_kind(columns.target if columns.ranges is None else "regression")
     reading = kind.label_reading([part.labels for part in parts], columns.labels)
     tables: dict[str, list[pa.Table]] = {split: [] for split in files}
@@ -103,7 +103,7 @@ def read_labelled(files: Mapping[str, Sequence[Path]], columns: Columns) -> Labe
         try:
             tables[part.split].append(_table(part, columns, reading))
         except UserError as error:
-            problems += _problems(error)
+            problems += error.problems
     if problems:
         raise StudyErrors(problems)
     joined = {split: _joined(found) for split, found in tables.items()}
@@ -228,17 +228,13 @@ def read_unlabelled(paths: Sequence[Path], columns: Columns) -> tuple[pa.Table, 
             texts, found = _texts(content, columns)
             refuse_rows(path, found)
         except UserError as error:
-            problems += _problems(error)
+            problems += error.problems
             continue
         parts.append(pa.table(texts))
         remarks += [f"{path.name}: {content.remark}"] if content.remark else []
     if problems:
         raise StudyErrors(problems)
     return _numbered(pa.concat_tables(parts)).combine_chunks(), remarks
-
-
-def _problems(error: UserError) -> list[str]:
-    return error.problems if isinstance(error, StudyErrors) else [str(error)]
 
 
 def _table(part: _Part, columns: Columns, reading: LabelReading) -> pa.Table:

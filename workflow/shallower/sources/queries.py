@@ -14,7 +14,7 @@ from shallower.sources.labelled_files import compared_texts
 from shallower.sources.slices import GROUP
 from shallower.task_kinds.base import shown
 
-# Queries that can be scored, which each split needs to be scored on.
+# Queries that can be scored, which a split or a collection needs.
 LEAST_QUERIES = 2
 QUERY = ("text",)
 

@@ -23,6 +23,7 @@ from shallower.core.errors import StudyErrors, UserError
 from shallower.core.wording import counted
 from shallower.sources.file_formats import Content, kind_of, open_text, read_beginning, read_file, refuse_rows
 from shallower.sources.labelled_files import compared_text, text_problems
+from shallower.sources.queries import LEAST_QUERIES
 from shallower.sources.slices import SLICE_SEED
 from shallower.task_kinds.base import is_missing, listed, shown
 from shallower.task_kinds.regression import number
@@ -36,8 +37,6 @@ QUERY_IDS = ("query-id", "query_id", "query")
 DOCUMENT_IDS = ("corpus-id", "document_id", "doc_id", "corpus_id", "document", "docno")
 GRADES = ("score", "relevance", "grade", "rel")
 TREC = ("query_id", "iteration", "document_id", "relevance")
-# Queries that can be scored, which a collection needs.
-LEAST_QUERIES = 2
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def read_collection(files: Mapping[str, Sequence[Path]]) -> tuple[pa.Table, list
         try:
             found[part] = _texts([*files[part]])
         except UserError as error:
-            problems += error.problems if isinstance(error, StudyErrors) else [str(error)]
+            problems += error.problems
     if problems:
         raise StudyErrors(problems)
     queries, corpus = found[QUERIES], found[CORPUS]

@@ -221,10 +221,8 @@ def local_data(definition: Mapping[str, Any]) -> LocalData:
     def read() -> LocalData:
         try:
             tables = _examples(definition, files).tables
-        except StudyErrors as error:
-            return LocalData(tuple(error.problems))
         except UserError as error:
-            return LocalData((str(error),))
+            return LocalData(tuple(error.problems))
         return LocalData((), {split: len(table) for split, table in tables.items()}, repeated_texts(tables))
 
     return kept(definition, files, Path(__file__).resolve(), read) if files else LocalData()

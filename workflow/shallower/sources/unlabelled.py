@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shallower.core.errors import StudyErrors, UserError
+from shallower.core.errors import UserError
 from shallower.core.files import sha256_of, write_json
 from shallower.core.layout import SPLITS, TEST, UNLABELLED
 from shallower.core.parquet import write_parquet
@@ -178,10 +178,8 @@ def local_unlabelled(definition: Mapping[str, Any]) -> LocalData:
     def read() -> LocalData:
         try:
             rows = len(_texts(definition, files)[0])
-        except StudyErrors as error:
-            return LocalData(tuple(error.problems))
         except UserError as error:
-            return LocalData((str(error),))
+            return LocalData(tuple(error.problems))
         if (size := definition.get("unlabelled_examples", 0)) > rows:
             return LocalData((f"{files[0]}: has {rows} rows, unlabelled_examples asks for {size}; ask for fewer",))
         return LocalData((), {UNLABELLED: rows})

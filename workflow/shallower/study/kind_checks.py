@@ -19,7 +19,7 @@ from shallower.task_kinds.tag_schemes import scheme_of
 def kind_problems(draft: Draft) -> Iterator[str]:
     """All that is wrong by the kinds of tasks, as far as these are well-formed."""
     kinds = known_kinds(draft)
-    yield from _mixed_problems(draft, kinds)
+    yield from _mixed_problems(kinds)
     yield from _untrained_problems(draft, kinds)
     yield from _unlearnt_problems(draft, kinds)
     said = set()
@@ -83,7 +83,7 @@ def target_problem(task: Mapping[str, Any]) -> str | None:
     return f"the labels of {task['subset']} are for {listed(able)}; correct it, or remove the key"
 
 
-def _mixed_problems(draft: Draft, kinds: Mapping[str, str]) -> Iterator[str]:
+def _mixed_problems(kinds: Mapping[str, str]) -> Iterator[str]:
     with_vectors = [task for task, kind in kinds.items() if task_kind(kind).answers_with_vectors]
     others = [task for task in kinds if task not in with_vectors]
     if with_vectors and others:

@@ -346,8 +346,7 @@ class Study:
 
     def score_settings(self, task: str) -> dict[str, Any]:
         """The first metric of a task, by which layers are chosen, its positive class and its threshold."""
-        settings = self.evaluate_settings(task)
-        settings["metrics"] = settings["metrics"][:1]
+        settings = self.compare_settings(task)
         return {key: settings[key] for key in ("metrics", *ANSWER_KEYS) if key in settings}
 
     @property

@@ -117,3 +117,8 @@ ORIGINS = {
         ),
     )
 }
+
+
+def origin_title(name: str) -> str:
+    """A few words for an origin; its name where it is not registered."""
+    return ORIGINS[name].title if name in ORIGINS else name
