@@ -164,9 +164,7 @@ def refine(case: Case, layers: Layers, refining: str) -> tuple[float, Path]:
     write_json(folder / "layers.json", layers.as_json())
     dropped = folder / "dropped"
     options = _teach(case, refining) if refining != LABELS else ()
-    settings = case.study.race_settings(case.task, ORIGIN)  # from labels alone
-    if refining != LABELS:
-        settings = case.study.refine_settings(case.task, ORIGIN)
+    settings = _from_labels(case) if refining == LABELS else case.study.refine_settings(case.task, ORIGIN)
     drop = [
         *(SCRIPTS / "drop_layers.py", "--model-dir", case.baseline, "--layers", folder / "layers.json"),
         *("--output-dir", dropped),
@@ -176,6 +174,11 @@ def refine(case: Case, layers: Layers, refining: str) -> tuple[float, Path]:
     for weights in (folder / "model.safetensors", dropped / "model.safetensors"):
         weights.unlink(missing_ok=True)  # large, and of no more use
     return seconds, folder / "predictions.parquet"
+
+
+def _from_labels(case: Case) -> dict[str, Any]:
+    """Settings of the refining without a teacher."""
+    return {key: value for key, value in case.study.refine_settings(case.task, ORIGIN).items() if key != "distill"}
 
 
 def _teach(case: Case, refining: str) -> Command:
@@ -227,14 +230,15 @@ def _race(case: Case) -> Price:
     seconds, found = case.timed("race", command), read_json(output)
     share = 1 - case.amount / found["num_layers"]
     cost = found["cost"]
-    return Price(seconds, cost["trainings"], cost["refinings"], round(cost["trainings"] * share, 2))
+    refinings = cost["epochs"] / case.study.refine_settings(case.task, ORIGIN)["epochs"]
+    return Price(seconds, cost["trainings"], round(refinings, 2), round(cost["trainings"] * share, 2))
 
 
 def _prune_greedily(case: Case, output: Path) -> Price:
     command = [
         *(BENCHMARKS / "prune_greedily.py", "--model-dir", case.baseline, "--amount", str(case.amount)),
         *("--tokens", case.tokens("train"), "--calibration", case.tokens("calibration"), "--task", case.task_file),
-        *("--settings", canonical_json(case.study.race_settings(case.task, ORIGIN))),
+        *("--settings", canonical_json(_from_labels(case))),
         *("--metric", case.study.score_settings(case.task)["metrics"][0], "--seed", str(case.seed), *case.compute),
         *("--output", output),
     ]

@@ -1097,6 +1097,20 @@ STUDY = [
         ("oracle: strategies are judged where all subsets of a size are refined", "add one that lists them"),
     ),
     Case(
+        "strategies judged by a race that keeps some layers",
+        both(
+            judged(*EVERY_THREE),
+            setting(
+                "strategies",
+                [
+                    {"name": "keep", "amounts": [*EVERY_THREE]},
+                    {"name": "subset-race", "amounts": [1], "protect": [0]},
+                ],
+            ),
+        ),
+        (".protect: strategies are judged as if all layers may go", "or remove the key"),
+    ),
+    Case(
         "strategies judged by some subsets",
         judged([0, 1], [0, 1, 2], [0, 1, 3], [1, 2, 3]),
         ("oracle: no number of layers has all its subsets refined for bert on tiny", "3 layers there are 3 of 4; list"),
@@ -1504,7 +1518,7 @@ DATA = [
                 "data/train.csv", "text,label\nan odd one,odd\n" + "".join(f"a {n},good\nb {n},bad\n" for n in range(9))
             ),
         ),
-        ("calibration.examples: training takes all rows of the class 'odd'", "add rows of it"),
+        ("calibration.examples: the 10 rows to calibrate with have none of the class 'odd'", "add rows of it"),
     ),
     Case(
         "fewer training rows than classes",
@@ -1983,8 +1997,13 @@ TOKENS = [
     ),
     Case(
         "a tag that the training data lack",
-        tagged("good\tB-good\nand\tO\n"),
+        tagged("good\tB-good\nand\tO\n\nand\tO\n"),
         ("the validation split has the tag", "which the train split lacks"),
+    ),
+    Case(
+        "one sentence to score",
+        both(tagged(), content("data/validation.conll", "good\tB-good\nand\tO\n")),
+        ("the validation split has one sentence, and at least 2 are needed", "a blank line ends one"),
     ),
     Case(
         "prefixes of two schemes",
@@ -2169,6 +2188,21 @@ COLLECTIONS = [
         "collection scored by a correlation",
         collection(setting("tasks.0.metrics", ["spearmanr"])),
         ("metrics: spearmanr does not suit retrieval: choose from mrr_at_10, ndcg_at_10, recall_at_10, recall_at_100",),
+    ),
+    Case(
+        "a teacher in a reproduction of the paper",
+        both(setting("reproduction", True), setting("models.0.num_layers", 4), setting("refine", {"distill": {}})),
+        ("refine.distill: the paper's models have no teacher", "remove the key, or 'reproduction'"),
+    ),
+    Case(
+        "origins refined differently in a reproduction of the paper",
+        both(setting("reproduction", True), setting("origins.0.refine", {"learning_rate": 0.001})),
+        ("origins[0] (finetuned).refine: the paper's claims compare origins that are refined alike",),
+    ),
+    Case(
+        "judgements that are not there",
+        collection(deleted("data/qrels.tsv")),
+        ("data/qrels.tsv: file not found",),
     ),
     Case(
         "collection without its documents",

@@ -159,7 +159,7 @@ def _arms(study: Study, num_layers: int) -> list[dict[str, Any]]:
             "origin": origin,
             "strategy": strategy,
             "amount": str(amount),
-            "num_dropped": len(_dropped(strategy, num_layers, amount)),
+            "num_dropped": len(dropped_layers(strategy, num_layers, amount)),
         }
         for origin in study.origins
         for strategy in study.strategies
@@ -175,7 +175,7 @@ def _amounts(strategy: str, num_layers: int) -> list[Any]:
     return [amount for amount in amounts if check_amount(strategy, amount, Stack(num_layers)) is None]
 
 
-def _dropped(strategy: str, num_layers: int, amount: Any) -> list[int]:
+def dropped_layers(strategy: str, num_layers: int, amount: Any) -> list[int]:
     score = STRATEGIES[strategy].score
     scores = {"method": score.name, "scores": layer_scores(score.name, num_layers)} if score else None
     return sorted(drop_order(strategy, Stack(num_layers), amount, scores))
@@ -238,7 +238,7 @@ def _write_run(root: Path, study: Study, run: dict[str, Any], num_dropped: int) 
     write_predictions(directory / "predictions.parquet", predictions)
 
     amount = float(run["amount"]) if "." in run["amount"] else int(run["amount"])
-    dropped = _dropped(run["strategy"], num_layers, amount) if num_dropped else []
+    dropped = dropped_layers(run["strategy"], num_layers, amount) if num_dropped else []
     kept = sorted(set(range(num_layers)) - set(dropped))
     parameters = _size(len(kept))
     layers = {"family": "bert", "num_layers": num_layers, "kept_layers": kept}

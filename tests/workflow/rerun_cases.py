@@ -115,6 +115,9 @@ SUBSETS_AND_BELOW = (
 )
 # What a race chooses, in the study that judges strategies.
 RACE_AND_BELOW = Counter(race_subsets=1) + ONE_NEW_ARM + Counter(plot_depths=1) + TABLES + JUDGED
+# All that is refined there; races go by their own epochs, from labels alone.
+REFINED_AFTER_A_RACE = Counter(dict.fromkeys(["drop_layers", "refine", "predict", "evaluate", "compare"], 6)) + RELOADED
+REFINED_AFTER_A_RACE += Counter(plot_depths=1) + TABLES + JUDGED
 # What a teacher has a part in, in the study of three models.
 TAUGHT_AND_BELOW = Counter(dict.fromkeys(["drop_layers", "refine", "predict", "evaluate", "compare"], 3)) + Counter(
     reload_models=3, plot=2
@@ -530,6 +533,12 @@ SETTINGS = {
     "the subsets that are raced": Case(settings(race={"shortlist": 3, "epochs": 1}), RACE_AND_BELOW, study="judged"),
     # Of three numbers two are 2 then, as before.
     "the epochs of a race": Case(settings(race={"shortlist": 2, "epochs": 2}), RACE_AND_BELOW, study="judged"),
+    "the epochs of refining, where a strategy races": Case(
+        settings(refine={"epochs": 7}), REFINED_AFTER_A_RACE, study="judged"
+    ),
+    "a teacher, where a strategy races": Case(
+        settings(refine={"distill": {}}), Counter(teach=1) + REFINED_AFTER_A_RACE, study="judged"
+    ),
     "layers scored on another task": Case(
         entry("strategies", 0, scores_from="second"), CONTRIBUTION_AND_BELOW + Counter(plot=1) + TABLES, study="tasks"
     ),

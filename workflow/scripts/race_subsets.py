@@ -79,17 +79,12 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.table,
         pd.DataFrame(rows, columns=["subset", "epochs", "score", "loss"]).rename(columns={"subset": "kept_layers"}),
     )
-    epochs = sum(trial.epochs for trial in trials)
     scores = {
         "method": "race",
         "num_layers": stack.num_layers,
         "metric": metric.name,
         "winner": subset_label(winner),
-        "cost": {
-            "trainings": len(trials),
-            "epochs": epochs,
-            "refinings": round(epochs / settings.epochs, 2) if settings.epochs else None,
-        },
+        "cost": {"trainings": len(trials), "epochs": sum(trial.epochs for trial in trials)},
         **scored(
             arguments.model_dir,
             digests,

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from shallower.core.files import read_json, write_json
 from shallower.core.layout import CALIBRATION, SPLITS, TEST, UNLABELLED
 from shallower.core.provenance import versions
 from shallower.core.text_figures import FILE, cut_percent, unknown_percent
+from shallower.core.wording import listed
 from shallower.engine.tokens import each_text_by_itself, text_figures, tokenize, write_tokens
 from shallower.models.checksums import verified
 from shallower.models.families import family_of, position_limit
@@ -24,15 +26,24 @@ from shallower.models.sentence_embedding import SentenceEmbedding
 
 logger = logging.getLogger(__name__)
 
+# Files of a test collection that have texts, by their keys in its manifest.
+TEXT_FILES = ("queries", "corpus")
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]
 
 
 def original_file(task_dir: Path, split: str) -> str:
-    """Name of the file that the rows of a split were read from, as their ids count them."""
+    """Name of the file, or of the files, that the rows of a split were read from, as their ids count them."""
     manifest = task_dir / "manifest.json"
     originals = read_json(manifest)["originals"] if manifest.exists() else {}
-    return originals.get(split, originals.get("data", {})).get("file", f"{split}.parquet")
+    # Of a test collection each text has a name, which may be in the file of queries or in that of documents.
+    of_collection = [f"test_{part}" if f"test_{part}" in originals and split == TEST else part for part in TEXT_FILES]
+    for names in ([split], ["data"], of_collection):
+        # A pattern names several files, whose rows are counted together.
+        is_one = re.compile(rf"({'|'.join(names)})( \d+)?").fullmatch
+        if files := [original["file"] for key, original in originals.items() if is_one(key)]:
+            return listed(files)
+    return f"{split}.parquet"
 
 
 def in_words(figures: Mapping[str, Any], max_length: int) -> str:

@@ -1,5 +1,6 @@
 """The comparison of searches: its rival, its arithmetic, and one on a tiny model from files to tables."""
 
+import json
 import runpy
 import sys
 import time
@@ -245,6 +246,8 @@ def ran(monkeypatch, tmp_path):
 
     def run(command, log, environment=None, directory=None):
         names.append(command[1].stem)
+        if command[1].stem in ("finetune", "prune_greedily"):
+            assert json.loads(command[command.index("--settings") + 1])["epochs"] == 1
         monkeypatch.setattr(sys, "argv", [str(part) for part in command[1:]])
         started = time.time()
         runpy.run_path(str(command[1]), run_name="__main__")

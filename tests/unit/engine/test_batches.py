@@ -1,5 +1,7 @@
 """Batches: every example once, hardly any padding, an order that depends on seed and epoch only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,13 @@ def test_padding_on_the_left():
 
 def test_no_mask_without_padding():
     assert make_batch(token_set([3, 3, 5]), np.array([0, 1])).attention_mask is None
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_words_of_an_example_that_is_there_twice(side):
+    """As where a cost is measured with larger batches than there are examples."""
+    tokens = replace(token_set([3, 2], side), places=np.array([0, 2, 4]), labels=np.arange(3))
+    batch = make_batch(tokens, np.array([0, 1, 0]))
+    members, places = batch.places
+    assert members.tolist() == [0, 0, 1, 2, 2]
+    assert batch.input_ids[members, places].tolist() == [1, 3, 102, 1, 3]

@@ -12,9 +12,17 @@ from safetensors.numpy import save_file
 
 import tiny
 from shallower.core.errors import UserError
-from shallower.core.files import read_json
+from shallower.core.files import read_json, sha256_of, write_json
 from shallower.engine import tokens as tokens_module
-from shallower.engine.tokens import TokenSet, read_tokens, text_figures, tokenize, with_unlabelled, write_tokens
+from shallower.engine.tokens import (
+    TokenSet,
+    each_text_by_itself,
+    read_tokens,
+    text_figures,
+    tokenize,
+    with_unlabelled,
+    write_tokens,
+)
 from shallower.models.families import FAMILIES, family_of, position_limit
 
 VOCABULARY = 10_000
@@ -283,6 +291,43 @@ def test_files_that_hold_no_tokens(bert: Any, tmp_path: Path) -> None:
     save_file({"input_ids": tokens.input_ids}, path, {"format": "pt"})
     with pytest.raises(UserError, match="not a tokens file"):
         read_tokens(path)
+
+
+def test_a_text_of_a_collection_that_has_no_tokens_is_named(bert: Any) -> None:
+    collection = pa.table({
+        "id": [0, 1, 2], "name": ["q1", "d1", "d2"], "text": ["a dog", "\ue000", "rain"],
+        "documents": [[1], [], []], "label": [[1.0], [], []],
+    })  # fmt: skip
+    texts, _ = each_text_by_itself(collection)
+    with pytest.raises(UserError, match=r"^queries\.csv and corpus\.csv: no token is left of the text 'd1': .*remove"):
+        tokenize(texts, bert, 64, VOCABULARY, place="queries.csv and corpus.csv")
+
+
+@pytest.mark.parametrize(
+    ("originals", "named"),
+    [
+        ({"train": "my.csv", "validation": "other.csv"}, "my.csv"),
+        ({"train 1": "a.csv", "train 2": "b.csv", "validation": "other.csv"}, "a.csv and b.csv"),
+        ({"data": "all.csv", "test": "test.csv"}, "all.csv"),
+        (
+            {"queries": "q.jsonl", "corpus 1": "c.jsonl", "corpus 2": "d.jsonl", "qrels": "r.tsv"},
+            "c.jsonl, d.jsonl and q.jsonl",
+        ),
+    ],
+)
+def test_a_row_without_tokens_is_one_of_the_file_that_it_was_read_from(
+    tmp_path: Path, step, bert: Any, originals: dict[str, str], named: str
+) -> None:
+    bert.save_pretrained(tmp_path / "model")
+    tiny.make_config("bert", 2, bert).save_pretrained(tmp_path / "model")
+    (tmp_path / "task").mkdir()
+    file = tmp_path / "task/train.parquet"
+    pq.write_table(table().set_column(1, "text", pa.array([*TEXTS[:3], "\ue000"])), file)
+    read_from = {key: {"file": name} for key, name in originals.items()}
+    write_json(file.with_name("manifest.json"), {"originals": read_from, "sha256": {file.name: sha256_of(file)}})
+    folders = ("--model-dir", "model", "--task-dir", "task", "--output-dir", "out")
+    done = step("tokenize_task", *folders, "--max-length", "12", "--splits", "train", folder=tmp_path, status=1)
+    assert f"{named}: no token is left of the text in row 14" in done.stderr
 
 
 def test_the_script(tmp_path: Path, step) -> None:

@@ -22,7 +22,7 @@ SCORES = {
         "cost": {"forward_passes": 2.33},
     },
 }
-RACE = {"method": "race", "num_layers": 3, "winner": "0 1", "cost": {"refinings": 4.0}}
+RACE = {"method": "race", "num_layers": 3, "winner": "0 1", "cost": {"epochs": 12.0}, "refine_epochs": 3}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_a_strategy_cannot_drop_or_has_no_scores_for_is_not_picked():
 
 
 def test_a_race_whose_refinings_train_nothing_has_no_price():
-    assert math.isnan(pick("subset-race", Stack(3), 1, SCORES, RACE | {"cost": {"refinings": None}}).price.refinings)
+    assert math.isnan(pick("subset-race", Stack(3), 1, SCORES, RACE | {"refine_epochs": 0}).price.refinings)
 
 
 def test_strategies_that_need_a_head_are_judged_where_runs_start_from_the_fine_tuned_model():

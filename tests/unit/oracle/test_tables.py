@@ -25,7 +25,7 @@ def test_regret_is_what_is_missing_to_the_best_of_the_size():
     two = regrets(place, 2)
     assert {name: found.regret.value for name, found in two.items()} == {
         "top": 10, "bottom": 5, "even-alternate": 0, "odd-alternate": 10, "symmetric": 0, "magnitude": 5,
-        "subset-readout": 10, "subset-loss": 10, "greedy-score": 10, RANDOM: pytest.approx(5),
+        "subset-readout": 10, "subset-loss": 10, "ablation": 10, "greedy-score": 10, RANDOM: pytest.approx(5),
     }  # fmt: skip
     assert {name: found.ranks for name, found in two.items() if found.kept}["top"] == [3]
     assert two["even-alternate"].kept == [(0, 2)]
@@ -57,7 +57,7 @@ def test_equal_subsets_share_the_mean_of_their_ranks():
 
 
 def test_the_race_is_judged_by_its_own_picks():
-    race = {"method": "race", "num_layers": 3, "winner": "1 2", "cost": {"refinings": 6.0}}
+    race = {"method": "race", "num_layers": 3, "winner": "1 2", "cost": {"epochs": 3.0}, "refine_epochs": 0.5}
     found = regrets(make_place(SCORES, races={(1, 1): race}), 2)["subset-race"]
     assert (found.regret.value, found.price.refinings) == (5, 6)
 

@@ -18,11 +18,10 @@ from shallower.evaluation.bootstrap import score_bootstrap
 from shallower.evaluation.estimates import Scores
 from shallower.evaluation.metrics import metric_for
 from shallower.evaluation.resamples import collect_resamples, read_collected, write_resamples
-from shallower.models.stack import Stack
 from shallower.paper.evidence import Evidence, loss
 from shallower.paper.observations_page import observations_page
 from shallower.paper.verdicts import COLUMNS, judge
-from shallower.surgery.strategies import drop_order
+from synthetic_runs import dropped_layers
 
 TASKS = {"sst2": "SST-2", "mnli": "MNLI", "qnli": "QNLI", "qqp": "QQP", "stsb": "STS-B"}
 TRIO = {"bert": "BERT", "roberta": "RoBERTa", "xlnet": "XLNet"}
@@ -86,7 +85,7 @@ def make(
     for model, num_layers in models.items():
         for task in tasks:
             for strategy, num_dropped in [("none", 0), *((name, cut) for name, cuts in arms.items() for cut in cuts)]:
-                dropped = drop_order(strategy, Stack(num_layers), num_dropped) if num_dropped else []
+                dropped = dropped_layers(strategy, num_layers, num_dropped) if num_dropped else []
                 kept = " ".join(str(layer) for layer in range(num_layers) if layer not in dropped)
                 for seed in seeds:
                     run = {
@@ -142,8 +141,9 @@ def of(frame: pd.DataFrame, hypothesis: str, role: str | None = None) -> pd.Data
 
 # --- lower layers matter most, and robust tasks ---
 
-SIX = {"top": (3,), "odd-alternate": (3,), "bottom": (3,)}
-ORDER = {"none": 0.0, "top": 0.02, "odd-alternate": 0.09, "bottom": 0.2}
+ALTERNATE, LIKE_TOP = ("even-alternate", "odd-alternate"), ("parameter-aggregation", "parameter-variance")
+SIX = dict.fromkeys(("top", *ALTERNATE, *LIKE_TOP, "bottom"), (3,))
+ORDER = {"none": 0.0, **dict.fromkeys(("top", *LIKE_TOP), 0.02), **dict.fromkeys(ALTERNATE, 0.09), "bottom": 0.2}
 TASK_LOSS = {"mnli": 0.12, "qnli": 0.12, "sst2": 0.05, "qqp": 0.0, "stsb": 0.0}
 
 
@@ -160,9 +160,9 @@ def test_planted_orderings_are_supported(as_claimed):
     assert found["bottom-worst"] == found["top-best"] == "supported"
     assert list(as_claimed.columns) == COLUMNS
     decisive = of(as_claimed, "bottom-worst", "decides")
-    assert decisive["comparison"].tolist() == ["top minus bottom", "odd-alternate minus bottom"]
+    assert decisive["comparison"].tolist() == [f"{name} minus bottom" for name in ("top", *ALTERNATE, *LIKE_TOP)]
     assert decisive["task"].unique().tolist() == ["mean5"]
-    assert decisive["effect"].tolist() == pytest.approx([18, 11], abs=2)
+    assert decisive["effect"].tolist() == pytest.approx([18, 11, 11, 18, 18], abs=2)
     assert (decisive["low"] < decisive["effect"]).all()
     assert (decisive["high"] > decisive["effect"]).all()
     assert (decisive["seeds_agreeing"] == 3).all()
@@ -174,20 +174,20 @@ def test_each_task_has_the_test_that_suits_its_metric(as_claimed):
     tests = checks.set_index("task")["test"].groupby(level=0).unique().map(list).to_dict()
     assert tests.pop("stsb") == ["paired bootstrap"]
     assert set(map(tuple, tests.values())) == {("McNemar",)}
-    assert len(checks) == 2 * len(TASKS)
+    assert len(checks) == 3 * len(TASKS)
 
 
 def test_holm_is_over_what_decides_and_checks(as_claimed):
     rows = of(as_claimed, "top-best")
     family = rows[rows["role"] != "shown"]
-    assert len(family) == 12
+    assert len(family) == 18
     smallest = family["p"].min()
-    assert family["p_holm"].min() == pytest.approx(min(1, 12 * smallest))
+    assert family["p_holm"].min() == pytest.approx(min(1, 18 * smallest))
     assert (family["p_holm"] >= family["p"]).all()
 
 
 def test_reversed_orderings_are_not_supported(tmp_path):
-    upside_down = {"none": 0.0, "top": 0.2, "odd-alternate": 0.09, "bottom": 0.02}
+    upside_down = ORDER | dict.fromkeys(("top", *LIKE_TOP), 0.2) | {"bottom": 0.02}
     scores = make(tmp_path, lambda model, task, strategy, cut: 0.9 - upside_down[strategy], {"mini": 6}, SIX)
     found = verdicts(judged(scores, {"mini": "DistilBERT"}))
     assert found["bottom-worst"] == found["top-best"] == "not supported"
@@ -228,12 +228,16 @@ def test_the_cut_is_the_deepest_that_a_third_strategy_shares(tmp_path):
 
 
 def test_a_rival_with_the_same_layers_is_left_out(tmp_path):
-    arms = {"top": (1,), "even-alternate": (1,), "bottom": (1,)}  # of 6 layers, both drop the last
-    skill = lambda model, task, strategy, cut: 0.9 - 0.2 * (strategy == "bottom")  # noqa: E731
+    # Of 6 layers all drop the last but two.
+    arms = dict.fromkeys(("top", "even-alternate", "odd-alternate", *LIKE_TOP, "bottom"), (1,))
+    skill = lambda model, task, strategy, cut: 0.9 - 0.2 * (strategy in ("odd-alternate", "bottom"))  # noqa: E731
     frame = judged(make(tmp_path, skill, {"mini": 6}, arms, tasks=("sst2", "qqp")), {"mini": None})
     rows = of(frame, "top-best")
-    assert set(rows["comparison"]) == {"top minus bottom"}
-    assert "the same layers as top, so left out: even-alternate" in rows["reason"].iloc[0]
+    assert set(rows["comparison"]) == {"top minus odd-alternate", "top minus bottom"}
+    assert (
+        "the same layers as top, so left out: even-alternate, parameter-aggregation and parameter-variance"
+        in rows["reason"].iloc[0]
+    )
     assert verdicts(frame)["top-best"] == "supported"
 
 

@@ -89,7 +89,7 @@ def tables(**texts: list[str]) -> dict[str, pa.Table]:
 
 def test_rows_that_other_splits_have_are_counted_for_each_split() -> None:
     found = tables(train=["a", "b", "b"], validation=["c", "a"], calibration=["d"], test=["a", "b", "b", "d", "e", "A"])
-    assert in_others(found, "test") == {"test_in_train": 3, "test_in_validation": 1, "test_in_calibration": 1}
+    assert in_others(found, "test") == {"test_in_train": 4, "test_in_validation": 2, "test_in_calibration": 1}
     assert repeated_texts(found) == {"train": 1, "validation_in_train": 1, **in_others(found, "test")}
 
 

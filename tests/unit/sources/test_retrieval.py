@@ -1,6 +1,7 @@
 """Test collections: how queries, documents and judgements are read, and what is refused, with row and remedy."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from collection_files import cranfield, make_collection
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json
+from shallower.sources.repeats import in_others
 from shallower.sources.retrieval import read_collection, shared_queries
 from shallower.sources.tasks import check_task, fetch_task, fetch_test, local_data
 
@@ -153,6 +155,34 @@ def test_test_queries_have_judgements_of_their_own_and_the_same_documents(tmp_pa
     assert check_task(tested | {"test_examples": 3}) == [
         f"{definition['queries_file']}: has 2 queries that can be scored, test_examples asks for 3; ask for fewer"
     ]
+    own = tmp_path / "data/own.jsonl"
+    own.write_bytes(Path(definition["queries_file"]).read_bytes())
+    (problem,) = check_task(tested | {"test_queries_file": str(own), "test_examples": 3})
+    assert problem.startswith(f"{own}: has 2 queries")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("lost.tsv", None, "file not found"),
+        ("wide.tsv", QRELS.encode("utf-16"), "UTF-16"),
+        ("packed.tsv.gz", QRELS.encode(), "Not a gzipped file"),
+    ],
+)
+def test_judgements_that_cannot_be_read_are_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{re.escape(str(path))}: .*{message}"):
+        read_collection(files(tmp_path) | {"qrels": [path]})
+
+
+def test_training_texts_that_are_queries_are_counted_either_way(tmp_path):
+    validation, _ = read_collection(files(tmp_path))
+    pairs = pa.table({"id": [0, 1, 2], "text": ["a dog", "sun", "x"], "text_pair": ["y", "rain", "sun"]})
+    tables = {"validation": validation, "calibration": pairs}
+    assert in_others(tables, "calibration") == {"calibration_in_validation": 2}
+    assert in_others(tables, "validation") == {"validation_in_calibration": 2}
 
 
 def test_queries_of_two_files_are_told_apart_by_their_texts(tmp_path):

@@ -129,7 +129,7 @@ def test_calibration_without_a_class_is_refused_with_the_reason() -> None:
     check_calibration(table_of([2, 1, 0]), train, 3, names)
     with pytest.raises(UserError, match=r"2 rows cannot hold the 3 classes .* \(such as 'c'\); ask for at least 3"):
         check_calibration(table_of([0, 1]), train, 2, names)
-    with pytest.raises(UserError, match=r"all rows of the class 'b', .* lower train_examples"):
+    with pytest.raises(UserError, match=r"the 4 rows .* none of the class 'b': .* lower train_examples"):
         check_calibration(table_of([0, 2, 2, 0]), train, 4, names)
     with pytest.raises(UserError, match=r"3 of the 9 rows can be had, .* ask for 3"):
         check_calibration(table_of([2, 1, 0]), train, 9, names)

@@ -121,10 +121,10 @@ def test_repeated_rows_are_counted_and_told(tmp_path: Path, caplog: pytest.LogCa
     validation.write_text("\n".join(["text,label", "one text,bad", "new,good", "one text,good", "other,bad"]))
     with caplog.at_level(logging.INFO):
         fetch_task(definition, tmp_path / "out")
-    assert read_json(tmp_path / "out" / "manifest.json")["repeats"] == {"train": 2, "validation_in_train": 2}
-    assert "train: 2 of 5 rows have the texts of an earlier one" in caplog.text
+    assert read_json(tmp_path / "out" / "manifest.json")["repeats"] == {"train": 3, "validation_in_train": 2}
+    assert "train: 3 of 5 rows have the texts of an earlier one" in caplog.text
     assert "validation: 2 of 4 rows have the texts of training rows" in caplog.text
-    assert local_data(definition).repeats == {"train": 2, "validation_in_train": 2}
+    assert local_data(definition).repeats == {"train": 3, "validation_in_train": 2}
 
 
 def test_a_pair_is_repeated_as_a_whole() -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from collection_files import make_collection
 from shallower.core.errors import UserError
 from shallower.core.files import read_json, sha256_of
 from shallower.core.text_figures import unlabelled_in_words
@@ -202,6 +203,13 @@ def test_fewer_left_than_the_study_asks_for(definition: dict[str, Any]) -> None:
         fetched(asked)
     (problem,) = check_unlabelled(definition | {"unlabelled_examples": 5})
     assert problem == "data/new.csv: has 4 rows, unlabelled_examples asks for 5; ask for fewer"
+
+
+def test_parts_of_invisible_characters_are_no_texts(tmp_path: Path) -> None:
+    collection = make_collection(tmp_path / "data")
+    (tmp_path / "new.csv").write_text('text\n"Hello.\n\u200b\nWorld."\n', encoding="utf-8")
+    asked = collection | {"unlabelled_file": str(tmp_path / "new.csv"), "unlabelled_unit": "line"}
+    assert local_unlabelled(asked).rows == {"unlabelled": 2}
 
 
 def test_bad_rows_of_all_files_are_told(definition: dict[str, Any]) -> None:

@@ -42,6 +42,12 @@ def test_greedy_drops_the_layer_without_which_the_score_is_best_and_of_equals_th
     assert drop_order("greedy-score", Stack(4), amount, scores(readout_loss=LOSS, score=SCORE)) == order
 
 
+@pytest.mark.parametrize(("amount", "order"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3])])
+def test_ablation_goes_by_each_layer_alone(amount, order):
+    # LOSS without 1 is lowest; then others by their own rows, whatever is gone already.
+    assert drop_order("ablation", Stack(4), amount, scores(readout_loss=LOSS, loss=LOSS)) == order
+
+
 def test_protected_layers_stay():
     table = scores(readout_loss=LOSS, score=SCORE)
     assert drop_order("subset-readout", Stack(4).protecting([0]), 2, table) == [3, 2]

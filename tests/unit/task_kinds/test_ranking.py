@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,6 +13,7 @@ from transformers import AutoTokenizer
 import tiny
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.files import read_json
+from shallower.core.tables import write_table
 from shallower.engine.checkpoints import CheckpointFolder
 from shallower.engine.classifiers.loading import load_for_prediction, load_for_training
 from shallower.engine.devices import Compute
@@ -19,6 +21,7 @@ from shallower.engine.prediction import predict
 from shallower.engine.tokens import tokenize
 from shallower.engine.training import TrainSettings, train
 from shallower.evaluation.metrics import METRICS, chance_score, score
+from shallower.sources.task_sources import TASK_SOURCES
 from shallower.sources.tasks import check_task, fetch_calibration, fetch_task, fetch_test, local_data
 from shallower.task_kinds.base import LabelColumn
 from shallower.task_kinds.registry import task_kind
@@ -73,6 +76,18 @@ def test_slices_are_of_whole_queries(tmp_path, definition):
         assert {table["group"].to_pylist().count(group) for group in queries_of(table)} == {4}
     (problem,) = check_task(definition | {"validation_examples": 7})
     assert "validation_examples: queries are taken with all their texts" in problem
+
+
+def test_one_query_drawn_of_a_package_is_too_few_whatever_its_texts(tmp_path):
+    rows = [(f"query {number // 10}", f"text {number}", number % 2) for number in range(100)]
+    write_table(tmp_path / "data.csv", pd.DataFrame(rows, columns=["text", "text_pair", "label"]))
+    definition = {
+        "source": "package", "target": "ranking", "format": "csv", "text": ["text", "text_pair"], "label": "label",
+    }  # fmt: skip
+    source, paths = TASK_SOURCES["package"], {"data": [tmp_path / "data.csv"]}
+    assert len(source.examples(definition | {"validation_examples": 20}, paths).tables["validation"]) == 20
+    with pytest.raises(UserError, match=r"^validation_examples: queries are taken with all their texts, and 10 rows"):
+        source.examples(definition | {"validation_examples": 10}, paths)
 
 
 def test_queries_that_tell_nothing_are_left_out_of_what_is_scored(tmp_path, definition):

@@ -102,7 +102,7 @@ def _places(
     """
     assert tokens.places is not None
     rows = tokens.rows(examples)
-    members = np.repeat(np.arange(len(examples)), np.bincount(tokens.owners[rows], minlength=tokens.size)[examples])
+    members = np.repeat(np.arange(len(examples)), tokens.num_rows(examples))
     padding = -np.broadcast_to(positions, (len(examples), positions.shape[-1]))[:, 0]
     return members, tokens.places[rows] - starts[members] + padding[members]
 

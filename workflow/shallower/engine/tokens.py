@@ -24,7 +24,7 @@ from safetensors.numpy import save
 from shallower.core.errors import UserError, corrupt_file_error
 from shallower.core.files import canonical_json, write_bytes
 from shallower.core.limits import TEXT_BYTES
-from shallower.engine.words import flat_places, tokenize_words, word_labels
+from shallower.engine.words import first_of, flat_places, tokenize_words, word_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 # Texts tokenized in one call: enough to keep the tokenizer busy. Long texts are fewer (TEXT_BYTES), since a tokenizer
 # makes all of a text into tokens, of some 200 bytes each, before it cuts it.
 CHUNK = 1000
-# Rows that a message lists.
-MAX_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,14 @@ class TokenSet:
         """The rows of labels and answers [R] of examples, in their order: one each or, with `places`, one a word."""
         if self.places is None:
             return examples
-        starts = np.searchsorted(self.places, self.offsets[examples])
-        counts = np.searchsorted(self.places, self.offsets[examples + 1]) - starts
+        starts, counts = np.searchsorted(self.places, self.offsets[examples]), self.num_rows(examples)
         return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+    def num_rows(self, examples: np.ndarray) -> np.ndarray:
+        """How many rows each example has."""
+        if self.places is None:
+            return np.ones(len(examples), np.int64)
+        return np.diff(np.searchsorted(self.places, [self.offsets[examples], self.offsets[examples + 1]]), axis=0)[0]
 
     @property
     def owners(self) -> np.ndarray:
@@ -162,12 +165,12 @@ def tokenize(
         nothing |= _counts(flat_ids != tokenizer.pad_token_id, offsets) == 0
     rows = table["id"].to_numpy() if words is None else np.array(words.texts)
     if empty := (rows[nothing] + 1).tolist():
-        listed = ", ".join(map(str, empty[:MAX_ROWS])) + (
-            f" and {len(empty) - MAX_ROWS} more" * (len(empty) > MAX_ROWS)
-        )
+        found = f"in row {first_of(empty)}"
+        if "name" in table.column_names:  # of a test collection
+            found = first_of([repr(name) for name in table["name"].filter(nothing).to_pylist()])
         raise UserError(
-            f"{place}: no token is left of the text in row {listed}: this tokenizer drops all its characters; "
-            "correct or remove such rows"
+            f"{place}: no token is left of the text {found}: this tokenizer drops all its characters; correct or "
+            "remove such rows"
         )
     if (highest := int(flat_ids.max(initial=0))) >= vocab_size:
         raise UserError(
@@ -230,7 +233,7 @@ def each_text_by_itself(table: "pa.Table") -> tuple["pa.Table", dict[str, Any]]:
             "judged": np.stack([rows, documents.flatten().to_numpy()], axis=1).astype(np.int64),
             "grades": grades.flatten().to_numpy().astype(np.float32),
         }
-        table = table.select(["id", "text"])
+        table = table.select(["id", "name", "text"])
     has_pairs = "text_pair" in table.column_names
     pairs = len(table) if has_pairs else 0
     if has_pairs:

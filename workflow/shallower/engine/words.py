@@ -101,12 +101,12 @@ def tokenize_words(table: "pa.Table", tokenizer: "PreTrainedTokenizerBase", max_
             )
     if empty_rows:
         raise UserError(
-            f"{place}: no token is left of the words in row {_listed(empty_rows)}: this tokenizer drops all their "
+            f"{place}: no token is left of the words in row {first_of(empty_rows)}: this tokenizer drops all their "
             "characters; correct or remove such rows"
         )
     if long_rows and long_texts == REFUSE:
         raise UserError(
-            f"{place}: row {_listed(long_rows)} has more than the {max_length} tokens of train.max_length; raise it, "
+            f"{place}: row {first_of(long_rows)} has more than the {max_length} tokens of train.max_length; raise it, "
             "shorten such rows, or write 'long_texts: split' into the task"
         )
     return WordTokens(found.input_ids, found.token_type_ids, found.texts, found.places, split, lost)
@@ -170,7 +170,8 @@ def _spans(offsets: Sequence[tuple[int, int]], is_special: Sequence[int]) -> NDA
     return np.array(kept, np.int64).reshape(-1, 3)
 
 
-def _listed(rows: Sequence[int]) -> str:
+def first_of(rows: Sequence[Any]) -> str:
+    """The first of some rows, and how many more there are."""
     more = f" and {len(rows) - MAX_ROWS} more" * (len(rows) > MAX_ROWS)
     return ", ".join(map(str, rows[:MAX_ROWS])) + more
 

@@ -90,8 +90,8 @@ def price(score: LayerScore | None, scores: Mapping[str, Any], race: Mapping[str
         passes = Price(forward_passes=scores["subsets"]["cost"]["forward_passes"])
         if not score.of_runs or race is None:
             return passes
-        refinings = race["cost"]["refinings"]
-        return passes + Price(refinings=math.nan if refinings is None else refinings)
+        epochs = race["refine_epochs"]
+        return passes + Price(refinings=race["cost"]["epochs"] / epochs if epochs else math.nan)
     return Price(forward_passes=score.forward_passes or 0.0)
 
 

@@ -17,6 +17,7 @@ from shallower.core.tables import read_table
 from shallower.evaluation.estimates import POINTS, Estimate, Scores, over_seeds
 from shallower.evaluation.metrics import metric_for, subject_of
 from shallower.evaluation.predictions import read_matched
+from shallower.models.folder import MANIFEST
 from shallower.models.stack import Stack
 from shallower.oracle.halves import HalfScores, half_scores
 from shallower.oracle.picks import Pick, judged_strategies, pick, scores_to_read
@@ -45,7 +46,7 @@ class Place:
         baseline: the score of the full model.
         scores: by seed the contents of the files of scores, by their names.
         measures: by seed the tables of subsets, a row for each of `subsets`.
-        races: contents of race.json, by number of dropped layers and seed.
+        races: contents of race.json, by number of dropped layers and seed; with `refine_epochs`, of the run itself.
     """
 
     names: Mapping[str, str]
@@ -186,8 +187,10 @@ def _measures(names: Mapping[str, str], seed: int, subsets: Sequence[Subset]) ->
 def _races(runs: pd.DataFrame, num_layers: int) -> dict[tuple[int, int], Any]:
     """The races of runs that chose their layers by one, by number of dropped layers and seed."""
     scores = {name: strategy.score for name, strategy in STRATEGIES.items()}
-    raced = (run for run in runs.to_dict("records") if (score := scores[run["strategy"]]) and score.of_runs)
-    return {
-        (num_layers - len(run["kept_layers"].split()), int(run["seed"])): read_json(Path(run["directory"], "race.json"))
-        for run in raced
-    }
+    found = {}
+    for run in runs.to_dict("records"):
+        if (score := scores[run["strategy"]]) and score.of_runs:
+            race, manifest = (read_json(Path(run["directory"], name)) for name in ("race.json", MANIFEST))
+            key = (num_layers - len(run["kept_layers"].split()), int(run["seed"]))
+            found[key] = race | {"refine_epochs": manifest["settings"]["epochs"]}
+    return found

@@ -75,7 +75,7 @@ HYPOTHESES = (
         "variance-second",
         "With six of twelve layers dropped parameter-variance is the second best strategy (section 5.1).",
         "With half of the layers dropped: the mean score over tasks of parameter-variance, minus that of each other "
-        "strategy of the paper but top.",
+        "strategy of the paper but top. Whether top is better still is the claim top-best.",
         variance_second,
     ),
     Hypothesis(

@@ -115,7 +115,7 @@ def robust_tasks(evidence: Evidence) -> Iterator[Finding]:
         shown += evidence.compare_over_tasks(text, half, losses, decide=False)
         missing = [name for name in (*MOST_HARMED, *LEAST_HARMED) if name not in ran]
         remark = f"top with {counted(half, 'layer')} dropped was not run on {listed(missing)}" if missing else ""
-        yield Finding(model, decisive + shown, join_remarks([remark, unknown]))
+        yield Finding(model, decisive + shown, join_remarks([remark, unknown]), is_partial=bool(missing))
 
 
 def small_tasks(evidence: Evidence) -> Iterator[Finding]:
@@ -134,7 +134,7 @@ def small_tasks(evidence: Evidence) -> Iterator[Finding]:
         ran = {contrast.task for contrast in contrasts}
         missing = [name for name in SMALL if tasks.get(name) not in ran]
         not_run = f"top was not run at the paper's cuts, or not learned, on {listed(missing)}" if missing else ""
-        yield Finding(model, contrasts, join_remarks([remark, not_run]))
+        yield Finding(model, contrasts, join_remarks([remark, not_run]), is_partial=bool(missing))
 
 
 def symmetric_loss(evidence: Evidence) -> Iterator[Finding]:

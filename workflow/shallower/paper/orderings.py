@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterator, Sequence
 import pandas as pd
 
 from shallower.core.wording import counted, listed
+from shallower.models.stack import Stack
 from shallower.paper.claims import Finding
 from shallower.paper.evidence import Contrast, Evidence, pruned
 from shallower.paper.names import RANKED_STRATEGIES
 from shallower.paper.remarks import join_remarks
 from shallower.paper.shown_runs import cuts
 from shallower.surgery.amounts import COUNT
-from shallower.surgery.strategies import STRATEGIES
+from shallower.surgery.strategies import STRATEGIES, check_amount
 
 NOT_RUN = "not run with"
 # Not ranked: they drop any set of layers, or no fixed number of them.
@@ -25,8 +26,7 @@ def best_or_worst(evidence: Evidence, champion: str, is_best: bool) -> Iterator[
         if num_dropped is None:
             yield Finding(model, [], "top and bottom were not run at the same cut on any of the paper's tasks")
             continue
-        contrasts, remarks = _against(evidence, model, num_dropped, champion, RANKED_STRATEGIES, is_best)
-        yield Finding(model, contrasts, join_remarks(remarks))
+        yield _ranking(evidence, model, num_dropped, champion, RANKED_STRATEGIES, is_best)
 
 
 def deepest_shared_cut(evidence: Evidence, model: str) -> int | None:
@@ -59,20 +59,24 @@ def variance_or_aggregation(evidence: Evidence) -> Iterator[Finding]:
     for model in evidence.models:
         contrasts: list[Contrast] = []
         remarks: list[str] = []
+        is_partial = False
         for num_dropped in cuts(evidence.scores.num_layers(model)):
-            found, said = _against(evidence, model, num_dropped, champion, (rival,), shown=False)
+            found, said, lacks = _against(evidence, model, num_dropped, champion, (rival,), shown=False)
             contrasts += found
+            is_partial |= lacks
             # What was not run says with how many layers itself.
             remarks += [
                 text if text.startswith(NOT_RUN) else f"{counted(num_dropped, 'layer')}: {text}"
                 for text in filter(None, said)
             ]
-        yield Finding(model, contrasts, join_remarks(remarks))
+        yield Finding(model, contrasts, join_remarks(remarks), is_partial)
 
 
-def _ranking(evidence: Evidence, model: str, num_dropped: int, champion: str, rivals: Sequence[str]) -> Finding:
-    contrasts, remarks = _against(evidence, model, num_dropped, champion, rivals)
-    return Finding(model, contrasts, join_remarks(remarks))
+def _ranking(
+    evidence: Evidence, model: str, num_dropped: int, champion: str, rivals: Sequence[str], is_best: bool = True
+) -> Finding:
+    contrasts, remarks, is_partial = _against(evidence, model, num_dropped, champion, rivals, is_best)
+    return Finding(model, contrasts, join_remarks(remarks), is_partial)
 
 
 def _against(
@@ -83,16 +87,17 @@ def _against(
     rivals: Collection[str],
     is_best: bool = True,
     shown: bool = True,
-) -> tuple[list[Contrast], list[str]]:
-    """Contrasts of a strategy with the others at a cut, and remarks on those that are missing.
+) -> tuple[list[Contrast], list[str], bool]:
+    """Contrasts of a strategy with the others at a cut, remarks on those that are missing, and whether any decides.
 
     `rivals` decide; the others are shown, if at all. All are above zero if `champion` is the best (or the worst).
+    Missing are rivals that could drop so many layers.
     """
     runs = _ranked(evidence, model)
     strategies = list(runs.loc[runs["num_dropped"] == num_dropped, "strategy"].unique())
     wanted = [name for name in rivals if name != champion]
     if champion not in strategies:
-        return [], [_not_run([champion], num_dropped)]
+        return [], [_not_run([champion], num_dropped)], True
     contrasts: list[Contrast] = []
     same: list[str] = []
     apart: list[str] = []
@@ -112,11 +117,15 @@ def _against(
         terms = {name: {one: 1.0, other: -1.0} for name, (one, other) in arms.items()}
         text = f"{better} minus {worse}"
         contrasts += evidence.compare_over_tasks(text, num_dropped, terms, decide=rival in wanted)
-    return contrasts, [
+    layers = Stack(evidence.scores.num_layers(model))
+    possible = [name for name in wanted if check_amount(name, num_dropped, layers) is None]
+    missing = [name for name in possible if name not in strategies or name in apart]
+    remarks = [
         f"dropping the same layers as {champion}, so left out: {listed(same)}" if same else "",
         f"not run on the same tasks as {champion}, so left out: {listed(apart)}" if apart else "",
         _not_run([name for name in wanted if name not in strategies], num_dropped),
     ]
+    return contrasts, remarks, bool(missing)
 
 
 def _ranked(evidence: Evidence, model: str) -> pd.DataFrame:

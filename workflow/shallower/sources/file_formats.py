@@ -125,6 +125,19 @@ def read_beginning(path: Path, header: Sequence[str] | None, most_rows: int) -> 
 
 def _content(path: Path, used: Sequence[str] | None, header: Sequence[str] | None, most_rows: int | None) -> Content:
     """What a file holds: all its columns where none are named, and the first rows where a number of them is given."""
+    with _readable(path) as kind:
+        return _READERS[kind](path, used, header, most_rows)
+
+
+def first_line(path: Path) -> str:
+    """The first line of a file of text, without its end. Raises UserError as `read_file` does."""
+    with _readable(path), open_text(path) as file:
+        return file.readline().rstrip("\r\n")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[str]:
+    """The kind of a file, to be read in the block. Raises UserError for what is wrong with it before, or there."""
     if saved := saved_problem(path):
         raise UserError(f"{path}: {saved}")
     if os.path.isdir(path):  # noqa: PTH112 (no error for names that are too long)
@@ -141,7 +154,7 @@ def _content(path: Path, used: Sequence[str] | None, header: Sequence[str] | Non
         if packed := _packed_kind(path, kind):
             fix = "get the file itself with: git lfs pull" if "Git LFS" in packed else "unpack or convert it"
             raise UserError(f"{path}: is {packed}, not {kind[1:]}; {fix}")
-        return _READERS[kind](path, used, header, most_rows)
+        yield kind
 
 
 def check_columns(path: Path, names: Sequence[str], used: Sequence[str], hint: str = "") -> None:

@@ -1,20 +1,20 @@
 """Texts that are there more than once: within the training split, and in several splits."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from shallower.core.layout import TEST, VALIDATION
+from shallower.sources.labelled_files import TEXTS, compared_texts
 
-# Rows that are taken out of a table at a time.
-ROWS = 10_000
-TEXTS, DOCUMENTS = ("text", "text_pair"), "documents"
+DOCUMENTS = "documents"
 
 
 def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Rows whose texts (or pairs of texts) are, letter by letter, those of another row.
+    """Rows whose texts (or pairs of texts) are those of another row, compared without case and repeated blanks.
 
     `train`: training rows that repeat an earlier one; `validation_in_train`: validation rows that are training rows.
     With a split "test", also `test_in_train` and so on: test rows that are rows of each other split. Of a collection
@@ -24,7 +24,7 @@ def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
     validation = tables["validation"]
     found: dict[str, Any] = {
         "train": len(tables["train"]) - len({*_hashes(tables["train"])}),
-        "validation_in_train": _common([*_hashes(validation)], _known(tables["train"], validation)),
+        "validation_in_train": _num_common(validation, tables["train"]),
     }
     if DOCUMENTS in validation.column_names:
         found["compared"] = {split: num_compared(tables[split]) for split in (VALIDATION, TEST) if split in tables}
@@ -33,9 +33,8 @@ def repeated_texts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
 
 def in_others(tables: Mapping[str, pa.Table], split: str) -> dict[str, int]:
     """Rows of a split whose texts are those of a row of another one, as `test_in_train` and the like."""
-    sought, hashes = tables[split], [*_hashes(tables[split])]
     others = {name: table for name, table in tables.items() if name != split}
-    return {f"{split}_in_{name}": _common(hashes, _known(table, sought)) for name, table in others.items()}
+    return {f"{split}_in_{name}": _num_common(tables[split], table) for name, table in others.items()}
 
 
 def num_compared(table: pa.Table) -> int:
@@ -43,16 +42,18 @@ def num_compared(table: pa.Table) -> int:
     return len(_queries(table))
 
 
-def _common(hashes: Sequence[int], known: Set[int]) -> int:
-    return sum(texts in known for texts in hashes)
+def _num_common(sought: pa.Table, table: pa.Table) -> int:
+    """How many rows of a table are rows of another; where one of both is a collection, by any of their texts."""
+    if (DOCUMENTS in sought.column_names) == (DOCUMENTS in table.column_names):
+        known = {*_hashes(table)}
+        return sum(texts in known for texts in _hashes(sought))
+    known = {*chain.from_iterable(_single_hashes(table))}
+    return sum(not known.isdisjoint(texts) for texts in zip(*_single_hashes(sought), strict=True))
 
 
-def _known(table: pa.Table, sought: pa.Table) -> set[int]:
-    """The rows of a table in which those of another are looked for: each text by itself where these are queries."""
-    if DOCUMENTS not in sought.column_names or DOCUMENTS in table.column_names:
-        return {*_hashes(table)}
-    names = [name for name in TEXTS if name in table.column_names]
-    return {texts for name in names for texts in _hashes(table.select([name]).rename_columns(["text"]))}
+def _single_hashes(table: pa.Table) -> list[Iterator[int]]:
+    """The same for each column of texts by itself."""
+    return [_hashes(table, [name]) for name in TEXTS if name in table.column_names]
 
 
 def _queries(table: pa.Table) -> pa.Table:
@@ -62,9 +63,6 @@ def _queries(table: pa.Table) -> pa.Table:
     return table.filter(pc.greater(pc.list_value_length(table[DOCUMENTS]), 0))
 
 
-def _hashes(table: pa.Table) -> Iterator[int]:
+def _hashes(table: pa.Table, columns: Sequence[str] = TEXTS) -> Iterator[int]:
     """A number for each row's texts: hundreds of thousands of texts themselves take too much memory."""
-    names, table = [name for name in TEXTS if name in table.column_names], _queries(table)
-    for start in range(0, len(table), ROWS):
-        columns = [table[name].slice(start, ROWS).to_pylist() for name in names]
-        yield from map(hash, zip(*columns, strict=True))
+    return map(hash, compared_texts(_queries(table), columns))

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from shallower.core.errors import StudyErrors, UserError
 from shallower.core.wording import counted
-from shallower.sources.file_formats import Content, kind_of, open_text, read_beginning, read_file, refuse_rows
+from shallower.sources.file_formats import Content, first_line, kind_of, read_beginning, read_file, refuse_rows
 from shallower.sources.labelled_files import compared_text, text_problems
 from shallower.sources.queries import LEAST_QUERIES
 from shallower.sources.slices import SLICE_SEED
@@ -260,8 +260,7 @@ def _qrels(path: Path) -> tuple[Content, tuple[str, str, str]]:
 
 def _is_trec(path: Path) -> bool:
     """Whether a TSV file has trec_eval's four columns and no line of names."""
-    with open_text(path) as file:
-        fields = file.readline().rstrip("\r\n").split("\t")
+    fields = first_line(path).split("\t")
     return len(fields) == len(TREC) and fields[3].strip().lstrip("-").isdigit()
 
 

@@ -137,8 +137,8 @@ def check_calibration(calibration: pa.Table, train: pa.Table, size: int, labels:
                 f"as {names}); ask for at least {len(classes)}"
             )
         raise UserError(
-            f"calibration.examples: training takes all rows of the class {names}, and none is left to calibrate with; "
-            "add rows of it, or lower train_examples"
+            f"calibration.examples: the {size} rows to calibrate with have none of the class {names}: training keeps "
+            "the last row of each, and all of train_examples; add rows of it, ask for more, or lower train_examples"
         )
     if len(calibration) < size:
         raise UserError(

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from shallower.core.errors import StudyErrors, UserError
@@ -200,7 +201,8 @@ class CollectionSource(TaskSource):
                 raise UserError(f"{own[QRELS][0]}: {problem}")
         for split in {*tables} & {"validation", TEST}:
             if (size := definition.get(f"{split}_examples")) is not None:
-                tables[split] = some_queries(tables[split], size, files[QUERIES][0], f"{split}_examples")
+                queries = files.get(f"{TEST}_{QUERIES}", files[QUERIES]) if split == TEST else files[QUERIES]
+                tables[split] = some_queries(tables[split], size, queries[0], f"{split}_examples")
         train = tables["train"]
         if (size := definition.get("train_examples", 0)) > len(train):
             raise UserError(f"{place}: has {len(train)} rows, the study asks for {size}; ask for fewer")
@@ -289,6 +291,7 @@ class PackageSource(TaskSource):
         # By id, since the validation examples may not be the first of the order.
         order = order[~np.isin(table["id"].to_numpy()[order], validation["id"].to_numpy())]
         if GROUP in validation.column_names:
+            _check_num_queries(validation, "validation_examples", num_validation)
             validation, remark = scored_queries(validation, "validation")
             labelled = replace(labelled, remarks=[*labelled.remarks, *([remark] if remark else [])])
         if problem := _calibration_problem(definition, len(order)):
@@ -473,14 +476,26 @@ def _sliced(
             tables["train"] = whole.take(np.setdiff1d(np.arange(len(whole)), rows))
         if _has_classes(columns):
             check_calibration(tables[CALIBRATION], tables["train"], size, columns.labels or ())
+        elif kind.has_classes:
+            trained, calibrated = (classes_of(tables[split], of_words=True) for split in ("train", CALIBRATION))
+            if lacking := [repr((columns.labels or ())[index]) for index in sorted(trained - calibrated)]:
+                remark = (
+                    f"calibration: none of its {size} sentences has {listed(lacking)}, which training sentences have"
+                )
+                labelled = replace(labelled, remarks=[*labelled.remarks, remark])
     sizes[CALIBRATION] = size
     for split in (split for split in tables if sizes.get(split) is not None and GROUP in tables[split].column_names):
-        if num_queries(tables[split]) < LEAST_QUERIES:
-            key = "calibration.examples" if split == CALIBRATION else f"{split}_examples"
-            raise UserError(
-                f"{key}: queries are taken with all their texts, and {sizes[split]} rows hold fewer than "
-                f"{LEAST_QUERIES} of them; ask for more"
-            )
+        key = "calibration.examples" if split == CALIBRATION else f"{split}_examples"
+        _check_num_queries(tables[split], key, sizes[split])
     if CALIBRATION in tables and not len(tables["train"]):
         raise UserError(f"calibration.examples: {size} rows leave no query to train on; ask for fewer")
     return replace(labelled, tables=tables)
+
+
+def _check_num_queries(table: pa.Table, key: str, size: int | None) -> None:
+    """Raise UserError where the rows that a key asks for hold too few queries."""
+    if num_queries(table) < LEAST_QUERIES:
+        raise UserError(
+            f"{key}: queries are taken with all their texts, and {size} rows hold fewer than {LEAST_QUERIES} of them; "
+            "ask for more"
+        )

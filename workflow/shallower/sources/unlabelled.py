@@ -24,7 +24,7 @@ from shallower.core.parquet import write_parquet
 from shallower.core.provenance import code_state, versions
 from shallower.core.text_figures import LEFT_OUT, REPEATED, unlabelled_in_words
 from shallower.models.checksums import verified, verified_file
-from shallower.sources.labelled_files import TEXTS, compared_text, compared_texts, read_unlabelled
+from shallower.sources.labelled_files import TEXTS, compared_text, compared_texts, read_unlabelled, text_problem
 from shallower.sources.layouts import local_files, version_problems
 from shallower.sources.local_data import LocalData, kept
 from shallower.sources.retrieval import TEXT
@@ -107,7 +107,7 @@ def _texts(definition: Mapping[str, Any], files: Sequence[Path]) -> tuple[pa.Tab
     text = definition.get("unlabelled_text", columns.text[0] if columns.text else TEXT)
     table, remarks = read_unlabelled(files, replace(columns, text=(text,), names=None))
     split = UNITS[definition.get("unlabelled_unit", "text")]
-    texts = [part for text in table["text"].to_pylist() for part in split(text) if part.strip()]
+    texts = [part for text in table["text"].to_pylist() for part in split(text) if text_problem(part) is None]
     return pa.table({"id": pa.array(range(len(texts)), pa.int64()), "text": pa.array(texts, pa.string())}), remarks
 
 

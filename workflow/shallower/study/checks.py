@@ -19,7 +19,7 @@ from shallower.study.defaults import resolved_task
 from shallower.study.deliver_checks import deliver_problems
 from shallower.study.draft import AXES, Draft
 from shallower.study.kind_checks import kind_problems, known_kinds, not_taken, problems_of_task, target_problem
-from shallower.study.messages import shown, unknown
+from shallower.study.messages import KeyPath, shown, unknown
 from shallower.study.names import RESERVED_NAMES
 from shallower.study.oracle_checks import oracle_problems
 from shallower.study.step_settings import Measure
@@ -87,6 +87,27 @@ def _origin_problems(draft: Draft) -> Iterator[str]:
             known = listed([repr(name) for name in staged])
             yield f"{draft.place('origins', index, 'stage')}: is only for the origin {known}; remove the key"
     yield from _longer_problems(draft)
+    kinds = map(task_kind, known_kinds(draft).values())
+    if draft.config.get("reproduction") is True and not any("reproduction" in kind.unsupported for kind in kinds):
+        yield from _reproduction_problems(draft)
+
+
+def _reproduction_problems(draft: Draft) -> Iterator[str]:
+    """Trainings that would count as the paper's, and origins that could not be compared."""
+    for index, origin in draft.entries("origins"):
+        if draft.is_sound("origins", index, "refine") and origin.get("refine"):
+            yield (
+                f"{draft.place('origins', index, 'refine')}: the paper's claims compare origins that are refined "
+                "alike; write the settings into refine of the study or of a task, or remove 'reproduction'"
+            )
+    owners: list[tuple[KeyPath, Mapping[str, Any]]] = [((), draft.config)]
+    owners += [(("tasks", index), task) for index, task in draft.entries("tasks")]
+    for path, owner in owners:
+        if draft.is_sound(*path, "refine") and owner.get("refine", {}).get("distill") is not None:
+            yield (
+                f"{draft.place(*path, 'refine', 'distill')}: the paper's models have no teacher; remove the key, or "
+                "'reproduction'"
+            )
 
 
 def _longer_problems(draft: Draft) -> Iterator[str]:

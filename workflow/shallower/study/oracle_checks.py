@@ -1,6 +1,6 @@
 """What can be wrong with a study that asks for strategies to be judged (`oracle: true`)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from typing import Any
 
@@ -52,6 +52,7 @@ def oracle_problems(draft: Draft) -> Iterator[str]:
         )
     if ordered := sorted({origin for _, _, origin in places if ORIGINS[origin].follows_order}):
         yield f"oracle: runs of origin {listed(ordered)} are not of subsets; limit the entries of keep to other origins"
+    yield from _limited_races(draft, places)
     budget = draft.config.get("subsets", {}).get("layer_evaluations", Subsets().layer_evaluations)
     for name, stack in stacks.items():
         if budget < (needed := num_evaluations_of_all(stack)):
@@ -60,6 +61,20 @@ def oracle_problems(draft: Draft) -> Iterator[str]:
                 f"{stack.num_layers} layers (model {name}); raise it to {needed}"
             )
     yield from _coverage_problems(draft, [place for place in places if place[0] in stacks], stacks)
+
+
+def _limited_races(draft: Draft, places: Collection[Place]) -> Iterator[str]:
+    """Races that would be judged by their strategy's name, as if all layers could go."""
+    for index, entry in draft.entries("strategies"):
+        score = STRATEGIES[entry["name"]].score
+        if score is None or not score.of_runs or not entry.get("protect"):
+            continue
+        limits = [entry.get(axis, draft.names(axis)) for axis in AXES]
+        if any(all(own in limit for own, limit in zip(place, limits, strict=True)) for place in places):
+            yield (
+                f"{draft.place('strategies', index, 'protect')}: strategies are judged as if all layers may go; limit "
+                "the entry to models, tasks or origins without entries of keep, or remove the key"
+            )
 
 
 def _places(draft: Draft) -> list[Place]:

@@ -315,8 +315,9 @@ class Study:
         return _without_none(settings)
 
     def race_settings(self, task: str, origin: str) -> dict[str, Any]:
-        """Settings of the trainings of a race: those of the refining, from labels alone."""
-        return {key: value for key, value in self.refine_settings(task, origin).items() if key != "distill"}
+        """Settings of the trainings of a race: those of the refining, from labels alone, for epochs of its own."""
+        settings = self.refine_settings(task, origin)
+        return {key: value for key, value in settings.items() if key not in ("distill", "epochs")}
 
     def preparation_settings(self, task: str, origin: str) -> dict[str, Any]:
         """Settings of the trainings of an origin's runs before their last layers are dropped: train, then its stage."""

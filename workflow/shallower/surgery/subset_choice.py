@@ -4,6 +4,7 @@ The table is the content of a scores file of `score_subsets`. Layers are 0-based
 the kept layers.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,11 +91,7 @@ def greedy_order(table: SubsetTable, measure: str, amount: int) -> list[int]:
     Protected layers stay. Where layers share their weights, the upper ones go. Raises UserError when not all subsets
     are scored, and when too many layers are protected.
     """
-    if not table.is_complete:
-        raise UserError(
-            f"not all subsets of the {table.stack.num_layers} layers were scored; raise subsets.layer_evaluations to "
-            f"{num_evaluations_of_all(table.stack)}"
-        )
+    _check_complete(table)
     scores = table.of(measure)
     kept, order = tuple(range(table.stack.num_layers)), []
     for _ in range(amount):
@@ -106,6 +103,26 @@ def greedy_order(table: SubsetTable, measure: str, amount: int) -> list[int]:
         kept = ways[dropped]
         order.append(dropped)
     return order
+
+
+def ablation_order(table: SubsetTable, measure: str, amount: int) -> list[int]:
+    """Layers in the order of the score of all others, the best first; of equals, and of shared layers, the upper one.
+
+    Protected layers stay. Raises UserError when not all subsets are scored.
+    """
+    _check_complete(table)
+    scores, layers = table.of(measure), range(table.stack.num_layers)
+    # Where layers share their weights, only the upper one has a subset without it.
+    without = {layer: scores.get(tuple(other for other in layers if other != layer), math.inf) for layer in layers}
+    return sorted(set(layers) - {*table.protected}, key=lambda layer: (without[layer], -layer))[:amount]
+
+
+def _check_complete(table: SubsetTable) -> None:
+    if not table.is_complete:
+        raise UserError(
+            f"not all subsets of the {table.stack.num_layers} layers were scored; raise subsets.layer_evaluations to "
+            f"{num_evaluations_of_all(table.stack)}"
+        )
 
 
 def from_the_top(num_layers: int, kept: Sequence[int]) -> list[int]:

@@ -7,7 +7,7 @@ from shallower.core.errors import UserError
 from shallower.models.stack import Stack
 from shallower.surgery.amounts import COUNT
 from shallower.surgery.strategy import LayerScore, Strategy, registering
-from shallower.surgery.subset_choice import SubsetTable, best_of_size, from_the_top, greedy_order
+from shallower.surgery.subset_choice import SubsetTable, ablation_order, best_of_size, from_the_top, greedy_order
 from shallower.surgery.subsets import Subset
 
 SUBSETS = LayerScore(
@@ -74,6 +74,24 @@ def drop_by_subset_loss(stack: Stack, amount: int, table: SubsetTable) -> Iterab
     Streamlining LLMs through redundancy verification and elimination of transformer blocks", 2024; arXiv 2402.09025).
     """
     return from_the_top(stack.num_layers, best_of_size(table, "loss", stack.num_layers - amount))
+
+
+@register(
+    "ablation",
+    "The layers without each of which, one at a time, the fine-tuned model's loss is lowest.",
+    "not in the paper",
+    COUNT,
+    score=SUBSETS,
+    needs_head=True,
+    needs_all_subsets=True,
+)
+def drop_by_ablation(_stack: Stack, amount: int, table: SubsetTable) -> Iterable[int]:
+    """Drop the layers without each of which alone the loss on calibration examples is lowest; of equals the upper one.
+
+    Unlike `subset-loss` it does not see what two layers do together. Source: Michel et al., "Are sixteen heads really
+    better than one?" (2019; arXiv 1905.10650), who take out one attention head at a time.
+    """
+    return ablation_order(table, "loss", amount)
 
 
 @register(

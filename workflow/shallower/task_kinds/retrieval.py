@@ -28,7 +28,7 @@ class Retrieval(Embedding):
     source = "collection"
     unsupported: ClassVar[Mapping[str, str]] = {
         **Embedding.unsupported,
-        **dict.fromkeys(("subset-loss", "subset-readout", "subset-race", "greedy-score"), _PAIRS),
+        **dict.fromkeys(("ablation", "subset-loss", "subset-readout", "subset-race", "greedy-score"), _PAIRS),
     }
 
     def text_problem(self, columns: Sequence[str]) -> str | None:

@@ -66,6 +66,11 @@ class Tokens(Classification):
                     "scored from one"
                 )
         for split in ("validation", "test"):
+            if len(found.get(split, ())) == 1:
+                yield (
+                    f"the {split} split has one sentence, and at least 2 are needed to score with; add sentences (in a "
+                    "CoNLL file, a blank line ends one)"
+                )
             if unseen := sorted(present.get(split, set()) - present["train"]):
                 lacking = ", ".join(repr(names[index]) for index in unseen[:MAX_NAMED])
                 yield (

@@ -133,7 +133,7 @@ def _read(tokens: TokenSet, examples: np.ndarray, shifts: np.ndarray) -> np.ndar
     """The packed token of each row of examples [R]; `shifts` [B] lead from the token set's tokens to packed ones."""
     assert tokens.places is not None
     rows = tokens.rows(examples)
-    return tokens.places[rows] + np.repeat(shifts, np.bincount(tokens.owners[rows], minlength=tokens.size)[examples])
+    return tokens.places[rows] + np.repeat(shifts, tokens.num_rows(examples))
 
 
 def filled_size(num_tokens: int) -> int:
