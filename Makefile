@@ -160,7 +160,7 @@ benchmark: ## run the benchmarks of start-up, graph, overhead, engine, training,
 	@for name in start-up graph overhead engine training sweep search; do $(MAKE) "benchmark-$$name" ARGUMENTS=; done
 
 test: $(READY) ## run the tests (20 minutes)
-	@$(IN_VENV) python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
+	@$(IN_VENV) python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)
 	@$(IN_VENV) python -m pytest --cov --cov-report=term tests/unit $(ARGUMENTS)
@@ -169,9 +169,9 @@ test-kinds: $(READY) ## run each kind of task by each family, exports of each, a
 	@$(IN_VENV) $(if $(GLUE),SHALLOWER_GLUE="$$(realpath "$(GLUE)")") $(if $(EXTRA),SHALLOWER_EXTRA="$$(realpath "$(EXTRA)")") \
 	  python -m pytest -m slow tests/unit tests/workflow/test_*_study.py $(ARGUMENTS)
 
-test-inputs: $(READY) ## run every bad input through snakemake, and a longer fuzz (20 minutes)
+test-inputs: $(READY) ## run every bad input and hostile texts through snakemake, and a longer fuzz (20 minutes)
 	@$(IN_VENV) FUZZ_EXAMPLES=3000 python -m pytest -m "slow or not slow" \
-	  tests/workflow/test_refusals.py tests/unit/test_fuzz.py $(ARGUMENTS)
+	  tests/workflow/test_refusals.py tests/workflow/test_hostile_studies.py tests/unit/test_fuzz.py $(ARGUMENTS)
 	@$(IN_VENV) FUZZ_EXAMPLES=30 python -m pytest tests/unit/test_saved_forms.py $(ARGUMENTS)
 
 test-cluster: $(READY) ## run studies, with faults, on a local SLURM that the tests start (packages: docs/cluster.md)

@@ -158,23 +158,3 @@ def test_pretrained_and_kept_layers_keep_their_weights(make_project, warm_steps)
         names = set(after.keys())
         assert names == {name for name in set(before.keys()) if ".layer.3." not in name}
         assert all((before.get_tensor(name) == after.get_tensor(name)).all() for name in names)
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (lambda study: study["train"].update(learning_rate="2e-5"), "write 2.0e-05 without quotes"),
-        (lambda study: study["train"].update(epoch=2), "unknown key 'epoch'; did you mean 'epochs'?"),
-        (lambda study: study["strategies"].append({"name": "topp", "amounts": [1]}), "did you mean 'top'?"),
-        (lambda study: study["strategies"][0].update(amounts=[4]), "4 of 4 layers cannot be dropped"),
-        (lambda study: study["tasks"][0].update(validation_file="data/no.csv"), "data/no.csv"),
-    ],
-)
-def test_a_bad_study_is_reported_without_a_traceback_or_work(make_project, change, expected):
-    project = make_project(change)
-    finished = project.snakemake()
-    assert finished.returncode != 0
-    assert expected in finished.stdout
-    assert "Traceback" not in finished.stdout
-    assert not (project.folder / "results").exists()
-    assert not (project.folder / "resources").exists()

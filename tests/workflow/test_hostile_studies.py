@@ -4,6 +4,8 @@ import csv
 import shutil
 from pathlib import Path
 
+import pytest
+
 from hub_server import HubServer
 from project import Project, tiny_study
 from shallower.core.files import read_json
@@ -27,6 +29,8 @@ TEXTS = [
 LABELS = ["$(touch pwned) {d} \"b\" 'c'", "<script>alert(1)</script> `touch pwned`"]
 COLUMNS = ["te{x}t $(touch pwned)", "la'b\"el, ünï"]
 SECRET = "hf_SecretThatMustNotBeWritten"
+
+pytestmark = pytest.mark.slow
 
 
 def write_rows(path: Path) -> None:

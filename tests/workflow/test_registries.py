@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from project import Project, make_tiny_project
+from project import ROOT, Project, make_tiny_project
+from shallower.core.code_digest import code_digest, code_files
 from shallower.steps.table import STEPS
 
 POSITIONAL = "workflow/shallower/surgery/positional_strategies.py"
@@ -243,6 +244,7 @@ with open("rules.json", "w") as file:
             "outputs": list(map(str, rule.output)),
             "environment": Path(str(rule.conda_env)).stem,
             "script": Path(str(rule.params.script)).stem,
+            "code": str(rule.params.code),
             "is_job": rule.name not in workflow._localrules,
             "memory": "mem_mb" in rule.resources,
             "runtime": "runtime" in rule.resources,
@@ -281,6 +283,15 @@ def test_the_table_of_steps_says_what_rules_do(rules):
         said = (step.environment, step.is_job, step.memory is not None, step.seconds is not None, step.uses_gpu)
         found = (rule["environment"], rule["is_job"], rule["memory"], rule["runtime"], rule["gpu"])
         assert said == found, rule["name"]
+
+
+def test_each_rule_has_the_digest_of_the_code_of_its_script(rules):
+    """So that an edit reruns it: `make test-reruns` tries each script."""
+    library = ROOT / "workflow"
+    digests = {name: code_digest(code_files(library / f"scripts/{name}.py", library), library) for name in STEPS}
+    # Checks a model before it is deleted; another check must not train it again.
+    expected = {rule["name"]: digests[rule["script"]] for rule in rules} | {"reload_model": "None"}
+    assert {rule["name"]: rule["code"] for rule in rules} == expected
 
 
 def test_no_rule_has_two_numbers_that_could_change_places(rules):

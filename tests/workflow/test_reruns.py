@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from dry_runs import Job, dry_run_pool, planned_jobs
-from rerun_cases import CASES, IDLE, NOTHING, SCRIPTS, Case, all_of
+from rerun_cases import CASES, IDLE, NOTHING, SCRIPTS, Case, in_turn
 from write_reruns import PAGE, page
 
 from project import ROOT, Project
@@ -43,6 +43,11 @@ NO_STEPS = {
 }
 
 
+def is_slow(name: str) -> bool:
+    """Whether a row is left to `make test-reruns`: of several runs, or one of some hundred edits of a script."""
+    return name in SEVERAL_RUNS or name.startswith("script ")
+
+
 @pytest.fixture(scope="module")
 def dry_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
     """Function that changes a copy of a case's finished study and finds the jobs, both in the background."""
@@ -69,7 +74,7 @@ def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
     items = (item for item in request.session.items if getattr(item, "function", None) is test)
     names = [item.callspec.params["name"] for item in items]
     idle = [name for name in names if name in IDLE]
-    together = dry_run(Case(all_of(*(CASES[name].change for name in idle)), NOTHING)) if idle else None
+    together = dry_run(Case(in_turn(*(CASES[name].change for name in idle)), NOTHING)) if idle else None
     found = {name: dry_run(CASES[name]) for name in names if name not in idle}
     if together and not together.exception() and not together.result():
         return found | dict.fromkeys(idle, together)
@@ -77,7 +82,7 @@ def outcomes(request: pytest.FixtureRequest, dry_run) -> dict[str, Future]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SEVERAL_RUNS else []) for name in CASES]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if is_slow(name) else []) for name in CASES]
 )
 def test_a_change_reruns_what_depends_on_it(name: str, outcomes):
     assert Counter(rule for rule, _ in outcomes[name].result()) == CASES[name].jobs

@@ -13,10 +13,11 @@ INTRODUCTION = """# What runs again
 Made by `make docs` from [tests/workflow/rerun_cases.py](../tests/workflow/rerun_cases.py); do not edit.
 
 Each row is one change of a finished study, and the jobs that `snakemake` then starts: no more and no fewer, which
-`make test` checks with a dry-run for each row ({cases} of them; scripts whose edits start nothing share one). Every
-module of the library is edited as well, one at a time: that changes the code of exactly the steps whose script imports
-it, directly or through others, and for an edit of each script there is a row. `make test-reruns` runs these tests
-alone, and the three rows that take several runs of snakemake, which `make test` leaves out.
+`make test-reruns` checks with a dry-run for each row ({cases} of them; scripts whose edits start nothing share one).
+Every module of the library is edited as well, one at a time: that changes the code of exactly the steps whose script
+imports it, directly or through others, and for an edit of each script there is a row. `make test` does all but the rows
+of single scripts, of which it checks that each rule has the digest of its script's code, and three that take several
+runs of snakemake.
 
 The studies are tiny but whole:
 

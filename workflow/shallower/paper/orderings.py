@@ -88,10 +88,10 @@ def _against(
     is_best: bool = True,
     shown: bool = True,
 ) -> tuple[list[Contrast], list[str], bool]:
-    """Contrasts of a strategy with the others at a cut, remarks on those that are missing, and whether any decides.
+    """Contrasts of a strategy with the others at a cut, remarks on those that are missing, and whether it is partial.
 
-    `rivals` decide; the others are shown, if at all. All are above zero if `champion` is the best (or the worst).
-    Missing are rivals that could drop so many layers.
+    `rivals` decide; the others are shown, if at all. All are above zero if `champion` is the best (or the worst). It is
+    partial where a rival was not run that could drop so many layers.
     """
     runs = _ranked(evidence, model)
     strategies = list(runs.loc[runs["num_dropped"] == num_dropped, "strategy"].unique())
