@@ -26,7 +26,8 @@ from shallower.models.sentence_embedding import SentenceEmbedding
 
 logger = logging.getLogger(__name__)
 
-# Files of a test collection that have texts, by their keys in its manifest.
+# Files of a test collection that have texts, by their keys in its manifest. Not those of `sources.retrieval`: how files
+# are read is no part of what tokens are made by.
 TEXT_FILES = ("queries", "corpus")
 SCRIPT = Path(__file__).resolve()
 LIBRARY = SCRIPT.parents[1]

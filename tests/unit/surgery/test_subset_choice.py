@@ -54,6 +54,7 @@ def test_protected_layers_stay():
     assert drop_order("subset-readout", Stack(4).protecting([3]), 3, table) == [2, 1, 0]
     # .80 without 1; of 0 2 3 the rests 0 2 and 0 3 score the same, but 2 stays.
     assert drop_order("greedy-score", Stack(4).protecting([2]), 2, table) == [1, 3]
+    assert drop_order("ablation", Stack(4).protecting([1]), 2, scores(readout_loss=LOSS, loss=LOSS)) == [2, 3]
 
 
 def test_what_cannot_be_protected_is_refused():
@@ -72,12 +73,15 @@ def test_shared_layers_have_depths_only_and_lose_the_upper_ones():
     depths = {"0": 0.4, "0 1": 0.3, "0 1 2": 0.2, "0 1 2 3": 0.1}
     assert drop_order("subset-readout", Stack(4), 2, scores(readout_loss=depths)) == [3, 2]
     assert drop_order("greedy-score", Stack(4), 2, scores(readout_loss=depths, score=depths)) == [3, 2]
+    assert drop_order("ablation", Stack(4), 2, scores(readout_loss=depths, loss=depths)) == [3, 2]
 
 
 def test_greedy_needs_all_subsets():
     table = scores(is_complete=False, readout_loss=LOSS, score=SCORE)
     with pytest.raises(UserError, match=r"not all subsets .* to 15$"):
         drop_order("greedy-score", Stack(4), 1, table)
+    with pytest.raises(UserError, match="not all subsets"):
+        drop_order("ablation", Stack(4), 1, table)
     assert drop_order("subset-readout", Stack(4), 1, table) == [1]
 
 

@@ -40,7 +40,7 @@ from shallower.evaluation.metrics import metric_for, subject_of, with_tagging
 from shallower.evaluation.predictions import Predictions, predictions_of, read_predictions, write_predictions
 from shallower.evaluation.records import comparison_record, metrics_record
 from shallower.evaluation.reference import checked_scores
-from shallower.sources.tasks import check_task, fetch_task
+from shallower.sources.tasks import check_task, fetch_calibration, fetch_task
 from shallower.surgery.drop_layers import drop_layers
 from shallower.task_kinds.tokens import Tokens
 
@@ -66,6 +66,16 @@ def tokenized(source, sentences, max_length=64, **settings):
     tokenizer = AutoTokenizer.from_pretrained(source)
     table = table_of(sentences).replace_schema_metadata(settings)
     return tokenize(table, tokenizer, max_length, read_json(source / "config.json")["vocab_size"])
+
+
+def test_tags_that_no_calibration_sentence_has_are_told(tmp_path, caplog):
+    (tmp_path / "train.conll").write_text("odd\tB-odd\n\n" + "a\tO\ngood\tB-good\n\n" * 40, encoding="utf-8")
+    (tmp_path / "validation.conll").write_text("good\tB-good\nday\tO\n\n" * 2, encoding="utf-8")
+    own = {f"{split}_file": str(tmp_path / f"{split}.conll") for split in ("train", "validation")}
+    definition = tagged_words.make_task_files(tmp_path / "data", 24, 6) | own | {"labels": ["O", "B-good", "B-odd"]}
+    with caplog.at_level("INFO"):
+        fetch_calibration(definition, 2, tmp_path / "calibration")
+    assert "calibration: none of its 2 sentences has 'B-odd', which training sentences have" in caplog.text
 
 
 def test_from_a_conll_file_to_scores(tmp_path):

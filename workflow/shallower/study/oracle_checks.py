@@ -69,8 +69,7 @@ def _limited_races(draft: Draft, places: Collection[Place]) -> Iterator[str]:
         score = STRATEGIES[entry["name"]].score
         if score is None or not score.of_runs or not entry.get("protect"):
             continue
-        limits = [entry.get(axis, draft.names(axis)) for axis in AXES]
-        if any(all(own in limit for own, limit in zip(place, limits, strict=True)) for place in places):
+        if any(_is_at(entry, place) for place in places):
             yield (
                 f"{draft.place('strategies', index, 'protect')}: strategies are judged as if all layers may go; limit "
                 "the entry to models, tasks or origins without entries of keep, or remove the key"
@@ -94,6 +93,11 @@ def _of_entry(draft: Draft, entry: Mapping[str, Any]) -> Iterator[Place]:
     )
 
 
+def _is_at(entry: Mapping[str, Any], place: Place) -> bool:
+    """Whether an entry of strategies has runs of a model, task and origin."""
+    return all(own in entry.get(axis, [own]) for axis, own in zip(AXES, place, strict=True))
+
+
 def _coverage_problems(draft: Draft, places: list[Place], stacks: Mapping[str, Stack]) -> Iterator[str]:
     """Places without any number of layers of which all subsets are refined."""
     for model, task, origin in places:
@@ -112,8 +116,7 @@ def _refined(draft: Draft, place: Place, stack: Stack) -> Iterator[Subset]:
     """The subsets that are refined at a place, by strategies that need no scores."""
     for _, entry in draft.entries("strategies"):
         name = entry["name"]
-        limits = (entry.get(axis, [own]) for axis, own in zip(AXES, place, strict=True))
-        if STRATEGIES[name].score or not all(own in limit for own, limit in zip(place, limits, strict=True)):
+        if STRATEGIES[name].score or not _is_at(entry, place):
             continue
         if STRATEGIES[name].needs_kinds and stack.is_assumed:
             continue
