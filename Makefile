@@ -16,6 +16,9 @@ TO ?=
 REPOSITORY ?=
 DELIVERED ?=
 
+# Without byte code, which some containers switch off, each step takes twice as long to start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Relative paths, so that blanks in this folder's own path do no harm.
 VENV := .venv
 READY := $(VENV)/.ready
