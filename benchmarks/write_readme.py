@@ -188,7 +188,7 @@ def engine_table(rows: pd.DataFrame) -> str:
     """The speed of each part as a share of the machine's matrix rate, against its goal."""
     row = rows.iloc[0]
     conditions = (
-        f"{measured_on(rows)}. Threads: {row['threads']}; {row['rounds']} rounds, medians (lowest to highest); matrix "
+        f"{measured_on(rows)}. Threads: {row['threads']}; {row['rounds']} rounds, medians (quartiles); matrix "
         f"products reach {row['matrix_gflops']:.0f} GFLOP/s."
     )
     header = ["part", "task", "batch size", "GFLOP/s", "share of the matrix rate", "goal"]

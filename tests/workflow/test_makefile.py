@@ -89,6 +89,15 @@ def test_snakemake_gets_the_file_of_the_study(target, file, content, folder):
     assert f"<--configfile><{file}>" in finished.stdout
 
 
+def test_steps_write_byte_code_where_the_environment_switches_it_off(folder, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (folder / "study.yaml").write_text("study: mine\n")
+    (folder / "workflow").unlink()
+    shutil.copytree(ROOT / "workflow", folder / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
+    make_with_stand_in(folder, "plan", "study.yaml")
+    assert list((folder / "workflow/shallower/study/__pycache__").glob("file.*.pyc"))
+
+
 def test_publish_asks_for_the_folder(folder):
     (folder / "study.yaml").write_text("study: mine\n")
     finished = make(folder, "publish", "study.yaml")

@@ -60,6 +60,7 @@ def reduced(study: dict[str, Any]) -> dict[str, Any]:
         "models": [model for model in study["models"] if model["name"] in OTHERS | {FAILING}],
         "tasks": [task for task in study["tasks"] if task["name"] == TASK],
         "strategies": STRATEGIES,
+        "measure": study["measure"] | {"task": TASK},
     }
 
 
