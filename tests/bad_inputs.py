@@ -2389,6 +2389,11 @@ FETCHED = [
         ("the tokenizer cannot be loaded", "damaged"),
     ),
     Case(
+        "tokenizer without a token for unknown words",
+        json_file("tokenizer_config.json", unk_token=None),
+        ("the tokenizer cannot be used (Exception: WordPiece error: Missing [UNK] token", "damaged"),
+    ),
+    Case(
         "class without padding",
         json_file("tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", pad_token=...),
         ("no padding token; name one as pad_token",),

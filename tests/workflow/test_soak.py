@@ -22,12 +22,12 @@ KINDS = ("everything", "everything", "snakemake", "training")
 
 
 def make_study(folder: Path) -> Project:
-    """Two seeds, a baseline and three arms each: eight trainings of some seconds."""
+    """Two seeds, a baseline and three arms each: eight trainings of some ten seconds."""
 
     def change(study):
         study["strategies"] = [{"name": "top", "amounts": [1, 2]}, {"name": "bottom", "amounts": [1]}]
         study["seeds"] = [1, 2]
-        study["train"]["epochs"] = 400
+        study["train"]["epochs"] = 1000
         study["compute"] = {"checkpoint_seconds": 1}
 
     return make_tiny_project(folder, change)

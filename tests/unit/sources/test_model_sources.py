@@ -435,6 +435,7 @@ def cut_short(folder: Path) -> None:
         (with_json("tokenizer_config.json", pad_token=None), "no padding token; name one as pad_token"),
         (with_text("tokenizer.json", "{}"), r"tokenizer\.json has no vocabulary"),
         (with_text("tokenizer.json", '{"model": {"vocab": {"a": 0}}}'), "the tokenizer cannot be loaded"),
+        (with_json("tokenizer_config.json", unk_token=None), r"cannot be used .*Missing \[UNK\] token"),
         (with_json("config.json", hidden_dropout_prob="much"), r"config\.json cannot be used"),
         (cut_short, r"model\.safetensors: not a valid safetensors file"),
     ],

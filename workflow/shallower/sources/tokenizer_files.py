@@ -109,9 +109,12 @@ def save_fast_tokenizer(directory: Path, config: Mapping[str, Any], target_dir: 
         decided[TRUNCATION] = "texts that are too long lose tokens at their end; tokenizer_config.json says otherwise"
         logger.info("%s", decided[TRUNCATION])
         tokenizer.truncation_side = "right"
-    if (directory / "tokenizer.json").is_file() and (other := _other_tokens(directory, tokenizer)):
-        decided[TOKENS] = other
-        logger.warning("%s", other)
+    if (directory / "tokenizer.json").is_file():
+        with _refusing("the tokenizer cannot be used"):
+            other = _other_tokens(directory, tokenizer)
+        if other:
+            decided[TOKENS] = other
+            logger.warning("%s", other)
     # MiniLM's tokenizer.json, for one, would cut every text at 128 tokens.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
