@@ -16,7 +16,7 @@ from project import Project
 ALLOWED = re.compile(r"results/tiny/(study\.json|runs\.csv|missing\.csv)|resources/tasks/.*")
 
 # One of each kind; `make test-inputs` tries them all.
-SAMPLE = ("repeated key", "NaN", "cut parquet", "missing shard", "pickled weights")
+SAMPLE = ("repeated key", "cut parquet", "pickled weights")
 
 
 @pytest.fixture(scope="module")
