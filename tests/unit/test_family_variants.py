@@ -95,7 +95,7 @@ def test_another_form_is_exported(tmp_path: Path, family: str, settings: dict[st
     tokens, _ = make_tokens(source, 24, pair=True)
     export_onnx(source, tmp_path / "model.onnx")
     by_torch = predict(load_for_prediction(source), tokens, CPU)
-    assert np.ptp(by_torch, axis=0).min() > 100 * CLOSE["atol"], "all examples are answered alike: differences would not show"
+    assert np.ptp(by_torch, axis=0).min() > 100 * CLOSE["atol"], "all are answered alike: differences would not show"
     np.testing.assert_allclose(predict_onnx(OnnxModel(tmp_path / "model.onnx"), tokens), by_torch, **CLOSE)
 
 
