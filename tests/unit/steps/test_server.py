@@ -208,6 +208,60 @@ def test_a_step_of_a_server_that_is_killed_ends_too(tmp_path):
     until(lambda: has_ended(process))
 
 
+@pytest.mark.parametrize("missing", ["fork", "pidfd_open"])
+def test_steps_start_by_themselves_while_the_server_can_start_none(tmp_path, missing):
+    """As where a user has as many processes as are allowed. What runs already goes on."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    switch = tmp_path / "switch"
+    (packages / "broken.py").write_text(
+        "import os, pathlib\n"
+        f"whole = os.{missing}\n"
+        "def limited(*arguments):\n"
+        f"    if pathlib.Path({str(switch)!r}).exists():\n"
+        "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "    return whole(*arguments)\n"
+        f"os.{missing} = limited\n"
+    )
+    # The server's own folder is on its path, that of PYTHONPATH is for steps alone.
+    server_file = tmp_path / "server.py"
+    server_file.write_text(f"import sys; sys.path.insert(1, {str(packages)!r})\n" + Path(server.__file__).read_text())
+    address = str(tmp_path / "steps")
+    process = subprocess.Popen([sys.executable, server_file, address, "broken"], stdin=subprocess.PIPE)
+    until(Path(address).exists)
+    running = begin(address, tmp_path, NOTES_SIGNALS)
+    process_of(tmp_path)
+    switch.touch()
+    body = "import os, sys; print(os.getppid(), 'broken' in sys.modules)"
+    assert result(begin(address, tmp_path, body)) == (0, f"{os.getpid()} False\n", "")
+    switch.unlink()
+    assert result(begin(address, tmp_path, body)) == (0, f"{process.pid} True\n", "")
+    running.send_signal(signal.SIGTERM)
+    assert result(running)[0] == 128 + signal.SIGTERM
+    process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+
+
+def test_a_server_that_cannot_watch_processes_ends_at_once(tmp_path):
+    """As with a Python that was built for an older system."""
+    address = tmp_path / "steps"
+    code = f"import os, sys; del os.pidfd_open; sys.path[0] = {str(Path(server.__file__).parent)!r}; import server\n"
+    subprocess.run([sys.executable, "-c", code + f"server.main({str(address)!r}, ['none'])"], timeout=SECONDS, check=True)
+    assert not address.exists()
+
+
+def test_the_server_outlives_a_signal_to_all_processes_until_its_steps_have_ended(tmp_path):
+    address = started([])
+    step = begin(address, tmp_path, "import os\nprint(os.getppid(), flush=True)\n" + NOTES_SIGNALS)
+    process_of(tmp_path)
+    server_process = int(step.stdout.readline())
+    for number in client.SIGNALS:
+        os.kill(server_process, number)
+    assert result(begin(address, tmp_path, "import os; print(os.getppid())"))[1] == f"{server_process}\n"
+    step.send_signal(signal.SIGTERM)
+    assert result(step)[0] == 128 + signal.SIGTERM
+
+
 def test_without_a_server_a_step_starts_by_itself(tmp_path):
     step = begin(str(tmp_path / "none"), tmp_path, "import sys; print(sys.argv, 'numpy' in sys.modules)", "a")
     assert result(step) == (0, "['scripts/step.py', 'a'] False\n", "")

@@ -14,12 +14,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(address: str, arguments: list[str]) -> None:
-    """Run a script by the server; where none answers, by a new interpreter."""
+    """Run a script by the server; where none answers, or it can start no process, by a new interpreter."""
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(address)
     except OSError:
-        os.execv(sys.executable, [sys.executable, *arguments])
+        start_interpreter(arguments)
     step = {
         "arguments": arguments,
         "folder": os.getcwd(),  # noqa: PTH109  # pathlib takes as long to import as all else
@@ -35,6 +35,12 @@ def main(address: str, arguments: list[str]) -> None:
         socket.send_fds(connection, [b"+"], [0, 1, 2])
         connection.sendall(request)
         process = answers.readline()
+    except OSError:
+        process = ""
+    if not process:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        start_interpreter(arguments)
+    try:
         # A signal that arrives just before the wait ends the wait, by this pipe: else it would be heard only after it.
         heard, hear = os.pipe()
         os.set_blocking(hear, False)
@@ -54,6 +60,11 @@ def main(address: str, arguments: list[str]) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), -int(status))
     os._exit(int(status))
+
+
+def start_interpreter(arguments: list[str]) -> None:
+    """Become a new interpreter that runs the step."""
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A step then starts in 0.1 s instead of 1 to 10 s. The workflow starts one server for each run on this machine
 (`start_server`); steps ask it by `shallower.steps.client`. Nothing of the project is imported by the server, so that
-each step takes the code as it is. Linux only: elsewhere, and until the server answers, steps start as usual.
+each step takes the code as it is. Where there can be none (it needs Linux and os.pidfd_open), and until it answers, steps
+start as usual.
 """
 
 import atexit
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,6 +50,8 @@ PACKAGES = (
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # Linux takes no longer name of a socket.
 LONGEST_ADDRESS = 100
+# Standard input, output and error, which a step has from its client.
+STREAMS = (0, 1, 2)
 # How long a client may take to send its step.
 SECONDS_TO_ASK = 60
 # What an interpreter does at its start on the signals that a step may be started to ignore.
@@ -121,30 +124,36 @@ class Server:
         self._selector.register(file, selectors.EVENT_READ, act)
 
     def _accept(self) -> Mapping[str, Any] | None:
-        connection, _ = self._listener.accept()
-        connection.settimeout(SECONDS_TO_ASK)
-        try:
-            _, descriptors, _, _ = socket.recv_fds(connection, 1, 3)
+        """Start a client's step. A client that hears of no process starts an interpreter instead."""
+        # The client may have ended, and there may be no further process or open file.
+        with ExitStack() as unless_started, ExitStack() as received, suppress(OSError, ValueError):
+            connection, _ = self._listener.accept()
+            unless_started.callback(connection.close)
+            connection.settimeout(SECONDS_TO_ASK)
+            _, descriptors, _, _ = socket.recv_fds(connection, 1, len(STREAMS))
+            for descriptor in descriptors:
+                received.callback(os.close, descriptor)
             with connection.makefile(encoding="utf-8", errors="surrogateescape") as request:
                 step = json.loads(request.readline())
-        except (OSError, ValueError):  # the client has ended
-            connection.close()
-            return None
-        process = os.fork()
-        if not process:
-            self._forget_all()
-            connection.close()
-            for number, descriptor in enumerate(descriptors):
-                os.dup2(descriptor, number)
-                os.close(descriptor)
-            return step
-        for descriptor in descriptors:
-            os.close(descriptor)
-        handle = os.pidfd_open(process)
-        self._steps[connection] = process, handle
-        self._watch(connection, lambda: self._abandon(connection))
-        self._watch(handle, lambda: self._finish(connection))
-        self._send(connection, process)
+            if len(descriptors) < len(STREAMS):
+                return None
+            process = os.fork()
+            if not process:
+                self._forget_all()
+                for stream, descriptor in zip(STREAMS, descriptors, strict=True):
+                    os.dup2(descriptor, stream)
+                return step
+            try:
+                handle = os.pidfd_open(process)
+                self._watch(handle, lambda: self._finish(connection))
+                self._watch(connection, lambda: self._abandon(connection))
+            except OSError:
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+                raise
+            self._steps[connection] = process, handle
+            unless_started.pop_all()
+            self._send(connection, process)
         return None
 
     def _finish(self, connection: socket.socket) -> None:
@@ -183,10 +192,12 @@ class Server:
             os.close(handle)
 
 
-def run(step: Mapping[str, Any]) -> NoReturn:
-    """Be the process of a step: its script, with its arguments, folder and environment."""
+def run(step: Mapping[str, Any], server: int) -> NoReturn:
+    """Be the process of a step that a server has forked: its script, with its arguments, folder and environment."""
     # If the server is killed, so is the step: its client, too, takes it for ended.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:  # killed before
+        os._exit(1)
     for number, handler in HANDLERS.items():
         signal.signal(number, signal.SIG_IGN if number in step["ignored_signals"] else handler)
     os.chdir(step["folder"])
@@ -219,10 +230,14 @@ def run(step: Mapping[str, Any]) -> NoReturn:
 
 
 def main(address: Path, packages: Iterable[str]) -> None:
-    """Import the packages, and serve."""
+    """Import the packages, and serve; where this process cannot watch others, end at once."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # Python, or the kernel, is too old
+        return
     # Steps may come from another folder than the one that started the server.
     sys.path[1:] = [path for path in sys.path[1:] if path not in os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    for number in (signal.SIGINT, signal.SIGHUP):  # it ends after its steps, which may have something to save
+    for number in HANDLERS:  # it ends after its steps, which may have something to save
         signal.signal(number, signal.SIG_IGN)
     for package in packages:
         # A step that needs it says what is wrong.
@@ -231,8 +246,9 @@ def main(address: Path, packages: Iterable[str]) -> None:
     # Objects of packages stay in the memory that all steps share.
     gc.collect()
     gc.freeze()
+    server = os.getpid()
     if (step := Server(address).wait()) is not None:
-        run(step)
+        run(step, server)
 
 
 if __name__ == "__main__":
