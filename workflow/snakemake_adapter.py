@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import snakemake
 from snakemake.exceptions import WorkflowError
 from snakemake.io import _IOFile
+from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
@@ -107,6 +108,26 @@ def read_inputs_once() -> None:
     _IOFile.checksum = checksum
 
 
+def keep_locks_of_others() -> None:
+    """When a run ends, unlock what it has locked and nothing else; call it before a run locks its files.
+
+    Snakemake removes the locks of all runs in the folder, so that of two studies that run at once the first to end
+    unlocks the other. `snakemake --unlock` still removes all.
+    """
+    if not (hasattr(FilePersistence, "_delete_locks") and hasattr(FilePersistence, "cleanup_locks")):
+        raise AttributeError("Snakemake's FilePersistence has no _delete_locks or cleanup_locks any more")
+    # What --unlock calls. Another workflow in this process may have been here before.
+    if FilePersistence._delete_locks is not _delete_own_locks:
+        FilePersistence.cleanup_locks = FilePersistence._delete_locks
+        FilePersistence._delete_locks = _delete_own_locks
+
+
+def _delete_own_locks(persistence: FilePersistence) -> None:
+    for file in persistence._lockfile.values():
+        Path(file).unlink(missing_ok=True)
+    persistence._lockfile.clear()
+
+
 def is_module(workflow: Workflow) -> bool:
     """Whether another workflow uses this one as a module, with a configuration of its own."""
     return workflow.modifier.namespace is not None
@@ -173,6 +194,11 @@ def leaves_rules_out(workflow: Workflow) -> bool:
 def num_jobs(workflow: Workflow) -> int:
     """How many jobs this run has to do, once it has been planned."""
     return sum(1 for _ in workflow.dag.needrun_jobs())
+
+
+def was_asked_to_end(workflow: Workflow) -> bool:
+    """Whether SIGTERM has asked this run to end after the jobs that are at work."""
+    return workflow.scheduler._user_kill is not None
 
 
 def has_failed_jobs(workflow: Workflow) -> bool:

@@ -180,6 +180,10 @@ def test_another_study_runs_at_the_same_time(project, undisturbed):
     (project.folder / "other.yaml").write_text(json.dumps(project.read_study() | {"study": "other"}))
     other = project.snakemake("results/other/runs.csv", "--configfile", "other.yaml")
     assert other.returncode == 0, other.stdout
+    # The end of one leaves the other's files locked.
+    refused = project.snakemake(PREDICTIONS)
+    assert running.process.poll() is None, "the training was to take longer than the other study"
+    assert "Directory cannot be locked" in refused.stdout
     assert running.end() == 0, running.output
     assert_same(project, undisturbed, resumed=0)
 

@@ -1,6 +1,7 @@
 """What the workflow uses of Snakemake beyond its documented language is still there and means the same."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import snakemake
 from snakemake.exceptions import WorkflowError
+from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import DAGSettings
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
@@ -284,6 +286,72 @@ def test_files_that_failed_jobs_did_not_make(tmp_path):
     assert unmade == {"early": ["fail", "fail.log"], "late": ["fail", "fail.log"]}
     snakefile = str(tmp_path / "Snakefile")
     assert arguments == ["--snakefile", snakefile, "--cores", "2", "--allowed-rules", "make", "--", "all"]
+
+
+ASKED_TO_END = f"""
+import sys
+
+sys.path.insert(0, {str(ROOT / "workflow")!r})
+
+from snakemake_adapter import has_failed_jobs, was_asked_to_end
+
+
+rule all:
+    input:
+        "made",
+        "failed",
+
+
+rule make:
+    output:
+        "made",
+    shell:
+        "[ -z $SIGNAL ] || kill -$SIGNAL $PPID; sleep 1; touch {{output}}"
+
+
+rule fail:
+    output:
+        "failed",
+    shell:
+        "exit 1"
+
+
+onerror:
+    print("SHOWN", was_asked_to_end(workflow), has_failed_jobs(workflow), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("name", "is_asked"), [("TERM", True), ("", False)])
+def test_a_run_that_was_asked_to_end(tmp_path, name, is_asked):
+    (tmp_path / "Snakefile").write_text(ASKED_TO_END)
+    command = [sys.executable, "-m", "snakemake", "--quiet", "all", "--cores", "2", "--keep-going"]
+    finished = subprocess.run(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=os.environ | {"SIGNAL": name}
+    )
+    assert f"SHOWN {is_asked} True" in finished.stdout
+    assert (tmp_path / "made").exists()
+
+
+def test_a_run_unlocks_what_it_has_locked(tmp_path, monkeypatch):
+    for name in ("_delete_locks", "cleanup_locks"):
+        monkeypatch.setattr(FilePersistence, name, getattr(FilePersistence, name))
+    snakemake_adapter.keep_locks_of_others()
+    snakemake_adapter.keep_locks_of_others()  # as another workflow in this process does
+
+    def lock(name: str) -> FilePersistence:
+        persistence = FilePersistence(path=tmp_path)
+        persistence._write_locks("input", [f"data/{name}"])
+        persistence._write_locks("output", [f"results/{name}"])
+        return persistence
+
+    one, two = lock("one"), lock("two")
+    two.unlock()
+    assert {*one._read_locks()} == {("input", "data/one"), ("output", "results/one")}
+    three = lock("three")
+    one.unlock()
+    assert {*one._read_locks()} == {("input", "data/three"), ("output", "results/three")}
+    FilePersistence(path=tmp_path).cleanup_locks()
+    assert {*three._read_locks()} == set()
 
 
 @pytest.fixture

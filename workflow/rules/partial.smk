@@ -9,7 +9,14 @@ from shallower.core.signals import was_interrupted
 from shallower.core.wording import counted
 from shallower.planning.missing import Cause, missing_rows, write_unmade
 from shallower.steps.table import RULES_OF_TABLES
-from snakemake_adapter import has_failed_jobs, is_module, leaves_rules_out, settings_as_arguments, unmade_files
+from snakemake_adapter import (
+    has_failed_jobs,
+    is_module,
+    leaves_rules_out,
+    settings_as_arguments,
+    unmade_files,
+    was_asked_to_end,
+)
 
 IS_PARTIAL = UNMADE_FILE is not None
 
@@ -18,7 +25,7 @@ def show_what_there_is():
     """Show the results that there are. What failed stays failed, and so does the exit status."""
     if IS_PARTIAL or is_module(workflow) or leaves_rules_out(workflow):
         return
-    if was_interrupted() or not has_failed_jobs(workflow):
+    if was_interrupted() or was_asked_to_end(workflow) or not has_failed_jobs(workflow):
         return
     unmade = {file: Cause(rule, log) for file, (rule, log) in unmade_files(workflow).items()}
     missing, absent = missing_runs(study.runs, unmade), missing_rows(study.runs, unmade)

@@ -19,6 +19,7 @@ from snakemake_adapter import (
     check_version,
     config_files,
     is_module,
+    keep_locks_of_others,
     leave_out_hidden_details,
     quote_interpreter,
     read_inputs_once,
@@ -26,6 +27,7 @@ from snakemake_adapter import (
 
 check_version()
 quote_interpreter()
+keep_locks_of_others()
 read_inputs_once()
 leave_out_hidden_details(workflow)
 
