@@ -9,9 +9,8 @@ from cluster_study import ClusterStudy
 from one_node_slurm import OneNodeSlurm, missing_programs
 from project import Project, make_tiny_project
 
-# Long enough that a fault can hit the training of the baseline, and that SLURM sees it over a limit of a minute; every
-# other training is short.
-EPOCHS = 4000
+# Long enough that a fault can hit the training of the baseline; every other training is short.
+EPOCHS = 2000
 
 
 @pytest.fixture(scope="session")

@@ -77,8 +77,13 @@ def test_over_the_time_limit(slurm: OneNodeSlurm, make_study: MakeStudy, undistu
     study = make_study(slurm)
     study.start()
     number = study.training_with_checkpoint()
+    # However fast the machine is: it goes on only to be told that its time is over.
+    training = study.process_of("finetune.py")
+    os.kill(training, signal.SIGSTOP)
     # As if it had asked for less: SLURM ends what is over its limit, in whole minutes, when it looks the next time.
     slurm.output("scontrol", "update", f"jobid={number}", "timelimit=0:01")
+    study.wait_for("end of its time", lambda: number not in study.jobs(TRAINING, "RUNNING").split())
+    os.kill(training, signal.SIGCONT)
     study.finish()
     assert study.states(TRAINING) == ["TIMEOUT", "COMPLETED"]
     assert_resumed(study, undisturbed)

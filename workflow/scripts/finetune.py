@@ -41,7 +41,6 @@ def main(arguments: argparse.Namespace) -> None:
     distill = arguments.settings.pop("distill", None)
     class_weights = arguments.settings.pop("class_weights", None)
     settings = TrainSettings.parse(arguments.settings)
-    compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
     model = verified(arguments.model_dir)
     verified(arguments.tokenizer_dir, TOKENIZER_FILES)
     task = read_json(arguments.task)
@@ -64,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     weights = None
     if class_weights is not None:
         weights = task_kind(task["target"]).class_weights(labelled.labels, len(task["labels"]))
-    identity = {
+    work = {
         "settings": {
             **vars(settings),
             "max_length": tokens.max_length,
@@ -74,10 +73,8 @@ def main(arguments: argparse.Namespace) -> None:
         **({} if weights is None else {"class_weights": dict(zip(task["labels"], weights, strict=True))}),
         "frozen_layers": layers_to_freeze(arguments.freeze_layers, arguments.model_dir / CONFIG),
         "seed": arguments.seed,
-        "device": compute.device,
-        "precision": compute.precision,
         "pruned_dtype": arguments.pruned_dtype,
-        "threads": compute.threads,
+        "threads": arguments.threads,
         "sha256": digests,
         "dropped_from": dropped_from(arguments.model_dir),
         "tokens_made_from": tokens.made_from,
@@ -86,11 +83,14 @@ def main(arguments: argparse.Namespace) -> None:
         "unlabelled_examples": tokens.num_examples - labelled.num_examples,
         "versions": versions(),
     }
-    key = {**identity, "code": code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)}
-    scratch = arguments.scratch / fingerprint(key)
-    output_dir = arguments.output_dir
-    waiting = f"{arguments.label}: an identical run is in progress; waiting for its result"
-    with exclusive_lock(scratch.with_suffix(".lock"), waiting):
+    code = code_digest(code_files(SCRIPT, LIBRARY), LIBRARY)
+    lock = arguments.scratch / f"{fingerprint({**work, 'code': code})}.lock"
+    with exclusive_lock(lock, f"{arguments.label}: an identical run is in progress; waiting for its result"):
+        # Not before: a run that waits keeps no other from a GPU.
+        compute = choose_compute(arguments.device, arguments.precision, arguments.threads)
+        identity = work | {"device": compute.device, "precision": compute.precision}
+        key = {**identity, "code": code}
+        output_dir, scratch = arguments.output_dir, arguments.scratch / fingerprint(key)
         finished = FinishedRun(scratch.with_suffix(".json"), key)
         checkpoints = CheckpointFolder(scratch, key)
         if manifest := finished.copy_to(output_dir):

@@ -1,9 +1,11 @@
 """Identical runs are trained only once."""
 
+import errno
 import json
 import logging
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import torch
 
 import tiny
 from shallower.core.files import read_json, sha256_of, write_json
+from shallower.engine import devices
 from shallower.engine.run_cache import RESULT_FILES, FinishedRun
 from token_sets import make_tokens, write_task
 
@@ -51,6 +54,23 @@ def test_a_copy_of_a_copy_names_the_training(tmp_path, trained):
     FinishedRun(tmp_path / "record.json", KEY).write(tmp_path / "copy", manifest)
     (trained / "model.safetensors").unlink()
     assert copy(tmp_path, target="second") == manifest
+
+
+def test_a_training_that_comes_back_from_its_copy_is_no_copy(tmp_path, trained):
+    """Its folder was deleted and made again: the hours of its training must count somewhere."""
+    manifest = copy(tmp_path)
+    FinishedRun(tmp_path / "record.json", KEY).write(tmp_path / "copy", manifest)
+    trained.rename(tmp_path / "deleted")
+    assert copy(tmp_path, target="trained") == MANIFEST
+
+
+def test_a_copy_that_cannot_be_written_is_no_reason_to_train(tmp_path, trained, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy(tmp_path)
 
 
 def test_without_a_record_there_is_nothing_to_copy(tmp_path):
@@ -127,9 +147,13 @@ def test_two_identical_jobs_at_once_are_trained_once(tmp_path, threads, monkeypa
         time.sleep(0.002)
     # The other process trains; this one runs the same script meanwhile. (Importing torch once saves half the time.)
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), *finetune_arguments(tmp_path, "two")])
+    # A GPU's slot is not held while it waits.
+    has_ended = []
+    monkeypatch.setattr(devices, "hold_gpu_slot", lambda _: has_ended.append((tmp_path / "one/manifest.json").exists()))
     with caplog.at_level(logging.INFO):
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert other.wait(timeout=60) == 0
+    assert has_ended == [True]
     one, two = tmp_path / "one", tmp_path / "two"
     assert f"two: identical to {one}, which is copied" in caplog.text
     assert read_json(two / "manifest.json") == {**read_json(one / "manifest.json"), "trained_as": str(one)}

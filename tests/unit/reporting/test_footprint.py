@@ -4,7 +4,7 @@ import pytest
 
 from shallower.reporting.footprint import Power, footprint, footprint_text
 
-ON_CPU = {"device": "cpu", "threads": 4, "train_seconds": 1800.0}
+ON_CPU = {"device": "cpu", "threads": 4, "train_seconds": 1800.0, "seed": 1}
 ON_GPU = {"device": "cuda", "threads": 4, "train_seconds": 3600.0}
 
 
@@ -19,12 +19,15 @@ def test_cores_are_counted_as_long_as_a_training_lasts():
 def test_a_training_on_a_gpu_uses_its_share_and_one_core():
     power = Power(watts_per_core=10, watts_per_gpu=300, grams_per_kwh=100)
     assert footprint([ON_GPU], power)["kwh"] == pytest.approx(0.31)
-    assert footprint([ON_GPU, ON_GPU], power, runs_per_gpu=2)["kwh"] == pytest.approx(0.32)
+    assert footprint([ON_GPU, {**ON_GPU, "seed": 2}], power, runs_per_gpu=2)["kwh"] == pytest.approx(0.32)
 
 
 def test_copied_trainings_are_not_counted_again():
     copied = {**ON_CPU, "trained_as": "results/a/seed1"}
     assert footprint([ON_CPU, copied]) == footprint([ON_CPU])
+    # Whichever of them are left: none of these is the training itself.
+    assert footprint([{**copied, "trained_as": folder} for folder in ("a", "b")]) == footprint([ON_CPU])
+    assert footprint([copied, {**copied, "seed": 2}])["trainings"] == 2
 
 
 def test_a_study_without_trainings_used_nothing():

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from read_pages import Page
 from shallower.core.errors import UserError
-from shallower.core.files import read_json, write_json
+from shallower.core.files import fingerprint, read_json, write_json
 from shallower.core.runs import earlier_manifests
 from shallower.core.tables import read_table, write_table
 from shallower.core.wording import JOINED
@@ -65,7 +65,8 @@ def add_manifests(folder: Path, runs: pd.DataFrame) -> None:
     """What the training and the imports leave, and the synthetic study does not."""
     for directory in runs["directory"]:
         path = folder / directory / "manifest.json"
-        write_json(path, read_json(path) | MANIFEST)
+        weights = {"model.safetensors": fingerprint(directory)}
+        write_json(path, read_json(path) | MANIFEST | {"sha256": weights})
     source = {"name": "minilm", "sha256": {"model.safetensors": "ab" * 32}}
     write_json(folder / "resources/models/minilm-1/manifest.json", source)
     for task in ("docs-pair", "similarity"):
@@ -104,9 +105,9 @@ def report(made):
 
 
 def test_all_trainings_of_a_run_count_but_copies_do_not(report):
-    took = [{"train_seconds": 3600.0}] * 2
-    copied = [{"train_seconds": 3600.0, "trained_as": "results/small/other"}]
-    page = Page(report_page(replace(report, runs=took + copied, earlier=took + copied)))
+    took = [{"train_seconds": 3600.0, "seed": seed} for seed in range(4)]
+    copies = [{**training, "trained_as": "results/small/other"} for training in took]
+    page = Page(report_page(replace(report, runs=[*took[:2], copies[0]], earlier=[*took[2:], copies[2]])))
     assert "3 runs, 4.0 hours of training (1 of them" in page.text
 
 
@@ -366,7 +367,7 @@ def test_one_seed_is_said(report):
 def test_provenance_names_code_packages_machine_and_data(report):
     report.runs[0]["code"] = {"commit": "a1" * 20, "dirty": True}
     report.runs[1]["versions"] = {"torch": "2.12.0"}
-    report.runs[2]["trained_as"] = "results/other"
+    report.runs[2] = {**report.runs[1], "trained_as": "results/other"}
     text = Page(report_page(report)).text
     assert "a1a1a1a1a1a1 with uncommitted changes and 4f4f4f4f4f4f" in text
     assert "torch 2.12.0 and 2.13.0" in text

@@ -39,9 +39,10 @@ class FinishedRun:
     def copy_to(self, folder: str | Path) -> dict[str, Any] | None:
         """Copy the files of the recorded run into a folder and return their manifest; None without a usable record.
 
-        The manifest is that of the training, with the folder of the training as `trained_as`; without it where both
-        folders are the same, as when a training finished after Snakemake was killed. A record is not used when it is of
-        another key, or when its files are missing or have changed.
+        The manifest is that of the training, with the folder of the training as `trained_as`, unless that is this folder,
+        as when a training finished after Snakemake was killed. A record is not used when it is of another key, or when
+        its files are missing or have changed.
+        Raises OSError when the copies cannot be written, which is no reason to train.
         """
         folder = Path(folder)
         if not self.file.exists():
@@ -51,17 +52,20 @@ class FinishedRun:
             source = Path(record["folder"])
             if record["key"] != self.key:
                 return None
-            if source.resolve() == folder.resolve():
-                for name in RESULT_FILES:
-                    _verify(source / name, record["sha256"][name])
-                return dict(record["manifest"])
-            folder.mkdir(parents=True, exist_ok=True)
+            manifest = {"trained_as": record["folder"], **record["manifest"]}
             for name in RESULT_FILES:
-                _copy_verified(source / name, folder / name, record["sha256"][name])
-            return {"trained_as": record["folder"], **record["manifest"]}
+                _verify(source / name, record["sha256"][name])
         except (UserError, OSError, KeyError, TypeError) as error:
             logger.info("the record %s cannot be used (%s); training", self.file, error)
             return None
+        if source.resolve() != folder.resolve():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in RESULT_FILES:
+                _copy_verified(source / name, folder / name, record["sha256"][name])
+        # Also where a run is made again from its own copy.
+        if Path(manifest["trained_as"]).resolve() == folder.resolve():
+            del manifest["trained_as"]
+        return manifest
 
 
 def _copy_verified(source: Path, target: Path, sha256: str) -> None:
@@ -73,4 +77,4 @@ def _copy_verified(source: Path, target: Path, sha256: str) -> None:
 
 def _verify(file: Path, sha256: str, source: Path | None = None) -> None:
     if sha256_of(file) != sha256:
-        raise UserError(f"{source or file} has changed since it was recorded")
+        raise UserError(f"{source or file} has changed since it was recorded; run again")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shallower.core.files import canonical_json
 from shallower.core.wording import listed
 
 JOULES_PER_KWH = 3.6e6
@@ -38,11 +39,11 @@ def footprint(
 ) -> dict[str, Any]:
     """The record of all trainings, from the manifest.json of each: ready for JSON.
 
-    Copied trainings are not counted again. A training on the CPU keeps its threads' cores busy, one on a GPU one core
+    Each of the `distinct_trainings` is counted once. A training on the CPU keeps its threads' cores busy, one on a GPU one core
     and its share of a GPU that `runs_per_gpu` use at a time. Keys: `trainings`, `hours`, `core_hours`, `gpu_hours`,
     `kwh`, `grams_co2e`, `estimated` (true: energy was not measured) and `power`.
     """
-    trainings = [manifest for manifest in manifests if not manifest.get("trained_as")]
+    trainings = distinct_trainings(manifests)
     core_seconds = gpu_seconds = 0.0
     for manifest in trainings:
         on_gpu = manifest["device"] == "cuda"
@@ -60,6 +61,15 @@ def footprint(
         "estimated": True,
         "power": asdict(power),
     }
+
+
+def distinct_trainings(manifests: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One manifest of each training: those of its copies say the same, but for `trained_as`, which names its folder.
+
+    A training counts also where only copies of it are left, or it was done for another study.
+    """
+    trainings = ({name: value for name, value in manifest.items() if name != "trained_as"} for manifest in manifests)
+    return list({canonical_json(training): training for training in trainings}.values())
 
 
 def footprint_text(found: Mapping[str, Any]) -> str:

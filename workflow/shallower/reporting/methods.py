@@ -10,7 +10,7 @@ from shallower.core.runs import BASELINE
 from shallower.core.text_figures import unlabelled_in_words
 from shallower.core.wording import DASH, EXAMPLE, counted, listed, score_text
 from shallower.evaluation.metrics import METRICS, POSITIVE, answer_threshold, metric_title
-from shallower.reporting.footprint import footprint, footprint_text
+from shallower.reporting.footprint import distinct_trainings, footprint, footprint_text
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES, amount_label
 from shallower.task_kinds.registry import task_kind
@@ -344,10 +344,9 @@ def _test(manifest: Mapping[str, Any]) -> str:
 
 def _effort(manifests: Sequence[Mapping[str, Any]], earlier: Sequence[Mapping[str, Any]]) -> str:
     """The number of runs, and the hours of all their trainings; those that were copied are not counted again."""
-    trainings = [*manifests, *earlier]
-    hours = sum(manifest["train_seconds"] for manifest in trainings if not manifest.get("trained_as")) / 3600
+    hours = sum(manifest["train_seconds"] for manifest in distinct_trainings([*manifests, *earlier])) / 3600
     text = f"{counted(len(manifests), 'run')}, {hours:.1f} hours of training"
-    copied = sum(1 for manifest in manifests if manifest.get("trained_as"))
+    copied = len(manifests) - len(distinct_trainings(manifests))
     return text + (f" ({copied} of them are the same as another and were trained once)" if copied else "")
 
 
