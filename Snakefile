@@ -53,7 +53,10 @@ rule all:
 
 from shallower.core.parsed_code import keep_parsed
 from shallower.core.signals import note_interrupts, pass_on_interrupts
-from snakemake_adapter import asked_for, is_dry_run, lift_job_rate_limit, runs_locally
+from shallower.planning.session import SessionRecord
+from snakemake_adapter import asked_for, files_to_make, is_dry_run, lift_job_rate_limit, note_failures, runs_locally
+
+SESSION = SessionRecord(study.name)
 
 # The next start need not parse the library.
 keep_parsed()
@@ -64,6 +67,9 @@ if is_dry_run(workflow):
 
 onstart:
     print(plan())
+    if not IS_PARTIAL:
+        SESSION.begin(next(iter(log), ""), files_to_make(workflow))
+        note_failures(workflow, SESSION.add_failure)
     if runs_locally(workflow):
         lift_job_rate_limit(workflow)
         pass_on_interrupts()
@@ -74,8 +80,10 @@ onstart:
 
 onerror:
     show_what_there_is()
+    SESSION.end()
 
 
 onsuccess:
+    SESSION.end()
     made = asked_for(workflow) or [STUDY_FOLDER, f"  report   {STUDY_FOLDER}/report.html"]
     print(f"\n{'Incomplete' if IS_PARTIAL else 'Done'}:", "\n".join(made))

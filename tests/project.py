@@ -75,6 +75,19 @@ class Project:
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
+    def status(self, study: str = "tiny") -> str:
+        """What `make status` shows."""
+        shown = subprocess.run(
+            [sys.executable, "workflow/scripts/show_status.py", "--results-dir", f"results/{study}"],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": "workflow"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert shown.returncode == 0, shown.stdout
+        return shown.stdout
+
     def planned(self, *arguments: str) -> Counter[str]:
         """How many jobs of each rule a run would start now, without the target rule."""
         finished = self.snakemake("--dry-run", "--quiet", "host", *arguments)

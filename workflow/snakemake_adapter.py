@@ -23,7 +23,7 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 # Not at run time: it can only be imported after snakemake.api.
 if TYPE_CHECKING:
-    from snakemake.jobs import Job
+    from snakemake.jobs import AbstractJob, Job
     from snakemake.workflow import Workflow
 
 OLDEST = "9.20"
@@ -196,6 +196,51 @@ def num_jobs(workflow: Workflow) -> int:
     return sum(1 for _ in workflow.dag.needrun_jobs())
 
 
+def files_to_make(workflow: Workflow) -> dict[str, str]:
+    """The files that this run has to make, once it has been planned, each with the log of its job, or ""."""
+    return {str(file): _log(job) for job in workflow.dag.needrun_jobs() for file in job.output}
+
+
+def note_failures(workflow: Workflow, note: Callable[[list[str], list[str]], None]) -> None:
+    """Call `note` whenever a job has failed and is not tried again, with its logs and what it keeps from being made.
+
+    That are its own files, and those of all jobs that depend on it. Call this when the run starts.
+    """
+    scheduler = workflow.scheduler
+    if type(scheduler.failed) is not set:
+        raise AttributeError("Snakemake's scheduler has no set of failed jobs any more")
+    scheduler.failed = _NotedFailures(workflow, note)
+
+
+class _NotedFailures(set["AbstractJob"]):
+    """The failed jobs of a scheduler, each of which is noted."""
+
+    def __init__(self, workflow: Workflow, note: Callable[[list[str], list[str]], None]) -> None:
+        super().__init__()
+        self._workflow = workflow
+        self._note = note
+
+    def add(self, entry: AbstractJob) -> None:
+        super().add(entry)
+        jobs = _jobs(entry)
+        found, left = set(jobs), list(jobs)
+        while left:
+            following = self._workflow.dag.depending[left.pop()].keys() - found
+            found |= following
+            left += following
+        files = sorted(str(file) for job in found for file in job.output)
+        self._note([log for job in jobs if (log := _log(job))], files)
+
+
+def _jobs(entry: AbstractJob) -> list[Job]:
+    """The jobs of an entry of the scheduler: one, or a group."""
+    return list(entry.jobs) if entry.is_group() else [entry]
+
+
+def _log(job: Job) -> str:
+    return str(next(iter(job.log), ""))
+
+
 def was_asked_to_end(workflow: Workflow) -> bool:
     """Whether SIGTERM has asked this run to end after the jobs that are at work."""
     return workflow.scheduler._user_kill is not None
@@ -212,13 +257,13 @@ def unmade_files(workflow: Workflow) -> dict[str, tuple[str, str]]:
     Both are "" where no job failed: the run ended before.
     """
     dag = workflow.dag
-    failed = {job for entry in workflow.scheduler.failed for job in (entry.jobs if entry.is_group() else [entry])}
+    failed = {job for entry in workflow.scheduler.failed for job in _jobs(entry)}
     causes: dict[Job, tuple[str, str]] = {}
     found = {}
     for job in chain.from_iterable(dag.toposorted(set(dag.needrun_jobs()))):
         # Jobs come after those that they depend on.
         behind = (causes[other] for other in dag.job_dependencies(job) if causes.get(other, NO_CAUSE) != NO_CAUSE)
-        causes[job] = (job.rule.name, str(next(iter(job.log), ""))) if job in failed else next(behind, NO_CAUSE)
+        causes[job] = (job.rule.name, _log(job)) if job in failed else next(behind, NO_CAUSE)
         found |= dict.fromkeys(map(str, job.output), causes[job])
     return found
 

@@ -9,10 +9,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 import tiny
-from broken_runs import Running, identities, kill, leftovers, remount, small_disk, wait_until_idle
+from broken_runs import Running, identities, kill, leftovers, remount, small_disk, steps_in, wait_until_idle
 from hub_server import ALWAYS, Fault, HubServer
 from project import Project, make_tiny_project
 
@@ -45,7 +46,7 @@ def project(undisturbed: Project, tmp_path: Path) -> Project:
 
 def start_training(project: Project) -> Running:
     """A run whose training has written its first checkpoint."""
-    running = Running(project.folder, PREDICTIONS)
+    running = Running(project.folder, PREDICTIONS, "results/tiny/study.json")
     running.wait_until(lambda: list((project.folder / ".scratch").glob("*/step-*")))
     return running
 
@@ -78,9 +79,12 @@ def go_on(project: Project, undisturbed: Project, warm_steps: dict[str, str]) ->
 @pytest.mark.slow
 def test_kill_9_of_everything(project, go_on):
     running = start_training(project)
+    seen = project.status()
+    assert "of 2 runs 1 trained" in seen and "Running since" in seen and "bert/tiny/finetuned/top-1/seed1: " in seen
     running.signal_all(signal.SIGKILL)
     assert running.end() == -signal.SIGKILL
     wait_until_idle(project.folder)
+    assert "was killed. Run snakemake --unlock" in project.status()
     # Snakemake's own message says what to do about the lock that it could not take away.
     refused = project.snakemake(PREDICTIONS)
     assert refused.returncode == 1
@@ -127,6 +131,30 @@ def test_a_scheduler_that_ends_all_processes(project, go_on):
 
 
 @pytest.mark.slow
+def test_a_scheduler_that_ends_all_processes_of_a_run_whose_steps_start_from_one(project, undisturbed):
+    """A run with many jobs: the process that its steps start from must not end before they have saved something."""
+    shutil.rmtree(project.folder / BASELINE)
+    running = Running(project.folder)
+
+    def served() -> list[psutil.Process]:
+        servers = (step for step in steps_in(project.folder) if "server.py" in " ".join(step.cmdline()))
+        return [child for server in servers for child in server.children()]
+
+    running.wait_until(lambda: list((project.folder / ".scratch").glob("*/step-*")) and served())
+    # Whichever of the two trainings it is that the server has started.
+    running.signal_all(signal.SIGTERM)
+    assert running.end() == 1
+    assert "stopped by SIGTERM" in running.output
+    assert "the process that starts steps has ended" not in running.output, running.output
+    assert "Traceback" not in running.output
+    project.run()
+    manifests = [json.loads((project.folder / run / "manifest.json").read_text()) for run in (BASELINE, ARM)]
+    assert sum(manifest["resumed"] for manifest in manifests) == 1
+    for file in (PREDICTIONS, f"{ARM}/model.safetensors", f"{BASELINE}/model.safetensors"):
+        assert (project.folder / file).read_bytes() == (undisturbed.folder / file).read_bytes(), file
+
+
+@pytest.mark.slow
 def test_a_terminal_that_is_closed(project, go_on):
     running = start_training(project)
     running.signal_all(signal.SIGHUP)
@@ -142,6 +170,7 @@ def test_kill_9_of_a_training(project, go_on):
     assert running.end() == 1
     assert "exit status 137" in running.output
     assert "Traceback" not in running.output
+    assert re.search(r"Failed:\n  logs/finetune/\S+/top-1/seed1.log: error: killed \(SIGKILL\)", project.status())
     go_on()
 
 
@@ -178,9 +207,11 @@ def test_another_study_runs_at_the_same_time(project, undisturbed):
     """Snakemake locks the files that a run makes, not the folder."""
     running = start_training(project)
     (project.folder / "other.yaml").write_text(json.dumps(project.read_study() | {"study": "other"}))
-    other = project.snakemake("results/other/runs.csv", "--configfile", "other.yaml")
+    other = project.snakemake("results/other/study.json", "--configfile", "other.yaml")
     assert other.returncode == 0, other.stdout
-    # The end of one leaves the other's files locked.
+    # The end of one leaves the other's files locked, and what is known of it.
+    assert "Running since" in project.status()
+    assert "Nothing runs" in project.status("other")
     refused = project.snakemake(PREDICTIONS)
     assert running.process.poll() is None, "the training was to take longer than the other study"
     assert "Directory cannot be locked" in refused.stdout

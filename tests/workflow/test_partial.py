@@ -36,12 +36,12 @@ def project(tmp_path_factory) -> Project:
     project = make_tiny_project(tmp_path_factory.mktemp("partial"), change, families=("bert", "distilbert"))
     tiny.set_initializer_range(project.folder / FAILING, tiny.UNTRAINABLE)
     finished = project.snakemake()
-    project.printed, project.status = finished.stdout, finished.returncode
+    project.printed, project.returncode = finished.stdout, finished.returncode
     return project
 
 
 def test_the_run_fails_all_the_same(project):
-    assert project.status == 1
+    assert project.returncode == 1
     assert "Traceback" not in project.printed
 
 
@@ -69,6 +69,13 @@ def test_what_is_missing_is_said_with_its_cause(project):
     assert "This study is not complete" in report and runs[0]["log"] in report
 
 
+def test_the_status_says_what_failed(project):
+    status = project.status()
+    assert "of 4 runs 2 trained, 2 scored" in status
+    assert "Nothing runs" in status
+    assert status.count("Failed:\n  logs/finetune/tiny/distilbert/tiny/baseline/seed1.log: error: ") == 1
+
+
 def test_the_same_command_again_trains_nothing_again_and_shows_the_same(project):
     folder = project.folder / RESULTS
     models = {path: path.stat().st_mtime_ns for path in folder.rglob("*/seed1/*")}
@@ -86,3 +93,4 @@ def test_what_was_missing_is_made_and_shown_when_it_can_be(project):
     assert "not complete" not in (project.folder / RESULTS / "report.html").read_text(encoding="utf-8")
     assert (project.folder / RESULTS / "SHA256SUMS").exists()
     assert not project.planned()
+    assert "The study is complete" in project.status() and "Failed" not in project.status()

@@ -235,7 +235,13 @@ import sys
 
 sys.path.insert(0, {str(ROOT / "workflow")!r})
 
-from snakemake_adapter import has_failed_jobs, settings_as_arguments, unmade_files
+from snakemake_adapter import (
+    files_to_make,
+    has_failed_jobs,
+    note_failures,
+    settings_as_arguments,
+    unmade_files,
+)
 
 
 rule all:
@@ -269,6 +275,11 @@ rule wait:
         "touch {{output}}"
 
 
+onstart:
+    print("SHOWN", json.dumps(files_to_make(workflow)), flush=True)
+    note_failures(workflow, lambda logs, files: print("SHOWN", json.dumps([logs, files]), flush=True))
+
+
 onerror:
     print("SHOWN", json.dumps([has_failed_jobs(workflow), unmade_files(workflow)]), flush=True)
     print("SHOWN", json.dumps(settings_as_arguments(workflow, rules=["make"])), flush=True)
@@ -281,7 +292,9 @@ def test_files_that_failed_jobs_did_not_make(tmp_path):
     finished = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert finished.returncode == 1
     lines = [line.removeprefix("SHOWN ") for line in finished.stdout.splitlines() if line.startswith("SHOWN ")]
-    (failed, unmade), arguments = map(json.loads, lines)
+    to_make, noted, (failed, unmade), arguments = map(json.loads, lines)
+    assert to_make == {"sound": "", "early": "fail.log", "late": ""}
+    assert noted == [["fail.log"], ["early", "late"]]
     assert failed
     assert unmade == {"early": ["fail", "fail.log"], "late": ["fail", "fail.log"]}
     snakefile = str(tmp_path / "Snakefile")

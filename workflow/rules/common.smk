@@ -6,6 +6,7 @@
 import os
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -54,12 +55,19 @@ WAIT = f"""trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); exp
 SERVED = (
     ""
     if uses_conda(workflow)
-    else f"""python() (
-if [ "$HF_HUB_OFFLINE" = 1 ] && [ -S "${environment.STEPS}" ]
-then exec python -ISE {shlex.quote(str(LIBRARY / "shallower/steps/client.py"))} "${environment.STEPS}" "$@"
-else exec python "$@"
-fi); """
+    else f"""if [ "$HF_HUB_OFFLINE" = 1 ] && [ -S "${environment.STEPS}" ]
+then set -- -ISE {shlex.quote(str(LIBRARY / "shallower/steps/client.py"))} "${environment.STEPS}" "$@"
+fi
+"""
 )
+
+# A step that is killed cannot say it itself.
+STEP = f"""python() (
+{SERVED}command python "$@" && exit
+status=$?
+[ $status -ne {128 + signal.SIGKILL} ] || echo "error: killed (SIGKILL), as by a system that is out of memory. Run again; if it\
+ is killed again, with fewer jobs at a time (--cores)" >&2
+exit $status); """
 
 # Every step runs offline except the downloads, which read environment.HUB_OFFLINE: what the user had set.
 PREFIX = (
@@ -69,7 +77,7 @@ PREFIX = (
     f" {environment.RUNS_PER_GPU}={study.config['compute']['runs_per_gpu']} {environment.GPU_LOCKS}={layout.SCRATCH}"
     f" {environment.CHECKPOINT_SECONDS}={study.config['compute']['checkpoint_seconds']}"
     f" {environment.ONNX}={study.exports_onnx:d} {environment.MODEL_CLASSES}={','.join(study.model_classes)}"
-    f" {environment.STEPS}=${{{{{environment.STEPS}-}}}}; {SERVED}"
+    f" {environment.STEPS}=${{{{{environment.STEPS}-}}}}; {STEP}"
 )
 shell.prefix(PREFIX)
 

@@ -1,6 +1,7 @@
 """How far a study is, from folders as Snakemake and the steps leave them."""
 
 import base64
+import json
 import os
 
 import pytest
@@ -8,10 +9,12 @@ import pytest
 import tiny
 from shallower.core.files import read_json, write_json
 from shallower.planning import status
+from shallower.planning.session import SessionRecord, read_session
 from shallower.planning.status import read_status, seconds_left, status_text
 from shallower.study.resolve import resolve_study
-from shallower.study.study import Study
 
+# What makes the files of a run that a status knows of.
+STEPS = (("finetune", "manifest.json"), ("finetune", "model.safetensors"), ("evaluate", "metrics.json"))
 STARTED, NOW = 1_700_000_000, 1_700_000_600
 BASELINE, TOP = "results/s/m/tiny/baseline/seed{}", "results/s/m/tiny/finetuned/top-1/seed{}"
 
@@ -44,39 +47,62 @@ def write(path, text, moment=STARTED + 60):
 def train(folder, run, score=None, moment=STARTED + 60):
     write(folder / run / "manifest.json", "{}", moment)
     if score is not None:
-        write_json(folder / run / "metrics.json", {"metrics": {"accuracy": {"value": score}}})
+        content = {"metrics": {"accuracy": {"value": score}}}
+        write(folder / run / "metrics.json", json.dumps(content), moment)
 
 
-def lock(folder, study="s"):
-    write(folder / ".snakemake/locks/0.output.lock", f"resources/a\nresults/{study}/report.html\n", STARTED)
+def log_of(step, run):
+    return f"logs/{step}/{run.partition('/')[2]}.log"
 
 
-def mark(folder, output):
-    write(folder / ".snakemake/incomplete" / base64.urlsafe_b64encode(output.encode()).decode(), "")
+# What a start makes that has everything to do.
+ALL = {f"{run}/{name}": log_of(step, run) for run in OPERATIONS for step, name in STEPS} | {
+    "results/s/SHA256SUMS": "logs/record_study/s.log"
+}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Record a start of the study at STARTED, which runs until the test ends or `end` is called."""
+    records = []
+
+    def begin(jobs=ALL, log=""):
+        record = SessionRecord("s", tmp_path)
+        record.begin(log, jobs)
+        record._record["started"] = STARTED
+        record._write()
+        records.append(record)
+        return record
+
+    return begin
+
+
+def mark(folder, output, moment=STARTED + 30):
+    write(folder / ".snakemake/incomplete" / base64.urlsafe_b64encode(output.encode()).decode(), "", moment)
 
 
 def shown(study, folder):
     return status_text(study, read_status(study, folder), OPERATIONS, NOW)
 
 
-def test_a_study_that_runs(study, tmp_path):
-    lock(tmp_path)
+def test_a_study_that_runs(study, tmp_path, start):
+    tokens, log = "resources/tokens/m/tiny/length128/train.safetensors", "logs/tokenize_task/m/tiny/length128.log"
+    start(ALL | {tokens: log}, log=str(tmp_path / "printed.log"))
     train(tmp_path, BASELINE.format(1), 0.8)
     train(tmp_path, TOP.format(1), 0.6)
     train(tmp_path, BASELINE.format(2))
     for name in ("model.safetensors", "manifest.json"):
         mark(tmp_path, f"{TOP.format(2)}/{name}")
+    mark(tmp_path, tokens)
+    # Of another study, and left by a run that was killed.
     mark(tmp_path, "results/other/m/tiny/baseline/seed1/config.json")
-    mark(tmp_path, "resources/models/other-1/config.json")
+    mark(tmp_path, f"{BASELINE.format(1)}/predictions.parquet", STARTED - 60)
     (tmp_path / ".snakemake/incomplete/a folder of a longer name").mkdir()
-    keys = study.model_key("m"), study.task_key("tiny")
-    mark(tmp_path, f"resources/tokens/{keys[0]}/{keys[1]}/length128/train.safetensors")
-    write(tmp_path / f"logs/tokenize_task/{keys[0]}/{keys[1]}/length128.log", "10:00:00 train: 5 of 21 texts\n")
-    log = "10:00:00 m tiny finetuned top-1 seed 2: epoch 1/3\n"
-    write(tmp_path / "logs/finetune/s/m/tiny/finetuned/top-1/seed2.log", log)
-    # Of an earlier job of this run, and of another step.
-    write(tmp_path / "logs/predict/s/m/tiny/finetuned/top-1/seed2.log", "error: old\n", STARTED - 60)
-    write(tmp_path / ".snakemake/log/x.snakemake.log", "1 of 40 steps (2%) done\n12 of 40 steps (30%) done\n")
+    write(tmp_path / log, "10:00:00 train: 5 of 21 texts\n")
+    write(tmp_path / log_of("finetune", TOP.format(2)), "10:00:00 m tiny finetuned top-1 seed 2: epoch 1/3\n")
+    # Of another run, whose name begins in the same way.
+    write(tmp_path / log_of("finetune", TOP.format(21)), "10:00:00 m tiny finetuned top-1 seed 21: epoch 1/3\n", NOW)
+    write(tmp_path / "printed.log", "1 of 40 steps (2%) done\n12 of 40 steps (30%) done\n")
     text = shown(study, tmp_path)
     assert "of 4 runs 3 trained, 2 scored" in text
     assert "12 of 40 steps of this start done" in text
@@ -84,11 +110,19 @@ def test_a_study_that_runs(study, tmp_path):
     assert "the last run is trained in 2 min" in text
     assert "\n  m/tiny/finetuned/top-1/seed2: m tiny finetuned top-1 seed 2: epoch 1/3\n" in text
     assert text.count("seed2:") == 1
-    assert f"\n  resources/tokens/{keys[0]}/{keys[1]}/length128: train: 5 of 21 texts\n" in text
-    assert "other" not in text
+    assert "\n  resources/tokens/m/tiny/length128: train: 5 of 21 texts\n" in text
+    assert "other" not in text and "baseline/seed1" not in text
     assert "Failed" not in text
     assert "full model: 0.800 (1 of 2 seeds)" in text
     assert "finetuned/top-1: 0.600, 75.0\N{NO-BREAK SPACE}% (1 of 2 seeds)" in text
+
+
+def test_the_log_of_an_earlier_job_is_not_that_of_one_that_waits(study, tmp_path, start):
+    start()
+    mark(tmp_path, f"{TOP.format(2)}/model.safetensors")
+    write(tmp_path / log_of("finetune", TOP.format(2)), "error: old\n", STARTED - 60)
+    assert "\n  m/tiny/finetuned/top-1/seed2" in shown(study, tmp_path)
+    assert "old" not in shown(study, tmp_path)
 
 
 def test_the_share_kept_is_of_the_same_seeds(study, tmp_path):
@@ -98,8 +132,8 @@ def test_the_share_kept_is_of_the_same_seeds(study, tmp_path):
     assert "finetuned/top-1: 0.400, 100.0\N{NO-BREAK SPACE}% (1 of 2 seeds)" in shown(study, tmp_path)
 
 
-def test_the_pace_counts_what_this_start_has_trained(study, tmp_path):
-    lock(tmp_path)
+def test_the_pace_counts_what_this_start_has_trained(study, tmp_path, start):
+    start({file: log for file, log in ALL.items() if not file.startswith(BASELINE.format(1))})
     train(tmp_path, BASELINE.format(1), moment=STARTED - 1000)
     assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) is None
     assert "not known yet" in shown(study, tmp_path)
@@ -111,34 +145,73 @@ def test_the_pace_counts_what_this_start_has_trained(study, tmp_path):
     assert "All runs that can be are trained" in shown(study, tmp_path)
 
 
-def test_runs_that_failed_and_what_starts_from_them_are_not_waited_for(study, tmp_path):
-    lock(tmp_path)
+def test_a_start_of_a_part_of_the_study_ends_with_that(study, tmp_path, start):
+    start({f"{BASELINE.format(seed)}/manifest.json": "" for seed in (1, 2)})
     train(tmp_path, BASELINE.format(1))
-    write(tmp_path / "logs/finetune/s/m/tiny/baseline/seed2.log", "10:00:00 a\nerror: disk full\n")
+    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600)
+
+
+def test_what_is_made_again_does_not_count_until_it_is(study, tmp_path, start):
+    """As after a change of the code. Of one run, only the scores are made again."""
+    start({file: log for file, log in ALL.items() if file != f"{BASELINE.format(1)}/manifest.json"})
+    for run in OPERATIONS:
+        train(tmp_path, run, 0.5, STARTED - 1000)
+    write(tmp_path / "results/s/SHA256SUMS", "", STARTED - 900)
+    assert "of 4 runs 1 trained, 0 scored" in shown(study, tmp_path)
+    assert "complete" not in shown(study, tmp_path)
+    train(tmp_path, TOP.format(1), 0.7)
+    assert "of 4 runs 2 trained, 1 scored" in shown(study, tmp_path)
+    assert "finetuned/top-1: 0.700 (1 of 2 seeds)" in shown(study, tmp_path)
+
+
+def test_runs_that_failed_and_what_starts_from_them_are_not_waited_for(study, tmp_path, start):
+    record = start()
+    train(tmp_path, BASELINE.format(1))
+    log = log_of("finetune", BASELINE.format(2))
+    write(tmp_path / log, "10:00:00 a\nerror: disk full\n")
+    record.add_failure([log], [f"{run.format(2)}/manifest.json" for run in (BASELINE, TOP)])
     assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 2)
+    assert f"Failed:\n  {log}: error: disk full" in shown(study, tmp_path)
     train(tmp_path, TOP.format(1))
     assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == 0
-    # What a baseline that was trained and could not be scored gave weights to is still trained.
-    train(tmp_path, BASELINE.format(2))
-    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) > 0
 
 
-def test_what_is_trained_before_a_run_is_part_of_it(study, tmp_path):
-    lock(tmp_path)
-    train(tmp_path, BASELINE.format(1))
-    train(tmp_path, BASELINE.format(2))
-    write(tmp_path / f"logs/finetune/{TOP.format(2).partition('/')[2]}/stage0.log", "error: disk full\n")
-    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 4)
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("10:00:00 a\nerror: disk full\n", "error: disk full"),
+        ("10:00:00 epoch 1/3\n", "ended without a message after: epoch 1/3"),
+        ("Traceback (most recent call last):\n  File\nValueError: wrong\n", "ValueError: wrong"),
+        ("", "ended without a message"),
+    ],
+)
+def test_what_is_said_of_a_failure(study, tmp_path, start, text, line):
+    """Also of a step that was killed, as where memory runs out."""
+    log = log_of("finetune", BASELINE.format(1))
+    write(tmp_path / log, text)
+    start().add_failure([log], [f"{BASELINE.format(1)}/manifest.json"])
+    assert read_status(study, tmp_path).failures == {log: line}
 
 
-def test_runs_without_their_teacher_are_not_waited_for(study, tmp_path):
-    lock(tmp_path)
-    train(tmp_path, BASELINE.format(1))
-    train(tmp_path, BASELINE.format(2))
-    write(tmp_path / "logs/teach/s/m/tiny/seed2.log", "error: disk full\n")
-    assert seconds_left(read_status(study, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 2 / 4)
-    taught = Study(study.config | {"refine": {"distill": {"weight": 0.5, "temperature": 2.0}}})
-    assert seconds_left(read_status(taught, tmp_path), OPERATIONS, NOW) == pytest.approx(600 * 1 / 4)
+def test_of_a_group_of_jobs_those_that_went_well_have_not_failed(study, tmp_path, start):
+    logs = ["logs/drop_layers/s/a.log", "logs/finetune/s/a.log"]
+    write(tmp_path / logs[0], "10:00:00 drop_layers.py: 1.2 s, peak memory 300 MB\n")
+    write(tmp_path / logs[1], "error: disk full\n")
+    record = start()
+    record.add_failure(logs, [])
+    assert read_status(study, tmp_path).failures == {logs[1]: "error: disk full"}
+
+
+def test_failures_are_those_of_the_last_start(study, tmp_path, start):
+    log = log_of("finetune", BASELINE.format(1))
+    write(tmp_path / log, "error: disk full\n")
+    record = start()
+    record.add_failure([log], [])
+    record.end()
+    text = shown(study, tmp_path)
+    assert "Nothing runs" in text and "error: disk full" in text
+    start().end()
+    assert "disk full" not in shown(study, tmp_path)
 
 
 def test_a_run_that_is_made_again_meanwhile_has_no_score(study, tmp_path, monkeypatch):
@@ -148,85 +221,55 @@ def test_a_run_that_is_made_again_meanwhile_has_no_score(study, tmp_path, monkey
     assert read_status(study, tmp_path).scores == {}
 
 
-def test_logs_of_another_study_are_no_sign_of_life(study, tmp_path):
-    lock(tmp_path)
-    write(tmp_path / ".snakemake/locks/1.output.lock", "results/other/report.html\n", STARTED)
-    for log in ("logs/finetune/other/m/tiny/baseline/seed1.log", ".snakemake/log/x.snakemake.log"):
-        write(tmp_path / log, "10:00:00 epoch 1/3\n", NOW + 3600)
-    assert "snakemake --unlock" in status_text(study, read_status(study, tmp_path), OPERATIONS, NOW + 3600)
+def test_scores_by_another_metric_do_not_count(study, tmp_path):
+    """A study that was changed and has not been started since."""
+    train(tmp_path, BASELINE.format(1), 0.5)
+    write_json(tmp_path / BASELINE.format(1) / "metrics.json", {"metrics": {"f1": {"value": 0.9}}})
+    assert "of 4 runs 1 trained, 0 scored" in shown(study, tmp_path)
 
 
-def test_a_changed_study_is_not_complete_by_what_was_there_before(study, tmp_path):
-    """Stopped right after a change; then running again, with runs of before, one of them scored by another metric."""
-    for run in OPERATIONS:
-        train(tmp_path, run, 0.5)
-    write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
-    write(tmp_path / "results/s/study.json", "{}", STARTED + 120)
-    assert "complete" not in shown(study, tmp_path)
-    assert "was changed" not in shown(study, tmp_path)
-    write(tmp_path / ".snakemake/locks/0.output.lock", "results/s/report.html\n", STARTED + 110)
-    assert "runs of before count as trained, though some may be trained again" in shown(study, tmp_path)
-    write_json(tmp_path / TOP.format(1) / "metrics.json", {"metrics": {"f1": {"value": 0.9}}})
-    assert "finetuned/top-1: 0.500, 100.0\N{NO-BREAK SPACE}% (1 of 2 seeds)" in shown(study, tmp_path)
-
-
-def test_the_steps_of_another_study_that_runs_are_not_this_ones(study, tmp_path):
-    lock(tmp_path)
-    write(tmp_path / ".snakemake/log/x.snakemake.log", "39 of 40 steps (98%) done\n")
-    assert "39 of 40 steps" in shown(study, tmp_path)
-    write(tmp_path / ".snakemake/locks/1.output.lock", "results/other/report.html\n", STARTED)
-    assert "steps" not in shown(study, tmp_path)
-
-
-def test_failures_of_the_whole_study_and_of_its_data_are_named(study, tmp_path):
-    failed = [
-        "logs/tabulate/s.log",
-        f"logs/download_model/{study.model_key('m')}.log",
-        f"logs/tokenize_task/{study.model_key('m')}/{study.task_key('tiny')}/length128.log",
-    ]
-    for name in [*failed, "logs/tabulate/s2.log", "logs/finetune/s2/m/tiny/baseline/seed1.log"]:
-        write(tmp_path / name, "error: disk full\n")
+def test_a_run_that_was_killed(study, tmp_path, start):
+    record = start()
+    mark(tmp_path, f"{TOP.format(1)}/model.safetensors")
+    assert "Running since" in shown(study, tmp_path)
+    record._lock.release()  # as the system does when its process ends
     text = shown(study, tmp_path)
-    assert all(f"{name}: error: disk full" in text for name in failed)
-    assert "s2" not in text
+    assert "was killed. Run snakemake --unlock" in text
+    assert "in a queue" not in text
 
 
 @pytest.mark.parametrize(("age", "is_silent"), [(500, False), (700, True)])
-def test_a_run_that_writes_nothing_may_have_been_killed(study, tmp_path, age, is_silent):
-    lock(tmp_path)
-    write(tmp_path / "logs/finetune/s/m/tiny/baseline/seed1.log", "10:00:00 epoch 1/3\n", STARTED + 3600)
-    now = STARTED + 3600 + age
-    text = status_text(study, read_status(study, tmp_path), OPERATIONS, now)
+@pytest.mark.parametrize("reason", ["another machine", "no locks"])
+def test_a_run_that_cannot_be_seen_and_writes_nothing_may_have_been_killed(
+    study, tmp_path, start, age, is_silent, reason
+):
+    record = start()
+    record._lock.release()
+    record._record |= {"host": "another"} if reason == "another machine" else {"is_locked": False}
+    record._write()
+    write(tmp_path / log_of("finetune", BASELINE.format(1)), "10:00:00 epoch 1/3\n", STARTED + 3600)
+    # Of another study.
+    write(tmp_path / "logs/finetune/other/m/tiny/baseline/seed1.log", "10:00:00 epoch 1/3\n", STARTED + 4200)
+    text = status_text(study, read_status(study, tmp_path), OPERATIONS, STARTED + 3600 + age)
     assert ("snakemake --unlock" in text) is is_silent
     assert ("Running since" in text) is not is_silent
 
 
-def test_a_study_that_stopped_names_what_failed(study, tmp_path):
-    train(tmp_path, BASELINE.format(1), 0.8)
-    # Left by a run that was killed.
-    mark(tmp_path, f"{TOP.format(1)}/model.safetensors")
-    write(tmp_path / "logs/finetune/s/m/tiny/finetuned/top-1/seed1.log", "10:00:00 a\nerror: disk full\n")
-    text = shown(study, tmp_path)
-    assert "Nothing runs" in text
-    assert "Running" not in text
-    assert "logs/finetune/s/m/tiny/finetuned/top-1/seed1.log: error: disk full" in text
-
-
-@pytest.mark.parametrize("runs", [False, True])
-def test_a_complete_study_is_not_complete_while_it_runs_again(study, tmp_path, runs):
+@pytest.mark.parametrize("state", ["none", "ended", "running"])
+def test_a_complete_study_is_not_complete_while_it_runs_again(study, tmp_path, start, state):
+    if state != "none":
+        record = start({} if state == "running" else ALL)
+        if state == "ended":
+            record.end()
     for run in OPERATIONS:
         train(tmp_path, run, 0.5)
     write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
-    if runs:
-        lock(tmp_path)
-    else:
-        lock(tmp_path, study="other")
-    assert ("complete: results/s/report.html" in shown(study, tmp_path)) is not runs
+    assert ("complete: results/s/report.html" in shown(study, tmp_path)) is (state != "running")
 
 
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_record_of_an_earlier_state_does_not_complete_a_study(study, tmp_path, missing):
-    """As after a run was added, or trained again, and then stopped."""
+    """As after a run was added, or trained again, by a start of a part of the study."""
     for run in OPERATIONS:
         train(tmp_path, run, 0.5)
     write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
@@ -235,3 +278,28 @@ def test_the_record_of_an_earlier_state_does_not_complete_a_study(study, tmp_pat
     else:
         train(tmp_path, TOP.format(2), 0.5, moment=STARTED + 120)
     assert "Nothing runs" in shown(study, tmp_path)
+
+
+def test_a_study_that_was_changed_is_not_complete(study, tmp_path):
+    for run in OPERATIONS:
+        train(tmp_path, run, 0.5)
+    write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
+    write(tmp_path / "results/s/study.json", "{}", STARTED + 120)
+    assert "Nothing runs" in shown(study, tmp_path)
+
+
+def test_a_record_that_cannot_be_written_stops_nothing(tmp_path, caplog):
+    (tmp_path / ".scratch").write_text("in the way")
+    record = SessionRecord("s", tmp_path)
+    record.begin("", ALL)
+    record.add_failure([], [])
+    record.end()
+    assert "make status will not know of this start" in caplog.text
+    assert read_session("s", tmp_path) is None
+
+
+def test_what_two_failures_keep_from_being_made_is_recorded_once(tmp_path, start):
+    record = start()
+    record.add_failure(["a.log"], ["report.html", "a"])
+    record.add_failure(["b.log"], ["report.html", "b"])
+    assert [list(failure.files) for failure in read_session("s", tmp_path).failures] == [["a", "report.html"], ["b"]]

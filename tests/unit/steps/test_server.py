@@ -122,6 +122,18 @@ def test_a_signal_reaches_the_step(address, tmp_path, number):
     assert (tmp_path / "noted").read_text() == signal.Signals(number).name
 
 
+def test_a_client_that_has_a_signal_only_after_its_step_has_ended_by_it(address, tmp_path):
+    """As when all processes get it at the same time."""
+    step = begin(address, tmp_path, "import os, time; open('process', 'w').write(str(os.getpid())); time.sleep(60)")
+    process = process_of(tmp_path)
+    step.send_signal(signal.SIGSTOP)
+    os.kill(process, signal.SIGTERM)
+    until(lambda: not Path(f"/proc/{process}").exists())
+    step.send_signal(signal.SIGTERM)
+    step.send_signal(signal.SIGCONT)
+    assert result(step) == (-signal.SIGTERM, "", "")
+
+
 def test_a_signal_that_a_step_was_started_to_ignore_is_ignored(address, tmp_path):
     body = "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, signal.getsignal(signal.SIGINT))"
     printed = result(begin(address, tmp_path, body, preexec_fn=partial(hear, (signal.SIGHUP,))))[1]
@@ -149,10 +161,11 @@ def test_a_step_ends_when_its_client_is_killed(address, tmp_path):
     assert result(begin(address, tmp_path, "print(1)"))[:2] == (0, "1\n")
 
 
-def test_a_server_that_nobody_needs_any_more_ends_after_its_steps(tmp_path):
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_server_that_nobody_needs_any_more_ends_after_its_steps(tmp_path, is_killed):
     code = (
         "import sys\nfrom pathlib import Path\nfrom shallower.steps.server import start_server\n"
-        "print(start_server(sys.argv[1], []), flush=True)\nsys.stdin.read()\nimport os; os._exit(0)"
+        "print(start_server(sys.argv[1], []), flush=True)\nsys.stdin.read()"
     )
     owner = subprocess.Popen(
         [sys.executable, "-c", code, PREFIX],
@@ -166,10 +179,14 @@ def test_a_server_that_nobody_needs_any_more_ends_after_its_steps(tmp_path):
     until(Path(address).exists)
     step = begin(address, tmp_path, "import time; open('process', 'w').write('1'); time.sleep(1); print('whole')")
     process_of(tmp_path)
-    owner.kill()
+    if is_killed:
+        owner.kill()
+    else:
+        owner.stdin.close()
     assert result(step)[:2] == (0, "whole\n")
     until(lambda: not Path(address).parent.exists())
-    owner.communicate()
+    owner.wait(timeout=SECONDS)
+    owner.stdout.close()
 
 
 @pytest.mark.parametrize("ending", ["", "import os, signal; os.kill(int(sys.stdin.readline()), signal.SIGKILL)"])
@@ -246,7 +263,8 @@ def test_a_server_that_cannot_watch_processes_ends_at_once(tmp_path):
     """As with a Python that was built for an older system."""
     address = tmp_path / "steps"
     code = f"import os, sys; del os.pidfd_open; sys.path[0] = {str(Path(server.__file__).parent)!r}; import server\n"
-    subprocess.run([sys.executable, "-c", code + f"server.main({str(address)!r}, ['none'])"], timeout=SECONDS, check=True)
+    code += f"server.main({str(address)!r}, [])"
+    subprocess.run([sys.executable, "-c", code], timeout=SECONDS, check=True)
     assert not address.exists()
 
 

@@ -39,8 +39,8 @@ class FinishedRun:
     def copy_to(self, folder: str | Path) -> dict[str, Any] | None:
         """Copy the files of the recorded run into a folder and return their manifest; None without a usable record.
 
-        The manifest is that of the training, with the folder of the training as `trained_as`, unless that is this folder,
-        as when a training finished after Snakemake was killed. A record is not used when it is of another key, or when
+        The manifest is that of the training, with the training's folder as `trained_as`, unless that is this folder, as
+        when a training finished after Snakemake was killed. A record is not used when it is of another key, or when
         its files are missing or have changed.
         Raises OSError when the copies cannot be written, which is no reason to train.
         """

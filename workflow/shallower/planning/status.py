@@ -1,16 +1,16 @@
 """How far a study is: what its files, Snakemake's and the logs say, read while it runs, on this machine or a cluster.
 
-Of Snakemake's folder .snakemake: `incomplete` has a file for each output of a job that runs or waits in a queue, named
-by its path in base64; `locks` has files while a study runs, with the paths that it may write; `log` has what it prints.
+Snakemake's folder `.snakemake/incomplete` has a file for each output of a job that runs or waits in a queue, named by
+the output's path in base64, and those that a killed run has left.
 """
 
 import base64
 import binascii
 import re
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -18,99 +18,113 @@ from typing import Any
 from shallower.core import layout
 from shallower.core.errors import UserError
 from shallower.core.files import read_json
-from shallower.core.layout import RESOURCES
 from shallower.core.runs import Run
 from shallower.core.wording import counted, percent, score_text
 from shallower.planning.missing import last_line
+from shallower.planning.session import Session, State, read_session
 from shallower.study.study import Study
-from shallower.surgery.origins import ORIGINS
 
-SNAKEMAKE = Path(".snakemake")
-LOGS = Path("logs")
+INCOMPLETE = Path(".snakemake/incomplete")
 STEPS = re.compile(r"^([0-9]+) of ([0-9]+) steps", re.MULTILINE)
-# Lines of logs start with the time of day.
+# Lines of logs start with the time of day, but for messages of errors.
 CLOCK = re.compile(r"^[0-9:]{8} ")
+# The last line of the log of a step that was not interrupted and has no error.
+CLOSING = re.compile(r"^[0-9:]{8} \S+: [0-9.]+ s, peak memory [0-9]+ MB$")
 METRICS, MANIFEST = "metrics.json", "manifest.json"
 # Seconds: trainings and searches write a line to their log every ten.
 LONG_SILENCE = 600
 
 
 @dataclass(frozen=True)
-class Session:
-    """A run of Snakemake that has not ended, or was killed.
-
-    Attributes:
-        started: since when, in seconds since the epoch.
-        last_written: when one of its logs was last written.
-        steps_done: of its steps.
-        steps: that it has; None where it has not said so yet.
-    """
-
-    started: float
-    last_written: float
-    steps_done: int = 0
-    steps: int | None = None
-
-
-@dataclass(frozen=True)
 class Status:
-    """What is known of a study.
+    """What is known of a study. What its last start has to make again does not count until it has.
 
     Attributes:
         scores: the score of each run that has one by the first metric of its task, 0 to 1, by the run's folder.
-        trained: when each run was trained that was, scored or not, in seconds since the epoch, by its folder.
-        session: what runs; None where nothing does.
-        running: folders of jobs that run or wait in a queue, each with the last line of its log, where there is one.
-        failures: logs that end with an error, with that line.
-        lost: runs that failed, or start from a baseline that did: this start will not train them.
+        trained: folders of the runs that are trained, scored or not.
+        session: the last start; None where none is on record.
+        to_train: folders of the runs that it has to train, or had to.
+        steps: of its steps, how many are done, and how many there are; None where it has not said so yet.
+        last_written: when one of its logs was last written, in seconds since the epoch.
+        running: folders of its jobs that run or wait in a queue, each with the last line of its log, or "".
+        failures: logs of its jobs that failed, with the line that says why.
+        lost: folders of the runs that it will not train, since they failed, or something that they start from.
         is_complete: whether the last step, the record of the study, is done.
-        was_changed: whether the study is another one since this session started, so that runs may be trained again.
     """
 
     scores: Mapping[str, float]
-    trained: Mapping[str, float]
-    session: Session | None
-    running: Mapping[str, str]
-    failures: Mapping[str, str]
-    lost: frozenset[str]
-    is_complete: bool
-    was_changed: bool = False
+    trained: frozenset[str]
+    session: Session | None = None
+    to_train: frozenset[str] = frozenset()
+    steps: tuple[int, int] | None = None
+    last_written: float = 0
+    running: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+    is_complete: bool = False
+
+    @property
+    def may_run(self) -> bool:
+        """Whether something runs, as far as can be seen from here."""
+        return self.session is not None and self.session.state in (State.RUNNING, State.UNKNOWN)
 
 
 def read_status(study: Study, folder: Path = Path()) -> Status:
     """The status of a study whose working directory is `folder`. Files that change meanwhile do no harm."""
-    scores, trained = {}, {}
+    session = read_session(study.name, folder)
+    moments, scores = {}, {}
     for run in study.runs:
-        metric = study.evaluate_settings(run.task)["metrics"][0]
-        if (moment := _moment(folder / run.directory / MANIFEST)) is not None:
-            trained[run.directory] = moment
+        if (moment := _made(folder, f"{run.directory}/{MANIFEST}", session)) is not None:
+            moments[run.directory] = moment
         # Before a change of the study it may have been scored by other metrics.
-        if (found := _scores(folder / run.directory / METRICS).get(metric)) is not None:
+        metric = study.evaluate_settings(run.task)["metrics"][0]
+        if (found := _scores(folder, f"{run.directory}/{METRICS}", session).get(metric)) is not None:
             scores[run.directory] = float(found["value"])
-    session = _session(study, folder)
-    results = folder / layout.STUDY.format(study=study.name)
-    recorded, changed = _moment(results / "SHA256SUMS"), _moment(results / "study.json") or 0
-    # Not one of before the study was changed, or a run was added or trained again.
-    is_last = recorded is not None and recorded >= max([*trained.values(), changed])
-    failures = dict(_failures(study, folder, session))
-    return Status(
+    results = layout.STUDY.format(study=study.name)
+    recorded = _made(folder, f"{results}/SHA256SUMS", session)
+    # Not one of before a run was trained again, or of another study of this name.
+    latest = max([*moments.values(), _moment(folder / results / "study.json") or 0])
+    status = Status(
         scores,
-        trained,
-        session,
-        {} if session is None else dict(_running(study, folder)),
-        failures,
-        _lost(study, failures, trained),
-        is_last and len(scores) == len(study.runs) and session is None,
-        was_changed=session is not None and changed >= session.started,
+        frozenset(moments),
+        is_complete=recorded is not None and recorded >= latest and len(scores) == len(study.runs),
     )
+    return status if session is None else _with_session(status, study, session, folder)
 
 
-def _scores(file: Path) -> Mapping[str, Any]:
+def _with_session(status: Status, study: Study, session: Session, folder: Path) -> Status:
+    """The status with what the last start has done, and does."""
+    lost = {file for failure in session.failures for file in failure.files}
+    logs = filter(None, {session.log, *session.jobs.values()})
+    found = replace(
+        status,
+        session=session,
+        to_train=frozenset(run.directory for run in study.runs if f"{run.directory}/{MANIFEST}" in session.jobs),
+        steps=_steps(folder / session.log) if session.log else None,
+        last_written=max([session.started, *(_moment(folder / log) or 0 for log in logs)]),
+        failures=dict(_failures(session, folder)),
+        lost=frozenset(run.directory for run in study.runs if f"{run.directory}/{MANIFEST}" in lost),
+    )
+    if not found.may_run:
+        return found
+    return replace(found, running=dict(_running(session, folder)), is_complete=False)
+
+
+def _made(folder: Path, file: str, session: Session | None) -> float | None:
+    """When a file was written, in seconds since the epoch; None where it is still to be made, perhaps again."""
+    moment = _moment(folder / file)
+    is_old = session is not None and file in session.jobs and moment is not None and moment < session.started
+    return None if is_old else moment
+
+
+def _scores(folder: Path, file: str, session: Session | None) -> Mapping[str, Any]:
     """The scores in a run's file by metric; none where there is no file, or none any more."""
+    if _made(folder, file, session) is None:
+        return {}
     try:
-        return read_json(file)["metrics"]
+        return read_json(folder / file)["metrics"]
     except UserError:
-        if file.exists():
+        if (folder / file).exists():
             raise
         return {}
 
@@ -122,112 +136,50 @@ def _moment(file: Path) -> float | None:
     return None
 
 
-def _keys(study: Study) -> tuple[str, ...]:
-    """What the folders and logs of its models, its tasks and their parts are named after."""
-    return (*map(study.model_key, study.models), *map(study.task_key, study.tasks))
-
-
-def _logs(study: Study, folder: Path) -> Iterator[Path]:
-    """Logs of a study's steps."""
-    keys = _keys(study)
-    for log in sorted((folder / LOGS).glob("*/**/*.log")):
-        place = log.relative_to(folder / LOGS).parts[1]
-        if place in (study.name, f"{study.name}.log") or place.startswith(keys):
-            yield log
-
-
-def _session(study: Study, folder: Path) -> Session | None:
-    results = layout.STUDY.format(study=study.name) + "/"
-    locks = sorted((folder / SNAKEMAKE / "locks").glob("*.output.lock"))
-    for lock in locks:
-        with suppress(FileNotFoundError):
-            if results in lock.read_text(encoding="utf-8"):
-                started = lock.stat().st_mtime
-                logs = [*_logs(study, folder)]
-                # Which of Snakemake's logs is this study's, where another one runs beside it, no file says.
-                if is_alone := len(locks) == 1:
-                    logs += (folder / SNAKEMAKE / "log").glob("*.log")
-                written = max([started, *filter(None, map(_moment, logs))])
-                return Session(started, written, *(_steps(folder, started) if is_alone else (0, None)))
+def _steps(log: Path) -> tuple[int, int] | None:
+    """Steps done and in all, by what Snakemake has printed."""
+    with suppress(FileNotFoundError):
+        if counts := STEPS.findall(log.read_text(encoding="utf-8", errors="replace")):
+            return int(counts[-1][0]), int(counts[-1][1])
     return None
 
 
-def _steps(folder: Path, started: float) -> tuple[int, int | None]:
-    """Steps done and in all, by the log of the session that began at a time."""
-    logs = (folder / SNAKEMAKE / "log").glob("*.snakemake.log")
-    if newest := _newest(logs, started):
-        with suppress(FileNotFoundError):
-            counts = STEPS.findall(newest.read_text(encoding="utf-8", errors="replace"))
-            return (int(counts[-1][0]), int(counts[-1][1])) if counts else (0, None)
-    return 0, None
-
-
-def _newest(files: Iterable[Path], since: float) -> Path | None:
-    """The file that was written last, if it was since a time."""
-    moments = {file: moment for file in files if (moment := _moment(file) or 0) >= since}
-    return max(moments, key=lambda file: moments[file], default=None)
-
-
-def _running(study: Study, folder: Path) -> Iterator[tuple[str, str]]:
-    results, keys = layout.STUDY.format(study=study.name) + "/", _keys(study)
-    for marker in sorted((folder / SNAKEMAKE / "incomplete").rglob("*")):
+def _running(session: Session, folder: Path) -> Iterator[tuple[str, str]]:
+    for marker in sorted((folder / INCOMPLETE).rglob("*")):
         with suppress(binascii.Error, UnicodeDecodeError, FileNotFoundError):
             # Longer names than a file system takes are divided into folders.
-            name = "".join(marker.relative_to(folder / SNAKEMAKE / "incomplete").parts)
+            name = "".join(part.removeprefix("@") for part in marker.relative_to(folder / INCOMPLETE).parts)
             output = base64.urlsafe_b64decode(name).decode() if marker.is_file() else ""
-            place = Path(output).parent
-            # What studies share is named after its model or task.
-            is_shared = place.parts[:1] == (RESOURCES,) and len(place.parts) > 2 and place.parts[2].startswith(keys)
-            if is_shared or output.startswith(results):
-                # A job begins its log anew.
-                newest = _newest(folder.glob(_log_pattern(place)), marker.stat().st_mtime)
-                yield str(place), CLOCK.sub("", last_line(newest)) if newest else ""
+            began = marker.stat().st_mtime
+            if output in session.jobs and began >= session.started:
+                log = folder / session.jobs[output]
+                # A job begins its log anew: this one may be of an earlier job.
+                is_its_own = log.is_file() and log.stat().st_mtime >= began
+                yield str(Path(output).parent), CLOCK.sub("", last_line(log)) if is_its_own else ""
 
 
-def _log_pattern(place: Path) -> str:
-    """Where the log of a job with outputs in a folder may be: for results and for what studies share."""
-    return f"{LOGS}/*/{Path(*place.parts[2 if place.parts[0] == RESOURCES else 1 :])}*.log"
-
-
-def _failures(study: Study, folder: Path, session: Session | None) -> Iterator[tuple[str, str]]:
-    """Logs of the study that end with an error, of this session where there is one."""
-    for log in _logs(study, folder):
-        with suppress(FileNotFoundError):
-            line = last_line(log)
-            if line.startswith("error:") and (session is None or log.stat().st_mtime >= session.started):
-                yield str(log.relative_to(folder)), line
-
-
-def _lost(study: Study, failures: Iterable[str], trained: Container[str]) -> frozenset[str]:
-    # Logs of runs are named as their folders are: logs/finetune/study/... and results/study/...; what is trained before
-    # has a log in a folder of the run's, and a teacher one for all runs that it teaches.
-    failed, teachers = set[Path](), set[Path]()
-    for log in map(Path, failures):
-        place = Path(*log.parts[2:]).with_suffix("")
-        (teachers if log.parts[1] == "teach" else failed).update([place, *place.parents])
-    untrained = [run for run in study.runs if run.directory not in trained]
-    lost = [run for run in untrained if Path(*Path(run.directory).parts[1:]) in failed]
-    baselines = {(run.model, run.task, run.seed) for run in lost if run.is_baseline}
-    for run in untrained:
-        if run.is_baseline:
-            continue
-        is_taught = "distill" in study.refine_settings(run.task, run.origin)
-        lacks_teacher = Path(study.name, run.model, run.task, f"seed{run.seed}") in teachers
-        lacks_baseline = (run.model, run.task, run.seed) in baselines
-        if (is_taught and lacks_teacher) or ((is_taught or ORIGINS[run.origin].from_baseline) and lacks_baseline):
-            lost.append(run)
-    return frozenset(run.directory for run in lost)
+def _failures(session: Session, folder: Path) -> Iterator[tuple[str, str]]:
+    for failure in session.failures:
+        lines = {log: last_line(folder / log) for log in failure.logs}
+        # Of a group of jobs, not of those that went well.
+        lines = {log: line for log, line in lines.items() if not CLOSING.match(line)} or lines
+        for log, line in lines.items():
+            if CLOCK.match(line):
+                line = f"ended without a message after: {CLOCK.sub('', line)}"
+            yield log, line or "ended without a message"
 
 
 def seconds_left(status: Status, operations: Mapping[str, float], now: float) -> float | None:
-    """How long the runs that are left take at the pace of this session, by their floating-point operations.
+    """How long the runs take that the last start has still to train, at its pace, by their floating-point operations.
 
-    None where nothing runs, or no run has been trained in this session yet.
+    None where nothing runs, or it has trained no run yet.
     """
-    if status.session is None:
+    if status.session is None or not status.may_run:
         return None
-    done = sum(operations[run] for run, moment in status.trained.items() if moment >= status.session.started)
-    left = sum(count for run, count in operations.items() if run not in status.trained and run not in status.lost)
+    left = sum(operations[run] for run in status.to_train - status.trained - status.lost)
+    done = sum(operations[run] for run in status.to_train & status.trained)
+    if not left:
+        return 0
     return (now - status.session.started) * left / done if done else None
 
 
@@ -238,12 +190,8 @@ def status_text(study: Study, status: Status, operations: Mapping[str, float], n
     lines = [f"Study {study.name}: of {counted(total, 'run')} {len(status.trained):,} trained, {done:,} scored."]
     if status.is_complete:
         lines.append(f"The study is complete: {results}/report.html")
-    elif status.session is None:
-        lines.append("Nothing runs. Run it again to go on: what is finished is kept.")
     else:
         lines.append(_session_text(status, operations, now))
-        if status.was_changed and any(moment < status.session.started for moment in status.trained.values()):
-            lines.append("The study was changed: runs of before count as trained, though some may be trained again.")
     if status.running:
         lines += ["", "Running, or waiting in a queue:"]
         for folder, line in status.running.items():
@@ -257,22 +205,30 @@ def status_text(study: Study, status: Status, operations: Mapping[str, float], n
 
 
 def _session_text(status: Status, operations: Mapping[str, float], now: float) -> str:
-    assert status.session
-    if now - status.session.last_written > LONG_SILENCE:
+    session = status.session
+    if session is None or session.state is State.ENDED:
+        return "Nothing runs. Run it again to go on: what is finished is kept."
+    began = _clock(session.started, now)
+    if session.state is State.KILLED:
         return (
-            f"Started at {_clock(status.session.started, now)}, and no log was written after "
-            f"{_clock(status.session.last_written, now)}: all jobs wait in a queue, or the run was killed. If it was, "
-            "run snakemake --unlock, and run it again: what is finished is kept."
+            f"Nothing runs: the run that started at {began} was killed. Run snakemake --unlock, and run it again: what "
+            "is finished is kept."
         )
-    began = f"Running since {_clock(status.session.started, now)}"
-    if status.session.steps:
-        began += f": {status.session.steps_done:,} of {status.session.steps:,} steps of this start done"
+    if session.state is State.UNKNOWN and now - status.last_written > LONG_SILENCE:
+        return (
+            f"Started at {began}, and no log was written after {_clock(status.last_written, now)}: all jobs wait in a "
+            "queue, or the run was killed, which cannot be seen from this machine. If it was, run snakemake --unlock, "
+            "and run it again: what is finished is kept."
+        )
+    text = f"Running since {began}"
+    if status.steps is not None:
+        text += ": {:,} of {:,} steps of this start done".format(*status.steps)
     if (seconds := seconds_left(status, operations, now)) is None:
-        return f"{began}. No run was trained since then, so the time left is not known yet."
+        return f"{text}. No run was trained since then, so the time left is not known yet."
     if not seconds:
-        return f"{began}. All runs that can be are trained; scores, exports, tables and figures may be left."
+        return f"{text}. All runs that can be are trained; scores, exports, tables and figures may be left."
     end = f"in {_duration(seconds)}, at about {_clock(now + seconds, now)}"
-    return f"{began}. At this pace the last run is trained {end}; scores, exports and tables may follow."
+    return f"{text}. At this pace the last run is trained {end}; scores, exports and tables may follow."
 
 
 def _score_lines(study: Study, scores: Mapping[str, float]) -> Iterator[str]:

@@ -39,9 +39,9 @@ def footprint(
 ) -> dict[str, Any]:
     """The record of all trainings, from the manifest.json of each: ready for JSON.
 
-    Each of the `distinct_trainings` is counted once. A training on the CPU keeps its threads' cores busy, one on a GPU one core
-    and its share of a GPU that `runs_per_gpu` use at a time. Keys: `trainings`, `hours`, `core_hours`, `gpu_hours`,
-    `kwh`, `grams_co2e`, `estimated` (true: energy was not measured) and `power`.
+    Each of the `distinct_trainings` is counted once. A training on the CPU keeps its threads' cores busy, one on a GPU
+    one core and its share of a GPU that `runs_per_gpu` use at a time. Keys: `trainings`, `hours`, `core_hours`,
+    `gpu_hours`, `kwh`, `grams_co2e`, `estimated` (true: energy was not measured) and `power`.
     """
     trainings = distinct_trainings(manifests)
     core_seconds = gpu_seconds = 0.0

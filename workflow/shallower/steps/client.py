@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,7 +47,7 @@ def main(address: str, arguments: list[str]) -> None:
         os.set_blocking(hear, False)
         signal.set_wakeup_fd(hear)
         for number in SIGNALS:
-            signal.signal(number, lambda number, frame: os.kill(int(process), number))
+            signal.signal(number, lambda number, frame: pass_on(int(process), number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         while heard in select.select([connection.fileno(), heard], [], [])[0]:
             os.read(heard, len(SIGNALS))
@@ -60,6 +61,12 @@ def main(address: str, arguments: list[str]) -> None:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), -int(status))
     os._exit(int(status))
+
+
+def pass_on(process: int, number: int) -> None:
+    """Send a signal to a step that may have had it, too, and have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(process, number)
 
 
 def start_interpreter(arguments: list[str]) -> None:

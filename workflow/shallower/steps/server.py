@@ -2,8 +2,8 @@
 
 A step then starts in 0.1 s instead of 1 to 10 s. The workflow starts one server for each run on this machine
 (`start_server`); steps ask it by `shallower.steps.client`. Nothing of the project is imported by the server, so that
-each step takes the code as it is. Where there can be none (it needs Linux and os.pidfd_open), and until it answers, steps
-start as usual.
+each step takes the code as it is. It needs Linux and os.pidfd_open: elsewhere, and until it answers, steps start as
+usual.
 """
 
 import atexit
@@ -86,8 +86,9 @@ def start_server(prefix: str, packages: Iterable[str] = PACKAGES) -> str | None:
 
 def _stop(process: "subprocess.Popen[bytes]", address: Path) -> None:
     assert process.stdin
+    has_served = address.exists()
     process.stdin.close()
-    if not address.exists():  # still importing packages, for nobody
+    if not has_served:  # still importing packages, for nobody
         process.kill()  # a shell may lose SIGTERM where it replaces itself by the server
     process.wait()
     # What a server leaves that was killed.
