@@ -4,7 +4,7 @@ The workflow records it in files that others read meanwhile, on this machine or 
 """
 
 import logging
-import socket
+import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,7 +87,7 @@ class SessionRecord:
             write_json(self._files.jobs, dict(jobs))
             self._record = {
                 "started": self._files.jobs.stat().st_mtime,
-                "host": socket.gethostname(),
+                "host": platform.node(),
                 "is_locked": self._lock is not None,
                 "log": log,
                 "failures": [],
@@ -158,7 +158,7 @@ def _state(record: Mapping[str, Any], lock_file: Path) -> State:
     if lock is None:
         return State.RUNNING
     lock.release()
-    return State.KILLED if record["host"] == socket.gethostname() else State.UNKNOWN
+    return State.KILLED if record["host"] == platform.node() else State.UNKNOWN
 
 
 class _Files:
