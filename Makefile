@@ -162,7 +162,7 @@ benchmark-embeddings: $(RIVALS) ## compare shallower embedding models with sente
 benchmark: ## run the benchmarks of start-up, graph, overhead, engine, training, sweep and search (GLUE=folder; hours)
 	@for name in start-up graph overhead engine training sweep search; do $(MAKE) "benchmark-$$name" ARGUMENTS=; done
 
-test: $(READY) ## run the tests (16 minutes)
+test: $(READY) ## run the tests (8 minutes)
 	@$(IN_VENV) python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 coverage: $(READY) ## run the unit tests and print their coverage of the library (10 minutes; 6 from Python 3.12 on)

@@ -226,6 +226,7 @@ def test_scores_by_another_metric_do_not_count(study, tmp_path):
     train(tmp_path, BASELINE.format(1), 0.5)
     write_json(tmp_path / BASELINE.format(1) / "metrics.json", {"metrics": {"f1": {"value": 0.9}}})
     assert "of 4 runs 1 trained, 0 scored" in shown(study, tmp_path)
+    assert "No start of it is on record here" in shown(study, tmp_path)
 
 
 def test_a_run_that_was_killed(study, tmp_path, start):
@@ -277,7 +278,7 @@ def test_the_record_of_an_earlier_state_does_not_complete_a_study(study, tmp_pat
         (tmp_path / TOP.format(2) / "metrics.json").unlink()
     else:
         train(tmp_path, TOP.format(2), 0.5, moment=STARTED + 120)
-    assert "Nothing runs" in shown(study, tmp_path)
+    assert "complete" not in shown(study, tmp_path)
 
 
 def test_a_study_that_was_changed_is_not_complete(study, tmp_path):
@@ -285,7 +286,7 @@ def test_a_study_that_was_changed_is_not_complete(study, tmp_path):
         train(tmp_path, run, 0.5)
     write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
     write(tmp_path / "results/s/study.json", "{}", STARTED + 120)
-    assert "Nothing runs" in shown(study, tmp_path)
+    assert "complete" not in shown(study, tmp_path)
 
 
 def test_a_record_that_cannot_be_written_stops_nothing(tmp_path, caplog):

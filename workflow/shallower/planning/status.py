@@ -206,7 +206,9 @@ def status_text(study: Study, status: Status, operations: Mapping[str, float], n
 
 def _session_text(status: Status, operations: Mapping[str, float], now: float) -> str:
     session = status.session
-    if session is None or session.state is State.ENDED:
+    if session is None:
+        return "No start of it is on record here, so what runs is not known."
+    if session.state is State.ENDED:
         return "Nothing runs. Run it again to go on: what is finished is kept."
     began = _clock(session.started, now)
     if session.state is State.KILLED:

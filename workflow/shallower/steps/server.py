@@ -1,6 +1,6 @@
 """A process that has the packages of steps imported, and forks itself for each step.
 
-A step then starts in 0.1 s instead of 1 to 10 s. The workflow starts one server for each run on this machine
+A step then starts without importing them again. The workflow starts one server for each run on this machine
 (`start_server`); steps ask it by `shallower.steps.client`. Nothing of the project is imported by the server, so that
 each step takes the code as it is. It needs Linux and os.pidfd_open: elsewhere, and until it answers, steps start as
 usual.
