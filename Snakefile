@@ -68,7 +68,7 @@ if is_dry_run(workflow):
 onstart:
     print(plan())
     if not IS_PARTIAL:
-        SESSION.begin(next(iter(log), ""), files_to_make(workflow))
+        SESSION.begin(next(iter(log), ""), *files_to_make(workflow))
         note_failures(workflow, SESSION.add_failure)
     if runs_locally(workflow):
         lift_job_rate_limit(workflow)
@@ -79,8 +79,10 @@ onstart:
 
 
 onerror:
-    show_what_there_is()
-    SESSION.end()
+    try:
+        show_what_there_is()
+    finally:
+        SESSION.end()
 
 
 onsuccess:

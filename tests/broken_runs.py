@@ -102,7 +102,7 @@ def leftovers(folder: Path) -> list[str]:
     """What broken runs must not leave behind: half files, checkpoints, Snakemake's locks, its notes of open jobs."""
     scratch = folder / ".scratch"
     found = [*folder.rglob("*.part"), *folder.rglob(".partial"), *folder.rglob("*.incomplete")]
-    found += [path for path in scratch.glob("*") if path.is_dir() and path.name not in ("gpus", "checked")]
+    found += [path for path in scratch.glob("*") if path.is_dir() and path.name not in ("gpus", "checked", "sessions")]
     found += [path for name in ("locks", "incomplete") for path in (folder / ".snakemake" / name).rglob("*")]
     return sorted(str(path.relative_to(folder)) for path in found)
 

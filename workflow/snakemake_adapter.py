@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import snakemake
 from snakemake.exceptions import WorkflowError
-from snakemake.io import _IOFile
+from snakemake.io import _IOFile, is_flagged
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
@@ -196,9 +196,13 @@ def num_jobs(workflow: Workflow) -> int:
     return sum(1 for _ in workflow.dag.needrun_jobs())
 
 
-def files_to_make(workflow: Workflow) -> dict[str, str]:
-    """The files that this run has to make, once it has been planned, each with the log of its job, or ""."""
-    return {str(file): _log(job) for job in workflow.dag.needrun_jobs() for file in job.output}
+def files_to_make(workflow: Workflow) -> tuple[dict[str, str], list[str]]:
+    """The files that this run has to make, once it has been planned, each with the log of its job, or "".
+
+    And those of them that are deleted after their use.
+    """
+    files = [(file, _log(job)) for job in workflow.dag.needrun_jobs() for file in job.output]
+    return {str(file): log for file, log in files}, [str(file) for file, _ in files if is_flagged(file, "temp")]
 
 
 def note_failures(workflow: Workflow, note: Callable[[list[str], list[str]], None]) -> None:

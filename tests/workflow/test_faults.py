@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_kill_9_of_everything(project, go_on):
     running.signal_all(signal.SIGKILL)
     assert running.end() == -signal.SIGKILL
     wait_until_idle(project.folder)
-    assert "was killed. Run snakemake --unlock" in project.status()
+    assert "was killed. Run snakemake --unlock while no other study runs" in project.status()
     # Snakemake's own message says what to do about the lock that it could not take away.
     refused = project.snakemake(PREDICTIONS)
     assert refused.returncode == 1
@@ -120,11 +121,22 @@ def test_ctrl_c_that_reaches_snakemake_alone(project, go_on):
     go_on()
 
 
+def end_slowly(running: Running, number: int) -> None:
+    """Signal all processes of a run whose training takes a while to save its checkpoint: Snakemake waits for it."""
+    (training,) = running.trainings()
+    training.suspend()
+    running.signal_all(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.end(seconds=2)
+    training.resume()
+    assert running.end() == 1
+    wait_until_idle(running.folder, seconds=0)
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_ends_all_processes(project, go_on):
     running = start_training(project)
-    running.signal_all(signal.SIGTERM)
-    assert running.end() == 1
+    end_slowly(running, signal.SIGTERM)
     assert "stopped by SIGTERM" in running.output
     assert "Traceback" not in running.output
     go_on()
@@ -157,8 +169,7 @@ def test_a_scheduler_that_ends_all_processes_of_a_run_whose_steps_start_from_one
 @pytest.mark.slow
 def test_a_terminal_that_is_closed(project, go_on):
     running = start_training(project)
-    running.signal_all(signal.SIGHUP)
-    assert running.end() == 1
+    end_slowly(running, signal.SIGHUP)
     assert "stopped by SIGHUP" in running.output
     go_on()
 

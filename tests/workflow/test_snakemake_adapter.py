@@ -252,7 +252,7 @@ rule all:
 
 rule make:
     output:
-        "sound",
+        temp("sound"),
     shell:
         "touch {{output}}"
 
@@ -293,7 +293,7 @@ def test_files_that_failed_jobs_did_not_make(tmp_path):
     assert finished.returncode == 1
     lines = [line.removeprefix("SHOWN ") for line in finished.stdout.splitlines() if line.startswith("SHOWN ")]
     to_make, noted, (failed, unmade), arguments = map(json.loads, lines)
-    assert to_make == {"sound": "", "early": "fail.log", "late": ""}
+    assert to_make == [{"sound": "", "early": "fail.log", "late": ""}, ["sound"]]
     assert noted == [["fail.log"], ["early", "late"]]
     assert failed
     assert unmade == {"early": ["fail", "fail.log"], "late": ["fail", "fail.log"]}

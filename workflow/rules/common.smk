@@ -47,8 +47,8 @@ BIN = str(Path(sys.executable).parent).replace("{", "{{").replace("}", "}}")
 INTERPRETER = "" if uses_conda(workflow) else f'export PATH={shlex.quote(BIN)}:"$PATH"; '
 
 # When a step is interrupted (Ctrl-C, a time limit), its shell waits for it, and tee keeps running until the step has written
-# its last log lines.
-WAIT = f"""trap : INT TERM HUP; tee() (trap "" INT TERM HUP; exec tee "$@"); export {environment.STARTED_BY}=$PPID; """
+# its last log lines. Both functions run in the shells of a pipeline, which have no traps of the shell that starts it.
+WAIT = f"""trap : INT TERM HUP; tee() {{{{ trap "" INT TERM HUP; command tee "$@"; }}}}; export {environment.STARTED_BY}=$PPID; """
 
 # Steps start from a process that has their packages imported, where there is one, and where these were imported with the
 # step's settings of the hub.
@@ -62,12 +62,15 @@ fi
 )
 
 # A step that is killed cannot say it itself.
-STEP = f"""python() (
-{SERVED}command python "$@" && exit
-status=$?
+REMEDY = "more memory (mem_mb)" if is_within_job(workflow) else "fewer jobs at a time (--cores)"
+STEP = f"""python() {{{{
+trap : INT TERM HUP
+{SERVED}local status=0
+command python "$@" || status=$?
 [ $status -ne {128 + signal.SIGKILL} ] || echo "error: killed (SIGKILL), as by a system that is out of memory. Run again; if it\
- is killed again, with fewer jobs at a time (--cores)" >&2
-exit $status); """
+ is killed again, with {REMEDY}" >&2
+return $status
+}}}}; """
 
 # Every step runs offline except the downloads, which read environment.HUB_OFFLINE: what the user had set.
 PREFIX = (

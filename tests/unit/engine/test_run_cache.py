@@ -73,6 +73,22 @@ def test_a_copy_that_cannot_be_written_is_no_reason_to_train(tmp_path, trained, 
         copy(tmp_path)
 
 
+@pytest.mark.parametrize("change", [Path.unlink, lambda file: file.write_text("another model")])
+def test_a_result_that_is_gone_before_it_is_copied_is_not_used(tmp_path, trained, monkeypatch, caplog, change):
+    """As models are that are not kept, after their last use."""
+    whole = shutil.copyfile
+
+    def late(source, target):
+        if source.exists():
+            change(source)
+        return whole(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", late)
+    with caplog.at_level(logging.INFO):
+        assert copy(tmp_path) is None
+    assert "cannot be used" in caplog.text
+
+
 def test_without_a_record_there_is_nothing_to_copy(tmp_path):
     assert copy(tmp_path) is None
     assert not (tmp_path / "copy").exists()

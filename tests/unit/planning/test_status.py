@@ -1,14 +1,18 @@
 """How far a study is, from folders as Snakemake and the steps leave them."""
 
 import base64
+import errno
 import json
 import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 import tiny
 from shallower.core.files import read_json, write_json
-from shallower.planning import status
+from shallower.planning import session, status
 from shallower.planning.session import SessionRecord, read_session
 from shallower.planning.status import read_status, seconds_left, status_text
 from shallower.study.resolve import resolve_study
@@ -45,7 +49,8 @@ def write(path, text, moment=STARTED + 60):
 
 
 def train(folder, run, score=None, moment=STARTED + 60):
-    write(folder / run / "manifest.json", "{}", moment)
+    for name in ("manifest.json", "model.safetensors"):
+        write(folder / run / name, "{}", moment)
     if score is not None:
         content = {"metrics": {"accuracy": {"value": score}}}
         write(folder / run / "metrics.json", json.dumps(content), moment)
@@ -63,18 +68,20 @@ ALL = {f"{run}/{name}": log_of(step, run) for run in OPERATIONS for step, name i
 
 @pytest.fixture
 def start(tmp_path):
-    """Record a start of the study at STARTED, which runs until the test ends or `end` is called."""
+    """Record a start of the study at STARTED, which runs until the test or `end`."""
     records = []
 
-    def begin(jobs=ALL, log=""):
+    def begin(jobs=ALL, log="", temporary=(), **changes):
         record = SessionRecord("s", tmp_path)
-        record.begin(log, jobs)
-        record._record["started"] = STARTED
-        record._write()
+        record.begin(log, jobs, temporary)
+        content = read_json(record._files.start)
+        session._write(record._files.start, content | {"log": log, "started": STARTED} | changes)
         records.append(record)
         return record
 
-    return begin
+    yield begin
+    for record in records:
+        record.end()
 
 
 def mark(folder, output, moment=STARTED + 30):
@@ -182,14 +189,14 @@ def test_runs_that_failed_and_what_starts_from_them_are_not_waited_for(study, tm
         ("10:00:00 a\nerror: disk full\n", "error: disk full"),
         ("10:00:00 epoch 1/3\n", "ended without a message after: epoch 1/3"),
         ("Traceback (most recent call last):\n  File\nValueError: wrong\n", "ValueError: wrong"),
-        ("", "ended without a message"),
+        ("", "failed without a message; see printed.log"),
     ],
 )
 def test_what_is_said_of_a_failure(study, tmp_path, start, text, line):
     """Also of a step that was killed, as where memory runs out."""
     log = log_of("finetune", BASELINE.format(1))
     write(tmp_path / log, text)
-    start().add_failure([log], [f"{BASELINE.format(1)}/manifest.json"])
+    start(log="printed.log").add_failure([log], [f"{BASELINE.format(1)}/manifest.json"])
     assert read_status(study, tmp_path).failures == {log: line}
 
 
@@ -200,6 +207,20 @@ def test_of_a_group_of_jobs_those_that_went_well_have_not_failed(study, tmp_path
     record = start()
     record.add_failure(logs, [])
     assert read_status(study, tmp_path).failures == {logs[1]: "error: disk full"}
+
+
+def test_the_log_of_an_earlier_start_is_no_reason(study, tmp_path, start):
+    """Of a job that failed before its step began: cancelled in a queue, say."""
+    old, new = log_of("finetune", BASELINE.format(1)), log_of("finetune", BASELINE.format(2))
+    write(tmp_path / old, "error: disk full\n", STARTED - 60)
+    write(tmp_path / new, "error: disk full\n")
+    record = start(log="printed.log")
+    record.add_failure([old], [])
+    assert read_status(study, tmp_path).failures == {old: "failed without a message; see printed.log"}
+    record.end()
+    # In a group, the others have a reason.
+    start(log="printed.log").add_failure([old, new], [])
+    assert read_status(study, tmp_path).failures == {new: "error: disk full"}
 
 
 def test_failures_are_those_of_the_last_start(study, tmp_path, start):
@@ -235,7 +256,7 @@ def test_a_run_that_was_killed(study, tmp_path, start):
     assert "Running since" in shown(study, tmp_path)
     record._lock.release()  # as the system does when its process ends
     text = shown(study, tmp_path)
-    assert "was killed. Run snakemake --unlock" in text
+    assert "was killed. Run snakemake --unlock while no other study runs" in text
     assert "in a queue" not in text
 
 
@@ -244,10 +265,8 @@ def test_a_run_that_was_killed(study, tmp_path, start):
 def test_a_run_that_cannot_be_seen_and_writes_nothing_may_have_been_killed(
     study, tmp_path, start, age, is_silent, reason
 ):
-    record = start()
+    record = start(**{"host": "another"} if reason == "another machine" else {"is_locked": False})
     record._lock.release()
-    record._record |= {"host": "another"} if reason == "another machine" else {"is_locked": False}
-    record._write()
     write(tmp_path / log_of("finetune", BASELINE.format(1)), "10:00:00 epoch 1/3\n", STARTED + 3600)
     # Of another study.
     write(tmp_path / "logs/finetune/other/m/tiny/baseline/seed1.log", "10:00:00 epoch 1/3\n", STARTED + 4200)
@@ -266,6 +285,22 @@ def test_a_complete_study_is_not_complete_while_it_runs_again(study, tmp_path, s
         train(tmp_path, run, 0.5)
     write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
     assert ("complete: results/s/report.html" in shown(study, tmp_path)) is (state != "running")
+
+
+@pytest.mark.parametrize("is_temporary", [False, True])
+def test_a_part_that_is_not_made_again_leaves_a_study_incomplete(study, tmp_path, start, is_temporary):
+    """After a start of one part that was stopped; what is deleted after its use is no such part."""
+    for run in OPERATIONS:
+        train(tmp_path, run, 0.5)
+    write(tmp_path / "results/s/SHA256SUMS", "", STARTED + 90)
+    jobs = {"results/s/m/cost.json": ""}
+    start(jobs, temporary=jobs if is_temporary else ()).end()
+    assert ("complete: results/s/report.html" in shown(study, tmp_path)) is is_temporary
+
+
+def test_a_start_without_trainings(study, tmp_path, start):
+    start({"resources/models/m/config.json": ""})
+    assert "This start has no run to train." in shown(study, tmp_path)
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -289,14 +324,60 @@ def test_a_study_that_was_changed_is_not_complete(study, tmp_path):
     assert "complete" not in shown(study, tmp_path)
 
 
-def test_a_record_that_cannot_be_written_stops_nothing(tmp_path, caplog):
-    (tmp_path / ".scratch").write_text("in the way")
+def test_a_record_that_cannot_be_written_stops_nothing(tmp_path, start, caplog, monkeypatch):
+    start().end()
+    disk = SimpleNamespace(is_full=True)
+    whole = session.write_text
+
+    def write_text(*arguments):
+        if disk.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(*arguments)
+
+    monkeypatch.setattr(session, "write_text", write_text)
     record = SessionRecord("s", tmp_path)
     record.begin("", ALL)
     record.add_failure([], [])
     record.end()
-    assert "make status will not know of this start" in caplog.text
+    assert "make status will not know all of this start: [Errno 28] No space left on device" in caplog.text
+    # Not the start before.
     assert read_session("s", tmp_path) is None
+    disk.is_full = False
+    record = SessionRecord("s", tmp_path)
+    record.begin("", ALL)
+    (tmp_path / ".scratch/sessions/s/failures.jsonl").write_text('{"logs": ["half a')
+    record.end()
+    assert read_session("s", tmp_path).failures == []
+
+
+def test_names_that_are_no_text_are_recorded(study, tmp_path, start):
+    log = os.fsdecode(b"caf\xe9/finetune.log")
+    start({f"{BASELINE.format(1)}/manifest.json": log}, log=log).add_failure([log], [log])
+    found = read_session("s", tmp_path)
+    assert found.log == found.failures[0].logs[0] == log
+
+
+def test_a_second_start_of_a_study_leaves_the_record_of_the_first(study, tmp_path, start, caplog, monkeypatch):
+    """Snakemake lets two starts make different parts of a study."""
+    monkeypatch.setattr(session, "POLL_SECONDS", 0)
+    start()
+    second = SessionRecord("s", tmp_path)
+    second.begin("", {})
+    assert "another start of study s runs" in caplog.text
+    second.end()
+    found = read_session("s", tmp_path)
+    assert (found.state, found.jobs) == (session.State.RUNNING, ALL)
+
+
+def test_a_start_ends_with_its_process(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from shallower.planning.session import SessionRecord\n"
+        "SessionRecord('s', Path(sys.argv[1])).begin('', {})\nraise KeyboardInterrupt"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=os.environ | {"PYTHONPATH": "workflow"}, stderr=subprocess.PIPE
+    )
+    assert read_session("s", tmp_path).state == session.State.ENDED
 
 
 def test_what_two_failures_keep_from_being_made_is_recorded_once(tmp_path, start):

@@ -225,20 +225,26 @@ def test_a_step_of_a_server_that_is_killed_ends_too(tmp_path):
     until(lambda: has_ended(process))
 
 
-@pytest.mark.parametrize("missing", ["fork", "pidfd_open"])
-def test_steps_start_by_themselves_while_the_server_can_start_none(tmp_path, missing):
-    """As where a user has as many processes as are allowed. What runs already goes on."""
+@pytest.mark.parametrize(
+    ("missing", "place"),
+    [("fork", "os"), ("pidfd_open", "os"), ("_watch", "Server")],
+)
+def test_steps_start_by_themselves_while_the_server_can_start_none(tmp_path, missing, place):
+    """As where a user has as many processes, or watched files, as are allowed. What runs already goes on."""
     packages = tmp_path / "packages"
     packages.mkdir()
     switch = tmp_path / "switch"
     (packages / "broken.py").write_text(
-        "import os, pathlib\n"
-        f"whole = os.{missing}\n"
+        "import os, pathlib, socket\n"
+        "from __main__ import Server\n"
+        f"whole = {place}.{missing}\n"
         "def limited(*arguments):\n"
-        f"    if pathlib.Path({str(switch)!r}).exists():\n"
+        # A connection cannot be watched, after its process can.
+        "    is_process = any(isinstance(each, int) for each in arguments[1:])\n"
+        f"    if pathlib.Path({str(switch)!r}).exists() and not is_process:\n"
         "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
         "    return whole(*arguments)\n"
-        f"os.{missing} = limited\n"
+        f"{place}.{missing} = limited\n"
     )
     # The server's own folder is on its path, that of PYTHONPATH is for steps alone.
     server_file = tmp_path / "server.py"

@@ -45,27 +45,39 @@ class FinishedRun:
         Raises OSError when the copies cannot be written, which is no reason to train.
         """
         folder = Path(folder)
-        if not self.file.exists():
+        if (record := self._usable_record()) is None:
             return None
-        try:
-            record = read_json(self.file)
-            source = Path(record["folder"])
-            if record["key"] != self.key:
-                return None
-            manifest = {"trained_as": record["folder"], **record["manifest"]}
-            for name in RESULT_FILES:
-                _verify(source / name, record["sha256"][name])
-        except (UserError, OSError, KeyError, TypeError) as error:
-            logger.info("the record %s cannot be used (%s); training", self.file, error)
-            return None
+        source = Path(record["folder"])
         if source.resolve() != folder.resolve():
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in RESULT_FILES:
-                _copy_verified(source / name, folder / name, record["sha256"][name])
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                for name in RESULT_FILES:
+                    _copy_verified(source / name, folder / name, record["sha256"][name])
+            except (UserError, OSError):
+                # The recorded run may be deleted meanwhile, as models are that are not kept.
+                if self._usable_record() is None:
+                    return None
+                raise
+        manifest = {"trained_as": record["folder"], **record["manifest"]}
         # Also where a run is made again from its own copy.
         if Path(manifest["trained_as"]).resolve() == folder.resolve():
             del manifest["trained_as"]
         return manifest
+
+    def _usable_record(self) -> Mapping[str, Any] | None:
+        """The record, if it is of this key and the files that it is of are as they were."""
+        if not self.file.exists():
+            return None
+        try:
+            record = read_json(self.file)
+            if record["key"] != self.key:
+                return None
+            for name in RESULT_FILES:
+                _verify(Path(record["folder"]) / name, record["sha256"][name])
+            return {"folder": record["folder"], "sha256": record["sha256"], "manifest": dict(record["manifest"])}
+        except (UserError, OSError, KeyError, TypeError) as error:
+            logger.info("the record %s cannot be used (%s); training", self.file, error)
+            return None
 
 
 def _copy_verified(source: Path, target: Path, sha256: str) -> None:

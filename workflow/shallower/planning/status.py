@@ -33,6 +33,9 @@ CLOSING = re.compile(r"^[0-9:]{8} \S+: [0-9.]+ s, peak memory [0-9]+ MB$")
 METRICS, MANIFEST = "metrics.json", "manifest.json"
 # Seconds: trainings and searches write a line to their log every ten.
 LONG_SILENCE = 600
+AFTER_A_KILL = (
+    "Run snakemake --unlock while no other study runs in this folder, and run it again: what is finished is kept."
+)
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,8 @@ def read_status(study: Study, folder: Path = Path()) -> Status:
     recorded = _made(folder, f"{results}/SHA256SUMS", session)
     # Not one of before a run was trained again, or of another study of this name.
     latest = max([*moments.values(), _moment(folder / results / "study.json") or 0])
-    status = Status(
-        scores,
-        frozenset(moments),
-        is_complete=recorded is not None and recorded >= latest and len(scores) == len(study.runs),
-    )
+    is_complete = recorded is not None and recorded >= latest and len(moments) == len(scores) == len(study.runs)
+    status = Status(scores, frozenset(moments), is_complete=is_complete)
     return status if session is None else _with_session(status, study, session, folder)
 
 
@@ -105,9 +105,11 @@ def _with_session(status: Status, study: Study, session: Session, folder: Path) 
         failures=dict(_failures(session, folder)),
         lost=frozenset(run.directory for run in study.runs if f"{run.directory}/{MANIFEST}" in lost),
     )
-    if not found.may_run:
-        return found
-    return replace(found, running=dict(_running(session, folder)), is_complete=False)
+    if found.may_run:
+        return replace(found, running=dict(_running(session, folder)), is_complete=False)
+    # It may have had more to make than what is looked at here.
+    is_over = all(_made(folder, file, session) for file in session.jobs if file not in session.temporary)
+    return replace(found, is_complete=found.is_complete and is_over)
 
 
 def _made(folder: Path, file: str, session: Session | None) -> float | None:
@@ -160,13 +162,19 @@ def _running(session: Session, folder: Path) -> Iterator[tuple[str, str]]:
 
 def _failures(session: Session, folder: Path) -> Iterator[tuple[str, str]]:
     for failure in session.failures:
-        lines = {log: last_line(folder / log) for log in failure.logs}
-        # Of a group of jobs, not of those that went well.
-        lines = {log: line for log, line in lines.items() if not CLOSING.match(line)} or lines
-        for log, line in lines.items():
-            if CLOCK.match(line):
-                line = f"ended without a message after: {CLOCK.sub('', line)}"
-            yield log, line or "ended without a message"
+        # Of a group of jobs, those that went well or did not begin have none.
+        reasons = {log: reason for log in failure.logs if (reason := _reason(folder / log, session.started))}
+        if not reasons:
+            reasons = {next(iter(failure.logs), "a job"): f"failed without a message; see {session.log}"}
+        yield from reasons.items()
+
+
+def _reason(log: Path, started: float) -> str:
+    """Why the step of a log failed, as far as that says it; "" for a log of before, or of a step that went well."""
+    line = last_line(log)
+    if not line or (_moment(log) or 0) < started or CLOSING.match(line):
+        return ""
+    return f"ended without a message after: {CLOCK.sub('', line)}" if CLOCK.match(line) else line
 
 
 def seconds_left(status: Status, operations: Mapping[str, float], now: float) -> float | None:
@@ -212,19 +220,17 @@ def _session_text(status: Status, operations: Mapping[str, float], now: float) -
         return "Nothing runs. Run it again to go on: what is finished is kept."
     began = _clock(session.started, now)
     if session.state is State.KILLED:
-        return (
-            f"Nothing runs: the run that started at {began} was killed. Run snakemake --unlock, and run it again: what "
-            "is finished is kept."
-        )
+        return f"Nothing runs: the run that started at {began} was killed. {AFTER_A_KILL}"
     if session.state is State.UNKNOWN and now - status.last_written > LONG_SILENCE:
         return (
             f"Started at {began}, and no log was written after {_clock(status.last_written, now)}: all jobs wait in a "
-            "queue, or the run was killed, which cannot be seen from this machine. If it was, run snakemake --unlock, "
-            "and run it again: what is finished is kept."
+            f"queue, or the run was killed, which cannot be seen from this machine. {AFTER_A_KILL}"
         )
     text = f"Running since {began}"
     if status.steps is not None:
         text += ": {:,} of {:,} steps of this start done".format(*status.steps)
+    if not status.to_train:
+        return f"{text}. This start has no run to train."
     if (seconds := seconds_left(status, operations, now)) is None:
         return f"{text}. No run was trained since then, so the time left is not known yet."
     if not seconds:

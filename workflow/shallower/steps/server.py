@@ -146,7 +146,9 @@ class Server:
                 return step
             try:
                 handle = os.pidfd_open(process)
+                unless_started.callback(os.close, handle)
                 self._watch(handle, lambda: self._finish(connection))
+                unless_started.callback(self._selector.unregister, handle)
                 self._watch(connection, lambda: self._abandon(connection))
             except OSError:
                 os.kill(process, signal.SIGKILL)
