@@ -15,6 +15,8 @@ rule write_study:
         study=STUDY_FILE,
     log:
         "logs/write_study/{study}.log",
+    # Before all else: make status reads it.
+    priority: 2
     localrule: True
     conda:
         "../../envs/report.yaml"
