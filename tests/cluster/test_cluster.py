@@ -199,7 +199,7 @@ def test_snakemake_is_interrupted_and_started_again(
 def test_what_is_finished_does_not_run_again(slurm: OneNodeSlurm, make_study: MakeStudy, undisturbed: Project) -> None:
     """The refining fails at every attempt; the baseline, its predictions and scores stay as they are."""
     study = make_study(slurm)
-    # Less than the Snakemake within the job needs: SLURM looks every two seconds, and the step itself may be over by then.
+    # Less than the Snakemake within the job needs: SLURM looks every two seconds, and a step may be shorter.
     study.start("--set-resources", "refine:mem_mb=100", "drop_layers:mem_mb=100")
     assert study.driver is not None
     assert study.driver.wait(timeout=600) != 0
