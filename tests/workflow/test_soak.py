@@ -94,7 +94,8 @@ def test_a_study_killed_at_random_moments_ends_in_the_same_results(tmp_path):
         kills[kind if kind == "snakemake" else "everything"] += 1
         running.end()
         assert "Traceback" not in running.output, running.output
-        assert not [line for line in running.output.splitlines() if line.startswith("error: ")], running.output
+        errors = [line for line in running.output.splitlines() if line.startswith("error: ")]
+        assert all(line.startswith("error: killed (SIGKILL)") for line in errors), running.output
         now = finished_runs(project.folder)
         lost += [path for path, identity in done.items() if now.get(path) != identity]
         done |= now
