@@ -1,7 +1,7 @@
 """The SLURM profile on a real SLURM: a study runs to its end, whatever happens to its jobs, with the same results.
 
 Nothing that is finished runs again, and trainings go on from their checkpoints. Not part of `make test`: `make
-test-cluster` runs it, in some twenty minutes.
+test-cluster` runs it, in half an hour.
 """
 
 import json

@@ -62,13 +62,13 @@ fi
 )
 
 # A step that is killed cannot say it itself.
-REMEDY = "more memory (mem_mb)" if is_within_job(workflow) else "fewer jobs at a time (--cores)"
+REMEDY = "ask for more memory (mem_mb)" if is_within_job(workflow) else "run fewer jobs at a time (--cores)"
 STEP = f"""python() {{{{
 trap : INT TERM HUP
 {SERVED}local status=0
 command python "$@" || status=$?
-[ $status -ne {128 + signal.SIGKILL} ] || echo "error: killed (SIGKILL), as by a system that is out of memory. Run again; if it\
- is killed again, with {REMEDY}" >&2
+[ $status -ne {128 + signal.SIGKILL} ] || echo "error: killed (SIGKILL); memory may have run out. Run again; if it is killed\
+ again, {REMEDY}" >&2
 return $status
 }}}}; """
 
