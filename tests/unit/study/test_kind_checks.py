@@ -4,7 +4,7 @@ import pytest
 
 from shallower.study import settings
 from shallower.study.draft import Draft
-from shallower.study.kind_checks import kind_problems
+from shallower.study.kind_checks import kind_problems, known_kinds
 from shallower.study.step_settings import Training
 from shallower.surgery.origins import ORIGINS
 from shallower.surgery.strategies import STRATEGIES
@@ -25,6 +25,12 @@ def test_keys_of_some_kinds_are_keys_of_tasks():
 def test_what_a_kind_refuses_can_be_asked_for(kind):
     assert {*kind.unsupported} <= ASKED
     assert kind.takes.isdisjoint(kind.unsupported)
+
+
+@pytest.mark.parametrize("target", [[], {}, "translation", 3])
+def test_a_task_without_a_source_may_say_anything_else(target):
+    """Its other keys are known once it has one; the source is what is asked for."""
+    assert known_kinds(Draft({"tasks": [{"name": "first", "target": target}]}, [])) == {}
 
 
 @pytest.mark.parametrize("task", ["first", "second"])

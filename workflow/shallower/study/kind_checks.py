@@ -12,7 +12,7 @@ from shallower.study.study import target_of
 from shallower.study.teacher_checks import is_taught
 from shallower.surgery.strategies import STRATEGIES
 from shallower.task_kinds.base import TaskKind
-from shallower.task_kinds.registry import OWNERS, task_kind
+from shallower.task_kinds.registry import OWNERS, TASK_KINDS, task_kind
 from shallower.task_kinds.tag_schemes import scheme_of
 
 
@@ -72,7 +72,9 @@ def known_kinds(draft: Draft) -> dict[str, str]:
                 continue
             if key == "target" and task.get("source") == "glue" and target_problem(task):
                 continue  # reported where labels are checked
-            found[task["name"]] = target_of(task)
+            # Without a source, what its keys must be is not known.
+            if (kind := target_of(task)) in list(TASK_KINDS):
+                found[task["name"]] = kind
     return found
 
 
