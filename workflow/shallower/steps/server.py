@@ -138,24 +138,31 @@ class Server:
                 step = json.loads(request.readline())
             if len(descriptors) < len(STREAMS):
                 return None
-            process = os.fork()
-            if not process:
-                self._forget_all()
-                for stream, descriptor in zip(STREAMS, descriptors, strict=True):
-                    os.dup2(descriptor, stream)
-                return step
-            try:
-                handle = os.pidfd_open(process)
-                unless_started.callback(os.close, handle)
-                self._watch(handle, lambda: self._finish(connection))
-                unless_started.callback(self._selector.unregister, handle)
-                self._watch(connection, lambda: self._abandon(connection))
-            except OSError:
-                os.kill(process, signal.SIGKILL)
-                os.waitpid(process, 0)
-                raise
-            self._steps[connection] = process, handle
-            unless_started.pop_all()
+            waiting, starting = socket.socketpair()
+            with waiting, starting:
+                process = os.fork()
+                if not process:
+                    starting.close()
+                    # Nothing of the step is done before it is sure that the client hears of this process.
+                    if not waiting.recv(1):
+                        os._exit(1)
+                    self._forget_all()
+                    for stream, descriptor in zip(STREAMS, descriptors, strict=True):
+                        os.dup2(descriptor, stream)
+                    return step
+                try:
+                    handle = os.pidfd_open(process)
+                    unless_started.callback(os.close, handle)
+                    self._watch(handle, lambda: self._finish(connection))
+                    unless_started.callback(self._selector.unregister, handle)
+                    self._watch(connection, lambda: self._abandon(connection))
+                except OSError:
+                    os.kill(process, signal.SIGKILL)
+                    os.waitpid(process, 0)
+                    raise
+                self._steps[connection] = process, handle
+                unless_started.pop_all()
+                starting.sendall(b"+")
             self._send(connection, process)
         return None
 
