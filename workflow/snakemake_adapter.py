@@ -229,7 +229,7 @@ class _NotedFailures(set["AbstractJob"]):
         jobs = _jobs(entry)
         found, left = set(jobs), list(jobs)
         while left:
-            following = self._workflow.dag.depending[left.pop()].keys() - found
+            following = self._workflow.dag.depending.get(left.pop(), {}).keys() - found
             found |= following
             left += following
         files = sorted(str(file) for job in found for file in job.output)

@@ -19,7 +19,7 @@ from typing import Any
 from filelock import BaseFileLock
 
 from shallower.core import layout
-from shallower.core.files import read_json, write_text
+from shallower.core.files import ascii_json, read_json, write_text
 from shallower.core.locks import POLL_SECONDS, try_lock
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class SessionRecord:
         if self._has_begun:
             left = sorted({*files} - self._lost)
             self._lost.update(left)
-            line = json.dumps({"logs": list(logs), "files": left})
+            line = ascii_json({"logs": list(logs), "files": left})
             with self._logging_errors(), self._files.failures.open("a", encoding="ascii") as failures:
                 failures.write(line + "\n")
 
@@ -194,7 +194,7 @@ def _state(start: Mapping[str, Any], files: "_Files") -> State:
 
 def _write(file: Path, content: Any) -> None:
     """Write JSON in ASCII: not all names of files are text."""
-    write_text(file, json.dumps(content) + "\n")
+    write_text(file, ascii_json(content) + "\n")
 
 
 class _Files:
