@@ -138,33 +138,39 @@ class Server:
                 step = json.loads(request.readline())
             if len(descriptors) < len(STREAMS):
                 return None
-            waiting, starting = socket.socketpair()
-            with waiting, starting:
-                process = os.fork()
-                if not process:
-                    starting.close()
-                    # Nothing of the step is done before it is sure that the client hears of this process.
-                    if not waiting.recv(1):
-                        os._exit(1)
-                    self._forget_all()
-                    for stream, descriptor in zip(STREAMS, descriptors, strict=True):
-                        os.dup2(descriptor, stream)
-                    return step
-                try:
-                    handle = os.pidfd_open(process)
-                    unless_started.callback(os.close, handle)
-                    self._watch(handle, lambda: self._finish(connection))
-                    unless_started.callback(self._selector.unregister, handle)
-                    self._watch(connection, lambda: self._abandon(connection))
-                except OSError:
-                    os.kill(process, signal.SIGKILL)
-                    os.waitpid(process, 0)
-                    raise
-                self._steps[connection] = process, handle
-                unless_started.pop_all()
-                starting.sendall(b"+")
+            if not (process := self._fork(connection)):
+                for stream, descriptor in zip(STREAMS, descriptors, strict=True):
+                    os.dup2(descriptor, stream)
+                return step
+            unless_started.pop_all()
             self._send(connection, process)
         return None
+
+    def _fork(self, connection: socket.socket) -> int:
+        """Fork, and watch the new process and its client; returns the process, or 0 in it.
+
+        Raises OSError, and leaves no process, when there can be no further one or it cannot be watched.
+        """
+        waiting, starting = socket.socketpair()
+        with waiting, starting, ExitStack() as unless_watched:
+            if not (process := os.fork()):
+                starting.close()
+                # Nothing of the step is done before it is sure that the client hears of this process.
+                if not waiting.recv(1):
+                    os._exit(1)
+                self._forget_all()
+                return 0
+            unless_watched.callback(os.waitpid, process, 0)
+            unless_watched.callback(os.kill, process, signal.SIGKILL)
+            handle = os.pidfd_open(process)
+            unless_watched.callback(os.close, handle)
+            self._watch(handle, lambda: self._finish(connection))
+            unless_watched.callback(self._selector.unregister, handle)
+            self._watch(connection, lambda: self._abandon(connection))
+            self._steps[connection] = process, handle
+            unless_watched.pop_all()
+            starting.sendall(b"+")
+            return process
 
     def _finish(self, connection: socket.socket) -> None:
         """Tell a client how its step ended."""

@@ -72,7 +72,7 @@ def known_kinds(draft: Draft) -> dict[str, str]:
                 continue
             if key == "target" and task.get("source") == "glue" and target_problem(task):
                 continue  # reported where labels are checked
-            # Without a source, what its keys must be is not known.
+            # Where the source is missing its keys are not checked: this may be a list, which no dict takes.
             if (kind := target_of(task)) in list(TASK_KINDS):
                 found[task["name"]] = kind
     return found
